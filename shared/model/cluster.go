@@ -1,0 +1,54 @@
+package model
+
+import "time"
+
+// Cluster is an enrolled agent as people see it.
+type Cluster struct {
+	ID      ClusterID         `json:"id"`
+	Name    string            `json:"name"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Project string            `json:"project,omitempty"`
+	// Aliases are server URLs that mean this cluster.
+	Aliases []string `json:"aliases,omitempty"`
+
+	Connected    bool       `json:"connected"`
+	Freshness    Freshness  `json:"freshness"`
+	LastSeen     *time.Time `json:"lastSeen,omitempty"`
+	AgentVersion string     `json:"agentVersion,omitempty"`
+	KubeVersion  string     `json:"kubeVersion,omitempty"`
+	Nodes        int        `json:"nodes,omitempty"`
+	Namespaces   int        `json:"namespaces,omitempty"`
+	Applications int        `json:"applications"`
+	Conditions   []string   `json:"conditions,omitempty"`
+	CertNotAfter *time.Time `json:"certificateNotAfter,omitempty"`
+	EnrolledAt   *time.Time `json:"enrolledAt,omitempty"`
+	Revoked      bool       `json:"revoked,omitempty"`
+	// UnknownApps are applications that the agent holds and the hub does not
+	// know, as after a restore. They are shown, never withdrawn.
+	UnknownApps []UnknownApp `json:"unknownApplications,omitempty"`
+}
+
+// UnknownApp is an application that an agent holds and the hub does not know.
+type UnknownApp struct {
+	UID        AppUID     `json:"uid"`
+	Name       string     `json:"name"`
+	Project    string     `json:"project"`
+	Generation Generation `json:"generation"`
+}
+
+// Repository is a source and how it answers. Credentials are never returned.
+type Repository struct {
+	ID       string `json:"id"`
+	URL      string `json:"url"`
+	Project  string `json:"project,omitempty"`
+	Username string `json:"username,omitempty"`
+	// Has… say which secrets are stored.
+	HasPassword bool `json:"hasPassword,omitempty"`
+	HasSSHKey   bool `json:"hasSSHKey,omitempty"`
+
+	LastCheck *time.Time `json:"lastCheck,omitempty"`
+	State     string     `json:"state"` // ok, error or unknown
+	Error     string     `json:"error,omitempty"`
+	ErrorCode string     `json:"errorCode,omitempty"`
+	Since     *time.Time `json:"since,omitempty"`
+}

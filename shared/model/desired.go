@@ -1,0 +1,80 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Revision is a resolved commit.
+type Revision struct {
+	Commit      string    `json:"commit"`
+	Message     string    `json:"message,omitempty"` // first line
+	Author      string    `json:"author,omitempty"`
+	CommittedAt time.Time `json:"committedAt,omitzero"`
+}
+
+// DesiredSpec is the part of an Application that its agent needs.
+type DesiredSpec struct {
+	// Namespace for namespaced objects that name none.
+	Namespace            string              `json:"namespace,omitempty"`
+	SyncPolicy           *SyncPolicy         `json:"syncPolicy,omitempty"`
+	IgnoreDifferences    []IgnoreDifferences `json:"ignoreDifferences,omitempty"`
+	RevisionHistoryLimit *int64              `json:"revisionHistoryLimit,omitempty"`
+	// SourceRepos are the repository URLs, for the project check at the agent.
+	SourceRepos []string `json:"sourceRepos,omitempty"`
+	// Destination as written, and the cluster's name, for the project check.
+	Destination Destination `json:"destination"`
+	ClusterName string      `json:"clusterName"`
+	// ServerAliases are the server URLs that mean this cluster.
+	ServerAliases []string `json:"serverAliases,omitempty"`
+}
+
+// Desired is the complete desired state of one application, as the hub decided
+// it and the agent keeps it.
+type Desired struct {
+	App         AppUID         `json:"app"`
+	Name        string         `json:"name"`
+	Project     string         `json:"project"`
+	Generation  Generation     `json:"generation"`
+	Bundle      Digest         `json:"bundle"`
+	BundleBytes int64          `json:"bundleBytes,omitempty"`
+	Revision    Revision       `json:"revision"`
+	Spec        DesiredSpec    `json:"spec"`
+	ProjectSpec AppProjectSpec `json:"projectSpec"`
+	// HoldDeletes forbids pruning; see the proto file.
+	HoldDeletes bool `json:"holdDeletes,omitempty"`
+}
+
+// WithdrawMode says what becomes of an application's objects.
+type WithdrawMode string
+
+// The modes of a withdrawal.
+const (
+	WithdrawOrphan  WithdrawMode = "orphan"
+	WithdrawCascade WithdrawMode = "cascade"
+)
+
+// Withdraw removes an application by an audited decision, the operation.
+type Withdraw struct {
+	App          AppUID       `json:"app"`
+	Name         string       `json:"name"`
+	Generation   Generation   `json:"generation"`
+	Mode         WithdrawMode `json:"mode"`
+	Operation    OperationID  `json:"operation"`
+	OperationSeq int64        `json:"operationSeq"`
+}
+
+// Content identifies everything in d that an agent acts on, so that hub and
+// agent can tell whether they mean the same by one generation. Generation and
+// HoldDeletes are not part of it.
+func (d Desired) Content() Digest {
+	d.Generation, d.HoldDeletes, d.BundleBytes = 0, false, 0
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // only values that were decoded from JSON are in it
+	}
+	sum := sha256.Sum256(b)
+	return Digest("sha256:" + hex.EncodeToString(sum[:]))
+}

@@ -1,0 +1,93 @@
+package model
+
+import "time"
+
+// OperationKind is what a durable command does.
+type OperationKind string
+
+// The kinds of operations.
+const (
+	OperationSync   OperationKind = "sync"
+	OperationDelete OperationKind = "delete"
+)
+
+// OperationPhase is where an operation is in its life. Exactly one of the
+// terminal phases is reached, once.
+type OperationPhase string
+
+// Phases: Queued (stored), Sent (given to an agent session), Running (accepted
+// in the agent's journal), then one terminal phase.
+const (
+	PhaseQueued     OperationPhase = "Queued"
+	PhaseSent       OperationPhase = "Sent"
+	PhaseRunning    OperationPhase = "Running"
+	PhaseSucceeded  OperationPhase = "Succeeded"
+	PhaseFailed     OperationPhase = "Failed"
+	PhaseSuperseded OperationPhase = "Superseded"
+	PhaseExpired    OperationPhase = "Expired"
+	PhaseTerminated OperationPhase = "Terminated"
+)
+
+// Terminal reports whether p is an end.
+func (p OperationPhase) Terminal() bool {
+	switch p {
+	case PhaseSucceeded, PhaseFailed, PhaseSuperseded, PhaseExpired, PhaseTerminated:
+		return true
+	}
+	return false
+}
+
+// OperationSpec is what was asked for.
+type OperationSpec struct {
+	// Prune deletes owned objects that are no longer desired.
+	Prune bool `json:"prune,omitempty"`
+	// ConfirmPrune overrides the prune guard when it equals the number of
+	// objects that the plan deletes.
+	ConfirmPrune *int `json:"confirmPrune,omitempty"`
+	DryRun       bool `json:"dryRun,omitempty"`
+	// Revision, for a sync: the commit to go to; empty means the latest that
+	// the hub has rendered.
+	Revision string `json:"revision,omitempty"`
+	// Cascade, for a delete: delete the objects too (else orphan them).
+	Cascade bool `json:"cascade,omitempty"`
+	// Propagation, for a delete: Foreground (default) or Background.
+	Propagation string   `json:"propagation,omitempty"`
+	SyncOptions []string `json:"syncOptions,omitempty"`
+}
+
+// OperationResult is what became of each object.
+type OperationResult struct {
+	Revision  string           `json:"revision,omitempty"`
+	Resources []ResourceResult `json:"resources,omitempty"`
+	// WouldPrune is set when the prune guard stopped the operation: the
+	// number to confirm.
+	WouldPrune int `json:"wouldPrune,omitempty"`
+}
+
+// ResourceResult is the effect on one object: Created, Configured, Unchanged,
+// Pruned, PruneSkipped, Deleted, Orphaned or Failed.
+type ResourceResult struct {
+	ObjectKey
+	Status  string `json:"status"`
+	Message string `json:"message,omitempty"`
+}
+
+// OperationInfo is an operation as people see it.
+type OperationInfo struct {
+	ID          OperationID      `json:"id"`
+	Seq         int64            `json:"seq,omitempty"`
+	App         AppUID           `json:"appUID"`
+	AppName     string           `json:"app,omitempty"`
+	Cluster     ClusterID        `json:"clusterID,omitempty"`
+	Kind        OperationKind    `json:"kind"`
+	Spec        OperationSpec    `json:"spec"`
+	Phase       OperationPhase   `json:"phase"`
+	Message     string           `json:"message,omitempty"`
+	Result      *OperationResult `json:"result,omitempty"`
+	InitiatedBy string           `json:"initiatedBy,omitempty"`
+	CreatedAt   *time.Time       `json:"createdAt,omitempty"`
+	StartedAt   *time.Time       `json:"startedAt,omitempty"`
+	FinishedAt  *time.Time       `json:"finishedAt,omitempty"`
+	// Deadline after which an operation that no agent accepted expires.
+	Deadline *time.Time `json:"deadline,omitempty"`
+}

@@ -1,0 +1,92 @@
+package model
+
+import "encoding/json"
+
+// AppProject says who may deploy what, from where, to where. The shape is Argo
+// CD's.
+type AppProject struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Metadata   ObjectMeta      `json:"metadata"`
+	Spec       AppProjectSpec  `json:"spec"`
+	Status     json.RawMessage `json:"status,omitempty"`
+}
+
+// AppProjectSpec holds the limits. Globs are shell-like, "*" crosses "/" as in
+// Argo CD, and a leading "!" denies.
+type AppProjectSpec struct {
+	Description                     string                      `json:"description,omitempty"`
+	SourceRepos                     []string                    `json:"sourceRepos,omitempty"`
+	Destinations                    []ProjectDestination        `json:"destinations,omitempty"`
+	SourceNamespaces                []string                    `json:"sourceNamespaces,omitempty"`
+	ClusterResourceWhitelist        []KindRule                  `json:"clusterResourceWhitelist,omitempty"`
+	ClusterResourceBlacklist        []KindRule                  `json:"clusterResourceBlacklist,omitempty"`
+	NamespaceResourceWhitelist      []KindRule                  `json:"namespaceResourceWhitelist,omitempty"`
+	NamespaceResourceBlacklist      []KindRule                  `json:"namespaceResourceBlacklist,omitempty"`
+	Roles                           []ProjectRole               `json:"roles,omitempty"`
+	OrphanedResources               *OrphanedResources          `json:"orphanedResources,omitempty"`
+	SyncWindows                     []SyncWindow                `json:"syncWindows,omitempty"`
+	SignatureKeys                   []SignatureKey              `json:"signatureKeys,omitempty"`
+	SourceIntegrity                 json.RawMessage             `json:"sourceIntegrity,omitempty"`
+	DestinationServiceAccounts      []DestinationServiceAccount `json:"destinationServiceAccounts,omitempty"`
+	PermitOnlyProjectScopedClusters bool                        `json:"permitOnlyProjectScopedClusters,omitempty"`
+}
+
+// ProjectDestination permits, or with a leading "!" in a field denies, a
+// cluster and namespace.
+type ProjectDestination struct {
+	Server    string `json:"server,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// KindRule matches kinds, and optionally names, by glob.
+type KindRule struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
+	Name  string `json:"name,omitempty"`
+}
+
+// ProjectRole, OrphanedResources, SyncWindow, SignatureKey and
+// DestinationServiceAccount are stored and returned as given.
+type ProjectRole struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Policies    []string        `json:"policies,omitempty"`
+	Groups      []string        `json:"groups,omitempty"`
+	JWTTokens   json.RawMessage `json:"jwtTokens,omitempty"`
+}
+
+// OrphanedResources configures the warning about objects that no application
+// owns.
+type OrphanedResources struct {
+	Warn   *bool      `json:"warn,omitempty"`
+	Ignore []KindRule `json:"ignore,omitempty"`
+}
+
+// SyncWindow allows or denies syncs at certain times.
+type SyncWindow struct {
+	Kind         string   `json:"kind,omitempty"`
+	Schedule     string   `json:"schedule,omitempty"`
+	Duration     string   `json:"duration,omitempty"`
+	Applications []string `json:"applications,omitempty"`
+	Namespaces   []string `json:"namespaces,omitempty"`
+	Clusters     []string `json:"clusters,omitempty"`
+	ManualSync   bool     `json:"manualSync,omitempty"`
+	TimeZone     string   `json:"timeZone,omitempty"`
+	AndOperator  bool     `json:"andOperator,omitempty"`
+	SyncOverrun  bool     `json:"syncOverrun,omitempty"`
+	Description  string   `json:"description,omitempty"`
+}
+
+// SignatureKey names a GnuPG key that must have signed a revision.
+type SignatureKey struct {
+	KeyID string `json:"keyID"`
+}
+
+// DestinationServiceAccount names the account that a sync impersonates.
+type DestinationServiceAccount struct {
+	Server                string `json:"server"`
+	Namespace             string `json:"namespace,omitempty"`
+	DefaultServiceAccount string `json:"defaultServiceAccount"`
+}

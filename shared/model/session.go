@@ -1,0 +1,91 @@
+package model
+
+import "time"
+
+// KnownApp is what an agent says it holds of one application.
+type KnownApp struct {
+	UID         AppUID
+	Name        string
+	Project     string
+	Generation  Generation
+	Content     Digest // Desired.Content
+	Withdrawing bool
+}
+
+// Hello is an agent's opening message.
+type Hello struct {
+	Cluster   ClusterID
+	LastEpoch Epoch // the highest that the agent has accepted
+	Known     []KnownApp
+	// Operations that the agent accepted and whose end is not acknowledged.
+	Operations []OperationUpdate
+	// MaxOpSeq is the highest operation sequence number ever accepted.
+	MaxOpSeq int64
+
+	AgentVersion string
+	KubeVersion  string
+	Capabilities []string
+	ProtocolMin  uint32
+	ProtocolMax  uint32
+	Instance     string
+}
+
+// Welcome opens a session.
+type Welcome struct {
+	Epoch                Epoch
+	IncarnationSignature []byte
+	HubID                string
+	HubVersion           string
+	Heartbeat            time.Duration
+	ReconnectSpread      time.Duration
+	ReconnectCap         time.Duration
+	Protocol             uint32
+}
+
+// OperationUpdate is what an agent says about an operation.
+type OperationUpdate struct {
+	ID         OperationID
+	Seq        int64
+	App        AppUID
+	Kind       OperationKind
+	Phase      OperationPhase
+	Message    string
+	StartedAt  *time.Time
+	FinishedAt *time.Time
+	Result     *OperationResult
+}
+
+// Command is an operation as an agent receives it.
+type Command struct {
+	ID          OperationID
+	Seq         int64
+	App         AppUID
+	Kind        OperationKind
+	Spec        OperationSpec
+	Generation  Generation
+	InitiatedBy string
+	// Terminate asks the agent to end the operation instead.
+	Terminate bool
+}
+
+// AppReport is one observation of one application.
+type AppReport struct {
+	App        AppUID
+	Seq        uint64
+	Generation Generation
+	ObservedAt time.Time
+	Status     AppStatus
+	Tree       *ResourceTree // nil: unchanged in this session
+}
+
+// ClusterReport is one observation of the cluster itself.
+type ClusterReport struct {
+	KubeVersion     string
+	Platform        string
+	Nodes           int
+	Namespaces      int
+	APIResources    []string // "group/version/Kind"
+	NamespacedKinds []string // "group/Kind"
+	Conditions      []string
+	ObservedAt      time.Time
+}
