@@ -82,7 +82,7 @@ type ControlPlane struct {
 	kubeAdmin []byte
 
 	mu      sync.Mutex
-	procs   map[string]*process // running or ended
+	procs   map[string]*Process // running or ended
 	stopped bool
 }
 
@@ -129,7 +129,7 @@ func StartControlPlane(ctx context.Context, opts Options) (*ControlPlane, error)
 func startControlPlane(ctx context.Context, opts Options, bins Binaries) (_ *ControlPlane, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	cp := &ControlPlane{Name: opts.Name, opts: opts, bins: bins, dir: opts.Dir, releases: func() {}, procs: map[string]*process{}}
+	cp := &ControlPlane{Name: opts.Name, opts: opts, bins: bins, dir: opts.Dir, releases: func() {}, procs: map[string]*Process{}}
 	if cp.dir == "" {
 		cp.dir, cp.releases, err = runDir(opts.Name)
 	} else {
@@ -231,7 +231,7 @@ func (cp *ControlPlane) Stop() {
 		var ended sync.WaitGroup
 		for _, name := range group {
 			if p := cp.procs[name]; p != nil {
-				ended.Go(func() { p.stop(stopGrace) })
+				ended.Go(func() { p.Stop(stopGrace) })
 			}
 		}
 		ended.Wait()
@@ -245,10 +245,10 @@ func (cp *ControlPlane) StopAPIServer() error {
 	cp.mu.Lock()
 	defer cp.mu.Unlock()
 	p := cp.procs[ProcAPIServer]
-	if cp.stopped || p == nil || !p.running() {
+	if cp.stopped || p == nil || !p.Running() {
 		return fmt.Errorf("testbed: the API server of %s is not running", cp.Name)
 	}
-	p.kill()
+	p.Kill()
 	return nil
 }
 
@@ -256,7 +256,7 @@ func (cp *ControlPlane) StopAPIServer() error {
 // returns when it is ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
 	cp.mu.Lock()
-	if p := cp.procs[ProcAPIServer]; cp.stopped || p != nil && p.running() {
+	if p := cp.procs[ProcAPIServer]; cp.stopped || p != nil && p.Running() {
 		cp.mu.Unlock()
 		return fmt.Errorf("testbed: the API server of %s is running already, or its control plane is stopped", cp.Name)
 	}
@@ -281,7 +281,7 @@ func (cp *ControlPlane) startLocked(name string) error {
 	// A bare environment: neither a proxy nor a kubeconfig of the user reaches
 	// the processes.
 	env := []string{"HOME=" + cp.dir, "TMPDIR=" + cp.dir, "PATH=" + os.Getenv("PATH")}
-	p, err := startProcess(name, cp.LogPath(name), cp.dir, env, path, args...)
+	p, err := StartProcess(name, cp.LogPath(name), cp.dir, env, path, args...)
 	if err != nil {
 		return err
 	}
@@ -310,7 +310,7 @@ func (cp *ControlPlane) await(ctx context.Context, waitFor string, ready func(co
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w (last answer: %w); the end of its log:\n%s", waitFor, context.Cause(ctx), answer, tailOf(cp.LogPath(waitFor), 20))
+			return fmt.Errorf("waiting for %s: %w (last answer: %w); the end of its log:\n%s", waitFor, context.Cause(ctx), answer, Tail(cp.LogPath(waitFor), 20))
 		case <-tick.C:
 		}
 	}
@@ -324,8 +324,8 @@ func (cp *ControlPlane) firstFailure() error {
 		return errors.New("the control plane was stopped meanwhile")
 	}
 	for _, name := range []string{ProcEtcd, ProcAPIServer, ProcControllerManager, ProcScheduler, ProcKwok} {
-		if p := cp.procs[name]; p != nil && !p.running() {
-			return p.failure()
+		if p := cp.procs[name]; p != nil && !p.Running() {
+			return p.Failure()
 		}
 	}
 	return nil

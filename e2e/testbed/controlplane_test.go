@@ -2,8 +2,11 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 )
@@ -214,8 +218,56 @@ func apiServerComesBack(t *testing.T, cp *ControlPlane, client kubernetes.Interf
 	if err := cp.StartAPIServer(t.Context()); err == nil {
 		t.Fatal("starting a running API server succeeds")
 	}
-	if _, err := client.AppsV1().Deployments("default").Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
-		t.Fatalf("what was there before: %v", err)
+	// What was there is still there, and the controllers work again: they make and
+	// run another pod.
+	patch := []byte(`{"spec":{"replicas":2}}`)
+	if _, err := client.AppsV1().Deployments("default").Patch(t.Context(), "web", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, "two available replicas", func(ctx context.Context) error {
+		d, err := client.AppsV1().Deployments("default").Get(ctx, "web", metav1.GetOptions{})
+		if err != nil || d.Status.AvailableReplicas == 2 {
+			return err
+		}
+		return fmt.Errorf("status %+v", d.Status)
+	})
+}
+
+// A control plane that cannot start says why, with the words of the process that
+// failed, and leaves nothing running.
+func TestControlPlaneThatCannotStart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cp")
+	_, err := StartControlPlane(t.Context(), Options{Name: "broken", Dir: dir, APIServerArgs: []string{"--no-such-flag"}})
+	if err == nil {
+		t.Fatal("it started")
+	}
+	for _, want := range []string{"broken", ProcAPIServer, "no-such-flag"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".log" {
+			t.Errorf("left behind: %s", e.Name())
+		}
+	}
+	if _, err := StartControlPlane(t.Context(), Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a directory that is not empty: %v", err)
+	}
+}
+
+func TestControlPlaneStartHonoursItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if cp, err := StartControlPlane(ctx, Options{}); !errors.Is(err, context.Canceled) {
+		if cp != nil {
+			cp.Stop()
+		}
+		t.Fatalf("with a cancelled context: %v", err)
 	}
 }
 
@@ -223,7 +275,7 @@ func stopEndsEverything(t *testing.T, cp *ControlPlane) {
 	var pids []int
 	cp.mu.Lock()
 	for _, p := range cp.procs {
-		pids = append(pids, p.pid())
+		pids = append(pids, p.PID())
 	}
 	cp.mu.Unlock()
 	began := time.Now()

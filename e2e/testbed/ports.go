@@ -21,6 +21,29 @@ const (
 	portTries   = 300
 )
 
+// ReservedPort is a port of 127.0.0.1 that no other testbed of the machine uses
+// until it is released or this process ends.
+type ReservedPort struct{ port *port }
+
+// ReservePort finds a free port for a program that the caller starts, and that
+// may come and go on it.
+func ReservePort() (*ReservedPort, error) {
+	p, err := reservePort()
+	if err != nil {
+		return nil, err
+	}
+	return &ReservedPort{p}, nil
+}
+
+// Number is the port's number.
+func (r *ReservedPort) Number() int { return r.port.number }
+
+// Addr is the host and port to listen on.
+func (r *ReservedPort) Addr() string { return r.port.address() }
+
+// Release gives the port up.
+func (r *ReservedPort) Release() { r.port.release() }
+
 // port is reserved among all testbeds of the machine for as long as its lock is
 // held, so that two of them never talk to each other's servers, also while
 // nobody listens on it.

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// process is one child: it leads its own process group, writes to a log file
-// and dies with the process that started it.
-type process struct {
+// Process is a child process: it leads its own process group, writes to a log
+// file and dies with the process that started it. Its methods may be called from
+// several goroutines.
+type Process struct {
 	name    string
 	cmd     *exec.Cmd
 	logPath string
@@ -37,13 +38,15 @@ var spawner = sync.OnceValue(func() chan<- func() {
 	return calls
 })
 
-func startProcess(name, logPath, dir string, env []string, path string, args ...string) (*process, error) {
+// StartProcess starts a program with exactly this environment in dir. What it
+// writes is added to the file logPath. name is for messages.
+func StartProcess(name, logPath, dir string, env []string, path string, args ...string) (*Process, error) {
 	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("testbed: %s: %w", name, err)
 	}
 	defer logFile.Close() // the child has its own descriptor
-	p := &process{name: name, logPath: logPath, exited: make(chan struct{})}
+	p := &Process{name: name, logPath: logPath, exited: make(chan struct{})}
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = env
@@ -61,9 +64,11 @@ func startProcess(name, logPath, dir string, env []string, path string, args ...
 	return p, nil
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+// PID is the process id; it stays known after the end.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-func (p *process) running() bool {
+// Running tells whether the process has not ended yet.
+func (p *Process) Running() bool {
 	select {
 	case <-p.exited:
 		return false
@@ -72,43 +77,52 @@ func (p *process) running() bool {
 	}
 }
 
-// signal goes to the whole group of the child.
-func (p *process) signal(sig syscall.Signal) {
-	if p.running() {
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Signal sends a signal to the whole group of the process, if it runs.
+func (p *Process) Signal(sig syscall.Signal) {
+	if p.Running() {
 		// The group may be gone by now, which is what a stop wants.
-		_ = syscall.Kill(-p.pid(), sig)
+		_ = syscall.Kill(-p.PID(), sig)
 	}
 }
 
-// stop asks with SIGTERM, then after grace kills, and returns when the child has
+// Stop asks with SIGTERM, then after grace kills, and returns when the child has
 // been reaped.
-func (p *process) stop(grace time.Duration) {
-	p.signal(syscall.SIGTERM)
+func (p *Process) Stop(grace time.Duration) {
+	p.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
 		return
 	case <-time.After(grace):
 	}
-	p.kill()
+	p.Kill()
 }
 
-func (p *process) kill() {
-	p.signal(syscall.SIGKILL)
+// Kill ends the process with SIGKILL, as a crash does, and returns when it has
+// been reaped.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
 	<-p.exited
 }
 
-// failure says that the child ended though it should run, with its last words.
-func (p *process) failure() error {
+// Failure says how a process ended that should run, with the last lines of its
+// log. It is nil while the process runs.
+func (p *Process) Failure() error {
+	if p.Running() {
+		return nil
+	}
 	state := "ended"
 	var exit *exec.ExitError
 	if errors.As(p.err, &exit) {
 		state = exit.String()
 	}
-	return fmt.Errorf("%s %s; the end of its log:\n%s", p.name, state, tailOf(p.logPath, 20))
+	return fmt.Errorf("%s %s; the end of its log:\n%s", p.name, state, Tail(p.logPath, 20))
 }
 
-// tailOf returns the last lines of a file, or why it cannot be read.
-func tailOf(path string, lines int) string {
+// Tail returns the last lines of a file, or why it cannot be read.
+func Tail(path string, lines int) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return "(" + err.Error() + ")"

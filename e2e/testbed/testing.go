@@ -30,7 +30,7 @@ func NeedControlPlane(t TB, opts Options) *ControlPlane {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, proc := range []string{ProcEtcd, ProcAPIServer, ProcControllerManager, ProcScheduler, ProcKwok} {
-				t.Logf("end of the log of %s of %s:\n%s", proc, cp.Name, tailOf(cp.LogPath(proc), 15))
+				t.Logf("end of the log of %s of %s:\n%s", proc, cp.Name, Tail(cp.LogPath(proc), 15))
 			}
 		}
 		cp.Stop()

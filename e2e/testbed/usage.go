@@ -78,10 +78,10 @@ func (cp *ControlPlane) Usage() (map[string]Usage, error) {
 	defer cp.mu.Unlock()
 	all := map[string]Usage{}
 	for name, p := range cp.procs {
-		if !p.running() {
+		if !p.Running() {
 			continue
 		}
-		u, err := ProcessUsage(p.pid())
+		u, err := ProcessUsage(p.PID())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -37,7 +37,7 @@ type Application struct {
 	Spec       ApplicationSpec `json:"spec"`
 
 	// Operation in an applied object asks for a sync, as in Argo CD.
-	Operation json.RawMessage `json:"operation,omitempty"`
+	Operation *RequestedOperation `json:"operation,omitempty"`
 	// Status in an applied object is ignored; it is filled in answers.
 	Status json.RawMessage `json:"status,omitempty"`
 }
@@ -47,7 +47,7 @@ type ApplicationSpec struct {
 	Project              string              `json:"project"`
 	Source               *Source             `json:"source,omitempty"`
 	Sources              []Source            `json:"sources,omitempty"`
-	SourceHydrator       json.RawMessage     `json:"sourceHydrator,omitempty"`
+	SourceHydrator       *SourceHydrator     `json:"sourceHydrator,omitempty"`
 	Destination          Destination         `json:"destination"`
 	SyncPolicy           *SyncPolicy         `json:"syncPolicy,omitempty"`
 	IgnoreDifferences    []IgnoreDifferences `json:"ignoreDifferences,omitempty"`
@@ -89,10 +89,10 @@ type Source struct {
 	Chart          string           `json:"chart,omitempty"`
 	Ref            string           `json:"ref,omitempty"`
 	Name           string           `json:"name,omitempty"`
-	Helm           json.RawMessage  `json:"helm,omitempty"`
-	Kustomize      json.RawMessage  `json:"kustomize,omitempty"`
+	Helm           *HelmSource      `json:"helm,omitempty"`
+	Kustomize      *KustomizeSource `json:"kustomize,omitempty"`
 	Directory      *DirectoryOption `json:"directory,omitempty"`
-	Plugin         json.RawMessage  `json:"plugin,omitempty"`
+	Plugin         *PluginSource    `json:"plugin,omitempty"`
 }
 
 // DirectoryOption chooses the files of a plain directory.
@@ -101,7 +101,7 @@ type DirectoryOption struct {
 	Include                string          `json:"include,omitempty"`
 	Exclude                string          `json:"exclude,omitempty"`
 	DisableExtensionFilter bool            `json:"disableExtensionFilter,omitempty"`
-	Jsonnet                json.RawMessage `json:"jsonnet,omitempty"`
+	Jsonnet                *JsonnetOptions `json:"jsonnet,omitempty"`
 }
 
 // SyncPolicy says when and how the cluster is made to match.

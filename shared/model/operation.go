@@ -74,15 +74,18 @@ type ResourceResult struct {
 
 // OperationInfo is an operation as people see it.
 type OperationInfo struct {
-	ID          OperationID      `json:"id"`
-	Seq         int64            `json:"seq,omitempty"`
-	App         AppUID           `json:"appUID"`
-	AppName     string           `json:"app,omitempty"`
-	Cluster     ClusterID        `json:"clusterID,omitempty"`
-	Kind        OperationKind    `json:"kind"`
-	Spec        OperationSpec    `json:"spec"`
-	Phase       OperationPhase   `json:"phase"`
-	Message     string           `json:"message,omitempty"`
+	ID      OperationID    `json:"id"`
+	Seq     int64          `json:"seq,omitempty"`
+	App     AppUID         `json:"appUID"`
+	AppName string         `json:"app,omitempty"`
+	Cluster ClusterID      `json:"clusterID,omitempty"`
+	Kind    OperationKind  `json:"kind"`
+	Spec    OperationSpec  `json:"spec"`
+	Phase   OperationPhase `json:"phase"`
+	Message string         `json:"message,omitempty"`
+	// Terminating: an end was asked for after the agent was given the
+	// operation; the agent is told until it answers.
+	Terminating bool             `json:"terminating,omitempty"`
 	Result      *OperationResult `json:"result,omitempty"`
 	InitiatedBy string           `json:"initiatedBy,omitempty"`
 	CreatedAt   *time.Time       `json:"createdAt,omitempty"`

@@ -12,22 +12,24 @@ type AppProject struct {
 	Status     json.RawMessage `json:"status,omitempty"`
 }
 
-// AppProjectSpec holds the limits. Globs are shell-like, "*" crosses "/" as in
-// Argo CD, and a leading "!" denies.
+// AppProjectSpec holds the limits. Patterns are globs and a leading "!" denies;
+// package policy says exactly how, as Argo CD does.
 type AppProjectSpec struct {
-	Description                     string                      `json:"description,omitempty"`
-	SourceRepos                     []string                    `json:"sourceRepos,omitempty"`
-	Destinations                    []ProjectDestination        `json:"destinations,omitempty"`
-	SourceNamespaces                []string                    `json:"sourceNamespaces,omitempty"`
-	ClusterResourceWhitelist        []KindRule                  `json:"clusterResourceWhitelist,omitempty"`
-	ClusterResourceBlacklist        []KindRule                  `json:"clusterResourceBlacklist,omitempty"`
-	NamespaceResourceWhitelist      []KindRule                  `json:"namespaceResourceWhitelist,omitempty"`
+	Description              string               `json:"description,omitempty"`
+	SourceRepos              []string             `json:"sourceRepos,omitempty"`
+	Destinations             []ProjectDestination `json:"destinations,omitempty"`
+	SourceNamespaces         []string             `json:"sourceNamespaces,omitempty"`
+	ClusterResourceWhitelist []KindRule           `json:"clusterResourceWhitelist,omitempty"`
+	ClusterResourceBlacklist []KindRule           `json:"clusterResourceBlacklist,omitempty"`
+	// NamespaceResourceWhitelist allows every namespaced kind when it is nil and
+	// none when it is empty.
+	NamespaceResourceWhitelist      []KindRule                  `json:"namespaceResourceWhitelist,omitzero"`
 	NamespaceResourceBlacklist      []KindRule                  `json:"namespaceResourceBlacklist,omitempty"`
 	Roles                           []ProjectRole               `json:"roles,omitempty"`
 	OrphanedResources               *OrphanedResources          `json:"orphanedResources,omitempty"`
 	SyncWindows                     []SyncWindow                `json:"syncWindows,omitempty"`
 	SignatureKeys                   []SignatureKey              `json:"signatureKeys,omitempty"`
-	SourceIntegrity                 json.RawMessage             `json:"sourceIntegrity,omitempty"`
+	SourceIntegrity                 *SourceIntegrity            `json:"sourceIntegrity,omitempty"`
 	DestinationServiceAccounts      []DestinationServiceAccount `json:"destinationServiceAccounts,omitempty"`
 	PermitOnlyProjectScopedClusters bool                        `json:"permitOnlyProjectScopedClusters,omitempty"`
 }
@@ -50,11 +52,46 @@ type KindRule struct {
 // ProjectRole, OrphanedResources, SyncWindow, SignatureKey and
 // DestinationServiceAccount are stored and returned as given.
 type ProjectRole struct {
-	Name        string          `json:"name"`
-	Description string          `json:"description,omitempty"`
-	Policies    []string        `json:"policies,omitempty"`
-	Groups      []string        `json:"groups,omitempty"`
-	JWTTokens   json.RawMessage `json:"jwtTokens,omitempty"`
+	Name        string     `json:"name"`
+	Description string     `json:"description,omitempty"`
+	Policies    []string   `json:"policies,omitempty"`
+	Groups      []string   `json:"groups,omitempty"`
+	JWTTokens   []JWTToken `json:"jwtTokens,omitempty"`
+}
+
+// JWTToken is a token that Argo CD issued for a role. Hawser keeps the entry
+// and accepts no such token.
+type JWTToken struct {
+	IssuedAt  int64  `json:"iat"`
+	ExpiresAt int64  `json:"exp,omitempty"`
+	ID        string `json:"id,omitempty"`
+}
+
+// SourceIntegrity says which commits are trusted.
+type SourceIntegrity struct {
+	Git *GitIntegrity `json:"git,omitempty"`
+}
+
+// GitIntegrity holds one policy per set of repositories.
+type GitIntegrity struct {
+	Policies []GitIntegrityPolicy `json:"policies,omitempty"`
+}
+
+// GitIntegrityPolicy is the policy of the repositories that its globs match.
+type GitIntegrityPolicy struct {
+	Repos []GitIntegrityRepo `json:"repos,omitempty"`
+	GPG   *GitIntegrityGPG   `json:"gpg,omitempty"`
+}
+
+// GitIntegrityRepo matches repositories by a glob; a leading "!" excludes.
+type GitIntegrityRepo struct {
+	URL string `json:"url"`
+}
+
+// GitIntegrityGPG says what must be signed (none, head or strict) and by whom.
+type GitIntegrityGPG struct {
+	Mode string   `json:"mode,omitempty"`
+	Keys []string `json:"keys,omitempty"`
 }
 
 // OrphanedResources configures the warning about objects that no application
@@ -89,4 +126,14 @@ type DestinationServiceAccount struct {
 	Server                string `json:"server"`
 	Namespace             string `json:"namespace,omitempty"`
 	DefaultServiceAccount string `json:"defaultServiceAccount"`
+}
+
+// DefaultProjectSpec is what the project "default" allows when a hub starts
+// for the first time: everything.
+func DefaultProjectSpec() AppProjectSpec {
+	return AppProjectSpec{
+		SourceRepos:              []string{"*"},
+		Destinations:             []ProjectDestination{{Server: "*", Namespace: "*"}},
+		ClusterResourceWhitelist: []KindRule{{Group: "*", Kind: "*"}},
+	}
 }

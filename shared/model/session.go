@@ -10,6 +10,8 @@ type KnownApp struct {
 	Generation  Generation
 	Content     Digest // Desired.Content
 	Withdrawing bool
+	// HoldDeletes as the agent holds it, so that a change of it alone travels.
+	HoldDeletes bool
 }
 
 // Hello is an agent's opening message.

@@ -110,8 +110,10 @@ type EnrolResponse struct {
 	CertificatePem []byte                 `protobuf:"bytes,3,opt,name=certificate_pem,json=certificatePem,proto3" json:"certificate_pem,omitempty"`
 	CaPem          []byte                 `protobuf:"bytes,4,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	NotAfter       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Things that the operator should know, such as a clock that is off.
+	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EnrolResponse) Reset() {
@@ -175,6 +177,13 @@ func (x *EnrolResponse) GetCaPem() []byte {
 func (x *EnrolResponse) GetNotAfter() *timestamppb.Timestamp {
 	if x != nil {
 		return x.NotAfter
+	}
+	return nil
+}
+
+func (x *EnrolResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -294,14 +303,15 @@ const file_hawser_agent_v1_enroll_proto_rawDesc = "" +
 	"\acsr_pem\x18\x03 \x01(\fR\x06csrPem\x12#\n" +
 	"\ragent_version\x18\x04 \x01(\tR\fagentVersion\x129\n" +
 	"\n" +
-	"agent_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\"\xca\x01\n" +
+	"agent_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\"\xe6\x01\n" +
 	"\rEnrolResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12!\n" +
 	"\fcluster_name\x18\x02 \x01(\tR\vclusterName\x12'\n" +
 	"\x0fcertificate_pem\x18\x03 \x01(\fR\x0ecertificatePem\x12\x15\n" +
 	"\x06ca_pem\x18\x04 \x01(\fR\x05caPem\x127\n" +
-	"\tnot_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"'\n" +
+	"\tnot_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x12\x1a\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"'\n" +
 	"\fRenewRequest\x12\x17\n" +
 	"\acsr_pem\x18\x01 \x01(\fR\x06csrPem\"\x88\x01\n" +
 	"\rRenewResponse\x12'\n" +

@@ -144,7 +144,10 @@ type AgentMessage struct {
 	//	*AgentMessage_Operation
 	//	*AgentMessage_Cluster
 	//	*AgentMessage_Heartbeat
-	Message       isAgentMessage_Message `protobuf_oneof:"message"`
+	Message isAgentMessage_Message `protobuf_oneof:"message"`
+	// The agent's clock when it sent this, so that the hub can tell the age of
+	// an observation although the clocks differ.
+	SentAt        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +250,13 @@ func (x *AgentMessage) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *AgentMessage) GetSentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SentAt
+	}
+	return nil
+}
+
 type isAgentMessage_Message interface {
 	isAgentMessage_Message()
 }
@@ -301,6 +311,7 @@ type HubMessage struct {
 	//	*HubMessage_OperationAck
 	//	*HubMessage_Heartbeat
 	//	*HubMessage_Refresh
+	//	*HubMessage_GoAway
 	Message       isHubMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -431,6 +442,15 @@ func (x *HubMessage) GetRefresh() *Refresh {
 	return nil
 }
 
+func (x *HubMessage) GetGoAway() *GoAway {
+	if x != nil {
+		if x, ok := x.Message.(*HubMessage_GoAway); ok {
+			return x.GoAway
+		}
+	}
+	return nil
+}
+
 type isHubMessage_Message interface {
 	isHubMessage_Message()
 }
@@ -471,6 +491,10 @@ type HubMessage_Refresh struct {
 	Refresh *Refresh `protobuf:"bytes,10,opt,name=refresh,proto3,oneof"`
 }
 
+type HubMessage_GoAway struct {
+	GoAway *GoAway `protobuf:"bytes,11,opt,name=go_away,json=goAway,proto3,oneof"`
+}
+
 func (*HubMessage_Welcome) isHubMessage_Message() {}
 
 func (*HubMessage_Desired) isHubMessage_Message() {}
@@ -488,6 +512,8 @@ func (*HubMessage_OperationAck) isHubMessage_Message() {}
 func (*HubMessage_Heartbeat) isHubMessage_Message() {}
 
 func (*HubMessage_Refresh) isHubMessage_Message() {}
+
+func (*HubMessage_GoAway) isHubMessage_Message() {}
 
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -630,7 +656,9 @@ type KnownApplication struct {
 	// model.Desired.Content of what the agent holds.
 	ContentDigest string `protobuf:"bytes,5,opt,name=content_digest,json=contentDigest,proto3" json:"content_digest,omitempty"`
 	// The agent has accepted a withdrawal and is carrying it out.
-	Withdrawing   bool `protobuf:"varint,6,opt,name=withdrawing,proto3" json:"withdrawing,omitempty"`
+	Withdrawing bool `protobuf:"varint,6,opt,name=withdrawing,proto3" json:"withdrawing,omitempty"`
+	// Desired.hold_deletes of what the agent holds.
+	HoldDeletes   bool `protobuf:"varint,7,opt,name=hold_deletes,json=holdDeletes,proto3" json:"hold_deletes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -703,6 +731,13 @@ func (x *KnownApplication) GetContentDigest() string {
 func (x *KnownApplication) GetWithdrawing() bool {
 	if x != nil {
 		return x.Withdrawing
+	}
+	return false
+}
+
+func (x *KnownApplication) GetHoldDeletes() bool {
+	if x != nil {
+		return x.HoldDeletes
 	}
 	return false
 }
@@ -1105,13 +1140,13 @@ type Operation struct {
 	AppUid string                 `protobuf:"bytes,3,opt,name=app_uid,json=appUid,proto3" json:"app_uid,omitempty"`
 	Kind   string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// model.OperationSpec as JSON.
-	SpecJson []byte                 `protobuf:"bytes,5,opt,name=spec_json,json=specJson,proto3" json:"spec_json,omitempty"`
-	Deadline *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
-	// The operation applies to this desired generation or a later one.
-	Generation  int64  `protobuf:"varint,7,opt,name=generation,proto3" json:"generation,omitempty"`
-	InitiatedBy string `protobuf:"bytes,8,opt,name=initiated_by,json=initiatedBy,proto3" json:"initiated_by,omitempty"`
+	SpecJson []byte `protobuf:"bytes,5,opt,name=spec_json,json=specJson,proto3" json:"spec_json,omitempty"`
+	// The operation applies to this desired generation or a later one; 0 is
+	// whatever is desired when it runs.
+	Generation  int64  `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
+	InitiatedBy string `protobuf:"bytes,7,opt,name=initiated_by,json=initiatedBy,proto3" json:"initiated_by,omitempty"`
 	// A user asked to end it.
-	Terminate     bool `protobuf:"varint,9,opt,name=terminate,proto3" json:"terminate,omitempty"`
+	Terminate     bool `protobuf:"varint,8,opt,name=terminate,proto3" json:"terminate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1177,13 +1212,6 @@ func (x *Operation) GetKind() string {
 func (x *Operation) GetSpecJson() []byte {
 	if x != nil {
 		return x.SpecJson
-	}
-	return nil
-}
-
-func (x *Operation) GetDeadline() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Deadline
 	}
 	return nil
 }
@@ -1850,6 +1878,79 @@ func (x *Refresh) GetAppUids() []string {
 	return nil
 }
 
+// GoAway is the hub's last message of a session, or its answer to a hello that
+// it refuses. The stream's status repeats code and message.
+type GoAway struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stable, such as hub_stopping, session_superseded, session_rate.
+	Code    string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// Do not come back sooner.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// Then wait a random part of this as well.
+	Spread        *durationpb.Duration `protobuf:"bytes,4,opt,name=spread,proto3" json:"spread,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GoAway) Reset() {
+	*x = GoAway{}
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GoAway) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GoAway) ProtoMessage() {}
+
+func (x *GoAway) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GoAway.ProtoReflect.Descriptor instead.
+func (*GoAway) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_session_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GoAway) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *GoAway) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GoAway) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+func (x *GoAway) GetSpread() *durationpb.Duration {
+	if x != nil {
+		return x.Spread
+	}
+	return nil
+}
+
 var File_hawser_agent_v1_session_proto protoreflect.FileDescriptor
 
 const file_hawser_agent_v1_session_proto_rawDesc = "" +
@@ -1857,7 +1958,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x1dhawser/agent/v1/session.proto\x12\x0fhawser.agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chawser/agent/v1/bundle.proto\"A\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x03R\vincarnation\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x03R\x06number\"\x94\x03\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\"\xc9\x03\n" +
 	"\fAgentMessage\x12,\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x16.hawser.agent.v1.EpochR\x05epoch\x12.\n" +
 	"\x05hello\x18\x02 \x01(\v2\x16.hawser.agent.v1.HelloH\x00R\x05hello\x12(\n" +
@@ -1865,8 +1966,9 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\areports\x18\x04 \x01(\v2\x1b.hawser.agent.v1.AppReportsH\x00R\areports\x12@\n" +
 	"\toperation\x18\x05 \x01(\v2 .hawser.agent.v1.OperationUpdateH\x00R\toperation\x12:\n" +
 	"\acluster\x18\x06 \x01(\v2\x1e.hawser.agent.v1.ClusterReportH\x00R\acluster\x12:\n" +
-	"\theartbeat\x18\a \x01(\v2\x1a.hawser.agent.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"\xcf\x04\n" +
+	"\theartbeat\x18\a \x01(\v2\x1a.hawser.agent.v1.HeartbeatH\x00R\theartbeat\x123\n" +
+	"\asent_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAtB\t\n" +
+	"\amessage\"\x83\x05\n" +
 	"\n" +
 	"HubMessage\x12,\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x16.hawser.agent.v1.EpochR\x05epoch\x124\n" +
@@ -1880,7 +1982,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\roperation_ack\x18\b \x01(\v2\x1d.hawser.agent.v1.OperationAckH\x00R\foperationAck\x12:\n" +
 	"\theartbeat\x18\t \x01(\v2\x1a.hawser.agent.v1.HeartbeatH\x00R\theartbeat\x124\n" +
 	"\arefresh\x18\n" +
-	" \x01(\v2\x18.hawser.agent.v1.RefreshH\x00R\arefreshB\t\n" +
+	" \x01(\v2\x18.hawser.agent.v1.RefreshH\x00R\arefresh\x122\n" +
+	"\ago_away\x18\v \x01(\v2\x17.hawser.agent.v1.GoAwayH\x00R\x06goAwayB\t\n" +
 	"\amessage\"\xd2\x03\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
@@ -1898,7 +2001,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"operations\x12*\n" +
 	"\x11max_operation_seq\x18\n" +
 	" \x01(\x03R\x0fmaxOperationSeq\x12\x1a\n" +
-	"\binstance\x18\v \x01(\tR\binstance\"\xc2\x01\n" +
+	"\binstance\x18\v \x01(\tR\binstance\"\xe5\x01\n" +
 	"\x10KnownApplication\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1907,7 +2010,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"generation\x18\x04 \x01(\x03R\n" +
 	"generation\x12%\n" +
 	"\x0econtent_digest\x18\x05 \x01(\tR\rcontentDigest\x12 \n" +
-	"\vwithdrawing\x18\x06 \x01(\bR\vwithdrawing\"\xff\x02\n" +
+	"\vwithdrawing\x18\x06 \x01(\bR\vwithdrawing\x12!\n" +
+	"\fhold_deletes\x18\a \x01(\bR\vholdDeletes\"\xff\x02\n" +
 	"\aWelcome\x12,\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x16.hawser.agent.v1.EpochR\x05epoch\x123\n" +
 	"\x15incarnation_signature\x18\x02 \x01(\fR\x14incarnationSignature\x12\x15\n" +
@@ -1950,19 +2054,18 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vMODE_ORPHAN\x10\x01\x12\x10\n" +
-	"\fMODE_CASCADE\x10\x02\"\x90\x02\n" +
+	"\fMODE_CASCADE\x10\x02\"\xd8\x01\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x17\n" +
 	"\aapp_uid\x18\x03 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x1b\n" +
-	"\tspec_json\x18\x05 \x01(\fR\bspecJson\x126\n" +
-	"\bdeadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1e\n" +
+	"\tspec_json\x18\x05 \x01(\fR\bspecJson\x12\x1e\n" +
 	"\n" +
-	"generation\x18\a \x01(\x03R\n" +
+	"generation\x18\x06 \x01(\x03R\n" +
 	"generation\x12!\n" +
-	"\finitiated_by\x18\b \x01(\tR\vinitiatedBy\x12\x1c\n" +
-	"\tterminate\x18\t \x01(\bR\tterminate\"\xa9\x02\n" +
+	"\finitiated_by\x18\a \x01(\tR\vinitiatedBy\x12\x1c\n" +
+	"\tterminate\x18\b \x01(\bR\tterminate\"\xa9\x02\n" +
 	"\x0fOperationUpdate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x17\n" +
@@ -2022,7 +2125,13 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\vobserved_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"observedAt\"$\n" +
 	"\aRefresh\x12\x19\n" +
-	"\bapp_uids\x18\x01 \x03(\tR\aappUids2\xa4\x01\n" +
+	"\bapp_uids\x18\x01 \x03(\tR\aappUids\"\xa5\x01\n" +
+	"\x06GoAway\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12:\n" +
+	"\vretry_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x121\n" +
+	"\x06spread\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06spread2\xa4\x01\n" +
 	"\aControl\x12I\n" +
 	"\aSession\x12\x1d.hawser.agent.v1.AgentMessage\x1a\x1b.hawser.agent.v1.HubMessage(\x010\x01\x12N\n" +
 	"\tGetBundle\x12!.hawser.agent.v1.GetBundleRequest\x1a\x1c.hawser.agent.v1.BundleChunk0\x01B@Z>github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1;agentv1b\x06proto3"
@@ -2040,7 +2149,7 @@ func file_hawser_agent_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_hawser_agent_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hawser_agent_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hawser_agent_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hawser_agent_v1_session_proto_goTypes = []any{
 	(Withdraw_Mode)(0),            // 0: hawser.agent.v1.Withdraw.Mode
 	(*Epoch)(nil),                 // 1: hawser.agent.v1.Epoch
@@ -2063,10 +2172,11 @@ var file_hawser_agent_v1_session_proto_goTypes = []any{
 	(*ClusterReport)(nil),         // 18: hawser.agent.v1.ClusterReport
 	(*Heartbeat)(nil),             // 19: hawser.agent.v1.Heartbeat
 	(*Refresh)(nil),               // 20: hawser.agent.v1.Refresh
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(*GoAway)(nil),                // 21: hawser.agent.v1.GoAway
 	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*GetBundleRequest)(nil),      // 23: hawser.agent.v1.GetBundleRequest
-	(*BundleChunk)(nil),           // 24: hawser.agent.v1.BundleChunk
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*GetBundleRequest)(nil),      // 24: hawser.agent.v1.GetBundleRequest
+	(*BundleChunk)(nil),           // 25: hawser.agent.v1.BundleChunk
 }
 var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	1,  // 0: hawser.agent.v1.AgentMessage.epoch:type_name -> hawser.agent.v1.Epoch
@@ -2076,42 +2186,45 @@ var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	11, // 4: hawser.agent.v1.AgentMessage.operation:type_name -> hawser.agent.v1.OperationUpdate
 	18, // 5: hawser.agent.v1.AgentMessage.cluster:type_name -> hawser.agent.v1.ClusterReport
 	19, // 6: hawser.agent.v1.AgentMessage.heartbeat:type_name -> hawser.agent.v1.Heartbeat
-	1,  // 7: hawser.agent.v1.HubMessage.epoch:type_name -> hawser.agent.v1.Epoch
-	6,  // 8: hawser.agent.v1.HubMessage.welcome:type_name -> hawser.agent.v1.Welcome
-	7,  // 9: hawser.agent.v1.HubMessage.desired:type_name -> hawser.agent.v1.Desired
-	9,  // 10: hawser.agent.v1.HubMessage.withdraw:type_name -> hawser.agent.v1.Withdraw
-	10, // 11: hawser.agent.v1.HubMessage.operation:type_name -> hawser.agent.v1.Operation
-	14, // 12: hawser.agent.v1.HubMessage.in_sync:type_name -> hawser.agent.v1.InSync
-	17, // 13: hawser.agent.v1.HubMessage.report_ack:type_name -> hawser.agent.v1.ReportAck
-	12, // 14: hawser.agent.v1.HubMessage.operation_ack:type_name -> hawser.agent.v1.OperationAck
-	19, // 15: hawser.agent.v1.HubMessage.heartbeat:type_name -> hawser.agent.v1.Heartbeat
-	20, // 16: hawser.agent.v1.HubMessage.refresh:type_name -> hawser.agent.v1.Refresh
-	1,  // 17: hawser.agent.v1.Hello.last_epoch:type_name -> hawser.agent.v1.Epoch
-	5,  // 18: hawser.agent.v1.Hello.known:type_name -> hawser.agent.v1.KnownApplication
-	11, // 19: hawser.agent.v1.Hello.operations:type_name -> hawser.agent.v1.OperationUpdate
-	1,  // 20: hawser.agent.v1.Welcome.epoch:type_name -> hawser.agent.v1.Epoch
-	21, // 21: hawser.agent.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
-	21, // 22: hawser.agent.v1.Welcome.reconnect_spread:type_name -> google.protobuf.Duration
-	21, // 23: hawser.agent.v1.Welcome.reconnect_cap:type_name -> google.protobuf.Duration
-	8,  // 24: hawser.agent.v1.Desired.revision:type_name -> hawser.agent.v1.Revision
-	22, // 25: hawser.agent.v1.Revision.committed_at:type_name -> google.protobuf.Timestamp
-	0,  // 26: hawser.agent.v1.Withdraw.mode:type_name -> hawser.agent.v1.Withdraw.Mode
-	22, // 27: hawser.agent.v1.Operation.deadline:type_name -> google.protobuf.Timestamp
-	22, // 28: hawser.agent.v1.OperationUpdate.started_at:type_name -> google.protobuf.Timestamp
-	22, // 29: hawser.agent.v1.OperationUpdate.finished_at:type_name -> google.protobuf.Timestamp
-	16, // 30: hawser.agent.v1.AppReports.reports:type_name -> hawser.agent.v1.AppReport
-	22, // 31: hawser.agent.v1.AppReport.observed_at:type_name -> google.protobuf.Timestamp
-	22, // 32: hawser.agent.v1.ClusterReport.observed_at:type_name -> google.protobuf.Timestamp
-	22, // 33: hawser.agent.v1.Heartbeat.observed_at:type_name -> google.protobuf.Timestamp
-	2,  // 34: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
-	23, // 35: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
-	3,  // 36: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
-	24, // 37: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
-	36, // [36:38] is the sub-list for method output_type
-	34, // [34:36] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	22, // 7: hawser.agent.v1.AgentMessage.sent_at:type_name -> google.protobuf.Timestamp
+	1,  // 8: hawser.agent.v1.HubMessage.epoch:type_name -> hawser.agent.v1.Epoch
+	6,  // 9: hawser.agent.v1.HubMessage.welcome:type_name -> hawser.agent.v1.Welcome
+	7,  // 10: hawser.agent.v1.HubMessage.desired:type_name -> hawser.agent.v1.Desired
+	9,  // 11: hawser.agent.v1.HubMessage.withdraw:type_name -> hawser.agent.v1.Withdraw
+	10, // 12: hawser.agent.v1.HubMessage.operation:type_name -> hawser.agent.v1.Operation
+	14, // 13: hawser.agent.v1.HubMessage.in_sync:type_name -> hawser.agent.v1.InSync
+	17, // 14: hawser.agent.v1.HubMessage.report_ack:type_name -> hawser.agent.v1.ReportAck
+	12, // 15: hawser.agent.v1.HubMessage.operation_ack:type_name -> hawser.agent.v1.OperationAck
+	19, // 16: hawser.agent.v1.HubMessage.heartbeat:type_name -> hawser.agent.v1.Heartbeat
+	20, // 17: hawser.agent.v1.HubMessage.refresh:type_name -> hawser.agent.v1.Refresh
+	21, // 18: hawser.agent.v1.HubMessage.go_away:type_name -> hawser.agent.v1.GoAway
+	1,  // 19: hawser.agent.v1.Hello.last_epoch:type_name -> hawser.agent.v1.Epoch
+	5,  // 20: hawser.agent.v1.Hello.known:type_name -> hawser.agent.v1.KnownApplication
+	11, // 21: hawser.agent.v1.Hello.operations:type_name -> hawser.agent.v1.OperationUpdate
+	1,  // 22: hawser.agent.v1.Welcome.epoch:type_name -> hawser.agent.v1.Epoch
+	23, // 23: hawser.agent.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
+	23, // 24: hawser.agent.v1.Welcome.reconnect_spread:type_name -> google.protobuf.Duration
+	23, // 25: hawser.agent.v1.Welcome.reconnect_cap:type_name -> google.protobuf.Duration
+	8,  // 26: hawser.agent.v1.Desired.revision:type_name -> hawser.agent.v1.Revision
+	22, // 27: hawser.agent.v1.Revision.committed_at:type_name -> google.protobuf.Timestamp
+	0,  // 28: hawser.agent.v1.Withdraw.mode:type_name -> hawser.agent.v1.Withdraw.Mode
+	22, // 29: hawser.agent.v1.OperationUpdate.started_at:type_name -> google.protobuf.Timestamp
+	22, // 30: hawser.agent.v1.OperationUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	16, // 31: hawser.agent.v1.AppReports.reports:type_name -> hawser.agent.v1.AppReport
+	22, // 32: hawser.agent.v1.AppReport.observed_at:type_name -> google.protobuf.Timestamp
+	22, // 33: hawser.agent.v1.ClusterReport.observed_at:type_name -> google.protobuf.Timestamp
+	22, // 34: hawser.agent.v1.Heartbeat.observed_at:type_name -> google.protobuf.Timestamp
+	23, // 35: hawser.agent.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
+	23, // 36: hawser.agent.v1.GoAway.spread:type_name -> google.protobuf.Duration
+	2,  // 37: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
+	24, // 38: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
+	3,  // 39: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
+	25, // 40: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
+	39, // [39:41] is the sub-list for method output_type
+	37, // [37:39] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_hawser_agent_v1_session_proto_init() }
@@ -2138,6 +2251,7 @@ func file_hawser_agent_v1_session_proto_init() {
 		(*HubMessage_OperationAck)(nil),
 		(*HubMessage_Heartbeat)(nil),
 		(*HubMessage_Refresh)(nil),
+		(*HubMessage_GoAway)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2145,7 +2259,7 @@ func file_hawser_agent_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_agent_v1_session_proto_rawDesc), len(file_hawser_agent_v1_session_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

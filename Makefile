@@ -1,0 +1,60 @@
+# Hawser. `make help` lists what there is; every target does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO      ?= go
+TOOLS   := $(CURDIR)/.tools
+BIN     := $(CURDIR)/bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X github.com/hawser-dev/hawser/shared/telemetry.Version=$(VERSION)
+GOTOOL  := $(GO) tool -modfile=$(CURDIR)/proto/tools/go.mod
+PROTOS  := $(shell cd proto && find hawser -name '*.proto' | sort)
+TESTFLAGS ?= -timeout 40m
+PKGS    ?= ./...
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help demo test verify bench build gen prepare clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+build: ## hawser, hawser-hub and hawser-agent into bin/
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./hub/cmd/hawser-hub ./agent/cmd/hawser-agent ./cli/cmd/hawser
+
+# The control planes that demo, tests and benchmarks run against, and a
+# PostgreSQL where the machine has none. Cached in .tools/.
+prepare:
+	@$(GO) run ./e2e/testbed/cmd/build-controlplane
+	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
+
+demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--check runs the checks and exits
+	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
+	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
+
+test: build prepare ## all tests: unit, simulator, Postgres, end to end on real control planes
+	HAWSER_BIN=$(BIN) $(GO) test $(TESTFLAGS) $(PKGS)
+
+bench: build prepare ## speed and memory against their floors: a table and bench/result.json; ARGS=… narrows
+	@mkdir -p bench
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
+
+gen: ## regenerate proto/gen
+	@mkdir -p $(TOOLS)/gen
+	@cd proto/tools && $(GO) build -o $(TOOLS)/gen/ ./protogen google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@$(TOOLS)/gen/protogen -I proto -o proto/gen -plugin $(TOOLS)/gen/protoc-gen-go,$(TOOLS)/gen/protoc-gen-go-grpc $(PROTOS)
+
+verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GOTOOL) staticcheck ./...
+	@$(MAKE) --no-print-directory gen
+	@git diff --exit-code -- proto/gen || { echo "proto/gen is not what the .proto files generate: run make gen"; exit 1; }
+	$(GO) mod tidy -diff
+	cd proto/tools && $(GO) mod tidy -diff
+	@echo "verify: clean"
+
+clean: ## remove bin/ and bench/; .tools/ stays, it is expensive
+	rm -rf $(BIN) bench

@@ -1,0 +1,335 @@
+package journal
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Book is an agent's memory. It is not safe for concurrent use.
+//
+// A transition answers with a Change: what must be durable before the caller
+// acknowledges or acts. When a flush writes both, Head goes before the records.
+type Book struct {
+	Head Head
+	Apps map[model.AppUID]*Record
+}
+
+// Head is what does not belong to one application.
+type Head struct {
+	// Epoch is the highest ever accepted.
+	Epoch model.Epoch `json:"epoch"`
+	// MaxOpSeq covers the records that were dropped; see Book.MaxOpSeq.
+	MaxOpSeq int64 `json:"maxOpSeq,omitempty"`
+}
+
+// New returns an empty book.
+func New() *Book { return &Book{Apps: map[model.AppUID]*Record{}} }
+
+// Change says what a transition altered.
+type Change struct {
+	Head bool
+	// Apps whose records changed; a record that is no longer in the book is to
+	// be deleted from the store.
+	Apps []model.AppUID
+}
+
+// Any reports whether anything changed.
+func (c Change) Any() bool { return c.Head || len(c.Apps) > 0 }
+
+func changed(uid model.AppUID) Change { return Change{Apps: []model.AppUID{uid}} }
+
+// MaxOpSeq is the highest operation number ever accepted.
+func (b *Book) MaxOpSeq() int64 {
+	n := b.Head.MaxOpSeq
+	for _, r := range b.Apps {
+		n = max(n, r.maxOpSeq())
+	}
+	return n
+}
+
+// AcceptWelcome begins a session. An epoch that is not above every accepted
+// one is refused (Kind Conflict, code epoch_stale): it comes from a hub that
+// was replaced, or from an older copy of its database. Nothing of the session
+// may be processed before the change is durable.
+func (b *Book) AcceptWelcome(e model.Epoch) (Change, error) {
+	if !b.Head.Epoch.Less(e) {
+		return Change{}, fault.New(fault.Conflict, "epoch_stale",
+			"the hub opened session %s, but session %s was accepted before", e, b.Head.Epoch)
+	}
+	c := Change{Head: true}
+	b.Head.MaxOpSeq = b.MaxOpSeq()
+	for uid, r := range b.Apps {
+		if len(r.Ended) == 0 && (r.blank() || r.Gone != nil && r.Gone.Epoch.Less(e)) {
+			delete(b.Apps, uid)
+			c.Apps = append(c.Apps, uid)
+		}
+	}
+	slices.Sort(c.Apps)
+	b.Head.Epoch = e
+	return c, nil
+}
+
+// CheckEpoch refuses a message that does not belong to the present session
+// (Kind Conflict, code epoch_stale).
+func (b *Book) CheckEpoch(e model.Epoch) error {
+	if e != b.Head.Epoch || e.IsZero() {
+		return fault.New(fault.Conflict, "epoch_stale", "the message belongs to session %s, the present one is %s", e, b.Head.Epoch)
+	}
+	return nil
+}
+
+// Hello is the agent's opening message, as far as the journal knows it: the
+// caller adds the cluster, versions and instance. It lists what was accepted
+// even when that is not durable yet, because the hub takes what is missing as
+// never accepted.
+func (b *Book) Hello() model.Hello {
+	h := model.Hello{LastEpoch: b.Head.Epoch, MaxOpSeq: b.MaxOpSeq()}
+	uids := make([]model.AppUID, 0, len(b.Apps))
+	for uid := range b.Apps {
+		uids = append(uids, uid)
+	}
+	slices.Sort(uids)
+	for _, uid := range uids {
+		r := b.Apps[uid]
+		if k, ok := r.known(); ok {
+			h.Known = append(h.Known, k)
+		}
+		h.Operations = append(h.Operations, r.updates()...)
+	}
+	return h
+}
+
+func (r *Record) known() (model.KnownApp, bool) {
+	k := model.KnownApp{UID: r.App, Name: r.Name, Project: r.Project}
+	if r.Desired != nil {
+		k.Generation, k.Content, k.HoldDeletes = r.Desired.Generation, r.Desired.Content(), r.Desired.HoldDeletes
+	}
+	if r.Withdraw != nil {
+		k.Withdrawing = true
+		k.Generation = max(k.Generation, r.Withdraw.Generation)
+	}
+	return k, r.Gone == nil && (r.Desired != nil || r.Withdraw != nil)
+}
+
+// updates are the operations that the hub has to hear of: the ones under way,
+// and the ends that it has not acknowledged.
+func (r *Record) updates() []model.OperationUpdate {
+	out := slices.Clone(r.Ended)
+	if r.Op != nil {
+		out = append(out, r.Op.running())
+	}
+	if r.Withdraw != nil {
+		out = append(out, withdrawUpdate(*r.Withdraw, model.PhaseRunning, "", time.Time{}))
+		for _, w := range r.Joined {
+			out = append(out, withdrawUpdate(w, model.PhaseRunning, "", time.Time{}))
+		}
+	}
+	return out
+}
+
+// Verdict is what the agent does with a message of the hub.
+type Verdict int
+
+// The verdicts.
+const (
+	// Taken: it is new and now in the book.
+	Taken Verdict = iota
+	// Repeated: the book holds it already. Acknowledge again.
+	Repeated
+	// Stale: something newer is held. Acknowledge what is held.
+	Stale
+	// Answered: it will not be carried out (again); Updates says why.
+	Answered
+)
+
+// DesiredResult is what AcceptDesired decided.
+type DesiredResult struct {
+	Change
+	Verdict Verdict
+	// Generation that the agent now holds, to be acknowledged.
+	Generation model.Generation
+}
+
+// AcceptDesired takes a desired state whose bundle is complete and present.
+// previous are the objects of the bundle that the present desired state names:
+// when that state was never confirmed, a sync of it may have begun, so its
+// objects stay in the inventory, unconfirmed, and can be pruned later.
+//
+// Refusals (Kind Conflict) keep what is held: withdrawing, withdrawn (a late
+// message about an application that is gone), generation_conflict (the same
+// generation with other content).
+func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, error) {
+	if d.App == "" || d.Generation <= 0 {
+		return DesiredResult{}, fault.New(fault.Invalid, "desired_invalid", "a desired state needs an application and a generation")
+	}
+	r := b.Apps[d.App]
+	if r == nil {
+		r = &Record{App: d.App}
+	}
+	if r.Withdraw != nil {
+		return DesiredResult{}, fault.New(fault.Conflict, "withdrawing",
+			"application %q is being withdrawn by operation %s", d.Name, r.Withdraw.Operation)
+	}
+	if r.Gone != nil {
+		if d.Generation <= r.Gone.Generation {
+			return DesiredResult{}, fault.New(fault.Conflict, "withdrawn",
+				"application %q was withdrawn at generation %d; generation %d came late", d.Name, r.Gone.Generation, d.Generation)
+		}
+		// A new decision after the withdrawal, as after a restore of the hub.
+		r = &Record{App: d.App, Ended: r.Ended, LastOp: r.LastOp, LastOpSeq: max(r.LastOpSeq, r.Gone.OpSeq)}
+	}
+	if held := r.Desired; held != nil {
+		switch {
+		case d.Generation < held.Generation:
+			return DesiredResult{Verdict: Stale, Generation: held.Generation}, nil
+		case d.Generation == held.Generation && d.Content() != held.Content():
+			return DesiredResult{}, fault.New(fault.Conflict, "generation_conflict",
+				"generation %d of application %q has other content than the one that was accepted", d.Generation, d.Name)
+		case d.Generation == held.Generation && d.HoldDeletes == held.HoldDeletes:
+			return DesiredResult{Verdict: Repeated, Generation: held.Generation}, nil
+		case d.Generation > held.Generation && !r.Confirmed():
+			r.intend(withoutUID(previous, r))
+		}
+	}
+	r.Name, r.Project, r.Desired = d.Name, d.Project, &d
+	b.Apps[d.App] = r
+	return DesiredResult{Change: changed(d.App), Verdict: Taken, Generation: d.Generation}, nil
+}
+
+// withoutUID keeps, of the objects of an unconfirmed bundle, those that the
+// inventory does not name yet: what is confirmed stays so.
+func withoutUID(keys []Owned, r *Record) []Owned {
+	index := r.index()
+	var out []Owned
+	for _, o := range keys {
+		if _, ok := index[o.Key]; !ok {
+			out = append(out, Owned{Key: o.Key, Version: o.Version})
+		}
+	}
+	return out
+}
+
+// BeginSync records what a sync is about to create or adopt, before it does.
+// An entry of intended without a UID is an object that does not exist yet. No
+// change, and so no write, results when all of it is recorded already.
+func (b *Book) BeginSync(uid model.AppUID, intended []Owned) (Change, error) {
+	r, err := b.active(uid)
+	if err != nil {
+		return Change{}, err
+	}
+	if !r.intend(intended) {
+		return Change{}, nil
+	}
+	return changed(uid), nil
+}
+
+// SyncOutcome is what a sync has found out.
+type SyncOutcome struct {
+	Generation model.Generation
+	Bundle     model.Digest
+	Revision   string
+	StartedAt  time.Time
+	At         time.Time
+	// Complete: every object of the bundle is applied, and all that was to be
+	// pruned is gone or deliberately kept. Only this advances Synced.
+	Complete bool
+	// Applied are the objects that exist as desired, with their UIDs.
+	Applied []Owned
+	// Dropped leave the inventory: deleted and gone, known to be absent, or
+	// found to belong to somebody else. What is neither Applied nor Dropped
+	// stays, so a failed delete is tried again.
+	Dropped     []model.ObjectKey
+	InitiatedBy string
+}
+
+// defaultHistory is the number of history entries when the application does not
+// say; Argo CD's default.
+const defaultHistory = 10
+
+// ConfirmSync records a sync's outcome.
+func (b *Book) ConfirmSync(uid model.AppUID, o SyncOutcome) (Change, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Desired == nil {
+		return Change{}, unknown(uid)
+	}
+	index := r.index()
+	for _, a := range o.Applied {
+		a.Confirmed = a.UID != ""
+		if i, ok := index[a.Key]; ok {
+			r.Inventory[i] = a
+		} else {
+			index[a.Key] = len(r.Inventory)
+			r.Inventory = append(r.Inventory, a)
+		}
+	}
+	drop := make(map[model.ObjectKey]bool, len(o.Dropped))
+	for _, k := range o.Dropped {
+		drop[k] = true
+	}
+	r.Inventory = slices.DeleteFunc(r.Inventory, func(e Owned) bool { return drop[e.Key] })
+	if !o.Complete || (r.Synced != nil && o.Generation < r.Synced.Generation) {
+		return changed(uid), nil
+	}
+	again := r.Synced != nil && r.Synced.Generation == o.Generation && r.Synced.Bundle == o.Bundle
+	r.Synced = &Synced{Generation: o.Generation, Bundle: o.Bundle, Revision: o.Revision, At: o.At}
+	if !again {
+		r.remember(o)
+	}
+	return changed(uid), nil
+}
+
+func (r *Record) remember(o SyncOutcome) {
+	limit := int64(defaultHistory)
+	if l := r.Desired.Spec.RevisionHistoryLimit; l != nil && *l >= 0 {
+		limit = *l
+	}
+	id := int64(1)
+	if n := len(r.History); n > 0 {
+		id = r.History[n-1].ID + 1
+	}
+	r.History = append(r.History, model.HistoryEntry{
+		ID: id, Generation: o.Generation, Revision: o.Revision,
+		StartedAt: o.StartedAt, DeployedAt: o.At, InitiatedBy: o.InitiatedBy,
+	})
+	if over := int64(len(r.History)) - limit; over > 0 {
+		r.History = slices.Delete(r.History, 0, int(over))
+	}
+}
+
+// MarkAttempt records that the automated sync of a generation was tried. It is
+// recorded with failed=true before the effects begin, so that a crash counts
+// as a try, and again when it has ended.
+func (b *Book) MarkAttempt(uid model.AppUID, g model.Generation, failed bool, message string, at time.Time) (Change, error) {
+	r, err := b.active(uid)
+	if err != nil {
+		return Change{}, err
+	}
+	if r.Attempt != nil && g < r.Attempt.Generation {
+		return Change{}, nil
+	}
+	next := Attempt{Generation: g, Failed: failed, Message: message, At: at, Count: 1}
+	if r.Attempt != nil && r.Attempt.Generation == g {
+		next.Count = r.Attempt.Count + 1
+	}
+	r.Attempt = &next
+	return changed(uid), nil
+}
+
+// active returns the record of an application that is to run.
+func (b *Book) active(uid model.AppUID) (*Record, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Desired == nil {
+		return nil, unknown(uid)
+	}
+	if r.Withdraw != nil {
+		return nil, fault.New(fault.Conflict, "withdrawing", "application %q is being withdrawn by operation %s", r.Name, r.Withdraw.Operation)
+	}
+	return r, nil
+}
+
+func unknown(uid model.AppUID) error {
+	return fault.New(fault.NotFound, "application_unknown", "the agent holds no application %s", uid)
+}

@@ -1,0 +1,252 @@
+package journal
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// OperationVerdict is what became of a command or withdrawal: what to do, what
+// to make durable, and what to tell the hub once it is.
+type OperationVerdict struct {
+	Change
+	Verdict Verdict
+	Updates []model.OperationUpdate
+}
+
+func (o *Operation) running() model.OperationUpdate {
+	accepted := o.AcceptedAt
+	u := model.OperationUpdate{ID: o.ID, Seq: o.Seq, App: o.App, Kind: o.Kind, Phase: model.PhaseRunning, StartedAt: &accepted}
+	if o.StartedAt != nil {
+		u.StartedAt = o.StartedAt
+	}
+	return u
+}
+
+func withdrawUpdate(w model.Withdraw, phase model.OperationPhase, message string, at time.Time) model.OperationUpdate {
+	u := model.OperationUpdate{ID: w.Operation, Seq: w.OperationSeq, App: w.App, Kind: model.OperationDelete, Phase: phase, Message: message}
+	if phase.Terminal() && !at.IsZero() {
+		u.FinishedAt = &at
+	}
+	return u
+}
+
+func ended(c model.Command, phase model.OperationPhase, message string, at time.Time) model.OperationUpdate {
+	return model.OperationUpdate{ID: c.ID, Seq: c.Seq, App: c.App, Kind: c.Kind, Phase: phase, Message: message, FinishedAt: &at}
+}
+
+// AcceptOperation takes a sync command. It is never run twice: one whose number
+// is not above the last accepted is answered with its own stored result when
+// there is one, and as superseded otherwise. A command may arrive before its
+// desired state: then it waits (Record.Op is set, its Generation is not reached).
+// With c.Terminate the operation is to end: the caller ends it when it is under
+// way (Record.Op.Terminating), and it is answered here otherwise.
+func (b *Book) AcceptOperation(c model.Command, now time.Time) (OperationVerdict, error) {
+	if c.ID == "" || c.App == "" || c.Seq <= 0 || c.Kind != model.OperationSync {
+		return OperationVerdict{}, fault.New(fault.Invalid, "operation_invalid",
+			"operation %q of kind %q with number %d cannot be carried out", c.ID, c.Kind, c.Seq)
+	}
+	r := b.Apps[c.App]
+	if r == nil {
+		r = &Record{App: c.App}
+	}
+	if r.Op != nil && r.Op.ID == c.ID {
+		if c.Terminate && !r.Op.Terminating {
+			r.Op.Terminating = true
+			return OperationVerdict{Change: changed(c.App), Verdict: Taken}, nil
+		}
+		return OperationVerdict{Verdict: Repeated, Updates: []model.OperationUpdate{r.Op.running()}}, nil
+	}
+	if u, ok := r.result(c.ID); ok {
+		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
+	}
+	answer := func(phase model.OperationPhase, format string, args ...any) (OperationVerdict, error) {
+		u := ended(c, phase, fmt.Sprintf(format, args...), now)
+		b.Apps[c.App] = r
+		r.LastOpSeq = max(r.LastOpSeq, c.Seq)
+		r.end(u)
+		return OperationVerdict{Change: changed(c.App), Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
+	}
+	switch {
+	case r.Gone != nil:
+		return answer(model.PhaseSuperseded, "the application was removed from the cluster by operation %s", r.Gone.Operation)
+	case r.Withdraw != nil:
+		return answer(model.PhaseSuperseded, "the application is being removed by operation %s", r.Withdraw.Operation)
+	case c.Seq <= r.LastOpSeq:
+		return answer(model.PhaseSuperseded, "operation number %d of the application was accepted before number %d", r.LastOpSeq, c.Seq)
+	case c.Terminate:
+		return answer(model.PhaseTerminated, "ended on request before it began")
+	case r.Op != nil:
+		return answer(model.PhaseFailed, "operation %s of the application has not ended", r.Op.ID)
+	}
+	r.Op = &Operation{Command: c, AcceptedAt: now}
+	r.LastOpSeq = c.Seq
+	b.Apps[c.App] = r
+	return OperationVerdict{Change: changed(c.App), Verdict: Taken, Updates: []model.OperationUpdate{r.Op.running()}}, nil
+}
+
+// result finds how an operation ended.
+func (r *Record) result(id model.OperationID) (model.OperationUpdate, bool) {
+	for _, u := range r.Ended {
+		if u.ID == id {
+			return u, true
+		}
+	}
+	if r.LastOp != nil && r.LastOp.ID == id {
+		return *r.LastOp, true
+	}
+	return model.OperationUpdate{}, false
+}
+
+func (r *Record) end(u model.OperationUpdate) {
+	r.Ended = append(r.Ended, u)
+	if u.Kind == model.OperationSync {
+		last := u
+		last.Result = nil
+		r.LastOp = &last
+	}
+}
+
+// Ready returns the operation that may run now: accepted, and its generation
+// reached.
+func (r *Record) Ready() (*Operation, bool) {
+	if r.Op == nil || r.Gone != nil || r.Withdraw != nil || r.Desired == nil || r.Desired.Generation < r.Op.Generation {
+		return nil, false
+	}
+	return r.Op, true
+}
+
+// StartOperation records that the effects of an operation begin.
+func (b *Book) StartOperation(uid model.AppUID, id model.OperationID, at time.Time) (Change, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Op == nil || r.Op.ID != id {
+		return Change{}, notRunning(id)
+	}
+	if r.Op.StartedAt != nil {
+		return Change{}, nil
+	}
+	r.Op.StartedAt = &at
+	return changed(uid), nil
+}
+
+// FinishOperation ends the operation that is under way. The update is sent
+// when the change is durable, and again in every hello until it is acknowledged.
+func (b *Book) FinishOperation(uid model.AppUID, id model.OperationID, phase model.OperationPhase, message string, result *model.OperationResult, at time.Time) (Change, model.OperationUpdate, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Op == nil || r.Op.ID != id {
+		return Change{}, model.OperationUpdate{}, notRunning(id)
+	}
+	if !phase.Terminal() {
+		return Change{}, model.OperationUpdate{}, fault.New(fault.Internal, "operation_phase", "%q does not end an operation", phase)
+	}
+	u := r.Op.running()
+	u.Phase, u.Message, u.Result, u.FinishedAt = phase, message, result, &at
+	r.Op = nil
+	r.end(u)
+	return changed(uid), u, nil
+}
+
+// AckOperations forgets ends that the hub has stored. What it does not know is
+// ignored.
+func (b *Book) AckOperations(ids []model.OperationID) Change {
+	var c Change
+	for uid, r := range b.Apps {
+		n := len(r.Ended)
+		r.Ended = slices.DeleteFunc(r.Ended, func(u model.OperationUpdate) bool { return slices.Contains(ids, u.ID) })
+		if len(r.Ended) != n {
+			c.Apps = append(c.Apps, uid)
+		}
+	}
+	slices.Sort(c.Apps)
+	return c
+}
+
+// AcceptWithdraw takes the decision to remove an application. When the agent
+// holds nothing of it, it is answered at once as done. It does not interrupt a
+// running operation: the caller ends that first, or CompleteWithdraw ends it.
+//
+// Refusals (Kind Conflict): generation_stale, a withdrawal that is not above
+// the desired state that is held, so that a late message removes nothing.
+func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict, error) {
+	if w.App == "" || w.Operation == "" || w.Generation <= 0 || (w.Mode != model.WithdrawOrphan && w.Mode != model.WithdrawCascade) {
+		return OperationVerdict{}, fault.New(fault.Invalid, "withdraw_invalid",
+			"a withdrawal needs an application, an operation, a generation and a mode; this has mode %q", w.Mode)
+	}
+	r := b.Apps[w.App]
+	if r == nil {
+		r = &Record{App: w.App, Name: w.Name}
+	}
+	if u, ok := r.result(w.Operation); ok {
+		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
+	}
+	switch {
+	case r.Withdraw != nil && r.Withdraw.Operation == w.Operation,
+		slices.ContainsFunc(r.Joined, func(j model.Withdraw) bool { return j.Operation == w.Operation }):
+		return OperationVerdict{Verdict: Repeated, Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+	case r.Withdraw != nil:
+		r.Joined = append(r.Joined, w)
+		return OperationVerdict{Change: changed(w.App), Verdict: Taken,
+			Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+	case r.Gone != nil || (r.Desired == nil && r.Op == nil && len(r.Inventory) == 0):
+		return b.nothingHeld(r, w, now), nil
+	case r.Desired != nil && w.Generation <= r.Desired.Generation:
+		return OperationVerdict{}, fault.New(fault.Conflict, "generation_stale",
+			"the withdrawal has generation %d, the agent holds %d of application %q", w.Generation, r.Desired.Generation, r.Name)
+	}
+	r.Withdraw = &w
+	b.Apps[w.App] = r
+	return OperationVerdict{Change: changed(w.App), Verdict: Taken,
+		Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+}
+
+func (b *Book) nothingHeld(r *Record, w model.Withdraw, now time.Time) OperationVerdict {
+	u := withdrawUpdate(w, model.PhaseSucceeded, "the agent held nothing of the application", now)
+	r.end(u)
+	if r.Gone == nil {
+		r.Gone = &Tombstone{Operation: w.Operation}
+	}
+	r.Gone.Generation = max(r.Gone.Generation, w.Generation)
+	r.Gone.OpSeq = max(r.Gone.OpSeq, w.OperationSeq)
+	r.Gone.Epoch = b.Head.Epoch
+	b.Apps[w.App] = r
+	return OperationVerdict{Change: changed(w.App), Verdict: Answered, Updates: []model.OperationUpdate{u}}
+}
+
+// CompleteWithdraw records that a withdrawal is carried out: a cascade has
+// found every object of the inventory gone or not ours, an orphan has taken the
+// marks off. It has no other end: what cannot be deleted is tried again. An
+// operation that was still under way ends as superseded. The record becomes a
+// tombstone until the next epoch.
+func (b *Book) CompleteWithdraw(uid model.AppUID, op model.OperationID, message string, result *model.OperationResult, at time.Time) (OperationVerdict, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Withdraw == nil || r.Withdraw.Operation != op {
+		return OperationVerdict{}, notRunning(op)
+	}
+	w := *r.Withdraw
+	gone := Record{App: uid, Name: r.Name, Project: r.Project, Ended: r.Ended, LastOp: r.LastOp, LastOpSeq: r.LastOpSeq}
+	var updates []model.OperationUpdate
+	finish := func(u model.OperationUpdate) {
+		updates = append(updates, u)
+		gone.end(u)
+	}
+	if r.Op != nil {
+		finish(ended(r.Op.Command, model.PhaseSuperseded, fmt.Sprintf("the application was removed by operation %s", op), at))
+	}
+	u := withdrawUpdate(w, model.PhaseSucceeded, message, at)
+	u.Result = result
+	finish(u)
+	gone.Gone = &Tombstone{Generation: w.Generation, Epoch: b.Head.Epoch, OpSeq: r.maxOpSeq(), Operation: op}
+	for _, j := range r.Joined {
+		finish(withdrawUpdate(j, model.PhaseSucceeded, fmt.Sprintf("done by operation %s (%s)", op, w.Mode), at))
+		gone.Gone.Generation = max(gone.Gone.Generation, j.Generation)
+	}
+	b.Apps[uid] = &gone
+	return OperationVerdict{Change: changed(uid), Verdict: Taken, Updates: updates}, nil
+}
+
+func notRunning(id model.OperationID) error {
+	return fault.New(fault.NotFound, "operation_unknown", "operation %s is not under way", id)
+}

@@ -1,0 +1,129 @@
+package observe
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Conditions are the problems of observing, for people: one sentence per kind
+// that cannot be watched, and per group whose discovery fails. A kind that is
+// merely being listed, or that the cluster does not serve, is none.
+func (o *Observer) Conditions() []string {
+	var out []string
+	o.disc.mu.RLock()
+	switch {
+	case o.disc.cat == nil && o.disc.err != nil:
+		out = append(out, "What the cluster serves is not known: "+fault.As(o.disc.err).Message+".")
+	case o.disc.cat != nil:
+		for group, why := range o.disc.cat.failed {
+			out = append(out, fmt.Sprintf("The kinds of API group %s are not known: %s.", cmp.Or(group, "core"), why))
+		}
+	}
+	o.disc.mu.RUnlock()
+	out = append(out, o.store.conditions()...)
+	slices.Sort(out)
+	return out
+}
+
+func (s *store) conditions() (out []string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for gk, k := range s.kinds {
+		if k.state != stateLive && k.state != stateGone && k.reason != "" {
+			out = append(out, fmt.Sprintf("Kind %s is not observed: %s.", gk, k.reason))
+		}
+	}
+	return out
+}
+
+// ObservedAt is the time at which everything that is known still held: now
+// while every kind that the cluster serves is watched, otherwise the moment
+// when the first of them stopped being so. Zero when nothing was ever complete.
+func (o *Observer) ObservedAt() time.Time {
+	o.store.mu.RLock()
+	defer o.store.mu.RUnlock()
+	at := o.now()
+	if len(o.store.kinds) == 0 {
+		return time.Time{}
+	}
+	for _, k := range o.store.kinds {
+		if k.state == stateBroken && k.since.Before(at) {
+			at = k.since
+		}
+	}
+	return at
+}
+
+// Nodes asks the cluster how many nodes it has; one request for a single node's
+// metadata.
+func (o *Observer) Nodes(ctx context.Context) (int, error) {
+	body, _, err := o.get(ctx, "/api/v1/nodes", url.Values{"limit": {"1"}}, acceptMetaList)
+	if err != nil {
+		return 0, fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the cluster's nodes could not be counted")
+	}
+	var l struct {
+		Metadata struct {
+			Remaining int `json:"remainingItemCount"`
+		} `json:"metadata"`
+		Items []struct{} `json:"items"`
+	}
+	if err := json.Unmarshal(body, &l); err != nil {
+		return 0, fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the cluster's list of nodes could not be read")
+	}
+	return len(l.Items) + l.Metadata.Remaining, nil
+}
+
+// KubeVersion asks the cluster for its version, as "v1.37.2", and platform, as
+// "linux/amd64".
+func (o *Observer) KubeVersion(ctx context.Context) (version, platform string, err error) {
+	body, _, err := o.get(ctx, "/version", nil, acceptFull)
+	if err != nil {
+		return "", "", fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the cluster's version could not be asked for")
+	}
+	var v struct {
+		GitVersion string `json:"gitVersion"`
+		Platform   string `json:"platform"`
+	}
+	if err := json.Unmarshal(body, &v); err != nil || v.GitVersion == "" {
+		return "", "", fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the cluster's version could not be read")
+	}
+	return v.GitVersion, v.Platform, nil
+}
+
+// Cluster reports on the cluster. Kinds are named as model.GroupKind prints
+// them, so those of the core group have no group: "v1/Pod", "Pod". What could not be asked for is missing and
+// named in Conditions; the error is that of the version, without which the
+// report says nothing.
+func (o *Observer) Cluster(ctx context.Context) (model.ClusterReport, error) {
+	version, platform, err := o.KubeVersion(ctx)
+	if err != nil {
+		return model.ClusterReport{}, err
+	}
+	r := model.ClusterReport{KubeVersion: version, Platform: platform, Namespaces: o.Namespaces(), ObservedAt: o.now()}
+	nodes, err := o.Nodes(ctx)
+	r.Conditions = o.Conditions()
+	if err != nil {
+		r.Conditions = append(r.Conditions, "The cluster's nodes could not be counted.")
+	}
+	r.Nodes = nodes
+	for _, k := range o.Kinds() {
+		for _, v := range k.Versions {
+			if k.Group != "" {
+				v = k.Group + "/" + v
+			}
+			r.APIResources = append(r.APIResources, v+"/"+k.Kind)
+		}
+		if k.Namespaced {
+			r.NamespacedKinds = append(r.NamespacedKinds, k.GroupKind.String())
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,228 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Waiting times of a reflector. Retries use full jitter between nothing and a
+// bound that doubles from retryFirst to retryCap.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryCap   = 10 * time.Second
+	// retryRefused is the cap where the server answers that it will not serve
+	// the kind, which only an administrator changes.
+	retryRefused = 60 * time.Second
+	// quickEnd: a watch that ends sooner than this without an error counts as a
+	// failure, so that a broken server is not asked in a loop.
+	quickEnd = time.Second
+)
+
+// reflector keeps the store's records of one kind equal to the server's.
+type reflector struct {
+	o    *Observer
+	gk   model.GroupKind
+	full atomic.Bool // whole objects, else metadata only
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // ends the session that is running
+	path   string             // what the session lists and watches
+	poke   chan struct{}      // discovery changed, or the content wanted did
+
+	// Used by run only.
+	version   string // resource version to watch from; "" asks for a list
+	listed    bool   // full value of the last list
+	noStream  bool   // the server cannot list through a watch
+	noExclude bool   // the server refuses our field selector
+	failures  int
+}
+
+func newReflector(o *Observer, gk model.GroupKind, full bool) *reflector {
+	r := &reflector{o: o, gk: gk, poke: make(chan struct{}, 1)}
+	r.full.Store(full)
+	return r
+}
+
+// restart ends the running session; the next one lists again.
+func (r *reflector) restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.wake()
+}
+
+// servedAt reports whether the reflector watches path already.
+func (r *reflector) servedAt(path string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.path == path
+}
+
+// setPath reports whether the path is another one than before.
+func (r *reflector) setPath(path string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed := r.path != path
+	r.path = path
+	return changed
+}
+
+// wake ends a wait before its time.
+func (r *reflector) wake() {
+	select {
+	case r.poke <- struct{}{}:
+	default:
+	}
+}
+
+// run lists and watches until ctx ends.
+func (r *reflector) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		kind, err := r.o.disc.lookup(r.gk)
+		switch {
+		case fault.HasCode(err, codeKindUnknown):
+			r.version = ""
+			r.setPath("")
+			r.setState(stateGone, fault.As(err).Message)
+			r.wait(ctx, time.Hour) // discovery wakes it
+			continue
+		case err != nil:
+			r.setState(stateBroken, fault.As(err).Message)
+			r.wait(ctx, retryCap)
+			continue
+		case !kind.Watchable:
+			r.version = ""
+			r.setState(stateGone, fmt.Sprintf("the cluster cannot list and watch kind %s", r.gk))
+			r.wait(ctx, time.Hour)
+			continue
+		}
+		began := r.o.now()
+		sctx, cancel := context.WithCancel(ctx)
+		r.mu.Lock()
+		r.cancel = cancel
+		r.mu.Unlock()
+		err = r.session(sctx, kind)
+		restarted := sctx.Err() != nil && ctx.Err() == nil
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if restarted {
+			r.version, r.failures = "", 0
+			continue
+		}
+		if err == nil && r.o.now().Sub(began) >= quickEnd {
+			r.failures = 0
+			continue
+		}
+		r.handle(ctx, err)
+	}
+}
+
+// handle decides what the end of a session means and waits as long as it asks.
+func (r *reflector) handle(ctx context.Context, err error) {
+	var se *statusError
+	status := errors.As(err, &se)
+	switch {
+	case errors.Is(err, errNoStream):
+		r.noStream, r.version = true, ""
+		return
+	case errors.Is(err, errNoExclude):
+		r.noExclude, r.version = true, ""
+		return
+	case status && isExpired(se):
+		// The server no longer has our place in the history. Everybody who
+		// watches is told so at once, so do not all list at once.
+		r.version = ""
+		r.setState(stateBroken, "it is listed again")
+		r.o.log.Debug("listing again", "kind", r.gk.String(), "reason", se.reason)
+		r.wait(ctx, rand.N(time.Second))
+		return
+	}
+	r.failures++
+	longest := retryCap
+	reason := "its watch ends at once"
+	switch {
+	case status && se.code == http.StatusNotFound:
+		// Served a moment ago; discovery decides whether it still is.
+		r.version = ""
+		r.o.disc.refreshSoon()
+		reason = "the cluster answers that it does not serve it"
+	case status && (se.code == http.StatusForbidden || se.code == http.StatusUnauthorized || se.code == http.StatusMethodNotAllowed):
+		longest = retryRefused
+		reason = "the cluster refuses to let the agent watch it: " + se.Error()
+	case status:
+		reason = "the cluster answers: " + se.Error()
+	case fault.HasCode(err, "object_unreadable") || errors.Is(err, errJSON) || errors.Is(err, errFrameTooLarge):
+		r.version = ""
+		longest = retryRefused
+		reason = "the cluster sends objects that cannot be read"
+	case err != nil:
+		reason = "the cluster's API server cannot be reached"
+	}
+	if err != nil {
+		if r.setState(stateBroken, reason) || r.failures == 1 {
+			r.o.log.Warn("watch failed", "kind", r.gk.String(), "error", err)
+		}
+	}
+	pause := retryFirst << min(r.failures-1, 20)
+	if pause > longest || pause <= 0 {
+		pause = longest
+	}
+	pause = rand.N(pause)
+	if status && se.retryAfter > 0 {
+		pause = se.retryAfter + rand.N(se.retryAfter/2+1)
+	}
+	r.wait(ctx, pause)
+}
+
+// isExpired: the resource version is too old, or the server is not as far.
+func isExpired(e *statusError) bool {
+	return e.code == http.StatusGone || e.reason == "Expired" || e.reason == "Gone" ||
+		e.code == http.StatusGatewayTimeout && e.reason == "Timeout"
+}
+
+func (r *reflector) wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-r.poke:
+	}
+}
+
+func (r *reflector) setState(st state, reason string) bool {
+	changed := r.o.store.setState(r.gk, st, reason)
+	if changed {
+		r.o.kindChanged(r.gk)
+	}
+	return changed
+}
+
+func (r *reflector) emit(evs ...live.Event) {
+	for _, ev := range evs {
+		r.o.queue.add(ev)
+	}
+}
+
+// cleanEnd tells the end of a watch from its failure.
+func cleanEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

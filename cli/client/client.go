@@ -1,0 +1,242 @@
+// Package client speaks to a hub's API for the command line: pinned TLS, the
+// bearer token, problem documents as faults, and the event stream.
+//
+// It knows no command and prints nothing.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+// Hub is where and as whom to speak.
+type Hub struct {
+	// URL as in "https://hub.example.com:8443".
+	URL string
+	// CAHash pins the hub's own CA ("sha256:…"); empty trusts the system's
+	// certificate authorities.
+	CAHash string
+	Token  string
+}
+
+// Client calls one hub. It is safe for concurrent use.
+type Client struct {
+	hub  Hub
+	http *http.Client
+}
+
+// New makes a client; it does not connect.
+func New(hub Hub) (*Client, error) {
+	u, err := url.Parse(hub.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fault.New(fault.Invalid, "hub_url_invalid", "%q is not the address of a hub", hub.URL).
+			WithFix("write https://HOST:PORT or HOST:PORT")
+	}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if hub.CAHash != "" {
+		// The pin replaces the system's authorities: the chain must lead to the
+		// CA with this hash, and the leaf must be for this host.
+		tlsConfig.InsecureSkipVerify = true
+		tlsConfig.VerifyConnection = func(cs tls.ConnectionState) error { return verifyPinned(cs, hub.CAHash) }
+	}
+	return &Client{hub: hub, http: &http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		TLSClientConfig:       tlsConfig,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+	}}}, nil
+}
+
+func verifyPinned(cs tls.ConnectionState, want string) error {
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	var got []string
+	found := false
+	for i, cert := range cs.PeerCertificates {
+		hash := wire.CAHash(cert)
+		if cert.IsCA {
+			got = append(got, hash)
+		}
+		if hash == want && cert.IsCA {
+			roots.AddCert(cert)
+			found = true
+		} else if i > 0 {
+			intermediates.AddCert(cert)
+		}
+	}
+	if !found {
+		return fmt.Errorf("the hub shows another CA than the pinned one: expected %s, got %s", want, strings.Join(got, ", "))
+	}
+	_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: intermediates, DNSName: cs.ServerName,
+	})
+	return err
+}
+
+// Get fetches path (below /api/v1) into out.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.Do(ctx, http.MethodGet, path, nil, out)
+}
+
+// Do sends in as JSON (raw bytes are sent as YAML) and decodes the answer into
+// out, either of which may be nil. Answers that are problems become *fault.Error.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	return c.DoWith(ctx, method, path, nil, in, out)
+}
+
+// DoWith is Do with further request headers.
+func (c *Client) DoWith(ctx context.Context, method, path string, header http.Header, in, out any) error {
+	req, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return problem(resp, body)
+	}
+	if out == nil || len(body) == 0 {
+		return nil
+	}
+	if raw, ok := out.(*json.RawMessage); ok {
+		*raw = body
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fault.Wrap(err, fault.Internal, "answer_invalid", "%s answered something that is not a hub's answer", c.hub.URL).
+			WithFix("check that this is the address of a Hawser hub")
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	var (
+		body        io.Reader
+		contentType string
+	)
+	switch v := in.(type) {
+	case nil:
+	case []byte:
+		body, contentType = bytes.NewReader(v), "application/yaml"
+	default:
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		body, contentType = bytes.NewReader(b), "application/json"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.hub.URL, "/")+"/api/v1"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	if c.hub.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.hub.Token)
+	}
+	return req, nil
+}
+
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fault.Wrap(err, fault.Unavailable, "hub_unreachable", "the hub %s does not answer", c.hub.URL)
+}
+
+// problemDocument is RFC 9457 with this hub's members.
+type problemDocument struct {
+	Title     string            `json:"title"`
+	Status    int               `json:"status"`
+	Kind      fault.Kind        `json:"kind"`
+	Code      string            `json:"code"`
+	Detail    string            `json:"detail"`
+	Field     string            `json:"field"`
+	Found     string            `json:"found"`
+	Allowed   string            `json:"allowed"`
+	Fix       string            `json:"fix"`
+	RequestID string            `json:"requestId"`
+	Errors    []problemDocument `json:"errors"`
+	Explain   json.RawMessage   `json:"explain"`
+}
+
+func problem(resp *http.Response, body []byte) error {
+	var p problemDocument
+	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+		return fault.New(kindOf(resp.StatusCode), "answer_invalid", "the hub answered %s without an explanation", resp.Status)
+	}
+	p.Status = resp.StatusCode
+	if len(p.Errors) > 1 {
+		var list fault.List
+		for _, e := range p.Errors {
+			e.Status, e.Kind = p.Status, p.Kind
+			list = append(list, e.fault())
+		}
+		return list
+	}
+	return p.fault()
+}
+
+func (p problemDocument) fault() *fault.Error {
+	e := &fault.Error{Kind: p.Kind, Code: p.Code, Message: p.Detail, Field: p.Field, Found: p.Found, Allowed: p.Allowed, Fix: p.Fix}
+	if e.Kind == "" {
+		e.Kind = kindOf(p.Status)
+	}
+	if len(p.Explain) > 0 {
+		e.Explain = p.Explain
+	}
+	return e
+}
+
+func kindOf(status int) fault.Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return fault.Unauthorized
+	case http.StatusForbidden:
+		return fault.Denied
+	case http.StatusNotFound:
+		return fault.NotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return fault.Precondition
+	case http.StatusRequestEntityTooLarge:
+		return fault.TooLarge
+	case http.StatusTooManyRequests:
+		return fault.RateLimited
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return fault.Unavailable
+	}
+	if status >= 500 {
+		return fault.Internal
+	}
+	return fault.Invalid
+}
+
+// IsCanceled reports whether err is only the end of the caller's context.
+func IsCanceled(err error) bool { return errors.Is(err, context.Canceled) }

@@ -1,0 +1,270 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// A flush goes out when this many applications are ready, or after this long,
+// so that the first of many reach their clusters while the rest still render.
+const (
+	flushCount = 64
+	flushAfter = 40 * time.Millisecond
+)
+
+// facts are read once for all applications of a look.
+type facts struct {
+	projects map[string]model.AppProject
+	clusters map[model.ClusterID]model.Cluster
+	scope    map[model.ClusterID]func(model.GroupKind) bool
+}
+
+// outcome of looking at one application: at most one of change and state is set.
+type outcome struct {
+	change *fleet.DesiredChange
+	bundle *fleet.Bundle
+	state  *fleet.SourceState
+}
+
+// lookAt renders and decides for the applications taken and writes the
+// outcomes. It returns an error only when the database does not answer; what is
+// wrong with an application is that application's state.
+func (d *Delivery) lookAt(ctx context.Context, taken map[model.AppUID]look) error {
+	f, err := d.readFacts(ctx)
+	if err != nil {
+		return err
+	}
+	outcomes := make(chan outcome, flushCount)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(d.Parallel + 1)
+	written := make(chan error, 1)
+	go func() { written <- d.write(ctx, outcomes) }()
+
+	for _, app := range d.pick(taken) {
+		g.Go(func() error {
+			o, ok := d.lookAtOne(gctx, f, app, taken[app.UID])
+			if ok && gctx.Err() == nil {
+				outcomes <- o
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no error
+	close(outcomes)
+	if err := <-written; err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// pick returns copies of the applications taken that still exist.
+func (d *Delivery) pick(taken map[model.AppUID]look) []fleet.App {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]fleet.App, 0, len(taken))
+	for uid := range taken {
+		if app, ok := d.apps[uid]; ok && !app.Deleting {
+			out = append(out, app)
+		}
+	}
+	return out
+}
+
+func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
+	f := facts{
+		projects: map[string]model.AppProject{},
+		clusters: map[model.ClusterID]model.Cluster{},
+		scope:    map[model.ClusterID]func(model.GroupKind) bool{},
+	}
+	projects, err := d.Store.Projects(ctx)
+	if err != nil {
+		return f, err
+	}
+	for _, p := range projects {
+		f.projects[p.Metadata.Name] = p
+	}
+	clusters, err := d.Store.Clusters(ctx)
+	if err != nil {
+		return f, err
+	}
+	for _, c := range clusters {
+		f.clusters[c.ID] = c
+		_, _, namespaced, err := d.Store.ClusterAPIs(ctx, c.ID)
+		if err != nil {
+			return f, err
+		}
+		f.scope[c.ID] = scopeOf(namespaced)
+	}
+	return f, nil
+}
+
+// lookAtOne decides for one application; ok is false when there is nothing to
+// write.
+func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look) (o outcome, ok bool) {
+	rendered, waiting, err := d.render(ctx, app, l)
+	switch {
+	case waiting:
+		return outcome{}, false
+	case err != nil:
+		return d.failed(app, err)
+	case rendered.Unchanged:
+		if app.Source.Error == nil {
+			return outcome{}, false
+		}
+		// The sources answer again and are as they were: the error goes.
+		state := app.Source
+		state.App, state.Error, state.At = app.UID, nil, d.Now()
+		d.remember(state)
+		return outcome{state: &state}, true
+	}
+
+	project, found := f.projects[app.Project]
+	if !found {
+		return d.failed(app, fault.New(fault.Denied, "project_unknown",
+			"project %q does not exist", app.Project).WithFix("create the project or move the application to another"))
+	}
+	cluster, found := f.clusters[app.Cluster]
+	if !found {
+		return d.failed(app, fault.New(fault.Unprocessable, "destination_unknown",
+			"the destination cluster is not enrolled any more"))
+	}
+	if err := permit(project, cluster, app, rendered.Objects, f.scope[app.Cluster]); err != nil {
+		return d.failed(app, err)
+	}
+
+	spec := app.Application.Spec
+	repos := make([]string, 0, 1)
+	for _, s := range spec.AllSources() {
+		repos = append(repos, s.RepoURL)
+	}
+	state := fleet.SourceState{
+		App: app.UID, Revision: rendered.Revision, RenderKey: rendered.Key,
+		Bundle: rendered.Digest, At: d.Now(),
+	}
+	desired := model.Desired{
+		App: app.UID, Name: app.Name, Project: app.Project,
+		Bundle: rendered.Digest, BundleBytes: int64(len(rendered.Encoded)),
+		Revision: rendered.Revision,
+		Spec: model.DesiredSpec{
+			Namespace:            spec.Destination.Namespace,
+			SyncPolicy:           spec.SyncPolicy,
+			IgnoreDifferences:    spec.IgnoreDifferences,
+			RevisionHistoryLimit: spec.RevisionHistoryLimit,
+			SourceRepos:          repos,
+			Destination:          spec.Destination,
+			ClusterName:          cluster.Name,
+			ServerAliases:        cluster.Aliases,
+		},
+		ProjectSpec: project.Spec,
+	}
+	d.remember(state)
+	return outcome{
+		change: &fleet.DesiredChange{Cluster: app.Cluster, AppVersion: app.Version, Desired: desired, Source: state},
+		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
+	}, true
+}
+
+// render renders every source and joins them. waiting means that a source has
+// not been resolved for the first time yet.
+func (d *Delivery) render(ctx context.Context, app fleet.App, l look) (out Rendered, waiting bool, err error) {
+	sources := app.Application.Spec.AllSources()
+	previous := ""
+	if !l.force && len(sources) == 1 {
+		previous = app.Source.RenderKey
+	}
+	var parts []Rendered
+	for _, s := range sources {
+		head, ok := d.head(s)
+		if !ok {
+			return Rendered{}, true, nil
+		}
+		if head.Err != nil {
+			return Rendered{}, false, head.Err
+		}
+		r, err := d.Renderer.Render(ctx, RenderRequest{
+			App: app.UID, AppName: app.Name, Project: app.Project, Source: s, Commit: head.Commit,
+			Namespace: app.Application.Spec.Destination.Namespace, PreviousKey: previous,
+		})
+		if err != nil {
+			return Rendered{}, false, err
+		}
+		parts = append(parts, r)
+	}
+	if len(parts) == 1 {
+		return parts[0], false, nil
+	}
+	return join(parts)
+}
+
+// join concatenates the objects of several sources; of two with one identity
+// the later source wins, as in Argo CD.
+func join(parts []Rendered) (out Rendered, waiting bool, err error) {
+	at := map[model.ObjectKey]int{}
+	var keys []string
+	for _, p := range parts {
+		for _, o := range p.Objects {
+			if i, ok := at[o.Key]; ok {
+				out.Objects[i] = o
+				continue
+			}
+			at[o.Key] = len(out.Objects)
+			out.Objects = append(out.Objects, o)
+		}
+		keys = append(keys, p.Key)
+		out.Revision = p.Revision
+	}
+	out.Key = strings.Join(keys, "+")
+	out.Encoded, out.Digest, err = manifest.EncodeBundle(out.Objects)
+	return out, false, err
+}
+
+// failed records an error beside the last good state, once.
+func (d *Delivery) failed(app fleet.App, err error) (outcome, bool) {
+	if errors.Is(err, context.Canceled) {
+		return outcome{}, false
+	}
+	c := condition(err)
+	if old := app.Source.Error; old != nil && old.Code == c.Code && old.Message == c.Message {
+		return outcome{}, false
+	}
+	now := d.Now()
+	c.Since = &now
+	state := app.Source
+	state.App, state.Error, state.At = app.UID, c, now
+	d.remember(state)
+	d.Log.Info("application keeps its last good state", "application", app.Name, "code", c.Code, "reason", c.Message)
+	return outcome{state: &state}, true
+}
+
+// remember keeps the index's copy of a source state in step with what is being
+// written; a failed write marks the application again, which reads the truth.
+func (d *Delivery) remember(s fleet.SourceState) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if app, ok := d.apps[s.App]; ok {
+		app.Source = s
+		d.apps[s.App] = app
+	}
+}
+
+func condition(err error) *model.Condition {
+	e := fault.As(err)
+	c := &model.Condition{Type: "ComparisonError", Code: e.Code, Message: e.Message}
+	if e.Kind == fault.Denied || e.Kind == fault.Invalid {
+		c.Type = "InvalidSpecError"
+	}
+	if e.Fix != "" {
+		c.Message = fmt.Sprintf("%s; %s", e.Message, e.Fix)
+	}
+	return c
+}

@@ -1,0 +1,99 @@
+package delivery
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// clusterScopedCore are the cluster-scoped kinds that every cluster serves; used
+// until the agent has reported what its cluster serves.
+var clusterScopedCore = map[model.GroupKind]bool{
+	{Kind: "Namespace"}:        true,
+	{Kind: "Node"}:             true,
+	{Kind: "PersistentVolume"}: true,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:                         true,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:                  true,
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:                 true,
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                             true,
+	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                   true,
+	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                      true,
+	{Group: "storage.k8s.io", Kind: "CSINode"}:                                        true,
+	{Group: "storage.k8s.io", Kind: "VolumeAttachment"}:                               true,
+	{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:                               true,
+	{Group: "networking.k8s.io", Kind: "IngressClass"}:                                true,
+	{Group: "node.k8s.io", Kind: "RuntimeClass"}:                                      true,
+	{Group: "certificates.k8s.io", Kind: "CertificateSigningRequest"}:                 true,
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:     true,
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}:   true,
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicy"}:        true,
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicyBinding"}: true,
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"}:          true,
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"}:   true,
+	{Group: "flowcontrol.apiserver.k8s.io", Kind: "FlowSchema"}:                       true,
+	{Group: "flowcontrol.apiserver.k8s.io", Kind: "PriorityLevelConfiguration"}:       true,
+	{Group: "resource.k8s.io", Kind: "DeviceClass"}:                                   true,
+	{Group: "resource.k8s.io", Kind: "ResourceSlice"}:                                 true,
+	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:                        true,
+	{Group: "policy.networking.k8s.io", Kind: "AdminNetworkPolicy"}:                   true,
+	{Group: "policy.networking.k8s.io", Kind: "BaselineAdminNetworkPolicy"}:           true,
+}
+
+// scopeOf returns whether a kind is namespaced, from what the agent reported
+// ("group/Kind"). A kind that the cluster does not serve yet, such as one whose
+// CRD comes in the same bundle, counts as namespaced here; the agent, which
+// knows, asks the project again before it applies.
+func scopeOf(namespaced []string) func(model.GroupKind) bool {
+	served := make(map[model.GroupKind]bool, len(namespaced))
+	for _, s := range namespaced {
+		group, kind, ok := strings.Cut(s, "/")
+		if !ok {
+			group, kind = "", s
+		}
+		served[model.GroupKind{Group: group, Kind: kind}] = true
+	}
+	return func(gk model.GroupKind) bool {
+		return served[gk] || !clusterScopedCore[gk]
+	}
+}
+
+// permit asks the project about the application and its rendered objects. The
+// error is a Denied fault that carries the explanation.
+func permit(project model.AppProject, cluster model.Cluster, app fleet.App, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
+	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
+	spec := app.Application.Spec
+	dest := policy.Destination{
+		Name: cluster.Name, Server: spec.Destination.Server, Aliases: cluster.Aliases,
+		Namespace: spec.Destination.Namespace, ClusterProject: &cluster.Project,
+	}
+	facts := policy.AppFacts{Namespace: app.Application.Metadata.Namespace, Destination: dest}
+	for _, s := range spec.AllSources() {
+		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
+	}
+	if err := refused(policy.CheckApplication(p, facts)); err != nil {
+		return err
+	}
+	list := make([]policy.ObjectFacts, len(objects))
+	for i, o := range objects {
+		list[i] = policy.ObjectFacts{Key: o.Key, Namespaced: namespaced(o.Key.GroupKind()), Origin: o.Origin}
+	}
+	return refused(policy.CheckObjects(p, dest, list))
+}
+
+func refused(d policy.Decision) error {
+	if d.Allowed {
+		return nil
+	}
+	r := d.Refusals[0]
+	e := fault.New(fault.Denied, r.Code, "%s", r.Message).WithField(r.Field).WithFix("%s", r.Fix)
+	if d.Refused > 1 {
+		e.Message = fmt.Sprintf("%s (and %d more)", r.Message, d.Refused-1)
+	}
+	e.Explain = d
+	return e
+}

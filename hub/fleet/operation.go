@@ -1,0 +1,269 @@
+package fleet
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// OperationEventType is something that happens to an operation.
+type OperationEventType int
+
+// The events. Only EventUpdate comes from an agent.
+const (
+	// EventSent: the operation is about to be given to a session. It is stored
+	// before the message leaves.
+	EventSent OperationEventType = iota
+	// EventNotAccepted: a hello proves that the agent never accepted it.
+	EventNotAccepted
+	// EventUpdate: the agent says where the operation is.
+	EventUpdate
+	// EventTerminate: somebody asks to end it.
+	EventTerminate
+	// EventSupersede: something newer makes it pointless.
+	EventSupersede
+	// EventExpire: its deadline has passed and no agent has it.
+	EventExpire
+)
+
+// OperationEvent is an event with what it brings.
+type OperationEvent struct {
+	Type   OperationEventType
+	Update model.OperationUpdate // for EventUpdate
+	Reason string                // for EventTerminate and EventSupersede
+	At     time.Time             // the hub's clock
+}
+
+// Update makes the event of an agent's update.
+func Update(u model.OperationUpdate, at time.Time) OperationEvent {
+	return OperationEvent{Type: EventUpdate, Update: u, At: at}
+}
+
+// Supersede makes the event of being superseded.
+func Supersede(reason string, at time.Time) OperationEvent {
+	return OperationEvent{Type: EventSupersede, Reason: reason, At: at}
+}
+
+// Advance applies an event to an operation. A terminal operation never changes
+// again: whatever comes late leaves it as it is, without an error, so that the
+// sender can be told that the end is known. Errors are for events that can
+// never be right: of another operation, or with a phase that agents do not
+// report (Kind Invalid), and for what cannot be done now (Kind Precondition).
+func Advance(op model.OperationInfo, ev OperationEvent) (next model.OperationInfo, changed bool, err error) {
+	if ev.Type == EventUpdate {
+		if err := checkUpdate(op, ev.Update); err != nil {
+			return op, false, err
+		}
+	}
+	if op.Phase.Terminal() {
+		return op, false, nil
+	}
+	next = op
+	switch ev.Type {
+	case EventSent:
+		if op.Phase == model.PhaseQueued {
+			next.Phase = model.PhaseSent
+		}
+	case EventNotAccepted:
+		if op.Phase != model.PhaseSent {
+			break
+		}
+		next.Phase = model.PhaseQueued
+		if op.Terminating {
+			return end(next, model.PhaseTerminated, "ended on request before the agent accepted it", ev.At), true, nil
+		}
+	case EventUpdate:
+		return update(op, ev)
+	case EventTerminate:
+		return terminate(op, ev)
+	case EventSupersede:
+		if op.Phase != model.PhaseQueued {
+			return op, false, fault.New(fault.Precondition, "operation_running",
+				"operation %s was given to the agent and cannot be superseded", op.ID)
+		}
+		next = end(next, model.PhaseSuperseded, ev.Reason, ev.At)
+	case EventExpire:
+		if op.Phase == model.PhaseQueued && op.Kind != model.OperationDelete {
+			next = end(next, model.PhaseExpired, "no agent accepted it before its deadline", ev.At)
+		}
+	default:
+		return op, false, fault.New(fault.Internal, "operation_event", "unknown operation event %d", ev.Type)
+	}
+	return next, next.Phase != op.Phase, nil
+}
+
+func checkUpdate(op model.OperationInfo, u model.OperationUpdate) error {
+	if u.ID != op.ID {
+		return fault.New(fault.Invalid, "operation_mismatch", "the update is of operation %s, not of %s", u.ID, op.ID)
+	}
+	if u.App != "" && op.App != "" && u.App != op.App {
+		return fault.New(fault.Invalid, "operation_mismatch", "operation %s belongs to application %s, not to %s", op.ID, op.App, u.App)
+	}
+	if u.Phase != model.PhaseRunning && !u.Phase.Terminal() {
+		return fault.New(fault.Invalid, "operation_phase", "an agent cannot report the phase %q", u.Phase).
+			WithFound(string(u.Phase), "Running, Succeeded, Failed, Superseded, Expired, Terminated")
+	}
+	return nil
+}
+
+func update(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, bool, error) {
+	u, next := ev.Update, op
+	next.Phase = u.Phase
+	if u.StartedAt != nil {
+		next.StartedAt = u.StartedAt
+	} else if next.StartedAt == nil {
+		next.StartedAt = &ev.At
+	}
+	next.Message = u.Message
+	if u.Result != nil {
+		next.Result = u.Result
+	}
+	if u.Phase.Terminal() {
+		at := ev.At
+		if u.FinishedAt != nil {
+			at = *u.FinishedAt
+		}
+		next = end(next, u.Phase, u.Message, at)
+	}
+	return next, !reflect.DeepEqual(next, op), nil
+}
+
+func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, bool, error) {
+	next := op
+	switch {
+	case op.Phase == model.PhaseQueued:
+		return end(next, model.PhaseTerminated, ev.Reason, ev.At), true, nil
+	case op.Kind == model.OperationDelete:
+		return op, false, fault.New(fault.Precondition, "delete_started",
+			"the agent has been told to delete the application; that cannot be taken back").
+			WithFix("wait for the end, then create the application again")
+	}
+	next.Terminating = true
+	next.Message = ev.Reason
+	return next, !op.Terminating, nil
+}
+
+// end puts an operation into its terminal phase. Everything that ends other
+// than well carries a reason.
+func end(op model.OperationInfo, phase model.OperationPhase, message string, at time.Time) model.OperationInfo {
+	if message == "" && phase != model.PhaseSucceeded {
+		message = fmt.Sprintf("the agent gave no reason (%s)", phase)
+	}
+	op.Phase, op.Message, op.FinishedAt, op.Terminating = phase, message, &at, false
+	return op
+}
+
+// Expire ends an operation whose deadline has passed and that no agent has:
+// only a Queued one. A Sent one is put back first, by a hello that does not
+// list it. A delete has no deadline: it is carried out when its cluster is back.
+func Expire(op model.OperationInfo, now time.Time) (next model.OperationInfo, changed bool) {
+	if op.Deadline == nil || !now.After(*op.Deadline) {
+		return op, false
+	}
+	next, changed, _ = Advance(op, OperationEvent{Type: EventExpire, At: now})
+	return next, changed
+}
+
+// OperationTransition is an operation after a decision, to be stored.
+type OperationTransition struct {
+	Operation model.OperationInfo // as it now is
+	From      model.OperationPhase
+	// AppRemoved: a delete succeeded. The application, its desired state and
+	// its observations go in the same transaction; a tombstone stays, and so
+	// do its operations: those that are Queued are superseded (OnAppRemoved).
+	AppRemoved bool
+	// AppKept: a delete ended without deleting. The application is no longer
+	// being deleted, and its withdrawal row goes.
+	AppKept bool
+}
+
+// Transition says what a change of an operation means for its application.
+func Transition(before, after model.OperationInfo) OperationTransition {
+	t := OperationTransition{Operation: after, From: before.Phase}
+	if after.Kind == model.OperationDelete && after.Phase.Terminal() && !before.Phase.Terminal() {
+		t.AppRemoved = after.Phase == model.PhaseSucceeded
+		t.AppKept = !t.AppRemoved
+	}
+	return t
+}
+
+// OnAppRemoved ends the operations of an application that was deleted, as far
+// as the hub may: those that no agent was given. Of the others the agent says
+// how they ended.
+func OnAppRemoved(open []model.OperationInfo, by model.OperationID, now time.Time) []OperationTransition {
+	var out []OperationTransition
+	for _, op := range open {
+		if op.ID == by || op.Phase != model.PhaseQueued {
+			continue
+		}
+		next, changed, err := Advance(op, Supersede("the application was deleted", now))
+		if err == nil && changed {
+			out = append(out, Transition(op, next))
+		}
+	}
+	return out
+}
+
+// Admission is the decision on a new operation.
+type Admission struct {
+	// Existing is set when what is asked for is already under way; then nothing
+	// is created.
+	Existing *model.OperationInfo
+	// Supersede are Queued operations that end because of the new one, in the
+	// same transaction.
+	Supersede []model.OperationID
+}
+
+// Admit decides on a new operation against the operations of its application
+// that have not ended. (A repeated idempotency key is looked up before, see
+// Repeats.) A sync supersedes a queued sync and is refused while one is with
+// the agent or a delete is open. A delete supersedes queued syncs, does not
+// wait here for running ones (the agent finishes them first), and joins a
+// delete that is open.
+func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
+	var a Admission
+	if n.Kind != model.OperationSync && n.Kind != model.OperationDelete {
+		return a, fault.New(fault.Invalid, "operation_kind", "unknown kind of operation %q", n.Kind).
+			WithField("kind").WithFound(string(n.Kind), "sync, delete")
+	}
+	for _, op := range open {
+		if op.App != n.App || op.Phase.Terminal() || op.Kind != model.OperationDelete {
+			continue
+		}
+		if n.Kind == model.OperationDelete {
+			existing := op
+			return Admission{Existing: &existing}, nil
+		}
+		return a, fault.New(fault.Precondition, "application_deleting",
+			"the application is being deleted by operation %s", op.ID)
+	}
+	for _, op := range open {
+		if op.App != n.App || op.Phase.Terminal() {
+			continue
+		}
+		if op.Phase == model.PhaseQueued {
+			a.Supersede = append(a.Supersede, op.ID)
+			continue
+		}
+		if n.Kind == model.OperationSync {
+			return Admission{}, fault.New(fault.Precondition, "operation_running",
+				"operation %s of the application has not ended (%s)", op.ID, op.Phase).
+				WithFix("wait for it, or end it with: hawser op terminate %s", op.ID)
+		}
+	}
+	return a, nil
+}
+
+// Repeats decides what becomes of a request whose idempotency key is taken: nil
+// when it asks for the same as the operation that the key made.
+func Repeats(existing model.OperationInfo, n NewOperation) error {
+	if existing.App == n.App && existing.Kind == n.Kind && reflect.DeepEqual(existing.Spec, n.Spec) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "idempotency_key_reused",
+		"the idempotency key belongs to operation %s, which asks for something else", existing.ID).
+		WithField("Idempotency-Key").WithFix("use a new key for a new request")
+}

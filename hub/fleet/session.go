@@ -1,0 +1,178 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Session is what the hub knows of one open agent session: what the agent
+// holds and what it was sent. It turns rows of the database into the messages
+// that the agent lacks, so that a caller may re-read rows as often as it likes
+// and whatever woke it. It is a value without a lock: one goroutine owns it.
+//
+// Nothing in it has to survive: the next session starts from the next hello.
+type Session struct {
+	Cluster model.ClusterID
+	Epoch   model.Epoch
+	// HoldDeletes as it was when the session opened. A session of a hub that
+	// holds deletes sends no withdrawal; acknowledging the restore closes it.
+	HoldDeletes bool
+
+	apps map[model.AppUID]*sessionApp
+	sent map[model.OperationID]bool // value: sent with Terminate
+}
+
+type sessionApp struct {
+	held        model.Generation // what the agent says it holds
+	sent        model.Generation // highest sent or held
+	hold        bool             // HoldDeletes of what was sent or is held
+	withdraw    model.OperationID
+	withdrawing bool // the agent is withdrawing, by whosever decision
+}
+
+// NewSession starts from what Open decided, with Opening.Desired, Withdraws and
+// Send counted as not sent yet.
+func NewSession(o Opening, hello model.Hello) *Session {
+	s := &Session{
+		Cluster: hello.Cluster, Epoch: o.Epoch, HoldDeletes: o.Hub.HoldDeletes,
+		apps: make(map[model.AppUID]*sessionApp, len(hello.Known)),
+		sent: map[model.OperationID]bool{},
+	}
+	for _, k := range hello.Known {
+		s.apps[k.UID] = &sessionApp{held: k.Generation, sent: k.Generation, hold: k.HoldDeletes, withdrawing: k.Withdrawing}
+	}
+	for _, u := range hello.Operations {
+		if !u.Phase.Terminal() {
+			s.sent[u.ID] = false
+		}
+	}
+	for _, op := range o.Send {
+		delete(s.sent, op.ID)
+	}
+	return s
+}
+
+// Check refuses a message of another epoch (Kind Conflict, code epoch_stale).
+// It comes before everything else.
+func (s *Session) Check(e model.Epoch) error {
+	if e != s.Epoch {
+		return fault.New(fault.Conflict, "epoch_stale", "the message belongs to session %s, this is %s", e, s.Epoch)
+	}
+	return nil
+}
+
+func (s *Session) app(uid model.AppUID) *sessionApp {
+	a := s.apps[uid]
+	if a == nil {
+		a = &sessionApp{}
+		s.apps[uid] = a
+	}
+	return a
+}
+
+// Desired returns those of the rows that the agent lacks, and counts them as
+// sent. A withdrawing application gets none.
+func (s *Session) Desired(rows []model.Desired) []model.Desired {
+	var out []model.Desired
+	for _, d := range rows {
+		a := s.app(d.App)
+		if a.withdraw != "" || a.withdrawing || d.Generation < a.sent {
+			continue
+		}
+		d.HoldDeletes = d.HoldDeletes || s.HoldDeletes
+		if d.Generation == a.sent && d.HoldDeletes == a.hold {
+			continue
+		}
+		a.sent, a.hold = d.Generation, d.HoldDeletes
+		out = append(out, d)
+	}
+	return out
+}
+
+// Withdraws returns those of the rows that were not sent in this session, and
+// counts them as sent. The caller has stored their operations as Sent before
+// the messages leave.
+func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
+	var out []model.Withdraw
+	for _, w := range rows {
+		a := s.app(w.App)
+		if s.HoldDeletes || a.withdraw == w.Operation {
+			continue
+		}
+		a.withdraw = w.Operation
+		out = append(out, w)
+	}
+	return out
+}
+
+// Commands returns the messages for those of the operations that the agent was
+// not given in this session, or has to be told to end. Terminal ones and
+// deletes (they travel as Withdraw) give none. The caller has stored Queued
+// ones as Sent before the messages leave.
+func (s *Session) Commands(ops []model.OperationInfo) []model.Command {
+	var out []model.Command
+	for _, op := range ops {
+		if op.Phase.Terminal() || op.Kind == model.OperationDelete {
+			continue
+		}
+		told, given := s.sent[op.ID]
+		if given && (told || !op.Terminating) {
+			continue
+		}
+		s.sent[op.ID] = op.Terminating
+		c := model.Command{
+			ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Spec: op.Spec,
+			InitiatedBy: op.InitiatedBy, Terminate: op.Terminating,
+		}
+		if a := s.apps[op.App]; a != nil {
+			c.Generation = a.sent
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// Ack takes the agent's answer to a desired state. It returns the
+// applications whose rows should be read again.
+func (s *Session) Ack(a Ack) []model.AppUID {
+	app := s.app(a.App)
+	if a.ErrorCode == "" {
+		app.held = max(app.held, a.Generation)
+		app.sent = max(app.sent, a.Generation)
+		return nil
+	}
+	if a.ErrorCode == "withdrawing" {
+		// It is sent again when the withdrawal has ended.
+		app.withdrawing = true
+		app.sent = app.held
+	}
+	return nil
+}
+
+// Updated takes an agent's word on an operation, after it was stored. It
+// returns the applications whose rows should be read again: after a
+// withdrawal has ended, a desired state that was kept back may travel.
+func (s *Session) Updated(u model.OperationUpdate) []model.AppUID {
+	if u.Kind != model.OperationDelete {
+		return nil
+	}
+	a := s.app(u.App)
+	if !u.Phase.Terminal() {
+		a.withdrawing = true
+		return nil
+	}
+	a.withdrawing, a.withdraw = false, ""
+	a.sent = a.held
+	return []model.AppUID{u.App}
+}
+
+// RefusalCondition is how a refused desired state is shown at its application
+// until a later one is taken; nil for an ack that is not a refusal.
+func RefusalCondition(a Ack, since time.Time) *model.Condition {
+	if a.ErrorCode == "" {
+		return nil
+	}
+	return &model.Condition{Type: "SyncError", Code: a.ErrorCode, Message: a.Error, Since: &since}
+}

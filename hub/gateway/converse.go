@@ -1,0 +1,301 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+// readBatch is how many applications are read from the store at once.
+const readBatch = 256
+
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 5 * time.Second
+)
+
+// converse sends all that the opening decided, then whatever comes up, until
+// the session ends. It runs on the call's goroutine; nothing else sends.
+func (s *session) converse(ctx context.Context, hello model.Hello, o fleet.Opening, offset clockOffset) error {
+	go s.receive(ctx, offset)
+	if err := s.sendOpening(ctx, hello, o); err != nil {
+		return s.ended(err)
+	}
+	beat := time.NewTicker(s.g.opts.Heartbeat)
+	defer beat.Stop()
+	var left outwork // what the store could not answer yet
+	retry := time.NewTimer(time.Hour)
+	retry.Stop()
+	wait := retryFirst
+	for {
+		select {
+		case <-s.out.wake:
+		case <-retry.C:
+		case <-beat.C:
+			if err := s.heartbeat(); err != nil {
+				return s.ended(err)
+			}
+			continue
+		case <-s.received:
+			return s.ended(s.recvErr)
+		case <-ctx.Done():
+			return s.ended(ctx.Err())
+		}
+		if p := s.ending.Load(); p != nil {
+			return s.sayGoodbye(*p)
+		}
+		work := s.out.take()
+		work.merge(left)
+		left = outwork{}
+		if err := s.deliver(ctx, &work); err != nil {
+			if !fault.As(err).Kind.Retryable() || isTransport(err) {
+				return s.ended(err)
+			}
+			s.log.Warn("reading what to send failed; trying again", "code", fault.As(err).Code, "error", err, "wait", wait.String())
+			left = work
+			retry.Reset(wait)
+			wait = min(2*wait, retryMost)
+			continue
+		}
+		wait = retryFirst
+	}
+}
+
+// ended prefers the reason that the hub gave itself over the error that it
+// led to.
+func (s *session) ended(err error) error {
+	if p := s.ending.Load(); p != nil {
+		return p.err()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// transportError marks a failed send, as opposed to a failed read of the store.
+type transportError struct{ error }
+
+func (e transportError) Unwrap() error { return e.error }
+
+func isTransport(err error) bool {
+	var t transportError
+	return errors.As(err, &t)
+}
+
+func (s *session) push(msg *agentv1.HubMessage) error {
+	if err := s.send(msg); err != nil {
+		return transportError{err}
+	}
+	return nil
+}
+
+// merge adds what was left over; it is dirt like any other.
+func (w *outwork) merge(left outwork) {
+	if left.all {
+		w.markDesired(nil)
+	} else if len(left.apps) > 0 {
+		w.markDesired(keys(left.apps))
+	}
+	w.operations = w.operations || left.operations
+	w.reportAck = max(w.reportAck, left.reportAck)
+	add(&w.refreshes, keys(left.refreshes))
+	add(&w.opAcks, keys(left.opAcks))
+}
+
+// sendOpening sends the welcome, everything owed, and InSync.
+func (s *session) sendOpening(ctx context.Context, hello model.Hello, o fleet.Opening) error {
+	g := s.g
+	g.mu.Lock()
+	agents := g.live
+	g.mu.Unlock()
+	welcome := model.Welcome{
+		Epoch:                o.Epoch,
+		IncarnationSignature: o.Hub.IncarnationSignature,
+		HubID:                o.Hub.HubID,
+		HubVersion:           g.opts.Version,
+		Heartbeat:            g.opts.Heartbeat,
+		ReconnectSpread:      spreadFor(agents),
+		ReconnectCap:         capFor(agents),
+		Protocol:             min(hello.ProtocolMax, wire.ProtocolMax),
+	}
+	if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Welcome{Welcome: wire.WelcomeToProto(welcome)}}); err != nil {
+		return err
+	}
+	if err := s.pushOperationAck(o.Acknowledge); err != nil {
+		return err
+	}
+	if err := s.pushDesired(ctx, o.Desired); err != nil {
+		return err
+	}
+	if err := s.pushWithdraws(o.Withdraws); err != nil {
+		return err
+	}
+	for _, op := range o.Send {
+		if err := s.pushCommand(op); err != nil {
+			return err
+		}
+	}
+	return s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_InSync{InSync: &agentv1.InSync{}}})
+}
+
+// deliver reads what has come up and sends it, desired states before the
+// operations that may want them. What is done is taken out of work, so that
+// after an error the rest can be tried again.
+func (s *session) deliver(ctx context.Context, work *outwork) error {
+	if work.reportAck > 0 {
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_ReportAck{ReportAck: &agentv1.ReportAck{Seq: work.reportAck}}}); err != nil {
+			return err
+		}
+		work.reportAck = 0
+	}
+	if err := s.pushOperationAck(keys(work.opAcks)); err != nil {
+		return err
+	}
+	work.opAcks = nil
+	if work.all {
+		if err := s.deliverDesired(ctx, nil); err != nil {
+			return err
+		}
+		work.all, work.apps = false, nil
+	}
+	for len(work.apps) > 0 {
+		batch := make([]model.AppUID, 0, min(readBatch, len(work.apps)))
+		for uid := range work.apps {
+			if batch = append(batch, uid); len(batch) == readBatch {
+				break
+			}
+		}
+		if err := s.deliverDesired(ctx, batch); err != nil {
+			return err
+		}
+		for _, uid := range batch {
+			delete(work.apps, uid)
+		}
+	}
+	if work.operations {
+		if err := s.deliverOperations(ctx); err != nil {
+			return err
+		}
+		work.operations = false
+	}
+	if len(work.refreshes) > 0 {
+		ids := wire.Strings(keys(work.refreshes))
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Refresh{Refresh: &agentv1.Refresh{AppUids: ids}}}); err != nil {
+			return err
+		}
+		work.refreshes = nil
+	}
+	return nil
+}
+
+func (s *session) deliverDesired(ctx context.Context, apps []model.AppUID) error {
+	desired, withdraws, err := s.g.opts.Store.DesiredFor(ctx, s.cluster, apps)
+	if err != nil {
+		return err
+	}
+	if err := s.pushDesired(ctx, desired); err != nil {
+		return err
+	}
+	return s.pushWithdraws(withdraws)
+}
+
+func (s *session) pushDesired(ctx context.Context, desired []model.Desired) error {
+	if len(desired) == 0 {
+		return nil
+	}
+	inline, err := s.g.inlineBundles(ctx, desired)
+	if err != nil {
+		return err
+	}
+	for _, d := range desired {
+		p, err := wire.DesiredToProto(d, inline[d.Bundle])
+		if err != nil {
+			return err
+		}
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Desired{Desired: p}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) pushWithdraws(withdraws []model.Withdraw) error {
+	for _, w := range withdraws {
+		p, err := wire.WithdrawToProto(w)
+		if err != nil {
+			return err
+		}
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Withdraw{Withdraw: p}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) pushOperationAck(ids []model.OperationID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_OperationAck{OperationAck: &agentv1.OperationAck{Ids: wire.Strings(ids)}}})
+}
+
+func (s *session) pushCommand(op model.OperationInfo) error {
+	p, err := wire.CommandToProto(model.Command{
+		ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Spec: op.Spec, InitiatedBy: op.InitiatedBy, Terminate: op.Terminating,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Operation{Operation: p}}); err != nil {
+		return err
+	}
+	s.sent[op.ID] = op.Terminating
+	return nil
+}
+
+// deliverOperations sends the open operations that this session has not sent
+// yet, or has sent without the wish to terminate. That they are sent is durable
+// before they are: an operation that the hub believes to be queued could expire
+// while an agent runs it.
+func (s *session) deliverOperations(ctx context.Context) error {
+	pending, err := s.g.opts.Store.PendingOperations(ctx, s.cluster)
+	if err != nil {
+		return err
+	}
+	open := make(map[model.OperationID]bool, len(pending))
+	var send []model.OperationInfo
+	var mark []model.OperationID
+	for _, op := range pending {
+		terminated, sent := s.sent[op.ID]
+		if sent {
+			open[op.ID] = terminated
+		}
+		switch {
+		case !sent && op.Phase == model.PhaseQueued:
+			mark = append(mark, op.ID)
+			send = append(send, op)
+		case !sent && op.Phase == model.PhaseSent, op.Terminating && !terminated:
+			send = append(send, op)
+		}
+	}
+	s.sent = open
+	if len(mark) > 0 {
+		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, mark); err != nil {
+			return err
+		}
+	}
+	for _, op := range send {
+		if err := s.pushCommand(op); err != nil {
+			return err
+		}
+	}
+	return nil
+}

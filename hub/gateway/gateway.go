@@ -1,0 +1,383 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/gateway/ca"
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+// Store is what the gateway needs of the database. Errors are fault errors;
+// fault.Unavailable is worth repeating. Methods that take an epoch refuse one
+// that is not the cluster's newest with the code session_fenced.
+type Store interface {
+	Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error)
+	RecordCertificate(ctx context.Context, c fleet.Certificate) error
+	CertificateState(ctx context.Context, serial string) (fleet.Certificate, error)
+
+	OpenSession(ctx context.Context, cluster model.ClusterID, hello model.Hello, sign func(hubID string, incarnation int64) ([]byte, error)) (fleet.Opening, error)
+	CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error
+	DesiredFor(ctx context.Context, cluster model.ClusterID, apps []model.AppUID) ([]model.Desired, []model.Withdraw, error)
+	AckDesired(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, acks []fleet.Ack) error
+	PendingOperations(ctx context.Context, cluster model.ClusterID) ([]model.OperationInfo, error)
+	MarkSent(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, ids []model.OperationID) error
+	ApplyOperationUpdates(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, updates []model.OperationUpdate) ([]model.OperationInfo, error)
+	SaveClusterReport(ctx context.Context, r fleet.ClusterReport) error
+
+	Bundle(ctx context.Context, digest model.Digest) ([]byte, error)
+	// BundleFor answers NotFound unless the cluster's desired state names it.
+	BundleFor(ctx context.Context, cluster model.ClusterID, digest model.Digest) ([]byte, error)
+}
+
+// Ingest takes what agents observe. Neither method waits for the database.
+// When reports are stored it calls Gateway.ReportsStored.
+type Ingest interface {
+	Offer(r fleet.Report)
+	Beat(b fleet.Beat)
+}
+
+// Options of a gateway. Store, Authority and Ingest are required; other zero
+// values have defaults.
+type Options struct {
+	Store     Store
+	Authority *ca.Authority
+	Ingest    Ingest
+	Log       *slog.Logger
+	Now       func() time.Time
+	Version   string // of the hub, told to agents
+
+	// Heartbeat interval of both ends; default 10 s. A session is dead when
+	// two and a half of them passed in silence.
+	Heartbeat time.Duration
+	// InlineBytes is the largest bundle that travels inside Desired; default
+	// 32 KiB.
+	InlineBytes int64
+	// BundleCache bounds the encoded bundles kept in memory; default 32 MiB.
+	BundleCache int64
+	// SessionBurst sessions may a cluster open at once, and one more per
+	// SessionRefill; defaults 10 and 6 s.
+	SessionBurst  int
+	SessionRefill time.Duration
+	// Opening bounds the sessions that load their state at once; default 32.
+	Opening int
+
+	// SessionOpened is called when a session has been welcomed, after it
+	// replaced an older one. rerender are applications whose desired state must
+	// be written anew from the sources before it can be sent. Both callbacks
+	// may be nil and must return quickly.
+	SessionOpened func(cluster model.ClusterID, opening fleet.Opening)
+	// SessionClosed is called when the cluster's newest session ended.
+	SessionClosed func(cluster model.ClusterID)
+	// OperationsChanged is called with operations after an agent's update.
+	OperationsChanged func([]model.OperationInfo)
+}
+
+// Gateway holds the agents' sessions. It is safe for concurrent use.
+type Gateway struct {
+	opts    Options
+	log     *slog.Logger
+	server  *grpc.Server
+	bundles *bundleCache
+	opening chan struct{}
+	enrols  chan struct{}
+
+	mu       sync.Mutex
+	clusters map[model.ClusterID]*clusterSessions
+	rates    map[model.ClusterID]*bucket
+	live     int // welcomed sessions
+	// incarnation is the highest that a session was opened with.
+	incarnation int64
+	stopping bool
+	sessions sync.WaitGroup
+}
+
+// clusterSessions are the sessions of one cluster: the newest that was
+// welcomed, and those whose state is being loaded. Wake-ups go to all, so that
+// a change between the reading and the welcome is not lost.
+type clusterSessions struct {
+	current *session
+	opening map[*session]struct{}
+}
+
+// New makes a gateway. It accepts nothing until Serve.
+func New(opts Options) *Gateway {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Heartbeat <= 0 {
+		opts.Heartbeat = 10 * time.Second
+	}
+	if opts.InlineBytes <= 0 {
+		opts.InlineBytes = 32 << 10
+	}
+	if opts.BundleCache <= 0 {
+		opts.BundleCache = 32 << 20
+	}
+	if opts.SessionBurst <= 0 {
+		opts.SessionBurst = 10
+	}
+	if opts.SessionRefill <= 0 {
+		opts.SessionRefill = 6 * time.Second
+	}
+	if opts.Opening <= 0 {
+		opts.Opening = 32
+	}
+	g := &Gateway{
+		opts:     opts,
+		log:      opts.Log,
+		bundles:  newBundleCache(opts.BundleCache),
+		opening:  make(chan struct{}, opts.Opening),
+		enrols:   make(chan struct{}, 16),
+		clusters: map[model.ClusterID]*clusterSessions{},
+		rates:    map[model.ClusterID]*bucket{},
+	}
+	// The buffer sizes are what keeps an idle agent cheap: a shared write
+	// buffer is given back between writes, and TLS has a read buffer already.
+	g.server = grpc.NewServer(
+		grpc.Creds(handedOver{authority: opts.Authority}),
+		grpc.SharedWriteBuffer(true),
+		grpc.WriteBufferSize(4<<10),
+		grpc.ReadBufferSize(0),
+		grpc.InitialWindowSize(256<<10),
+		grpc.InitialConnWindowSize(1<<20),
+		grpc.MaxRecvMsgSize(wire.MaxMessageBytes),
+		grpc.MaxSendMsgSize(wire.MaxMessageBytes),
+		grpc.MaxConcurrentStreams(16),
+		grpc.MaxHeaderListSize(16<<10),
+		grpc.ConnectionTimeout(20*time.Second),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Minute}),
+	)
+	agentv1.RegisterEnrolmentServer(g.server, &enrolment{g: g})
+	agentv1.RegisterControlServer(g.server, &control{g: g})
+	return g
+}
+
+// Serve accepts agents from ln, Mux.Agents, until ctx ends or ln is closed.
+// The sessions live on; Shutdown ends them.
+func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+	sweepCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go g.sweep(sweepCtx)
+	if err := g.server.Serve(ln); err != nil && ctx.Err() == nil && !g.isStopping() {
+		return fault.Wrap(err, fault.Unavailable, "listener_broken", "the hub stopped accepting agents")
+	}
+	return nil
+}
+
+func (g *Gateway) isStopping() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stopping
+}
+
+// Shutdown tells every agent that the hub stops, and waits until their
+// sessions have ended or ctx ends; then whatever is left is cut.
+func (g *Gateway) Shutdown(ctx context.Context) {
+	g.mu.Lock()
+	g.stopping = true
+	g.mu.Unlock()
+	g.endWhere(func(*session) bool { return true }, func() parting { p := stopping; p.Spread = g.spread(); return p }())
+	done := make(chan struct{})
+	go func() { g.sessions.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	g.server.Stop()
+}
+
+// Connected is one live session.
+type Connected struct {
+	Epoch        model.Epoch
+	Since        time.Time
+	LastHeard    time.Time
+	Remote       string
+	AgentVersion string
+	Instance     string
+}
+
+// Connected lists the live sessions.
+func (g *Gateway) Connected() map[model.ClusterID]Connected {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make(map[model.ClusterID]Connected, g.live)
+	for id, c := range g.clusters {
+		if s := c.current; s != nil {
+			out[id] = Connected{
+				Epoch: s.epoch, Since: s.since, LastHeard: s.lastHeard(), Remote: s.caller.remote(),
+				AgentVersion: s.agentVersion, Instance: s.instance,
+			}
+		}
+	}
+	return out
+}
+
+// IsConnected reports whether the cluster has a live session here.
+func (g *Gateway) IsConnected(cluster model.ClusterID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.clusters[cluster]
+	return c != nil && c.current != nil
+}
+
+// Notify says that desired states or withdrawals of a cluster have changed;
+// its session reads them from the store. No application means all.
+func (g *Gateway) Notify(cluster model.ClusterID, apps ...model.AppUID) {
+	g.each(cluster, func(s *session) { s.out.markDesired(apps) })
+}
+
+// NotifyAll says that everything may have changed for every cluster, as when
+// an administrator has acknowledged a restore.
+func (g *Gateway) NotifyAll() {
+	for _, s := range g.snapshot() {
+		s.out.markDesired(nil)
+		s.out.markOperations()
+	}
+}
+
+// NotifyOperation says that the cluster has an operation to run or terminate.
+func (g *Gateway) NotifyOperation(cluster model.ClusterID) {
+	g.each(cluster, func(s *session) { s.out.markOperations() })
+}
+
+// Refresh asks the agent to compare and report applications now. It answers
+// false when no session of the cluster is open here: the agent reports anew
+// when it connects.
+func (g *Gateway) Refresh(cluster model.ClusterID, apps ...model.AppUID) bool {
+	return g.each(cluster, func(s *session) { s.out.refresh(apps) })
+}
+
+// ReportsStored says that all reports up to seq of a session are stored or
+// superseded.
+func (g *Gateway) ReportsStored(cluster model.ClusterID, epoch model.Epoch, seq uint64) {
+	g.each(cluster, func(s *session) {
+		if s.epoch == epoch {
+			s.out.ackReports(seq)
+		}
+	})
+}
+
+// CloseCluster ends the cluster's session, as when it was revoked. code is
+// stable and lower case.
+func (g *Gateway) CloseCluster(cluster model.ClusterID, code, reason string) {
+	g.endWhere(func(s *session) bool { return s.cluster == cluster }, parting{
+		kind: fault.Unauthorized, GoAway: wire.GoAway{Code: code, Message: reason},
+	})
+}
+
+// CloseAll ends every session; the agents come back spread over a while.
+func (g *Gateway) CloseAll(code, reason string) {
+	g.endWhere(func(*session) bool { return true }, parting{
+		kind: fault.Unavailable, GoAway: wire.GoAway{Code: code, Message: reason, Spread: g.spread()},
+	})
+}
+
+// WarmBundles keeps bundles that were just rendered in memory, so that sending
+// them needs no read. They must be durable in the store already.
+func (g *Gateway) WarmBundles(bundles ...fleet.Bundle) {
+	for _, b := range bundles {
+		if int64(len(b.Encoded)) <= g.opts.InlineBytes {
+			g.bundles.put(b.Digest, b.Encoded)
+		}
+	}
+}
+
+// each calls f for the cluster's sessions, opening ones included, and reports
+// whether there was one. f must not take g.mu.
+func (g *Gateway) each(cluster model.ClusterID, f func(*session)) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.clusters[cluster]
+	if c == nil {
+		return false
+	}
+	if c.current != nil {
+		f(c.current)
+	}
+	for s := range c.opening {
+		f(s)
+	}
+	return c.current != nil
+}
+
+func (g *Gateway) snapshot() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]*session, 0, g.live)
+	for _, c := range g.clusters {
+		if c.current != nil {
+			out = append(out, c.current)
+		}
+		for s := range c.opening {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (g *Gateway) endWhere(match func(*session) bool, p parting) {
+	for _, s := range g.snapshot() {
+		if match(s) {
+			s.end(p)
+		}
+	}
+}
+
+// spread of a return of everybody: 250 agents a second.
+func (g *Gateway) spread() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return spreadFor(g.live)
+}
+
+func spreadFor(agents int) time.Duration { return time.Duration(agents) * time.Second / 250 }
+
+func capFor(agents int) time.Duration { return max(5*time.Second, spreadFor(agents)) }
+
+// sweep ends sessions that have fallen silent, or whose certificate has ended,
+// and forgets rate limits that have recovered.
+func (g *Gateway) sweep(ctx context.Context) {
+	tick := time.NewTicker(min(time.Second, g.opts.Heartbeat/2))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := g.opts.Now()
+		silence := g.opts.Heartbeat * 5 / 2
+		for _, s := range g.snapshot() {
+			switch {
+			case s.silentFor() > silence:
+				s.log.Warn("session is silent; cutting it", "code", "session_silent", "silence", silence.String())
+				s.cut()
+			case now.After(s.certEnd()):
+				s.end(parting{kind: fault.Unauthorized, GoAway: wire.GoAway{Code: "certificate_expired", Message: "the certificate that opened this session has ended"}})
+			}
+		}
+		g.mu.Lock()
+		maps.DeleteFunc(g.rates, func(_ model.ClusterID, b *bucket) bool {
+			return b.full(now, g.opts.SessionBurst, g.opts.SessionRefill)
+		})
+		g.mu.Unlock()
+	}
+}

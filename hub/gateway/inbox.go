@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+// maxInbox bounds what one agent may have waiting to be stored. It is above
+// what an honest one can have: one entry for each application and operation.
+const maxInbox = 100_000
+
+// inbox holds what an agent said and the store has not taken yet: the newest
+// acknowledgement of each application, the newest word on each operation, the
+// newest cluster report.
+type inbox struct {
+	mu       sync.Mutex
+	running  bool // a storing goroutine is at work
+	acks     map[model.AppUID]fleet.Ack
+	ops      map[model.OperationID]model.OperationUpdate
+	opOrder  []model.OperationID
+	cluster  *fleet.ClusterReport
+	overflow bool
+}
+
+func (b *inbox) ack(a fleet.Ack) {
+	if old, ok := b.acks[a.App]; ok && old.Generation > a.Generation {
+		return
+	}
+	if b.acks == nil {
+		b.acks = map[model.AppUID]fleet.Ack{}
+	}
+	b.acks[a.App] = a
+	b.overflow = b.overflow || len(b.acks) > maxInbox
+}
+
+// operation keeps the newest word; an end is never replaced.
+func (b *inbox) operation(u model.OperationUpdate) {
+	old, ok := b.ops[u.ID]
+	if ok && old.Phase.Terminal() {
+		return
+	}
+	if b.ops == nil {
+		b.ops = map[model.OperationID]model.OperationUpdate{}
+	}
+	if !ok {
+		b.opOrder = append(b.opOrder, u.ID)
+	}
+	b.ops[u.ID] = u
+	b.overflow = b.overflow || len(b.ops) > maxInbox
+}
+
+func (b *inbox) empty() bool { return len(b.acks) == 0 && len(b.ops) == 0 && b.cluster == nil }
+
+// take empties the inbox and returns what was in it.
+func (b *inbox) take() (acks []fleet.Ack, ops []model.OperationUpdate, cluster *fleet.ClusterReport) {
+	for _, a := range b.acks {
+		acks = append(acks, a)
+	}
+	for _, id := range b.opOrder {
+		ops = append(ops, b.ops[id])
+	}
+	cluster = b.cluster
+	b.acks, b.ops, b.opOrder, b.cluster = nil, nil, nil, nil
+	return acks, ops, cluster
+}
+
+// giveBack returns what could not be stored, without replacing anything newer.
+func (b *inbox) giveBack(acks []fleet.Ack, ops []model.OperationUpdate, cluster *fleet.ClusterReport) {
+	for _, a := range acks {
+		if _, newer := b.acks[a.App]; !newer {
+			b.ack(a)
+		}
+	}
+	newer, order := b.ops, b.opOrder
+	b.ops, b.opOrder = nil, nil
+	for _, u := range ops {
+		b.operation(u)
+	}
+	for _, id := range order {
+		b.operation(newer[id])
+	}
+	if b.cluster == nil {
+		b.cluster = cluster
+	}
+}
+
+// receive runs until the stream ends. It never waits for the store.
+func (s *session) receive(ctx context.Context, offset clockOffset) {
+	defer close(s.received)
+	for {
+		msg, err := s.stream.Recv()
+		if err != nil {
+			s.recvErr = err
+			return
+		}
+		s.hear()
+		if err := s.take(ctx, msg, &offset); err != nil {
+			f := fault.As(err)
+			s.log.Warn("message refused; ending the session", "code", f.Code, "error", err)
+			s.end(parting{kind: f.Kind, GoAway: wire.GoAway{Code: f.Code, Message: f.Message, RetryAfter: time.Second}})
+			s.recvErr = err
+			return
+		}
+	}
+}
+
+// take judges one message. The cluster is the certificate's, whatever the
+// message says; a message of another epoch is of another session.
+func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *clockOffset) error {
+	epoch, err := wire.Epoch(msg.Epoch)
+	if err != nil {
+		return err
+	}
+	if epoch != s.epoch {
+		return fault.New(fault.Precondition, "epoch_mismatch", "the message is of epoch %s, this session is %s", epoch, s.epoch)
+	}
+	now := s.g.opts.Now()
+	if msg.SentAt != nil && msg.SentAt.CheckValid() == nil {
+		offset.observe(now, msg.SentAt.AsTime())
+	}
+	switch m := msg.Message.(type) {
+	case *agentv1.AgentMessage_Heartbeat:
+		if m.Heartbeat == nil {
+			break
+		}
+		b := fleet.Beat{Cluster: s.cluster, Epoch: s.epoch, Seq: m.Heartbeat.Seq, ObservedAt: now}
+		if at := m.Heartbeat.ObservedAt; at != nil && at.CheckValid() == nil {
+			b.ObservedAt = offset.toHub(at.AsTime(), now)
+		}
+		s.g.opts.Ingest.Beat(b)
+		return nil
+	case *agentv1.AgentMessage_Reports:
+		for _, p := range m.Reports.GetReports() {
+			r, err := wire.AppReport(p)
+			if err != nil {
+				return err
+			}
+			r.ObservedAt = offset.toHub(r.ObservedAt, now)
+			s.g.opts.Ingest.Offer(fleet.Report{AppReport: r, Cluster: s.cluster, Epoch: s.epoch})
+		}
+		return nil
+	case *agentv1.AgentMessage_Ack:
+		if m.Ack.GetAppUid() == "" || m.Ack.GetGeneration() <= 0 {
+			break
+		}
+		return s.keep(ctx, func(b *inbox) {
+			b.ack(fleet.Ack{App: model.AppUID(m.Ack.AppUid), Generation: model.Generation(m.Ack.Generation), ErrorCode: m.Ack.ErrorCode, Error: m.Ack.Error})
+		})
+	case *agentv1.AgentMessage_Operation:
+		u, err := wire.OperationUpdate(m.Operation)
+		if err != nil {
+			return err
+		}
+		return s.keep(ctx, func(b *inbox) { b.operation(u) })
+	case *agentv1.AgentMessage_Cluster:
+		r, err := wire.ClusterReport(m.Cluster)
+		if err != nil {
+			return err
+		}
+		r.ObservedAt = offset.toHub(r.ObservedAt, now)
+		return s.keep(ctx, func(b *inbox) {
+			b.cluster = &fleet.ClusterReport{ClusterReport: r, Cluster: s.cluster, Epoch: s.epoch}
+		})
+	}
+	return fault.New(fault.Invalid, "wire_invalid", "the agent sent a message that has no place in an open session")
+}
+
+// keep puts something into the inbox and sees to it that it is stored.
+func (s *session) keep(ctx context.Context, f func(*inbox)) error {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	f(&s.in)
+	if s.in.overflow {
+		return fault.New(fault.TooLarge, "too_much_unstored", "the agent has sent more than %d answers that are not stored yet", maxInbox)
+	}
+	if !s.in.running {
+		s.in.running = true
+		go s.storeInbox(ctx)
+	}
+	return nil
+}
+
+// storeInbox runs while there is something to store and the session lives.
+// What is not stored when the session ends is said again in the next hello.
+func (s *session) storeInbox(ctx context.Context) {
+	wait := retryFirst
+	for {
+		s.in.mu.Lock()
+		if s.in.empty() || ctx.Err() != nil {
+			s.in.running = false
+			s.in.mu.Unlock()
+			return
+		}
+		acks, ops, cluster := s.in.take()
+		s.in.mu.Unlock()
+
+		err := s.storeAll(ctx, &acks, &ops, &cluster)
+		if err == nil {
+			wait = retryFirst
+			continue
+		}
+		if fault.HasCode(err, "session_fenced") {
+			s.end(superseded)
+			s.in.mu.Lock()
+			s.in.running = false
+			s.in.mu.Unlock()
+			return
+		}
+		if ctx.Err() == nil {
+			s.log.Warn("storing what the agent said failed; trying again", "code", fault.As(err).Code, "error", err, "wait", wait.String())
+		}
+		s.in.mu.Lock()
+		s.in.giveBack(acks, ops, cluster)
+		s.in.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, retryMost)
+	}
+}
+
+// storeAll stores and empties what it was given; what is left after an error
+// was not stored.
+func (s *session) storeAll(ctx context.Context, acks *[]fleet.Ack, ops *[]model.OperationUpdate, cluster **fleet.ClusterReport) error {
+	store := s.g.opts.Store
+	if len(*ops) > 0 {
+		changed, err := store.ApplyOperationUpdates(ctx, s.cluster, s.epoch, *ops)
+		if err != nil {
+			return err
+		}
+		var ended []model.OperationID
+		for _, u := range *ops {
+			if u.Phase.Terminal() {
+				ended = append(ended, u.ID)
+			}
+		}
+		*ops = nil
+		if len(ended) > 0 {
+			s.out.ackOperations(ended)
+		}
+		if s.g.opts.OperationsChanged != nil && len(changed) > 0 {
+			s.g.opts.OperationsChanged(changed)
+		}
+	}
+	if len(*acks) > 0 {
+		if err := store.AckDesired(ctx, s.cluster, s.epoch, *acks); err != nil {
+			return err
+		}
+		*acks = nil
+	}
+	if *cluster != nil {
+		if err := store.SaveClusterReport(ctx, **cluster); err != nil {
+			return err
+		}
+		*cluster = nil
+	}
+	return nil
+}

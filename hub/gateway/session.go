@@ -1,0 +1,433 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+type sessionStream = grpc.BidiStreamingServer[agentv1.AgentMessage, agentv1.HubMessage]
+
+// parting is why a session ends: what the agent is told, and the class of the
+// error.
+type parting struct {
+	wire.GoAway
+	kind fault.Kind
+}
+
+func (p parting) err() error { return fault.New(p.kind, p.Code, "%s", p.Message) }
+
+// session is one welcomed, or opening, connection of one agent. Two goroutines
+// belong to it: the call's own, which is the only one that sends, and one that
+// receives; a third runs while there is something of the agent's to store.
+type session struct {
+	g            *Gateway
+	log          *slog.Logger
+	stream       sessionStream
+	caller       *caller
+	cluster      model.ClusterID
+	agentVersion string
+	instance     string
+	since        time.Time
+	epoch        model.Epoch // set before the session is current
+
+	out outbox
+	in  inbox
+
+	heard      atomic.Int64 // nanoseconds since start, monotonic
+	start      time.Time
+	certExpiry atomic.Int64 // Unix seconds
+
+	// closed when the receiving goroutine has ended, with recvErr set.
+	received chan struct{}
+	recvErr  error
+
+	endOnce sync.Once
+	ending  atomic.Pointer[parting]
+
+	// Only the sending goroutine uses these.
+	sent map[model.OperationID]bool // operations sent; true: with terminate
+}
+
+const (
+	helloTimeout = 15 * time.Second
+	partingGrace = 2 * time.Second
+)
+
+func (s *session) lastHeard() time.Time { return s.start.Add(time.Duration(s.heard.Load())) }
+
+func (s *session) silentFor() time.Duration {
+	return time.Since(s.start) - time.Duration(s.heard.Load())
+}
+
+func (s *session) hear() { s.heard.Store(int64(time.Since(s.start))) }
+
+func (s *session) certEnd() time.Time { return time.Unix(s.certExpiry.Load(), 0) }
+
+// end lets the sending goroutine say good-bye, and cuts the connection when it
+// cannot within partingGrace.
+func (s *session) end(p parting) {
+	s.endOnce.Do(func() {
+		s.ending.Store(&p)
+		s.out.poke()
+		time.AfterFunc(partingGrace, s.cutUnlessEnded)
+	})
+}
+
+func (s *session) cutUnlessEnded() {
+	select {
+	case <-s.stream.Context().Done():
+	default:
+		s.cut()
+	}
+}
+
+// cut closes the connection under the session: the only way to wake a sender
+// that waits for a peer which no longer reads.
+func (s *session) cut() { s.caller.conn.Close() }
+
+// control is the gRPC service behind the agents' server name.
+type control struct {
+	agentv1.UnimplementedControlServer
+	g *Gateway
+}
+
+// agentOf checks that the call came under the agents' server name, with a
+// certificate of ours that has not ended.
+func agentOf(ctx context.Context) (*caller, error) {
+	c, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.serverName != model.AgentServerName {
+		return nil, fault.New(fault.Denied, "wrong_server_name", "sessions are served under %s", model.AgentServerName)
+	}
+	if c.refusal != nil {
+		return nil, c.refusal
+	}
+	if c.expired {
+		return nil, fault.New(fault.Unauthorized, "certificate_expired",
+			"the client certificate ended on %s", c.identity.NotAfter.Format(time.RFC3339)).WithFix("renew it")
+	}
+	return c, nil
+}
+
+// Session implements the Control service.
+func (c *control) Session(stream sessionStream) error {
+	g := c.g
+	who, err := agentOf(stream.Context())
+	if err != nil {
+		g.logRefusal(stream.Context(), "session refused", err)
+		return fault.GRPC(err)
+	}
+	s := &session{
+		g: g, stream: stream, caller: who, cluster: who.identity.Cluster,
+		log:   g.log.With("cluster", string(who.identity.Cluster), "remote", who.remote()),
+		start: time.Now(), since: g.opts.Now(),
+		out: newOutbox(), received: make(chan struct{}), sent: map[model.OperationID]bool{},
+	}
+	s.certExpiry.Store(who.identity.NotAfter.Unix())
+	err = s.serve()
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fault.GRPC(err)
+}
+
+func (g *Gateway) logRefusal(ctx context.Context, what string, err error) {
+	remote := "?"
+	if c, e := callerOf(ctx); e == nil {
+		remote = c.remote()
+	}
+	f := fault.As(err)
+	g.log.WarnContext(ctx, what, "code", f.Code, "reason", f.Message, "remote", remote)
+}
+
+// serve runs the session from hello to end. It returns nil when the agent left
+// in good order.
+func (s *session) serve() error {
+	ctx := s.stream.Context()
+	hello, offset, err := s.receiveHello(ctx)
+	if err != nil {
+		s.g.logRefusal(ctx, "hello refused", err)
+		return err
+	}
+	s.agentVersion, s.instance = hello.AgentVersion, hello.Instance
+	if p := s.admit(hello); p != nil {
+		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
+		return s.sayGoodbye(*p)
+	}
+	if err := s.g.checkCertificate(ctx, s.caller); err != nil {
+		s.g.logRefusal(ctx, "session refused", err)
+		return err
+	}
+	if !s.g.begin(s) {
+		return s.sayGoodbye(stopping)
+	}
+	defer s.g.sessions.Done()
+	opening, err := s.g.load(ctx, s, hello)
+	if err != nil {
+		s.g.abandon(s)
+		s.log.Warn("session not opened", "code", fault.As(err).Code, "error", err)
+		return err
+	}
+	p := s.g.install(s, opening)
+	defer s.g.leave(s)
+	if p != nil {
+		return s.sayGoodbye(*p)
+	}
+	s.log.Info("session open", "epoch", s.epoch.String(), "agentVersion", hello.AgentVersion, "instance", hello.Instance,
+		"known", len(hello.Known), "desired", len(opening.Desired), "withdraws", len(opening.Withdraws), "operations", len(opening.Send))
+	err = s.converse(ctx, hello, opening, offset)
+	s.log.Info("session closed", "epoch", s.epoch.String(), "reason", reason(err))
+	return err
+}
+
+func reason(err error) string {
+	if err == nil || errors.Is(err, io.EOF) {
+		return "the agent left"
+	}
+	return err.Error()
+}
+
+// receiveHello waits for the first message, and answers who speaks.
+func (s *session) receiveHello(ctx context.Context) (model.Hello, clockOffset, error) {
+	var offset clockOffset
+	timeout := time.AfterFunc(helloTimeout, s.cut)
+	msg, err := s.stream.Recv()
+	timeout.Stop()
+	if err != nil {
+		return model.Hello{}, offset, fault.Wrap(err, fault.Unavailable, "hello_missing", "the agent sent no hello")
+	}
+	s.hear()
+	p := msg.GetHello()
+	if p == nil {
+		return model.Hello{}, offset, fault.New(fault.Invalid, "hello_missing", "the first message is not a hello")
+	}
+	hello, err := wire.Hello(p)
+	if err != nil {
+		return model.Hello{}, offset, err
+	}
+	if hello.Cluster != s.cluster {
+		return model.Hello{}, offset, fault.New(fault.Denied, "cluster_mismatch",
+			"the hello names cluster %s, the certificate belongs to %s", hello.Cluster, s.cluster)
+	}
+	if msg.SentAt != nil {
+		now := s.g.opts.Now()
+		offset.observe(now, msg.SentAt.AsTime())
+		if d := now.Sub(msg.SentAt.AsTime()).Abs(); d > time.Minute {
+			s.log.Warn("the clocks of hub and agent differ; ages are corrected", "code", "clock_skew", "difference", d.Round(time.Second).String())
+		}
+	}
+	return hello, offset, nil
+}
+
+// admit answers why a session is not opened now, or nil.
+func (s *session) admit(h model.Hello) *parting {
+	switch {
+	case h.ProtocolMin > wire.ProtocolMax:
+		return &parting{kind: fault.Precondition, GoAway: wire.GoAway{Code: "hub_too_old", RetryAfter: 5 * time.Minute,
+			Message: "the agent needs a newer protocol than this hub speaks; upgrade the hub"}}
+	case h.ProtocolMax < wire.ProtocolMin:
+		return &parting{kind: fault.Precondition, GoAway: wire.GoAway{Code: "agent_too_old", RetryAfter: 5 * time.Minute,
+			Message: "the agent speaks only a protocol that this hub no longer does; upgrade the agent"}}
+	}
+	g := s.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := g.rates[s.cluster]
+	if b == nil {
+		b = &bucket{}
+		g.rates[s.cluster] = b
+	}
+	if wait := b.take(g.opts.Now(), g.opts.SessionBurst, g.opts.SessionRefill); wait > 0 {
+		return &parting{kind: fault.RateLimited, GoAway: wire.GoAway{Code: "session_rate", RetryAfter: wait,
+			Message: "this cluster opens sessions too often; is a second agent running with the same identity?"}}
+	}
+	return nil
+}
+
+// checkCertificate asks whether the certificate was revoked. One that this
+// database does not know was issued after the backup that it was restored from:
+// it is ours by its signature, so it is taken in again.
+func (g *Gateway) checkCertificate(ctx context.Context, who *caller) error {
+	id := who.identity
+	state, err := g.opts.Store.CertificateState(ctx, id.Serial)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		g.log.Warn("a certificate of this CA is not recorded; taking it in", "code", "certificate_unrecorded",
+			"cluster", string(id.Cluster), "serial", id.Serial, "remote", who.remote())
+		return g.opts.Store.RecordCertificate(ctx, fleet.Certificate{
+			Serial: id.Serial, Cluster: id.Cluster, NotBefore: g.opts.Now(), NotAfter: id.NotAfter})
+	case err != nil:
+		return err
+	case state.Revoked || state.Cluster != id.Cluster:
+		return fault.New(fault.Unauthorized, "certificate_revoked", "the client certificate was revoked").
+			WithFix("enrol the cluster again")
+	}
+	return nil
+}
+
+var (
+	superseded = parting{kind: fault.Precondition, GoAway: wire.GoAway{Code: "session_superseded", RetryAfter: 10 * time.Second,
+		Message: "a newer session of this cluster was opened"}}
+	restored = parting{kind: fault.Unavailable, GoAway: wire.GoAway{Code: "incarnation_raised", Message: "the hub's database was restored"}}
+	stopping = parting{kind: fault.Unavailable, GoAway: wire.GoAway{Code: "hub_stopping", Message: "the hub is stopping"}}
+)
+
+// begin registers an opening session, so that changes from now on reach it.
+func (g *Gateway) begin(s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
+		return false
+	}
+	g.sessions.Add(1)
+	c := g.clusters[s.cluster]
+	if c == nil {
+		c = &clusterSessions{}
+		g.clusters[s.cluster] = c
+	}
+	if c.opening == nil {
+		c.opening = map[*session]struct{}{}
+	}
+	c.opening[s] = struct{}{}
+	return true
+}
+
+func (g *Gateway) load(ctx context.Context, s *session, hello model.Hello) (fleet.Opening, error) {
+	select {
+	case g.opening <- struct{}{}:
+	case <-ctx.Done():
+		return fleet.Opening{}, ctx.Err()
+	}
+	defer func() { <-g.opening }()
+	return g.opts.Store.OpenSession(ctx, s.cluster, hello, g.opts.Authority.SignIncarnation)
+}
+
+func (g *Gateway) abandon(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.removeOpening(s)
+}
+
+func (g *Gateway) removeOpening(s *session) {
+	c := g.clusters[s.cluster]
+	delete(c.opening, s)
+	if len(c.opening) == 0 {
+		c.opening = nil
+		if c.current == nil {
+			delete(g.clusters, s.cluster)
+		}
+	}
+}
+
+// install makes s the cluster's session and ends older ones, or answers why
+// not: a newer one is there already, or s was ended meanwhile.
+func (g *Gateway) install(s *session, o fleet.Opening) *parting {
+	g.mu.Lock()
+	s.epoch = o.Epoch
+	c := g.clusters[s.cluster]
+	defer s.announce(o)
+	defer g.mu.Unlock()
+	defer g.removeOpening(s)
+	old := c.current
+	switch {
+	case s.ending.Load() != nil:
+		return s.ending.Load()
+	case g.stopping:
+		return &stopping
+	case old != nil && s.epoch.Less(old.epoch):
+		return &superseded
+	case s.epoch.Incarnation < g.incarnation:
+		return &restored
+	}
+	c.current = s
+	if old != nil {
+		old.end(superseded)
+	} else {
+		g.live++
+	}
+	if g.incarnation < s.epoch.Incarnation {
+		g.incarnation = s.epoch.Incarnation
+		p := restored
+		p.Spread = spreadFor(g.live)
+		for _, other := range g.clusters {
+			if other.current != nil && other.current.epoch.Incarnation < g.incarnation {
+				other.current.end(p)
+			}
+		}
+	}
+	return nil
+}
+
+// announce tells log and hub what opening the session decided; it is decided
+// and stored, whether or not the session lives.
+func (s *session) announce(o fleet.Opening) {
+	if o.RaiseIncarnationTo > 0 {
+		s.log.Error("the database is an older copy than this agent has worked with; the incarnation rises and deletes are held",
+			"code", "hub_state_regressed", "incarnation", o.Epoch.Incarnation, "reason", o.Reason)
+	}
+	for _, f := range o.Foreign {
+		s.log.Warn("the agent reports an operation that the hub does not know", "code", "operation_unknown", "operation", string(f.ID), "phase", string(f.Phase))
+	}
+	if s.g.opts.SessionOpened != nil {
+		s.g.opts.SessionOpened(s.cluster, o)
+	}
+}
+
+// leave removes a session that was current.
+func (g *Gateway) leave(s *session) {
+	g.mu.Lock()
+	c := g.clusters[s.cluster]
+	newest := c != nil && c.current == s
+	if newest {
+		c.current = nil
+		g.live--
+		if len(c.opening) == 0 {
+			delete(g.clusters, s.cluster)
+		}
+	}
+	g.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.stream.Context()), 5*time.Second)
+	defer cancel()
+	if err := g.opts.Store.CloseSession(ctx, s.cluster, s.epoch); err != nil && !fault.HasCode(err, "session_fenced") {
+		s.log.Warn("the end of the session could not be stored; its age will show it", "error", err)
+	}
+	if newest && g.opts.SessionClosed != nil {
+		g.opts.SessionClosed(s.cluster)
+	}
+}
+
+// sayGoodbye sends a parting and returns its error for the stream's status.
+func (s *session) sayGoodbye(p parting) error {
+	msg := &agentv1.HubMessage{Epoch: wire.EpochToProto(s.epoch), Message: &agentv1.HubMessage_GoAway{GoAway: wire.GoAwayToProto(p.GoAway)}}
+	if err := s.stream.Send(msg); err != nil {
+		return err
+	}
+	return p.err()
+}
+
+func (s *session) send(msg *agentv1.HubMessage) error {
+	msg.Epoch = wire.EpochToProto(s.epoch)
+	return s.stream.Send(msg)
+}
+
+// heartbeat answers the agent's question whether the hub is there.
+func (s *session) heartbeat() error {
+	return s.send(&agentv1.HubMessage{Message: &agentv1.HubMessage_Heartbeat{
+		Heartbeat: &agentv1.Heartbeat{ObservedAt: timestamppb.New(s.g.opts.Now())}}})
+}

@@ -1,0 +1,97 @@
+package manifest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// LastAppliedAnnotation is where kubectl keeps a copy of a whole object, Secret
+// values included.
+const LastAppliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration"
+
+// IsSecret reports whether objects of the kind hold values that must not leave
+// their cluster.
+func IsSecret(gk model.GroupKind) bool { return gk.Group == "" && gk.Kind == "Secret" }
+
+// secretOpenFields are the fields of a Secret that hold no secret. Any other
+// field is redacted, also one that the API server would not take.
+var secretOpenFields = map[string]bool{"apiVersion": true, "kind": true, "metadata": true, "type": true, "immutable": true}
+
+// Redact returns a deep copy of body that may be shown, stored and sent. The
+// annotation with the last applied configuration is gone. In a Secret every
+// value is replaced by "redacted:" and the first 8 hexadecimal digits of its
+// HMAC-SHA256 under key, so that a change is visible and the value is not;
+// values compare equal only under the same key.
+func Redact(body map[string]any, key []byte) map[string]any {
+	out := deepCopy(body).(map[string]any)
+	if out == nil {
+		return nil
+	}
+	if meta, ok := out["metadata"].(map[string]any); ok {
+		if annotations, ok := meta["annotations"].(map[string]any); ok {
+			delete(annotations, LastAppliedAnnotation)
+			if len(annotations) == 0 {
+				delete(meta, "annotations")
+			}
+		}
+	}
+	apiVersion, _ := out["apiVersion"].(string)
+	kind, _ := out["kind"].(string)
+	if apiVersion != "v1" || !IsSecret(model.GroupKind{Kind: kind}) {
+		return out
+	}
+	for field, v := range out {
+		if secretOpenFields[field] {
+			continue
+		}
+		m, ok := v.(map[string]any)
+		if !ok {
+			out[field] = redacted(v, key)
+			continue
+		}
+		for k, item := range m {
+			m[k] = redacted(item, key)
+		}
+	}
+	return out
+}
+
+func redacted(v any, key []byte) any {
+	if v == nil {
+		return nil
+	}
+	mac := hmac.New(sha256.New, key)
+	if s, ok := v.(string); ok {
+		mac.Write([]byte(s))
+	} else {
+		mac.Write(AppendJSON(nil, v))
+	}
+	return "redacted:" + hex.EncodeToString(mac.Sum(nil)[:4])
+}
+
+func deepCopy(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if v == nil {
+			return v
+		}
+		m := make(map[string]any, len(v))
+		for k, item := range v {
+			m[k] = deepCopy(item)
+		}
+		return m
+	case []any:
+		if v == nil {
+			return v
+		}
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = deepCopy(item)
+		}
+		return list
+	}
+	return v
+}

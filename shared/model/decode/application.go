@@ -1,0 +1,334 @@
+package decode
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/nearest"
+)
+
+// ValidateApplication checks an Application that did not come from a text, as
+// Application does for one that did. It returns nil or a fault.List.
+func ValidateApplication(app *model.Application) error {
+	f := filler{}
+	f.validateApplication(app)
+	return f.err()
+}
+
+func (p *problems) check(e *fault.Error) {
+	if e != nil {
+		p.list = append(p.list, e)
+	}
+}
+
+func (p *problems) validateMeta(m *model.ObjectMeta) {
+	p.check(Name("metadata.name", "name", m.Name))
+	if m.Namespace != "" {
+		p.check(Namespace("metadata.namespace", m.Namespace))
+	}
+	for _, e := range Labels("metadata.labels", m.Labels) {
+		p.check(e)
+	}
+}
+
+func (p *problems) validateApplication(app *model.Application) {
+	p.validateMeta(&app.Metadata)
+	spec := &app.Spec
+	p.check(Name("spec.project", "project", spec.Project))
+	p.validateSources(spec)
+	p.validateDestination(&spec.Destination)
+	if spec.SyncPolicy != nil {
+		p.syncOptions("spec.syncPolicy.syncOptions", spec.SyncPolicy.SyncOptions)
+		p.retry("spec.syncPolicy.retry", spec.SyncPolicy.Retry)
+	}
+	for i, d := range spec.IgnoreDifferences {
+		p.ignoreDifferences(at("spec.ignoreDifferences", i), d)
+	}
+	if n := spec.RevisionHistoryLimit; n != nil && *n < 0 {
+		p.check(outOfRange("spec.revisionHistoryLimit", *n, "0 or more"))
+	}
+	if op := app.Operation; op != nil {
+		if op.Sync != nil {
+			p.syncOptions("operation.sync.syncOptions", op.Sync.SyncOptions)
+		}
+		p.retry("operation.retry", op.Retry)
+	}
+}
+
+func outOfRange(field string, n int64, allowed string) *fault.Error {
+	return fault.New(fault.Invalid, "out_of_range", "%s is %d; it must be %s", field, n, allowed).
+		WithField(field).WithFound(strconv.FormatInt(n, 10), allowed)
+}
+
+func (p *problems) validateSources(spec *model.ApplicationSpec) {
+	given := 0
+	for _, has := range []bool{spec.Source != nil, len(spec.Sources) > 0, spec.SourceHydrator != nil} {
+		if has {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		p.check(missing("spec.source").WithFix("say where the manifests are: spec.source.repoURL and spec.source.path"))
+	case given > 1:
+		p.check(fault.New(fault.Invalid, "sources_ambiguous", "spec has more than one of source, sources and sourceHydrator; write one").
+			WithField("spec.source"))
+	}
+	if s := spec.Source; s != nil {
+		p.source("spec.source", s, false)
+	}
+	refs := map[string]bool{}
+	for i := range spec.Sources {
+		s := &spec.Sources[i]
+		field := at("spec.sources", i)
+		p.source(field, s, true)
+		if s.Ref != "" && refs[s.Ref] {
+			p.check(fault.New(fault.Invalid, "duplicate_ref", "ref %s is used by two sources", quote(s.Ref)).WithField(field + ".ref"))
+		}
+		refs[s.Ref] = true
+	}
+	if h := spec.SourceHydrator; h != nil {
+		p.check(RepoURL("spec.sourceHydrator.drySource.repoURL", h.DrySource.RepoURL, false, true))
+		p.check(Path("spec.sourceHydrator.drySource.path", "", h.DrySource.Path))
+		p.check(Path("spec.sourceHydrator.syncSource.path", "", h.SyncSource.Path))
+		if h.SyncSource.TargetBranch == "" {
+			p.check(missing("spec.sourceHydrator.syncSource.targetBranch"))
+		}
+	}
+}
+
+func (p *problems) source(field string, s *model.Source, many bool) {
+	p.check(RepoURL(field+".repoURL", s.RepoURL, s.Chart != "", true))
+	switch {
+	case s.Ref != "" && s.Chart != "":
+		p.check(fault.New(fault.Invalid, "sources_ambiguous", "%s has ref and chart; a chart cannot be referred to", field).WithField(field + ".ref"))
+	case s.Path == "" && s.Chart == "" && !(many && s.Ref != "") && !strings.HasPrefix(s.RepoURL, "oci://"):
+		p.check(missing(field + ".path").WithFix(`write the directory of the manifests; the root is "."`))
+	}
+	if strings.HasPrefix(s.Path, "/") {
+		p.check(fault.New(fault.Invalid, "path_escapes_repo", "path %s starts with \"/\"; write it relative to the root of the repository", quote(s.Path)).
+			WithField(field+".path").WithFound(quote(s.Path), "a relative path"))
+	} else {
+		p.check(Path(field+".path", "", s.Path))
+	}
+	if strings.HasPrefix(s.TargetRevision, "-") || strings.ContainsAny(s.TargetRevision, "\n\r\x00") {
+		p.check(fault.New(fault.Invalid, "revision_invalid", "targetRevision %s is not a branch, tag, commit or version", quote(s.TargetRevision)).
+			WithField(field + ".targetRevision"))
+	}
+	if h := s.Helm; h != nil {
+		for i, v := range h.ValueFiles {
+			p.repoFile(at(field+".helm.valueFiles", i), s.Path, v)
+		}
+		for i, v := range h.FileParameters {
+			p.repoFile(at(field+".helm.fileParameters", i)+".path", s.Path, v.Path)
+		}
+	}
+	if k := s.Kustomize; k != nil {
+		for i, r := range k.Replicas {
+			if r.Name == "" {
+				p.check(missing(at(field+".kustomize.replicas", i) + ".name"))
+			}
+			if r.Count.IsInt && r.Count.Int < 0 {
+				p.check(outOfRange(at(field+".kustomize.replicas", i)+".count", r.Count.Int, "0 or more"))
+			}
+		}
+		for i, c := range k.Components {
+			p.repoFile(at(field+".kustomize.components", i), s.Path, c)
+		}
+	}
+}
+
+// repoFile checks a file that a source names: a path, a URL, or one that
+// starts with $ref of another source.
+func (p *problems) repoFile(field, base, file string) {
+	if m := scheme.FindStringSubmatch(file + "//"); m != nil && (strings.Contains(file, "://") || strings.HasPrefix(strings.ToLower(file), "file:")) {
+		switch name := strings.ToLower(m[1]); name {
+		case "https", "http", "git", "ssh", "s3", "secrets", "oci":
+			return
+		}
+		p.check(Path(field, base, "../"+strings.Repeat("../", strings.Count(base, "/")+1))) // always refused
+		return
+	}
+	if strings.HasPrefix(strings.ToLower(file), "file:") {
+		p.check(fault.New(fault.Invalid, "path_escapes_repo", "%s is not a path inside the repository", quote(file)).WithField(field))
+		return
+	}
+	if rest, ok := strings.CutPrefix(file, "$"); ok {
+		_, inside, _ := strings.Cut(rest, "/")
+		p.check(Path(field, "", inside))
+		return
+	}
+	p.check(Path(field, base, file))
+}
+
+func (p *problems) validateDestination(d *model.Destination) {
+	switch {
+	case d.Server == "" && d.Name == "":
+		p.check(fault.New(fault.Invalid, "destination_invalid", "spec.destination names no cluster; write name (of the cluster) or server").
+			WithField("spec.destination"))
+	case d.Server != "" && d.Name != "":
+		p.check(fault.New(fault.Invalid, "destination_invalid", "spec.destination has name %s and server %s; write one of them", quote(d.Name), quote(d.Server)).
+			WithField("spec.destination"))
+	}
+	for _, v := range []struct{ field, value string }{{"spec.destination.server", d.Server}, {"spec.destination.name", d.Name}} {
+		if r, pos := invisible(v.value); pos > 0 {
+			p.check(fault.New(fault.Invalid, "destination_invalid", "%s contains the invisible character U+%04X at position %d", v.field, r, pos).WithField(v.field))
+		}
+	}
+	if d.Namespace != "" {
+		p.check(Namespace("spec.destination.namespace", d.Namespace))
+	}
+}
+
+var boolean = []string{"true", "false"}
+
+// syncOptionValues are the options that Argo CD knows and their values.
+var syncOptionValues = map[string][]string{
+	"Validate": boolean, "CreateNamespace": boolean, "PruneLast": boolean, "ApplyOutOfSyncOnly": boolean,
+	"Replace": boolean, "Force": boolean, "ServerSideApply": boolean, "ClientSideApplyMigration": boolean,
+	"SkipDryRunOnMissingResource": boolean, "FailOnSharedResource": boolean, "RespectIgnoreDifferences": boolean,
+	"Prune": {"true", "false", "confirm"}, "Delete": {"true", "false", "confirm"},
+	"PrunePropagationPolicy": {"foreground", "background", "orphan"},
+}
+
+var syncOptionNames = []string{
+	"ApplyOutOfSyncOnly", "ClientSideApplyMigration", "CreateNamespace", "Delete", "FailOnSharedResource", "Force",
+	"Prune", "PruneLast", "PrunePropagationPolicy", "Replace", "RespectIgnoreDifferences", "ServerSideApply",
+	"SkipDryRunOnMissingResource", "Validate",
+}
+
+// SyncOptions checks sync options, as in syncPolicy.syncOptions.
+func SyncOptions(field string, options []string) []*fault.Error {
+	var p problems
+	p.syncOptions(field, options)
+	return p.list
+}
+
+func (p *problems) syncOptions(field string, options []string) {
+	for i, o := range options {
+		name, value, ok := strings.Cut(o, "=")
+		values, known := syncOptionValues[name]
+		e := fault.New(fault.Invalid, "sync_option_unknown", "").WithField(at(field, i)).WithFound(quote(o), strings.Join(syncOptionNames, ", "))
+		switch {
+		case !known:
+			e.Message = "unknown sync option " + quote(o)
+			if near := nearest.Word(name, syncOptionNames); near != "" {
+				if !ok {
+					value = "true"
+				}
+				e.Message += fmt.Sprintf("; did you mean %q?", near+"="+value)
+				e.Fix = "write " + near + "=" + value
+			}
+		case !contains(values, value):
+			e.Allowed = name + "=" + strings.Join(values, ", "+name+"=")
+			e.Message = fmt.Sprintf("sync option %s: write one of %s", quote(o), e.Allowed)
+		default:
+			continue
+		}
+		p.check(e)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *problems) retry(field string, r *model.RetryStrategy) {
+	if r == nil || r.Backoff == nil {
+		return
+	}
+	p.check(Duration(field+".backoff.duration", r.Backoff.Duration))
+	p.check(Duration(field+".backoff.maxDuration", r.Backoff.MaxDuration))
+	if f := r.Backoff.Factor; f != nil && *f < 1 {
+		p.check(outOfRange(field+".backoff.factor", *f, "1 or more"))
+	}
+}
+
+// Duration checks a Go duration or a bare number of seconds. Empty is good.
+func Duration(field, s string) *fault.Error {
+	if s == "" {
+		return nil
+	}
+	bad := func(format string, args ...any) *fault.Error {
+		return fault.New(fault.Invalid, "expression_invalid", format, args...).WithField(field).WithFound(quote(s), "5s, 3m, 1h30m, or a number of seconds")
+	}
+	last := field[strings.LastIndexByte(field, '.')+1:]
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		n, nerr := strconv.ParseInt(s, 10, 32)
+		if nerr != nil {
+			e := bad("%s %s is not a duration; write one such as 5m", last, quote(s))
+			if f := strings.Fields(s); len(f) == 2 {
+				if _, nerr := strconv.Atoi(f[0]); nerr == nil && strings.ContainsAny(f[1][:1], "smhSMH") {
+					e.Message = fmt.Sprintf("%s %s: use %s%s", last, quote(s), f[0], strings.ToLower(f[1][:1]))
+				}
+			}
+			return e
+		}
+		d = time.Duration(n) * time.Second
+	}
+	if d < 0 {
+		return bad("%s %s is negative", last, quote(s))
+	}
+	return nil
+}
+
+func (p *problems) ignoreDifferences(field string, d model.IgnoreDifferences) {
+	if d.Kind == "" {
+		p.check(missing(field + ".kind"))
+	}
+	for i, ptr := range d.JSONPointers {
+		if !strings.HasPrefix(ptr, "/") {
+			p.check(fault.New(fault.Invalid, "expression_invalid", "%s %s: a JSON pointer starts with \"/\"", at(field+".jsonPointers", i), quote(ptr)).
+				WithField(at(field+".jsonPointers", i)))
+		}
+	}
+	for i, expr := range d.JQPathExpressions {
+		if msg := unbalanced(expr); msg != "" {
+			p.check(fault.New(fault.Invalid, "expression_invalid", "%s %s: %s", at(field+".jqPathExpressions", i), quote(expr), msg).
+				WithField(at(field+".jqPathExpressions", i)))
+		}
+	}
+}
+
+// unbalanced finds the commonest mistakes in a jq path without a jq parser:
+// the agent, which has one, reports the rest.
+func unbalanced(expr string) string {
+	if strings.TrimSpace(expr) == "" {
+		return "the expression is empty"
+	}
+	var open []rune
+	pairs := map[rune]rune{')': '(', ']': '[', '}': '{'}
+	inString, escaped := false, false
+	for i, r := range expr {
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped = r == '\\'
+			inString = r != '"'
+		case r == '"':
+			inString = true
+		case strings.ContainsRune("([{", r):
+			open = append(open, r)
+		case pairs[r] != 0:
+			if len(open) == 0 || open[len(open)-1] != pairs[r] {
+				return fmt.Sprintf("unexpected %q at column %d", r, i+1)
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) > 0 || inString {
+		return fmt.Sprintf("unexpected end at column %d", len(expr)+1)
+	}
+	return ""
+}

@@ -1,0 +1,29 @@
+// Package policy decides whether a project permits an application and its
+// objects, and explains the decision: the checks in order, and for a refusal
+// the rule that came nearest.
+//
+// It is pure: facts in, Decision out. The hub asks it when an application is
+// written and again after rendering; the agent asks it once more before it
+// applies. The semantics are Argo CD's:
+//
+//   - Patterns are globs: "*" any text, "?" one character, "[a-z]" "[!a-z]" one
+//     of a set, "{a,b}" alternatives, "\" takes the next character literally.
+//     In sourceRepos "*" and "?" stop at "/" and "**" does not; everywhere else
+//     "*" crosses "/". A pattern that is only "*" matches everything.
+//   - A leading "!" inverts a pattern: it matches whatever the rest does not
+//     match, and what the rest does match is refused, whatever other rules say.
+//   - A destination rule matches by cluster name or by server, and by
+//     namespace. A cluster has several servers here (its aliases): an allowing
+//     pattern needs one of them, a denying pattern refuses if any is hit, and
+//     the server pattern "*" matches also a cluster that has none.
+//   - Cluster-scoped kinds are denied unless clusterResourceWhitelist names
+//     them; namespaced kinds are allowed unless namespaceResourceWhitelist is
+//     set (also to an empty list). A blacklist beats a whitelist. Names in the
+//     rules for cluster-scoped kinds are globs of path.Match.
+//   - Repository URLs are compared without regard to case, ".git" and the
+//     spelling of SSH addresses.
+//   - An Application that lives in another namespace than the usual "argocd"
+//     needs a match in sourceNamespaces.
+//
+// The policy says nothing about users, sync windows or signatures.
+package policy
