@@ -91,12 +91,14 @@ func (g *Gateway) inlineBundles(ctx context.Context, desired []model.Desired) (m
 	for _, digest := range missing {
 		group.Go(func() error {
 			b, err := g.opts.Store.Bundle(gctx, digest)
-			if err != nil {
+			switch {
+			case fault.Is(err, fault.NotFound):
+				b = nil // the agent's own fetch will name the application
+			case err != nil:
 				return err
-			}
-			if int64(len(b)) > g.opts.InlineBytes {
+			case int64(len(b)) > g.opts.InlineBytes:
 				b = nil // its length was not recorded; the agent fetches it
-			} else {
+			default:
 				g.bundles.put(digest, b)
 			}
 			mu.Lock()

@@ -217,8 +217,9 @@ func (s *session) pushDesired(ctx context.Context, desired []model.Desired) erro
 	}
 	for _, d := range desired {
 		p, err := wire.DesiredToProto(d, inline[d.Bundle])
-		if err != nil {
-			return err
+		if err != nil { // one application must not hold up the others
+			s.log.Error("a desired state cannot be sent", "app", string(d.App), "error", err)
+			continue
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Desired{Desired: p}}); err != nil {
 			return err
@@ -231,7 +232,8 @@ func (s *session) pushWithdraws(withdraws []model.Withdraw) error {
 	for _, w := range withdraws {
 		p, err := wire.WithdrawToProto(w)
 		if err != nil {
-			return err
+			s.log.Error("a withdrawal cannot be sent", "app", string(w.App), "error", err)
+			continue
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Withdraw{Withdraw: p}}); err != nil {
 			return err

@@ -99,8 +99,8 @@ type Gateway struct {
 	live     int // welcomed sessions
 	// incarnation is the highest that a session was opened with.
 	incarnation int64
-	stopping bool
-	sessions sync.WaitGroup
+	stopping    bool
+	sessions    sync.WaitGroup
 }
 
 // clusterSessions are the sessions of one cluster: the newest that was

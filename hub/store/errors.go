@@ -63,9 +63,11 @@ func unavailable(err error) bool {
 		case codeSerialization, codeDeadlock, codeLockNotAvailable, codeQueryCanceled, codeReadOnly, codeIdleTimeout:
 			return true
 		}
-		switch class, _, _ := strings.Cut(pgErr.Code[:min(2, len(pgErr.Code))], "\x00"); class {
-		case "08", "53", "57", "58", "28", "3D":
-			return true
+		// Connection, resources, operator, system, authorisation, catalogue.
+		for _, class := range []string{"08", "53", "57", "58", "28", "3D"} {
+			if strings.HasPrefix(pgErr.Code, class) {
+				return true
+			}
 		}
 		return false
 	}

@@ -142,19 +142,20 @@ func (p *problems) source(field string, s *model.Source, many bool) {
 	}
 }
 
+// fileSchemes are those that Argo CD's default configuration allows for values
+// files; whether one is fetched is decided by the renderer.
+var fileSchemes = map[string]bool{"https": true, "http": true, "git": true, "ssh": true, "s3": true, "secrets": true, "oci": true}
+
 // repoFile checks a file that a source names: a path, a URL, or one that
 // starts with $ref of another source.
 func (p *problems) repoFile(field, base, file string) {
-	if m := scheme.FindStringSubmatch(file + "//"); m != nil && (strings.Contains(file, "://") || strings.HasPrefix(strings.ToLower(file), "file:")) {
-		switch name := strings.ToLower(m[1]); name {
-		case "https", "http", "git", "ssh", "s3", "secrets", "oci":
-			return
-		}
-		p.check(Path(field, base, "../"+strings.Repeat("../", strings.Count(base, "/")+1))) // always refused
+	name, _, isURL := strings.Cut(strings.ToLower(file), "://")
+	switch {
+	case isURL && fileSchemes[name]:
 		return
-	}
-	if strings.HasPrefix(strings.ToLower(file), "file:") {
-		p.check(fault.New(fault.Invalid, "path_escapes_repo", "%s is not a path inside the repository", quote(file)).WithField(field))
+	case isURL, strings.HasPrefix(name, "file:"):
+		p.check(fault.New(fault.Invalid, "path_escapes_repo", "%s is not a path inside the repository", quote(file)).
+			WithField(field).WithFound(quote(file), "a path inside the repository, or a URL of https"))
 		return
 	}
 	if rest, ok := strings.CutPrefix(file, "$"); ok {

@@ -42,6 +42,9 @@ type field struct {
 	name  string
 	index int
 	shape string // of a json.RawMessage: "object" when nothing else will do
+	// absent: an empty list or map means the same as none, and becomes none,
+	// so that a document equals what is read back after it was stored.
+	absent bool
 }
 
 var fieldCache sync.Map // reflect.Type → []field
@@ -53,11 +56,11 @@ func fieldsOf(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		out = append(out, field{name, i, sf.Tag.Get("shape")})
+		out = append(out, field{name, i, sf.Tag.Get("shape"), options == "omitempty"})
 	}
 	fieldCache.Store(t, out)
 	return out
@@ -155,7 +158,11 @@ next:
 			if k.name == e.key {
 				// null means absent, as in Kubernetes.
 				if e.value.kind != kindNull {
-					f.fill(e.value, v.Field(k.index), join(path, e.key), k.shape)
+					fv := v.Field(k.index)
+					f.fill(e.value, fv, join(path, e.key), k.shape)
+					if k.absent && (fv.Kind() == reflect.Slice || fv.Kind() == reflect.Map) && fv.Len() == 0 {
+						fv.SetZero()
+					}
 				}
 				continue next
 			}

@@ -1,0 +1,37 @@
+package link
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// backoff says how long to wait before the next dial: full jitter under a
+// limit that doubles from base to the cap. It is a value, and pure but for the
+// random source that it is given.
+type backoff struct {
+	base    time.Duration
+	cap     time.Duration
+	attempt int
+}
+
+// next counts a failed attempt and answers the wait after it.
+func (b *backoff) next(r func(int64) int64) time.Duration {
+	limit := b.cap
+	if b.attempt < 30 {
+		limit = min(b.cap, b.base<<b.attempt)
+	}
+	b.attempt++
+	return jitter(limit, r)
+}
+
+func (b *backoff) reset() { b.attempt = 0 }
+
+// jitter is a random part of d.
+func jitter(d time.Duration, r func(int64) int64) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(r(int64(d)))
+}
+
+func randomInt64(n int64) int64 { return rand.Int64N(n) }

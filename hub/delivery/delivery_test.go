@@ -1,0 +1,384 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+const repo = "https://git.example/fleet.git"
+
+// world is everything around a Delivery, in memory.
+type world struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	apps     map[model.AppUID]fleet.App
+	projects []model.AppProject
+	desired  map[model.AppUID]model.Desired
+	bundles  map[model.Digest][]byte
+	down     error
+	renders  int
+	watched  map[string][]string
+	notified []model.AppUID
+	// content by "path@commit"; a missing one is path_not_found.
+	content map[string][]manifest.Object
+	changed chan struct{} // closed and replaced at every change
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{
+		t: t, apps: map[model.AppUID]fleet.App{}, desired: map[model.AppUID]model.Desired{},
+		bundles: map[model.Digest][]byte{}, content: map[string][]manifest.Object{}, changed: make(chan struct{}),
+		projects: []model.AppProject{{Metadata: model.ObjectMeta{Name: "default"}, Spec: model.AppProjectSpec{
+			SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "*", Namespace: "*"}},
+		}}},
+	}
+}
+
+func (w *world) moved() { close(w.changed); w.changed = make(chan struct{}) }
+
+func (w *world) await(what string, holds func() bool) {
+	w.t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		w.mu.Lock()
+		ok, changed := holds(), w.changed
+		w.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			w.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func (w *world) Applications(context.Context) ([]fleet.App, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []fleet.App
+	for _, a := range w.apps {
+		out = append(out, a)
+	}
+	return out, w.down
+}
+
+func (w *world) Projects(context.Context) ([]model.AppProject, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.projects, w.down
+}
+
+func (w *world) Clusters(context.Context) ([]model.Cluster, error) {
+	return []model.Cluster{{ID: "c1", Name: "eu"}}, nil
+}
+
+func (w *world) ClusterAPIs(context.Context, model.ClusterID) (string, []string, []string, error) {
+	return "v1.37.2", nil, nil, nil
+}
+
+func (w *world) PutBundles(_ context.Context, bundles []fleet.Bundle) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, b := range bundles {
+		w.bundles[b.Digest] = b.Encoded
+	}
+	return w.down
+}
+
+func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) ([]model.Desired, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.moved()
+	if w.down != nil {
+		return nil, w.down
+	}
+	var out []model.Desired
+	for _, c := range changes {
+		if _, ok := w.bundles[c.Desired.Bundle]; !ok {
+			w.t.Errorf("desired state of %s names a bundle that does not exist", c.Desired.Name)
+		}
+		app := w.apps[c.Desired.App]
+		if app.Version != c.AppVersion {
+			continue
+		}
+		app.Source = c.Source
+		w.apps[app.UID] = app
+		old, ok := w.desired[app.UID]
+		if ok && old.Content() == c.Desired.Content() {
+			continue
+		}
+		d := c.Desired
+		d.Generation = old.Generation + 1
+		w.desired[app.UID] = d
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+func (w *world) RecordSourceStates(_ context.Context, states []fleet.SourceState) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.moved()
+	for _, s := range states {
+		app := w.apps[s.App]
+		app.Source = s
+		w.apps[s.App] = app
+	}
+	return w.down
+}
+
+func (w *world) SetRevisions(set map[string][]string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watched = set
+	w.moved()
+}
+
+func (w *world) Notify(_ model.ClusterID, apps []model.AppUID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notified = append(w.notified, apps...)
+	w.moved()
+}
+
+func (w *world) PublishApplications([]model.AppUID) {}
+
+func (w *world) Render(_ context.Context, req RenderRequest) (Rendered, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	objs, ok := w.content[req.Source.Path+"@"+req.Commit]
+	if !ok {
+		return Rendered{}, fault.New(fault.Unprocessable, "path_not_found", "path %q does not exist", req.Source.Path)
+	}
+	encoded, digest, err := manifest.EncodeBundle(objs)
+	key := "key-" + string(digest)
+	if key == req.PreviousKey {
+		return Rendered{Unchanged: true, Key: key}, nil
+	}
+	w.renders++
+	return Rendered{Objects: objs, Encoded: encoded, Digest: digest, Key: key, Revision: model.Revision{Commit: req.Commit}}, err
+}
+
+func (w *world) app(name, path string) model.AppUID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	uid := model.AppUID("uid-" + name)
+	w.apps[uid] = fleet.App{UID: uid, Name: name, Project: "default", Cluster: "c1", Version: 1, Application: model.Application{
+		Metadata: model.ObjectMeta{Name: name},
+		Spec: model.ApplicationSpec{Project: "default", Source: &model.Source{RepoURL: repo, Path: path, TargetRevision: "main"},
+			Destination: model.Destination{Name: "eu", Namespace: "shop"}},
+	}}
+	return uid
+}
+
+func (w *world) put(path, commit string, names ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	objs := []manifest.Object{}
+	for _, n := range names {
+		kind := "ConfigMap"
+		if strings.HasPrefix(n, "role") {
+			kind = "ClusterRole"
+		}
+		key := model.ObjectKey{Kind: kind, Name: n}
+		apiVersion := "v1"
+		if kind == "ClusterRole" {
+			key.Group, apiVersion = "rbac.authorization.k8s.io", "rbac.authorization.k8s.io/v1"
+		}
+		objs = append(objs, manifest.Object{Key: key, Version: "v1", Origin: path + "/" + n + ".yaml",
+			Body: map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": n}}})
+	}
+	w.content[path+"@"+commit] = objs
+}
+
+func (w *world) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = err
+	w.moved()
+}
+
+func (w *world) condition(uid model.AppUID) *model.Condition { return w.apps[uid].Source.Error }
+
+func start(t *testing.T, w *world) *Delivery {
+	d := New(Options{Store: w, Watcher: w, Renderer: w, Notifier: w, Publisher: w,
+		Log: slog.New(slog.DiscardHandler), Retry: time.Millisecond})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func heads(commit string) map[string]Head { return map[string]Head{"main": {Commit: commit}} }
+
+func TestCommitReachesTheDesiredState(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a", "b")
+	d := start(t, w)
+	w.await("the repository is watched", func() bool { return slices.Equal(w.watched[repo], []string{"main"}) })
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("generation 1 is written and the cluster is told", func() bool {
+		return w.desired[uid].Generation == 1 && slices.Contains(w.notified, uid)
+	})
+	w.put("web", "c2", "a")
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("generation 2 is written", func() bool { return w.desired[uid].Generation == 2 })
+	if got := w.desired[uid].Revision.Commit; got != "c2" {
+		t.Errorf("revision %q", got)
+	}
+}
+
+func TestUnchangedInputsWriteNothing(t *testing.T) {
+	w := newWorld(t)
+	uid, other := w.app("web", "web"), w.app("other", "other")
+	for _, c := range []string{"c1", "c2"} {
+		w.put("web", c, "a")
+	}
+	w.put("other", "c1", "x")
+	w.put("other", "c2", "y")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("both are written", func() bool { return w.desired[uid].Generation == 1 && w.desired[other].Generation == 1 })
+	before := w.renders
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the affected one is written", func() bool { return w.desired[other].Generation == 2 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.desired[uid].Generation != 1 || w.renders != before+1 {
+		t.Errorf("the unaffected application has generation %d after %d renders", w.desired[uid].Generation, w.renders-before)
+	}
+}
+
+func TestFailuresKeepTheLastGoodState(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	good := w.desired[uid]
+
+	cases := []struct {
+		name, code string
+		do         func()
+	}{
+		{"the repository does not answer", "git_unavailable", func() {
+			d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
+		}},
+		{"the branch is gone", "revision_not_found", func() {
+			d.RepositoryResolved(repo, map[string]Head{"main": {Err: fault.New(fault.Unprocessable, "revision_not_found", "no branch main")}}, nil)
+		}},
+		{"the path is gone", "path_not_found", func() { d.RepositoryResolved(repo, heads("c-without-path"), nil) }},
+		{"a kind is not permitted", "kind_not_permitted", func() {
+			w.put("web", "c-role", "a", "role")
+			d.RepositoryResolved(repo, heads("c-role"), nil)
+		}},
+	}
+	for _, c := range cases {
+		c.do()
+		w.await(c.name, func() bool { x := w.condition(uid); return x != nil && x.Code == c.code })
+		if got := w.desired[uid]; got.Content() != good.Content() || got.Generation != good.Generation {
+			t.Errorf("%s: the desired state changed to generation %d", c.name, got.Generation)
+		}
+		if w.apps[uid].Source.Bundle != good.Bundle {
+			t.Errorf("%s: the last good bundle was forgotten", c.name)
+		}
+	}
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the error goes when the source is good again", func() bool { return w.condition(uid) == nil })
+	if got := w.desired[uid].Generation; got != 1 {
+		t.Errorf("coming back to the same content raised the generation to %d", got)
+	}
+}
+
+func TestEmptyRenderIsCompleteAndPassedOn(t *testing.T) {
+	// Nothing is deleted here: the agent's prune guard stops an empty state.
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	w.put("web", "c2")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the empty state", func() bool { return w.desired[uid].Generation == 2 })
+	objs, err := manifest.DecodeBundle(w.bundles[w.desired[uid].Bundle], w.desired[uid].Bundle)
+	if err != nil || len(objs) != 0 {
+		t.Errorf("the empty bundle decodes to %d objects, %v", len(objs), err)
+	}
+}
+
+func TestDatabaseOutageLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	var uids []model.AppUID
+	for i := range 100 {
+		name := fmt.Sprintf("app-%d", i)
+		uids = append(uids, w.app(name, name))
+		w.put(name, "c1", "a")
+	}
+	d := start(t, w)
+	w.await("watched", func() bool { return len(w.watched) == 1 })
+	w.fail(errors.New("connection refused"))
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.fail(nil)
+	w.await("all are written after the outage", func() bool {
+		return !slices.ContainsFunc(uids, func(u model.AppUID) bool { return w.desired[u].Generation != 1 })
+	})
+}
+
+func TestProjectIsAskedAgainWhenItChanges(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	w.mu.Lock()
+	p := w.projects[0]
+	p.Spec.NamespaceResourceBlacklist = []model.KindRule{{Group: "", Kind: "ConfigMap"}}
+	w.projects = []model.AppProject{p}
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("it is refused now", func() bool { x := w.condition(uid); return x != nil && x.Code == "kind_not_permitted" })
+	if w.desired[uid].Generation != 1 {
+		t.Error("a refusal changed the desired state")
+	}
+}
+
+func TestScopeOf(t *testing.T) {
+	scope := scopeOf([]string{"/ConfigMap", "apps/Deployment", "example.dev/Widget"})
+	for gk, want := range map[model.GroupKind]bool{
+		{Kind: "ConfigMap"}:                                       true,
+		{Group: "apps", Kind: "Deployment"}:                       true,
+		{Group: "example.dev", Kind: "Widget"}:                    true,
+		{Group: "example.dev", Kind: "NotYet"}:                    true,
+		{Kind: "Namespace"}:                                       false,
+		{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}: false,
+	} {
+		if got := scope(gk); got != want {
+			t.Errorf("%v namespaced = %v, want %v", gk, got, want)
+		}
+	}
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func clusterUnknown(nameOrID string) error {
+	return notFound("cluster_unknown", "there is no cluster %q", nameOrID)
+}
+
+// Clusters lists all clusters by name.
+func (s *Store) Clusters(ctx context.Context) ([]model.Cluster, error) {
+	out, err := s.clusters(ctx, "")
+	return out, wrap(err, "list clusters")
+}
+
+// Cluster reads one by name or id. NotFound (cluster_unknown).
+func (s *Store) Cluster(ctx context.Context, nameOrID string) (model.Cluster, error) {
+	if nameOrID == "" {
+		return model.Cluster{}, clusterUnknown(nameOrID)
+	}
+	found, err := s.clusters(ctx, nameOrID)
+	if err != nil {
+		return model.Cluster{}, wrap(err, "read the cluster")
+	}
+	// A cluster that is named like another's id does not hide it.
+	for _, c := range found {
+		if string(c.ID) == nameOrID {
+			return c, nil
+		}
+	}
+	if len(found) == 0 {
+		return model.Cluster{}, clusterUnknown(nameOrID)
+	}
+	return found[0], nil
+}
+
+func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster, error) {
+	rows, err := s.pool.Query(ctx, q("Clusters"), nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c model.Cluster, err error) {
+		var unknown []byte
+		var open bool
+		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
+			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown,
+			&c.LastSeen, &open, &c.Applications)
+		if err != nil {
+			return c, err
+		}
+		c.EnrolledAt, c.CertNotAfter, c.LastSeen = utc(c.EnrolledAt), utc(c.CertNotAfter), utc(c.LastSeen)
+		c.Connected = open && !c.Revoked && c.LastSeen != nil && now.Sub(*c.LastSeen) <= s.lease
+		c.Freshness = fleet.Freshness(now, c.Connected, c.LastSeen, c.LastSeen)
+		return c, decode(unknown, &c.UnknownApps)
+	})
+}
+
+// RevokeCluster ends the trust in a cluster's agent: its certificates no longer
+// open anything and its session is over. The caller closes the connection.
+func (s *Store) RevokeCluster(ctx context.Context, id model.ClusterID) error {
+	return s.tx(ctx, "revoke the cluster", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, q("RevokeCluster"), id)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return clusterUnknown(string(id))
+		}
+		if _, err := tx.Exec(ctx, q("RevokeCertificates"), id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, q("EndSession"), id, s.now())
+		return err
+	})
+}
+
+// SetClusterAliases replaces the server URLs that mean the cluster.
+func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string) error {
+	if aliases == nil {
+		aliases = []string{}
+	}
+	return s.setCluster(ctx, "SetClusterAliases", id, aliases)
+}
+
+// SetClusterLabels replaces the cluster's labels.
+func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[string]string) error {
+	return s.setCluster(ctx, "SetClusterLabels", id, labels(l))
+}
+
+func (s *Store) setCluster(ctx context.Context, statement string, id model.ClusterID, value any) error {
+	tag, err := s.pool.Exec(ctx, q(statement), id, value)
+	if err == nil && tag.RowsAffected() == 0 {
+		return clusterUnknown(string(id))
+	}
+	return wrap(err, "change the cluster")
+}
+
+// ResolveDestination finds the cluster that a destination means: by name, or by
+// a server URL among the aliases. Codes, both Invalid: destination_unknown,
+// with the names there are, and destination_ambiguous.
+func (s *Store) ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error) {
+	rows, err := s.pool.Query(ctx, q("ClusterNames"))
+	if err != nil {
+		return model.Cluster{}, wrap(err, "resolve the destination")
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c clusterName, err error) {
+		return c, r.Scan(&c.id, &c.name, &c.aliases)
+	})
+	if err != nil {
+		return model.Cluster{}, wrap(err, "resolve the destination")
+	}
+	id, err := resolve(all, d)
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	return s.Cluster(ctx, string(id))
+}
+
+type clusterName struct {
+	id      model.ClusterID
+	name    string
+	aliases []string
+}
+
+// resolve is the decision of ResolveDestination.
+func resolve(all []clusterName, d model.Destination) (model.ClusterID, error) {
+	field, found := "spec.destination.server", d.Server
+	if d.Name != "" {
+		field, found = "spec.destination.name", d.Name
+	}
+	var matches []clusterName
+	names := make([]string, 0, len(all))
+	for _, c := range all {
+		names = append(names, c.name)
+		switch {
+		case d.Name != "":
+			if c.name == d.Name {
+				matches = append(matches, c)
+			}
+		case d.Server != "":
+			if slices.ContainsFunc(c.aliases, func(a string) bool { return sameServer(a, d.Server) }) {
+				matches = append(matches, c)
+			}
+		}
+	}
+	if len(matches) == 1 {
+		return matches[0].id, nil
+	}
+	if len(matches) > 1 {
+		names = names[:0]
+		for _, c := range matches {
+			names = append(names, c.name)
+		}
+		return "", fault.New(fault.Invalid, "destination_ambiguous", "the server %q is an alias of more than one cluster", d.Server).
+			WithField(field).WithFound(found, quoted(names, 20)).WithFix("name the cluster with spec.destination.name")
+	}
+	fix := "enrol the cluster, or correct the name"
+	if d.Name == "" {
+		fix = "add the server as an alias of a cluster, or name the cluster with spec.destination.name"
+	}
+	return "", fault.New(fault.Invalid, "destination_unknown", "no cluster is known as %q; there are: %s", found, quoted(names, 10)).
+		WithField(field).WithFound(found, quoted(names, 20)).WithFix("%s", fix)
+}
+
+// sameServer compares server URLs as people write them.
+func sameServer(a, b string) bool {
+	return strings.EqualFold(strings.TrimRight(a, "/"), strings.TrimRight(b, "/"))
+}
+
+// SaveClusterReport stores what an agent says of its cluster. Conflict
+// (epoch_stale) when the session is not the newest.
+func (s *Store) SaveClusterReport(ctx context.Context, r fleet.ClusterReport) error {
+	return s.tx(ctx, "store the cluster report", func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, r.Cluster, r.Epoch); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, q("SaveClusterReport"), r.Cluster, text(r.KubeVersion), text(r.Platform), clampInt32(r.Nodes),
+			clampInt32(r.Namespaces), texts(r.Conditions), texts(r.APIResources), texts(r.NamespacedKinds), r.ObservedAt); err != nil {
+			return err
+		}
+		return confirmEpoch(ctx, tx, r.Cluster, r.Epoch)
+	})
+}
+
+func clampInt32(n int) int32 { return int32(min(max(n, 0), 1<<31-1)) }
+
+// ClusterAPIs is what rendering needs to know of a cluster.
+func (s *Store) ClusterAPIs(ctx context.Context, id model.ClusterID) (kubeVersion string, apiResources, namespacedKinds []string, err error) {
+	err = s.pool.QueryRow(ctx, q("ClusterAPIs"), id).Scan(&kubeVersion, &apiResources, &namespacedKinds)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil, nil, clusterUnknown(string(id))
+	}
+	return kubeVersion, apiResources, namespacedKinds, wrap(err, "read the cluster's APIs")
+}
+
+// DeleteCluster forgets a cluster. Precondition (cluster_in_use) while
+// applications point at it. Nothing is deleted in the cluster itself.
+func (s *Store) DeleteCluster(ctx context.Context, id model.ClusterID) error {
+	err := s.tx(ctx, "delete the cluster", func(tx pgx.Tx) error {
+		var revoked bool
+		var unknown []byte
+		err := tx.QueryRow(ctx, q("LockCluster"), id).Scan(&revoked, &unknown)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return clusterUnknown(string(id))
+		}
+		if err != nil {
+			return err
+		}
+		var apps int
+		if err := tx.QueryRow(ctx, q("CountClusterApps"), id).Scan(&apps); err != nil {
+			return err
+		}
+		if apps > 0 {
+			return fault.New(fault.Precondition, "cluster_in_use", "%d applications are deployed to the cluster", apps).
+				WithFix("delete them first, with or without their objects")
+		}
+		for _, statement := range []string{"DeleteClusterSession", "DeleteClusterCertificates", "DeleteClusterTombstones", "DeleteCluster"} {
+			if _, err := tx.Exec(ctx, q(statement), id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if sqlState(err) == codeForeignKey {
+		return fault.New(fault.Precondition, "cluster_in_use", "an application was just created on the cluster")
+	}
+	return err
+}

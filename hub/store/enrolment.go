@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// CreateEnrolmentToken stores a token by its hash.
+func (s *Store) CreateEnrolmentToken(ctx context.Context, t fleet.EnrolmentToken) error {
+	_, err := s.pool.Exec(ctx, q("CreateEnrolmentToken"), t.ID, t.Hash, t.Cluster, labels(t.Labels), t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt)
+	if sqlState(err) == codeUnique {
+		return fault.New(fault.Conflict, "enrolment_token_exists", "the enrolment token %s exists", t.ID)
+	}
+	return wrap(err, "store the enrolment token")
+}
+
+// EnrolmentTokens lists all tokens, newest first.
+func (s *Store) EnrolmentTokens(ctx context.Context) ([]fleet.EnrolmentToken, error) {
+	rows, err := s.pool.Query(ctx, q("EnrolmentTokens"))
+	if err != nil {
+		return nil, wrap(err, "list enrolment tokens")
+	}
+	out, err := pgx.CollectRows(rows, scanEnrolmentToken)
+	return out, wrap(err, "list enrolment tokens")
+}
+
+func scanEnrolmentToken(r pgx.CollectableRow) (t fleet.EnrolmentToken, err error) {
+	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom)
+	t.CreatedAt, t.ExpiresAt, t.UsedAt = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.UsedAt)
+	return t, err
+}
+
+// DeleteEnrolmentToken removes a token. NotFound (enrolment_token_unknown).
+func (s *Store) DeleteEnrolmentToken(ctx context.Context, id string) error {
+	tag, err := s.pool.Exec(ctx, q("DeleteEnrolmentToken"), id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return notFound("enrolment_token_unknown", "there is no enrolment token %q", id)
+	}
+	return wrap(err, "delete the enrolment token")
+}
+
+// Enrol redeems a token and records the certificate that issue makes for the
+// cluster, in one transaction: a token whose transaction failed is unused. A
+// cluster of that name keeps its id; its older certificates are revoked. An
+// empty clusterName means the token's.
+//
+// Codes, all Unauthorized: enrolment_token_unknown, enrolment_token_used,
+// enrolment_token_expired, enrolment_token_other_cluster.
+func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error) {
+	var id model.ClusterID
+	err := s.tx(ctx, "enrol the cluster", func(tx pgx.Tx) error {
+		now := s.now()
+		rows, err := tx.Query(ctx, q("LockEnrolmentToken"), tokenHash)
+		if err != nil {
+			return err
+		}
+		token, err := pgx.CollectExactlyOneRow(rows, scanEnrolmentToken)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fault.New(fault.Unauthorized, "enrolment_token_unknown", "the enrolment token is not known").
+				WithFix("mint one with: hawser cluster enroll NAME")
+		}
+		if err != nil {
+			return err
+		}
+		if err := redeemable(token, clusterName, now); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, q("UseEnrolmentToken"), token.ID, now, text(from)); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, q("EnrolCluster"), uuid.NewString(), token.Cluster, labels(token.Labels), token.Project, now).Scan(&id)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, q("RevokeCertificates"), id); err != nil {
+			return err
+		}
+		cert, err := issue(id)
+		if err != nil {
+			return err
+		}
+		cert.Cluster = id
+		return recordCertificate(ctx, tx, cert)
+	})
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	return s.Cluster(ctx, string(id))
+}
+
+func redeemable(t fleet.EnrolmentToken, clusterName string, now time.Time) error {
+	refuse := func(code, format string, args ...any) error {
+		return fault.New(fault.Unauthorized, code, format, args...).WithFix("mint a new one with: hawser cluster enroll %s", t.Cluster)
+	}
+	switch {
+	case t.UsedAt != nil:
+		return refuse("enrolment_token_used", "the enrolment token was used at %s; it works once", t.UsedAt.Format(time.RFC3339))
+	case !now.Before(t.ExpiresAt):
+		return refuse("enrolment_token_expired", "the enrolment token expired at %s", t.ExpiresAt.Format(time.RFC3339))
+	case clusterName != "" && clusterName != t.Cluster:
+		return fault.New(fault.Unauthorized, "enrolment_token_other_cluster", "the enrolment token is for another cluster than %q", clusterName).
+			WithFix("use the name that the token was minted for, or mint one for this name")
+	}
+	return nil
+}
+
+// RecordCertificate stores a certificate that was issued at renewal; it becomes
+// the one whose end is shown.
+func (s *Store) RecordCertificate(ctx context.Context, c fleet.Certificate) error {
+	return s.tx(ctx, "record the certificate", func(tx pgx.Tx) error { return recordCertificate(ctx, tx, c) })
+}
+
+func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate) error {
+	// First the cluster's row, as everywhere.
+	tag, err := tx.Exec(ctx, q("CertificateNotAfter"), c.Cluster, c.NotAfter)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return clusterUnknown(string(c.Cluster))
+	}
+	_, err = tx.Exec(ctx, q("InsertCertificate"), c.Serial, c.Cluster, c.NotBefore, c.NotAfter)
+	if sqlState(err) == codeUnique {
+		return fault.New(fault.Conflict, "certificate_exists", "a certificate with this serial number is recorded")
+	}
+	return err
+}
+
+// CertificateState reads a certificate; Revoked is also set when its cluster is
+// revoked. NotFound (certificate_unknown).
+func (s *Store) CertificateState(ctx context.Context, serial string) (fleet.Certificate, error) {
+	var c fleet.Certificate
+	err := s.pool.QueryRow(ctx, q("CertificateState"), serial).Scan(&c.Serial, &c.Cluster, &c.NotBefore, &c.NotAfter, &c.Revoked)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, notFound("certificate_unknown", "the hub has not issued a certificate with this serial number")
+	}
+	c.NotBefore, c.NotAfter = c.NotBefore.UTC(), c.NotAfter.UTC()
+	return c, wrap(err, "read the certificate")
+}
+
+// labels never stores NULL.
+func labels(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}

@@ -1,0 +1,47 @@
+-- name: Clusters
+SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
+       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps,
+       s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
+       (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
+FROM clusters c
+LEFT JOIN sessions s ON s.cluster_id = c.id
+WHERE ($1 = '' OR c.id = $1 OR c.name = $1)
+ORDER BY c.name;
+
+-- name: ClusterNames
+SELECT id, name, aliases FROM clusters ORDER BY name;
+
+-- name: RevokeCluster
+UPDATE clusters SET revoked = true WHERE id = $1;
+
+-- name: SetClusterAliases
+UPDATE clusters SET aliases = $2 WHERE id = $1;
+
+-- name: SetClusterLabels
+UPDATE clusters SET labels = $2 WHERE id = $1;
+
+-- name: SaveClusterReport
+UPDATE clusters SET kube_version = $2, platform = $3, nodes = $4, namespaces = $5, conditions = $6,
+       api_resources = $7, namespaced_kinds = $8, observed_at = $9
+WHERE id = $1;
+
+-- name: ClusterAPIs
+SELECT kube_version, api_resources, namespaced_kinds FROM clusters WHERE id = $1;
+
+-- name: LockCluster
+SELECT revoked, unknown_apps FROM clusters WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: CountClusterApps
+SELECT count(*) FROM apps WHERE cluster_id = $1;
+
+-- name: DeleteClusterSession
+DELETE FROM sessions WHERE cluster_id = $1;
+
+-- name: DeleteClusterCertificates
+DELETE FROM certificates WHERE cluster_id = $1;
+
+-- name: DeleteClusterTombstones
+DELETE FROM tombstones WHERE cluster_id = $1;
+
+-- name: DeleteCluster
+DELETE FROM clusters WHERE id = $1;

@@ -1,0 +1,39 @@
+-- name: CreateEnrolmentToken
+INSERT INTO enrolment_tokens (id, hash, cluster, labels, project, created_by, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: EnrolmentTokens
+SELECT id, hash, cluster, labels, project, created_by, created_at, expires_at, used_at, used_from
+FROM enrolment_tokens ORDER BY created_at DESC, id;
+
+-- name: DeleteEnrolmentToken
+DELETE FROM enrolment_tokens WHERE id = $1;
+
+-- name: LockEnrolmentToken
+SELECT id, hash, cluster, labels, project, created_by, created_at, expires_at, used_at, used_from
+FROM enrolment_tokens WHERE hash = $1 FOR UPDATE;
+
+-- name: UseEnrolmentToken
+UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
+
+-- name: EnrolCluster
+-- A cluster that enrols again keeps its id and what people have set; labels and
+-- project of the token count for a new one.
+INSERT INTO clusters (id, name, labels, project, created_at, enrolled_at)
+VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT (name) DO UPDATE SET revoked = false, enrolled_at = excluded.enrolled_at
+RETURNING id;
+
+-- name: RevokeCertificates
+UPDATE certificates SET revoked = true WHERE cluster_id = $1 AND NOT revoked;
+
+-- name: InsertCertificate
+INSERT INTO certificates (serial, cluster_id, not_before, not_after) VALUES ($1, $2, $3, $4);
+
+-- name: CertificateNotAfter
+UPDATE clusters SET cert_not_after = $2 WHERE id = $1;
+
+-- name: CertificateState
+SELECT c.serial, c.cluster_id, c.not_before, c.not_after, c.revoked OR k.revoked
+FROM certificates c JOIN clusters k ON k.id = c.cluster_id
+WHERE c.serial = $1;

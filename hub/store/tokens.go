@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// lastUsedResolution of API tokens: not every request is worth a write.
+const lastUsedResolution = time.Minute
+
+// CreateAPIToken stores a token by its hash.
+func (s *Store) CreateAPIToken(ctx context.Context, t fleet.APIToken) error {
+	_, err := s.pool.Exec(ctx, q("CreateAPIToken"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt)
+	if sqlState(err) == codeUnique {
+		return fault.New(fault.Conflict, "api_token_exists", "the API token %s exists", t.ID)
+	}
+	return wrap(err, "store the API token")
+}
+
+// APITokenByHash finds a token and notes its use, to the minute. It does not
+// judge whether the token has expired. NotFound (api_token_unknown).
+func (s *Store) APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken, error) {
+	rows, err := s.pool.Query(ctx, q("APITokenByHash"), hash)
+	if err != nil {
+		return fleet.APIToken{}, wrap(err, "read the API token")
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, scanAPIToken)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.APIToken{}, notFound("api_token_unknown", "the API token is not known")
+	}
+	if err != nil {
+		return fleet.APIToken{}, wrap(err, "read the API token")
+	}
+	if now := s.now(); t.LastUsed == nil || now.Sub(*t.LastUsed) >= lastUsedResolution {
+		if _, err := s.pool.Exec(ctx, q("TouchAPIToken"), t.ID, now); err != nil {
+			// A database that can be read but not written still lets people in.
+			s.log.WarnContext(ctx, "could not note the use of an API token", "token", t.ID, "error", err)
+		}
+	}
+	return t, nil
+}
+
+func scanAPIToken(r pgx.CollectableRow) (t fleet.APIToken, err error) {
+	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed)
+	t.CreatedAt, t.ExpiresAt, t.LastUsed = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.LastUsed)
+	return t, err
+}
+
+// APITokens lists all tokens, newest first.
+func (s *Store) APITokens(ctx context.Context) ([]fleet.APIToken, error) {
+	rows, err := s.pool.Query(ctx, q("APITokens"))
+	if err != nil {
+		return nil, wrap(err, "list API tokens")
+	}
+	out, err := pgx.CollectRows(rows, scanAPIToken)
+	return out, wrap(err, "list API tokens")
+}
+
+// DeleteAPIToken removes a token. NotFound (api_token_unknown).
+func (s *Store) DeleteAPIToken(ctx context.Context, id string) error {
+	tag, err := s.pool.Exec(ctx, q("DeleteAPIToken"), id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return notFound("api_token_unknown", "there is no API token %q", id)
+	}
+	return wrap(err, "delete the API token")
+}
