@@ -173,6 +173,12 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 		return DesiredResult{}, fault.New(fault.Conflict, "withdrawing",
 			"application %q is being withdrawn by operation %s", d.Name, r.Withdraw.Operation)
 	}
+	for _, other := range b.Apps {
+		if other.Withdraw != nil && other.Name == d.Name && d.Name != "" {
+			return DesiredResult{}, fault.New(fault.Conflict, "withdrawing",
+				"an application that was also named %q is being withdrawn by operation %s", d.Name, other.Withdraw.Operation)
+		}
+	}
 	if r.Gone != nil {
 		if d.Generation <= r.Gone.Generation {
 			return DesiredResult{}, fault.New(fault.Conflict, "withdrawn",
@@ -195,8 +201,39 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 		}
 	}
 	r.Name, r.Project, r.Desired = d.Name, d.Project, &d
+	c := b.adopt(r)
 	b.Apps[d.App] = r
-	return DesiredResult{Change: changed(d.App), Verdict: Taken, Generation: d.Generation}, nil
+	c.Apps = append(c.Apps, d.App)
+	return DesiredResult{Change: c, Verdict: Taken, Generation: d.Generation}, nil
+}
+
+// adopt moves what another record of the same name owns to r. Names are unique
+// at the hub, so that record is of an application that the hub no longer knows
+// (its database was restored, and the application written again). Two records
+// of one name would share tracking ids and undo each other's work. Nothing is
+// deleted: the objects change owner. The old records come first in the Change.
+func (b *Book) adopt(r *Record) Change {
+	var c Change
+	for uid, old := range b.Apps {
+		if uid == r.App || old.Name != r.Name || old.Gone != nil || old.Withdraw != nil || old.Desired == nil {
+			continue
+		}
+		index := r.index()
+		for _, o := range old.Inventory {
+			if _, ok := index[o.Key]; !ok {
+				r.Inventory = append(r.Inventory, o)
+			}
+		}
+		gone := &Record{App: uid, Name: old.Name, Project: old.Project, Ended: old.Ended, LastOp: old.LastOp, LastOpSeq: old.LastOpSeq,
+			Gone: &Tombstone{Generation: old.Desired.Generation, Epoch: b.Head.Epoch, OpSeq: old.maxOpSeq()}}
+		if old.Op != nil {
+			gone.end(ended(old.Op.Command, model.PhaseSuperseded, "the application was replaced by another of the same name", old.Op.AcceptedAt))
+		}
+		b.Apps[uid] = gone
+		c.Apps = append(c.Apps, uid)
+	}
+	slices.Sort(c.Apps)
+	return c
 }
 
 // withoutUID keeps, of the objects of an unconfirmed bundle, those that the

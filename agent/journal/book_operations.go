@@ -72,7 +72,7 @@ func (b *Book) AcceptOperation(c model.Command, now time.Time) (OperationVerdict
 	}
 	switch {
 	case r.Gone != nil:
-		return answer(model.PhaseSuperseded, "the application was removed from the cluster by operation %s", r.Gone.Operation)
+		return answer(model.PhaseSuperseded, "the application was removed from the cluster")
 	case r.Withdraw != nil:
 		return answer(model.PhaseSuperseded, "the application is being removed by operation %s", r.Withdraw.Operation)
 	case c.Seq <= r.LastOpSeq:

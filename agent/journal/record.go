@@ -75,8 +75,9 @@ type Tombstone struct {
 	Epoch      model.Epoch      `json:"epoch"`
 	// OpSeq is the highest operation number of the application.
 	OpSeq int64 `json:"opSeq,omitempty"`
-	// Operation that withdrew it.
-	Operation model.OperationID `json:"operation"`
+	// Operation that withdrew it; empty when another application of the same
+	// name took its place.
+	Operation model.OperationID `json:"operation,omitempty"`
 }
 
 // Synced is what a complete sync has brought about.

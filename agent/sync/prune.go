@@ -100,6 +100,7 @@ type Guard struct {
 // PruneDecision is what becomes of the inventory's objects that are no longer
 // desired. An object is in one of Delete, Skip, Dropped, or in Stopped.Objects.
 type PruneDecision struct {
+	// Delete these, each with its live uid (Owned.UID) as precondition.
 	Delete []journal.Owned
 	Skip   []Skipped
 	// Dropped leave the inventory without a delete: they are gone, or they are
@@ -142,6 +143,7 @@ func DecidePrune(f PruneFacts) PruneDecision {
 		case reason != "":
 			d.Skip = append(d.Skip, Skipped{Owned: o, Reason: reason})
 		default:
+			o.UID = f.Live[o.Key].UID
 			d.Delete = append(d.Delete, o)
 		}
 		all[o.Key] = true

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -163,9 +164,17 @@ func (s *Session) Updated(u model.OperationUpdate) []model.AppUID {
 		a.withdrawing = true
 		return nil
 	}
-	a.withdrawing, a.withdraw = false, ""
-	a.sent = a.held
-	return []model.AppUID{u.App}
+	a.withdraw, a.withdrawing = "", true
+	var out []model.AppUID
+	for uid, other := range s.apps {
+		// Another application of the same name may have been kept back too.
+		if other.withdrawing && other.withdraw == "" {
+			other.withdrawing, other.sent = false, other.held
+			out = append(out, uid)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // RefusalCondition is how a refused desired state is shown at its application

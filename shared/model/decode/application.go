@@ -19,10 +19,18 @@ func ValidateApplication(app *model.Application) error {
 	return f.err()
 }
 
+// check adds e unless it only follows from a value of the wrong type.
 func (p *problems) check(e *fault.Error) {
-	if e != nil {
-		p.list = append(p.list, e)
+	if e == nil {
+		return
 	}
+	for _, earlier := range p.list {
+		if rest, ok := strings.CutPrefix(e.Field, earlier.Field); ok && earlier.Code == "type_mismatch" &&
+			(rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return
+		}
+	}
+	p.list = append(p.list, e)
 }
 
 func (p *problems) validateMeta(m *model.ObjectMeta) {

@@ -70,7 +70,7 @@ func TestBadApplications(t *testing.T) {
 		{"number for a string", withSource("repoURL: https://h/r, path: a, targetRevision: 1.10"), "type_mismatch", "spec.source.targetRevision must be a string, got the number 1.1"},
 		{"string for a number", spec(src + dest + "  revisionHistoryLimit: \"3\"\n"), "type_mismatch", `spec.revisionHistoryLimit must be a number, got the string "3"`},
 		{"fraction", spec(src + dest + "  revisionHistoryLimit: 3.5\n"), "type_mismatch", "spec.revisionHistoryLimit must be a whole number, got the number 3.5"},
-		{"huge number", spec(src + dest + "  revisionHistoryLimit: 1e400\n"), "yaml_invalid", ""},
+		{"huge number", spec(src + dest + "  revisionHistoryLimit: 1e400\n"), "type_mismatch", `spec.revisionHistoryLimit must be a number, got the string "1e400"`},
 		{"string for a boolean", spec(src + dest + "  syncPolicy: {automated: {prune: \"true\"}}\n"), "type_mismatch", `spec.syncPolicy.automated.prune must be true or false, got the string "true"`},
 		{"quoted yes for a boolean", spec(src + dest + "  syncPolicy: {automated: {prune: \"yes\"}}\n"), "type_mismatch", `spec.syncPolicy.automated.prune must be true or false, got the string "yes"`},
 		{"object for a list", spec(src + dest + "  syncPolicy: {syncOptions: {a: b}}\n"), "type_mismatch", "spec.syncPolicy.syncOptions must be a list, got an object"},
@@ -281,7 +281,7 @@ func TestDocumentsTellTheirOwnErrors(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 	expect(t, docs[2].Err, "kind_unsupported", "")
-	expect(t, docs[3].Err, "type_mismatch", "line 17: an object is needed, got the number 5")
+	expect(t, docs[3].Err, "type_mismatch", "line 21: an object is needed, got the number 5")
 }
 
 func TestInto(t *testing.T) {

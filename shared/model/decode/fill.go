@@ -234,7 +234,7 @@ func (f *filler) unknown(e entry, known []field, path string) {
 	}
 	full := join(path, e.key)
 	err := fault.New(fault.Invalid, "unknown_field", "unknown field %s", full).WithField(full).
-		WithFound(e.key, strings.Join(names, ", "))
+		WithFound(strings.TrimSuffix(strings.TrimPrefix(join("", e.key), "["), "]"), strings.Join(names, ", "))
 	if near := nearest.Word(e.key, names); near != "" {
 		err.Message += fmt.Sprintf("; did you mean %q?", near)
 		err.Fix = "write " + join(path, near)

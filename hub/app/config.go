@@ -1,0 +1,122 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// Config is everything that an operator can set. Flags win over environment
+// variables, which win over defaults.
+type Config struct {
+	// Data is the hub's directory: Git objects, the private Postgres, the
+	// generated vault key.
+	Data string
+	// Listen is the one address for API, agents and enrolment.
+	Listen string
+	// Advertise is how agents and people reach the hub, HOST:PORT; the first
+	// name of the certificate and the address in enrolment commands.
+	Advertise string
+	// Names are further host names and IP addresses for the hub's certificate.
+	Names []string
+	// DatabaseURL of a Postgres; empty starts a private one.
+	DatabaseURL string
+	// TLSCert and TLSKey replace the hub's own certificate for people; agents
+	// always see the pinned CA.
+	TLSCert, TLSKey string
+	// PollInterval of each repository, with jitter.
+	PollInterval time.Duration
+	// WebhookSecretFile holds the secret that webhooks must be signed with.
+	WebhookSecretFile string
+	// AllowHTTPCredentials permits repository credentials over plain http.
+	AllowHTTPCredentials bool
+	// AllowFileRepositories permits file:// repositories.
+	AllowFileRepositories bool
+	// RenderWorkers is the number of render processes; 0 means one per core.
+	RenderWorkers int
+	// LoginCodeFile and CAHashFile receive the one-time login code of the first
+	// start and the CA hash, for programs that start the hub.
+	LoginCodeFile, CAHashFile string
+
+	LogFormat, LogLevel string
+}
+
+// Flags registers the configuration on a flag set.
+func (c *Config) Flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Data, "data", env("HAWSER_DATA", "./hawser-data"), "directory for everything the hub keeps on disk")
+	f.StringVar(&c.Listen, "listen", env("HAWSER_LISTEN", ":8443"), "address of API, agents and enrolment")
+	f.StringVar(&c.Advertise, "advertise", env("HAWSER_ADVERTISE", ""), "HOST:PORT under which agents and people reach the hub (default: from --listen)")
+	f.StringSliceVar(&c.Names, "name", nil, "further host name or IP address in the hub's certificate; may be repeated")
+	f.StringVar(&c.DatabaseURL, "database-url", env("DATABASE_URL", ""), "Postgres to use (default: start a private one in the data directory)")
+	f.StringVar(&c.TLSCert, "tls-cert", env("HAWSER_TLS_CERT", ""), "certificate for people, PEM (default: from the hub's own CA)")
+	f.StringVar(&c.TLSKey, "tls-key", env("HAWSER_TLS_KEY", ""), "its key, PEM")
+	f.DurationVar(&c.PollInterval, "poll-interval", envDuration("HAWSER_POLL_INTERVAL", 3*time.Minute), "how often each repository is asked for new commits")
+	f.StringVar(&c.WebhookSecretFile, "webhook-secret-file", env("HAWSER_WEBHOOK_SECRET_FILE", ""), "file with the secret that webhooks are signed with (default: unsigned webhooks are taken; they only cause a look at Git)")
+	f.BoolVar(&c.AllowHTTPCredentials, "allow-http-credentials", false, "allow repository credentials over plain http (tests and demos)")
+	f.BoolVar(&c.AllowFileRepositories, "allow-file-repositories", false, "allow file:// repositories (tests and demos)")
+	f.IntVar(&c.RenderWorkers, "render-workers", 0, "render processes (0: one per core)")
+	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
+	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
+	f.StringVar(&c.LogFormat, "log-format", env("HAWSER_LOG_FORMAT", "text"), "text or json")
+	f.StringVar(&c.LogLevel, "log-level", env("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
+}
+
+// complete checks the configuration and derives what was left out.
+func (c *Config) complete() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fault.New(fault.Invalid, "config_invalid", "--listen %q is not HOST:PORT", c.Listen)
+	}
+	if c.Advertise == "" {
+		if host == "" || net.ParseIP(host).IsUnspecified() {
+			if host, err = os.Hostname(); err != nil {
+				host = "localhost"
+			}
+		}
+		c.Advertise = net.JoinHostPort(host, port)
+	}
+	advertised, _, err := net.SplitHostPort(c.Advertise)
+	if err != nil {
+		return fault.New(fault.Invalid, "config_invalid", "--advertise %q is not HOST:PORT", c.Advertise)
+	}
+	c.Names = append([]string{advertised}, c.Names...)
+	c.Names = append(c.Names, "localhost", "127.0.0.1", "::1")
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fault.New(fault.Invalid, "config_invalid", "--tls-cert and --tls-key belong together")
+	}
+	if c.PollInterval < time.Second {
+		return fault.New(fault.Invalid, "config_invalid", "--poll-interval %v is too short", c.PollInterval).WithFix("use at least 1s")
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return err
+	}
+	return nil
+}
+
+func env(name, def string) string {
+	if v, ok := os.LookupEnv(name); ok {
+		return v
+	}
+	return def
+}
+
+func envDuration(name string, def time.Duration) time.Duration {
+	v, ok := os.LookupEnv(name)
+	if !ok {
+		return def
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		// The flag would say so; a variable has no flag error of its own.
+		fmt.Fprintf(os.Stderr, "hawser-hub: %s=%q is not a duration such as 3m; using %v\n", name, strings.TrimSpace(v), def)
+		return def
+	}
+	return d
+}

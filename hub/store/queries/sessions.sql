@@ -1,0 +1,120 @@
+-- name: FenceSession
+SELECT 1 FROM sessions WHERE cluster_id = $1 AND incarnation = $2 AND number = $3 FOR NO KEY UPDATE;
+
+-- name: NextEpochNumber
+SELECT nextval('session_epoch');
+
+-- name: MaxOperationSeq
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM operation_seq;
+
+-- name: RaiseOperationSeq
+SELECT setval('operation_seq', $1::bigint) FROM operation_seq WHERE last_value < $1::bigint;
+
+-- name: ConfirmedEpoch
+SELECT confirmed_incarnation, confirmed_number FROM sessions WHERE cluster_id = $1 FOR UPDATE;
+
+-- name: ClusterApps
+-- All applications of a cluster as facts of an opening session, locked.
+SELECT a.uid, a.name, a.project, greatest(a.generation_counter, coalesce(d.generation, 0), coalesce(w.generation, 0)),
+       a.generation_floor, d.generation, d.document, d.bundle_bytes,
+       w.generation, w.mode, w.operation_id, w.operation_seq
+FROM apps a
+LEFT JOIN desired d ON d.app_uid = a.uid
+LEFT JOIN withdrawals w ON w.app_uid = a.uid
+WHERE a.cluster_id = $1
+ORDER BY a.uid
+FOR NO KEY UPDATE OF a;
+
+-- name: KnownTombstones
+SELECT app_uid FROM tombstones WHERE cluster_id = $1 AND app_uid = ANY ($2);
+
+-- name: SessionOperations
+-- What has not ended, and what the hello names; foreign clusters' never.
+SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
+       created_at, started_at, finished_at, deadline
+FROM operations
+WHERE cluster_id = $1 AND (open OR id = ANY ($2))
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: RaiseFloors
+WITH raised AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS r (uid, floor)),
+render AS (
+    UPDATE app_sources SET render_key = '' FROM raised WHERE app_sources.app_uid = raised.uid
+)
+UPDATE apps SET generation_floor = greatest(generation_floor, raised.floor) FROM raised WHERE apps.uid = raised.uid;
+
+-- name: UpdateHello
+UPDATE clusters SET agent_version = $2, kube_version = $3, unknown_apps = $4 WHERE id = $1;
+
+-- name: OpenSession
+INSERT INTO sessions (cluster_id, incarnation, number, instance, opened_at, last_seen)
+VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT (cluster_id) DO UPDATE SET
+    incarnation = excluded.incarnation, number = excluded.number, instance = excluded.instance,
+    opened_at = excluded.opened_at, closed_at = NULL, last_seen = excluded.last_seen,
+    report_seq = 0, confirmed_at = NULL;
+
+-- name: ConfirmEpoch
+UPDATE sessions SET confirmed_incarnation = incarnation, confirmed_number = number
+WHERE cluster_id = $1 AND incarnation = $2 AND number = $3
+  AND (confirmed_incarnation, confirmed_number) < (incarnation, number);
+
+-- name: CloseSession
+UPDATE sessions SET closed_at = $4
+WHERE cluster_id = $1 AND incarnation = $2 AND number = $3 AND closed_at IS NULL;
+
+-- name: EndSession
+UPDATE sessions SET closed_at = $2 WHERE cluster_id = $1 AND closed_at IS NULL;
+
+-- name: Heartbeat
+-- Rows are locked in one order, because several replicas beat at once.
+WITH beat AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+        AS b (cluster_id, incarnation, number, seq, observed_at)
+), fenced AS (
+    SELECT b.* FROM beat b
+    JOIN sessions s ON s.cluster_id = b.cluster_id AND s.incarnation = b.incarnation AND s.number = b.number
+    ORDER BY b.cluster_id
+    FOR NO KEY UPDATE OF s
+)
+UPDATE sessions s SET
+    last_seen = greatest(s.last_seen, $6::timestamptz),
+    confirmed_at = CASE WHEN f.seq >= s.report_seq THEN greatest(s.confirmed_at, f.observed_at) ELSE s.confirmed_at END,
+    report_seq = greatest(s.report_seq, f.seq),
+    confirmed_incarnation = s.incarnation, confirmed_number = s.number
+FROM fenced f
+WHERE s.cluster_id = f.cluster_id AND s.incarnation = f.incarnation AND s.number = f.number;
+
+-- name: ClusterDesired
+-- What an agent may be sent: nothing of an application that is withdrawn, and
+-- nothing that is not above what an agent was seen to hold.
+SELECT d.document, d.generation, d.bundle_bytes
+FROM desired d
+JOIN apps a ON a.uid = d.app_uid
+WHERE d.cluster_id = $1 AND a.cluster_id = $1 AND ($2::text[] IS NULL OR d.app_uid = ANY ($2))
+  AND d.generation > a.generation_floor
+  AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.app_uid = d.app_uid)
+ORDER BY d.app_uid;
+
+-- name: ClusterWithdrawals
+SELECT app_uid, name, generation, mode, operation_id, operation_seq
+FROM withdrawals
+WHERE cluster_id = $1 AND ($2::text[] IS NULL OR app_uid = ANY ($2))
+ORDER BY operation_seq;
+
+-- name: AckDesired
+WITH ack AS (
+    SELECT * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[]) AS a (app_uid, generation, code, message)
+), locked AS (
+    SELECT d.app_uid, a.generation, a.code, a.message
+    FROM ack a JOIN desired d ON d.app_uid = a.app_uid AND d.cluster_id = $1
+    ORDER BY d.app_uid FOR NO KEY UPDATE OF d
+)
+UPDATE desired d SET
+    acked_generation = CASE WHEN l.code = '' THEN greatest(d.acked_generation, l.generation) ELSE d.acked_generation END,
+    acked_at = $6::timestamptz,
+    ack_error_code = CASE WHEN l.generation >= d.generation OR l.code = '' THEN l.code ELSE d.ack_error_code END,
+    ack_error = CASE WHEN l.generation >= d.generation OR l.code = '' THEN l.message ELSE d.ack_error END
+FROM locked l
+WHERE d.app_uid = l.app_uid;

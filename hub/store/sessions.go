@@ -1,0 +1,333 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// errRaise: fleet.Open wants the incarnation raised, and the hub's row is only
+// shared; the transaction starts again with it locked.
+var errRaise = errors.New("the hub's row must be locked")
+
+// OpenSession opens a session of a cluster's agent: it issues the epoch, asks
+// fleet.Open what the hello means, stores what that decides and returns it.
+// The older session of the cluster is fenced off from then on. sign is asked
+// only when the incarnation rises; then all other sessions must be closed.
+//
+// Rows that are written after OpenSession read them are not in the Opening: the
+// caller registers the session, and then reads DesiredFor and
+// PendingOperations once.
+//
+// NotFound cluster_unknown; Unauthorized cluster_revoked; and the errors of
+// fleet.Open.
+func (s *Store) OpenSession(ctx context.Context, cluster model.ClusterID, hello model.Hello, sign Sign) (fleet.Opening, error) {
+	var opening fleet.Opening
+	run := func(hubStatement string) error {
+		return s.tx(ctx, "open the session", func(tx pgx.Tx) (err error) {
+			opening, err = s.openSession(ctx, tx, hubStatement, cluster, hello, sign)
+			return err
+		})
+	}
+	err := run("HubStateShared")
+	if errors.Is(err, errRaise) {
+		err = run("HubStateLocked")
+	}
+	if err != nil {
+		return fleet.Opening{}, err
+	}
+	return opening, nil
+}
+
+func (s *Store) openSession(ctx context.Context, tx pgx.Tx, hubStatement string, cluster model.ClusterID, hello model.Hello, sign Sign) (fleet.Opening, error) {
+	now := s.now()
+	facts, err := s.sessionFacts(ctx, tx, hubStatement, cluster, hello)
+	if err != nil {
+		return fleet.Opening{}, err
+	}
+	o, err := fleet.Open(facts, hello, now)
+	if err != nil {
+		return fleet.Opening{}, err
+	}
+
+	if o.RaiseIncarnationTo != 0 || o.Hub.HoldDeletes != facts.Hub.HoldDeletes {
+		if hubStatement != "HubStateLocked" {
+			return fleet.Opening{}, errRaise
+		}
+		if o.RaiseIncarnationTo != 0 {
+			if o.Hub.IncarnationSignature, err = sign(o.Hub.HubID, o.RaiseIncarnationTo); err != nil {
+				return fleet.Opening{}, err
+			}
+		}
+		if _, err := tx.Exec(ctx, q("RaiseHub"), o.Hub.Incarnation, o.Hub.IncarnationSignature, o.Hub.HoldDeletes); err != nil {
+			return fleet.Opening{}, err
+		}
+	}
+	if len(o.RaiseGenerations) > 0 {
+		uids := o.Rerender()
+		floors := make([]int64, len(uids))
+		for i, uid := range uids {
+			floors[i] = int64(o.RaiseGenerations[uid])
+		}
+		if _, err := tx.Exec(ctx, q("RaiseFloors"), strs(uids), floors); err != nil {
+			return fleet.Opening{}, err
+		}
+	}
+	if o.RaiseOpSeqTo != 0 {
+		if _, err := tx.Exec(ctx, q("RaiseOperationSeq"), o.RaiseOpSeqTo); err != nil {
+			return fleet.Opening{}, err
+		}
+	}
+	for _, w := range o.Withdraws {
+		if stored := storedWithdraw(facts, w.App); stored != nil && stored.Generation != w.Generation {
+			if _, err := tx.Exec(ctx, q("RaiseWithdrawal"), w.App, w.Generation); err != nil {
+				return fleet.Opening{}, err
+			}
+		}
+	}
+	if err := s.storeTransitions(ctx, tx, o.Operations, now); err != nil {
+		return fleet.Opening{}, err
+	}
+	unknown := o.Unknown
+	if unknown == nil {
+		unknown = []model.UnknownApp{}
+	}
+	unknownDoc, err := document(unknown)
+	if err != nil {
+		return fleet.Opening{}, err
+	}
+	if _, err := tx.Exec(ctx, q("UpdateHello"), cluster, text(hello.AgentVersion), text(hello.KubeVersion), unknownDoc); err != nil {
+		return fleet.Opening{}, err
+	}
+	_, err = tx.Exec(ctx, q("OpenSession"), cluster, o.Epoch.Incarnation, o.Epoch.Number, text(hello.Instance), now)
+	return o, err
+}
+
+func storedWithdraw(f fleet.ClusterFacts, uid model.AppUID) *model.Withdraw {
+	for i := range f.Apps {
+		if f.Apps[i].UID == uid {
+			return f.Apps[i].Withdraw
+		}
+	}
+	return nil
+}
+
+// sessionFacts reads what fleet.Open decides on, locking what it may change.
+func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string, cluster model.ClusterID, hello model.Hello) (f fleet.ClusterFacts, err error) {
+	f.Cluster = cluster
+	if f.Hub, err = readHub(ctx, tx, hubStatement); err != nil {
+		return f, err
+	}
+	var revoked bool
+	var unknown []byte
+	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, &unknown)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return f, clusterUnknown(string(cluster))
+	}
+	if err != nil {
+		return f, err
+	}
+	if revoked {
+		return f, fault.New(fault.Unauthorized, "cluster_revoked", "the cluster was revoked").
+			WithFix("enrol it again with a new token")
+	}
+	var listed []model.UnknownApp
+	if err := decode(unknown, &listed); err != nil {
+		return f, err
+	}
+	for _, u := range listed {
+		f.Unknown = append(f.Unknown, u.UID)
+	}
+
+	known := make([]string, len(hello.Known))
+	for i, k := range hello.Known {
+		known[i] = text(string(k.UID))
+	}
+	named := make([]string, len(hello.Operations))
+	for i, u := range hello.Operations {
+		named[i] = text(string(u.ID))
+	}
+	f.Epoch.Incarnation = f.Hub.Incarnation
+	b := &pgx.Batch{}
+	b.Queue(q("ConfirmedEpoch"), cluster).QueryRow(func(r pgx.Row) error {
+		err := r.Scan(&f.ConfirmedEpoch.Incarnation, &f.ConfirmedEpoch.Number)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	b.Queue(q("NextEpochNumber")).QueryRow(func(r pgx.Row) error { return r.Scan(&f.Epoch.Number) })
+	b.Queue(q("ClusterApps"), cluster).Query(func(r pgx.Rows) (err error) {
+		f.Apps, err = pgx.CollectRows(r, scanAppFacts)
+		return err
+	})
+	b.Queue(q("KnownTombstones"), cluster, known).Query(func(r pgx.Rows) (err error) {
+		f.Tombstones, err = pgx.CollectRows(r, pgx.RowTo[model.AppUID])
+		return err
+	})
+	b.Queue(q("SessionOperations"), cluster, named).Query(func(r pgx.Rows) (err error) {
+		f.Operations, err = pgx.CollectRows(r, scanOperation)
+		return err
+	})
+	b.Queue(q("MaxOperationSeq")).QueryRow(func(r pgx.Row) error { return r.Scan(&f.MaxOpSeq) })
+	return f, tx.SendBatch(ctx, b).Close()
+}
+
+func scanAppFacts(r pgx.CollectableRow) (a fleet.AppFacts, err error) {
+	var (
+		generation, bundleBytes, withdrawn *int64
+		doc                                []byte
+		mode, operation                    *string
+		seq                                *int64
+	)
+	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Counter, &a.Floor, &generation, &doc, &bundleBytes, &withdrawn, &mode, &operation, &seq)
+	if err != nil {
+		return a, err
+	}
+	if generation != nil {
+		d, err := desiredFrom(doc, *generation, *bundleBytes)
+		if err != nil {
+			return a, err
+		}
+		a.Desired = &d
+	}
+	if withdrawn != nil {
+		a.Withdraw = &model.Withdraw{App: a.UID, Name: a.Name, Generation: model.Generation(*withdrawn),
+			Mode: model.WithdrawMode(*mode), Operation: model.OperationID(*operation), OperationSeq: *seq}
+	}
+	return a, nil
+}
+
+func desiredFrom(doc []byte, generation, bundleBytes int64) (d model.Desired, err error) {
+	err = decode(doc, &d)
+	d.Generation, d.BundleBytes, d.HoldDeletes = model.Generation(generation), bundleBytes, false
+	return d, err
+}
+
+// DesiredFor reads what a cluster's agent should have: desired states, with
+// HoldDeletes as the hub's state says, and withdrawals. nil uids mean all.
+func (s *Store) DesiredFor(ctx context.Context, cluster model.ClusterID, uids []model.AppUID) (desired []model.Desired, withdraws []model.Withdraw, err error) {
+	var only []string
+	if uids != nil {
+		only = strs(uids)
+	}
+	var hold bool
+	b := &pgx.Batch{}
+	b.Queue(q("HubState")).QueryRow(func(r pgx.Row) error {
+		var h fleet.HubState
+		err := r.Scan(&h.HubID, &h.Incarnation, &h.IncarnationSignature, &hold)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return notFound("hub_not_initialised", "the database has no hub yet")
+		}
+		return err
+	})
+	b.Queue(q("ClusterDesired"), cluster, only).Query(func(r pgx.Rows) (err error) {
+		desired, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (model.Desired, error) {
+			var doc []byte
+			var generation, size int64
+			if err := r.Scan(&doc, &generation, &size); err != nil {
+				return model.Desired{}, err
+			}
+			return desiredFrom(doc, generation, size)
+		})
+		return err
+	})
+	b.Queue(q("ClusterWithdrawals"), cluster, only).Query(func(r pgx.Rows) (err error) {
+		withdraws, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (w model.Withdraw, err error) {
+			return w, r.Scan(&w.App, &w.Name, &w.Generation, &w.Mode, &w.Operation, &w.OperationSeq)
+		})
+		return err
+	})
+	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, nil, wrap(err, "read the desired state")
+	}
+	for i := range desired {
+		desired[i].HoldDeletes = hold
+	}
+	return desired, withdraws, nil
+}
+
+// AckDesired stores an agent's answers to desired states. A refusal of the
+// newest generation is shown at the application until a later one is taken.
+func (s *Store) AckDesired(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, acks []fleet.Ack) error {
+	if len(acks) == 0 {
+		return nil
+	}
+	newest := make(map[model.AppUID]fleet.Ack, len(acks))
+	for _, a := range acks {
+		if old, ok := newest[a.App]; !ok || a.Generation >= old.Generation {
+			newest[a.App] = a
+		}
+	}
+	var (
+		uids, codes, messages []string
+		generations           []int64
+	)
+	for uid, a := range newest {
+		uids = append(uids, text(string(uid)))
+		generations = append(generations, int64(a.Generation))
+		codes = append(codes, text(a.ErrorCode))
+		messages = append(messages, text(a.Error))
+	}
+	return s.tx(ctx, "store the acknowledgements", func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, cluster, epoch); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, q("AckDesired"), cluster, uids, generations, codes, messages, s.now()); err != nil {
+			return err
+		}
+		return confirmEpoch(ctx, tx, cluster, epoch)
+	})
+}
+
+// confirmEpoch notes that the agent said something in this epoch.
+func confirmEpoch(ctx context.Context, db querier, cluster model.ClusterID, epoch model.Epoch) error {
+	_, err := db.Exec(ctx, q("ConfirmEpoch"), cluster, epoch.Incarnation, epoch.Number)
+	return err
+}
+
+// CloseSession notes that a session has ended; nothing happens when it is no
+// longer the newest.
+func (s *Store) CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error {
+	_, err := s.pool.Exec(ctx, q("CloseSession"), cluster, epoch.Incarnation, epoch.Number, s.now())
+	return wrap(err, "close the session")
+}
+
+// Heartbeat notes signs of life of many sessions in one statement. Beats of
+// sessions that are no longer the newest are ignored.
+func (s *Store) Heartbeat(ctx context.Context, beats []fleet.Beat) error {
+	if len(beats) == 0 {
+		return nil
+	}
+	type key struct {
+		cluster model.ClusterID
+		epoch   model.Epoch
+	}
+	last := make(map[key]fleet.Beat, len(beats))
+	for _, b := range beats {
+		k := key{b.Cluster, b.Epoch}
+		if old, ok := last[k]; !ok || b.Seq >= old.Seq {
+			last[k] = b
+		}
+	}
+	var (
+		clusters                   []string
+		incarnations, numbers, seq []int64
+		observed                   []*time.Time
+	)
+	for k, b := range last {
+		clusters = append(clusters, text(string(k.cluster)))
+		incarnations = append(incarnations, k.epoch.Incarnation)
+		numbers = append(numbers, k.epoch.Number)
+		seq = append(seq, int64(min(b.Seq, 1<<63-1)))
+		observed = append(observed, nonZero(b.ObservedAt))
+	}
+	_, err := s.pool.Exec(ctx, q("Heartbeat"), clusters, incarnations, numbers, seq, observed, s.now())
+	return wrap(err, "store heartbeats")
+}
