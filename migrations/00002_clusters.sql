@@ -57,10 +57,7 @@ CREATE TABLE sessions (
     opened_at   timestamptz NOT NULL,
     closed_at   timestamptz,
     last_seen   timestamptz NOT NULL,
-    -- the newest epoch in which the agent said something after its Welcome
-    confirmed_incarnation bigint NOT NULL DEFAULT 0,
-    confirmed_number      bigint NOT NULL DEFAULT 0,
     -- every report up to report_seq still held at confirmed_at
-    report_seq   bigint      NOT NULL DEFAULT 0,
+    report_seq   bigint     NOT NULL DEFAULT 0,
     confirmed_at timestamptz
 ) WITH (fillfactor = 50);

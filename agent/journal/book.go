@@ -15,6 +15,10 @@ import (
 type Book struct {
 	Head Head
 	Apps map[model.AppUID]*Record
+
+	// closed: a hello was built and no welcome has answered it. What the hello
+	// does not list counts as never accepted, so nothing is accepted meanwhile.
+	closed bool
 }
 
 // Head is what does not belong to one application.
@@ -62,21 +66,33 @@ func (b *Book) AcceptWelcome(e model.Epoch) (Change, error) {
 	c := Change{Head: true}
 	b.Head.MaxOpSeq = b.MaxOpSeq()
 	for uid, r := range b.Apps {
-		if len(r.Ended) == 0 && (r.blank() || r.Gone != nil && r.Gone.Epoch.Less(e)) {
+		if len(r.Ended) == 0 && r.Gone != nil && r.Gone.Epoch.Less(e) {
 			delete(b.Apps, uid)
 			c.Apps = append(c.Apps, uid)
 		}
 	}
 	slices.Sort(c.Apps)
-	b.Head.Epoch = e
+	b.Head.Epoch, b.closed = e, false
 	return c, nil
 }
 
 // CheckEpoch refuses a message that does not belong to the present session
 // (Kind Conflict, code epoch_stale).
 func (b *Book) CheckEpoch(e model.Epoch) error {
+	if err := b.open(); err != nil {
+		return err
+	}
 	if e != b.Head.Epoch || e.IsZero() {
 		return fault.New(fault.Conflict, "epoch_stale", "the message belongs to session %s, the present one is %s", e, b.Head.Epoch)
+	}
+	return nil
+}
+
+// open refuses what arrives between a hello and its welcome: it belongs to an
+// older session.
+func (b *Book) open() error {
+	if b.closed {
+		return fault.New(fault.Conflict, "epoch_stale", "the message belongs to an older session than the one that is being opened")
 	}
 	return nil
 }
@@ -84,8 +100,11 @@ func (b *Book) CheckEpoch(e model.Epoch) error {
 // Hello is the agent's opening message, as far as the journal knows it: the
 // caller adds the cluster, versions and instance. It lists what was accepted
 // even when that is not durable yet, because the hub takes what is missing as
-// never accepted.
+// never accepted. For the same reason it ends the session before: until the
+// next AcceptWelcome desired states, withdrawals and commands are refused
+// (Kind Conflict, code epoch_stale).
 func (b *Book) Hello() model.Hello {
+	b.closed = true
 	h := model.Hello{LastEpoch: b.Head.Epoch, MaxOpSeq: b.MaxOpSeq()}
 	uids := make([]model.AppUID, 0, len(b.Apps))
 	for uid := range b.Apps {
@@ -162,6 +181,9 @@ type DesiredResult struct {
 // message about an application that is gone), generation_conflict (the same
 // generation with other content).
 func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, error) {
+	if err := b.open(); err != nil {
+		return DesiredResult{}, err
+	}
 	if d.App == "" || d.Generation <= 0 {
 		return DesiredResult{}, fault.New(fault.Invalid, "desired_invalid", "a desired state needs an application and a generation")
 	}
@@ -180,12 +202,12 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 		}
 	}
 	if r.Gone != nil {
-		if d.Generation <= r.Gone.Generation {
+		if b.entombed(r) && d.Generation <= r.Gone.Generation {
 			return DesiredResult{}, fault.New(fault.Conflict, "withdrawn",
 				"application %q was withdrawn at generation %d; generation %d came late", d.Name, r.Gone.Generation, d.Generation)
 		}
 		// A new decision after the withdrawal, as after a restore of the hub.
-		r = &Record{App: d.App, Ended: r.Ended, LastOp: r.LastOp, LastOpSeq: max(r.LastOpSeq, r.Gone.OpSeq)}
+		r = r.reborn()
 	}
 	if held := r.Desired; held != nil {
 		switch {
@@ -198,6 +220,10 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 			return DesiredResult{Verdict: Repeated, Generation: held.Generation}, nil
 		case d.Generation > held.Generation && !r.Confirmed():
 			r.intend(withoutUID(previous, r))
+		case d.Generation == held.Generation && held.HoldDeletes:
+			// What was held may be deleted now: the automated sync of this
+			// generation has something left to do.
+			r.Attempt = nil
 		}
 	}
 	r.Name, r.Project, r.Desired = d.Name, d.Project, &d
@@ -205,6 +231,13 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 	b.Apps[d.App] = r
 	c.Apps = append(c.Apps, d.App)
 	return DesiredResult{Change: c, Verdict: Taken, Generation: d.Generation}, nil
+}
+
+// entombed reports whether the record is a tombstone of this epoch. An older
+// one may still wait for an acknowledgement, but refuses nothing: the hub has
+// seen the agent's hello since.
+func (b *Book) entombed(r *Record) bool {
+	return r.Gone != nil && !r.Gone.Epoch.Less(b.Head.Epoch)
 }
 
 // adopt moves what another record of the same name owns to r. Names are unique
@@ -224,7 +257,7 @@ func (b *Book) adopt(r *Record) Change {
 				r.Inventory = append(r.Inventory, o)
 			}
 		}
-		gone := &Record{App: uid, Name: old.Name, Project: old.Project, Ended: old.Ended, LastOp: old.LastOp, LastOpSeq: old.LastOpSeq,
+		gone := &Record{App: uid, Name: old.Name, Project: old.Project, Ended: old.Ended, LastOp: old.LastOp, Recent: old.Recent, LastOpSeq: old.LastOpSeq,
 			Gone: &Tombstone{Generation: old.Desired.Generation, Epoch: b.Head.Epoch, OpSeq: old.maxOpSeq()}}
 		if old.Op != nil {
 			gone.end(ended(old.Op.Command, model.PhaseSuperseded, "the application was replaced by another of the same name", old.Op.AcceptedAt))

@@ -45,13 +45,16 @@ func ended(c model.Command, phase model.OperationPhase, message string, at time.
 // With c.Terminate the operation is to end: the caller ends it when it is under
 // way (Record.Op.Terminating), and it is answered here otherwise.
 func (b *Book) AcceptOperation(c model.Command, now time.Time) (OperationVerdict, error) {
+	if err := b.open(); err != nil {
+		return OperationVerdict{}, err
+	}
 	if c.ID == "" || c.App == "" || c.Seq <= 0 || c.Kind != model.OperationSync {
 		return OperationVerdict{}, fault.New(fault.Invalid, "operation_invalid",
 			"operation %q of kind %q with number %d cannot be carried out", c.ID, c.Kind, c.Seq)
 	}
-	r := b.Apps[c.App]
+	r, held := b.Apps[c.App], true
 	if r == nil {
-		r = &Record{App: c.App}
+		r, held = &Record{App: c.App}, false
 	}
 	if r.Op != nil && r.Op.ID == c.ID {
 		if c.Terminate && !r.Op.Terminating {
@@ -63,28 +66,36 @@ func (b *Book) AcceptOperation(c model.Command, now time.Time) (OperationVerdict
 	if u, ok := r.result(c.ID); ok {
 		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
 	}
+	// An answer that follows from what the book holds is not stored: if it is
+	// lost, the hub sends the command again in its next session.
 	answer := func(phase model.OperationPhase, format string, args ...any) (OperationVerdict, error) {
 		u := ended(c, phase, fmt.Sprintf(format, args...), now)
-		b.Apps[c.App] = r
-		r.LastOpSeq = max(r.LastOpSeq, c.Seq)
-		r.end(u)
-		return OperationVerdict{Change: changed(c.App), Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
+		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
 	}
 	switch {
-	case r.Gone != nil:
+	case b.entombed(r):
 		return answer(model.PhaseSuperseded, "the application was removed from the cluster")
 	case r.Withdraw != nil:
 		return answer(model.PhaseSuperseded, "the application is being removed by operation %s", r.Withdraw.Operation)
 	case c.Seq <= r.LastOpSeq:
 		return answer(model.PhaseSuperseded, "operation number %d of the application was accepted before number %d", r.LastOpSeq, c.Seq)
-	case c.Terminate:
-		return answer(model.PhaseTerminated, "ended on request before it began")
 	case r.Op != nil:
 		return answer(model.PhaseFailed, "operation %s of the application has not ended", r.Op.ID)
 	}
-	r.Op = &Operation{Command: c, AcceptedAt: now}
-	r.LastOpSeq = c.Seq
+	if r.Gone != nil {
+		r = r.reborn()
+	}
 	b.Apps[c.App] = r
+	r.LastOpSeq = c.Seq
+	if c.Terminate { // and it may not begin later
+		u := ended(c, model.PhaseTerminated, "ended on request before it began", now)
+		r.end(u)
+		if !held { // of an application that is not known here: nothing to keep for ever
+			r.Gone = &Tombstone{Epoch: b.Head.Epoch, OpSeq: c.Seq}
+		}
+		return OperationVerdict{Change: changed(c.App), Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
+	}
+	r.Op = &Operation{Command: c, AcceptedAt: now}
 	return OperationVerdict{Change: changed(c.App), Verdict: Taken, Updates: []model.OperationUpdate{r.Op.running()}}, nil
 }
 
@@ -95,8 +106,10 @@ func (r *Record) result(id model.OperationID) (model.OperationUpdate, bool) {
 			return u, true
 		}
 	}
-	if r.LastOp != nil && r.LastOp.ID == id {
-		return *r.LastOp, true
+	for _, u := range r.Recent {
+		if u.ID == id {
+			return u, true
+		}
 	}
 	return model.OperationUpdate{}, false
 }
@@ -104,9 +117,12 @@ func (r *Record) result(id model.OperationID) (model.OperationUpdate, bool) {
 func (r *Record) end(u model.OperationUpdate) {
 	r.Ended = append(r.Ended, u)
 	if u.Kind == model.OperationSync {
-		last := u
-		last.Result = nil
-		r.LastOp = &last
+		u.Result = nil
+		r.LastOp = &u
+		r.Recent = append(r.Recent, u)
+		if over := len(r.Recent) - maxRecent; over > 0 {
+			r.Recent = slices.Delete(r.Recent, 0, over)
+		}
 	}
 }
 
@@ -171,6 +187,9 @@ func (b *Book) AckOperations(ids []model.OperationID) Change {
 // Refusals (Kind Conflict): generation_stale, a withdrawal that is not above
 // the desired state that is held, so that a late message removes nothing.
 func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict, error) {
+	if err := b.open(); err != nil {
+		return OperationVerdict{}, err
+	}
 	if w.App == "" || w.Operation == "" || w.Generation <= 0 || (w.Mode != model.WithdrawOrphan && w.Mode != model.WithdrawCascade) {
 		return OperationVerdict{}, fault.New(fault.Invalid, "withdraw_invalid",
 			"a withdrawal needs an application, an operation, a generation and a mode; this has mode %q", w.Mode)
@@ -190,6 +209,9 @@ func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict
 		r.Joined = append(r.Joined, w)
 		return OperationVerdict{Change: changed(w.App), Verdict: Taken,
 			Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+	case r.Gone != nil && r.Gone.Operation == w.Operation:
+		u := withdrawUpdate(w, model.PhaseSucceeded, "the application was removed before", now)
+		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
 	case r.Gone != nil || (r.Desired == nil && r.Op == nil && len(r.Inventory) == 0):
 		return b.nothingHeld(r, w, now), nil
 	case r.Desired != nil && w.Generation <= r.Desired.Generation:
@@ -226,7 +248,7 @@ func (b *Book) CompleteWithdraw(uid model.AppUID, op model.OperationID, message 
 		return OperationVerdict{}, notRunning(op)
 	}
 	w := *r.Withdraw
-	gone := Record{App: uid, Name: r.Name, Project: r.Project, Ended: r.Ended, LastOp: r.LastOp, LastOpSeq: r.LastOpSeq}
+	gone := Record{App: uid, Name: r.Name, Project: r.Project, Ended: r.Ended, LastOp: r.LastOp, Recent: r.Recent, LastOpSeq: r.LastOpSeq}
 	var updates []model.OperationUpdate
 	finish := func(u model.OperationUpdate) {
 		updates = append(updates, u)

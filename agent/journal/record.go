@@ -35,6 +35,10 @@ type Record struct {
 	Ended []model.OperationUpdate `json:"ended,omitempty"`
 	// LastOp is the newest ended sync operation, without its object results.
 	LastOp *model.OperationUpdate `json:"lastOp,omitempty"`
+	// Recent are the newest ended sync operations, at most maxRecent, newest
+	// last and without their object results: what a repeated command is
+	// answered with.
+	Recent []model.OperationUpdate `json:"recent,omitempty"`
 	// LastOpSeq is the highest number of an accepted sync operation.
 	LastOpSeq int64 `json:"lastOpSeq,omitempty"`
 
@@ -97,6 +101,14 @@ type Attempt struct {
 	At         time.Time        `json:"at"`
 }
 
+const maxRecent = 8
+
+// reborn is what a record keeps when its application comes back after a
+// withdrawal.
+func (r *Record) reborn() *Record {
+	return &Record{App: r.App, Name: r.Name, Project: r.Project, Ended: r.Ended, LastOp: r.LastOp, Recent: r.Recent, LastOpSeq: max(r.LastOpSeq, r.Gone.OpSeq)}
+}
+
 // maxOpSeq is the highest operation number that the record has seen.
 func (r *Record) maxOpSeq() int64 {
 	n := r.LastOpSeq
@@ -117,12 +129,6 @@ func (r *Record) maxOpSeq() int64 {
 // not name.
 func (r *Record) Confirmed() bool {
 	return r.Desired == nil || (r.Synced != nil && r.Synced.Generation == r.Desired.Generation && r.Synced.Bundle == r.Desired.Bundle)
-}
-
-// blank reports whether nothing is left that the record is for: only an
-// operation was ever answered in it.
-func (r *Record) blank() bool {
-	return r.Desired == nil && r.Withdraw == nil && r.Gone == nil && r.Op == nil && len(r.Inventory) == 0
 }
 
 // MayOwn is the inventory, and while the desired state is not confirmed also

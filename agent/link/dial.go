@@ -91,9 +91,11 @@ func (d *dialer) dial(ctx context.Context, serverName string, t trust, client *t
 		return nil, err
 	}
 	config := &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		ServerName:         serverName,
-		NextProtos:         []string{"h2"},
+		MinVersion: tls.VersionTLS13,
+		ServerName: serverName,
+		// HTTP/1.1 is offered only so that whatever else answers here goes far
+		// enough to show its certificate.
+		NextProtos:         []string{"h2", "http/1.1"},
 		InsecureSkipVerify: true, // VerifyConnection does it, with the hub's CA alone
 		VerifyConnection:   func(cs tls.ConnectionState) error { return t.verify(cs, serverName, d.now()) },
 		Time:               d.now,

@@ -44,17 +44,18 @@ func (s *store) conditions() (out []string) {
 	return out
 }
 
-// ObservedAt is the time at which everything that is known still held: now
-// while every kind that the cluster serves is watched, otherwise the moment
-// when the first of them stopped being so. Zero when nothing was ever complete.
+// ObservedAt is the time at which what is known still held: now while the API
+// server is watched at all, otherwise the moment when the watches began to
+// break. A single kind whose watch is broken does not count here: its objects
+// answer for themselves, see Synced and Get.
 func (o *Observer) ObservedAt() time.Time {
+	at := o.now()
 	o.store.mu.RLock()
 	defer o.store.mu.RUnlock()
-	at := o.now()
-	if len(o.store.kinds) == 0 {
-		return time.Time{}
-	}
 	for _, k := range o.store.kinds {
+		if k.state == stateLive {
+			return o.now()
+		}
 		if k.state == stateBroken && k.since.Before(at) {
 			at = k.since
 		}

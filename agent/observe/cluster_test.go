@@ -368,6 +368,31 @@ func TestRealCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("one request per kind, and none per change", func(t *testing.T) {
+		c := &cluster{t: t, client: admin, url: cp.URL()}
+		k := model.ObjectKey{Kind: "ConfigMap", Namespace: "default", Name: "busy"}
+		for i := range 10 {
+			c.apply("/api/v1/namespaces/default/configmaps/busy", configMap("default", "busy", "shop:/ConfigMap:default/busy", fmt.Sprint(i)))
+			events.await(t, "seen", about(k))
+		}
+		// The admin's last request is in the log, so every earlier one of the
+		// observer that was answered is.
+		c.do(http.MethodGet, "/api/v1/namespaces/default/configmaps/busy?last", "", "")
+		log, asked, lists := cp.Audit(), []string{}, 0
+		last, err := log.Await(short(t), func(ev testbed.AuditEvent) bool {
+			if strings.HasPrefix(ev.UserAgent, "hawser-agent/test") && ev.Resource == "configmaps" {
+				asked = append(asked, ev.String())
+			}
+			if strings.HasPrefix(ev.UserAgent, "hawser-agent/") && ev.Verb == "list" && ev.Resource != "nodes" {
+				lists++
+			}
+			return strings.HasSuffix(ev.RequestURI, "?last")
+		})
+		if err != nil || len(asked) != 1 || lists != 0 {
+			t.Errorf("up to %v the observer asked for ConfigMaps %d times and listed %d times (%v):\n%s", last.Time, len(asked), lists, err, strings.Join(asked, "\n"))
+		}
+	})
+
 	t.Run("the API server goes and comes back", func(t *testing.T) {
 		c := &cluster{t: t, client: admin, url: cp.URL()}
 		c.apply("/api/v1/namespaces/default/configmaps/kept", configMap("default", "kept", "shop:/ConfigMap:default/kept", "1"))

@@ -64,12 +64,15 @@ type Observer struct {
 	disc  *discovery
 	queue *queue
 
+	silence silences
+
 	mu      sync.Mutex
 	client  *http.Client
 	base    *url.URL
 	initErr error
 	wanted  map[model.GroupKind]*reflector
 	running context.Context // nil until Run
+	stopped bool
 	onKind  []func(model.GroupKind)
 	changed chan struct{} // closed and replaced when the state of a kind changed
 	wg      sync.WaitGroup
@@ -92,6 +95,7 @@ func New(o Options) *Observer {
 		now:     o.Now,
 		trim:    trimmer{health: o.Health, now: o.Now},
 		queue:   newQueue(),
+		silence: silences{list: listSilence, bookmark: bookmarkSilence},
 		wanted:  map[model.GroupKind]*reflector{},
 		changed: make(chan struct{}),
 	}
@@ -152,6 +156,9 @@ func (o *Observer) Run(ctx context.Context) error {
 	o.wg.Go(func() { o.queue.run(ctx) })
 	o.wg.Go(func() { o.runDiscovery(ctx) })
 	<-ctx.Done()
+	o.mu.Lock()
+	o.stopped = true // Watch starts nothing any more
+	o.mu.Unlock()
 	o.wg.Wait()
 	return nil
 }
@@ -192,6 +199,9 @@ func (o *Observer) want(full bool, gks ...model.GroupKind) {
 }
 
 func (o *Observer) startLocked(r *reflector) {
+	if o.stopped {
+		return
+	}
 	ctx := o.running
 	o.wg.Go(func() { r.run(ctx) })
 }

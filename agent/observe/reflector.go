@@ -34,6 +34,9 @@ type reflector struct {
 	o    *Observer
 	gk   model.GroupKind
 	full atomic.Bool // whole objects, else metadata only
+	// unreachable: the last attempt failed because the API server could not be
+	// reached, so any success of another kind is a reason to try again.
+	unreachable atomic.Bool
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the session that is running
@@ -171,7 +174,8 @@ func (r *reflector) handle(ctx context.Context, err error) {
 		longest = retryRefused
 		reason = "the cluster sends objects that cannot be read"
 	case err != nil:
-		reason = "the cluster's API server cannot be reached"
+		reason = "the connection to the cluster's API server fails"
+		r.unreachable.Store(true)
 	}
 	if err != nil {
 		if r.setState(stateBroken, reason) || r.failures == 1 {
@@ -216,6 +220,17 @@ func (r *reflector) setState(st state, reason string) bool {
 func (r *reflector) emit(evs ...live.Event) {
 	for _, ev := range evs {
 		r.o.queue.add(ev)
+	}
+}
+
+// wakeUnreachable lets every kind that waits for the API server try again.
+func (o *Observer) wakeUnreachable() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.wanted {
+		if r.unreachable.Swap(false) {
+			r.wake()
+		}
 	}
 }
 

@@ -27,6 +27,9 @@ const (
 	pageSize = 500
 )
 
+// silences are listSilence and bookmarkSilence; tests shorten them.
+type silences struct{ list, bookmark time.Duration }
+
 var (
 	errNoStream  = errors.New("the server cannot list through a watch")
 	errNoExclude = errors.New("the server cannot leave out namespaces")
@@ -55,6 +58,9 @@ func (r *reflector) session(ctx context.Context, kind live.Kind) error {
 func (r *reflector) live() {
 	r.failures = 0
 	r.noteDefinitions()
+	if r.unreachable.Swap(false) {
+		r.o.wakeUnreachable()
+	}
 	if r.o.store.setLive(r.gk, r.listed) {
 		r.o.kindChanged(r.gk)
 	}
@@ -131,7 +137,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	first := listSilence
+	first := r.o.silence.list
 	if !listing {
 		first = requestTimeout // until the answer's header
 	}
@@ -147,7 +153,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 	defer body.Close()
 	silence := lasts + time.Minute
 	if listing {
-		silence = listSilence
+		silence = r.o.silence.list
 	} else {
 		r.live()
 	}
@@ -173,7 +179,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 			return err
 		}
 		if bookmark && !listing || listed {
-			silence = bookmarkSilence
+			silence = r.o.silence.bookmark
 		}
 		if listed {
 			listing = false

@@ -140,7 +140,7 @@ func dropWell(s *model.AppStatus) {
 	s.Resources = byNeed[:keep]
 	s.Conditions = append(s.Conditions, model.Condition{
 		Type: "StatusTruncated", Code: "status_truncated",
-		Message: fmt.Sprintf("The application has %d objects; %d that are in order are not listed, to keep the report small.", all, all-keep),
+		Message: fmt.Sprintf("The application has %d objects; the %d least troubled are not listed, to keep the report small.", all, all-keep),
 	})
 }
 

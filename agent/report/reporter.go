@@ -63,12 +63,15 @@ type Reporter struct {
 	open    bool   // a session is open
 	session uint64 // counts sessions
 	seq     uint64 // of the last report
-	apps    map[model.AppUID]*state
+	// flushing is the time of the oldest change in the batch that is being
+	// built, zero when none is.
+	flushing time.Time
+	apps     map[model.AppUID]*state
 }
 
 // state is what is remembered of one application.
 type state struct {
-	dirty   time.Time // when it changed, zero when it did not since the last report
+	dirty   time.Time // of the first change since the last report, zero for none
 	session uint64    // the session that status and tree were said in
 	status  uint64    // hash of the last status said
 	tree    uint64    // hash of the last tree said
@@ -154,27 +157,32 @@ func (r *Reporter) ReportAck(seq uint64) {
 
 // Confirmed is the content of a heartbeat: every report up to seq still held at
 // the time at. It is earlier than now while a change waits to be reported, or
-// while the cluster cannot be observed. A zero time confirms nothing.
+// while the cluster cannot be observed.
 func (r *Reporter) Confirmed() (seq uint64, at time.Time) {
 	at = r.observedAt()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	at = earlier(at, r.flushing)
 	for _, s := range r.apps {
-		if !s.dirty.IsZero() && s.dirty.Before(at) {
-			at = s.dirty
-		}
+		at = earlier(at, s.dirty)
 	}
 	return r.seq, at
 }
 
+// earlier returns the earlier of two times; a zero b is none.
+func earlier(a, b time.Time) time.Time {
+	if !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func (r *Reporter) observedAt() time.Time {
 	now := r.o.Now()
-	if r.o.ObservedAt != nil {
-		if at := r.o.ObservedAt(); at.Before(now) {
-			return at
-		}
+	if r.o.ObservedAt == nil {
+		return now
 	}
-	return now
+	return earlier(now, r.o.ObservedAt())
 }
 
 // Run builds and hands over reports until ctx ends.
@@ -234,14 +242,23 @@ func (r *Reporter) flush() {
 		return
 	}
 	session := r.session
-	todo := make(map[model.AppUID]time.Time, len(r.apps))
+	var todo []model.AppUID
 	for app, s := range r.apps {
-		if !s.dirty.IsZero() {
-			todo[app] = s.dirty
-			s.dirty = time.Time{} // what changes from here on marks it again
+		if s.dirty.IsZero() {
+			continue
 		}
+		if r.flushing.IsZero() || s.dirty.Before(r.flushing) {
+			r.flushing = s.dirty
+		}
+		s.dirty = time.Time{} // what changes from here on marks it again
+		todo = append(todo, app)
 	}
 	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.flushing = time.Time{}
+		r.mu.Unlock()
+	}()
 
 	var batch []model.AppReport
 	size := 0
@@ -251,7 +268,7 @@ func (r *Reporter) flush() {
 			batch, size = nil, 0
 		}
 	}
-	for app := range todo {
+	for _, app := range todo {
 		rep, bytes, ok := r.build(app, session)
 		if !ok {
 			continue

@@ -145,5 +145,9 @@ func sayings(s status, key model.ObjectKey) string {
 		}
 		return " (values hidden)"
 	}
-	return ": " + clip(strings.Join(strings.Fields(s.Message), " "), maxSaid)
+	words := internals.ReplaceAllString(strings.Join(strings.Fields(s.Message), " "), "$1")
+	return ": " + clip(words, maxSaid)
 }
+
+// internals are values as Go prints the API server's own types.
+var internals = regexp.MustCompile(`&?value\.\w+\{(?:Value:)?([^{}]*)\}`)

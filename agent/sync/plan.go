@@ -126,7 +126,8 @@ const (
 	stageRest // admission, routes, custom resources
 )
 
-func stageOf(gk model.GroupKind) int {
+// StageOf is the stage of a kind within its wave.
+func StageOf(gk model.GroupKind) int {
 	rank := manifest.KindRank(gk)
 	switch {
 	case isNamespace(gk):
@@ -240,7 +241,7 @@ func namespaceStep(f PlanFacts, wave int) (Step, bool) {
 
 func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
 	s := Step{
-		Key: it.Key, Version: it.Version, Kind: it.Kind, Wave: it.Wave, Stage: stageOf(it.Key.GroupKind()), Index: it.Index,
+		Key: it.Key, Version: it.Version, Kind: it.Kind, Wave: it.Wave, Stage: StageOf(it.Key.GroupKind()), Index: it.Index,
 		UID: it.UID, ResourceVersion: it.ResourceVersion, Validate: !it.Option("Validate", "false"),
 	}
 	refuse := func(e *fault.Error) Step {
@@ -309,11 +310,11 @@ func kindUnknown(cluster string, it Item) *fault.Error {
 func pruneSteps(items []PruneItem) []Step {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b PruneItem) int {
-		return cmp.Or(cmp.Compare(b.Wave, a.Wave), cmp.Compare(stageOf(b.Key.GroupKind()), stageOf(a.Key.GroupKind())), manifest.CompareForApply(b.Key, a.Key))
+		return cmp.Or(cmp.Compare(b.Wave, a.Wave), cmp.Compare(StageOf(b.Key.GroupKind()), StageOf(a.Key.GroupKind())), manifest.CompareForApply(b.Key, a.Key))
 	})
 	steps := make([]Step, 0, len(items))
 	for _, p := range items {
-		s := Step{Action: Prune, Key: p.Key, Version: p.Kind.Version, Kind: p.Kind, Wave: p.Wave, Stage: stageOf(p.Key.GroupKind()), Index: -1, UID: p.UID, Propagation: p.Propagation, Reason: "it is no longer desired"}
+		s := Step{Action: Prune, Key: p.Key, Version: p.Kind.Version, Kind: p.Kind, Wave: p.Wave, Stage: StageOf(p.Key.GroupKind()), Index: -1, UID: p.UID, Propagation: p.Propagation, Reason: "it is no longer desired"}
 		if p.Skip != "" {
 			s.Action, s.Reason = PruneSkip, p.Skip
 		}

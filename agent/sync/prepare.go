@@ -172,3 +172,12 @@ func ScopeFrom(kind func(model.GroupKind) (live.Kind, error)) Scope {
 		return k.Namespaced, err == nil
 	}
 }
+
+// WaveOf reads the value of a sync-wave annotation; what is no integer is 0.
+func WaveOf(annotation string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(annotation))
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -19,6 +19,10 @@ type LiveObject struct {
 	SyncOptions []string
 	// Deleting: it has a deletionTimestamp.
 	Deleting bool
+	// NotApplied: its managed fields show no apply by our field manager, so it
+	// was made by somebody else, even if it carries our tracking id (a copy).
+	// It decides on objects whose creation was not confirmed.
+	NotApplied bool
 }
 
 // PruneFacts is everything that DecidePrune decides on.
@@ -110,6 +114,12 @@ type PruneDecision struct {
 	Stopped *Guard
 }
 
+// Undecided reports whether something was left alone only because it was not
+// known. Then the sync is not complete, and has to be tried again.
+func (d PruneDecision) Undecided() bool {
+	return slices.ContainsFunc(d.Skip, func(s Skipped) bool { return s.Reason == SkipIncomplete || s.Reason == SkipUnknown })
+}
+
 // DecidePrune decides which objects of the inventory a sync deletes. It needs
 // all of: a complete bundle that does not name the object, an inventory that
 // does, a live object whose uid and tracking id are ours, leave to prune, and a
@@ -192,7 +202,7 @@ func owned(app string, o journal.Owned, l LiveObject) (reason SkipReason, ours b
 	if o.Confirmed && o.UID != l.UID || l.UID == "" {
 		return "", false
 	}
-	if l.TrackingID != model.TrackingID(app, o.Key) {
+	if l.TrackingID != model.TrackingID(app, o.Key) || (!o.Confirmed && l.NotApplied) {
 		return "", false
 	}
 	if l.Deleting {

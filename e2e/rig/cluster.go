@@ -16,6 +16,9 @@ type Cluster struct {
 	rig  *Rig
 	Name string
 	*testbed.ControlPlane
+	// AgentEnv is added to the agent's environment at its next start, as
+	// "KEY=value".
+	AgentEnv []string
 	ownPlane bool
 	agent    *testbed.Process
 	args     []string
@@ -72,7 +75,7 @@ func (c *Cluster) StartAgent(ctx context.Context, token string, agentArgs ...str
 		"run", "--hub", c.rig.Hub.Addr, "--ca-hash", c.rig.Hub.CAHash,
 		"--kubeconfig", kubeconfig, "--namespace", "hawser-system",
 	}, append(c.rig.AgentArgs, agentArgs...)...)
-	c.env = os.Environ()
+	c.env = append(os.Environ(), c.AgentEnv...)
 	return c.startAgent(token)
 }
 
@@ -98,6 +101,9 @@ func (c *Cluster) RestartAgent() error { return c.startAgent("") }
 
 // AgentPID is the process id of the agent.
 func (c *Cluster) AgentPID() int { return c.agent.PID() }
+
+// StopAgent ends the agent in order, with SIGTERM.
+func (c *Cluster) StopAgent() { c.agent.Stop(10 * time.Second) }
 
 // AgentRunning reports whether the agent's process is alive.
 func (c *Cluster) AgentRunning() bool { return c.agent != nil && c.agent.Running() }

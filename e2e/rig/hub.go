@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,18 +22,18 @@ type Hub struct {
 	Addr string // host:port of everything: API, agents, enrolment
 	Data string
 	proc *testbed.Process
+	port *testbed.ReservedPort
 	// CAHash pins the hub for agents and the command line; known once it runs.
 	CAHash string
 	starts int
 }
 
 func newHub(r *Rig) (*Hub, error) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	port, err := testbed.ReservePort()
 	if err != nil {
 		return nil, err
 	}
-	defer ln.Close()
-	return &Hub{rig: r, Addr: ln.Addr().String(), Data: filepath.Join(r.Dir, "hub")}, nil
+	return &Hub{rig: r, Addr: port.Addr(), port: port, Data: filepath.Join(r.Dir, "hub")}, nil
 }
 
 // Start starts the hub and returns when it is ready to serve.
@@ -115,6 +114,9 @@ func (h *Hub) awaitReady(ctx context.Context) error {
 		}
 	}
 }
+
+// Running reports whether the hub's process is alive.
+func (h *Hub) Running() bool { return h.proc != nil && h.proc.Running() }
 
 // Kill ends the hub with SIGKILL; its private Postgres goes on, as after a
 // crash.

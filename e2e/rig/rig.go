@@ -106,6 +106,7 @@ func (r *Rig) Close() error {
 	if r.Hub != nil {
 		errs = append(errs, r.Hub.Stop())
 		r.Hub.stopDatabase()
+		r.Hub.port.Release()
 	}
 	if r.Git != nil {
 		r.Git.Close()

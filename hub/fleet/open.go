@@ -35,12 +35,13 @@ type ClusterFacts struct {
 	// Epoch is about to be issued: the hub's incarnation and the next number
 	// of the sequence.
 	Epoch model.Epoch
-	// ConfirmedEpoch is the newest epoch in which this cluster's agent said
-	// something after its Welcome; zero when not known. A hello whose LastEpoch
-	// is below it comes from an agent that lost part of its journal, or from
-	// one that was paused: it proves nothing about what was not accepted.
-	ConfirmedEpoch model.Epoch
-	Apps           []AppFacts
+	// PreviousEpoch is the newest epoch that was issued to this cluster before;
+	// zero when there was none. A hello whose LastEpoch is below it was built
+	// before the agent accepted that session (it may have been on its way for
+	// long, or come from a process that was paused): it proves nothing about
+	// what was not accepted.
+	PreviousEpoch model.Epoch
+	Apps          []AppFacts
 	// Tombstones are applications of this cluster whose deletion has ended.
 	Tombstones []model.AppUID
 	// Unknown are the applications that an earlier hello listed and this
@@ -282,15 +283,24 @@ func (o *opener) operations() {
 			o.out.Acknowledge = append(o.out.Acknowledge, u.ID)
 		}
 	}
-	proof := !o.hello.LastEpoch.Less(o.facts.ConfirmedEpoch)
+	// What the hello does not list was never accepted, unless the hello is older
+	// than the last session, or the database lost something: then the agent is
+	// asked again, and past the deadline it is asked to end it.
+	proof := !o.out.Regressed && !o.hello.LastEpoch.Less(o.facts.PreviousEpoch)
 	for _, id := range o.order {
 		op := o.ops[id]
 		if op.Phase.Terminal() {
 			continue
 		}
-		if _, ok := o.listed[id]; !ok && op.Phase == model.PhaseSent && proof {
-			op, _, _ = Advance(op, OperationEvent{Type: EventNotAccepted, At: o.now})
-			o.ops[id] = op
+		if _, ok := o.listed[id]; !ok && op.Phase == model.PhaseSent {
+			switch {
+			case proof:
+				op, _, _ = Advance(op, OperationEvent{Type: EventNotAccepted, At: o.now})
+				o.ops[id] = op
+			case op.Kind == model.OperationSync && op.Deadline != nil && o.now.After(*op.Deadline):
+				op, _, _ = Advance(op, OperationEvent{Type: EventTerminate, Reason: "its deadline has passed", At: o.now})
+				o.ops[id] = op
+			}
 		}
 		if op, changed := Expire(op, o.now); changed {
 			o.set(op)

@@ -24,6 +24,7 @@ const (
 // converse sends all that the opening decided, then whatever comes up, until
 // the session ends. It runs on the call's goroutine; nothing else sends.
 func (s *session) converse(ctx context.Context, hello model.Hello, o fleet.Opening, offset clockOffset) error {
+	s.facts = fleet.NewSession(o, hello)
 	go s.receive(ctx, offset)
 	if err := s.sendOpening(ctx, hello, o); err != nil {
 		return s.ended(err)
@@ -138,10 +139,8 @@ func (s *session) sendOpening(ctx context.Context, hello model.Hello, o fleet.Op
 	if err := s.pushWithdraws(o.Withdraws); err != nil {
 		return err
 	}
-	for _, op := range o.Send {
-		if err := s.pushCommand(op); err != nil {
-			return err
-		}
+	if err := s.pushCommands(o.Send); err != nil {
+		return err
 	}
 	return s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_InSync{InSync: &agentv1.InSync{}}})
 }
@@ -204,16 +203,31 @@ func (s *session) deliverDesired(ctx context.Context, apps []model.AppUID) error
 	if err := s.pushDesired(ctx, desired); err != nil {
 		return err
 	}
+	if len(withdraws) > 0 {
+		// Their operations are stored as sent before they are.
+		ids := make([]model.OperationID, len(withdraws))
+		for i, w := range withdraws {
+			ids[i] = w.Operation
+		}
+		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, ids); err != nil {
+			return err
+		}
+	}
 	return s.pushWithdraws(withdraws)
 }
 
-func (s *session) pushDesired(ctx context.Context, desired []model.Desired) error {
+// pushDesired sends those of the rows that the agent lacks.
+func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
+	s.factsMu.Lock()
+	desired := s.facts.Desired(rows)
+	s.factsMu.Unlock()
 	if len(desired) == 0 {
 		return nil
 	}
 	inline, err := s.g.inlineBundles(ctx, desired)
 	if err != nil {
-		return err
+		// The agent fetches them, and repeats that as long as it takes.
+		s.log.Warn("bundles could not be read; the agent is left to fetch them", "error", err)
 	}
 	for _, d := range desired {
 		p, err := wire.DesiredToProto(d, inline[d.Bundle])
@@ -228,7 +242,10 @@ func (s *session) pushDesired(ctx context.Context, desired []model.Desired) erro
 	return nil
 }
 
-func (s *session) pushWithdraws(withdraws []model.Withdraw) error {
+func (s *session) pushWithdraws(rows []model.Withdraw) error {
+	s.factsMu.Lock()
+	withdraws := s.facts.Withdraws(rows)
+	s.factsMu.Unlock()
 	for _, w := range withdraws {
 		p, err := wire.WithdrawToProto(w)
 		if err != nil {
@@ -249,55 +266,43 @@ func (s *session) pushOperationAck(ids []model.OperationID) error {
 	return s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_OperationAck{OperationAck: &agentv1.OperationAck{Ids: wire.Strings(ids)}}})
 }
 
-func (s *session) pushCommand(op model.OperationInfo) error {
-	p, err := wire.CommandToProto(model.Command{
-		ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Spec: op.Spec, InitiatedBy: op.InitiatedBy, Terminate: op.Terminating,
-	})
-	if err != nil {
-		return err
+// pushCommands sends those of the operations that the agent was not given in
+// this session, or has to be told to end.
+func (s *session) pushCommands(ops []model.OperationInfo) error {
+	s.factsMu.Lock()
+	commands := s.facts.Commands(ops)
+	s.factsMu.Unlock()
+	for _, c := range commands {
+		p, err := wire.CommandToProto(c)
+		if err != nil {
+			s.log.Error("an operation cannot be sent", "operation", string(c.ID), "error", err)
+			continue
+		}
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Operation{Operation: p}}); err != nil {
+			return err
+		}
 	}
-	if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Operation{Operation: p}}); err != nil {
-		return err
-	}
-	s.sent[op.ID] = op.Terminating
 	return nil
 }
 
-// deliverOperations sends the open operations that this session has not sent
-// yet, or has sent without the wish to terminate. That they are sent is durable
-// before they are: an operation that the hub believes to be queued could expire
-// while an agent runs it.
+// deliverOperations reads and sends the open operations. That they are sent is
+// durable before they are: an operation that the hub believes to be queued
+// could expire while an agent runs it.
 func (s *session) deliverOperations(ctx context.Context) error {
 	pending, err := s.g.opts.Store.PendingOperations(ctx, s.cluster)
 	if err != nil {
 		return err
 	}
-	open := make(map[model.OperationID]bool, len(pending))
-	var send []model.OperationInfo
 	var mark []model.OperationID
 	for _, op := range pending {
-		terminated, sent := s.sent[op.ID]
-		if sent {
-			open[op.ID] = terminated
-		}
-		switch {
-		case !sent && op.Phase == model.PhaseQueued:
+		if op.Phase == model.PhaseQueued {
 			mark = append(mark, op.ID)
-			send = append(send, op)
-		case !sent && op.Phase == model.PhaseSent, op.Terminating && !terminated:
-			send = append(send, op)
 		}
 	}
-	s.sent = open
 	if len(mark) > 0 {
 		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, mark); err != nil {
 			return err
 		}
 	}
-	for _, op := range send {
-		if err := s.pushCommand(op); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.pushCommands(pending)
 }

@@ -21,7 +21,7 @@ import (
 
 // Store is what the gateway needs of the database. Errors are fault errors;
 // fault.Unavailable is worth repeating. Methods that take an epoch refuse one
-// that is not the cluster's newest with the code session_fenced.
+// that is not the cluster's newest with the code epoch_stale.
 type Store interface {
 	Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error)
 	RecordCertificate(ctx context.Context, c fleet.Certificate) error
@@ -101,14 +101,6 @@ type Gateway struct {
 	incarnation int64
 	stopping    bool
 	sessions    sync.WaitGroup
-}
-
-// clusterSessions are the sessions of one cluster: the newest that was
-// welcomed, and those whose state is being loaded. Wake-ups go to all, so that
-// a change between the reading and the welcome is not lost.
-type clusterSessions struct {
-	current *session
-	opening map[*session]struct{}
 }
 
 // New makes a gateway. It accepts nothing until Serve.
@@ -196,7 +188,11 @@ func (g *Gateway) Shutdown(ctx context.Context) {
 	g.mu.Unlock()
 	g.endWhere(func(*session) bool { return true }, func() parting { p := stopping; p.Spread = g.spread(); return p }())
 	done := make(chan struct{})
-	go func() { g.sessions.Wait(); close(done) }()
+	go func() {
+		defer close(done)
+		g.sessions.Wait()
+		g.server.GracefulStop() // sends what the sessions left behind
+	}()
 	select {
 	case <-done:
 	case <-ctx.Done():

@@ -21,7 +21,7 @@ const maxInbox = 100_000
 // newest cluster report.
 type inbox struct {
 	mu       sync.Mutex
-	running  bool // a storing goroutine is at work
+	running  chan struct{} // closed when the storing goroutine ends; nil when none is at work
 	acks     map[model.AppUID]fleet.Ack
 	ops      map[model.OperationID]model.OperationUpdate
 	opOrder  []model.OperationID
@@ -118,8 +118,8 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 	if err != nil {
 		return err
 	}
-	if epoch != s.epoch {
-		return fault.New(fault.Precondition, "epoch_mismatch", "the message is of epoch %s, this session is %s", epoch, s.epoch)
+	if err := s.facts.Check(epoch); err != nil {
+		return err
 	}
 	now := s.g.opts.Now()
 	if msg.SentAt != nil && msg.SentAt.CheckValid() == nil {
@@ -180,11 +180,32 @@ func (s *session) keep(ctx context.Context, f func(*inbox)) error {
 	if s.in.overflow {
 		return fault.New(fault.TooLarge, "too_much_unstored", "the agent has sent more than %d answers that are not stored yet", maxInbox)
 	}
-	if !s.in.running {
-		s.in.running = true
+	if s.in.running == nil {
+		s.in.running = make(chan struct{})
 		go s.storeInbox(ctx)
 	}
 	return nil
+}
+
+// stored ends the storing goroutine; the caller holds in.mu.
+func (b *inbox) stored() {
+	close(b.running)
+	b.running = nil
+}
+
+// drain waits until the last words of an agent that left in good order are
+// stored, or ctx ends.
+func (s *session) drain(ctx context.Context) {
+	s.in.mu.Lock()
+	running := s.in.running
+	s.in.mu.Unlock()
+	if running == nil {
+		return
+	}
+	select {
+	case <-running:
+	case <-ctx.Done():
+	}
 }
 
 // storeInbox runs while there is something to store and the session lives.
@@ -194,7 +215,7 @@ func (s *session) storeInbox(ctx context.Context) {
 	for {
 		s.in.mu.Lock()
 		if s.in.empty() || ctx.Err() != nil {
-			s.in.running = false
+			s.in.stored()
 			s.in.mu.Unlock()
 			return
 		}
@@ -206,10 +227,10 @@ func (s *session) storeInbox(ctx context.Context) {
 			wait = retryFirst
 			continue
 		}
-		if fault.HasCode(err, "session_fenced") {
+		if fault.HasCode(err, "epoch_stale") {
 			s.end(superseded)
 			s.in.mu.Lock()
-			s.in.running = false
+			s.in.stored()
 			s.in.mu.Unlock()
 			return
 		}
@@ -242,6 +263,12 @@ func (s *session) storeAll(ctx context.Context, acks *[]fleet.Ack, ops *[]model.
 				ended = append(ended, u.ID)
 			}
 		}
+		s.reread(func(f *fleet.Session) (apps []model.AppUID) {
+			for _, u := range *ops {
+				apps = append(apps, f.Updated(u)...)
+			}
+			return apps
+		})
 		*ops = nil
 		if len(ended) > 0 {
 			s.out.ackOperations(ended)
@@ -254,6 +281,12 @@ func (s *session) storeAll(ctx context.Context, acks *[]fleet.Ack, ops *[]model.
 		if err := store.AckDesired(ctx, s.cluster, s.epoch, *acks); err != nil {
 			return err
 		}
+		s.reread(func(f *fleet.Session) (apps []model.AppUID) {
+			for _, a := range *acks {
+				apps = append(apps, f.Ack(a)...)
+			}
+			return apps
+		})
 		*acks = nil
 	}
 	if *cluster != nil {
@@ -263,4 +296,15 @@ func (s *session) storeAll(ctx context.Context, acks *[]fleet.Ack, ops *[]model.
 		*cluster = nil
 	}
 	return nil
+}
+
+// reread tells the session's facts what was stored, and has the applications
+// read again that this makes interesting.
+func (s *session) reread(f func(*fleet.Session) []model.AppUID) {
+	s.factsMu.Lock()
+	apps := f(s.facts)
+	s.factsMu.Unlock()
+	if len(apps) > 0 {
+		s.out.markDesired(apps)
+	}
 }

@@ -27,9 +27,13 @@ type MuxOptions struct {
 	// Web is the certificate for every other name; nil refuses other names, as
 	// on a port that is for agents only.
 	Web CertificateSource
-	// MaxHandshakes that run at once; default 64. Further connections wait in
-	// the kernel's queue.
+	// MaxHandshakes whose costly part, ours, runs at once; default 64. The
+	// others take their turn, so that a fleet that comes back at once gets in
+	// one after the other instead of timing out together.
 	MaxHandshakes int
+	// MaxPending connections whose handshake is not complete; default 4096.
+	// Further ones wait in the kernel's queue.
+	MaxPending int
 	// HandshakeTimeout; default 10 s.
 	HandshakeTimeout time.Duration
 	Now              func() time.Time
@@ -39,11 +43,12 @@ type MuxOptions struct {
 // Mux shares one port between agents and browsers: it completes the TLS
 // handshake and hands the connection on by the server name that was asked for.
 type Mux struct {
-	ln    net.Listener
-	opts  MuxOptions
-	slots chan struct{}
-	agent *handed
-	web   *handed
+	ln      net.Listener
+	opts    MuxOptions
+	pending chan struct{}
+	turns   chan struct{}
+	agent   *handed
+	web     *handed
 
 	agentConfig *tls.Config
 	webConfig   *tls.Config
@@ -54,6 +59,9 @@ func NewMux(ln net.Listener, opts MuxOptions) *Mux {
 	if opts.MaxHandshakes <= 0 {
 		opts.MaxHandshakes = 64
 	}
+	if opts.MaxPending <= 0 {
+		opts.MaxPending = 4096
+	}
 	if opts.HandshakeTimeout <= 0 {
 		opts.HandshakeTimeout = 10 * time.Second
 	}
@@ -61,11 +69,12 @@ func NewMux(ln net.Listener, opts MuxOptions) *Mux {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	m := &Mux{
-		ln:    ln,
-		opts:  opts,
-		slots: make(chan struct{}, opts.MaxHandshakes),
-		agent: newHanded(ln.Addr()),
-		web:   newHanded(ln.Addr()),
+		ln:      ln,
+		opts:    opts,
+		pending: make(chan struct{}, opts.MaxPending),
+		turns:   make(chan struct{}, opts.MaxHandshakes),
+		agent:   newHanded(ln.Addr()),
+		web:     newHanded(ln.Addr()),
 		// A client certificate is asked for and not judged here: a refusal in
 		// the handshake reaches the agent as a bare TLS alert, one in the call
 		// as a named error. Nothing is served before the call is judged.
@@ -113,27 +122,15 @@ func (m *Mux) Serve(ctx context.Context) error {
 	defer m.agent.Close()
 	defer m.web.Close()
 	defer m.ln.Close()
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			switch {
-			case isAgentName(hello.ServerName):
-				return m.agentConfig, nil
-			case m.webConfig != nil:
-				return m.webConfig, nil
-			}
-			return nil, fmt.Errorf("server name %q is not served on this port", hello.ServerName)
-		},
-	}
 	for {
 		select {
-		case m.slots <- struct{}{}:
+		case m.pending <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
 		conn, err := m.ln.Accept()
 		if err != nil {
-			<-m.slots
+			<-m.pending
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
@@ -154,7 +151,7 @@ func (m *Mux) Serve(ctx context.Context) error {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			m.handshake(ctx, conn, config)
+			m.handshake(ctx, conn)
 		}()
 	}
 }
@@ -164,12 +161,33 @@ func isTemporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-func (m *Mux) handshake(ctx context.Context, raw net.Conn, config *tls.Config) {
-	conn := tls.Server(raw, config)
+// configFor chooses by server name.
+func (m *Mux) configFor(name string) (*tls.Config, error) {
+	switch {
+	case isAgentName(name):
+		return m.agentConfig, nil
+	case m.webConfig != nil:
+		return m.webConfig, nil
+	}
+	return nil, fmt.Errorf("server name %q is not served on this port", name)
+}
+
+func (m *Mux) handshake(ctx context.Context, raw net.Conn) {
+	turn := &turnConn{Conn: raw, turns: m.turns}
+	conn := tls.Server(turn, &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if err := turn.take(hello.Context()); err != nil {
+				return nil, err
+			}
+			return m.configFor(hello.ServerName)
+		},
+	})
 	hctx, cancel := context.WithTimeout(ctx, m.opts.HandshakeTimeout)
 	err := conn.HandshakeContext(hctx)
 	cancel()
-	<-m.slots
+	turn.give()
+	<-m.pending
 	if err != nil {
 		raw.Close()
 		m.logHandshake(raw.RemoteAddr(), err)
@@ -186,10 +204,9 @@ func (m *Mux) handshake(ctx context.Context, raw net.Conn, config *tls.Config) {
 
 func (m *Mux) logHandshake(from net.Addr, err error) {
 	code := "tls_handshake_failed"
-	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	switch {
-	case errors.As(err, &alert) && isTrustAlert(alert):
+	case isTrustAlert(err):
 		// The other end does not trust our certificate: an agent that pinned
 		// another hub, or a browser that does not know our CA.
 		code = "hub_certificate_refused"
@@ -207,12 +224,46 @@ func isEOF(err error) bool {
 	return strings.HasSuffix(err.Error(), "EOF") || strings.Contains(err.Error(), "connection reset")
 }
 
-func isTrustAlert(a tls.AlertError) bool {
-	switch a {
-	case 42, 43, 44, 45, 46, 48: // bad, unsupported, revoked, expired, unknown certificate; unknown CA
-		return true
+// isTrustAlert reports whether the peer's alert is about our certificate. The
+// alert's type is not exported; crypto/tls wraps it in a "remote error".
+func isTrustAlert(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return false
 	}
-	return false
+	return strings.Contains(op.Err.Error(), "certificate")
+}
+
+// turnConn has a turn from the client's hello until the handshake waits for the
+// client again: while it costs us and not while a peer is slow. One goroutine
+// uses it until the handshake is over, and nothing here is used after.
+type turnConn struct {
+	net.Conn
+	turns chan struct{}
+	has   bool
+}
+
+func (c *turnConn) take(ctx context.Context) error {
+	select {
+	case c.turns <- struct{}{}:
+		c.has = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *turnConn) give() {
+	if c.has {
+		c.has = false
+		<-c.turns
+	}
+}
+
+// Read implements net.Conn.
+func (c *turnConn) Read(b []byte) (int, error) {
+	c.give()
+	return c.Conn.Read(b)
 }
 
 // handed is a listener whose connections come from elsewhere.

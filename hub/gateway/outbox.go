@@ -12,8 +12,9 @@ import (
 type outbox struct {
 	wake chan struct{} // one slot
 
-	mu   sync.Mutex
-	work outwork
+	mu    sync.Mutex
+	work  outwork
+	acked uint64 // highest report number that was, or is about to be, acknowledged
 }
 
 // outwork is what has come up since the last take.
@@ -60,8 +61,13 @@ func (o *outbox) refresh(apps []model.AppUID) {
 	o.change(func(w *outwork) { add(&w.refreshes, apps) })
 }
 
+// ackReports never goes back: "up to" was said already.
 func (o *outbox) ackReports(seq uint64) {
-	o.change(func(w *outwork) { w.reportAck = max(w.reportAck, seq) })
+	o.change(func(w *outwork) {
+		if seq > o.acked {
+			o.acked, w.reportAck = seq, seq
+		}
+	})
 }
 
 func (o *outbox) ackOperations(ids []model.OperationID) {

@@ -58,8 +58,9 @@ type session struct {
 	endOnce sync.Once
 	ending  atomic.Pointer[parting]
 
-	// Only the sending goroutine uses these.
-	sent map[model.OperationID]bool // operations sent; true: with terminate
+	// facts is what the agent holds and was sent; it says what it lacks.
+	factsMu sync.Mutex
+	facts   *fleet.Session
 }
 
 const (
@@ -137,7 +138,7 @@ func (c *control) Session(stream sessionStream) error {
 		g: g, stream: stream, caller: who, cluster: who.identity.Cluster,
 		log:   g.log.With("cluster", string(who.identity.Cluster), "remote", who.remote()),
 		start: time.Now(), since: g.opts.Now(),
-		out: newOutbox(), received: make(chan struct{}), sent: map[model.OperationID]bool{},
+		out: newOutbox(), received: make(chan struct{}),
 	}
 	s.certExpiry.Store(who.identity.NotAfter.Unix())
 	err = s.serve()
@@ -192,6 +193,11 @@ func (s *session) serve() error {
 	s.log.Info("session open", "epoch", s.epoch.String(), "agentVersion", hello.AgentVersion, "instance", hello.Instance,
 		"known", len(hello.Known), "desired", len(opening.Desired), "withdraws", len(opening.Withdraws), "operations", len(opening.Send))
 	err = s.converse(ctx, hello, opening, offset)
+	if err == nil {
+		drainCtx, cancel := context.WithTimeout(ctx, partingGrace)
+		s.drain(drainCtx)
+		cancel()
+	}
 	s.log.Info("session closed", "epoch", s.epoch.String(), "reason", reason(err))
 	return err
 }
@@ -287,130 +293,6 @@ var (
 	restored = parting{kind: fault.Unavailable, GoAway: wire.GoAway{Code: "incarnation_raised", Message: "the hub's database was restored"}}
 	stopping = parting{kind: fault.Unavailable, GoAway: wire.GoAway{Code: "hub_stopping", Message: "the hub is stopping"}}
 )
-
-// begin registers an opening session, so that changes from now on reach it.
-func (g *Gateway) begin(s *session) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopping {
-		return false
-	}
-	g.sessions.Add(1)
-	c := g.clusters[s.cluster]
-	if c == nil {
-		c = &clusterSessions{}
-		g.clusters[s.cluster] = c
-	}
-	if c.opening == nil {
-		c.opening = map[*session]struct{}{}
-	}
-	c.opening[s] = struct{}{}
-	return true
-}
-
-func (g *Gateway) load(ctx context.Context, s *session, hello model.Hello) (fleet.Opening, error) {
-	select {
-	case g.opening <- struct{}{}:
-	case <-ctx.Done():
-		return fleet.Opening{}, ctx.Err()
-	}
-	defer func() { <-g.opening }()
-	return g.opts.Store.OpenSession(ctx, s.cluster, hello, g.opts.Authority.SignIncarnation)
-}
-
-func (g *Gateway) abandon(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.removeOpening(s)
-}
-
-func (g *Gateway) removeOpening(s *session) {
-	c := g.clusters[s.cluster]
-	delete(c.opening, s)
-	if len(c.opening) == 0 {
-		c.opening = nil
-		if c.current == nil {
-			delete(g.clusters, s.cluster)
-		}
-	}
-}
-
-// install makes s the cluster's session and ends older ones, or answers why
-// not: a newer one is there already, or s was ended meanwhile.
-func (g *Gateway) install(s *session, o fleet.Opening) *parting {
-	g.mu.Lock()
-	s.epoch = o.Epoch
-	c := g.clusters[s.cluster]
-	defer s.announce(o)
-	defer g.mu.Unlock()
-	defer g.removeOpening(s)
-	old := c.current
-	switch {
-	case s.ending.Load() != nil:
-		return s.ending.Load()
-	case g.stopping:
-		return &stopping
-	case old != nil && s.epoch.Less(old.epoch):
-		return &superseded
-	case s.epoch.Incarnation < g.incarnation:
-		return &restored
-	}
-	c.current = s
-	if old != nil {
-		old.end(superseded)
-	} else {
-		g.live++
-	}
-	if g.incarnation < s.epoch.Incarnation {
-		g.incarnation = s.epoch.Incarnation
-		p := restored
-		p.Spread = spreadFor(g.live)
-		for _, other := range g.clusters {
-			if other.current != nil && other.current.epoch.Incarnation < g.incarnation {
-				other.current.end(p)
-			}
-		}
-	}
-	return nil
-}
-
-// announce tells log and hub what opening the session decided; it is decided
-// and stored, whether or not the session lives.
-func (s *session) announce(o fleet.Opening) {
-	if o.RaiseIncarnationTo > 0 {
-		s.log.Error("the database is an older copy than this agent has worked with; the incarnation rises and deletes are held",
-			"code", "hub_state_regressed", "incarnation", o.Epoch.Incarnation, "reason", o.Reason)
-	}
-	for _, f := range o.Foreign {
-		s.log.Warn("the agent reports an operation that the hub does not know", "code", "operation_unknown", "operation", string(f.ID), "phase", string(f.Phase))
-	}
-	if s.g.opts.SessionOpened != nil {
-		s.g.opts.SessionOpened(s.cluster, o)
-	}
-}
-
-// leave removes a session that was current.
-func (g *Gateway) leave(s *session) {
-	g.mu.Lock()
-	c := g.clusters[s.cluster]
-	newest := c != nil && c.current == s
-	if newest {
-		c.current = nil
-		g.live--
-		if len(c.opening) == 0 {
-			delete(g.clusters, s.cluster)
-		}
-	}
-	g.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.stream.Context()), 5*time.Second)
-	defer cancel()
-	if err := g.opts.Store.CloseSession(ctx, s.cluster, s.epoch); err != nil && !fault.HasCode(err, "session_fenced") {
-		s.log.Warn("the end of the session could not be stored; its age will show it", "error", err)
-	}
-	if newest && g.opts.SessionClosed != nil {
-		g.opts.SessionClosed(s.cluster)
-	}
-}
 
 // sayGoodbye sends a parting and returns its error for the stream's status.
 func (s *session) sayGoodbye(p parting) error {

@@ -45,7 +45,7 @@ func (s *Store) Cluster(ctx context.Context, nameOrID string) (model.Cluster, er
 }
 
 func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster, error) {
-	rows, err := s.pool.Query(ctx, q("Clusters"), nameOrID)
+	rows, err := s.pool.Query(ctx, q("Clusters"), text(nameOrID))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,8 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 		c.EnrolledAt, c.CertNotAfter, c.LastSeen = utc(c.EnrolledAt), utc(c.CertNotAfter), utc(c.LastSeen)
 		c.Connected = open && !c.Revoked && c.LastSeen != nil && now.Sub(*c.LastSeen) <= s.lease
 		c.Freshness = fleet.Freshness(now, c.Connected, c.LastSeen, c.LastSeen)
-		return c, decode(unknown, &c.UnknownApps)
+		err = decode(unknown, &c.UnknownApps)
+		return c, err
 	})
 }
 
@@ -115,7 +116,8 @@ func (s *Store) ResolveDestination(ctx context.Context, d model.Destination) (mo
 		return model.Cluster{}, wrap(err, "resolve the destination")
 	}
 	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c clusterName, err error) {
-		return c, r.Scan(&c.id, &c.name, &c.aliases)
+		err = r.Scan(&c.id, &c.name, &c.aliases)
+		return c, err
 	})
 	if err != nil {
 		return model.Cluster{}, wrap(err, "resolve the destination")
@@ -163,14 +165,14 @@ func resolve(all []clusterName, d model.Destination) (model.ClusterID, error) {
 			names = append(names, c.name)
 		}
 		return "", fault.New(fault.Invalid, "destination_ambiguous", "the server %q is an alias of more than one cluster", d.Server).
-			WithField(field).WithFound(found, quoted(names, 20)).WithFix("name the cluster with spec.destination.name")
+			WithField(field).WithFound(found, listed(names, 20)).WithFix("name the cluster with spec.destination.name")
 	}
 	fix := "enrol the cluster, or correct the name"
 	if d.Name == "" {
 		fix = "add the server as an alias of a cluster, or name the cluster with spec.destination.name"
 	}
-	return "", fault.New(fault.Invalid, "destination_unknown", "no cluster is known as %q; there are: %s", found, quoted(names, 10)).
-		WithField(field).WithFound(found, quoted(names, 20)).WithFix("%s", fix)
+	return "", fault.New(fault.Invalid, "destination_unknown", "no cluster is known as %q; there are: %s", found, listed(names, 10)).
+		WithField(field).WithFound(found, listed(names, 20)).WithFix("%s", fix)
 }
 
 // sameServer compares server URLs as people write them.
@@ -185,11 +187,9 @@ func (s *Store) SaveClusterReport(ctx context.Context, r fleet.ClusterReport) er
 		if err := fence(ctx, tx, r.Cluster, r.Epoch); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, q("SaveClusterReport"), r.Cluster, text(r.KubeVersion), text(r.Platform), clampInt32(r.Nodes),
-			clampInt32(r.Namespaces), texts(r.Conditions), texts(r.APIResources), texts(r.NamespacedKinds), r.ObservedAt); err != nil {
-			return err
-		}
-		return confirmEpoch(ctx, tx, r.Cluster, r.Epoch)
+		_, err := tx.Exec(ctx, q("SaveClusterReport"), r.Cluster, text(r.KubeVersion), text(r.Platform), clampInt32(r.Nodes),
+			clampInt32(r.Namespaces), texts(r.Conditions), texts(r.APIResources), texts(r.NamespacedKinds), r.ObservedAt)
+		return err
 	})
 }
 

@@ -9,9 +9,10 @@
 // Locks are always taken in the order hub, cluster, session, applications by
 // uid, operations by id; so two transactions never wait for each other.
 //
-// Errors are fault errors. A database that cannot be reached is Unavailable
-// with code db_unavailable, and nothing was written, with one exception that
-// has a code of its own: commit_unknown.
+// Errors are fault errors. A database that does not answer is Unavailable with
+// code db_unavailable: a transaction was then not done. When the connection
+// broke while a transaction was committed, the code is commit_unknown. Writes of
+// a single statement may have been done in either case; they can be repeated.
 //
 // It is not a cache, and it starts no goroutine besides those of the connection
 // pool. hub/app opens it; api, gateway, ingest and delivery use it through

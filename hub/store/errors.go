@@ -20,6 +20,8 @@ const (
 	codeSerialization    = "40001"
 	codeDeadlock         = "40P01"
 	codeUndefinedTable   = "42P01"
+	codeInvalidText      = "22021"
+	codeUntranslatable   = "22P05"
 	codeLockNotAvailable = "55P03"
 	codeQueryCanceled    = "57014"
 	codeAdminShutdown    = "57P01"
@@ -45,9 +47,12 @@ func wrap(err error, what string) error {
 	}
 	if unavailable(err) {
 		return fault.Wrap(err, fault.Unavailable, "db_unavailable", "the hub's database does not answer: could not %s", what).
-			WithFix("try again; nothing was changed")
+			WithFix("try again")
 	}
-	if sqlState(err) == codeUndefinedTable {
+	switch sqlState(err) {
+	case codeInvalidText, codeUntranslatable:
+		return fault.Wrap(err, fault.Invalid, "text_invalid", "a value holds characters that cannot be stored: could not %s", what)
+	case codeUndefinedTable:
 		return fault.Wrap(err, fault.Internal, "db_not_migrated", "the database has not the tables that this hub needs").
 			WithFix("run: hawser-hub migrate")
 	}
@@ -86,11 +91,8 @@ func repeatable(err error) bool {
 	case codeSerialization, codeDeadlock, codeForeignKey, codeUnique:
 		return true
 	}
-	return errors.Is(err, errAgain)
+	return false
 }
-
-// errAgain asks tx to run the transaction again.
-var errAgain = errors.New("run the transaction again")
 
 func sqlState(err error) string {
 	var pgErr *pgconn.PgError
@@ -104,14 +106,21 @@ func notFound(code, format string, args ...any) error {
 	return fault.New(fault.NotFound, code, format, args...)
 }
 
-func quoted(names []string, most int) string {
+// listed names up to most things, within the length of a message.
+func listed(names []string, most int) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	shown := names[:min(most, len(names))]
-	s := strings.Join(shown, ", ")
-	if len(names) > most {
-		s += fmt.Sprintf(" and %d more", len(names)-most)
+	var b strings.Builder
+	for i, n := range names {
+		if i > 0 && (i == most || b.Len()+len(n) > 150) {
+			fmt.Fprintf(&b, " and %d more", len(names)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(n)
 	}
-	return s
+	return b.String()
 }

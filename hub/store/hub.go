@@ -69,7 +69,8 @@ func (s *Store) AcknowledgeRestore(ctx context.Context) error {
 			counter, floor model.Generation
 		}
 		found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (l late, err error) {
-			return l, r.Scan(&l.app, &l.counter, &l.floor)
+			err = r.Scan(&l.app, &l.counter, &l.floor)
+			return l, err
 		})
 		if err != nil {
 			return err

@@ -127,12 +127,10 @@ func (s *Store) CreateOperation(ctx context.Context, n fleet.NewOperation) (op m
 func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.OperationID, n fleet.NewOperation) (op model.OperationInfo, existed bool, err error) {
 	now := s.now()
 	var (
-		name           string
-		cluster        model.ClusterID
-		deleting       bool
-		counter, floor model.Generation
+		name    string
+		cluster model.ClusterID
 	)
-	err = tx.QueryRow(ctx, q("LockApp"), text(string(n.App))).Scan(&name, &cluster, &deleting, &counter, &floor)
+	err = tx.QueryRow(ctx, q("LockApp"), text(string(n.App))).Scan(&name, &cluster)
 	missing := errors.Is(err, pgx.ErrNoRows)
 	if err != nil && !missing {
 		return op, false, err
@@ -214,6 +212,10 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 	mode := model.WithdrawOrphan
 	if n.Spec.Cascade {
 		mode = model.WithdrawCascade
+	}
+	var counter, floor model.Generation
+	if err := tx.QueryRow(ctx, q("AppCounter"), n.App).Scan(&counter, &floor); err != nil {
+		return op, false, err
 	}
 	if _, err := tx.Exec(ctx, q("MarkDeleting"), n.App, now); err != nil {
 		return op, false, err
@@ -362,10 +364,7 @@ func (s *Store) ApplyOperationUpdates(ctx context.Context, cluster model.Cluster
 			}
 			return op, changed, nil
 		})
-		if err != nil {
-			return err
-		}
-		return confirmEpoch(ctx, tx, cluster, epoch)
+		return err
 	})
 	if err != nil {
 		return nil, err

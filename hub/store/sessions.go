@@ -155,14 +155,15 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 	}
 	f.Epoch.Incarnation = f.Hub.Incarnation
 	b := &pgx.Batch{}
-	b.Queue(q("ConfirmedEpoch"), cluster).QueryRow(func(r pgx.Row) error {
-		err := r.Scan(&f.ConfirmedEpoch.Incarnation, &f.ConfirmedEpoch.Number)
+	b.Queue(q("PreviousEpoch"), cluster).QueryRow(func(r pgx.Row) error {
+		err := r.Scan(&f.PreviousEpoch.Incarnation, &f.PreviousEpoch.Number)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		return err
 	})
 	b.Queue(q("NextEpochNumber")).QueryRow(func(r pgx.Row) error { return r.Scan(&f.Epoch.Number) })
+	b.Queue(q("LockClusterApps"), cluster)
 	b.Queue(q("ClusterApps"), cluster).Query(func(r pgx.Rows) (err error) {
 		f.Apps, err = pgx.CollectRows(r, scanAppFacts)
 		return err
@@ -176,7 +177,8 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 		return err
 	})
 	b.Queue(q("MaxOperationSeq")).QueryRow(func(r pgx.Row) error { return r.Scan(&f.MaxOpSeq) })
-	return f, tx.SendBatch(ctx, b).Close()
+	err = tx.SendBatch(ctx, b).Close()
+	return f, err
 }
 
 func scanAppFacts(r pgx.CollectableRow) (a fleet.AppFacts, err error) {
@@ -240,7 +242,8 @@ func (s *Store) DesiredFor(ctx context.Context, cluster model.ClusterID, uids []
 	})
 	b.Queue(q("ClusterWithdrawals"), cluster, only).Query(func(r pgx.Rows) (err error) {
 		withdraws, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (w model.Withdraw, err error) {
-			return w, r.Scan(&w.App, &w.Name, &w.Generation, &w.Mode, &w.Operation, &w.OperationSeq)
+			err = r.Scan(&w.App, &w.Name, &w.Generation, &w.Mode, &w.Operation, &w.OperationSeq)
+			return w, err
 		})
 		return err
 	})
@@ -279,17 +282,9 @@ func (s *Store) AckDesired(ctx context.Context, cluster model.ClusterID, epoch m
 		if err := fence(ctx, tx, cluster, epoch); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, q("AckDesired"), cluster, uids, generations, codes, messages, s.now()); err != nil {
-			return err
-		}
-		return confirmEpoch(ctx, tx, cluster, epoch)
+		_, err := tx.Exec(ctx, q("AckDesired"), cluster, uids, generations, codes, messages, s.now())
+		return err
 	})
-}
-
-// confirmEpoch notes that the agent said something in this epoch.
-func confirmEpoch(ctx context.Context, db querier, cluster model.ClusterID, epoch model.Epoch) error {
-	_, err := db.Exec(ctx, q("ConfirmEpoch"), cluster, epoch.Incarnation, epoch.Number)
-	return err
 }
 
 // CloseSession notes that a session has ended; nothing happens when it is no

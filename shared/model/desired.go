@@ -71,6 +71,7 @@ type Withdraw struct {
 // HoldDeletes are not part of it.
 func (d Desired) Content() Digest {
 	d.Generation, d.HoldDeletes, d.BundleBytes = 0, false, 0
+	d.Revision.CommittedAt = d.Revision.CommittedAt.UTC() // the zone does not travel
 	b, err := json.Marshal(d)
 	if err != nil {
 		panic(err) // only values that were decoded from JSON are in it

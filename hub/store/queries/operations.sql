@@ -1,7 +1,12 @@
 -- name: LockApp
-SELECT name, cluster_id, deleting,
-       greatest(generation_counter, (SELECT coalesce(max(generation), 0) FROM desired WHERE app_uid = uid)), generation_floor
-FROM apps WHERE uid = $1 FOR NO KEY UPDATE;
+SELECT name, cluster_id FROM apps WHERE uid = $1 FOR NO KEY UPDATE;
+
+-- name: AppCounter
+-- Not part of LockApp: a statement that waits for a lock still sees other
+-- tables as they were before it waited.
+SELECT greatest(a.generation_counter, coalesce(d.generation, 0)), a.generation_floor
+FROM apps a LEFT JOIN desired d ON d.app_uid = a.uid
+WHERE a.uid = $1;
 
 -- name: LockAppsOfOperations
 SELECT uid FROM apps

@@ -10,11 +10,14 @@ SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM operation_seq;
 -- name: RaiseOperationSeq
 SELECT setval('operation_seq', $1::bigint) FROM operation_seq WHERE last_value < $1::bigint;
 
--- name: ConfirmedEpoch
-SELECT confirmed_incarnation, confirmed_number FROM sessions WHERE cluster_id = $1 FOR UPDATE;
+-- name: PreviousEpoch
+SELECT incarnation, number FROM sessions WHERE cluster_id = $1 FOR UPDATE;
+
+-- name: LockClusterApps
+SELECT uid FROM apps WHERE cluster_id = $1 ORDER BY uid FOR NO KEY UPDATE;
 
 -- name: ClusterApps
--- All applications of a cluster as facts of an opening session, locked.
+-- All applications of a cluster as facts of an opening session.
 SELECT a.uid, a.name, a.project, greatest(a.generation_counter, coalesce(d.generation, 0), coalesce(w.generation, 0)),
        a.generation_floor, d.generation, d.document, d.bundle_bytes,
        w.generation, w.mode, w.operation_id, w.operation_seq
@@ -22,8 +25,7 @@ FROM apps a
 LEFT JOIN desired d ON d.app_uid = a.uid
 LEFT JOIN withdrawals w ON w.app_uid = a.uid
 WHERE a.cluster_id = $1
-ORDER BY a.uid
-FOR NO KEY UPDATE OF a;
+ORDER BY a.uid;
 
 -- name: KnownTombstones
 SELECT app_uid FROM tombstones WHERE cluster_id = $1 AND app_uid = ANY ($2);
@@ -55,11 +57,6 @@ ON CONFLICT (cluster_id) DO UPDATE SET
     opened_at = excluded.opened_at, closed_at = NULL, last_seen = excluded.last_seen,
     report_seq = 0, confirmed_at = NULL;
 
--- name: ConfirmEpoch
-UPDATE sessions SET confirmed_incarnation = incarnation, confirmed_number = number
-WHERE cluster_id = $1 AND incarnation = $2 AND number = $3
-  AND (confirmed_incarnation, confirmed_number) < (incarnation, number);
-
 -- name: CloseSession
 UPDATE sessions SET closed_at = $4
 WHERE cluster_id = $1 AND incarnation = $2 AND number = $3 AND closed_at IS NULL;
@@ -81,8 +78,7 @@ WITH beat AS (
 UPDATE sessions s SET
     last_seen = greatest(s.last_seen, $6::timestamptz),
     confirmed_at = CASE WHEN f.seq >= s.report_seq THEN greatest(s.confirmed_at, f.observed_at) ELSE s.confirmed_at END,
-    report_seq = greatest(s.report_seq, f.seq),
-    confirmed_incarnation = s.incarnation, confirmed_number = s.number
+    report_seq = greatest(s.report_seq, f.seq)
 FROM fenced f
 WHERE s.cluster_id = f.cluster_id AND s.incarnation = f.incarnation AND s.number = f.number;
 

@@ -21,7 +21,7 @@ func ValidateApplication(app *model.Application) error {
 
 // check adds e unless it only follows from a value of the wrong type.
 func (p *problems) check(e *fault.Error) {
-	if e == nil {
+	if e == nil || p.full() {
 		return
 	}
 	for _, earlier := range p.list {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -266,6 +267,22 @@ func TestAtMostTwentyProblems(t *testing.T) {
 	var list fault.List
 	if !errors.As(err, &list) || len(list) != maxProblems {
 		t.Fatalf("got %d problems", len(list))
+	}
+}
+
+// A text full of mistakes must not cost more than one without.
+func TestManyMistakesAreCheap(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(spec(src + dest))
+	for i := range 80_000 {
+		fmt.Fprintf(&b, "  automatd%d: 1\n", i)
+	}
+	start := time.Now()
+	if _, err := Application([]byte(b.String())); err == nil {
+		t.Fatal("no error")
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("took %v", d)
 	}
 }
 

@@ -216,6 +216,9 @@ func (f *filler) time(n *node, v reflect.Value, path string) {
 }
 
 func (f *filler) mismatch(n *node, path, want string) {
+	if f.full() {
+		return
+	}
 	if path == "" {
 		path = "the document"
 	}
@@ -228,6 +231,9 @@ func (f *filler) mismatch(n *node, path, want string) {
 }
 
 func (f *filler) unknown(e entry, known []field, path string) {
+	if f.full() {
+		return
+	}
 	names := make([]string, len(known))
 	for i, k := range known {
 		names[i] = k.name

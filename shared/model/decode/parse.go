@@ -67,18 +67,22 @@ func duplicateKey(key string, first, second int) error {
 		WithFix("keep one of them")
 }
 
-// errorLimit collects duplicate keys, which do not stop the reading.
+// problems collects what is wrong without stopping the reading.
 type problems struct{ list fault.List }
 
-func (p *problems) add(err error) { p.list = append(p.list, fault.As(err)) }
+// full says that no more problems are told, so that none need be phrased.
+func (p *problems) full() bool { return len(p.list) >= maxProblems }
 
-// err is the problems as one error, or nil. More than 20 are cut.
+func (p *problems) add(err error) {
+	if !p.full() {
+		p.list = append(p.list, fault.As(err))
+	}
+}
+
+// err is the problems as one error, or nil.
 func (p *problems) err() error {
-	switch {
-	case len(p.list) == 0:
+	if len(p.list) == 0 {
 		return nil
-	case len(p.list) > maxProblems:
-		return p.list[:maxProblems]
 	}
 	return p.list
 }

@@ -1,0 +1,233 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/link"
+	"github.com/hawser-dev/hawser/agent/observe"
+	"github.com/hawser-dev/hawser/agent/reconcile"
+	"github.com/hawser-dev/hawser/agent/report"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/lifecycle"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry"
+)
+
+const (
+	stopTimeout = 10 * time.Second
+	// reportCluster is how often the cluster itself is described anew.
+	reportCluster = 5 * time.Minute
+)
+
+// agent is everything that Run makes, in the order in which it is made.
+type agent struct {
+	cfg      Config
+	log      *slog.Logger
+	instance string
+
+	rest   *rest.Config
+	http   *http.Client
+	base   *url.URL
+	client *journal.Client
+
+	lease    *journal.Lease
+	journal  *journal.Store
+	observer *observe.Observer
+	reporter *report.Reporter
+	engine   *reconcile.Engine
+	link     *link.Link
+	kinds    chan struct{} // what the cluster serves changed
+}
+
+// Run runs the agent until ctx ends. When another agent of the cluster took the
+// Lease or wrote the journal, what this one remembers is out of date: it starts
+// over, and waits for the Lease.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	for {
+		err := runOnce(ctx, cfg, log)
+		if ctx.Err() != nil {
+			return err
+		}
+		if !fault.HasCode(err, "lease_lost") && !fault.HasCode(err, "journal_conflict") {
+			return err
+		}
+		log.Warn("starting over", "reason", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func runOnce(ctx context.Context, cfg Config, log *slog.Logger) error {
+	a := &agent{cfg: cfg, log: log, instance: newInstance(), kinds: make(chan struct{}, 1)}
+	return lifecycle.Run(ctx, log, stopTimeout,
+		lifecycle.Part{Name: "cluster", Start: a.startCluster},
+		lifecycle.Part{Name: "lease", Start: a.startLease, Run: func(ctx context.Context) error { return a.lease.Run(ctx) }},
+		lifecycle.Part{Name: "journal", Start: a.startJournal, Run: func(ctx context.Context) error { return a.journal.Run(ctx) }},
+		lifecycle.Part{Name: "observer", Start: a.startObserver, Run: func(ctx context.Context) error { return a.observer.Run(ctx) }},
+		lifecycle.Part{Name: "link", Start: a.startLink},
+		lifecycle.Part{Name: "reports", Run: func(ctx context.Context) error { return a.reporter.Run(ctx) }},
+		lifecycle.Part{Name: "applications", Run: func(ctx context.Context) error { return a.engine.Run(ctx) }},
+		lifecycle.Part{Name: "cluster report", Run: a.reportCluster},
+		lifecycle.Part{Name: "hub", Run: func(ctx context.Context) error { return a.link.Run(ctx) }},
+	)
+}
+
+func (a *agent) startCluster(ctx context.Context) (err error) {
+	userAgent := "hawser-agent/" + telemetry.Version
+	if a.rest, err = a.cfg.restConfig(userAgent); err != nil {
+		return err
+	}
+	a.rest.DisableCompression = true
+	if a.http, err = rest.HTTPClientFor(a.rest); err != nil {
+		return fault.Wrap(err, fault.Invalid, "kubeconfig_invalid", "the way to the API server cannot be used")
+	}
+	if a.base, _, err = rest.DefaultServerUrlFor(a.rest); err != nil {
+		return fault.Wrap(err, fault.Invalid, "kubeconfig_invalid", "the API server's address is not a URL")
+	}
+	a.client = journal.NewClient(a.http, a.base, a.cfg.Namespace, userAgent)
+	return a.persist(ctx, "make the agent's namespace", a.client.EnsureNamespace)
+}
+
+// persist repeats what may pass by itself: an agent may start before its API
+// server answers.
+func (a *agent) persist(ctx context.Context, what string, do func(context.Context) error) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.RateLimited) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		a.log.Warn("waiting for the API server", "to", what, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, 10*time.Second)
+		}
+	}
+}
+
+func (a *agent) startLease(context.Context) error {
+	a.lease = journal.NewLease(a.client, a.instance, a.log, time.Now)
+	a.lease.Gone = instanceGone
+	return nil
+}
+
+// startJournal waits for the Lease first: what is read before it is held may be
+// out of date.
+func (a *agent) startJournal(ctx context.Context) (err error) {
+	a.log.Info("waiting for the Lease", "instance", a.instance)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-a.lease.Acquired():
+	}
+	return a.persist(ctx, "read the journal", func(ctx context.Context) (err error) {
+		a.journal, err = journal.OpenStore(ctx, journal.StoreOptions{Secrets: a.client, Instance: a.instance, Log: a.log})
+		return err
+	})
+}
+
+func (a *agent) startObserver(ctx context.Context) error {
+	a.observer = observe.New(observe.Options{
+		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace},
+		AgentVersion: telemetry.Version, Log: a.log,
+	})
+	a.observer.OnKind(func(gk model.GroupKind) {
+		if gk != (model.GroupKind{}) {
+			return
+		}
+		select {
+		case a.kinds <- struct{}{}:
+		default:
+		}
+	})
+	var key []byte
+	err := a.persist(ctx, "read the redaction key", func(ctx context.Context) (err error) {
+		key, err = loadRedactionKey(ctx, a.client)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.reporter = report.New(report.Options{
+		Apps:       func() []model.AppUID { return a.engine.Apps() },
+		Status:     func(uid model.AppUID) (model.AppStatus, bool) { return a.engine.Status(uid) },
+		Objects:    a.observer,
+		Sender:     reportSender{a},
+		ObservedAt: a.observer.ObservedAt,
+		Log:        a.log,
+	})
+	a.engine = reconcile.New(reconcile.Options{
+		Journal: a.journal, Observer: a.observer,
+		Applier:    sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version),
+		Operations: operationSender{a}, Reports: a.reporter,
+		Fence: a.lease.Held, RedactionKey: key, Log: a.log,
+	})
+	return nil
+}
+
+func (a *agent) startLink(context.Context) error {
+	token, err := a.cfg.token()
+	if err != nil {
+		return err
+	}
+	a.link, err = link.New(link.Options{
+		Address: a.cfg.Hub, CAHash: a.cfg.CAHash, Token: token, ClusterName: a.cfg.ClusterName,
+		Identity: identities{a.client}, Handler: a.engine, Confirmed: a.reporter.Confirmed,
+		Proxy: a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
+		AgentVersion: telemetry.Version, Instance: a.instance, Log: a.log,
+	})
+	return err
+}
+
+// The engine and the reporter are made before the link that carries what they
+// send, and nothing sends before it runs.
+type operationSender struct{ *agent }
+
+func (s operationSender) Operation(u model.OperationUpdate) { s.link.Operation(u) }
+
+type reportSender struct{ *agent }
+
+func (s reportSender) Reports(r []model.AppReport) { s.link.Reports(r) }
+
+// reportCluster describes the cluster at the start, when what it serves changed,
+// and now and then.
+func (a *agent) reportCluster(ctx context.Context) error {
+	tick := time.NewTicker(reportCluster)
+	defer tick.Stop()
+	for {
+		if r, err := a.observer.Cluster(ctx); err != nil {
+			a.log.Debug("the cluster is not described", "error", err)
+		} else {
+			for _, c := range a.journal.Conditions() {
+				r.Conditions = append(r.Conditions, c.Message)
+			}
+			a.link.Cluster(r)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.kinds:
+		case <-tick.C:
+		}
+	}
+}

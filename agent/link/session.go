@@ -1,0 +1,369 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+const (
+	// welcomeTimeout leaves a busy hub time to load the cluster's state.
+	welcomeTimeout = 60 * time.Second
+	// leaveTimeout is how long a stopping agent waits for its last words to
+	// be taken.
+	leaveTimeout = 2 * time.Second
+	// reportBytes and reportCount bound one AppReports message.
+	reportBytes = 1 << 20
+	reportCount = 128
+)
+
+// ending is how a session went.
+type ending struct {
+	err      error
+	welcomed bool
+	lasted   time.Duration
+	welcome  model.Welcome
+	goAway   *wire.GoAway
+}
+
+type sessionStream = grpc.BidiStreamingClient[agentv1.AgentMessage, agentv1.HubMessage]
+
+// session dials and holds one session until it is cut or ctx ends.
+func (l *Link) session(ctx context.Context) ending {
+	id := l.identity.Load()
+	hello, err := l.opts.Handler.Hello(ctx)
+	if err != nil {
+		return ending{err: err}
+	}
+	hello.Cluster, hello.AgentVersion, hello.Instance = id.Cluster, l.opts.AgentVersion, l.opts.Instance
+	hello.ProtocolMin, hello.ProtocolMax = wire.ProtocolMin, wire.ProtocolMax
+
+	cc, err := l.rpc(ctx, model.AgentServerName, trust{ca: id.ca}, &id.pair)
+	if err != nil {
+		return ending{err: err}
+	}
+	defer cc.Close()
+	// The stream outlives ctx by a little, so that a stopping agent can finish.
+	sctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stopLeave := context.AfterFunc(ctx, func() {
+		time.AfterFunc(leaveTimeout, func() { cancel(context.Canceled) })
+	})
+	defer stopLeave()
+
+	s := &session{l: l, id: id, ctx: sctx, cancel: cancel, client: agentv1.NewControlClient(cc)}
+	if s.stream, err = s.client.Session(sctx); err != nil {
+		return ending{err: fault.FromGRPC(err)}
+	}
+	if err := s.sayHello(hello); err != nil {
+		return ending{err: s.reason(err), goAway: s.goAway}
+	}
+	start := time.Now()
+	err = s.serve(ctx)
+	s.l.setStatus(func(st *Status) { st.Connected = false })
+	l.opts.Handler.Disconnected(err)
+	return ending{err: err, welcomed: true, lasted: time.Since(start), welcome: s.welcome, goAway: s.goAway}
+}
+
+// session is one stream. The goroutine of Link.Run receives; a second one, the
+// only one that sends after the hello, ends with it.
+type session struct {
+	l       *Link
+	id      *proven
+	ctx     context.Context // of the stream
+	cancel  context.CancelCauseFunc
+	client  agentv1.ControlClient
+	stream  sessionStream
+	welcome model.Welcome
+	goAway  *wire.GoAway
+	seq     *sequence
+}
+
+// reason turns a stream's error into the better one that led to it.
+func (s *session) reason(err error) error {
+	if cause := context.Cause(s.ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if s.goAway != nil && (errors.Is(err, io.EOF) || fault.HasCode(fault.FromGRPC(err), "connection_lost")) {
+		return fault.New(fault.Unavailable, s.goAway.Code, "%s", s.goAway.Message)
+	}
+	if errors.Is(err, io.EOF) {
+		return fault.New(fault.Unavailable, "connection_lost", "the hub ended the session")
+	}
+	return fault.FromGRPC(err)
+}
+
+// sayHello sends the hello and judges the welcome.
+func (s *session) sayHello(hello model.Hello) error {
+	p, err := wire.HelloToProto(hello)
+	if err != nil {
+		return err
+	}
+	timeout := time.AfterFunc(welcomeTimeout, func() {
+		s.cancel(fault.New(fault.Unavailable, "welcome_timeout", "the hub did not open the session within %s", welcomeTimeout))
+	})
+	defer timeout.Stop()
+	msg := &agentv1.AgentMessage{Message: &agentv1.AgentMessage_Hello{Hello: p}, SentAt: timestamppb.New(s.l.opts.Now())}
+	if err := s.stream.Send(msg); err != nil && !errors.Is(err, io.EOF) { // EOF: the reason is in Recv
+		return err
+	}
+	first, err := s.stream.Recv()
+	if err != nil {
+		return err
+	}
+	if g := first.GetGoAway(); g != nil {
+		s.farewell(g)
+		_, err := s.stream.Recv()
+		return err
+	}
+	w, err := wire.Welcome(first.GetWelcome())
+	if err != nil {
+		return err
+	}
+	if err := wire.VerifyIncarnation(s.id.ca, w.HubID, w.Epoch.Incarnation, w.IncarnationSignature); err != nil {
+		return err
+	}
+	if !hello.LastEpoch.Less(w.Epoch) {
+		return fault.New(fault.Precondition, "epoch_not_above", "the hub offers epoch %s; this agent has accepted %s already", w.Epoch, hello.LastEpoch)
+	}
+	if w.Protocol < wire.ProtocolMin || w.Protocol > wire.ProtocolMax {
+		return fault.New(fault.Precondition, "protocol_unknown", "the hub wants to speak protocol %d, this agent speaks %d to %d", w.Protocol, wire.ProtocolMin, wire.ProtocolMax)
+	}
+	w.Heartbeat = min(max(w.Heartbeat, 10*time.Millisecond), 5*time.Minute)
+	s.welcome = w
+	return s.l.opts.Handler.Welcome(s.ctx, w)
+}
+
+func (s *session) farewell(p *agentv1.GoAway) {
+	if g, err := wire.ParseGoAway(p); err == nil {
+		s.goAway = &g
+	}
+}
+
+// serve runs a welcomed session.
+func (s *session) serve(ctx context.Context) error {
+	l := s.l
+	l.setStatus(func(st *Status) { st.Connected, st.Epoch, st.LastError = true, s.welcome.Epoch, nil })
+	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hubVersion", s.welcome.HubVersion)
+	number := l.out.start()
+	fetch := newFetcher(s.ctx, s.client, l.partials, l.opts.MaxBundleBytes)
+	s.seq = newSequence(s.ctx, l.opts.Handler)
+	s.seq.fetch = fetch.fetch
+	s.seq.settled = l.partials.clear
+	s.seq.ack = func(app model.AppUID, g model.Generation) func(error) { return l.out.acker(number, app, g) }
+
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := s.write(ctx); err != nil {
+			s.cancel(err)
+		}
+	})
+	err := s.read()
+	l.out.stop()
+	s.seq.close()
+	s.cancel(err)
+	writer.Wait()
+	fetch.wg.Wait()
+	return err
+}
+
+// read hands on what the hub sends until the stream ends.
+func (s *session) read() error {
+	limit := s.welcome.Heartbeat * 5 / 2
+	silence := time.AfterFunc(limit, func() {
+		s.cancel(fault.New(fault.Unavailable, "hub_silent", "the hub was silent for %s", limit))
+	})
+	defer silence.Stop()
+	for {
+		msg, err := s.stream.Recv()
+		if err != nil {
+			return s.reason(err)
+		}
+		silence.Stop() // what the handler takes is not the hub's silence
+		if err := s.take(msg); err != nil {
+			return err
+		}
+		silence.Reset(limit)
+	}
+}
+
+// take judges one message: of another epoch is of another session, and what
+// does not decode is not guessed at.
+func (s *session) take(msg *agentv1.HubMessage) error {
+	epoch, err := wire.Epoch(msg.Epoch)
+	if err != nil {
+		return err
+	}
+	if epoch != s.welcome.Epoch {
+		return fault.New(fault.Conflict, "epoch_stale", "the message is of epoch %s, this session is %s", epoch, s.welcome.Epoch)
+	}
+	switch m := msg.Message.(type) {
+	case *agentv1.HubMessage_Heartbeat:
+	case *agentv1.HubMessage_Desired:
+		d, inline, err := wire.Desired(m.Desired)
+		if err != nil {
+			return err
+		}
+		s.seq.desired(d, inline)
+	case *agentv1.HubMessage_Withdraw:
+		w, err := wire.Withdraw(m.Withdraw)
+		if err != nil {
+			return err
+		}
+		s.seq.withdraw(w)
+	case *agentv1.HubMessage_Operation:
+		c, err := wire.Command(m.Operation)
+		if err != nil {
+			return err
+		}
+		s.seq.operation(c)
+	case *agentv1.HubMessage_InSync:
+		s.seq.allSent()
+	case *agentv1.HubMessage_ReportAck:
+		s.seq.do(func(h Handler) { h.ReportAck(m.ReportAck.GetSeq()) })
+	case *agentv1.HubMessage_OperationAck:
+		ids, err := wire.OperationIDs(m.OperationAck.GetIds())
+		if err != nil {
+			return err
+		}
+		s.seq.do(func(h Handler) { h.OperationAck(ids) })
+	case *agentv1.HubMessage_Refresh:
+		apps, err := wire.AppUIDs(m.Refresh.GetAppUids())
+		if err != nil {
+			return err
+		}
+		s.seq.do(func(h Handler) { h.Refresh(apps) })
+	case *agentv1.HubMessage_GoAway:
+		s.farewell(m.GoAway)
+	default:
+		return fault.New(fault.Invalid, "wire_invalid", "the hub sent a message that has no place in an open session")
+	}
+	return nil
+}
+
+// write sends what comes up, and a heartbeat at once and at each interval. It
+// ends with the stream, or says good-bye when ctx ends.
+func (s *session) write(ctx context.Context) error {
+	beat := time.NewTicker(s.welcome.Heartbeat)
+	defer beat.Stop()
+	if err := s.beat(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-s.ctx.Done():
+			return nil
+		case <-ctx.Done():
+			if err := s.flush(); err != nil {
+				return err
+			}
+			return s.stream.CloseSend()
+		case <-beat.C:
+			if err := s.beat(); err != nil {
+				return err
+			}
+		case <-s.l.out.wake:
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *session) send(msg *agentv1.AgentMessage) error {
+	msg.Epoch = wire.EpochToProto(s.welcome.Epoch)
+	msg.SentAt = timestamppb.New(s.l.opts.Now())
+	err := s.stream.Send(msg)
+	if errors.Is(err, io.EOF) { // the stream has ended; the reason is in Recv
+		<-s.ctx.Done()
+		return nil
+	}
+	return err
+}
+
+func (s *session) beat() error {
+	seq, at := s.l.opts.Confirmed()
+	hb := &agentv1.Heartbeat{Seq: seq}
+	if !at.IsZero() {
+		hb.ObservedAt = timestamppb.New(at)
+	}
+	return s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Heartbeat{Heartbeat: hb}})
+}
+
+// flush sends everything that waits: ends of operations first, because
+// somebody waits for them.
+func (s *session) flush() error {
+	w := s.l.out.take()
+	for _, id := range w.opOrder {
+		p, err := wire.OperationUpdateToProto(w.operations[id])
+		if err != nil {
+			return err
+		}
+		if err := s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Operation{Operation: p}}); err != nil {
+			return err
+		}
+	}
+	for app, a := range w.acks {
+		p := &agentv1.Ack{AppUid: string(app), Generation: int64(a.generation), ErrorCode: a.code, Error: a.message}
+		if err := s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Ack{Ack: p}}); err != nil {
+			return err
+		}
+	}
+	if err := s.sendReports(w.reports); err != nil {
+		return err
+	}
+	if w.cluster != nil {
+		return s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Cluster{Cluster: wire.ClusterReportToProto(*w.cluster)}})
+	}
+	return nil
+}
+
+// sendReports sends in the order of the sequence numbers, because the hub
+// acknowledges "up to".
+func (s *session) sendReports(reports map[model.AppUID]model.AppReport) error {
+	if len(reports) == 0 {
+		return nil
+	}
+	ordered := make([]model.AppReport, 0, len(reports))
+	for _, r := range reports {
+		ordered = append(ordered, r)
+	}
+	slices.SortFunc(ordered, func(a, b model.AppReport) int { return cmp.Compare(a.Seq, b.Seq) })
+	batch, size := &agentv1.AppReports{}, 0
+	emit := func() error {
+		if len(batch.Reports) == 0 {
+			return nil
+		}
+		msg := &agentv1.AgentMessage{Message: &agentv1.AgentMessage_Reports{Reports: batch}}
+		batch, size = &agentv1.AppReports{}, 0
+		return s.send(msg)
+	}
+	for _, r := range ordered {
+		p, err := wire.AppReportToProto(r)
+		if err != nil {
+			return err
+		}
+		n := proto.Size(p)
+		if len(batch.Reports) == reportCount || (size > 0 && size+n > reportBytes) {
+			if err := emit(); err != nil {
+				return err
+			}
+		}
+		batch.Reports = append(batch.Reports, p)
+		size += n
+	}
+	return emit()
+}

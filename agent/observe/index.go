@@ -1,0 +1,91 @@
+package observe
+
+import (
+	"slices"
+
+	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// apps returns the application that the tracking id names, if any.
+func apps(rec live.Record) []string {
+	if app := appOf(rec); app != "" {
+		return []string{app}
+	}
+	return nil
+}
+
+func appOf(rec live.Record) string {
+	app, _, _ := model.ParseTrackingID(rec.TrackingID)
+	return app
+}
+
+// treeOfLocked climbs the owners of an untracked object to the applications
+// that own it.
+func (s *store) treeOfLocked(rec live.Record) (out []string) {
+	if rec.TrackingID != "" {
+		return nil
+	}
+	const levels = 16 // owner references may form a circle
+	todo, seen := rec.Owners, map[string]bool(nil)
+	for level := 0; level < levels && len(todo) > 0; level++ {
+		var next []live.Owner
+		for _, o := range todo {
+			e := s.byUID[o.UID]
+			if e == nil || seen[o.UID] {
+				continue
+			}
+			if app := appOf(e.rec); app != "" {
+				out = union(out, []string{app})
+			} else {
+				next = append(next, e.rec.Owners...)
+			}
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[o.UID] = true
+		}
+		todo = next
+	}
+	return out
+}
+
+func (s *store) indexLocked(e *entry) {
+	app := appOf(e.rec)
+	if e.rec.UID != "" && (app != "" || len(e.rec.Owners) > 0) {
+		s.byUID[e.rec.UID] = e
+	}
+	if app != "" {
+		s.byApp[app] = append(s.byApp[app], e)
+	}
+	for _, o := range e.rec.Owners {
+		s.children[o.UID] = append(s.children[o.UID], e)
+	}
+}
+
+func (s *store) unindexLocked(e *entry) {
+	if s.byUID[e.rec.UID] == e {
+		delete(s.byUID, e.rec.UID)
+	}
+	if app := appOf(e.rec); app != "" {
+		dropFrom(s.byApp, app, e)
+	}
+	for _, o := range e.rec.Owners {
+		dropFrom(s.children, o.UID, e)
+	}
+}
+
+func dropFrom(m map[string][]*entry, key string, e *entry) {
+	es := m[key]
+	i := slices.Index(es, e)
+	if i < 0 {
+		return
+	}
+	es[i] = es[len(es)-1]
+	es[len(es)-1] = nil
+	if es = es[:len(es)-1]; len(es) == 0 {
+		delete(m, key)
+		return
+	}
+	m[key] = es
+}

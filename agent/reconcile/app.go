@@ -1,0 +1,288 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	gosync "sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// app is what the engine remembers of one application besides the journal. The
+// fields below the first group belong to the worker that holds the application;
+// there is at most one.
+type app struct {
+	uid model.AppUID
+
+	mu      gosync.Mutex
+	all     bool // compare everything
+	touched map[model.ObjectKey]bool
+	kinds   []model.GroupKind
+	gaps    bool                    // some kind is not known
+	flight  *journal.Flight         // what the journal has not stored yet
+	cancel  context.CancelCauseFunc // of the run under way, nil for none
+	running runKind
+	opID    model.OperationID
+	status  model.AppStatus
+	known   bool // status was computed
+
+	// Guarded by Engine.mu.
+	name    string
+	indexed map[model.ObjectKey]bool
+
+	bundle     model.Digest // that objects were prepared from
+	target     string       // and what else they depend on
+	objects    []sync.Prepared
+	bundleErr  error
+	judged     map[model.ObjectKey]judgement
+	heals      map[model.ObjectKey]healing
+	conditions []model.Condition // of the last sync
+	// healConditions are of the last self-heal.
+	healConditions []model.Condition
+	waitSince      time.Time // for kinds to be observed
+	withdrawAt     time.Time
+	withdraws      int                                      // fruitless rounds of a withdrawal
+	removed        map[model.ObjectKey]model.ResourceResult // by a withdrawal
+}
+
+type runKind int
+
+const (
+	runNone runKind = iota
+	runAuto
+	runHeal
+	runOperation
+	runWithdraw
+)
+
+func newApp(uid model.AppUID) *app {
+	return &app{uid: uid, all: true, touched: map[model.ObjectKey]bool{}, judged: map[model.ObjectKey]judgement{}, heals: map[model.ObjectKey]healing{}}
+}
+
+func (a *app) touch(k model.ObjectKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.all {
+		a.touched[k] = true
+	}
+}
+
+func (a *app) touchAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = true
+	clear(a.touched)
+}
+
+// take hands out what is to be compared.
+func (a *app) take() (all bool, keys map[model.ObjectKey]bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all, keys = a.all, a.touched
+	a.all = false
+	a.touched = map[model.ObjectKey]bool{}
+	return all, keys
+}
+
+// concerns reports whether news about a kind matter; the zero kind stands for
+// news about all.
+func (a *app) concerns(gk model.GroupKind) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Contains(a.kinds, gk) || gk == (model.GroupKind{}) && a.gaps
+}
+
+// desires reports whether the desired state names the object. Only the worker
+// asks, and only it changes objects.
+func (a *app) desires(k model.ObjectKey) bool {
+	return slices.ContainsFunc(a.objects, func(p sync.Prepared) bool { return p.Key == k })
+}
+
+// stored reports whether the journal has stored everything about the
+// application that effects rest on.
+func (a *app) stored() bool {
+	a.mu.Lock()
+	f := a.flight
+	a.mu.Unlock()
+	if f == nil {
+		return true
+	}
+	select {
+	case <-f.Done():
+		return f.Err() == nil
+	default:
+		return false
+	}
+}
+
+// begin registers a run, so that it can be cancelled.
+func (a *app) begin(ctx context.Context, kind runKind, op model.OperationID) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a.mu.Lock()
+	a.cancel, a.running, a.opID = cancel, kind, op
+	a.mu.Unlock()
+	return ctx, func() {
+		a.mu.Lock()
+		a.cancel, a.running, a.opID = nil, runNone, ""
+		a.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// interrupt cancels the run under way if it is of one of the kinds.
+func (a *app) interrupt(cause error, kinds ...runKind) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cancel != nil && slices.Contains(kinds, a.running) {
+		a.cancel(cause)
+	}
+}
+
+// snapshot is one application's record as a worker sees it.
+type snapshot struct {
+	gone      bool
+	name      string
+	desired   *model.Desired
+	withdraw  *model.Withdraw
+	op        *journal.Operation // that may run now
+	pending   *journal.Operation // that waits for its generation, or op
+	lastOp    *model.OperationUpdate
+	inventory []journal.Owned
+	synced    *journal.Synced
+	attempt   *journal.Attempt
+	confirmed bool
+	history   []model.HistoryEntry
+}
+
+func (e *Engine) snapshot(uid model.AppUID) snapshot {
+	s := snapshot{gone: true}
+	e.o.Journal.View(func(b *journal.Book) {
+		r := b.Apps[uid]
+		if r == nil || r.Gone != nil {
+			return
+		}
+		s = snapshot{name: r.Name, desired: r.Desired, withdraw: r.Withdraw, inventory: slices.Clone(r.Inventory),
+			confirmed: r.Confirmed(), history: slices.Clone(r.History)}
+		if op, ok := r.Ready(); ok {
+			c := *op
+			s.op = &c
+		}
+		if r.Op != nil {
+			c := *r.Op
+			s.pending = &c
+		}
+		if r.LastOp != nil {
+			c := *r.LastOp
+			s.lastOp = &c
+		}
+		if r.Synced != nil {
+			c := *r.Synced
+			s.synced = &c
+		}
+		if r.Attempt != nil {
+			c := *r.Attempt
+			s.attempt = &c
+		}
+	})
+	return s
+}
+
+// prepare makes the objects of the desired bundle ready, unless they are.
+func (e *Engine) prepare(a *app, s snapshot) {
+	if s.desired == nil {
+		return
+	}
+	d := s.desired
+	target := targetOf(d, e.o.ClusterName)
+	id := d.Name + "\x00" + target.Namespace + "\x00" + target.ClusterName
+	for _, o := range target.SyncOptions {
+		id += "\x00" + o
+	}
+	a.mu.Lock()
+	gaps := a.gaps
+	a.mu.Unlock()
+	if a.bundle == d.Bundle && a.target == id && a.bundleErr == nil && !gaps {
+		return
+	}
+	objs, err := e.decode(d.Bundle)
+	if err != nil {
+		a.bundleErr = err
+		e.index(a, d.Name, nil)
+		return
+	}
+	gaps = false
+	a.objects = sync.Prepare(target, objs, func(gk model.GroupKind) (bool, bool) {
+		k, err := e.o.Observer.Kind(gk)
+		if err != nil {
+			gaps = true
+		}
+		return k.Namespaced, err == nil
+	})
+	a.bundle, a.target, a.bundleErr = d.Bundle, id, nil
+	keep := make(map[model.ObjectKey]bool, len(a.objects))
+	kinds := []model.GroupKind{}
+	see := func(gk model.GroupKind) {
+		if !slices.Contains(kinds, gk) {
+			kinds = append(kinds, gk)
+		}
+	}
+	for _, p := range a.objects {
+		keep[p.Key] = true
+		see(p.Key.GroupKind())
+	}
+	for k := range a.judged {
+		if !keep[k] {
+			delete(a.judged, k)
+			delete(a.heals, k)
+		}
+	}
+	for _, o := range s.inventory {
+		see(o.Key.GroupKind())
+	}
+	a.mu.Lock()
+	a.gaps, a.kinds = gaps, kinds
+	a.mu.Unlock()
+	a.touchAll()
+	e.index(a, d.Name, a.objects)
+	e.o.Observer.Watch(kinds...)
+}
+
+func targetOf(d *model.Desired, cluster string) sync.Target {
+	t := sync.Target{App: d.Name, Namespace: d.Spec.Namespace, ClusterName: d.Spec.ClusterName}
+	if t.ClusterName == "" {
+		t.ClusterName = cluster
+	}
+	if d.Spec.SyncPolicy != nil {
+		t.SyncOptions = d.Spec.SyncPolicy.SyncOptions
+	}
+	return t
+}
+
+func (e *Engine) decode(digest model.Digest) ([]manifest.Object, error) {
+	encoded, ok := e.o.Journal.Bundle(digest)
+	if !ok {
+		return nil, errBundleLost
+	}
+	return manifest.DecodeBundle(encoded, digest)
+}
+
+// unobserved lists the kinds of the application that the observer may come to
+// know and does not yet.
+func (e *Engine) unobserved(a *app) []model.GroupKind {
+	a.mu.Lock()
+	kinds := a.kinds
+	a.mu.Unlock()
+	var out []model.GroupKind
+	for _, gk := range kinds {
+		if !e.o.Observer.Synced(gk) {
+			if _, err := e.o.Observer.Kind(gk); err == nil || !isKindUnknown(err) {
+				out = append(out, gk)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,358 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	gosync "sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Journal is the agent's durable memory, journal.Store. Its methods do not wait
+// for the cluster.
+type Journal interface {
+	Update(journal.Urgency, func(*journal.Book) journal.Change) *journal.Flight
+	View(func(*journal.Book))
+	Hello() model.Hello
+	PutBundle(model.Digest, []byte) error
+	Bundle(model.Digest) ([]byte, bool)
+	Lost(model.AppUID) bool
+	Err() error
+	Conditions() []model.Condition
+}
+
+// Observer is what is seen of the cluster, observe.Observer. Only
+// RefreshDiscovery waits.
+type Observer interface {
+	Get(model.ObjectKey) (live.Record, live.Presence)
+	Kind(model.GroupKind) (live.Kind, error)
+	RefreshDiscovery(context.Context) error
+	Saw(obj []byte) error
+	Watch(...model.GroupKind)
+	Synced(model.GroupKind) bool
+	Subscribe(func(live.Event))
+	OnKind(func(model.GroupKind))
+}
+
+// Operations is the way to the hub for what becomes of operations, link.Link.
+// It must not wait for the network.
+type Operations interface {
+	Operation(model.OperationUpdate)
+}
+
+// Reports is told what changed, report.Reporter. Its methods do not wait.
+type Reports interface {
+	Changed(...model.AppUID)
+	SessionOpened()
+	SessionClosed()
+	ReportAck(seq uint64)
+}
+
+// Options configure an Engine. All fields without a default are required.
+type Options struct {
+	Journal    Journal
+	Observer   Observer
+	Applier    sync.Applier
+	Operations Operations
+	Reports    Reports
+	// Fence answers from memory whether effects are allowed: the Lease is held.
+	Fence func() error
+	// ClusterName is for messages about applications that do not say it.
+	ClusterName string
+	// RedactionKey masks values of Secrets in differences; it should be random
+	// for each cluster.
+	RedactionKey []byte
+	// Workers is how many applications are worked on at a time, 8 when zero;
+	// Requests how many writes are under way at a time, 16 when zero.
+	Workers, Requests int
+	// SyncedTimeout bounds how long an application waits for its kinds to be
+	// observed before it is synced as far as possible; 30 s when zero.
+	SyncedTimeout time.Duration
+	Log           *slog.Logger
+	Now           func() time.Time // time.Now when nil
+}
+
+// Engine runs the applications of one cluster. It implements link.Handler; its
+// methods may be called from several goroutines. Run owns all its goroutines.
+type Engine struct {
+	o     Options
+	log   *slog.Logger
+	now   func() time.Time
+	exec  *sync.Executor
+	queue *queue
+	slots chan struct{} // a token for each worker that is not waiting
+	news  *news
+
+	mu     gosync.Mutex
+	apps   map[model.AppUID]*app
+	byName map[string]model.AppUID
+	owners map[model.ObjectKey]model.AppUID // by desired object
+	ctx    context.Context                  // of Run; nil before
+	wg     gosync.WaitGroup
+}
+
+// New makes an Engine.
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Workers == 0 {
+		o.Workers = 8
+	}
+	if o.Requests == 0 {
+		o.Requests = 16
+	}
+	if o.SyncedTimeout == 0 {
+		o.SyncedTimeout = 30 * time.Second
+	}
+	e := &Engine{
+		o: o, log: o.Log, now: o.Now,
+		queue: newQueue(o.Now), slots: make(chan struct{}, o.Workers), news: newNews(),
+		apps: map[model.AppUID]*app{}, byName: map[string]model.AppUID{}, owners: map[model.ObjectKey]model.AppUID{},
+	}
+	e.exec = &sync.Executor{
+		Applier: o.Applier, Live: liveView{Observer: o.Observer, engine: e}, Governor: sync.NewGovernor(o.Requests, o.Now), Fence: e.fence,
+	}
+	o.Observer.Subscribe(e.onEvent)
+	o.Observer.OnKind(e.onKind)
+	return e
+}
+
+// fence allows effects: the Lease is held and nobody else writes the journal.
+func (e *Engine) fence() error {
+	if err := e.o.Journal.Err(); err != nil {
+		return err
+	}
+	return e.o.Fence()
+}
+
+// errStopping is why runs end when the agent does.
+var errStopping = errors.New("the agent is stopping")
+
+// Run works until ctx ends, and returns when every effect has ended. It begins
+// with what the journal holds.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(errStopping)
+	e.mu.Lock()
+	e.ctx = ctx
+	e.mu.Unlock()
+	var held []model.AppUID
+	e.o.Journal.View(func(b *journal.Book) {
+		for uid, r := range b.Apps {
+			if r.Gone == nil {
+				held = append(held, uid)
+			}
+		}
+	})
+	for _, uid := range held {
+		e.touchAll(uid)
+	}
+	for {
+		uid, ok := e.queue.get(ctx)
+		if !ok {
+			break
+		}
+		select {
+		case e.slots <- struct{}{}:
+		case <-ctx.Done():
+			e.queue.done(uid)
+			continue
+		}
+		e.wg.Go(func() {
+			defer func() { <-e.slots }()
+			defer e.queue.done(uid)
+			e.work(ctx, uid)
+		})
+	}
+	e.queue.close()
+	e.wg.Wait()
+	return nil
+}
+
+// onEvent marks what an event touches. It is called by the observer and must be
+// quick.
+func (e *Engine) onEvent(ev live.Event) {
+	e.mu.Lock()
+	uids := make([]model.AppUID, 0, 2)
+	if uid, ok := e.owners[ev.Key]; ok {
+		uids = append(uids, uid)
+	}
+	for _, name := range ev.Apps {
+		if uid, ok := e.byName[name]; ok && (len(uids) == 0 || uids[0] != uid) {
+			uids = append(uids, uid)
+		}
+	}
+	apps := make([]*app, len(uids))
+	for i, uid := range uids {
+		apps[i] = e.apps[uid]
+	}
+	e.mu.Unlock()
+	for i, a := range apps {
+		if a == nil {
+			continue
+		}
+		if ev.SpecChanged || ev.Deleted {
+			a.touch(ev.Key)
+			e.queue.add(uids[i])
+			continue
+		}
+		// Only health moved. Nobody acts on it, so a burst may gather.
+		e.queue.addAt(uids[i], e.now().Add(healthDelay))
+	}
+	e.news.publish()
+}
+
+const healthDelay = 20 * time.Millisecond
+
+// onKind compares anew what depends on a kind that became known, or unknown.
+func (e *Engine) onKind(gk model.GroupKind) {
+	e.mu.Lock()
+	var uids []model.AppUID
+	for uid, a := range e.apps {
+		if a.concerns(gk) {
+			uids = append(uids, uid)
+		}
+	}
+	e.mu.Unlock()
+	for _, uid := range uids {
+		e.touchAll(uid)
+	}
+	e.news.publish()
+}
+
+// touchAll asks for a comparison of a whole application.
+func (e *Engine) touchAll(uid model.AppUID) {
+	e.app(uid).touchAll()
+	e.queue.add(uid)
+}
+
+// app returns the state of an application, making it.
+func (e *Engine) app(uid model.AppUID) *app {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.apps[uid]
+	if a == nil {
+		a = newApp(uid)
+		e.apps[uid] = a
+	}
+	return a
+}
+
+// Apps lists the applications that the agent holds.
+func (e *Engine) Apps() []model.AppUID {
+	var uids []model.AppUID
+	e.o.Journal.View(func(b *journal.Book) {
+		for uid, r := range b.Apps {
+			if r.Gone == nil && r.Desired != nil {
+				uids = append(uids, uid)
+			}
+		}
+	})
+	return uids
+}
+
+// index makes the objects of an application findable by events.
+func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k := range a.indexed {
+		if e.owners[k] == a.uid {
+			delete(e.owners, k)
+		}
+	}
+	a.indexed = make(map[model.ObjectKey]bool, len(objs))
+	for _, p := range objs {
+		if _, taken := e.owners[p.Key]; !taken {
+			e.owners[p.Key] = a.uid
+		}
+		a.indexed[p.Key] = true
+	}
+	if a.name != "" && a.name != name && e.byName[a.name] == a.uid {
+		delete(e.byName, a.name)
+	}
+	a.name = name
+	e.byName[name] = a.uid
+}
+
+// forget drops an application that the agent does not hold any more.
+func (e *Engine) forget(uid model.AppUID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.apps[uid]
+	if a == nil {
+		return
+	}
+	for k := range a.indexed {
+		if e.owners[k] == uid {
+			delete(e.owners, k)
+		}
+	}
+	if e.byName[a.name] == uid {
+		delete(e.byName, a.name)
+	}
+	delete(e.apps, uid)
+}
+
+// news wakes those who wait for something to become true in the cluster.
+type news struct {
+	mu gosync.Mutex
+	ch chan struct{}
+	n  int // waiters since the last publication
+}
+
+func newNews() *news { return &news{ch: make(chan struct{})} }
+
+func (n *news) next() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.n++
+	return n.ch
+}
+
+func (n *news) publish() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.n == 0 {
+		return
+	}
+	close(n.ch)
+	n.ch, n.n = make(chan struct{}), 0
+}
+
+// liveView is the observer as sync.Live.
+type liveView struct {
+	Observer
+	engine *Engine
+}
+
+// Await gives the worker's token away while it waits, so that waves that take
+// long do not keep other applications from being worked on.
+func (v liveView) Await(ctx context.Context, cond func() bool) error {
+	e := v.engine
+	changed := e.news.next()
+	if cond() {
+		return nil
+	}
+	<-e.slots
+	defer func() { e.slots <- struct{}{} }()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		}
+		changed = e.news.next()
+		if cond() {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+var (
+	errBundleLost = fault.New(fault.Unavailable, "bundle_missing", "the manifests are missing from the agent's journal; the hub is asked for them again")
+	errNewer      = errors.New("a newer desired state was accepted")
+	errWithdrawn  = errors.New("the application is being removed")
+	errTerminated = errors.New("somebody asked to end it")
+)
+
+func isKindUnknown(err error) bool { return fault.HasCode(err, "kind_unknown") }
+
+// Hello implements link.Handler.
+func (e *Engine) Hello(context.Context) (model.Hello, error) {
+	if err := e.o.Journal.Err(); err != nil {
+		return model.Hello{}, err
+	}
+	return e.o.Journal.Hello(), nil
+}
+
+// Welcome implements link.Handler.
+func (e *Engine) Welcome(ctx context.Context, w model.Welcome) error {
+	var refused error
+	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
+		c, err := b.AcceptWelcome(w.Epoch)
+		refused = err
+		return c
+	})
+	if refused != nil {
+		return refused
+	}
+	if err := f.Wait(ctx); err != nil {
+		return err
+	}
+	e.o.Reports.SessionOpened()
+	return nil
+}
+
+// HaveBundle implements link.Handler.
+func (e *Engine) HaveBundle(digest model.Digest) bool {
+	_, ok := e.o.Journal.Bundle(digest)
+	return ok
+}
+
+// Desired implements link.Handler.
+func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ack func(error)) {
+	lost := e.o.Journal.Lost(d.App)
+	if bundle != nil {
+		if _, err := manifest.BundleLines(bundle, d.Bundle); err != nil {
+			ack(err)
+			return
+		}
+		if err := e.o.Journal.PutBundle(d.Bundle, bundle); err != nil {
+			ack(err)
+			return
+		}
+	} else if !e.HaveBundle(d.Bundle) {
+		ack(fault.New(fault.Unavailable, "bundle_missing", "the agent does not hold bundle %s any more", d.Bundle))
+		return
+	}
+	previous := e.mayExist(d.App)
+	var refused error
+	var verdict journal.DesiredResult
+	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
+		verdict, refused = b.AcceptDesired(d, previous)
+		if lost && refused == nil && !verdict.Any() {
+			// The bundle was missing: have its new place recorded.
+			return journal.Change{Apps: []model.AppUID{d.App}}
+		}
+		return verdict.Change
+	})
+	if refused != nil {
+		e.log.Warn("a desired state was refused", "application", d.Name, "generation", d.Generation, "reason", refused)
+		ack(refused)
+		return
+	}
+	a := e.app(d.App)
+	if verdict.Verdict == journal.Taken || lost {
+		a.mu.Lock()
+		a.flight = f
+		a.mu.Unlock()
+		a.touchAll()
+		a.interrupt(errNewer, runAuto, runHeal)
+	}
+	e.whenStored(f, func(err error) {
+		ack(err)
+		if err == nil {
+			e.queue.add(d.App)
+		}
+	})
+}
+
+// mayExist are the objects of the present bundle, for the case that a sync of it
+// had begun.
+func (e *Engine) mayExist(uid model.AppUID) []journal.Owned {
+	s := e.snapshot(uid)
+	if s.gone || s.desired == nil || s.confirmed {
+		return nil
+	}
+	return e.owned(s.desired)
+}
+
+// whenStored calls f with the flight's outcome, from a goroutine of its own
+// unless that is known already.
+func (e *Engine) whenStored(flight *journal.Flight, f func(error)) {
+	select {
+	case <-flight.Done():
+		f(flight.Err())
+		return
+	default:
+	}
+	e.mu.Lock()
+	ctx := e.ctx
+	e.mu.Unlock()
+	var ended <-chan struct{}
+	if ctx != nil {
+		ended = ctx.Done()
+	}
+	go func() {
+		select {
+		case <-flight.Done():
+			f(flight.Err())
+		case <-ended:
+			f(fault.New(fault.Unavailable, "agent_stopping", "the agent is stopping"))
+		}
+	}()
+}
+
+// Withdraw implements link.Handler.
+func (e *Engine) Withdraw(_ context.Context, w model.Withdraw) {
+	var v journal.OperationVerdict
+	var refused error
+	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
+		v, refused = b.AcceptWithdraw(w, e.now())
+		return v.Change
+	})
+	if refused != nil {
+		e.log.Warn("a withdrawal was refused", "application", w.Name, "operation", w.Operation, "reason", refused)
+		return
+	}
+	a := e.app(w.App)
+	if v.Verdict == journal.Taken {
+		a.mu.Lock()
+		a.flight = f
+		a.mu.Unlock()
+		a.interrupt(errWithdrawn, runAuto, runHeal, runOperation)
+	}
+	e.told(w.App, f, v.Updates)
+}
+
+// Operation implements link.Handler.
+func (e *Engine) Operation(_ context.Context, c model.Command) {
+	var v journal.OperationVerdict
+	var refused error
+	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
+		v, refused = b.AcceptOperation(c, e.now())
+		return v.Change
+	})
+	if refused != nil {
+		e.log.Warn("an operation was refused", "operation", c.ID, "reason", refused)
+		at := e.now()
+		e.o.Operations.Operation(model.OperationUpdate{ID: c.ID, Seq: c.Seq, App: c.App, Kind: c.Kind, Phase: model.PhaseFailed,
+			Message: fault.As(refused).Message, FinishedAt: &at})
+		return
+	}
+	a := e.app(c.App)
+	if v.Verdict == journal.Taken {
+		a.mu.Lock()
+		a.flight = f
+		mine := a.opID == c.ID
+		a.mu.Unlock()
+		if c.Terminate && mine {
+			a.interrupt(errTerminated, runOperation)
+		} else if !c.Terminate {
+			a.interrupt(errNewer, runHeal)
+		}
+	}
+	e.told(c.App, f, v.Updates)
+}
+
+// told sends updates once they are durable, and has the application looked at.
+func (e *Engine) told(uid model.AppUID, f *journal.Flight, updates []model.OperationUpdate) {
+	e.whenStored(f, func(err error) {
+		if err != nil {
+			return // the next session's hello tells
+		}
+		for _, u := range updates {
+			e.o.Operations.Operation(u)
+		}
+		e.queue.add(uid)
+	})
+}
+
+// OperationAck implements link.Handler.
+func (e *Engine) OperationAck(ids []model.OperationID) {
+	e.o.Journal.Update(journal.Lazy, func(b *journal.Book) journal.Change { return b.AckOperations(ids) })
+}
+
+// ReportAck implements link.Handler.
+func (e *Engine) ReportAck(seq uint64) { e.o.Reports.ReportAck(seq) }
+
+// InSync implements link.Handler. Nothing depends on it: what the hub did not
+// mention is kept as it is.
+func (e *Engine) InSync() {}
+
+// Refresh implements link.Handler.
+func (e *Engine) Refresh(uids []model.AppUID) {
+	for _, uid := range uids {
+		a := e.app(uid)
+		a.mu.Lock()
+		a.all, a.known = true, false
+		a.mu.Unlock()
+		e.queue.add(uid)
+	}
+}
+
+// Disconnected implements link.Handler.
+func (e *Engine) Disconnected(error) { e.o.Reports.SessionClosed() }

@@ -1,0 +1,242 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hawser-dev/hawser/agent/health"
+	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Status answers what is known of an application; false when the agent does not
+// hold it, or has not looked at it yet. The value must not be modified.
+func (e *Engine) Status(uid model.AppUID) (model.AppStatus, bool) {
+	e.mu.Lock()
+	a := e.apps[uid]
+	e.mu.Unlock()
+	if a == nil {
+		return model.AppStatus{}, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.status, a.known
+}
+
+// publish computes the status anew and has it reported.
+func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
+	if s.gone || s.desired == nil {
+		return
+	}
+	if a.bundleErr == nil {
+		if b == nil || b.bundle != s.desired.Bundle {
+			b = &bodies{engine: e, app: s.desired.Name, bundle: s.desired.Bundle}
+		}
+		if a.bundle == s.desired.Bundle {
+			e.compare(ctx, a, s, true, nil, b)
+		}
+	}
+	st := e.statusOf(a, s)
+	a.mu.Lock()
+	st.Health = since(a.status.Health, st.Health, e.now())
+	a.status, a.known = st, true
+	a.mu.Unlock()
+	e.o.Reports.Changed(a.uid)
+}
+
+func since(old, facet model.HealthFacet, now time.Time) model.HealthFacet {
+	if old.Status == facet.Status && old.Since != nil {
+		facet.Since = old.Since
+	} else if facet.Since == nil {
+		facet.Since = &now
+	}
+	return facet
+}
+
+func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
+	d := s.desired
+	st := model.AppStatus{Generation: d.Generation, History: s.history, Operation: operationInfo(s)}
+	if s.synced != nil {
+		st.Revision = s.synced.Revision
+	}
+	if a.bundleErr != nil {
+		st.Sync.Status, st.Health.Status = model.SyncUnknown, model.HealthUnknown
+		st.Conditions = append(st.Conditions, condition("ComparisonError", fault.As(a.bundleErr).Code, fault.As(a.bundleErr).Message))
+		st.Conditions = append(st.Conditions, e.o.Journal.Conditions()...)
+		return st
+	}
+	reason := model.ReasonPending
+	if s.confirmed {
+		reason = model.ReasonDrifted
+	}
+	var items []health.Item
+	var problems []string
+	unknown, out := false, false
+	objects := slices.Clone(a.objects)
+	slices.SortStableFunc(objects, func(x, y sync.Prepared) int { return x.Wave - y.Wave })
+	for _, p := range objects {
+		if p.Hook != "" {
+			continue
+		}
+		rs, item, probs := e.resourceStatus(a, s, p, reason)
+		switch rs.Sync.Status {
+		case model.SyncOutOfSync:
+			out = true
+		case model.SyncUnknown:
+			unknown = true
+		}
+		for _, m := range probs {
+			problems = append(problems, p.Key.String()+": "+m)
+		}
+		st.Resources = append(st.Resources, rs)
+		items = append(items, item)
+	}
+	for _, o := range s.inventory {
+		if a.desires(o.Key) {
+			continue
+		}
+		rec, presence := e.o.Observer.Get(o.Key)
+		if presence == live.Absent || presence == live.Present && (rec.TrackingID != model.TrackingID(d.Name, o.Key) || o.Confirmed && o.UID != rec.UID) {
+			continue // gone, or not ours
+		}
+		rs := model.ResourceStatus{ObjectKey: o.Key, Version: o.Version, UID: o.UID, Health: rec.Health, RequiresPruning: true,
+			Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}}
+		if presence == live.Unknown {
+			rs.Sync = model.SyncFacet{Status: model.SyncUnknown}
+			unknown = true
+		} else if strings.Contains(annotation(rec.Body, annotationCompareOptions), "IgnoreExtraneous") {
+			rs.Sync = model.SyncFacet{Status: model.SyncSynced}
+		} else {
+			out = true // also when it asks not to be pruned, as in Argo CD
+		}
+		st.Resources = append(st.Resources, rs)
+	}
+	switch {
+	case out:
+		st.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: reasonOf(st.Resources)}
+	case unknown:
+		st.Sync = model.SyncFacet{Status: model.SyncUnknown}
+	default:
+		st.Sync = model.SyncFacet{Status: model.SyncSynced}
+	}
+	st.Health = health.Aggregate(items)
+	if unknown && st.Health.Status == model.HealthHealthy {
+		st.Health = model.HealthFacet{Status: model.HealthUnknown, Message: "some objects cannot be observed now"}
+	}
+	st.Conditions = e.conditionsOf(a, s, problems)
+	return st
+}
+
+// annotationCompareOptions may say IgnoreExtraneous: an object that is owned and
+// no longer desired does not make its application OutOfSync.
+const annotationCompareOptions = "argocd.argoproj.io/compare-options"
+
+// reasonOf: an application drifted only when all that differs drifted.
+func reasonOf(rs []model.ResourceStatus) model.SyncReason {
+	for _, r := range rs {
+		if r.Sync.Status == model.SyncOutOfSync && r.Sync.Reason == model.ReasonPending {
+			return model.ReasonPending
+		}
+	}
+	return model.ReasonDrifted
+}
+
+func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason model.SyncReason) (model.ResourceStatus, health.Item, []string) {
+	rec, presence := e.o.Observer.Get(p.Key)
+	rs := model.ResourceStatus{ObjectKey: p.Key, Version: p.Version}
+	item := health.Item{Key: p.Key}
+	var problems []string
+	if p.Err != nil {
+		problems = append(problems, p.Err.Message)
+	}
+	_, kindErr := e.o.Observer.Kind(p.Key.GroupKind())
+	switch {
+	case presence == live.Present:
+		rs.UID, rs.Health = rec.UID, rec.Health
+		item.Health, item.Ignored = rec.Health, rec.HealthIgnored
+		j, ok := a.judged[p.Key]
+		switch {
+		case !ok || j.failed:
+			rs.Sync.Status = model.SyncUnknown
+		case j.same && j.desired == p.Hash:
+			rs.Sync.Status = model.SyncSynced
+		default:
+			rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: reason}
+			rs.Differences = j.differences
+		}
+		problems = append(problems, j.problems...)
+		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && owner != s.desired.Name {
+			rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}
+			// Its health is the other application's.
+			item.Ignored = true
+		}
+	case presence == live.Absent || isKindUnknown(kindErr):
+		rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: reason}
+		rs.Health = model.HealthFacet{Status: model.HealthMissing}
+		item.Health = rs.Health
+	default:
+		rs.Sync.Status = model.SyncUnknown
+		rs.Health = model.HealthFacet{Status: model.HealthUnknown}
+		item.Health = rs.Health
+	}
+	return rs, item, problems
+}
+
+func condition(typ, code, message string) model.Condition {
+	return model.Condition{Type: typ, Code: code, Message: message}
+}
+
+const maxProblems = 5
+
+func (e *Engine) conditionsOf(a *app, s snapshot, problems []string) []model.Condition {
+	out := slices.Clone(a.conditions)
+	out = append(out, a.healConditions...)
+	if len(a.conditions) == 0 && !s.confirmed && s.attempt != nil && s.attempt.Failed && s.attempt.Generation == s.desired.Generation {
+		at := s.attempt.At
+		c := condition("SyncError", "sync_failed", s.attempt.Message)
+		c.Since = &at
+		out = append(out, c)
+	}
+	for i, m := range problems {
+		if i == maxProblems {
+			out = append(out, condition("ComparisonError", "comparison_failed", fmt.Sprintf("and %d more", len(problems)-i)))
+			break
+		}
+		out = append(out, condition("ComparisonError", "comparison_failed", m))
+	}
+	for _, p := range a.objects {
+		rec, presence := e.o.Observer.Get(p.Key)
+		if presence != live.Present {
+			continue
+		}
+		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && owner != s.desired.Name {
+			out = append(out, condition("SharedResourceWarning", "resource_owned", fmt.Sprintf("%s belongs to application %q", p.Key, owner)))
+		}
+	}
+	return append(out, e.o.Journal.Conditions()...)
+}
+
+// operationInfo is the operation under way, or the last one.
+func operationInfo(s snapshot) *model.OperationInfo {
+	if op := s.pending; op != nil {
+		accepted := op.AcceptedAt
+		info := &model.OperationInfo{ID: op.ID, Seq: op.Seq, App: op.App, AppName: s.name, Kind: op.Kind, Spec: op.Spec, Phase: model.PhaseRunning,
+			InitiatedBy: op.InitiatedBy, StartedAt: &accepted}
+		if op.StartedAt != nil {
+			info.StartedAt = op.StartedAt
+		} else if s.op == nil {
+			info.Message = fmt.Sprintf("waits for generation %d", op.Generation)
+		}
+		return info
+	}
+	if u := s.lastOp; u != nil {
+		return &model.OperationInfo{ID: u.ID, Seq: u.Seq, App: u.App, AppName: s.name, Kind: u.Kind, Phase: u.Phase, Message: u.Message,
+			StartedAt: u.StartedAt, FinishedAt: u.FinishedAt}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+// Package scenarios holds the end-to-end tests: one script per behaviour, against
+// the real programs, two real control planes and a real Git server. The folder is
+// the list of what Hawser does.
+//
+// testdata/steady has the scripts that only touch what is their own; they run side
+// by side. testdata/faults has those that take away something that all share (the
+// hub, Git, Postgres); they run one after another, after the others. All of them
+// share one hub, one Git server and the clusters eu and us, with the agents'
+// namespace hawser-system.
+//
+// A script is a text archive: commands, then files. Before it starts ${NAME},
+// ${REPO_URL} and the other variables are replaced in its files.
+//
+//	NAME        the script's own name: of its application, namespace, repository
+//	REPO_URL    its Git repository, empty at first
+//	LOCKED_URL  the same repository at a server that asks for a password
+//	SSH_URL     the same repository over SSH; the files ssh_key and known_hosts fit
+//	COMMIT      the last commit made by the script
+//	HUB, GIT    host and port of the hub and of the Git server
+//
+// Commands besides those of testscript (exec, stdin, stdout, stderr, grep, cp, rm,
+// env and so on); "!" before a command says that it must fail:
+//
+//	hawser ARGS…            the command line
+//	exitcode N hawser ARGS… the command line with its exit status
+//	deploy FLAGS…           hawser app create $NAME of directory app of $REPO_URL to cluster eu and
+//	                        namespace $NAME, with CreateNamespace=true and FLAGS
+//	commit DIR MESSAGE      makes the repository exactly what DIR holds; sets COMMIT
+//	push                    tells the hub of COMMIT, as GitHub does
+//	app NAME COND…          waits until the hub shows the application so
+//	app NAME gone           waits until the hub shows it no more
+//	kube CLUSTER get|patch|create|delete|await …
+//	                        somebody at the API server: get KIND [NS/]NAME [PATH],
+//	                        patch KIND [NS/]NAME JSON, create FILE,
+//	                        delete KIND [NS/]NAME, await KIND [NS/]NAME COND…
+//	audit CLUSTER mark      the witness: look at requests from here on
+//	audit CLUSTER write VERB KIND [NS/]NAME
+//	                        waits until the agent has done this
+//	audit CLUSTER nowrite|nodelete NS
+//	                        the agent has written (deleted) nothing in the namespace
+//	enrol NAME TOKENFILE on CLUSTER [as OTHER] [via proxy]
+//	                        starts a second agent on the control plane of CLUSTER, in
+//	                        namespace NAME; done when the hub shows it as connected
+//	refused NAME TOKENFILE on CLUSTER [as OTHER] CODE
+//	                        the same, and the agent's log has to say CODE
+//	agent CLUSTER kill|start
+//	hub kill|stop|start|save|load
+//	                        save and load copy and restore the data of a stopped hub
+//	git down|up|html|well|status N
+//	postgres kill           SIGKILL for the hub's private Postgres
+//	writes begin|end        creates projects without pause; at the end every one
+//	                        that was answered 2xx must be there
+//
+// COND is PATH=VALUE, PATH!=VALUE or PATH~REGEXP over the JSON of the object, where
+// PATH is as in .spec.ports[0].port or .metadata.annotations[a.b/c]; present or
+// absent ask for the object itself. A PATH that leads to nothing is "".
+//
+// The programs come from the directory HAWSER_BIN, or are built when it is not set.
+//
+//	go test ./e2e/scenarios -run TestSteady/prune
+//	go test ./e2e/scenarios -run TestFaults/git
+package scenarios

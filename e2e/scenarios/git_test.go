@@ -1,0 +1,71 @@
+package scenarios
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hawser-dev/hawser/e2e/testbed"
+)
+
+func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		usage(ts, "commit DIR MESSAGE")
+	}
+	dir := ts.MkAbs(args[0])
+	files := map[string][]byte{}
+	ts.Check(filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		files[filepath.ToSlash(rel)] = append([]byte{}, b...)
+		return err
+	}))
+	ctx, cancel := within()
+	defer cancel()
+	sha, err := of(ts).repo.Apply(ctx, testbed.Change{Message: args[1], Files: files, ReplaceAll: true})
+	ts.Check(err)
+	ts.Setenv("COMMIT", sha)
+}
+
+func cmdPush(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		usage(ts, "push")
+	}
+	s := of(ts)
+	ctx, cancel := within()
+	defer cancel()
+	ts.Check(s.Push(ctx, s.repo.URL(), testbed.DefaultBranch, ts.Getenv("COMMIT")))
+}
+
+// cmdGit makes the Git server that all scripts share misbehave.
+func cmdGit(ts *testscript.TestScript, neg bool, args []string) {
+	git := of(ts).Git
+	switch {
+	case len(args) == 1 && args[0] == "down":
+		git.Down()
+		ts.Defer(func() { git.Up() })
+	case len(args) == 1 && args[0] == "up":
+		ts.Check(git.Up())
+	case len(args) == 1 && args[0] == "html":
+		git.SetFault(testbed.FaultHTML())
+		ts.Defer(git.ClearFaults)
+	case len(args) == 1 && args[0] == "well":
+		git.ClearFaults()
+	case len(args) == 2 && args[0] == "status":
+		code, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		git.SetFault(testbed.FaultStatus(code))
+		ts.Defer(git.ClearFaults)
+	default:
+		usage(ts, "git down|up|html|well|status N")
+	}
+}

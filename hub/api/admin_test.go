@@ -1,0 +1,255 @@
+package api
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func TestClusters(t *testing.T) {
+	w := newWorld(t)
+	var l struct {
+		Items []model.Cluster
+		Total int
+		AsOf  string
+	}
+	w.call("GET", "/api/v1/clusters", "").ok(200).into(&l)
+	if len(l.Items) != 2 || l.Total != 2 || l.AsOf == "" {
+		t.Errorf("got %+v", l)
+	}
+	w.call("GET", "/api/v1/clusters/eu", "").ok(200)
+	w.call("GET", "/api/v1/clusters/mars", "").problem(404, "cluster_unknown")
+	w.call("PUT", "/api/v1/clusters/eu/labels", `{"labels":{"env":"prod"}}`).ok(200)
+	if w.store.clusters[0].Labels["env"] != "prod" || w.calls.take() != "publish cluster id-eu" {
+		t.Error("labels")
+	}
+	w.call("PUT", "/api/v1/clusters/eu/labels", `{"labels":{"env":"a b"}}`).problem(400, "label_invalid")
+	w.call("PUT", "/api/v1/clusters/mars/labels", `{}`).problem(404, "cluster_unknown")
+	w.call("PUT", "/api/v1/clusters/eu/labels", `{"name":"x"}`).problem(400, "unknown_field")
+	var c model.Cluster
+	w.call("POST", "/api/v1/clusters/eu/revoke", "").ok(200).into(&c)
+	if !c.Revoked || w.calls.take() != "close id-eu cluster_revoked; publish cluster id-eu" {
+		t.Errorf("got %+v", c)
+	}
+	w.call("DELETE", "/api/v1/clusters/eu", "").ok(204)
+	if w.calls.take() != "close id-eu cluster_deleted; publish cluster id-eu" {
+		t.Error("delete")
+	}
+	w.call("DELETE", "/api/v1/clusters/eu", "").problem(404, "cluster_unknown")
+}
+
+func TestClustersInUseStay(t *testing.T) {
+	w := withApp(t)
+	w.call("DELETE", "/api/v1/clusters/eu", "").problem(409, "cluster_in_use")
+	if w.calls.take() != "" {
+		t.Error("something was done")
+	}
+}
+
+func TestAliases(t *testing.T) {
+	w := withApp(t)
+	w.call("PUT", "/api/v1/clusters/eu/aliases", `{"aliases":["https://kubernetes.default.svc","https://eu:6443/","https://eu:6443"]}`).ok(200)
+	if got := strings.Join(w.store.clusters[0].Aliases, " "); got != "https://kubernetes.default.svc https://eu:6443" {
+		t.Errorf("got %s", got)
+	}
+	if got := w.calls.take(); got != "deliver [uid-web]; publish cluster id-eu" {
+		t.Errorf("told: %s", got)
+	}
+	w.call("PUT", "/api/v1/clusters/us/aliases", `{"aliases":["https://kubernetes.default.svc"]}`).problem(409, "alias_taken")
+	for _, bad := range []string{"eu", "ftp://x", "https://", "https://u:p@x", "https://x?y", ""} {
+		b, err := json.Marshal(map[string]any{"aliases": []string{bad}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.call("PUT", "/api/v1/clusters/us/aliases", string(b)).problem(400, "aliases_invalid")
+	}
+	w.call("PUT", "/api/v1/clusters/mars/aliases", `{"aliases":[]}`).problem(404, "cluster_unknown")
+	w.call("PUT", "/api/v1/clusters/eu/aliases", `{"aliases":[]}`).ok(200)
+	if len(w.store.clusters[0].Aliases) != 0 {
+		t.Error("not emptied")
+	}
+}
+
+func TestEnrolmentTokens(t *testing.T) {
+	w := newWorld(t)
+	var got struct{ ID, Token, Cluster, ExpiresAt, CAHash, Hub, Command string }
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"edge","labels":{"env":"lab"},"project":"shop","ttl":"30m"}`).ok(201).into(&got)
+	if got.Token != "hwe_secret" || got.Cluster != "edge" || got.ExpiresAt != "2026-01-31T12:30:00Z" || got.CAHash != "sha256:ab" || got.Hub != "hub.example.org:8443" {
+		t.Errorf("got %+v", got)
+	}
+	if want := "HAWSER_TOKEN=hwe_secret hawser-agent run --hub hub.example.org:8443 --ca-hash sha256:ab --cluster-name edge"; got.Command != want {
+		t.Errorf("got %q", got.Command)
+	}
+	stored := w.store.enrol[0]
+	if string(stored.Hash) != "hash" || stored.Project != "shop" || stored.Labels["env"] != "lab" || stored.CreatedBy != "ana" || !stored.CreatedAt.Equal(start) {
+		t.Errorf("stored %+v", stored)
+	}
+	body := w.call("GET", "/api/v1/enrolment-tokens", "").ok(200).body
+	if strings.Contains(body, "hwe_secret") || strings.Contains(strings.ToLower(body), "hash") || !strings.Contains(body, `"cluster":"edge"`) {
+		t.Errorf("got %s", body)
+	}
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"edge"}`).ok(201).into(&got)
+	if got.ExpiresAt != "2026-01-31T13:00:00Z" {
+		t.Errorf("expires %s", got.ExpiresAt)
+	}
+	for body, code := range map[string]string{
+		`{"cluster":"My_Edge"}`: "name_invalid", `{}`: "name_invalid", `{"cluster":"e","ttl":"never"}`: "expression_invalid",
+		`{"cluster":"e","ttl":"-1h"}`: "lifetime_invalid", `{"cluster":"e","ttl":"169h"}`: "lifetime_invalid",
+		`{"cluster":"e","labels":{"a b":"c"}}`: "label_invalid", `{"cluster":"e","epoch":9}`: "unknown_field",
+	} {
+		w.call("POST", "/api/v1/enrolment-tokens", body).problem(400, code)
+	}
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"e","project":"nix"}`).problem(404, "project_unknown")
+	w.call("DELETE", "/api/v1/enrolment-tokens/"+stored.ID, "").ok(204)
+	w.call("DELETE", "/api/v1/enrolment-tokens/"+stored.ID, "").problem(404, "enrolment_token_unknown")
+	if strings.Contains(w.logged(), "hwe_secret") {
+		t.Error("the token is in the log")
+	}
+}
+
+func project(name, spec string) string {
+	return "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: " + name + "}\nspec: " + spec + "\n"
+}
+
+func TestProjects(t *testing.T) {
+	w := newWorld(t)
+	w.call("PUT", "/api/v1/projects/new", project("new", "{sourceRepos: ['*']}")).ok(201)
+	if got := w.calls.take(); got != "project new; publish project new" {
+		t.Errorf("told: %s", got)
+	}
+	w.call("PUT", "/api/v1/projects/new", project("new", "{sourceRepos: ['*']}")).ok(200)
+	if got := w.calls.take(); got != "" {
+		t.Errorf("told of no change: %s", got)
+	}
+	w.call("POST", "/api/v1/projects", project("new", "{sourceRepos: []}")).ok(200)
+	w.call("PUT", "/api/v1/projects/new", project("new", "{}"), "If-None-Match: *").problem(409, "already_exists")
+	w.call("PUT", "/api/v1/projects/other", project("new", "{}")).problem(400, "name_mismatch")
+	w.call("PUT", "/api/v1/projects/new", project("new", "{sourceRepo: []}")).problem(400, "unknown_field")
+	w.call("PUT", "/api/v1/projects/web", application("web")).problem(400, "kind_unexpected")
+	w.call("GET", "/api/v1/projects/new", "").ok(200)
+	w.call("GET", "/api/v1/projects/nix", "").problem(404, "project_unknown")
+	var l struct{ Items []model.AppProject }
+	w.call("GET", "/api/v1/projects", "").ok(200).into(&l)
+	if len(l.Items) != 3 {
+		t.Errorf("%d projects", len(l.Items))
+	}
+	w.call("DELETE", "/api/v1/projects/new", "").ok(204)
+	w.call("DELETE", "/api/v1/projects/new", "").problem(404, "project_unknown")
+	w.call("DELETE", "/api/v1/projects/default", "").problem(409, "project_default")
+	w.call("PUT", "/api/v1/applications/web", application("web", "project: default", "project: shop")).ok(201)
+	w.call("DELETE", "/api/v1/projects/shop", "").problem(409, "project_in_use")
+}
+
+func TestRepositories(t *testing.T) {
+	w := newWorld(t)
+	var got model.Repository
+	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/web","username":"bot","password":"CANARY"}`).ok(201).into(&got)
+	if got.ID != "repo-1" || !got.HasPassword || got.Username != "bot" || w.tested == nil || w.tested.Password != "CANARY" {
+		t.Errorf("got %+v, tested %+v", got, w.tested)
+	}
+	if w.store.repos[0].Credential.Password != "CANARY" {
+		t.Error("the credential was not stored")
+	}
+	if calls := w.calls.take(); calls != "poke https://github.com/shop/web; publish repository repo-1" {
+		t.Errorf("told: %s", calls)
+	}
+	if body := w.call("GET", "/api/v1/repositories", "").ok(200).body; strings.Contains(body, "CANARY") {
+		t.Errorf("got %s", body)
+	}
+	w.tested = &fleet.Credential{}
+	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/open/web"}`).ok(201)
+	if w.tested != nil || w.store.repos[1].Credential != nil {
+		t.Error("a repository without a credential has one")
+	}
+	w.testErr = fault.New(fault.Upstream, "git_auth_failed", "the Git server refused the credential %q (401)", "bot")
+	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/x","username":"bot","password":"CANARY"}`).problem(424, "git_auth_failed")
+	if len(w.store.repos) != 2 {
+		t.Error("a repository that failed its test was stored")
+	}
+	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/x","skipTest":true}`).ok(201)
+	w.call("DELETE", "/api/v1/repositories/repo-1", "").ok(204)
+	w.call("DELETE", "/api/v1/repositories/repo-1", "").problem(404, "repository_unknown")
+	if strings.Contains(w.logged(), "CANARY") {
+		t.Error("a password is in the log")
+	}
+}
+
+func TestBadRepositories(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ body, code string }{
+		{`{}`, "repo_url_invalid"},
+		{`{"url":"github.com/x/y"}`, "repo_url_invalid"},
+		{`{"url":"file:///srv/x"}`, "repo_scheme_forbidden"},
+		{`{"url":"https://u:CANARY@h/x"}`, "repo_url_has_credentials"},
+		{`{"url":"http://h/x","username":"u","password":"CANARY"}`, "repo_insecure"},
+		{`{"url":"https://h/x","password":"CANARY\nx"}`, "credential_invalid"},
+		{`{"url":"ssh://git@h/x","sshKey":"CANARY"}`, "credential_invalid"},
+		{`{"url":"ssh://git@h/x","knownHosts":"CANARY"}`, "known_hosts_invalid"},
+		{`{"url":"https://h/x","caBundle":"CANARY"}`, "ca_bundle_invalid"},
+		{`{"url":"https://h/x","caBundle":"-----BEGIN CERTIFICATE-----\nQ0FOQVJZ\n-----END CERTIFICATE-----\n"}`, "ca_bundle_invalid"},
+		{`{"url":"https://h/x","username":"a\u0000b"}`, "text_invalid"},
+		{`{"url":"https://h/x","id":"repo-1"}`, "unknown_field"},
+	} {
+		w.call("POST", "/api/v1/repositories", c.body).problem(400, c.code)
+	}
+	w.call("POST", "/api/v1/repositories", `{"url":"https://h/x","project":"nix"}`).problem(404, "project_unknown")
+	p := w.call("POST", "/api/v1/repositories", `{"url":"h/x","sshKey":"x","knownHosts":"x"}`).problem(400, "repo_url_invalid")
+	if len(p.Errors) != 3 {
+		t.Errorf("errors %+v", p.Errors)
+	}
+	if len(w.store.repos) != 0 {
+		t.Error("something was stored")
+	}
+}
+
+func TestCredentialsOverHTTPWhereTheyAreAllowed(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.AllowHTTPCredentials = true })
+	w.call("POST", "/api/v1/repositories", `{"url":"http://127.0.0.1:8080/x","username":"u","password":"p"}`).ok(201)
+}
+
+func TestSSHKeys(t *testing.T) {
+	w := newWorld(t)
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sshPublic, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(b *pem.Block) answer {
+		body, err := json.Marshal(map[string]any{
+			"url": "git@h:org/x.git", "sshKey": string(pem.EncodeToMemory(b)),
+			"knownHosts": "# a comment\nh,10.0.0.1 " + string(ssh.MarshalAuthorizedKey(sshPublic)) + "\n",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.call("POST", "/api/v1/repositories", string(body))
+	}
+	var got model.Repository
+	add(block).ok(201).into(&got)
+	if !got.HasSSHKey || got.HasPassword {
+		t.Errorf("got %+v", got)
+	}
+	p := add(locked).problem(400, "credential_invalid")
+	if !strings.Contains(p.Detail, "passphrase") {
+		t.Errorf("got %q", p.Detail)
+	}
+}

@@ -1,0 +1,244 @@
+package api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/nearest"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 500
+)
+
+// ---- reading
+
+func (a *api) listApplications(c *gin.Context) {
+	views, err := a.selectApplications(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	limit, err := limitOf(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	after, err := cursorOf(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	slices.SortFunc(views, func(x, y model.AppView) int { return strings.Compare(x.Name, y.Name) })
+	out := list[model.AppView]{Total: len(views), AsOf: a.now().UTC(), Items: []model.AppView{}}
+	start := 0
+	if after != "" {
+		start, _ = slices.BinarySearchFunc(views, after+"\x00", func(v model.AppView, name string) int { return strings.Compare(v.Name, name) })
+	}
+	out.Items = append(out.Items, views[start:min(start+limit, len(views))]...)
+	if n := len(out.Items); n > 0 && start+n < len(views) {
+		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(out.Items[n-1].Name))
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// selectApplications reads the rows that the query asks for.
+func (a *api) selectApplications(c *gin.Context) ([]model.AppView, error) {
+	ctx := c.Request.Context()
+	known := []string{"project", "cluster", "name", "selector", "limit", "cursor"}
+	for k := range c.Request.URL.Query() {
+		if !slices.Contains(known, k) {
+			e := fault.New(fault.Invalid, "unknown_parameter", "unknown parameter %q", cut(k)).WithFound(cut(k), strings.Join(known, ", "))
+			if near := nearest.Word(k, known); near != "" {
+				e.Message += fmt.Sprintf("; did you mean %q?", near)
+			}
+			return nil, e
+		}
+	}
+	filter := fleet.ViewFilter{Project: c.Query("project"), Names: c.QueryArray("name")}
+	if name := c.Query("cluster"); name != "" {
+		cluster, err := a.store.Cluster(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		filter.Cluster = cluster.ID
+	}
+	match, err := parseSelector(c.Query("selector"))
+	if err != nil {
+		return nil, err
+	}
+	if match != nil {
+		apps, err := a.store.Applications(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, app := range apps {
+			if match(app.Application.Metadata.Labels) {
+				filter.UIDs = append(filter.UIDs, app.UID)
+			}
+		}
+		if len(filter.UIDs) == 0 {
+			return nil, nil
+		}
+	}
+	return a.store.AppViews(ctx, filter)
+}
+
+func limitOf(c *gin.Context) (int, error) {
+	s := c.Query("limit")
+	if s == "" {
+		return defaultLimit, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxLimit {
+		return 0, fault.New(fault.Invalid, "limit_invalid", "limit %q is not a number from 1 to %d", cut(s), maxLimit).WithField("limit")
+	}
+	return n, nil
+}
+
+func cursorOf(c *gin.Context) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(c.Query("cursor"))
+	if err != nil || len(b) > 256 {
+		return "", fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub").WithField("cursor").
+			WithFix("start again without a cursor")
+	}
+	return string(b), nil
+}
+
+func (a *api) getApplication(c *gin.Context) {
+	ctx, name := c.Request.Context(), c.Param("name")
+	view, err := a.store.AppView(ctx, name)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	app, err := a.store.Application(ctx, name)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Header("ETag", etag(app.Version))
+	c.JSON(http.StatusOK, view)
+}
+
+func (a *api) getTree(c *gin.Context) {
+	ctx := c.Request.Context()
+	view, err := a.store.AppView(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	tree, observedAt, err := a.store.Tree(ctx, view.UID)
+	if err != nil && !fault.HasCode(err, "tree_not_found") { // nothing reported yet: an empty tree
+		a.fail(c, err)
+		return
+	}
+	out := gin.H{"nodes": tree.Nodes, "truncated": tree.Truncated, "freshness": view.Freshness}
+	if tree.Nodes == nil {
+		out["nodes"] = []model.TreeNode{}
+	}
+	if !observedAt.IsZero() {
+		out["observedAt"] = observedAt
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// ---- writing
+
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// ifMatch returns the version that the caller expects, 0 for any.
+func ifMatch(c *gin.Context) (int64, error) {
+	s := c.GetHeader("If-Match")
+	if s == "" || s == "*" {
+		return 0, nil
+	}
+	v, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(s, "W/"), `"`), 10, 64)
+	if err != nil || v < 1 {
+		return 0, fault.New(fault.Invalid, "etag_invalid", "If-Match %q is not an ETag of this hub", cut(s)).WithField("If-Match")
+	}
+	return v, nil
+}
+
+func (a *api) putApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	b, err := a.body(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	app, err := decode.Application(b)
+	if err == nil {
+		err = sameName(c, app.Metadata.Name)
+	}
+	var version int64
+	if err == nil {
+		version, err = ifMatch(c)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	w := a.newWriter(identity(c).Name)
+	w.mustBeNew, w.version = onlyNew(c), version
+	stored, result, err := w.application(ctx, app)
+	w.tell()
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Header("ETag", etag(stored.Version))
+	c.JSON(statusOf(result), written(stored))
+}
+
+// written is an application as it is answered after a write.
+func written(app fleet.App) model.Application {
+	out := app.Application
+	out.Metadata.UID = string(app.UID)
+	out.Metadata.ResourceVersion = strconv.FormatInt(app.Version, 10)
+	if !app.CreatedAt.IsZero() {
+		t := app.CreatedAt.UTC()
+		out.Metadata.CreationTimestamp = &t
+	}
+	return out
+}
+
+func (a *api) refreshApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	app, err := a.store.Application(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	for _, url := range repositoriesOf(app.Application) {
+		a.opts.Sources.Poke(url)
+	}
+	if c.Query("hard") == "true" {
+		a.opts.Delivery.ApplicationsWritten(app.UID) // renders although nothing changed
+	}
+	connected := a.opts.Agents.Refresh(app.Cluster, app.UID)
+	c.JSON(http.StatusAccepted, gin.H{"agentConnected": connected})
+}
+
+func repositoriesOf(app model.Application) []string {
+	var out []string
+	for _, s := range app.Spec.AllSources() {
+		if !slices.Contains(out, s.RepoURL) {
+			out = append(out, s.RepoURL)
+		}
+	}
+	return out
+}
+
+func indexed(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+// applyWorkers write applications of one text side by side, so that their
+// commits share the database's flushes.
+const applyWorkers = 8
+
+// applied is what became of one object of a text.
+type applied struct {
+	Kind   string   `json:"kind"`
+	Name   string   `json:"name"`
+	Result string   `json:"result"`
+	Error  *problem `json:"error,omitempty"`
+}
+
+// apply takes a text of projects and applications, projects first. What is
+// wrong with one object does not stop the others.
+func (a *api) apply(c *gin.Context) {
+	ctx := c.Request.Context()
+	b, err := a.body(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	docs, err := decode.Documents(b)
+	if err == nil && len(docs) == 0 {
+		err = fault.New(fault.Invalid, "body_missing", "the text is empty; send Application and AppProject objects")
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	markDuplicates(docs)
+	items := make([]applied, len(docs))
+	w := a.newWriter(identity(c).Name)
+	done := func(i int, result string, err error) {
+		items[i] = applied{Kind: docs[i].Kind, Name: docs[i].Name, Result: result}
+		if err != nil {
+			p := newProblem(err, requestID(c))
+			items[i].Result, items[i].Error = resultFailed, &p
+			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", err, "request", requestID(c))
+		}
+	}
+	var apps []int
+	for i, d := range docs {
+		switch {
+		case d.Err != nil:
+			done(i, "", d.Err)
+		case d.Project != nil:
+			_, result, err := a.writeProject(ctx, *d.Project, false)
+			done(i, result, err)
+		default:
+			apps = append(apps, i)
+		}
+	}
+	a.applyApplications(ctx, w, docs, apps, done)
+	w.tell()
+
+	status := http.StatusOK
+	for _, item := range items {
+		if item.Result == resultFailed {
+			status = http.StatusMultiStatus
+		}
+	}
+	c.JSON(status, gin.H{"items": items})
+}
+
+func (a *api) applyApplications(ctx context.Context, w *writer, docs []decode.Document, apps []int, done func(int, string, error)) {
+	if len(apps) > 1 {
+		if err := w.readAll(ctx); err != nil {
+			for _, i := range apps {
+				done(i, "", err)
+			}
+			return
+		}
+	}
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(applyWorkers, len(apps)) {
+		wg.Go(func() {
+			for i := range next {
+				_, result, err := w.application(ctx, *docs[i].Application)
+				done(i, result, err) // each i is written by one goroutine
+			}
+		})
+	}
+	for _, i := range apps {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// markDuplicates refuses an object that is in the text twice: which of both is
+// meant cannot be known.
+func markDuplicates(docs []decode.Document) {
+	first := map[[2]string]int{}
+	for i := range docs {
+		d := &docs[i]
+		if d.Err != nil || d.Name == "" {
+			continue
+		}
+		key := [2]string{d.Kind, d.Name}
+		if at, dup := first[key]; dup {
+			d.Err = fault.New(fault.Invalid, "duplicate_object", "%s %q is defined twice: lines %d and %d", d.Kind, d.Name, docs[at].Line, d.Line)
+			d.Application, d.Project = nil, nil
+			continue
+		}
+		first[key] = i
+	}
+}

@@ -1,0 +1,276 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+const (
+	defaultEnrolment = time.Hour
+	maxEnrolment     = 7 * 24 * time.Hour
+	maxAliases       = 64
+)
+
+func (a *api) listClusters(c *gin.Context) {
+	clusters, err := a.store.Clusters(c.Request.Context())
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, newList(a, clusters))
+}
+
+func (a *api) getCluster(c *gin.Context) {
+	cluster, err := a.store.Cluster(c.Request.Context(), c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, cluster)
+}
+
+func (a *api) deleteCluster(c *gin.Context) {
+	ctx := c.Request.Context()
+	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	if err == nil {
+		err = a.store.DeleteCluster(ctx, cluster.ID)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.opts.Agents.CloseCluster(cluster.ID, "cluster_deleted", "the cluster was deleted at the hub")
+	a.opts.Publisher.Publish("cluster", string(cluster.ID), gin.H{"id": cluster.ID, "name": cluster.Name, "deleted": true})
+	c.Status(http.StatusNoContent)
+}
+
+func (a *api) revokeCluster(c *gin.Context) {
+	ctx := c.Request.Context()
+	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	if err == nil {
+		err = a.store.RevokeCluster(ctx, cluster.ID)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.opts.Agents.CloseCluster(cluster.ID, "cluster_revoked", "the cluster's certificates were revoked")
+	a.answerCluster(c, cluster.ID)
+}
+
+// answerCluster answers and publishes a cluster as it is after a write.
+func (a *api) answerCluster(c *gin.Context, id model.ClusterID) {
+	cluster, err := a.store.Cluster(c.Request.Context(), string(id))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.opts.Publisher.Publish("cluster", string(id), cluster)
+	c.JSON(http.StatusOK, cluster)
+}
+
+func (a *api) setClusterLabels(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in struct {
+		Labels map[string]string `json:"labels,omitempty"`
+	}
+	if err := a.into(c, &in, false); err != nil {
+		a.fail(c, err)
+		return
+	}
+	if errs := decode.Labels("labels", in.Labels); len(errs) > 0 {
+		a.fail(c, fault.List(errs))
+		return
+	}
+	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	if err == nil {
+		err = a.store.SetClusterLabels(ctx, cluster.ID, in.Labels)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerCluster(c, cluster.ID)
+}
+
+func (a *api) setClusterAliases(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in struct {
+		Aliases []string `json:"aliases,omitempty"`
+	}
+	if err := a.into(c, &in, false); err != nil {
+		a.fail(c, err)
+		return
+	}
+	clusters, err := a.store.Clusters(ctx)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	i := slices.IndexFunc(clusters, func(x model.Cluster) bool {
+		return x.Name == c.Param("name") || string(x.ID) == c.Param("name")
+	})
+	if i < 0 {
+		_, err := a.store.Cluster(ctx, c.Param("name")) // for its error
+		if err == nil {
+			err = fault.New(fault.Unavailable, "busy", "the clusters changed meanwhile; try again")
+		}
+		a.fail(c, err)
+		return
+	}
+	aliases, err := checkAliases(in.Aliases, clusters[i], clusters)
+	if err == nil {
+		err = a.store.SetClusterAliases(ctx, clusters[i].ID, aliases)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	// Aliases are part of what agents check, and of what the project permits.
+	if views, err := a.store.AppViews(ctx, fleet.ViewFilter{Cluster: clusters[i].ID}); err != nil {
+		a.log.WarnContext(ctx, "applications could not be looked at after a change of aliases", "error", err)
+	} else if len(views) > 0 {
+		uids := make([]model.AppUID, len(views))
+		for j, v := range views {
+			uids[j] = v.UID
+		}
+		a.opts.Delivery.ApplicationsWritten(uids...)
+	}
+	a.answerCluster(c, clusters[i].ID)
+}
+
+// checkAliases is the decision whether a cluster may have these aliases.
+func checkAliases(aliases []string, cluster model.Cluster, all []model.Cluster) ([]string, error) {
+	if len(aliases) > maxAliases {
+		return nil, fault.New(fault.Invalid, "aliases_invalid", "%d aliases are given; at most %d are possible", len(aliases), maxAliases).WithField("aliases")
+	}
+	var out []string
+	for _, s := range aliases {
+		s = strings.TrimSuffix(s, "/")
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(s) > 253 {
+			return nil, fault.New(fault.Invalid, "aliases_invalid", "alias %q is not a server URL", cut(s)).
+				WithField("aliases").WithFound(cut(s), "https://HOST[:PORT][/PATH]")
+		}
+		for _, other := range all {
+			if other.ID != cluster.ID && slices.Contains(other.Aliases, s) {
+				return nil, fault.New(fault.Conflict, "alias_taken", "%s already means cluster %q", s, other.Name).
+					WithField("aliases").WithFix("take it from that cluster first")
+			}
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// ---- enrolment tokens
+
+type enrolmentToken struct {
+	ID        string            `json:"id"`
+	Cluster   string            `json:"cluster"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Project   string            `json:"project,omitempty"`
+	CreatedBy string            `json:"createdBy"`
+	CreatedAt time.Time         `json:"createdAt"`
+	ExpiresAt time.Time         `json:"expiresAt"`
+	UsedAt    *time.Time        `json:"usedAt,omitempty"`
+	UsedFrom  string            `json:"usedFrom,omitempty"`
+}
+
+func (a *api) listEnrolmentTokens(c *gin.Context) {
+	tokens, err := a.store.EnrolmentTokens(c.Request.Context())
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	items := make([]enrolmentToken, len(tokens))
+	for i, t := range tokens {
+		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom}
+	}
+	c.JSON(http.StatusOK, newList(a, items))
+}
+
+func (a *api) createEnrolmentToken(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in struct {
+		Cluster string            `json:"cluster"`
+		Labels  map[string]string `json:"labels,omitempty"`
+		Project string            `json:"project,omitempty"`
+		TTL     string            `json:"ttl,omitempty"`
+	}
+	if err := a.into(c, &in, false); err != nil {
+		a.fail(c, err)
+		return
+	}
+	var problems fault.List
+	if e := decode.Name("cluster", "cluster", in.Cluster); e != nil {
+		problems = append(problems, e)
+	}
+	problems = append(problems, decode.Labels("labels", in.Labels)...)
+	ttl, err := lifetime(in.TTL)
+	if err == nil && ttl == 0 {
+		ttl = defaultEnrolment
+	}
+	switch {
+	case err != nil:
+		problems = append(problems, fault.As(err))
+	case ttl < time.Second || ttl > maxEnrolment:
+		problems = append(problems, fault.New(fault.Invalid, "lifetime_invalid", "ttl is %s; between 1s and 168h are possible", ttl).WithField("ttl"))
+	}
+	if len(problems) > 0 {
+		a.fail(c, problems)
+		return
+	}
+	if in.Project != "" {
+		if _, err := a.store.Project(ctx, in.Project); err != nil {
+			a.fail(c, err)
+			return
+		}
+	}
+	token, hash, err := a.opts.NewEnrolmentToken()
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		a.fail(c, fault.Wrap(err, fault.Internal, "internal", "no id could be made"))
+		return
+	}
+	now := a.now().UTC()
+	t := fleet.EnrolmentToken{
+		ID: id.String(), Hash: hash, Cluster: in.Cluster, Labels: in.Labels, Project: in.Project,
+		CreatedBy: identity(c).Name, CreatedAt: now, ExpiresAt: now.Add(ttl),
+	}
+	if err := a.store.CreateEnrolmentToken(ctx, t); err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusCreated, gin.H{
+		"id": t.ID, "token": token, "cluster": t.Cluster, "expiresAt": t.ExpiresAt,
+		"caHash": a.opts.CAHash, "hub": a.opts.Advertise,
+		// The token is not an argument: those are visible to everybody on the machine.
+		"command": "HAWSER_TOKEN=" + token + " hawser-agent run --hub " + a.opts.Advertise + " --ca-hash " + a.opts.CAHash + " --cluster-name " + t.Cluster,
+	})
+}
+
+func (a *api) deleteEnrolmentToken(c *gin.Context) {
+	if err := a.store.DeleteEnrolmentToken(c.Request.Context(), c.Param("id")); err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}

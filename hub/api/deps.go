@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Store is the part of the database that the API reads and writes. All methods
+// block for a round trip or a transaction; errors are faults, Unavailable when
+// the database is away.
+type Store interface {
+	HubState(ctx context.Context) (fleet.HubState, error)
+	AcknowledgeRestore(ctx context.Context) error
+
+	CreateEnrolmentToken(ctx context.Context, t fleet.EnrolmentToken) error
+	EnrolmentTokens(ctx context.Context) ([]fleet.EnrolmentToken, error)
+	DeleteEnrolmentToken(ctx context.Context, id string) error
+
+	Clusters(ctx context.Context) ([]model.Cluster, error)
+	Cluster(ctx context.Context, nameOrID string) (model.Cluster, error)
+	RevokeCluster(ctx context.Context, id model.ClusterID) error
+	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string) error
+	SetClusterLabels(ctx context.Context, id model.ClusterID, labels map[string]string) error
+	ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error)
+	DeleteCluster(ctx context.Context, id model.ClusterID) error
+
+	UpsertProject(ctx context.Context, p model.AppProject) (model.AppProject, error)
+	Project(ctx context.Context, name string) (model.AppProject, error)
+	Projects(ctx context.Context) ([]model.AppProject, error)
+	DeleteProject(ctx context.Context, name string) error
+
+	UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error)
+	Repositories(ctx context.Context) ([]model.Repository, error)
+	DeleteRepository(ctx context.Context, id string) error
+
+	// UpsertApplication with Version 0 overwrites whatever there is; else
+	// Conflict version_conflict when the stored version differs.
+	UpsertApplication(ctx context.Context, a fleet.App) (app fleet.App, created bool, err error)
+	Application(ctx context.Context, name string) (fleet.App, error)
+	Applications(ctx context.Context) ([]fleet.App, error)
+	AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error)
+	AppView(ctx context.Context, name string) (model.AppView, error)
+	// Tree is NotFound (tree_not_found) as long as none was reported.
+	Tree(ctx context.Context, app model.AppUID) (model.ResourceTree, time.Time, error)
+
+	CreateOperation(ctx context.Context, n fleet.NewOperation) (op model.OperationInfo, existed bool, err error)
+	Operation(ctx context.Context, id model.OperationID) (model.OperationInfo, error)
+	Operations(ctx context.Context, f fleet.OperationFilter) ([]model.OperationInfo, error)
+	TerminateOperation(ctx context.Context, id model.OperationID, by string) (model.OperationInfo, error)
+}
+
+// Auth says who calls. from is the address of the connection.
+type Auth interface {
+	Login(ctx context.Context, from, code string) (token string, info fleet.APIToken, err error)
+	Authenticate(ctx context.Context, from, token string) (fleet.APIToken, error)
+	Issue(ctx context.Context, name string, lifetime time.Duration) (token string, info fleet.APIToken, err error)
+	Tokens(ctx context.Context) ([]fleet.APIToken, error)
+	Revoke(ctx context.Context, id string) error
+}
+
+// Agents wakes agent sessions. Its methods never block, and losing a call only
+// delays what the tables say.
+type Agents interface {
+	Notify(cluster model.ClusterID, apps ...model.AppUID)
+	NotifyAll()
+	NotifyOperation(cluster model.ClusterID)
+	// Refresh asks the agent to compare now; false when it is not connected.
+	Refresh(cluster model.ClusterID, apps ...model.AppUID) bool
+	CloseCluster(cluster model.ClusterID, code, reason string)
+}
+
+// Delivery looks at applications anew. Its methods never block.
+type Delivery interface {
+	ApplicationsWritten(apps ...model.AppUID)
+	ProjectWritten(name string)
+}
+
+// Sources speaks to repositories.
+type Sources interface {
+	// Poke asks for a look at a repository soon; it never blocks.
+	Poke(repoURL string)
+	// Test connects to a repository and blocks until it answered, at most as
+	// long as ctx. cred may be nil.
+	Test(ctx context.Context, repoURL string, cred *fleet.Credential) error
+}
+
+// Publisher puts changes on the event stream; it never blocks.
+type Publisher interface {
+	// PublishApplications publishes the present rows of applications, or that
+	// they are gone.
+	PublishApplications(apps []model.AppUID)
+	// Publish publishes body as an event of the type about the thing with the
+	// key. body must not change afterwards.
+	Publish(eventType, key string, body any)
+}
+
+// Stream opens readers of the event stream.
+type Stream interface {
+	// Resume starts after the event with that id; "" starts with what comes.
+	Resume(lastID string) StreamReader
+}
+
+// StreamReader follows the event stream. It belongs to one goroutine.
+type StreamReader interface {
+	// Next blocks until there are events. It returns ErrReset when some were
+	// missed, and goes on with the newest after that.
+	Next(ctx context.Context) ([]StreamEvent, error)
+	// Position is the id to resume from.
+	Position() string
+}
+
+// StreamEvent is one event.
+type StreamEvent struct {
+	ID, Type, Key string
+	Body          func() ([]byte, error)
+}
+
+// ErrReset says that a StreamReader missed events.
+var ErrReset = errors.New("events were missed")
+
+// Options are the parts of an API. All are required but where it says otherwise.
+type Options struct {
+	Store     Store
+	Auth      Auth
+	Agents    Agents
+	Delivery  Delivery
+	Sources   Sources
+	Publisher Publisher
+	Stream    Stream
+	// NewEnrolmentToken makes a token and its hash.
+	NewEnrolmentToken func() (token string, hash []byte, err error)
+	// Ready says why the hub cannot serve, nil when it can.
+	Ready func(ctx context.Context) error
+	// Webhook takes POST /api/webhook; nil for none.
+	Webhook http.Handler
+
+	Version string
+	// Advertise is HOST:PORT for agents; CAHash is what they pin.
+	Advertise, CAHash string
+	// AllowHTTPCredentials permits repository credentials over plain http, and
+	// AllowFileRepositories file:// URLs.
+	AllowHTTPCredentials, AllowFileRepositories bool
+
+	Log *slog.Logger
+	// Now may be nil for the system's clock.
+	Now func() time.Time
+	// Heartbeat of the event stream, 15 s when zero. Callers are authenticated
+	// again at least every third of it.
+	Heartbeat time.Duration
+}

@@ -1,0 +1,693 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/auth"
+	"github.com/hawser-dev/hawser/hub/events"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// fakeStore keeps in memory what the database would.
+type fakeStore struct {
+	mu       sync.Mutex
+	hub      fleet.HubState
+	tokens   []fleet.APIToken
+	enrol    []fleet.EnrolmentToken
+	clusters []model.Cluster
+	projects map[string]model.AppProject
+	repos    []fleet.Repository
+	apps     map[string]fleet.App
+	views    map[model.AppUID]model.AppView
+	ops      []model.OperationInfo
+	keys     map[string]model.OperationID
+	tree     model.ResourceTree
+	down     bool // every call fails as if the database were away
+	panics   bool
+	upserts  int
+}
+
+var errDown = fault.Wrap(errors.New("dial /var/run/postgresql/.s.PGSQL.5432: CANARY"), fault.Unavailable, "db_unavailable", "the database is not reachable")
+
+func (s *fakeStore) lock() (func(), error) {
+	s.mu.Lock()
+	if s.panics {
+		defer s.mu.Unlock()
+		panic("CANARY: nil map in *store.Store")
+	}
+	if s.down {
+		s.mu.Unlock()
+		return nil, errDown
+	}
+	return s.mu.Unlock, nil
+}
+
+func unknown(code, format string, args ...any) error {
+	return fault.New(fault.NotFound, code, format, args...)
+}
+
+func (s *fakeStore) HubState(context.Context) (fleet.HubState, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return fleet.HubState{}, err
+	}
+	defer unlock()
+	return s.hub, nil
+}
+
+func (s *fakeStore) AcknowledgeRestore(context.Context) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.hub.HoldDeletes = false
+	return nil
+}
+
+func (s *fakeStore) CreateAPIToken(_ context.Context, t fleet.APIToken) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.tokens = append(s.tokens, t)
+	return nil
+}
+
+func (s *fakeStore) APITokenByHash(_ context.Context, hash []byte) (fleet.APIToken, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tokens {
+		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return fleet.APIToken{}, unknown("api_token_unknown", "no such token")
+}
+
+func (s *fakeStore) APITokens(context.Context) ([]fleet.APIToken, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return slices.Clone(s.tokens), nil
+}
+
+func (s *fakeStore) DeleteAPIToken(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.tokens)
+	s.tokens = slices.DeleteFunc(s.tokens, func(t fleet.APIToken) bool { return t.ID == id })
+	if len(s.tokens) == n {
+		return unknown("api_token_unknown", "there is no token %q", id)
+	}
+	return nil
+}
+
+func (s *fakeStore) CreateEnrolmentToken(_ context.Context, t fleet.EnrolmentToken) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.enrol = append(s.enrol, t)
+	return nil
+}
+
+func (s *fakeStore) EnrolmentTokens(context.Context) ([]fleet.EnrolmentToken, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.enrol), nil
+}
+
+func (s *fakeStore) DeleteEnrolmentToken(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.enrol)
+	s.enrol = slices.DeleteFunc(s.enrol, func(t fleet.EnrolmentToken) bool { return t.ID == id })
+	if len(s.enrol) == n {
+		return unknown("enrolment_token_unknown", "there is no enrolment token %q", id)
+	}
+	return nil
+}
+
+func (s *fakeStore) Clusters(context.Context) ([]model.Cluster, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return slices.Clone(s.clusters), nil
+}
+
+func (s *fakeStore) findCluster(nameOrID string) int {
+	return slices.IndexFunc(s.clusters, func(c model.Cluster) bool { return c.Name == nameOrID || string(c.ID) == nameOrID })
+}
+
+func (s *fakeStore) Cluster(_ context.Context, nameOrID string) (model.Cluster, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	defer unlock()
+	if i := s.findCluster(nameOrID); i >= 0 {
+		return s.clusters[i], nil
+	}
+	return model.Cluster{}, unknown("cluster_unknown", "there is no cluster %q", nameOrID)
+}
+
+func (s *fakeStore) changeCluster(id model.ClusterID, f func(*model.Cluster)) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	f(&s.clusters[s.findCluster(string(id))])
+	return nil
+}
+
+func (s *fakeStore) RevokeCluster(_ context.Context, id model.ClusterID) error {
+	return s.changeCluster(id, func(c *model.Cluster) { c.Revoked = true })
+}
+
+func (s *fakeStore) SetClusterAliases(_ context.Context, id model.ClusterID, aliases []string) error {
+	return s.changeCluster(id, func(c *model.Cluster) { c.Aliases = aliases })
+}
+
+func (s *fakeStore) SetClusterLabels(_ context.Context, id model.ClusterID, labels map[string]string) error {
+	return s.changeCluster(id, func(c *model.Cluster) { c.Labels = labels })
+}
+
+func (s *fakeStore) ResolveDestination(_ context.Context, d model.Destination) (model.Cluster, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	defer unlock()
+	for _, c := range s.clusters {
+		if d.Name == c.Name || d.Server != "" && slices.Contains(c.Aliases, d.Server) {
+			return c, nil
+		}
+	}
+	return model.Cluster{}, fault.New(fault.Invalid, "destination_unknown", "no cluster is meant by %q", cmp.Or(d.Name, d.Server)).WithField("spec.destination")
+}
+
+func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.apps {
+		if a.Cluster == id {
+			return fault.New(fault.Precondition, "cluster_in_use", "applications point at it")
+		}
+	}
+	s.clusters = slices.DeleteFunc(s.clusters, func(c model.Cluster) bool { return c.ID == id })
+	return nil
+}
+
+func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject) (model.AppProject, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.AppProject{}, err
+	}
+	defer unlock()
+	s.upserts++
+	s.projects[p.Metadata.Name] = p
+	return p, nil
+}
+
+func (s *fakeStore) Project(_ context.Context, name string) (model.AppProject, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.AppProject{}, err
+	}
+	defer unlock()
+	p, ok := s.projects[name]
+	if !ok {
+		return p, unknown("project_unknown", "there is no project %q", name)
+	}
+	return p, nil
+}
+
+func (s *fakeStore) Projects(context.Context) ([]model.AppProject, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []model.AppProject
+	for _, p := range s.projects {
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (s *fakeStore) DeleteProject(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.projects[name]; !ok {
+		return unknown("project_unknown", "there is no project %q", name)
+	}
+	for _, a := range s.apps {
+		if a.Project == name {
+			return fault.New(fault.Precondition, "project_in_use", "application %q uses project %q", a.Name, name)
+		}
+	}
+	delete(s.projects, name)
+	return nil
+}
+
+func (s *fakeStore) UpsertRepository(_ context.Context, r fleet.Repository) (model.Repository, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.Repository{}, err
+	}
+	defer unlock()
+	r.ID, r.State = fmt.Sprint("repo-", len(s.repos)+1), "unknown"
+	s.repos = append(s.repos, r)
+	return r.Repository, nil
+}
+
+func (s *fakeStore) Repositories(context.Context) ([]model.Repository, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []model.Repository
+	for _, r := range s.repos {
+		out = append(out, r.Repository)
+	}
+	return out, nil
+}
+
+func (s *fakeStore) DeleteRepository(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.repos)
+	s.repos = slices.DeleteFunc(s.repos, func(r fleet.Repository) bool { return r.ID == id })
+	if len(s.repos) == n {
+		return unknown("repository_unknown", "there is no repository %q", id)
+	}
+	return nil
+}
+
+func (s *fakeStore) UpsertApplication(_ context.Context, a fleet.App) (fleet.App, bool, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return fleet.App{}, false, err
+	}
+	defer unlock()
+	s.upserts++
+	old, exists := s.apps[a.Name]
+	if exists && old.Cluster != a.Cluster {
+		return fleet.App{}, false, fault.New(fault.Precondition, "destination_immutable", "the destination of %q cannot change", a.Name)
+	}
+	if a.Version != 0 && a.Version != old.Version {
+		return fleet.App{}, false, fault.New(fault.Conflict, "version_conflict", "changed meanwhile")
+	}
+	a.Version = old.Version + 1
+	a.UID = model.AppUID("uid-" + a.Name)
+	a.CreatedAt = start
+	s.apps[a.Name] = a
+	return a, !exists, nil
+}
+
+func (s *fakeStore) Application(_ context.Context, name string) (fleet.App, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return fleet.App{}, err
+	}
+	defer unlock()
+	a, ok := s.apps[name]
+	if !ok {
+		return a, unknown("application_not_found", "there is no application %q", name)
+	}
+	return a, nil
+}
+
+func (s *fakeStore) Applications(context.Context) ([]fleet.App, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []fleet.App
+	for _, a := range s.apps {
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (s *fakeStore) view(a fleet.App) model.AppView {
+	return model.AppView{UID: a.UID, Name: a.Name, Project: a.Project, Cluster: a.ClusterName, ClusterID: a.Cluster, Freshness: model.FreshNever,
+		Sync: model.SyncFacet{Status: model.SyncUnknown}, Health: model.HealthFacet{Status: model.HealthUnknown}}
+}
+
+func (s *fakeStore) AppViews(_ context.Context, f fleet.ViewFilter) ([]model.AppView, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []model.AppView
+	for _, a := range s.apps {
+		if f.Project != "" && a.Project != f.Project || f.Cluster != "" && a.Cluster != f.Cluster ||
+			len(f.Names) > 0 && !slices.Contains(f.Names, a.Name) || len(f.UIDs) > 0 && !slices.Contains(f.UIDs, a.UID) {
+			continue
+		}
+		out = append(out, s.view(a))
+	}
+	return out, nil
+}
+
+func (s *fakeStore) AppView(ctx context.Context, name string) (model.AppView, error) {
+	a, err := s.Application(ctx, name)
+	if err != nil {
+		return model.AppView{}, err
+	}
+	v := s.view(a)
+	v.Application = &a.Application
+	return v, nil
+}
+
+func (s *fakeStore) Tree(context.Context, model.AppUID) (model.ResourceTree, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tree.Nodes == nil {
+		return s.tree, time.Time{}, unknown("tree_not_found", "no tree was reported")
+	}
+	return s.tree, start, nil
+}
+
+func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (model.OperationInfo, bool, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.OperationInfo{}, false, err
+	}
+	defer unlock()
+	if id, ok := s.keys[n.IdempotencyKey]; ok && n.IdempotencyKey != "" {
+		for _, op := range s.ops {
+			if op.ID == id {
+				return op, true, nil
+			}
+		}
+	}
+	op := model.OperationInfo{ID: model.OperationID(fmt.Sprint("op-", len(s.ops)+1)), App: n.App, Kind: n.Kind, Spec: n.Spec,
+		Phase: model.PhaseQueued, InitiatedBy: n.InitiatedBy}
+	for _, a := range s.apps {
+		if a.UID == n.App {
+			op.AppName, op.Cluster = a.Name, a.Cluster
+		}
+	}
+	if !n.Deadline.IsZero() {
+		op.Deadline = &n.Deadline
+	}
+	s.ops = append(s.ops, op)
+	s.keys[n.IdempotencyKey] = op.ID
+	return op, false, nil
+}
+
+func (s *fakeStore) Operation(_ context.Context, id model.OperationID) (model.OperationInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, op := range s.ops {
+		if op.ID == id {
+			return op, nil
+		}
+	}
+	return model.OperationInfo{}, unknown("operation_not_found", "there is no operation %q", id)
+}
+
+func (s *fakeStore) Operations(_ context.Context, f fleet.OperationFilter) ([]model.OperationInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []model.OperationInfo
+	for _, op := range s.ops {
+		if (f.App == "" || op.App == f.App) && (f.Cluster == "" || op.Cluster == f.Cluster) && (!f.OpenOnly || !op.Phase.Terminal()) {
+			out = append(out, op)
+		}
+	}
+	return out, nil
+}
+
+func (s *fakeStore) TerminateOperation(_ context.Context, id model.OperationID, by string) (model.OperationInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.ops {
+		if s.ops[i].ID == id {
+			s.ops[i].Phase, s.ops[i].Message = model.PhaseTerminated, "ended on request of "+by
+			return s.ops[i], nil
+		}
+	}
+	return model.OperationInfo{}, unknown("operation_not_found", "there is no operation %q", id)
+}
+
+// calls notes what was told to the other parts, as "name argument".
+type calls struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (c *calls) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, fmt.Sprintf(format, args...))
+}
+
+func (c *calls) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := strings.Join(c.list, "; ")
+	c.list = nil
+	return s
+}
+
+func (c *calls) Notify(id model.ClusterID, apps ...model.AppUID) { c.add("notify %s %s", id, apps) }
+func (c *calls) NotifyAll()                                      { c.add("notify all") }
+func (c *calls) NotifyOperation(id model.ClusterID)              { c.add("notify-operation %s", id) }
+func (c *calls) Refresh(id model.ClusterID, apps ...model.AppUID) bool {
+	c.add("refresh %s %s", id, apps)
+	return false
+}
+func (c *calls) CloseCluster(id model.ClusterID, code, _ string) { c.add("close %s %s", id, code) }
+func (c *calls) ApplicationsWritten(apps ...model.AppUID)        { c.add("deliver %s", apps) }
+func (c *calls) ProjectWritten(name string)                      { c.add("project %s", name) }
+func (c *calls) Poke(url string)                                 { c.add("poke %s", url) }
+func (c *calls) PublishApplications(apps []model.AppUID)         { c.add("publish-apps %s", apps) }
+func (c *calls) Publish(kind, key string, _ any)                 { c.add("publish %s %s", kind, key) }
+
+// broker fits events.Broker to Stream, as hub/app does.
+type broker struct{ *events.Broker }
+
+type reader struct{ *events.Reader }
+
+func (b broker) Resume(id string) StreamReader { return reader{b.Broker.Resume(id)} }
+
+func (r reader) Next(ctx context.Context) ([]StreamEvent, error) {
+	got, err := r.Reader.Next(ctx)
+	if errors.Is(err, events.ErrReset) {
+		return nil, ErrReset
+	}
+	out := make([]StreamEvent, len(got))
+	for i, e := range got {
+		out[i] = StreamEvent(e)
+	}
+	return out, err
+}
+
+var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+// world is an API with everything around it faked, and a logged-in caller.
+type world struct {
+	t       *testing.T
+	store   *fakeStore
+	calls   *calls
+	auth    *auth.Service
+	broker  *events.Broker
+	opts    Options
+	handler http.Handler
+	token   string
+	log     *bytes.Buffer
+	logMu   sync.Mutex
+	testErr error
+	ready   error
+	tested  *fleet.Credential
+}
+
+func (w *world) Write(p []byte) (int, error) {
+	w.logMu.Lock()
+	defer w.logMu.Unlock()
+	return w.log.Write(p)
+}
+
+func (w *world) logged() string {
+	w.logMu.Lock()
+	defer w.logMu.Unlock()
+	return w.log.String()
+}
+
+type sources struct {
+	*calls
+	w *world
+}
+
+func (s sources) Test(_ context.Context, _ string, c *fleet.Credential) error {
+	s.w.tested = c
+	return s.w.testErr
+}
+
+func newWorld(t *testing.T, change ...func(*Options)) *world {
+	t.Helper()
+	seen := start.Add(-12 * time.Minute)
+	w := &world{t: t, calls: &calls{}, broker: events.New("r", 16), log: &bytes.Buffer{}}
+	w.store = &fakeStore{
+		hub: fleet.HubState{HubID: "hub-1", Incarnation: 2, HoldDeletes: true},
+		clusters: []model.Cluster{
+			{ID: "id-eu", Name: "eu", Connected: true, Aliases: []string{"https://eu:6443"}},
+			{ID: "id-us", Name: "us", LastSeen: &seen},
+		},
+		projects: map[string]model.AppProject{
+			"default": {APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "default"}, Spec: model.DefaultProjectSpec()},
+			"shop": {APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "shop"}, Spec: model.AppProjectSpec{
+				SourceRepos:  []string{"https://github.com/shop/*"},
+				Destinations: []model.ProjectDestination{{Name: "eu*", Namespace: "shop-*"}},
+			}},
+		},
+		apps: map[string]fleet.App{}, keys: map[string]model.OperationID{},
+	}
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	now := func() time.Time { return start }
+	w.auth = auth.New(w.store, now, log)
+	w.opts = Options{
+		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: w.calls, Sources: sources{w.calls, w}, Publisher: w.calls,
+		Stream:            broker{w.broker},
+		NewEnrolmentToken: func() (string, []byte, error) { return "hwe_secret", []byte("hash"), nil },
+		Ready:             func(context.Context) error { return w.ready },
+		Webhook:           http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
+		Version:           "1.2.3", Advertise: "hub.example.org:8443", CAHash: "sha256:ab", Log: log, Now: now,
+	}
+	for _, f := range change {
+		f(&w.opts)
+	}
+	w.login()
+	return w
+}
+
+// login makes the handler from the options, and a caller who is logged in.
+func (w *world) login() {
+	w.t.Helper()
+	w.handler = New(w.opts)
+	var err error
+	if w.token, _, err = w.auth.Issue(w.t.Context(), "ana", 0); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// answer is a response with its body read.
+type answer struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   string
+}
+
+// call sends a request as the logged-in caller. Headers are "Name: value"; an
+// empty value removes the header.
+func (w *world) call(method, path, body string, headers ...string) answer {
+	w.t.Helper()
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	req := httptest.NewRequestWithContext(w.t.Context(), method, path, r)
+	req.RemoteAddr = "192.0.2.1:1234"
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	req.Header.Set("X-Request-Id", "request-1")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/yaml")
+	}
+	for _, h := range headers {
+		k, v, _ := strings.Cut(h, ":")
+		if v = strings.TrimSpace(v); v == "" {
+			req.Header.Del(k)
+		} else {
+			req.Header.Set(k, v)
+		}
+	}
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, req)
+	return answer{w.t, rec.Code, rec.Header(), rec.Body.String()}
+}
+
+func (a answer) ok(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+func (a answer) into(v any) {
+	a.t.Helper()
+	if err := json.Unmarshal([]byte(a.body), v); err != nil {
+		a.t.Fatalf("%v: %s", err, a.body)
+	}
+}
+
+// problem checks a refusal and what is promised of all of them.
+func (a answer) problem(status int, code string) problem {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	if ct := a.header.Get("Content-Type"); ct != "application/problem+json" {
+		a.t.Errorf("content type %q", ct)
+	}
+	var p problem
+	a.into(&p)
+	if p.Code != code {
+		a.t.Fatalf("code %q, want %q: %s", p.Code, code, a.body)
+	}
+	if p.Status != status || p.Title == "" || p.Detail == "" || p.Kind == "" || p.Type != "urn:hawser:problem:"+code || p.RequestID == "" {
+		a.t.Errorf("incomplete problem: %s", a.body)
+	}
+	if len([]rune(p.Detail)) > 300 {
+		a.t.Errorf("detail of %d characters", len([]rune(p.Detail)))
+	}
+	for _, word := range []string{"CANARY", "*store", "/var/", "goroutine", ".go:", "panic", "map["} {
+		if strings.Contains(a.body, word) {
+			a.t.Errorf("%q is in the answer: %s", word, a.body)
+		}
+	}
+	return p
+}
+
+func application(name string, change ...string) string {
+	s := `apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: ` + name + `}
+spec:
+  project: default
+  source: {repoURL: https://github.com/shop/web, path: deploy}
+  destination: {name: eu, namespace: shop-web}
+`
+	for i := 0; i < len(change); i += 2 {
+		s = strings.Replace(s, change[i], change[i+1], 1)
+	}
+	return s
+}

@@ -1,0 +1,189 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+const (
+	keyRequestID = "requestID"
+	keyIdentity  = "identity"
+	maxBody      = decode.MaxBytes
+)
+
+var goodRequestID = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
+
+func requestID(c *gin.Context) string { return c.GetString(keyRequestID) }
+
+// identity is the caller; only behind authenticated.
+func identity(c *gin.Context) fleet.APIToken {
+	t, _ := c.MustGet(keyIdentity).(fleet.APIToken)
+	return t
+}
+
+// address is that of the connection: headers can be forged.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// newRequestID is the caller's own id when it has a good form, else a new one.
+func newRequestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if !goodRequestID.MatchString(id) {
+		var b [12]byte
+		_, _ = rand.Read(b[:]) // never fails
+		id = hex.EncodeToString(b[:])
+	}
+	return id
+}
+
+func setRequestID(c *gin.Context) {
+	id := newRequestID(c.Request)
+	c.Set(keyRequestID, id)
+	c.Header("X-Request-Id", id)
+}
+
+func securityHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// logged writes one line per request, without bodies and query values.
+func (a *api) logged(c *gin.Context) {
+	start := a.now()
+	c.Next()
+	status := c.Writer.Status()
+	level := slog.LevelDebug
+	if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
+		level = slog.LevelInfo
+	}
+	attrs := []any{
+		"method", c.Request.Method, "route", c.FullPath(), "status", status,
+		"ms", a.now().Sub(start).Milliseconds(), "request", requestID(c), "from", address(c.Request),
+	}
+	if t, ok := c.Get(keyIdentity); ok {
+		attrs = append(attrs, "by", t.(fleet.APIToken).Name)
+	}
+	if last := c.Errors.Last(); last != nil {
+		attrs = append(attrs, "error", last.Err.Error())
+		if status >= 500 {
+			level = slog.LevelError
+		}
+	}
+	a.log.Log(c.Request.Context(), level, "request", attrs...)
+}
+
+// recovered turns a panic into a problem document.
+func (a *api) recovered(c *gin.Context) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if r == http.ErrAbortHandler { //nolint:errorlint // the value that net/http documents
+			panic(r)
+		}
+		a.log.ErrorContext(c.Request.Context(), "panic in a request", "panic", fmt.Sprint(r), "request", requestID(c),
+			"route", c.FullPath(), "stack", string(debug.Stack()))
+		if !c.Writer.Written() {
+			a.fail(c, fault.New(fault.Internal, "internal", "internal error"))
+		}
+		c.Abort()
+	}()
+	c.Next()
+}
+
+// authenticated lets callers with a valid API token pass.
+func (a *api) authenticated(c *gin.Context) {
+	t, err := a.opts.Auth.Authenticate(c.Request.Context(), address(c.Request), bearer(c.Request))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Set(keyIdentity, t)
+	c.Next()
+}
+
+func bearer(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+var bodyTypes = map[string]bool{
+	"application/json": true, "application/yaml": true, "application/x-yaml": true, "text/yaml": true, "text/x-yaml": true,
+}
+
+// body reads a request's body. It is empty when there is none; the content type
+// is checked only when there is one.
+func (a *api) body(c *gin.Context) ([]byte, error) {
+	r := c.Request
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return nil, fault.New(fault.Invalid, "unsupported_media_type", "bodies in the encoding %q are not taken; send it as it is", cut(enc))
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(c.Writer, r.Body, maxBody))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			size := "larger than 4 MiB"
+			if r.ContentLength > 0 {
+				size = fmt.Sprintf("%d bytes", r.ContentLength)
+			}
+			return nil, fault.New(fault.TooLarge, "body_too_large", "the request is %s; the limit is %d bytes (4 MiB)", size, maxBody)
+		}
+		return nil, fault.Wrap(err, fault.Invalid, "body_incomplete", "the request's body ended too early")
+	}
+	if len(b) == 0 {
+		return nil, nil
+	}
+	given := r.Header.Get("Content-Type")
+	media, params, err := mime.ParseMediaType(given)
+	if err != nil || !bodyTypes[media] || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, fault.New(fault.Invalid, "unsupported_media_type", "content type %q is not taken; send application/json or application/yaml", cut(given)).
+			WithFound(cut(given), "application/json, application/yaml")
+	}
+	return b, nil
+}
+
+// into decodes a request's body strictly. optional allows an empty one.
+func (a *api) into(c *gin.Context, v any, optional bool) error {
+	b, err := a.body(c)
+	if err != nil || len(b) == 0 && optional {
+		return err
+	}
+	return decode.Into(b, v)
+}
+
+func cut(s string) string {
+	if len(s) > 100 {
+		return s[:97] + "..."
+	}
+	return s
+}

@@ -1,0 +1,290 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+// createOperation stores a command, then wakes those who carry it out.
+func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOperation) (model.OperationInfo, error) {
+	if n.Kind == model.OperationSync {
+		if err := a.checkSync(app, n.Spec); err != nil {
+			return model.OperationInfo{}, err
+		}
+	}
+	op, existed, err := a.store.CreateOperation(ctx, n)
+	if err != nil {
+		return model.OperationInfo{}, err
+	}
+	a.log.InfoContext(ctx, "operation accepted", "operation", op.ID, "kind", op.Kind, "app", app.Name, "by", n.InitiatedBy, "repeated", existed)
+	if n.Kind == model.OperationDelete {
+		a.opts.Agents.Notify(app.Cluster, app.UID)
+		a.opts.Delivery.ApplicationsWritten(app.UID)
+	} else {
+		a.opts.Agents.NotifyOperation(app.Cluster)
+	}
+	a.opts.Publisher.Publish("operation", string(op.ID), op)
+	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
+	return op, nil
+}
+
+// checkSync decides whether a sync can be asked for.
+func (a *api) checkSync(app fleet.App, spec model.OperationSpec) error {
+	var problems fault.List
+	problems = append(problems, decode.SyncOptions("syncOptions", spec.SyncOptions)...)
+	if n := spec.ConfirmPrune; n != nil && *n < 0 {
+		problems = append(problems, fault.New(fault.Invalid, "out_of_range", "confirmPrune is %d; it must be 0 or more", *n).WithField("confirmPrune"))
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	rendered := app.Source.Revision.Commit
+	if r := strings.ToLower(spec.Revision); r != "" && (rendered == "" || len(r) < 7 || !strings.HasPrefix(rendered, r)) {
+		e := fault.New(fault.Unprocessable, "revision_not_rendered", "revision %q is not the one that the hub has rendered", cut(spec.Revision)).
+			WithField("revision").WithFound(cut(spec.Revision), rendered).
+			WithFix("leave revision out, or change spec.source.targetRevision of the application")
+		return e
+	}
+	return nil
+}
+
+// idempotencyKey of a command, "" for none.
+func idempotencyKey(c *gin.Context) (string, error) {
+	key := c.GetHeader("Idempotency-Key")
+	if len(key) > 128 || strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return "", fault.New(fault.Invalid, "idempotency_key_invalid", "Idempotency-Key must be at most 128 visible characters").WithField("Idempotency-Key")
+	}
+	return key, nil
+}
+
+func (a *api) syncApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	var spec model.OperationSpec
+	if err := a.into(c, &spec, true); err != nil {
+		a.fail(c, err)
+		return
+	}
+	if spec.Cascade || spec.Propagation != "" {
+		a.fail(c, fault.New(fault.Invalid, "unknown_field", "cascade and propagation belong to a delete, not to a sync").WithField("cascade"))
+		return
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	app, err := a.store.Application(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	op, err := a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name,
+		IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
+	})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// withNotice says in the answer, not in the stored operation, that nobody can
+// carry it out at the moment.
+func (a *api) withNotice(ctx context.Context, op model.OperationInfo) model.OperationInfo {
+	if op.Message != "" || op.Phase != model.PhaseQueued {
+		return op
+	}
+	cluster, err := a.store.Cluster(ctx, string(op.Cluster))
+	if err != nil || cluster.Connected {
+		return op
+	}
+	since := "is not connected"
+	if cluster.LastSeen != nil {
+		since = "has been disconnected for " + a.now().Sub(*cluster.LastSeen).Round(time.Second).String()
+	}
+	op.Message = "cluster " + strconv.Quote(cluster.Name) + " " + since + "; the operation is queued"
+	if op.Deadline != nil {
+		op.Message += " (expires in " + op.Deadline.Sub(a.now()).Round(time.Minute).String() + ")"
+	}
+	return op
+}
+
+func (a *api) deleteApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	key, err := idempotencyKey(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	app, err := a.store.Application(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	spec, err := deletion(c.Query("cascade"), c.Query("propagation"), app.Application.Metadata.Finalizers)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	op, err := a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationDelete, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key,
+	})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// deletion decides what becomes of an application's objects: as the caller
+// says, else as the finalizers do, as in Argo CD.
+func deletion(cascade, propagation string, finalizers []string) (model.OperationSpec, error) {
+	var spec model.OperationSpec
+	background := slices.Contains(finalizers, model.FinalizerCascadeBackground)
+	switch cascade {
+	case "true":
+		spec.Cascade = true
+	case "false":
+		background = false
+	case "":
+		spec.Cascade = background || slices.Contains(finalizers, model.FinalizerCascade) || slices.Contains(finalizers, model.FinalizerCascadeForeground)
+	default:
+		return spec, fault.New(fault.Invalid, "value_unknown", "cascade is %q; allowed: true, false", cut(cascade)).WithField("cascade").
+			WithFound(cut(cascade), "true, false")
+	}
+	switch strings.ToLower(propagation) {
+	case "foreground":
+		background = false
+	case "background":
+		background = true
+	case "":
+	default:
+		return spec, fault.New(fault.Invalid, "value_unknown", "propagation is %q; allowed: foreground, background", cut(propagation)).WithField("propagation").
+			WithFound(cut(propagation), "foreground, background")
+	}
+	if spec.Cascade {
+		spec.Propagation = "Foreground"
+		if background {
+			spec.Propagation = "Background"
+		}
+	}
+	return spec, nil
+}
+
+// terminateApplication ends the application's open sync.
+func (a *api) terminateApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	app, err := a.store.Application(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	open, err := a.store.Operations(ctx, fleet.OperationFilter{App: app.UID, OpenOnly: true})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	i := slices.IndexFunc(open, func(op model.OperationInfo) bool { return op.Kind != model.OperationDelete })
+	if i < 0 {
+		a.fail(c, fault.New(fault.Precondition, "no_operation", "application %q has no operation to end", app.Name))
+		return
+	}
+	a.terminate(c, open[i].ID)
+}
+
+func (a *api) terminateOperation(c *gin.Context) { a.terminate(c, model.OperationID(c.Param("id"))) }
+
+func (a *api) terminate(c *gin.Context, id model.OperationID) {
+	op, err := a.store.TerminateOperation(c.Request.Context(), id, identity(c).Name)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.opts.Agents.NotifyOperation(op.Cluster)
+	a.opts.Publisher.Publish("operation", string(op.ID), op)
+	a.opts.Publisher.PublishApplications([]model.AppUID{op.App})
+	c.JSON(http.StatusOK, op)
+}
+
+func (a *api) getOperation(c *gin.Context) {
+	op, err := a.store.Operation(c.Request.Context(), model.OperationID(c.Param("id")))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, op)
+}
+
+func (a *api) listOperations(c *gin.Context) {
+	ctx := c.Request.Context()
+	filter, err := operationFilter(c)
+	if err == nil && c.Query("app") != "" {
+		var app fleet.App
+		if app, err = a.store.Application(ctx, c.Query("app")); err == nil {
+			filter.App = app.UID
+		}
+	}
+	if err == nil && c.Query("cluster") != "" {
+		var cluster model.Cluster
+		if cluster, err = a.store.Cluster(ctx, c.Query("cluster")); err == nil {
+			filter.Cluster = cluster.ID
+		}
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerOperations(c, filter)
+}
+
+func (a *api) listApplicationOperations(c *gin.Context) {
+	filter, err := operationFilter(c)
+	if err == nil {
+		var app fleet.App
+		if app, err = a.store.Application(c.Request.Context(), c.Param("name")); err == nil {
+			filter.App = app.UID
+		}
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerOperations(c, filter)
+}
+
+func operationFilter(c *gin.Context) (fleet.OperationFilter, error) {
+	limit, err := limitOf(c)
+	if err != nil {
+		return fleet.OperationFilter{}, err
+	}
+	f := fleet.OperationFilter{Limit: limit}
+	switch open := c.Query("open"); open {
+	case "", "false":
+	case "true":
+		f.OpenOnly = true
+	default:
+		return f, fault.New(fault.Invalid, "value_unknown", "open is %q; allowed: true, false", cut(open)).WithField("open")
+	}
+	return f, nil
+}
+
+func (a *api) answerOperations(c *gin.Context, f fleet.OperationFilter) {
+	ops, err := a.store.Operations(c.Request.Context(), f)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, newList(a, ops))
+}

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func withApp(t *testing.T, change ...string) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.call("PUT", "/api/v1/applications/web", application("web", change...)).ok(201)
+	w.calls.take()
+	return w
+}
+
+func TestSync(t *testing.T) {
+	w := withApp(t)
+	var op model.OperationInfo
+	w.call("POST", "/api/v1/applications/web/sync", `{"prune":true,"confirmPrune":3,"syncOptions":["CreateNamespace=true"]}`, "Content-Type: application/json").ok(202).into(&op)
+	if op.ID != "op-1" || op.Kind != model.OperationSync || op.InitiatedBy != "ana" || !op.Spec.Prune || *op.Spec.ConfirmPrune != 3 || op.Message != "" {
+		t.Errorf("got %+v", op)
+	}
+	if got := op.Deadline.Sub(start); got != syncDeadline {
+		t.Errorf("deadline after %v", got)
+	}
+	if calls := w.calls.take(); calls != "notify-operation id-eu; publish operation op-1; publish-apps [uid-web]" {
+		t.Errorf("told: %s", calls)
+	}
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	w.call("POST", "/api/v1/applications/web/sync", "{}").ok(202)
+	for body, code := range map[string]string{
+		`{"prun":true}`: "unknown_field", `{"cascade":true}`: "unknown_field", `{"syncOptions":["Foo=true"]}`: "sync_option_unknown",
+		`{"confirmPrune":-1}`: "out_of_range", `{"prune":"true"}`: "type_mismatch", `[]`: "type_mismatch",
+	} {
+		w.call("POST", "/api/v1/applications/web/sync", body).problem(400, code)
+	}
+	w.call("POST", "/api/v1/applications/nix/sync", "").problem(404, "application_not_found")
+	if len(w.store.ops) != 3 {
+		t.Errorf("%d operations", len(w.store.ops))
+	}
+}
+
+func TestSyncToARevision(t *testing.T) {
+	w := withApp(t)
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	sync := func(revision string) answer {
+		return w.call("POST", "/api/v1/applications/web/sync", `{"revision":"`+revision+`"}`)
+	}
+	sync(commit).problem(422, "revision_not_rendered") // nothing is rendered yet
+	app := w.store.apps["web"]
+	app.Source.Revision.Commit = commit
+	w.store.apps["web"] = app
+	sync(commit).ok(202)
+	sync("0123456").ok(202)
+	sync("0123456789ABCDEF").ok(202)
+	sync("012345").problem(422, "revision_not_rendered") // too short to mean one commit
+	sync("main").problem(422, "revision_not_rendered")
+	sync("1123456").problem(422, "revision_not_rendered")
+}
+
+func TestSyncWhileTheClusterIsAway(t *testing.T) {
+	w := withApp(t, "name: eu", "name: us")
+	var op model.OperationInfo
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202).into(&op)
+	if want := `cluster "us" has been disconnected for 12m0s; the operation is queued (expires in 1h0m0s)`; op.Message != want {
+		t.Errorf("got %q", op.Message)
+	}
+	if w.store.ops[0].Message != "" {
+		t.Error("the notice was stored")
+	}
+}
+
+func TestIdempotencyKeys(t *testing.T) {
+	w := withApp(t)
+	var first, second model.OperationInfo
+	w.call("POST", "/api/v1/applications/web/sync", "", "Idempotency-Key: k1").ok(202).into(&first)
+	w.call("POST", "/api/v1/applications/web/sync", "", "Idempotency-Key: k1").ok(202).into(&second)
+	if first.ID != second.ID || len(w.store.ops) != 1 {
+		t.Errorf("%s and %s", first.ID, second.ID)
+	}
+	w.call("POST", "/api/v1/applications/web/sync", "", "Idempotency-Key: a b").problem(400, "idempotency_key_invalid")
+	w.call("DELETE", "/api/v1/applications/web", "", "Idempotency-Key: \x01").problem(400, "idempotency_key_invalid")
+}
+
+func TestDelete(t *testing.T) {
+	w := withApp(t)
+	var op model.OperationInfo
+	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202).into(&op)
+	if op.Kind != model.OperationDelete || !op.Spec.Cascade || op.Spec.Propagation != "Foreground" || op.Deadline != nil {
+		t.Errorf("got %+v", op)
+	}
+	if calls := w.calls.take(); calls != "notify id-eu [uid-web]; deliver [uid-web]; publish operation op-1; publish-apps [uid-web]" {
+		t.Errorf("told: %s", calls)
+	}
+	w.call("DELETE", "/api/v1/applications/web?cascade=maybe", "").problem(400, "value_unknown")
+	w.call("DELETE", "/api/v1/applications/web?propagation=orphan", "").problem(400, "value_unknown")
+	w.call("DELETE", "/api/v1/applications/nix", "").problem(404, "application_not_found")
+}
+
+func TestWhatBecomesOfTheObjects(t *testing.T) {
+	plain, background, foreground := model.FinalizerCascade, model.FinalizerCascadeBackground, model.FinalizerCascadeForeground
+	for _, c := range []struct {
+		cascade, propagation string
+		finalizers           []string
+		wantCascade          bool
+		wantPropagation      string
+	}{
+		{"", "", nil, false, ""},
+		{"", "", []string{"other"}, false, ""},
+		{"", "", []string{plain}, true, "Foreground"},
+		{"", "", []string{foreground}, true, "Foreground"},
+		{"", "", []string{background}, true, "Background"},
+		{"", "foreground", []string{background}, true, "Foreground"},
+		{"", "background", []string{plain}, true, "Background"},
+		{"", "background", nil, false, ""},
+		{"true", "", nil, true, "Foreground"},
+		{"true", "", []string{background}, true, "Background"},
+		{"true", "Background", nil, true, "Background"},
+		{"false", "", []string{plain, background}, false, ""},
+		{"false", "background", []string{plain}, false, ""},
+	} {
+		got, err := deletion(c.cascade, c.propagation, c.finalizers)
+		if err != nil || got.Cascade != c.wantCascade || got.Propagation != c.wantPropagation {
+			t.Errorf("%+v: got %+v, %v", c, got, err)
+		}
+	}
+}
+
+func TestOperations(t *testing.T) {
+	w := withApp(t)
+	w.call("POST", "/api/v1/applications/web/terminate", "").problem(409, "no_operation")
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	w.calls.take()
+	var op model.OperationInfo
+	w.call("GET", "/api/v1/operations/op-1", "").ok(200).into(&op)
+	if op.AppName != "web" {
+		t.Errorf("got %+v", op)
+	}
+	count := func(query string) int {
+		t.Helper()
+		var l struct{ Items []model.OperationInfo }
+		w.call("GET", "/api/v1/"+query, "").ok(200).into(&l)
+		if l.Items == nil {
+			t.Errorf("%s: items is null", query)
+		}
+		return len(l.Items)
+	}
+	for query, want := range map[string]int{
+		"operations": 1, "operations?open=true": 1, "operations?app=web": 1, "operations?cluster=us": 0, "applications/web/operations": 1,
+	} {
+		if got := count(query); got != want {
+			t.Errorf("%s: %d", query, got)
+		}
+	}
+	w.call("POST", "/api/v1/applications/web/terminate", "").ok(200).into(&op)
+	if op.Phase != model.PhaseTerminated || op.Message != "ended on request of ana" {
+		t.Errorf("got %+v", op)
+	}
+	if calls := w.calls.take(); calls != "notify-operation id-eu; publish operation op-1; publish-apps [uid-web]" {
+		t.Errorf("told: %s", calls)
+	}
+	if count("operations?open=true") != 0 {
+		t.Error("it is still open")
+	}
+	w.call("POST", "/api/v1/operations/op-1/terminate", "").ok(200)
+	w.call("POST", "/api/v1/operations/nix/terminate", "").problem(404, "operation_not_found")
+	w.call("GET", "/api/v1/operations/nix", "").problem(404, "operation_not_found")
+	w.call("GET", "/api/v1/operations?app=nix", "").problem(404, "application_not_found")
+	w.call("GET", "/api/v1/operations?open=maybe", "").problem(400, "value_unknown")
+}

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// problem is an RFC 9457 document with this API's members.
+type problem struct {
+	Type      string     `json:"type"`
+	Title     string     `json:"title"`
+	Status    int        `json:"status"`
+	Kind      fault.Kind `json:"kind"`
+	Code      string     `json:"code"`
+	Detail    string     `json:"detail"`
+	Field     string     `json:"field,omitempty"`
+	Found     string     `json:"found,omitempty"`
+	Allowed   string     `json:"allowed,omitempty"`
+	Fix       string     `json:"fix,omitempty"`
+	RequestID string     `json:"requestId,omitempty"`
+	// Errors lists all problems when there are several; the document itself
+	// then tells the first.
+	Errors  []problemItem `json:"errors,omitempty"`
+	Explain any           `json:"explain,omitempty"`
+}
+
+// problemItem is one of several problems.
+type problemItem struct {
+	Code    string `json:"code"`
+	Detail  string `json:"detail"`
+	Field   string `json:"field,omitempty"`
+	Found   string `json:"found,omitempty"`
+	Allowed string `json:"allowed,omitempty"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+const maxErrors = 20
+
+var titles = map[fault.Kind]string{
+	fault.Invalid:       "The request is wrong",
+	fault.NotFound:      "There is no such thing",
+	fault.Conflict:      "It exists or has changed",
+	fault.Denied:        "Not allowed",
+	fault.Unauthorized:  "Not logged in",
+	fault.Precondition:  "Not possible now",
+	fault.Unprocessable: "The content at the source is wrong",
+	fault.Upstream:      "Another system refused or failed",
+	fault.Unavailable:   "Try again later",
+	fault.TooLarge:      "Too large",
+	fault.RateLimited:   "Too many requests",
+	fault.Internal:      "Internal error",
+}
+
+// statusByCode are the codes whose HTTP status is more exact than their kind's.
+var statusByCode = map[string]int{
+	"method_not_allowed":     http.StatusMethodNotAllowed,
+	"unsupported_media_type": http.StatusUnsupportedMediaType,
+	"version_conflict":       http.StatusPreconditionFailed,
+}
+
+func newProblem(err error, requestID string) problem {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		var known *fault.Error
+		if !errors.As(err, &known) || known.Kind == fault.Internal {
+			err = fault.Wrap(err, fault.Unavailable, "timeout", "the request took too long")
+		}
+	}
+	e := fault.As(err)
+	status, ok := statusByCode[e.Code]
+	if !ok {
+		status = e.Kind.HTTPStatus()
+	}
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	p := problem{
+		Type: "urn:hawser:problem:" + e.Code, Title: titles[e.Kind], Status: status, Kind: e.Kind, Code: e.Code,
+		Detail: shorten(e.Message), Field: shorten(e.Field), Found: shorten(e.Found), Allowed: shorten(e.Allowed), Fix: shorten(e.Fix),
+		RequestID: requestID, Explain: e.Explain,
+	}
+	if e.Kind == fault.Internal {
+		// What went wrong inside is for the log.
+		p.Detail, p.Field, p.Found, p.Allowed, p.Explain = "internal error", "", "", "", nil
+		p.Fix = "try again; if it stays, look for request " + requestID + " in the hub's log"
+	}
+	var list fault.List
+	if errors.As(err, &list) && len(list) > 1 {
+		for i, e := range list {
+			if i == maxErrors {
+				break
+			}
+			p.Errors = append(p.Errors, problemItem{e.Code, shorten(e.Message), shorten(e.Field), shorten(e.Found), shorten(e.Allowed), shorten(e.Fix)})
+		}
+	}
+	return p
+}
+
+// shorten keeps a text within 300 characters and shows control characters
+// escaped, wherever the text came from.
+func shorten(s string) string {
+	const most = 300
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > most {
+			return string([]rune(b.String())[:most-3]) + "..."
+		}
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// fail answers with the problem of err and ends the request.
+func (a *api) fail(c *gin.Context, err error) {
+	_ = c.Error(err) // for the log line
+	c.Abort()
+	writeProblem(c.Writer, newProblem(err, requestID(c)))
+}
+
+func writeProblem(w http.ResponseWriter, p problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		p.Explain = nil
+		body, _ = json.Marshal(p) // only strings and numbers are left
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	switch p.Kind {
+	case fault.Unauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="hawser"`)
+	case fault.RateLimited:
+		h.Set("Retry-After", "30")
+	case fault.Unavailable:
+		h.Set("Retry-After", "2")
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the caller may be gone
+}

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+// What a write did.
+const (
+	resultCreated    = "created"
+	resultConfigured = "configured"
+	resultUnchanged  = "unchanged"
+	resultFailed     = "failed"
+)
+
+func statusOf(result string) int {
+	if result == resultCreated {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+func (a *api) listProjects(c *gin.Context) {
+	projects, err := a.store.Projects(c.Request.Context())
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, newList(a, projects))
+}
+
+func (a *api) getProject(c *gin.Context) {
+	p, err := a.store.Project(c.Request.Context(), c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, p)
+}
+
+func (a *api) putProject(c *gin.Context) {
+	b, err := a.body(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	p, err := decode.Project(b)
+	if err == nil {
+		err = sameName(c, p.Metadata.Name)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	stored, result, err := a.writeProject(c.Request.Context(), p, onlyNew(c))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(statusOf(result), stored)
+}
+
+// writeProject creates or changes a project and tells who needs to know.
+func (a *api) writeProject(ctx context.Context, p model.AppProject, mustBeNew bool) (model.AppProject, string, error) {
+	clearServerSet(&p.Metadata)
+	old, err := a.store.Project(ctx, p.Metadata.Name)
+	exists := err == nil
+	switch {
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return model.AppProject{}, "", err
+	case exists && mustBeNew:
+		return model.AppProject{}, "", fault.New(fault.Conflict, "already_exists", "project %q already exists", p.Metadata.Name)
+	case exists && sameProject(old, p):
+		return old, resultUnchanged, nil
+	}
+	stored, err := a.store.UpsertProject(ctx, p)
+	if err != nil {
+		return model.AppProject{}, "", err
+	}
+	a.opts.Delivery.ProjectWritten(p.Metadata.Name)
+	a.opts.Publisher.Publish("project", p.Metadata.Name, stored)
+	if exists {
+		return stored, resultConfigured, nil
+	}
+	return stored, resultCreated, nil
+}
+
+func (a *api) deleteProject(c *gin.Context) {
+	name := c.Param("name")
+	if name == model.DefaultProject {
+		a.fail(c, fault.New(fault.Precondition, "project_default", "the project %q cannot be deleted", name).
+			WithFix("limit what it allows instead"))
+		return
+	}
+	if err := a.store.DeleteProject(c.Request.Context(), name); err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.opts.Publisher.Publish("project", name, gin.H{"name": name, "deleted": true})
+	c.Status(http.StatusNoContent)
+}
+
+// onlyNew reports whether the caller asked for If-None-Match: *.
+func onlyNew(c *gin.Context) bool { return c.GetHeader("If-None-Match") == "*" }
+
+// sameName checks that a body is about the thing that the URL names.
+func sameName(c *gin.Context, name string) error {
+	if inPath := c.Param("name"); inPath != "" && inPath != name {
+		return fault.New(fault.Invalid, "name_mismatch", "metadata.name is %q and the URL names %q", cut(name), cut(inPath)).
+			WithField("metadata.name").WithFound(cut(name), cut(inPath))
+	}
+	return nil
+}
+
+// clearServerSet removes what only the hub sets.
+func clearServerSet(m *model.ObjectMeta) {
+	m.UID, m.ResourceVersion, m.Generation, m.CreationTimestamp, m.DeletionTimestamp = "", "", 0, nil, nil
+}
+
+func sameProject(stored, p model.AppProject) bool {
+	clearServerSet(&stored.Metadata)
+	stored.Status = nil
+	return sameJSON(stored, p)
+}
+
+// sameJSON compares what two values say, whatever the order of keys in the raw
+// JSON inside them.
+func sameJSON(x, y any) bool {
+	return reflect.DeepEqual(generic(x), generic(y))
+}
+
+func generic(v any) any {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var out any
+	if err := json.Unmarshal(b, &out); err != nil {
+		return err
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// writeTimeout is how long a client may take to accept a piece of the stream;
+// a slower one is dropped.
+const writeTimeout = 10 * time.Second
+
+// events serves the event stream. It begins with "hello", whose id a client
+// resumes from; "reset" says that events were missed and that everything is to
+// be fetched again. Of several events about one thing that are sent together
+// only the newest is.
+func (a *api) events(c *gin.Context) {
+	ctx := c.Request.Context()
+	reader := a.opts.Stream.Resume(c.GetHeader("Last-Event-ID"))
+	h := c.Writer.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // for proxies that would collect it
+	c.Writer.WriteHeader(http.StatusOK)
+
+	hello, _ := json.Marshal(gin.H{"version": a.opts.Version}) // a string always encodes
+	out := &sse{w: c.Writer, rc: http.NewResponseController(c.Writer)}
+	out.event(StreamEvent{ID: reader.Position(), Type: "hello"}, hello)
+	if out.flush() != nil {
+		return
+	}
+	var (
+		tick      = a.opts.Heartbeat / 3
+		checked   = a.now()
+		heartbeat = a.now()
+	)
+	for {
+		waitCtx, cancel := context.WithTimeout(ctx, tick)
+		batch, err := reader.Next(waitCtx)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrReset):
+			out.event(StreamEvent{ID: reader.Position(), Type: "reset"}, []byte("{}"))
+		case errors.Is(err, context.DeadlineExceeded):
+		case err != nil:
+			return // the hub stops
+		}
+		a.writeEvents(ctx, out, batch)
+		now := a.now()
+		if now.Sub(heartbeat) >= a.opts.Heartbeat {
+			heartbeat = now
+			out.buf.WriteString(": still here\n\n")
+		}
+		if now.Sub(checked) >= tick {
+			checked = now
+			if err := a.stillAllowed(ctx, c.Request); err != nil {
+				return
+			}
+		}
+		if out.flush() != nil {
+			return
+		}
+	}
+}
+
+// stillAllowed ends streams of tokens that were revoked or expired. A database
+// that is away ends nothing.
+func (a *api) stillAllowed(ctx context.Context, r *http.Request) error {
+	_, err := a.opts.Auth.Authenticate(ctx, address(r), bearer(r))
+	if fault.Is(err, fault.Unauthorized) {
+		return err
+	}
+	return nil
+}
+
+func (a *api) writeEvents(ctx context.Context, out *sse, batch []StreamEvent) {
+	newest := make(map[[2]string]int, len(batch))
+	for i, e := range batch {
+		newest[[2]string{e.Type, e.Key}] = i
+	}
+	for i, e := range batch {
+		if newest[[2]string{e.Type, e.Key}] != i {
+			continue
+		}
+		body, err := e.Body()
+		if err != nil {
+			a.log.ErrorContext(ctx, "an event could not be written", "type", e.Type, "key", e.Key, "error", err)
+			continue
+		}
+		out.event(e, body)
+	}
+}
+
+// sse writes server-sent events in pieces.
+type sse struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	buf bytes.Buffer
+}
+
+func (s *sse) event(e StreamEvent, body []byte) {
+	s.buf.WriteString("id: " + e.ID + "\nevent: " + e.Type + "\n")
+	for line := range bytes.SplitSeq(body, []byte("\n")) {
+		s.buf.WriteString("data: ")
+		s.buf.Write(line)
+		s.buf.WriteByte('\n')
+	}
+	s.buf.WriteByte('\n')
+}
+
+// flush sends what was written, or fails when the client does not take it in
+// time.
+func (s *sse) flush() error {
+	if s.buf.Len() == 0 {
+		return nil
+	}
+	// Not every writer has deadlines; then the server's own hold.
+	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := s.w.Write(s.buf.Bytes())
+	s.buf.Reset()
+	if err == nil {
+		err = s.rc.Flush()
+	}
+	// An HTTP/2 stream would be reset by a deadline that passes while idle.
+	_ = s.rc.SetWriteDeadline(time.Time{})
+	return err
+}

@@ -1,0 +1,279 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// writer writes applications of one request. It remembers what it has read, so
+// that a text of 500 applications of one project and cluster asks for these
+// once, and tells others once at the end. application may be called
+// concurrently.
+type writer struct {
+	a         *api
+	by        string
+	mustBeNew bool
+	version   int64 // of If-Match, 0 for any
+
+	mu       sync.Mutex
+	existing map[string]fleet.App // by name; nil: ask the store each time
+	projects map[string]memo[model.AppProject]
+	clusters map[model.Destination]memo[model.Cluster]
+	changed  []model.AppUID
+}
+
+// memo is something that was read, or why it could not be.
+type memo[T any] struct {
+	value T
+	err   error
+}
+
+func (a *api) newWriter(by string) *writer {
+	return &writer{a: a, by: by, projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{}}
+}
+
+// readAll reads all applications at once, for a request that writes many.
+func (w *writer) readAll(ctx context.Context) error {
+	apps, err := w.a.store.Applications(ctx)
+	if err != nil {
+		return err
+	}
+	w.existing = make(map[string]fleet.App, len(apps))
+	for _, app := range apps {
+		w.existing[app.Name] = app
+	}
+	return nil
+}
+
+// tell wakes those who act on the applications that were written.
+func (w *writer) tell() {
+	w.mu.Lock()
+	changed := w.changed
+	w.changed = nil
+	w.mu.Unlock()
+	if len(changed) > 0 {
+		w.a.opts.Delivery.ApplicationsWritten(changed...)
+		w.a.opts.Publisher.PublishApplications(changed)
+	}
+}
+
+// application creates or changes an application: the project is asked first,
+// and an operation that the object carries is stored after.
+func (w *writer) application(ctx context.Context, app model.Application) (stored fleet.App, result string, err error) {
+	requested := app.Operation
+	app.Operation, app.Status = nil, nil
+	clearServerSet(&app.Metadata)
+
+	old, exists, err := w.find(ctx, app.Metadata.Name)
+	if err != nil {
+		return fleet.App{}, "", err
+	}
+	if err := w.admissible(old, exists, app); err != nil {
+		return fleet.App{}, "", err
+	}
+	if app.Spec.SourceHydrator != nil {
+		// Without sources there is nothing to render, and nothing must not be
+		// taken for an empty desired state.
+		return fleet.App{}, "", fault.New(fault.Unprocessable, "source_type_unsupported", "this release does not hydrate sources").
+			WithField("spec.sourceHydrator").WithFix("point spec.source at the branch with the rendered manifests")
+	}
+	if err := w.a.repositoriesAllowed(&app); err != nil {
+		return fleet.App{}, "", err
+	}
+	cluster, err := w.permitted(ctx, app)
+	if err != nil {
+		return fleet.App{}, "", err
+	}
+	switch {
+	case exists && old.Cluster == cluster.ID && sameApplication(old.Application, app):
+		stored, result = old, resultUnchanged
+	default:
+		in := fleet.App{
+			Name: app.Metadata.Name, Project: app.Spec.Project, Cluster: cluster.ID, ClusterName: cluster.Name,
+			Application: app, Version: w.version,
+		}
+		if exists {
+			in.UID = old.UID
+		}
+		var created bool
+		if stored, created, err = w.a.store.UpsertApplication(ctx, in); err != nil {
+			return fleet.App{}, "", err
+		}
+		if created && w.version == 0 {
+			result = resultCreated
+		} else {
+			result = resultConfigured
+		}
+		w.mu.Lock()
+		w.changed = append(w.changed, stored.UID)
+		if w.existing != nil {
+			w.existing[stored.Name] = stored
+		}
+		w.mu.Unlock()
+	}
+	if requested != nil && requested.Sync != nil {
+		if err := w.requestedSync(ctx, stored, requested); err != nil {
+			return stored, result, err
+		}
+	}
+	return stored, result, nil
+}
+
+func (w *writer) find(ctx context.Context, name string) (app fleet.App, exists bool, err error) {
+	w.mu.Lock()
+	if w.existing != nil {
+		app, exists = w.existing[name]
+		w.mu.Unlock()
+		return app, exists, nil
+	}
+	w.mu.Unlock()
+	app, err = w.a.store.Application(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return fleet.App{}, false, nil
+	}
+	return app, err == nil, err
+}
+
+// admissible decides whether an application may be written over what there is.
+func (w *writer) admissible(old fleet.App, exists bool, app model.Application) error {
+	name := app.Metadata.Name
+	switch {
+	case exists && old.Deleting:
+		return fault.New(fault.Precondition, "application_deleting", "application %q is being deleted", name).
+			WithFix("wait until it is gone, then create it again")
+	case exists && w.mustBeNew:
+		return fault.New(fault.Conflict, "already_exists", "app %q already exists in project %q", name, old.Project).
+			WithField("metadata.name")
+	case !exists && w.version != 0:
+		return fault.New(fault.Conflict, "version_conflict", "application %q does not exist any more", name)
+	case exists && w.version != 0 && w.version != old.Version:
+		return fault.New(fault.Conflict, "version_conflict", "application %q was changed meanwhile", name).
+			WithFix("read it again and repeat the change")
+	}
+	return nil
+}
+
+// permitted asks the project, and returns the cluster that the destination means.
+func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cluster, error) {
+	project, err := w.project(ctx, app.Spec.Project)
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	cluster, err := w.cluster(ctx, app.Spec.Destination)
+	if err != nil {
+		return model.Cluster{}, err
+	}
+	if cluster.Revoked {
+		return model.Cluster{}, fault.New(fault.Precondition, "cluster_revoked", "cluster %q is revoked; no agent takes work there", cluster.Name).
+			WithField("spec.destination").WithFix("enrol it again: hawser cluster enroll %s", cluster.Name)
+	}
+	facts := policy.AppFacts{
+		Namespace: app.Metadata.Namespace,
+		Destination: policy.Destination{
+			Name: cluster.Name, Server: app.Spec.Destination.Server, Aliases: cluster.Aliases,
+			Namespace: app.Spec.Destination.Namespace, ClusterProject: &cluster.Project,
+		},
+	}
+	for _, s := range app.Spec.AllSources() {
+		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
+	}
+	return cluster, refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts))
+}
+
+// refused turns a decision into the error that explains it.
+func refused(d policy.Decision) error {
+	if d.Allowed {
+		return nil
+	}
+	kind := fault.Denied
+	if d.Refusals[0].Code == policy.CodeProjectUnknown {
+		kind = fault.Invalid
+	}
+	var out fault.List
+	for _, r := range d.Refusals {
+		out = append(out, &fault.Error{
+			Kind: kind, Code: r.Code, Message: r.Message, Field: r.Field, Found: r.Found, Allowed: r.Allowed, Fix: r.Fix,
+		})
+	}
+	out[0].Explain = d
+	return out
+}
+
+func (w *writer) project(ctx context.Context, name string) (model.AppProject, error) {
+	w.mu.Lock()
+	m, ok := w.projects[name]
+	w.mu.Unlock()
+	if ok {
+		return m.value, m.err
+	}
+	m.value, m.err = w.a.store.Project(ctx, name)
+	if fault.Is(m.err, fault.NotFound) {
+		all, err := w.a.store.Projects(ctx)
+		if err != nil {
+			return model.AppProject{}, err
+		}
+		var names []string
+		for _, p := range all {
+			names = append(names, p.Metadata.Name)
+		}
+		slices.Sort(names)
+		m.err = refused(policy.Unknown(name, names))
+	}
+	w.mu.Lock()
+	w.projects[name] = m
+	w.mu.Unlock()
+	return m.value, m.err
+}
+
+func (w *writer) cluster(ctx context.Context, d model.Destination) (model.Cluster, error) {
+	d.Namespace = "" // it does not decide which cluster is meant
+	w.mu.Lock()
+	m, ok := w.clusters[d]
+	w.mu.Unlock()
+	if ok {
+		return m.value, m.err
+	}
+	m.value, m.err = w.a.store.ResolveDestination(ctx, d)
+	w.mu.Lock()
+	w.clusters[d] = m
+	w.mu.Unlock()
+	return m.value, m.err
+}
+
+// requestedSync stores the sync that an applied object asks for in its
+// operation field.
+func (w *writer) requestedSync(ctx context.Context, app fleet.App, r *model.RequestedOperation) error {
+	s := r.Sync
+	if len(s.Resources) > 0 || len(s.Manifests) > 0 || len(s.Revisions) > 0 || s.Source != nil || len(s.Sources) > 0 {
+		return fault.New(fault.Unprocessable, "operation_unsupported",
+			"operation.sync of %q selects resources, manifests, sources or revisions, which this release cannot do; the application itself was written", app.Name).
+			WithField("operation.sync").WithFix("sync the whole application")
+	}
+	by := w.by
+	if r.InitiatedBy != nil && r.InitiatedBy.Username != "" {
+		by = fmt.Sprintf("%s (for %s)", w.by, cut(r.InitiatedBy.Username))
+	}
+	_, err := w.a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationSync, InitiatedBy: by,
+		Spec:     model.OperationSpec{Prune: s.Prune, DryRun: s.DryRun, Revision: s.Revision, SyncOptions: s.SyncOptions},
+		Deadline: w.a.now().Add(syncDeadline),
+	})
+	return err
+}
+
+func sameApplication(stored, app model.Application) bool {
+	clearServerSet(&stored.Metadata)
+	stored.Operation, stored.Status = nil, nil
+	return sameJSON(stored, app)
+}
+
+// syncDeadline is how long a sync waits for an agent before it expires.
+const syncDeadline = time.Hour

@@ -1,0 +1,413 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/api"
+	"github.com/hawser-dev/hawser/hub/auth"
+	"github.com/hawser-dev/hawser/hub/delivery"
+	"github.com/hawser-dev/hawser/hub/devdb"
+	"github.com/hawser-dev/hawser/hub/events"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/gateway"
+	"github.com/hawser-dev/hawser/hub/gateway/ca"
+	"github.com/hawser-dev/hawser/hub/ingest"
+	"github.com/hawser-dev/hawser/hub/render"
+	"github.com/hawser-dev/hawser/hub/source"
+	"github.com/hawser-dev/hawser/hub/store"
+	"github.com/hawser-dev/hawser/hub/vault"
+	"github.com/hawser-dev/hawser/hub/webhook"
+	"github.com/hawser-dev/hawser/migrations"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/lifecycle"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry"
+)
+
+const (
+	stopTimeout = 20 * time.Second
+	// bundleAge is how long a bundle that nothing names is kept.
+	bundleAge = 24 * time.Hour
+)
+
+// hub is everything that serve makes, in the order in which it is made.
+type hub struct {
+	cfg Config
+	out io.Writer
+	log *slog.Logger
+
+	private  *devdb.DB
+	store    *store.Store
+	ca       *ca.Authority
+	broker   *events.Broker
+	feed     *events.Feed
+	auth     *auth.Service
+	sources  *source.Sources
+	poller   *source.Poller
+	render   *render.Renderer
+	ingest   *ingest.Ingest
+	gateway  *gateway.Gateway
+	delivery *delivery.Delivery
+	mux      *gateway.Mux
+}
+
+// Serve runs the hub until ctx ends. What people need at the first start is
+// written to out.
+func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) error {
+	if err := cfg.complete(); err != nil {
+		return err
+	}
+	if err := cfg.makeDataDir(); err != nil {
+		return err
+	}
+	h := &hub{cfg: cfg, out: out, log: log}
+	return lifecycle.Run(ctx, log, stopTimeout,
+		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
+		lifecycle.Part{Name: "authority", Start: h.startAuthority},
+		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
+		lifecycle.Part{Name: "sources", Start: h.startSources, Stop: h.stopSources},
+		lifecycle.Part{Name: "ingest", Start: h.startIngest, Run: func(ctx context.Context) error { return h.ingest.Run(ctx) }},
+		lifecycle.Part{Name: "delivery", Start: h.startDelivery, Run: func(ctx context.Context) error { return h.delivery.Run(ctx) }},
+		lifecycle.Part{Name: "poller", Run: func(ctx context.Context) error { h.poller.Run(ctx); return nil }},
+		lifecycle.Part{Name: "upkeep", Run: h.upkeep},
+		lifecycle.Part{Name: "port", Start: h.startPort},
+		lifecycle.Part{Name: "agents", Run: h.serveAgents, Stop: h.stopAgents},
+		lifecycle.Part{Name: "api", Start: h.announce, Run: h.serveAPI},
+		// Last to start and first to stop: nobody comes in who would not be served.
+		lifecycle.Part{Name: "accept", Run: func(ctx context.Context) error { return h.mux.Serve(ctx) }},
+	)
+}
+
+func (h *hub) startDatabase(ctx context.Context) error {
+	dsn, private, err := h.cfg.openDatabase(ctx, h.log)
+	if err != nil {
+		return err
+	}
+	h.private = private
+	if private != nil {
+		h.log.Info("private Postgres", "version", private.Version(), "adopted", private.Adopted())
+	}
+	if err := migrations.Up(ctx, dsn); err != nil {
+		return err
+	}
+	box, from, err := vault.Load(vault.KeyOptions{
+		File: os.Getenv("HAWSER_VAULT_KEY_FILE"), Value: os.Getenv(vault.EnvKey), Dir: h.cfg.Data,
+	})
+	if err != nil {
+		return err
+	}
+	h.log.Info("vault key", "from", from)
+	h.store, err = store.Open(ctx, dsn, box, store.Options{Log: h.log})
+	return err
+}
+
+// watchDatabase ends the hub when its private Postgres ended; a configured one
+// is another's to keep up.
+func (h *hub) watchDatabase(ctx context.Context) error {
+	var ended <-chan struct{}
+	if h.private != nil {
+		ended = h.private.Done()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ended:
+			h.log.Warn("the private Postgres ended; starting it again")
+			_ = h.private.Stop() // releases the directory of the one that ended
+			restarted, err := devdb.Start(ctx, devdb.Options{Dir: h.cfg.databaseDir(), Log: h.log})
+			if err != nil {
+				return err
+			}
+			h.private, ended = restarted, restarted.Done()
+		}
+	}
+}
+
+func (h *hub) stopDatabase(context.Context) error {
+	if h.store != nil {
+		h.store.Close()
+	}
+	if h.private != nil {
+		return h.private.Stop()
+	}
+	return nil
+}
+
+func (h *hub) startAuthority(ctx context.Context) (err error) {
+	if h.ca, err = ca.Load(ctx, h.store, ca.Options{}); err != nil {
+		return err
+	}
+	state, err := h.store.InitHub(ctx, h.ca.SignIncarnation)
+	if err != nil {
+		return err
+	}
+	h.log.Info("hub", "id", state.HubID, "incarnation", state.Incarnation, "ca", h.ca.Hash(), "version", telemetry.Version)
+	if state.HoldDeletes {
+		h.log.Warn("the database was restored from an older copy; pruning is held until an administrator acknowledges it")
+	}
+	return writeFor(h.cfg.CAHashFile, h.ca.Hash(), 0o644)
+}
+
+func (h *hub) startEvents(context.Context) error {
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails
+	h.broker = events.New(hex.EncodeToString(id), 0)
+	h.feed = events.NewFeed(h.broker, h.store, h.log)
+	h.auth = auth.New(h.store, nil, h.log)
+	return nil
+}
+
+func (h *hub) startSources(context.Context) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	h.sources, err = source.New(source.Options{
+		Dir:           filepath.Join(h.cfg.Data, "git"),
+		WorkerCommand: []string{self, GitWorkerCommand},
+		Credentials:   h.store.CredentialFor,
+		AllowFile:     h.cfg.AllowFileRepositories, AllowHTTPCredentials: h.cfg.AllowHTTPCredentials,
+		Log: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.poller = source.NewPoller(source.PollerOptions{
+		Sources: h.sources, Interval: h.cfg.PollInterval, Log: h.log,
+		Changed: func(repoURL string, resolved map[string]source.Resolved, err error) {
+			h.delivery.RepositoryResolved(repoURL, deliveryHeads(resolved), err)
+		},
+		Looked: h.repositoryLooked,
+	})
+	h.render, err = render.New(render.Options{
+		WorkerCommand: []string{self, RenderWorkerCommand}, Workers: h.cfg.RenderWorkers, Log: h.log,
+	})
+	return err
+}
+
+// repositoryLooked records, for people, how a repository answered.
+func (h *hub) repositoryLooked(repoURL string, at time.Time, err error) {
+	var condition *model.Condition
+	if err != nil {
+		e := fault.As(err)
+		condition = &model.Condition{Type: "ConnectionError", Code: e.Code, Message: e.Message}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := h.store.RecordRepositoryState(ctx, repoURL, at, condition); err != nil {
+		h.log.Warn("the state of a repository is not recorded", "error", err)
+	}
+}
+
+func (h *hub) stopSources(context.Context) error {
+	h.render.Close()
+	h.sources.Close()
+	return nil
+}
+
+func (h *hub) startIngest(context.Context) error {
+	h.ingest = ingest.New(ingest.Options{
+		Store: h.store, Publish: h.feed.PublishApplications, Log: h.log,
+		Acknowledge: func(cluster model.ClusterID, epoch model.Epoch, seq uint64) {
+			h.gateway.ReportsStored(cluster, epoch, seq)
+		},
+	})
+	h.gateway = gateway.New(gateway.Options{
+		Store: h.store, Authority: h.ca, Ingest: h.ingest, Log: h.log, Version: telemetry.Version,
+		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
+		OperationsChanged: h.operationsChanged,
+	})
+	return nil
+}
+
+func (h *hub) startDelivery(context.Context) error {
+	h.delivery = delivery.New(delivery.Options{
+		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: renderer{h.sources, h.render},
+		Notifier: notifier{h.gateway}, Publisher: h.feed, Log: h.log,
+	})
+	return nil
+}
+
+func (h *hub) sessionOpened(cluster model.ClusterID, opening fleet.Opening) {
+	if apps := opening.Rerender(); len(apps) > 0 {
+		h.delivery.ApplicationsWritten(apps...)
+	}
+	h.clusterChanged(cluster)
+}
+
+func (h *hub) clusterChanged(cluster model.ClusterID) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		c, err := h.store.Cluster(ctx, string(cluster))
+		if err != nil {
+			h.log.Warn("a cluster's change is not published", "cluster", cluster, "error", err)
+			return
+		}
+		h.feed.Publish("cluster", string(cluster), c)
+	}()
+}
+
+func (h *hub) operationsChanged(ops []model.OperationInfo) {
+	apps := make([]model.AppUID, 0, len(ops))
+	for _, op := range ops {
+		h.feed.Publish("operation", string(op.ID), op)
+		apps = append(apps, op.App)
+		if op.Kind == model.OperationDelete && op.Phase.Terminal() {
+			h.delivery.ApplicationsWritten() // the watched revisions may be fewer now
+		}
+	}
+	h.feed.PublishApplications(apps)
+}
+
+// upkeep expires operations that no agent will take any more and collects
+// bundles that nothing names.
+func (h *hub) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	collect := time.NewTicker(time.Hour)
+	defer collect.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			ops, err := h.store.ExpireOperations(ctx, now)
+			if err != nil {
+				h.log.Warn("operations are not expired", "error", err)
+				continue
+			}
+			h.operationsChanged(ops)
+		case now := <-collect.C:
+			n, err := h.store.CollectBundles(ctx, now.Add(-bundleAge))
+			if err != nil {
+				h.log.Warn("bundles are not collected", "error", err)
+			} else if n > 0 {
+				h.log.Info("collected bundles", "count", n)
+			}
+		}
+	}
+}
+
+func (h *hub) startPort(context.Context) error {
+	ln, err := net.Listen("tcp", h.cfg.Listen)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "listen_failed", "the hub cannot listen on %s", h.cfg.Listen).
+			WithFix("choose another address with --listen")
+	}
+	web := h.ca.Server(h.cfg.Names...).Get
+	if h.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(h.cfg.TLSCert, h.cfg.TLSKey)
+		if err != nil {
+			return errors.Join(fault.Wrap(err, fault.Invalid, "tls_invalid", "the TLS certificate cannot be used"), ln.Close())
+		}
+		web = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }
+	}
+	h.mux = gateway.NewMux(ln, gateway.MuxOptions{Agents: h.ca.AgentServer().Get, Web: web, Log: h.log})
+	return nil
+}
+
+func (h *hub) serveAgents(ctx context.Context) error { return h.gateway.Serve(ctx, h.mux.Agents()) }
+
+func (h *hub) stopAgents(ctx context.Context) error {
+	h.gateway.Shutdown(ctx)
+	return nil
+}
+
+func (h *hub) serveAPI(ctx context.Context) error {
+	hook, err := h.webhook()
+	if err != nil {
+		return err
+	}
+	handler := api.New(api.Options{
+		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
+		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker},
+		NewEnrolmentToken: gateway.NewEnrolmentToken,
+		Ready:             h.store.Ping,
+		Webhook:           hook,
+		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
+		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
+		Log: h.log,
+	})
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // event streams end with it
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(h.mux.Web()) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stopCtx); err != nil {
+		_ = server.Close() // whatever is still open is cut
+	}
+	return nil
+}
+
+func (h *hub) webhook() (http.Handler, error) {
+	var secret []byte
+	if h.cfg.WebhookSecretFile != "" {
+		b, err := os.ReadFile(h.cfg.WebhookSecretFile)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "webhook_secret_unreadable", "the webhook secret cannot be read")
+		}
+		secret = bytes.TrimSpace(b)
+	}
+	return webhook.Handler(webhook.Options{
+		Secret: secret, Known: h.poller.Repositories, Poke: func(repoURL string) { _ = h.poller.Poke(repoURL) }, Log: h.log,
+	}), nil
+}
+
+// announce says what people need to get in.
+func (h *hub) announce(ctx context.Context) error {
+	code, err := h.auth.Bootstrap(ctx)
+	if err != nil {
+		return err
+	}
+	if code == "" {
+		return nil
+	}
+	if err := writeFor(h.cfg.LoginCodeFile, code, 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.out, `
+Nobody has logged in yet. Within an hour, once:
+
+  hawser login %s --ca-hash %s
+  one-time login code: %s
+
+`, h.cfg.Advertise, h.ca.Hash(), code)
+	return nil
+}
+
+// writeFor writes a small file for the program that started the hub.
+func writeFor(path, text string, mode os.FileMode) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(text+"\n"), mode); err != nil {
+		return fault.Wrap(err, fault.Invalid, "file_unwritable", "%s cannot be written", filepath.Base(path))
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// memoryStore is a Store in memory.
+type memoryStore struct {
+	mu     sync.Mutex
+	tokens []fleet.APIToken
+	asked  int
+	err    error
+}
+
+func (m *memoryStore) CreateAPIToken(_ context.Context, t fleet.APIToken) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return m.err
+	}
+	m.tokens = append(m.tokens, t)
+	return nil
+}
+
+func (m *memoryStore) APITokenByHash(_ context.Context, hash []byte) (fleet.APIToken, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	if m.err != nil {
+		return fleet.APIToken{}, m.err
+	}
+	for _, t := range m.tokens {
+		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return fleet.APIToken{}, fault.New(fault.NotFound, "api_token_unknown", "no such token")
+}
+
+func (m *memoryStore) APITokens(context.Context) ([]fleet.APIToken, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]fleet.APIToken(nil), m.tokens...), m.err
+}
+
+func (m *memoryStore) DeleteAPIToken(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, t := range m.tokens {
+		if t.ID == id {
+			m.tokens = append(m.tokens[:i], m.tokens[i+1:]...)
+			return nil
+		}
+	}
+	return fault.New(fault.NotFound, "api_token_unknown", "no such token")
+}
+
+type world struct {
+	*Service
+	store *memoryStore
+	time  time.Time
+	log   *bytes.Buffer
+}
+
+func newWorld() *world {
+	w := &world{store: &memoryStore{}, time: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
+	w.Service = New(w.store, func() time.Time { return w.time }, slog.New(slog.NewTextHandler(w.log, nil)))
+	return w
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if !fault.HasCode(err, code) {
+		t.Fatalf("got %v, want code %s", err, code)
+	}
+}
+
+func TestFirstLogin(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	code, err := w.Bootstrap(ctx)
+	if err != nil || !strings.HasPrefix(code, "hwl_") {
+		t.Fatalf("code %q, %v", code, err)
+	}
+	token, info, err := w.Login(ctx, "a", " "+code+"\n")
+	if err != nil || !strings.HasPrefix(token, "hwt_") || !info.Admin || info.Name != "admin" {
+		t.Fatalf("token %q, %+v, %v", token, info, err)
+	}
+	if got := info.ExpiresAt.Sub(w.time); got != DefaultLifetime {
+		t.Errorf("lives %v", got)
+	}
+	if who, err := w.Authenticate(ctx, "a", token); err != nil || who.ID != info.ID {
+		t.Errorf("got %+v, %v", who, err)
+	}
+	_, _, err = w.Login(ctx, "a", code)
+	wantCode(t, err, "login_code_invalid")
+	if code, err := w.Bootstrap(ctx); code != "" || err != nil {
+		t.Errorf("a hub with a valid token made the code %q, %v", code, err)
+	}
+	for _, secret := range []string{code, token, strings.TrimPrefix(token, "hwt_")} {
+		if strings.Contains(w.log.String(), secret) {
+			t.Error("a secret is in the log")
+		}
+	}
+	for _, tok := range w.store.tokens {
+		if strings.Contains(fmt.Sprintf("%+v %s", tok, tok.Hash), token) {
+			t.Error("the token itself is stored")
+		}
+	}
+}
+
+func TestCodesExpire(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	code := w.NewLoginCode()
+	w.time = w.time.Add(CodeLifetime)
+	_, _, err := w.Login(ctx, "a", code)
+	wantCode(t, err, "login_code_expired")
+	_, _, err = w.Login(ctx, "a", code)
+	wantCode(t, err, "login_code_invalid")
+}
+
+func TestANewCodeVoidsTheOld(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	old, code := w.NewLoginCode(), w.NewLoginCode()
+	_, _, err := w.Login(ctx, "a", old)
+	wantCode(t, err, "login_code_invalid")
+	if _, _, err := w.Login(ctx, "a", code); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoCodeNoLogin(t *testing.T) {
+	w := newWorld()
+	for _, code := range []string{"", "hwl_", strings.Repeat("\x00", 32)} {
+		_, _, err := w.Login(t.Context(), code, code)
+		wantCode(t, err, "login_code_invalid")
+	}
+}
+
+func TestACodeIsRedeemedOnce(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	code := w.NewLoginCode()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for i := range 20 {
+		wg.Go(func() {
+			if _, _, err := w.Login(ctx, fmt.Sprint(i), code); err == nil {
+				mu.Lock()
+				won++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 {
+		t.Errorf("redeemed %d times", won)
+	}
+}
+
+func TestACodeSurvivesADatabaseThatIsAway(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	code := w.NewLoginCode()
+	w.store.err = fault.New(fault.Unavailable, "db_unavailable", "away")
+	_, _, err := w.Login(ctx, "a", code)
+	wantCode(t, err, "db_unavailable")
+	w.store.err = nil
+	if _, _, err := w.Login(ctx, "a", code); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnExpiredTokenMeansANewCode(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	if _, _, err := w.Issue(ctx, "ci", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.time = w.time.Add(time.Hour)
+	if code, err := w.Bootstrap(ctx); code == "" || err != nil {
+		t.Errorf("got %q, %v", code, err)
+	}
+}
+
+func TestRefusedTokens(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	token, _, err := w.Issue(ctx, "ci", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newSecret(tokenPrefix)
+	code, _ := newSecret(codePrefix)
+	for name, c := range map[string]struct{ token, code string }{
+		"none":         {"", "token_missing"},
+		"unknown":      {other, "token_invalid"},
+		"a code":       {code, "token_invalid"},
+		"cut":          {token[:len(token)-1], "token_invalid"},
+		"one changed":  {token[:10] + "!" + token[11:], "token_invalid"},
+		"with a space": {token + " ", "token_invalid"},
+		"huge":         {strings.Repeat("x", 1<<20), "token_invalid"},
+	} {
+		_, err := w.Authenticate(ctx, name, c.token)
+		if !fault.HasCode(err, c.code) || !fault.Is(err, fault.Unauthorized) {
+			t.Errorf("%s: got %v, want %s", name, err, c.code)
+		}
+	}
+	asked := w.store.asked
+	w.Authenticate(ctx, "x", token[:len(token)-1]+"x")
+	if w.store.asked != asked {
+		t.Error("a malformed token was looked up")
+	}
+	w.time = w.time.Add(DefaultLifetime)
+	_, err = w.Authenticate(ctx, "a", token)
+	wantCode(t, err, "token_expired")
+}
+
+func TestADatabaseThatIsAwayIsNoFailedAttempt(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	token, _, _ := w.Issue(ctx, "ci", 0)
+	w.store.err = fault.New(fault.Unavailable, "db_unavailable", "away")
+	for range 3 * maxFailures {
+		_, err := w.Authenticate(ctx, "a", token)
+		wantCode(t, err, "db_unavailable")
+	}
+	w.store.err = nil
+	if _, err := w.Authenticate(ctx, "a", token); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFailuresAreLimitedPerAddress(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	code := w.NewLoginCode()
+	token, _, _ := w.Issue(ctx, "ci", 0)
+	for range maxFailures {
+		_, _, err := w.Login(ctx, "bad", "hwl_wrong")
+		wantCode(t, err, "login_code_invalid")
+	}
+	_, _, err := w.Login(ctx, "bad", code)
+	wantCode(t, err, "too_many_attempts")
+	_, err = w.Authenticate(ctx, "bad", "hwt_wrong")
+	wantCode(t, err, "too_many_attempts")
+	if _, err := w.Authenticate(ctx, "bad", token); err != nil {
+		t.Errorf("a valid token was refused for what others tried: %v", err)
+	}
+	if _, _, err := w.Login(ctx, "good", code); err != nil {
+		t.Errorf("another address was refused: %v", err)
+	}
+	w.time = w.time.Add(failureWindow)
+	_, _, err = w.Login(ctx, "bad", "hwl_wrong")
+	wantCode(t, err, "login_code_invalid")
+}
+
+func TestAddressesAreBounded(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	for i := range 3 * maxAddresses {
+		w.Authenticate(ctx, fmt.Sprint("a", i), "hwt_wrong")
+	}
+	if n := len(w.attempts.by); n > maxAddresses+1 {
+		t.Errorf("%d addresses are kept", n)
+	}
+	_, err := w.Authenticate(ctx, "yet another", "hwt_wrong")
+	wantCode(t, err, "too_many_attempts")
+	w.time = w.time.Add(failureWindow)
+	_, err = w.Authenticate(ctx, "yet another", "hwt_wrong")
+	wantCode(t, err, "token_invalid")
+	if n := len(w.attempts.by); n > 2 {
+		t.Errorf("%d addresses are kept after their time", n)
+	}
+}
+
+func TestRevokedTokens(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	token, info, _ := w.Issue(ctx, "ci", 0)
+	if _, err := w.Authenticate(ctx, "a", token); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Revoke(ctx, info.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Authenticate(ctx, "a", token)
+	wantCode(t, err, "token_invalid")
+	wantCode(t, w.Revoke(ctx, info.ID), "api_token_unknown")
+
+	// Revoked at another replica: noticed when the memory ends.
+	token, info, _ = w.Issue(ctx, "ci", 0)
+	w.Authenticate(ctx, "a", token)
+	if err := w.store.DeleteAPIToken(ctx, info.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.time = w.time.Add(remembered)
+	_, err = w.Authenticate(ctx, "a", token)
+	wantCode(t, err, "token_invalid")
+}
+
+func TestLifetimes(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	for _, bad := range []time.Duration{-time.Hour, time.Second, MaxLifetime + time.Second} {
+		_, _, err := w.Issue(ctx, "x", bad)
+		wantCode(t, err, "lifetime_invalid")
+	}
+	if _, info, err := w.Issue(ctx, "x", MaxLifetime); err != nil || info.ExpiresAt.Sub(w.time) != MaxLifetime {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestListedTokensHaveNoHash(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	w.Issue(ctx, "x", 0)
+	tokens, err := w.Tokens(ctx)
+	if err != nil || len(tokens) != 1 || tokens[0].Hash != nil {
+		t.Errorf("%+v, %v", tokens, err)
+	}
+	if w.store.tokens[0].Hash == nil {
+		t.Error("the stored hash was cleared")
+	}
+}
+
+func TestSecretsDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		s, _ := newSecret(tokenPrefix)
+		if seen[s] || !wellFormed(tokenPrefix, s) || wellFormed(codePrefix, s) {
+			t.Fatalf("secret %q", s)
+		}
+		seen[s] = true
+	}
+}

@@ -1,0 +1,127 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// feedPause is the least time between two reads of application rows; the first
+// change after a quiet time is published at once.
+const feedPause = 40 * time.Millisecond
+
+// Views reads application rows.
+type Views interface {
+	AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error)
+}
+
+// Feed publishes the present rows of applications that changed. Changes are
+// coalesced by application, so what waits is bounded by what exists.
+type Feed struct {
+	broker *Broker
+	views  Views
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	pending map[model.AppUID]struct{}
+	wake    chan struct{}
+
+	// names of applications that were published, for when they are gone. Only
+	// Run uses it.
+	names map[model.AppUID]string
+}
+
+// NewFeed makes a Feed; nothing is published before Run.
+func NewFeed(broker *Broker, views Views, log *slog.Logger) *Feed {
+	return &Feed{broker: broker, views: views, log: log, pending: map[model.AppUID]struct{}{}, wake: make(chan struct{}, 1), names: map[model.AppUID]string{}}
+}
+
+// PublishApplications notes applications whose rows changed or went. It never
+// blocks.
+func (f *Feed) PublishApplications(apps []model.AppUID) {
+	if len(apps) == 0 {
+		return
+	}
+	f.mu.Lock()
+	for _, uid := range apps {
+		f.pending[uid] = struct{}{}
+	}
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Publish publishes body about one thing. body must not change afterwards.
+func (f *Feed) Publish(eventType, key string, body any) {
+	f.broker.Publish(Event{Type: eventType, Key: key, Payload: func() ([]byte, error) { return json.Marshal(body) }})
+}
+
+// Run publishes until ctx ends.
+func (f *Feed) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.wake:
+		}
+		f.mu.Lock()
+		uids := make([]model.AppUID, 0, len(f.pending))
+		for uid := range f.pending {
+			uids = append(uids, uid)
+		}
+		clear(f.pending)
+		f.mu.Unlock()
+		if err := f.publish(ctx, uids); err != nil && ctx.Err() == nil {
+			f.log.Warn("changes wait for the database", "applications", len(uids), "error", err)
+			f.PublishApplications(uids)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(feedPause):
+		}
+	}
+}
+
+// applicationChange is the body of an application event.
+type applicationChange struct {
+	UID     model.AppUID   `json:"uid"`
+	Name    string         `json:"name,omitempty"`
+	View    *model.AppView `json:"view,omitempty"`
+	Deleted bool           `json:"deleted,omitempty"`
+}
+
+func (f *Feed) publish(ctx context.Context, uids []model.AppUID) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	views, err := f.views.AppViews(ctx, fleet.ViewFilter{UIDs: uids})
+	if err != nil {
+		return err
+	}
+	found := make(map[model.AppUID]*model.AppView, len(views))
+	for i := range views {
+		found[views[i].UID] = &views[i]
+	}
+	events := make([]Event, 0, len(uids))
+	for _, uid := range uids {
+		body := applicationChange{UID: uid, View: found[uid], Deleted: found[uid] == nil}
+		if body.View != nil {
+			body.Name = body.View.Name
+			f.names[uid] = body.Name
+		} else {
+			body.Name = f.names[uid]
+			delete(f.names, uid)
+		}
+		events = append(events, Event{Type: "application", Key: string(uid), Payload: func() ([]byte, error) { return json.Marshal(body) }})
+	}
+	f.broker.Publish(events...)
+	return nil
+}

@@ -1,0 +1,205 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+var phases = []model.OperationPhase{model.PhaseQueued, model.PhaseSent, model.PhaseRunning, model.PhaseSucceeded,
+	model.PhaseFailed, model.PhaseSuperseded, model.PhaseExpired, model.PhaseTerminated}
+
+func TestAdvance(t *testing.T) {
+	running := Update(model.OperationUpdate{ID: "op", Phase: model.PhaseRunning}, now)
+	failed := Update(model.OperationUpdate{ID: "op", Phase: model.PhaseFailed}, now)
+	events := map[string]OperationEvent{
+		"sent": {Type: EventSent, At: now}, "not accepted": {Type: EventNotAccepted, At: now}, "running": running, "failed": failed,
+		"terminate": {Type: EventTerminate, Reason: "r", At: now}, "supersede": Supersede("r", now), "expire": {Type: EventExpire, At: now},
+	}
+	const q, s, r, f, x, e, term = model.PhaseQueued, model.PhaseSent, model.PhaseRunning, model.PhaseFailed, model.PhaseSuperseded, model.PhaseExpired, model.PhaseTerminated
+	want := map[model.OperationKind]map[string][3]model.OperationPhase{ // from Queued, Sent, Running; "" is an error
+		model.OperationSync: {
+			"sent": {s, s, r}, "not accepted": {q, q, r}, "running": {r, r, r}, "failed": {f, f, f},
+			"terminate": {term, s, r}, "supersede": {x, "", ""}, "expire": {e, s, r},
+		},
+		model.OperationDelete: {
+			"sent": {s, s, r}, "not accepted": {q, q, r}, "running": {r, r, r}, "failed": {f, f, f},
+			"terminate": {term, "", ""}, "supersede": {x, "", ""}, "expire": {q, s, r},
+		},
+	}
+	for kind, table := range want {
+		for name, ev := range events {
+			for i, from := range phases {
+				op := operation("op", "a", kind, from)
+				next, changed, err := Advance(op, ev)
+				expect := from
+				if i < 3 {
+					expect = table[name][i]
+				}
+				if expect == "" {
+					if !fault.Is(err, fault.Precondition) || changed || next.Phase != from {
+						t.Errorf("%s %s on %s: %s, %v, %v", kind, name, from, next.Phase, changed, err)
+					}
+					continue
+				}
+				if err != nil || next.Phase != expect {
+					t.Errorf("%s %s on %s: %s, %v; want %s", kind, name, from, next.Phase, err, expect)
+				}
+				if from.Terminal() && changed {
+					t.Errorf("%s %s changed an ended operation", kind, name)
+				}
+				if next.Phase.Terminal() && !from.Terminal() && (next.FinishedAt == nil || next.Message == "") {
+					t.Errorf("%s %s on %s ends without a time or a reason: %+v", kind, name, from, next)
+				}
+				if name == "terminate" && kind == model.OperationSync && (from == s || from == r) && (!next.Terminating || !changed) {
+					t.Errorf("terminate on %s does not tell the agent", from)
+				}
+			}
+		}
+	}
+}
+
+func TestAdvanceRefusesWhatCannotBe(t *testing.T) {
+	op := operation("op", "a", model.OperationSync, model.PhaseSent)
+	for name, ev := range map[string]OperationEvent{
+		"another operation":   Update(model.OperationUpdate{ID: "other", Phase: model.PhaseRunning}, now),
+		"another application": Update(model.OperationUpdate{ID: "op", App: "b", Phase: model.PhaseRunning}, now),
+		"a phase of the hub":  Update(model.OperationUpdate{ID: "op", Phase: model.PhaseQueued}, now),
+		"no phase":            Update(model.OperationUpdate{ID: "op"}, now),
+	} {
+		if next, changed, err := Advance(op, ev); !fault.Is(err, fault.Invalid) || changed || next.Phase != op.Phase {
+			t.Errorf("%s: %+v, %v, %v", name, next, changed, err)
+		}
+	}
+	if _, _, err := Advance(op, OperationEvent{Type: 99}); err == nil {
+		t.Error("an unknown event is taken")
+	}
+}
+
+func TestUpdatesKeepResultsAndTimes(t *testing.T) {
+	start, end := now.Add(-time.Minute), now.Add(-time.Second)
+	op := operation("op", "a", model.OperationSync, model.PhaseSent)
+	op, changed, _ := Advance(op, Update(model.OperationUpdate{ID: "op", Phase: model.PhaseRunning, StartedAt: &start, Message: "3 of 4"}, now))
+	if !changed || !op.StartedAt.Equal(start) || op.Message != "3 of 4" {
+		t.Fatalf("%+v", op)
+	}
+	if _, changed, _ = Advance(op, Update(model.OperationUpdate{ID: "op", Phase: model.PhaseRunning, StartedAt: &start, Message: "3 of 4"}, now)); changed {
+		t.Error("a repeated update changes something")
+	}
+	op, _, _ = Advance(op, Update(model.OperationUpdate{ID: "op", Phase: model.PhaseSucceeded, FinishedAt: &end, Result: &model.OperationResult{Revision: "r"}}, now))
+	if op.Phase != model.PhaseSucceeded || !op.FinishedAt.Equal(end) || op.Result.Revision != "r" || !op.StartedAt.Equal(start) {
+		t.Errorf("%+v", op)
+	}
+}
+
+func TestExpire(t *testing.T) {
+	past, future := now.Add(-time.Second), now.Add(time.Second)
+	for _, phase := range phases {
+		for _, kind := range []model.OperationKind{model.OperationSync, model.OperationDelete} {
+			for name, deadline := range map[string]*time.Time{"none": nil, "past": &past, "now": &now, "future": &future} {
+				op := operation("op", "a", kind, phase)
+				op.Deadline = deadline
+				next, changed := Expire(op, now)
+				want := phase == model.PhaseQueued && kind == model.OperationSync && name == "past"
+				if changed != want || (next.Phase == model.PhaseExpired) != (want || phase == model.PhaseExpired) {
+					t.Errorf("%s %s deadline %s: %s, %v", kind, phase, name, next.Phase, changed)
+				}
+			}
+		}
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	op := func(id model.OperationID, kind model.OperationKind, phase model.OperationPhase) model.OperationInfo {
+		return operation(id, "a", kind, phase)
+	}
+	sync, del := model.OperationSync, model.OperationDelete
+	for name, c := range map[string]struct {
+		open      []model.OperationInfo
+		kind      model.OperationKind
+		code      string
+		existing  model.OperationID
+		supersede int
+	}{
+		"sync, nothing open":           {kind: sync},
+		"sync over queued sync":        {open: []model.OperationInfo{op("1", sync, model.PhaseQueued)}, kind: sync, supersede: 1},
+		"sync over sent sync":          {open: []model.OperationInfo{op("1", sync, model.PhaseSent)}, kind: sync, code: "operation_running"},
+		"sync over running sync":       {open: []model.OperationInfo{op("1", sync, model.PhaseRunning)}, kind: sync, code: "operation_running"},
+		"sync over running and queued": {open: []model.OperationInfo{op("1", sync, model.PhaseRunning), op("2", sync, model.PhaseQueued)}, kind: sync, code: "operation_running"},
+		"sync over ended sync":         {open: []model.OperationInfo{op("1", sync, model.PhaseFailed)}, kind: sync},
+		"sync over queued delete":      {open: []model.OperationInfo{op("1", del, model.PhaseQueued)}, kind: sync, code: "application_deleting"},
+		"sync over running delete":     {open: []model.OperationInfo{op("1", del, model.PhaseRunning)}, kind: sync, code: "application_deleting"},
+		"delete, nothing open":         {kind: del},
+		"delete over queued sync":      {open: []model.OperationInfo{op("1", sync, model.PhaseQueued)}, kind: del, supersede: 1},
+		"delete over running sync":     {open: []model.OperationInfo{op("1", sync, model.PhaseRunning)}, kind: del},
+		"delete over queued delete":    {open: []model.OperationInfo{op("1", del, model.PhaseQueued)}, kind: del, existing: "1"},
+		"delete over running delete":   {open: []model.OperationInfo{op("0", sync, model.PhaseQueued), op("1", del, model.PhaseRunning)}, kind: del, existing: "1"},
+		"delete over ended delete":     {open: []model.OperationInfo{op("1", del, model.PhaseTerminated)}, kind: del},
+		"another application":          {open: []model.OperationInfo{operation("1", "b", sync, model.PhaseRunning)}, kind: sync},
+		"another kind":                 {kind: "rollback", code: "operation_kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := Admit(c.open, NewOperation{App: "a", Kind: c.kind})
+			if (c.code != "") != (err != nil) || (c.code != "" && !fault.HasCode(err, c.code)) {
+				t.Fatalf("error %v, want code %q", err, c.code)
+			}
+			if (a.Existing != nil) != (c.existing != "") || (a.Existing != nil && a.Existing.ID != c.existing) {
+				t.Errorf("existing %+v", a.Existing)
+			}
+			if len(a.Supersede) != c.supersede {
+				t.Errorf("supersedes %v", a.Supersede)
+			}
+		})
+	}
+}
+
+func TestRepeats(t *testing.T) {
+	three, four := 3, 4
+	existing := model.OperationInfo{ID: "1", App: "a", Kind: model.OperationSync, Spec: model.OperationSpec{Prune: true, ConfirmPrune: &three}}
+	same := NewOperation{App: "a", Kind: model.OperationSync, Spec: model.OperationSpec{Prune: true, ConfirmPrune: new(int)}}
+	*same.Spec.ConfirmPrune = 3
+	if err := Repeats(existing, same); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*NewOperation){
+		"application": func(n *NewOperation) { n.App = "b" },
+		"kind":        func(n *NewOperation) { n.Kind = model.OperationDelete },
+		"spec":        func(n *NewOperation) { n.Spec.ConfirmPrune = &four },
+	} {
+		n := same
+		change(&n)
+		if err := Repeats(existing, n); !fault.HasCode(err, "idempotency_key_reused") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOnAppRemovedEndsOnlyWhatNoAgentHas(t *testing.T) {
+	var open []model.OperationInfo
+	for _, p := range phases {
+		open = append(open, operation(model.OperationID(p), "a", model.OperationSync, p))
+	}
+	open = append(open, operation("delete", "a", model.OperationDelete, model.PhaseQueued))
+	got := OnAppRemoved(open, "delete", now)
+	if len(got) != 1 || got[0].Operation.ID != "Queued" || got[0].Operation.Phase != model.PhaseSuperseded || got[0].From != model.PhaseQueued {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTransition(t *testing.T) {
+	for _, phase := range phases {
+		before := operation("op", "a", model.OperationDelete, model.PhaseRunning)
+		after := before
+		after.Phase = phase
+		tr := Transition(before, after)
+		if tr.AppRemoved != (phase == model.PhaseSucceeded) || tr.AppKept != (phase.Terminal() && phase != model.PhaseSucceeded) {
+			t.Errorf("%s: %+v", phase, tr)
+		}
+		after.Kind = model.OperationSync
+		if tr := Transition(before, after); tr.AppRemoved || tr.AppKept {
+			t.Errorf("a sync removes or keeps: %+v", tr)
+		}
+	}
+}

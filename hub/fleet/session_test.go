@@ -1,0 +1,150 @@
+package fleet
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func session(hold bool, known ...model.KnownApp) *Session {
+	return NewSession(Opening{Epoch: model.Epoch{Incarnation: 1, Number: 10}, Hub: HubState{HoldDeletes: hold}}, model.Hello{Cluster: "eu", Known: known})
+}
+
+func generations(d []model.Desired) []model.Generation {
+	var out []model.Generation
+	for _, x := range d {
+		out = append(out, x.Generation)
+	}
+	return out
+}
+
+func TestSessionRefusesOtherEpochs(t *testing.T) {
+	s := session(false)
+	if err := s.Check(model.Epoch{Incarnation: 1, Number: 10}); err != nil {
+		t.Error(err)
+	}
+	for _, e := range []model.Epoch{{}, {Incarnation: 1, Number: 9}, {Incarnation: 1, Number: 11}, {Incarnation: 2, Number: 10}} {
+		if err := s.Check(e); !fault.HasCode(err, "epoch_stale") {
+			t.Errorf("%s: %v", e, err)
+		}
+	}
+}
+
+func TestSessionSendsEachGenerationOnce(t *testing.T) {
+	s := session(false, known("a", 2, "b"))
+	steps := []struct {
+		row  model.Generation
+		want []model.Generation
+	}{{2, nil}, {1, nil}, {3, []model.Generation{3}}, {3, nil}, {2, nil}, {5, []model.Generation{5}}}
+	for i, step := range steps {
+		if got := generations(s.Desired([]model.Desired{*desired("a", step.row, "b")})); !reflect.DeepEqual(got, step.want) {
+			t.Errorf("step %d: sent %v, want %v", i, got, step.want)
+		}
+	}
+}
+
+func TestSessionSendsAChangeOfTheHold(t *testing.T) {
+	held := known("a", 2, "b")
+	held.HoldDeletes = true
+	s := session(false, held)
+	got := s.Desired([]model.Desired{*desired("a", 2, "b")})
+	if len(got) != 1 || got[0].HoldDeletes {
+		t.Errorf("the release does not travel: %+v", got)
+	}
+	if s.Desired([]model.Desired{*desired("a", 2, "b")}) != nil {
+		t.Error("it travels twice")
+	}
+	s = session(true, known("a", 2, "b"))
+	if got := s.Desired([]model.Desired{*desired("a", 2, "b")}); len(got) != 1 || !got[0].HoldDeletes {
+		t.Errorf("the hold does not travel: %+v", got)
+	}
+}
+
+func TestSessionWithdraws(t *testing.T) {
+	w := model.Withdraw{App: "a", Operation: "op", Generation: 3}
+	s := session(false, known("a", 2, "b"))
+	if len(s.Withdraws([]model.Withdraw{w})) != 1 || len(s.Withdraws([]model.Withdraw{w})) != 0 {
+		t.Error("a withdrawal travels once")
+	}
+	if s.Desired([]model.Desired{*desired("a", 9, "b")}) != nil {
+		t.Error("a withdrawing application gets a desired state")
+	}
+	s.Updated(model.OperationUpdate{ID: "op", App: "a", Kind: model.OperationDelete, Phase: model.PhaseRunning})
+	if s.Desired([]model.Desired{*desired("a", 9, "b")}) != nil {
+		t.Error("a withdrawing application gets a desired state")
+	}
+	again := s.Updated(model.OperationUpdate{ID: "op", App: "a", Kind: model.OperationDelete, Phase: model.PhaseSucceeded})
+	if !reflect.DeepEqual(again, []model.AppUID{"a"}) {
+		t.Errorf("re-read %v", again)
+	}
+	if got := s.Desired([]model.Desired{*desired("a", 9, "b")}); len(got) != 1 {
+		t.Error("after its end a new decision does not travel")
+	}
+	if session(true).Withdraws([]model.Withdraw{w}) != nil {
+		t.Error("a withdrawal travels while deletes are held")
+	}
+}
+
+func TestSessionSendsAgainWhatWasRefusedForAWithdrawal(t *testing.T) {
+	s := session(false)
+	if len(s.Desired([]model.Desired{*desired("b", 1, "x")})) != 1 {
+		t.Fatal("not sent")
+	}
+	s.Ack(Ack{App: "b", Generation: 1, ErrorCode: "withdrawing"})
+	if s.Desired([]model.Desired{*desired("b", 1, "x")}) != nil {
+		t.Error("sent again before the withdrawal ended")
+	}
+	if got := s.Updated(model.OperationUpdate{App: "other", Kind: model.OperationDelete, Phase: model.PhaseSucceeded}); !reflect.DeepEqual(got, []model.AppUID{"b", "other"}) {
+		t.Errorf("re-read %v", got)
+	}
+	if len(s.Desired([]model.Desired{*desired("b", 1, "x")})) != 1 {
+		t.Error("not sent again")
+	}
+	s.Ack(Ack{App: "b", Generation: 1, ErrorCode: "generation_conflict"})
+	if s.Desired([]model.Desired{*desired("b", 1, "x")}) != nil {
+		t.Error("what was refused for good is sent again")
+	}
+}
+
+func TestSessionCommands(t *testing.T) {
+	op := operation("op", "a", model.OperationSync, model.PhaseSent)
+	s := session(false, known("a", 2, "b"))
+	s.Desired([]model.Desired{*desired("a", 4, "c")})
+	got := s.Commands([]model.OperationInfo{op, operation("d", "a", model.OperationDelete, model.PhaseSent), operation("x", "a", model.OperationSync, model.PhaseFailed)})
+	if len(got) != 1 || got[0].ID != "op" || got[0].Generation != 4 || got[0].Terminate {
+		t.Fatalf("%+v", got)
+	}
+	if s.Commands([]model.OperationInfo{op}) != nil {
+		t.Error("a command travels twice")
+	}
+	op.Terminating = true
+	if got := s.Commands([]model.OperationInfo{op}); len(got) != 1 || !got[0].Terminate {
+		t.Errorf("the end does not travel: %+v", got)
+	}
+	if s.Commands([]model.OperationInfo{op}) != nil {
+		t.Error("the end travels twice")
+	}
+}
+
+func TestANewSessionKnowsWhatTheAgentRuns(t *testing.T) {
+	running := operation("run", "a", model.OperationSync, model.PhaseRunning)
+	resend := operation("again", "a", model.OperationSync, model.PhaseSent)
+	o := Opening{Send: []model.OperationInfo{resend}}
+	h := model.Hello{Operations: []model.OperationUpdate{{ID: "run", Phase: model.PhaseRunning}, {ID: "again", Phase: model.PhaseRunning}}}
+	got := NewSession(o, h).Commands([]model.OperationInfo{running, resend})
+	if len(got) != 1 || got[0].ID != "again" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRefusalCondition(t *testing.T) {
+	if RefusalCondition(Ack{App: "a"}, now) != nil {
+		t.Error("an acknowledgement is no condition")
+	}
+	c := RefusalCondition(Ack{App: "a", ErrorCode: "generation_conflict", Error: "why"}, now)
+	if c == nil || c.Code != "generation_conflict" || c.Message != "why" || !c.Since.Equal(now) {
+		t.Errorf("%+v", c)
+	}
+}

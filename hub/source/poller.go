@@ -1,0 +1,256 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// Resolver asks one repository what its revisions are, as *Sources does.
+type Resolver interface {
+	Resolve(ctx context.Context, repoURL string, revisions []string) (map[string]Resolved, error)
+}
+
+// PollerOptions of a Poller.
+type PollerOptions struct {
+	Sources Resolver
+	// Changed is called after each look that found something else than the
+	// look before (a commit, an error, or their end), and after the first.
+	// err is about the repository as a whole and resolved is then nil; the
+	// last good state is the receiver's to keep. Calls for one repository come
+	// one after the other.
+	Changed func(repoURL string, resolved map[string]Resolved, err error)
+	// Looked is called after every look, for bookkeeping; may be nil.
+	Looked func(repoURL string, at time.Time, err error)
+	// Interval between looks; 0 means three minutes. Each wait differs by up
+	// to Jitter (0 means a tenth) of it.
+	Interval time.Duration
+	Jitter   float64
+	// Timeout of one look; 0 means six minutes.
+	Timeout time.Duration
+	// RetryAfter is the first wait after a failed look; it doubles up to
+	// Interval. 0 means five seconds.
+	RetryAfter time.Duration
+	Log        *slog.Logger
+}
+
+// Poller looks at repositories: once per interval each, whoever is interested,
+// and at once when poked.
+type Poller struct {
+	opts PollerOptions
+
+	mu    sync.Mutex
+	run   context.Context // nil before Run
+	repos map[string]*watched
+	done  sync.WaitGroup
+}
+
+// watched is one repository under watch; its goroutine belongs to Run.
+type watched struct {
+	url       string
+	wake      chan struct{} // holds at most one token: one more look
+	cancel    context.CancelFunc
+	revisions []string // guarded by Poller.mu
+}
+
+// NewPoller makes a Poller; Run starts it.
+func NewPoller(opts PollerOptions) *Poller {
+	if opts.Interval <= 0 {
+		opts.Interval = 3 * time.Minute
+	}
+	if opts.Jitter <= 0 || opts.Jitter >= 1 {
+		opts.Jitter = 0.1
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 6 * time.Minute
+	}
+	if opts.RetryAfter <= 0 {
+		opts.RetryAfter = 5 * time.Second
+	}
+	opts.RetryAfter = min(opts.RetryAfter, opts.Interval)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Poller{opts: opts, repos: map[string]*watched{}}
+}
+
+// Run looks until ctx ends, and returns when every look has ended.
+func (p *Poller) Run(ctx context.Context) {
+	p.mu.Lock()
+	p.run = ctx
+	for _, w := range p.repos {
+		p.start(w)
+	}
+	p.mu.Unlock()
+	<-ctx.Done()
+	p.mu.Lock()
+	p.run = nil
+	p.mu.Unlock()
+	p.done.Wait()
+}
+
+// SetRevisions says which revisions of which repositories are of interest, in
+// place of what was said before. A new repository, or a new revision of one, is
+// looked at without delay. It does not block on the network.
+func (p *Poller) SetRevisions(byRepository map[string][]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for url, w := range p.repos {
+		if len(byRepository[url]) == 0 {
+			if w.cancel != nil {
+				w.cancel()
+			}
+			delete(p.repos, url)
+		}
+	}
+	for url, revisions := range byRepository {
+		if len(revisions) == 0 {
+			continue
+		}
+		sorted := slices.Clone(revisions)
+		sort.Strings(sorted)
+		sorted = slices.Compact(sorted)
+		w, ok := p.repos[url]
+		if !ok {
+			w = &watched{url: url, wake: make(chan struct{}, 1), revisions: sorted}
+			p.repos[url] = w
+			if p.run != nil {
+				p.start(w)
+			}
+			continue
+		}
+		news := slices.ContainsFunc(sorted, func(r string) bool { return !slices.Contains(w.revisions, r) })
+		w.revisions = sorted
+		if news {
+			w.poke()
+		}
+	}
+}
+
+// Poke asks for a look at once and reports whether the repository is under
+// watch. Pokes during a look cause exactly one more.
+func (p *Poller) Poke(repoURL string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, ok := p.repos[repoURL]
+	if ok {
+		w.poke()
+	}
+	return ok
+}
+
+// Repositories are the URLs under watch, in no order.
+func (p *Poller) Repositories() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.repos))
+}
+
+func (w *watched) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // a look is due already
+	}
+}
+
+// start begins the goroutine of a repository. p.mu is held.
+func (p *Poller) start(w *watched) {
+	if w.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(p.run)
+	w.cancel = cancel
+	p.done.Add(1)
+	go func() {
+		defer p.done.Done()
+		defer cancel()
+		p.watch(ctx, w)
+	}()
+}
+
+func (p *Poller) watch(ctx context.Context, w *watched) {
+	var last map[string]string
+	retry := p.opts.RetryAfter
+	for {
+		p.mu.Lock()
+		revisions := w.revisions
+		p.mu.Unlock()
+		resolved, err := p.look(ctx, w.url, revisions)
+		if ctx.Err() != nil {
+			return // stopped, or nobody is interested any more
+		}
+		if p.opts.Looked != nil {
+			p.opts.Looked(w.url, time.Now(), err)
+		}
+		if seen := outcome(resolved, err); last == nil || !maps.Equal(seen, last) {
+			last = seen
+			if err != nil {
+				resolved = nil
+				p.opts.Log.Warn("repository cannot be read", "repository", Mask(w.url), "error", err)
+			}
+			p.opts.Changed(w.url, resolved, err)
+		}
+		wait := p.opts.Interval
+		if err != nil {
+			wait = min(retry, p.opts.Interval)
+			retry = min(2*retry, p.opts.Interval)
+		} else {
+			retry = p.opts.RetryAfter
+		}
+		if !w.sleep(ctx, jitter(wait, p.opts.Jitter)) {
+			return
+		}
+	}
+}
+
+func (p *Poller) look(ctx context.Context, url string, revisions []string) (map[string]Resolved, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.opts.Timeout)
+	defer cancel()
+	resolved, err := p.opts.Sources.Resolve(ctx, url, revisions)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not answer within %s", Mask(url), p.opts.Timeout)
+	}
+	return resolved, err
+}
+
+// sleep waits for the time, a poke or the end.
+func (w *watched) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-w.wake:
+	}
+	return true
+}
+
+func jitter(d time.Duration, share float64) time.Duration {
+	return time.Duration(float64(d) * (1 + share*(2*rand.Float64()-1)))
+}
+
+// outcome is what a look found, in a form that can be compared.
+func outcome(resolved map[string]Resolved, err error) map[string]string {
+	if err != nil {
+		return map[string]string{"error": err.Error()}
+	}
+	out := make(map[string]string, len(resolved))
+	for r, v := range resolved {
+		switch {
+		case v.Err != nil:
+			out["="+r] = "error " + v.Err.Error()
+		default:
+			out["="+r] = v.Commit
+		}
+	}
+	return out
+}

@@ -1,0 +1,142 @@
+package source
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// remote is one conversation with a repository, in the child process.
+type remote interface {
+	// advertise asks what there is. It comes first, and again after each
+	// request where the transport ends a conversation with the pack.
+	advertise(ctx context.Context) (*advertised, error)
+	// request sends a request for objects; the reader is valid until close.
+	request(ctx context.Context, body []byte) (io.Reader, error)
+	close()
+}
+
+// connectOptions are what a transport needs besides the URL.
+type connectOptions struct {
+	username, password   string
+	sshKey, knownHosts   string
+	caBundle             string
+	blocked              []netip.Prefix
+	allowedHosts         []string
+	allowHTTPCredentials bool
+	allowFile            bool
+	maxPackBytes         int64
+	temporary            string // directory for short-lived files
+}
+
+func optionsOf(r *workerv1.GitRemote, temporary string) (connectOptions, error) {
+	o := connectOptions{
+		username: r.GetUsername(), password: r.GetPassword(), sshKey: r.GetSshKey(), knownHosts: r.GetKnownHosts(),
+		caBundle: r.GetCaBundle(), allowedHosts: r.GetAllowedHosts(), allowHTTPCredentials: r.GetAllowHttpCredentials(),
+		allowFile: r.GetAllowFile(), maxPackBytes: r.GetMaxPackBytes(), temporary: temporary,
+	}
+	for _, s := range r.GetBlockedNetworks() {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return o, fmt.Errorf("blocked network: %w", err)
+		}
+		o.blocked = append(o.blocked, p)
+	}
+	return o, nil
+}
+
+func connect(u URL, o connectOptions) (remote, error) {
+	if u.Scheme != "file" && !hostAllowed(u.Host, o.allowedHosts) {
+		return nil, errHostNotAllowed(u.Host, o.allowedHosts)
+	}
+	switch u.Scheme {
+	case "https", "http":
+		return newHTTPRemote(u, o)
+	case "ssh":
+		return newSSHRemote(u, o)
+	}
+	return newFileRemote(u), nil
+}
+
+// upstream says in a user's words why a repository did not answer. repo is the
+// URL as it may be shown.
+func upstream(repo, host string, err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	var (
+		said       *errRemote
+		tooMuch    *errTooMuch
+		authority  x509.UnknownAuthorityError
+		hostname   x509.HostnameError
+		invalid    x509.CertificateInvalidError
+		dns        *net.DNSError
+		notHeader  = strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") || strings.Contains(err.Error(), "first record does not look like a TLS handshake")
+		timeoutErr net.Error
+	)
+	wrap := func(code, format string, args ...any) *fault.Error {
+		return fault.Wrap(err, fault.Upstream, code, "%s", clip(fmt.Sprintf(format, args...), 300))
+	}
+	switch {
+	case errors.As(err, &said):
+		text := strings.ToLower(said.text)
+		if strings.Contains(text, "not found") || strings.Contains(text, "does not exist") || strings.Contains(text, "not appear to be a git repository") {
+			return wrap("repository_not_found", "%s does not exist, or the credential may not see it; the server says: %s", repo, printable(said.text)).
+				WithFix("check the URL, and add a credential with hawser repo add when the repository is private")
+		}
+		if strings.Contains(text, "denied") || strings.Contains(text, "permission") || strings.Contains(text, "unauthorized") {
+			return wrap("git_auth_failed", "%s refused access; the server says: %s", repo, printable(said.text))
+		}
+		return wrap("git_unavailable", "%s refused the request; the server says: %s", repo, printable(said.text))
+	case errors.As(err, &tooMuch):
+		return wrap("repository_too_large", "%s sends more than %d MiB, the limit of this hub", repo, tooMuch.limit>>20)
+	case errors.As(err, &authority):
+		issuer := "an unknown authority"
+		if authority.Cert != nil {
+			issuer = fmt.Sprintf("unknown %q", printable(authority.Cert.Issuer.CommonName))
+		}
+		return wrap("git_tls_untrusted", "the certificate of %s is signed by %s", host, issuer).
+			WithFix("add the authority's certificate to the repository's credential")
+	case errors.As(err, &hostname):
+		return wrap("git_tls_untrusted", "the certificate of %s is for another host", host)
+	case errors.As(err, &invalid):
+		return wrap("git_tls_untrusted", "the certificate of %s is not valid: %s", host, printable(invalid.Error()))
+	case notHeader:
+		return wrap("git_tls_untrusted", "%s does not speak TLS on this port; perhaps its URL begins with http", host)
+	case errors.As(err, &dns):
+		if dns.IsNotFound {
+			return wrap("git_unavailable", "host %q does not exist", host)
+		}
+		return wrap("git_unavailable", "host %q cannot be resolved", host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return wrap("git_unavailable", "%s refuses connections", host)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return wrap("git_unavailable", "%s ended the connection in the middle of an answer", host)
+	case errors.Is(err, errProtocol):
+		return wrap("git_not_git", "%s answers with something that is not Git", repo)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeoutErr) && timeoutErr.Timeout():
+		return wrap("git_unavailable", "%s did not answer in time", host)
+	}
+	return wrap("git_unavailable", "%s cannot be reached", host)
+}
+
+// printable bounds and cleans text that a server sent.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || (r >= 0x2028 && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return ' '
+		}
+		return r
+	}, s)
+	return clip(strings.TrimSpace(userinfo.ReplaceAllString(s, "//***@")), 120)
+}

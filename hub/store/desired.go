@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// lockedApp is the row of an application whose next desired state is decided.
+type lockedApp struct {
+	uid            model.AppUID
+	version        int64
+	deleting       bool
+	cluster        model.ClusterID
+	counter, floor model.Generation
+}
+
+// WriteDesired stores the next desired states and the source states that led
+// to them, all in one transaction. It returns those that are new generations.
+// A change is dropped when its application was written, deleted or is being
+// deleted since it was computed. Their bundles must be stored before
+// (Unavailable, bundle_missing).
+func (s *Store) WriteDesired(ctx context.Context, changes []fleet.DesiredChange) ([]model.Desired, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	var out []model.Desired
+	err := s.tx(ctx, "write the desired state", func(tx pgx.Tx) (err error) {
+		out, err = s.writeDesired(ctx, tx, changes)
+		return err
+	})
+	if sqlState(err) == codeForeignKey {
+		return nil, fault.Wrap(err, fault.Unavailable, "bundle_missing", "a bundle that a desired state names is not stored")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.DesiredChange) ([]model.Desired, error) {
+	// The last change of an application counts.
+	byUID := make(map[model.AppUID]fleet.DesiredChange, len(changes))
+	uids := make([]string, 0, len(changes))
+	for _, c := range changes {
+		if _, again := byUID[c.Desired.App]; !again {
+			uids = append(uids, text(string(c.Desired.App)))
+		}
+		byUID[c.Desired.App] = c
+	}
+
+	var (
+		apps    []lockedApp
+		current = make(map[model.AppUID]model.Desired, len(changes))
+		hub     fleet.HubState
+	)
+	b := &pgx.Batch{}
+	b.Queue(q("HubState")).QueryRow(func(r pgx.Row) error {
+		return r.Scan(&hub.HubID, &hub.Incarnation, &hub.IncarnationSignature, &hub.HoldDeletes)
+	})
+	b.Queue(q("LockApps"), uids).Query(func(r pgx.Rows) (err error) {
+		apps, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (a lockedApp, err error) {
+			err = r.Scan(&a.uid, &a.version, &a.deleting, &a.cluster, &a.counter, &a.floor)
+			return a, err
+		})
+		return err
+	})
+	b.Queue(q("DesiredOf"), uids).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var doc []byte
+			var generation, size int64
+			if err := r.Scan(&doc, &generation, &size); err != nil {
+				return err
+			}
+			d, err := desiredFrom(doc, generation, size)
+			if err != nil {
+				return err
+			}
+			current[d.App] = d
+		}
+		return r.Err()
+	})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, err
+	}
+
+	var (
+		out     []model.Desired
+		rows    desiredRows
+		sources []fleet.SourceState
+	)
+	for _, a := range apps {
+		c := byUID[a.uid]
+		if a.deleting || a.version != c.AppVersion || a.cluster != c.Cluster {
+			continue
+		}
+		c.Source.App = a.uid
+		sources = append(sources, c.Source)
+		var stored *model.Desired
+		if d, ok := current[a.uid]; ok {
+			stored = &d
+		}
+		generation, rises := fleet.NextGeneration(stored, a.counter, a.floor, c.Desired)
+		if !rises {
+			continue
+		}
+		d := c.Desired
+		d.Generation, d.HoldDeletes = generation, false
+		if err := rows.add(a.cluster, d); err != nil {
+			return nil, err
+		}
+		d.HoldDeletes = hub.HoldDeletes
+		out = append(out, d)
+	}
+	now := s.now()
+	b = &pgx.Batch{}
+	if len(rows.uids) > 0 {
+		b.Queue(q("WriteDesired"), rows.uids, rows.clusters, rows.generations, rows.contents, rows.bundles, rows.sizes, rows.revisions, rows.documents, now)
+	}
+	if err := queueSources(b, sources, now); err != nil {
+		return nil, err
+	}
+	if b.Len() == 0 {
+		return nil, nil
+	}
+	return out, tx.SendBatch(ctx, b).Close()
+}
+
+// desiredRows are the columns of rows to be written.
+type desiredRows struct {
+	uids, clusters, contents, bundles []string
+	generations, sizes                []int64
+	revisions, documents              [][]byte
+}
+
+func (r *desiredRows) add(cluster model.ClusterID, d model.Desired) error {
+	revision, err := document(d.Revision)
+	if err != nil {
+		return err
+	}
+	doc, err := document(d)
+	if err != nil {
+		return err
+	}
+	r.uids, r.clusters = append(r.uids, string(d.App)), append(r.clusters, string(cluster))
+	r.generations, r.contents = append(r.generations, int64(d.Generation)), append(r.contents, string(d.Content()))
+	r.bundles, r.sizes = append(r.bundles, string(d.Bundle)), append(r.sizes, d.BundleBytes)
+	r.revisions, r.documents = append(r.revisions, revision), append(r.documents, doc)
+	return nil
+}
+
+// RecordSourceStates notes attempts to read and render sources. With an Error
+// the revision, render key and bundle of the last good attempt stay.
+func (s *Store) RecordSourceStates(ctx context.Context, states []fleet.SourceState) error {
+	if len(states) == 0 {
+		return nil
+	}
+	return s.tx(ctx, "store the source states", func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		if err := queueSources(b, states, s.now()); err != nil {
+			return err
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+}
+
+func queueSources(b *pgx.Batch, states []fleet.SourceState, now time.Time) error {
+	if len(states) == 0 {
+		return nil
+	}
+	newest := make(map[model.AppUID]fleet.SourceState, len(states))
+	for _, st := range states {
+		if st.At.IsZero() {
+			st.At = now
+		}
+		if old, ok := newest[st.App]; !ok || !st.At.Before(old.At) {
+			newest[st.App] = st
+		}
+	}
+	sorted := make([]fleet.SourceState, 0, len(newest))
+	for _, st := range newest {
+		sorted = append(sorted, st)
+	}
+	slices.SortFunc(sorted, func(a, b fleet.SourceState) int { return strings.Compare(string(a.App), string(b.App)) })
+	var (
+		uids, keys, bundles []string
+		revisions, errs     [][]byte
+		ats                 []time.Time
+	)
+	for _, st := range sorted {
+		revision, err := document(st.Revision)
+		if err != nil {
+			return err
+		}
+		failure, err := optional(st.Error)
+		if err != nil {
+			return err
+		}
+		uids, revisions, keys = append(uids, text(string(st.App))), append(revisions, revision), append(keys, st.RenderKey)
+		bundles, errs, ats = append(bundles, string(st.Bundle)), append(errs, failure), append(ats, st.At)
+	}
+	b.Queue(q("RecordSourceStates"), uids, revisions, keys, bundles, errs, ats)
+	return nil
+}

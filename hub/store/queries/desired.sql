@@ -1,0 +1,55 @@
+-- name: PutBundles
+-- A bundle that is there already is marked as used, so that it is not collected
+-- before the desired state that names it is written.
+INSERT INTO bundles (digest, sealed, objects, created_at, used_at)
+SELECT digest, sealed, objects, $4::timestamptz, $4::timestamptz
+FROM unnest($1::text[], $2::bytea[], $3::integer[]) AS b (digest, sealed, objects)
+ORDER BY digest
+ON CONFLICT (digest) DO UPDATE SET used_at = greatest(bundles.used_at, excluded.used_at);
+
+-- name: Bundle
+SELECT sealed FROM bundles WHERE digest = $1;
+
+-- name: BundleFor
+SELECT sealed FROM bundles
+WHERE digest = $2 AND EXISTS (SELECT 1 FROM desired WHERE bundle = $2 AND cluster_id = $1);
+
+-- name: CollectBundles
+DELETE FROM bundles b
+WHERE b.used_at < $1
+  AND NOT EXISTS (SELECT 1 FROM desired d WHERE d.bundle = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM app_sources s WHERE s.bundle = b.digest);
+
+-- name: LockApps
+SELECT uid, version, deleting, cluster_id, generation_counter, generation_floor
+FROM apps WHERE uid = ANY ($1) ORDER BY uid FOR NO KEY UPDATE;
+
+-- name: DesiredOf
+SELECT document, generation, bundle_bytes FROM desired WHERE app_uid = ANY ($1);
+
+-- name: WriteDesired
+INSERT INTO desired (app_uid, cluster_id, generation, content, bundle, bundle_bytes, revision, document, updated_at)
+SELECT app_uid, cluster_id, generation, content, bundle, bundle_bytes, revision, document, $9::timestamptz
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::json[], $8::json[])
+    AS d (app_uid, cluster_id, generation, content, bundle, bundle_bytes, revision, document)
+ON CONFLICT (app_uid) DO UPDATE SET
+    cluster_id = excluded.cluster_id, generation = excluded.generation, content = excluded.content,
+    bundle = excluded.bundle, bundle_bytes = excluded.bundle_bytes, revision = excluded.revision,
+    document = excluded.document, updated_at = excluded.updated_at, ack_error_code = '', ack_error = '';
+
+-- name: RecordSourceStates
+-- An attempt that failed keeps what the last good one gave. Attempts that are
+-- older than the stored one change nothing, and gone applications have no row.
+INSERT INTO app_sources AS old (app_uid, revision, render_key, bundle, error, at)
+SELECT s.app_uid, s.revision, s.render_key, s.bundle, s.error, s.at
+FROM unnest($1::text[], $2::json[], $3::text[], $4::text[], $5::json[], $6::timestamptz[])
+    AS s (app_uid, revision, render_key, bundle, error, at)
+JOIN apps a ON a.uid = s.app_uid
+ORDER BY s.app_uid
+ON CONFLICT (app_uid) DO UPDATE SET
+    revision   = CASE WHEN excluded.error IS NULL THEN excluded.revision   ELSE old.revision   END,
+    render_key = CASE WHEN excluded.error IS NULL THEN excluded.render_key ELSE old.render_key END,
+    bundle     = CASE WHEN excluded.error IS NULL THEN excluded.bundle     ELSE old.bundle     END,
+    error      = excluded.error,
+    at         = excluded.at
+WHERE old.at <= excluded.at;

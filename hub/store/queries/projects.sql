@@ -1,0 +1,19 @@
+-- name: Projects
+SELECT name, document, version, created_at FROM projects WHERE ($1 = '' OR name = $1) ORDER BY name;
+
+-- name: UpsertProject
+-- An unchanged document keeps its version.
+INSERT INTO projects AS p (name, document, created_at, updated_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (name) DO UPDATE SET
+    document = excluded.document,
+    version = p.version + CASE WHEN p.document::text = excluded.document::text THEN 0 ELSE 1 END,
+    updated_at = CASE WHEN p.document::text = excluded.document::text THEN p.updated_at ELSE excluded.updated_at END;
+
+-- name: LockProject
+SELECT name FROM projects WHERE name = $1 FOR UPDATE;
+
+-- name: ProjectApps
+SELECT name FROM apps WHERE project = $1 ORDER BY name LIMIT 11;
+
+-- name: DeleteProject
+DELETE FROM projects WHERE name = $1;

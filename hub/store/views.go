@@ -1,0 +1,297 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// viewRow is a row of the statement AppViews; what a LEFT JOIN may not find is
+// a pointer.
+type viewRow struct {
+	view     model.AppView
+	deleting bool
+	srcError []byte
+
+	desiredGeneration      *int64
+	desiredRevision        []byte
+	ackCode, ackError      *string
+	ackedAt                *time.Time
+	obs                    observation
+	obsGeneration          *int64
+	obsRevision            *string
+	syncStatus, syncReason *string
+	health, healthMessage  *string
+	healthSince            *time.Time
+	conditions, operation  []byte
+	lease                  lease
+	revoked                bool
+	op                     operationRow
+}
+
+// observation is which report an observed state came with.
+type observation struct {
+	incarnation, number, seq *int64
+	at                       *time.Time
+}
+
+// lease is the cluster's newest session.
+type lease struct {
+	incarnation, number *int64
+	closedAt, lastSeen  *time.Time
+	reportSeq           *int64
+	confirmedAt         *time.Time
+}
+
+type operationRow struct {
+	id, kind, phase, message, by *string
+	seq                          *int64
+	spec                         []byte
+	terminating                  *bool
+	created, started, finished   *time.Time
+	deadline                     *time.Time
+}
+
+// confirms reports whether the session's last heartbeat still holds for the
+// observation: it came in this session, and the heartbeat covers it.
+func (l lease) confirms(o observation) bool {
+	return o.seq != nil && l.number != nil && l.confirmedAt != nil && l.reportSeq != nil &&
+		*l.incarnation == *o.incarnation && *l.number == *o.number && *o.seq <= *l.reportSeq
+}
+
+// observedAt is the newest time at which the observation was known to hold.
+func (l lease) observedAt(o observation) *time.Time {
+	at := utc(o.at)
+	if at != nil && l.confirms(o) && l.confirmedAt.After(*at) {
+		at = utc(l.confirmedAt)
+	}
+	return at
+}
+
+// connected reports whether the session counts as open now.
+func (l lease) connected(now time.Time, ttl time.Duration) bool {
+	return l.number != nil && l.closedAt == nil && l.lastSeen != nil && now.Sub(*l.lastSeen) <= ttl
+}
+
+// AppViews lists what the filter selects, by name, without resources, history
+// and documents.
+func (s *Store) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error) {
+	var names, uids []string
+	if f.Names != nil {
+		names = texts(f.Names)
+	}
+	if f.UIDs != nil {
+		uids = texts(strs(f.UIDs))
+	}
+	rows, err := s.pool.Query(ctx, q("AppViews"), f.Project, string(f.Cluster), names, uids)
+	if err != nil {
+		return nil, wrap(err, "list applications")
+	}
+	now := s.now()
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (model.AppView, error) {
+		var v viewRow
+		if err := v.scan(r); err != nil {
+			return model.AppView{}, err
+		}
+		return v.assemble(now, s.lease)
+	})
+	return out, wrap(err, "list applications")
+}
+
+func (v *viewRow) scan(r pgx.CollectableRow) error {
+	a, o, l, p := &v.view, &v.obs, &v.lease, &v.op
+	return r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterID, &a.Namespace, &a.RepoURL, &a.Path, &a.Target, &a.AutoSync, &v.deleting,
+		&v.srcError,
+		&v.desiredGeneration, &v.desiredRevision, &v.ackCode, &v.ackError, &v.ackedAt,
+		&o.incarnation, &o.number, &o.seq, &v.obsGeneration, &o.at, &v.obsRevision, &v.syncStatus, &v.syncReason,
+		&v.health, &v.healthMessage, &v.healthSince, &v.conditions, &v.operation,
+		&l.incarnation, &l.number, &l.closedAt, &l.lastSeen, &l.reportSeq, &l.confirmedAt, &v.revoked,
+		&p.id, &p.seq, &p.kind, &p.spec, &p.phase, &p.message, &p.terminating, &p.by, &p.created, &p.started, &p.finished, &p.deadline)
+}
+
+func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, error) {
+	a := v.view
+	a.Deleting = v.deleting
+	if err := decode(v.desiredRevision, &a.Desired); err != nil {
+		return a, err
+	}
+	if v.desiredGeneration != nil {
+		a.Generation = model.Generation(*v.desiredGeneration)
+	}
+
+	connected := v.lease.connected(now, ttl) && !v.revoked
+	var lastSeen *time.Time
+	if v.lease.confirms(v.obs) {
+		lastSeen = v.lease.lastSeen
+	}
+	a.Freshness = fleet.Freshness(now, connected, lastSeen, v.obs.at)
+	a.ObservedAt = v.lease.observedAt(v.obs)
+
+	a.Sync, a.Health = model.SyncFacet{Status: model.SyncUnknown}, model.HealthFacet{Status: model.HealthUnknown}
+	var agentOp *model.OperationInfo
+	if v.syncStatus != nil {
+		a.Sync = syncFacet(model.SyncStatus(*v.syncStatus), model.SyncReason(*v.syncReason), a.Generation, model.Generation(*v.obsGeneration))
+		a.Health = model.HealthFacet{Status: model.Health(*v.health), Message: *v.healthMessage, Since: utc(v.healthSince)}
+		a.Revision = *v.obsRevision
+		if len(v.operation) > 0 {
+			agentOp = new(model.OperationInfo)
+			if err := decode(v.operation, agentOp); err != nil {
+				return a, err
+			}
+		}
+	}
+	hubOp, err := v.op.info(a)
+	if err != nil {
+		return a, err
+	}
+	a.Operation = shownOperation(hubOp, agentOp)
+
+	if len(v.srcError) > 0 {
+		var c model.Condition
+		if err := decode(v.srcError, &c); err != nil {
+			return a, err
+		}
+		a.Conditions = append(a.Conditions, c)
+	}
+	if v.ackCode != nil && *v.ackCode != "" && v.ackedAt != nil {
+		if c := fleet.RefusalCondition(fleet.Ack{App: a.UID, ErrorCode: *v.ackCode, Error: *v.ackError}, v.ackedAt.UTC()); c != nil {
+			a.Conditions = append(a.Conditions, *c)
+		}
+	}
+	if len(v.conditions) > 0 {
+		var agent []model.Condition
+		if err := decode(v.conditions, &agent); err != nil {
+			return a, err
+		}
+		a.Conditions = append(a.Conditions, agent...)
+	}
+	return a, nil
+}
+
+// syncFacet is what an agent's word means now: when the hub has a newer desired
+// state than the agent spoke of, what it called Synced is not.
+func syncFacet(status model.SyncStatus, reason model.SyncReason, desired, observed model.Generation) model.SyncFacet {
+	if observed < desired && status != model.SyncUnknown {
+		return model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}
+	}
+	return model.SyncFacet{Status: status, Reason: reason}
+}
+
+// shownOperation chooses between the newest command and the newest operation
+// that the agent reports, which may be one of its own (automated sync): what
+// has not ended comes first, then what started later.
+func shownOperation(hub, agent *model.OperationInfo) *model.OperationInfo {
+	switch {
+	case agent == nil:
+		return hub
+	case hub == nil:
+		return agent
+	case hub.ID == agent.ID, !hub.Phase.Terminal():
+		return hub
+	case !agent.Phase.Terminal():
+		return agent
+	}
+	if newest(agent).After(newest(hub)) {
+		return agent
+	}
+	return hub
+}
+
+func newest(op *model.OperationInfo) time.Time {
+	var t time.Time
+	for _, c := range []*time.Time{op.CreatedAt, op.StartedAt, op.FinishedAt} {
+		if c != nil && c.After(t) {
+			t = *c
+		}
+	}
+	return t
+}
+
+func (p operationRow) info(a model.AppView) (*model.OperationInfo, error) {
+	if p.id == nil {
+		return nil, nil
+	}
+	op := &model.OperationInfo{
+		ID: model.OperationID(*p.id), Seq: *p.seq, App: a.UID, AppName: a.Name, Cluster: a.ClusterID,
+		Kind: model.OperationKind(*p.kind), Phase: model.OperationPhase(*p.phase), Message: *p.message, Terminating: *p.terminating,
+		InitiatedBy: *p.by, CreatedAt: utc(p.created), StartedAt: utc(p.started), FinishedAt: utc(p.finished), Deadline: utc(p.deadline),
+	}
+	return op, decode(p.spec, &op.Spec)
+}
+
+// AppView reads one application in full: with resources, history, the result of
+// its operation and the object as written. NotFound (application_not_found).
+func (s *Store) AppView(ctx context.Context, name string) (model.AppView, error) {
+	views, err := s.AppViews(ctx, fleet.ViewFilter{Names: []string{name}})
+	if err != nil {
+		return model.AppView{}, err
+	}
+	if len(views) == 0 {
+		return model.AppView{}, applicationNotFound(name)
+	}
+	v := views[0]
+	var (
+		doc, status, result []byte
+		version             int64
+		created             time.Time
+	)
+	err = s.pool.QueryRow(ctx, q("AppDetail"), v.UID).Scan(&doc, &version, &created, &status, &result)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return model.AppView{}, applicationNotFound(name)
+	}
+	if err != nil {
+		return model.AppView{}, wrap(err, "read the application")
+	}
+	v.Application = new(model.Application)
+	if err := decode(doc, v.Application); err != nil {
+		return model.AppView{}, wrap(err, "read the application")
+	}
+	m := &v.Application.Metadata
+	m.UID, m.ResourceVersion, m.Generation, m.CreationTimestamp = string(v.UID), strconv.FormatInt(version, 10), version, utc(&created)
+	var observed model.AppStatus
+	if err := decode(status, &observed); err != nil {
+		return model.AppView{}, wrap(err, "read the application")
+	}
+	v.Resources, v.History = observed.Resources, observed.History
+	switch op := v.Operation; {
+	case op == nil:
+	case observed.Operation != nil && observed.Operation.ID == op.ID && op.Seq == 0:
+		op.Result = observed.Operation.Result
+	case op.Seq != 0 && len(result) > 0:
+		op.Result = new(model.OperationResult)
+		if err := decode(result, op.Result); err != nil {
+			return model.AppView{}, wrap(err, "read the application")
+		}
+	}
+	return v, nil
+}
+
+// Tree reads the newest resource tree of an application, and the newest time at
+// which it was known to hold. NotFound (tree_not_found) when none was reported.
+func (s *Store) Tree(ctx context.Context, uid model.AppUID) (model.ResourceTree, time.Time, error) {
+	var (
+		doc  []byte
+		at   *time.Time
+		obs  observation
+		l    lease
+		tree model.ResourceTree
+	)
+	err := s.pool.QueryRow(ctx, q("Tree"), text(string(uid))).Scan(&doc, &at, &obs.incarnation, &obs.number, &obs.seq, &obs.at,
+		&l.incarnation, &l.number, &l.reportSeq, &l.confirmedAt)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && at == nil {
+		return tree, time.Time{}, fault.New(fault.NotFound, "tree_not_found", "no resource tree was reported of this application")
+	}
+	if err != nil {
+		return tree, time.Time{}, wrap(err, "read the resource tree")
+	}
+	// A later report without a tree says that it did not change.
+	err = decode(doc, &tree)
+	return tree, *l.observedAt(obs), wrap(err, "read the resource tree")
+}

@@ -1,0 +1,196 @@
+package migrations
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hawser-dev/hawser/hub/devdb"
+)
+
+// A server of its own: e2e/dbtest uses this package.
+func database(t *testing.T) string {
+	t.Helper()
+	db, err := devdb.Start(t.Context(), devdb.Options{Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db.DSN()
+}
+
+// rows that a database has after each version, in the words of that version.
+// A new migration needs an entry here, so that later ones meet its rows.
+var rows = map[int64]string{
+	1: `INSERT INTO hub (hub_id, incarnation, incarnation_signature) VALUES ('h', 1, 's');
+	    INSERT INTO secrets (name, sealed) VALUES ('ca', 'x');
+	    INSERT INTO api_tokens (id, name, hash, admin, created_at, expires_at) VALUES ('t', 'ann', 'h', true, now(), now())`,
+	2: `INSERT INTO clusters (id, name, created_at) VALUES ('c', 'one', now());
+	    INSERT INTO enrolment_tokens (id, hash, cluster, created_at, expires_at) VALUES ('e', 'h', 'one', now(), now());
+	    INSERT INTO certificates (serial, cluster_id, not_before, not_after) VALUES ('1', 'c', now(), now());
+	    INSERT INTO sessions (cluster_id, incarnation, number, opened_at, last_seen) VALUES ('c', 1, nextval('session_epoch'), now(), now())`,
+	3: `INSERT INTO projects (name, document, created_at, updated_at) VALUES ('p', '{}', now(), now());
+	    INSERT INTO repositories (id, url, match_url, created_at) VALUES ('r', 'https://x', 'https://x', now());
+	    INSERT INTO apps (uid, name, project, cluster_id, document, created_at, updated_at) VALUES ('a', 'shop', 'p', 'c', '{"odd": "\u0000"}', now(), now());
+	    INSERT INTO bundles (digest, sealed, objects, created_at, used_at) VALUES ('d', 'x', 1, now(), now());
+	    INSERT INTO app_sources (app_uid, bundle, at) VALUES ('a', 'd', now());
+	    INSERT INTO desired (app_uid, cluster_id, generation, content, bundle, bundle_bytes, revision, document, updated_at) VALUES ('a', 'c', 1, 'x', 'd', 1, '{}', '{}', now());
+	    INSERT INTO observed (app_uid, incarnation, number, seq, generation, observed_at, received_at, sync_status, health_status) VALUES ('a', 1, 1, 1, 1, now(), now(), 'Synced', 'Healthy');
+	    INSERT INTO observed_detail (app_uid, status) VALUES ('a', '{}')`,
+	4: `INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, created_at) VALUES ('o', nextval('operation_seq'), 'a', 'shop', 'c', 'delete', '{}', 'Queued', now());
+	    INSERT INTO withdrawals (app_uid, cluster_id, name, generation, mode, operation_id, operation_seq, created_at) VALUES ('a', 'c', 'shop', 2, 'orphan', 'o', 1, now());
+	    INSERT INTO tombstones (app_uid, cluster_id, name, generation, operation_id, at) VALUES ('z', 'c', 'old', 1, 'o', now())`,
+}
+
+// TestEachMigrationKeepsRows steps through the versions with rows in every
+// table, and expects every row to be there at the end.
+func TestEachMigrationKeepsRows(t *testing.T) {
+	dsn := database(t)
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	versions := fileVersions(t)
+	tables := func() map[string]int {
+		found := map[string]int{}
+		names, err := conn.Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := pgx.CollectRows(names, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range list {
+			var n int
+			if err := conn.QueryRow(ctx, `SELECT count(*) FROM `+pgx.Identifier{name}.Sanitize()).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			found[name] = n
+		}
+		return found
+	}
+	before := map[string]int{}
+	for _, v := range versions {
+		if err := to(ctx, dsn, v); err != nil {
+			t.Fatalf("version %d: %v", v, err)
+		}
+		for name, n := range tables() {
+			if n < before[name] {
+				t.Errorf("version %d: table %s had %d rows, now %d", v, name, before[name], n)
+			}
+		}
+		sql, ok := rows[v]
+		if !ok {
+			t.Fatalf("there are no rows for version %d in this test", v)
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("rows of version %d: %v", v, err)
+		}
+		before = tables()
+		for name, n := range before {
+			if n == 0 {
+				t.Errorf("version %d: no row in table %s", v, name)
+			}
+		}
+	}
+	if len(before) < 15 {
+		t.Errorf("only %d tables", len(before))
+	}
+	// Once more, and from several hubs at the same time: nothing happens.
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := Up(ctx, dsn); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestManyHubsMigrateOnce(t *testing.T) {
+	dsn := database(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := Up(t.Context(), dsn); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var n int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM projects WHERE name = 'default'`).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d default projects: %v", n, err)
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	dsn := database(t)
+	ctx := t.Context()
+	if err := Up(ctx, dsn); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	err = Up(ctx, dsn)
+	if err == nil || !strings.Contains(err.Error(), "version 9999") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUnreachableDatabase(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := Up(ctx, "postgres://hawser:CANARY@127.0.0.1:1/x?connect_timeout=1")
+	if err == nil || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("%v", err)
+	}
+}
+
+// fileVersions are the versions of the files in order; they are numbered
+// without gaps.
+func fileVersions(t *testing.T) []int64 {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int64
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".sql") {
+			continue
+		}
+		var v int64
+		for _, c := range e.Name()[:5] {
+			v = v*10 + int64(c-'0')
+		}
+		if v != int64(len(out)+1) {
+			t.Errorf("%s is number %d of the files", e.Name(), len(out)+1)
+		}
+		out = append(out, v)
+	}
+	return out
+}
