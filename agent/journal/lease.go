@@ -54,11 +54,11 @@ type Lease struct {
 	log      *slog.Logger
 	now      func() time.Time
 
-	mu       sync.Mutex
-	record   LeaseRecord
-	held     bool
-	until    time.Time // effects are allowed before
-	seen     time.Time // when record was first seen as it is
+	mu     sync.Mutex
+	record LeaseRecord
+	held   bool
+	until  time.Time // effects are allowed before
+	seen   time.Time // when record was first seen as it is
 	// open are the renew times of writes whose answer did not come: they may
 	// have been stored.
 	open     []time.Time

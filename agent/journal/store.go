@@ -96,6 +96,9 @@ type shard struct {
 	rawBytes    int // of its records
 	encoded     int // size when last written
 	dirty       bool
+	// named are the packs that the shard names in the cluster, which may be
+	// behind the book: they must not be deleted before it is written again.
+	named map[string]bool
 }
 
 // Stats count the journal's use of the API server and of etcd.
@@ -365,7 +368,7 @@ func (s *Store) Run(ctx context.Context) error {
 			d := when.Sub(s.now())
 			if d <= 0 {
 				written, err := s.flush(ctx)
-				if err != nil && ctx.Err() == nil {
+				if err != nil && (ctx.Err() == nil || fault.HasCode(err, "journal_conflict")) {
 					return err
 				}
 				last, interval = s.now(), s.pace(written)

@@ -29,8 +29,7 @@ type job struct {
 	secret Secret
 	update bool
 	shard  int // index, or -1
-	raw    int
-	seq    int64
+	named  map[string]bool
 }
 
 // flush writes everything that is due. It repeats a write that fails until it
@@ -120,7 +119,7 @@ func (s *Store) prepare() (jobs, packs []job, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		jobs = append(jobs, job{secret: s.stateSecret(headName, s.head, data), update: s.head.resourceVersion != "", shard: -1, seq: s.head.seq})
+		jobs = append(jobs, job{secret: s.stateSecret(headName, s.head, data), update: s.head.resourceVersion != "", shard: -1})
 	}
 	// A record that moves is written in its new shard before it leaves the old
 	// one, so higher shards go first: records only ever move upwards.
@@ -230,7 +229,7 @@ func (s *Store) encodeShard(i int) (job, error) {
 			continue
 		}
 		sh.encoded, sh.dirty = len(data), false
-		return job{secret: s.stateSecret(shardName(i), sh.slot, data), update: sh.exists, shard: i, raw: sh.rawBytes, seq: sh.seq}, nil
+		return job{secret: s.stateSecret(shardName(i), sh.slot, data), update: sh.exists, shard: i, named: packsOf(doc.Bundles)}, nil
 	}
 }
 
@@ -292,7 +291,8 @@ func (s *Store) write(ctx context.Context, j job) (int64, error) {
 			switch {
 			case j.secret.Immutable:
 			case j.shard >= 0:
-				s.shards[j.shard].resourceVersion, s.shards[j.shard].exists = stored.ResourceVersion, true
+				sh := &s.shards[j.shard]
+				sh.resourceVersion, sh.exists, sh.named = stored.ResourceVersion, true, j.named
 			default:
 				s.head.resourceVersion = stored.ResourceVersion
 			}

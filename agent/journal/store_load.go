@@ -56,7 +56,7 @@ func (s *Store) load(ctx context.Context) error {
 				s.log.Error("a part of the journal cannot be read and is set aside", "secret", sec.Name, "error", err)
 				continue
 			}
-			sh.seq = doc.Seq
+			sh.seq, sh.named = doc.Seq, packsOf(doc.Bundles)
 			shards = append(shards, doc)
 		}
 	}

@@ -155,6 +155,27 @@ func (s *Store) repack() {
 	s.recount()
 }
 
+// packsOf are the packs that a shard names.
+func packsOf(bundles map[model.Digest][]bundlePart) map[string]bool {
+	named := map[string]bool{}
+	for _, parts := range bundles {
+		for _, p := range parts {
+			named[p.Pack] = true
+		}
+	}
+	return named
+}
+
+// isNamed reports whether a shard as it is in the cluster names the pack.
+func (s *Store) isNamed(pack string) bool {
+	for i := range s.shards {
+		if s.shards[i].named[pack] {
+			return true
+		}
+	}
+	return false
+}
+
 // collect deletes packs that nothing names any more. It runs after the shards
 // that named them are written. A pack that cannot be deleted now is tried again
 // after the next flush.
@@ -163,7 +184,7 @@ func (s *Store) collect(ctx context.Context) {
 	s.dropUnreferenced()
 	var dead []string
 	for name, p := range s.packs {
-		if p.live == 0 && !p.kept {
+		if p.live == 0 && !p.kept && !s.isNamed(name) {
 			dead = append(dead, name)
 		}
 	}

@@ -401,6 +401,41 @@ func TestBundlesArePackedAndCollected(t *testing.T) {
 	})
 }
 
+func TestAPackIsKeptWhileTheClusterNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSecrets()
+		s, stop := openAndRun(t, f, "a")
+		var second *Flight
+		once := false
+		f.after = func(verb, name string) error {
+			if strings.HasPrefix(name, shardPrefix+"0") && !once {
+				once = true
+				// The next generation is accepted while the first is written, and
+				// the agent is killed before it is written itself.
+				second = put(t, s, 1, 2, 100)
+				f.before = func(string, string) error { return fault.New(fault.Unavailable, "cluster_unreachable", "killed") }
+			}
+			return nil
+		}
+		land(t, put(t, s, 1, 1, 100))
+		time.Sleep(time.Minute)
+		_ = stop()
+		f.before, f.after = nil, nil
+		select {
+		case <-second.Done():
+			t.Fatal("the second generation was never written")
+		default:
+		}
+		again, err := OpenStore(t.Context(), StoreOptions{Secrets: f, Instance: "b"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again.Lost("uid-00001") {
+			t.Error("the bundle of the generation that is stored was deleted")
+		}
+	})
+}
+
 func TestCorruptParts(t *testing.T) {
 	fill := func(t *testing.T) *fakeSecrets {
 		f := newFakeSecrets()

@@ -244,7 +244,6 @@ func (l *Link) rpc(ctx context.Context, serverName string, t trust, client *tls.
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithIdleTimeout(0),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithReadBufferSize(0),
 		grpc.WithWriteBufferSize(16<<10),
 		grpc.WithInitialWindowSize(1<<20),

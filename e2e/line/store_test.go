@@ -29,7 +29,6 @@ type memory struct {
 	bundles  map[model.Digest][]byte
 	epoch    int64
 	opSeq    int64
-	enrolled chan model.ClusterID
 }
 
 type clusterRow struct {
@@ -42,7 +41,6 @@ type clusterRow struct {
 	report    *fleet.ClusterReport
 	closed    []model.Epoch
 	opened    int
-	sentTwice []model.OperationID
 }
 
 func newMemory(now func() time.Time) *memory {

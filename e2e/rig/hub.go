@@ -89,7 +89,7 @@ func (h *Hub) awaitReady(ctx context.Context) error {
 		// line checks the hub's identity by its CA hash.
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 	}
-	last := errors.New("no answer")
+	var last error
 	for {
 		if !h.proc.Running() {
 			return h.proc.Failure()

@@ -34,7 +34,6 @@ type fakeStore struct {
 	projects map[string]model.AppProject
 	repos    []fleet.Repository
 	apps     map[string]fleet.App
-	views    map[model.AppUID]model.AppView
 	ops      []model.OperationInfo
 	keys     map[string]model.OperationID
 	tree     model.ResourceTree

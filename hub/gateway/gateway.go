@@ -142,7 +142,6 @@ func New(opts Options) *Gateway {
 	// buffer is given back between writes, and TLS has a read buffer already.
 	g.server = grpc.NewServer(
 		grpc.Creds(handedOver{authority: opts.Authority}),
-		grpc.SharedWriteBuffer(true),
 		grpc.WriteBufferSize(4<<10),
 		grpc.ReadBufferSize(0),
 		grpc.InitialWindowSize(256<<10),

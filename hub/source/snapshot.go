@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"sort"
-	"strings"
 	"time"
 
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
@@ -47,7 +46,7 @@ type File struct {
 type Snapshot struct {
 	sources *Sources
 	dir     string
-	repo    string
+	repoURL string
 	commit  *workerv1.GitCommit
 }
 
@@ -75,104 +74,13 @@ func (s *Sources) Snapshot(ctx context.Context, repoURL, commit string) (*Snapsh
 			return nil, fault.New(fault.Unavailable, "git_objects_missing", "commit %s was fetched and is missing again", short(commit))
 		}
 	}
-	return &Snapshot{sources: s, dir: dir, repo: u.String(), commit: c}, nil
+	return &Snapshot{sources: s, dir: dir, repoURL: repoURL, commit: c}, nil
 }
 
 func short(commit string) string { return commit[:min(7, len(commit))] }
 
 // Revision describes the commit.
 func (s *Snapshot) Revision() model.Revision { return revisionOf(s.commit) }
-
-// node is what a path is.
-type node struct {
-	path string // real, after links
-	mode Mode
-	hash string
-	size int64
-}
-
-// maxLinks bounds the symbolic links of one path.
-const maxLinks = 40
-
-// walk finds a path, following symbolic links. A missing path is ok=false; a
-// link that leaves the repository is an error. ".." in the path itself stops at
-// the root.
-func (s *Snapshot) walk(ctx context.Context, p string) (n node, ok bool, err error) {
-	p = strings.Trim(path.Clean("/"+p), "/")
-	links := 0
-	asked := p
-	cur := node{mode: ModeDir, hash: s.commit.GetTree()}
-	rest := p
-	for rest != "" {
-		name, tail, _ := strings.Cut(rest, "/")
-		rest = tail
-		if cur.mode != ModeDir {
-			return node{}, false, nil
-		}
-		entries, err := s.tree(ctx, cur.hash)
-		if err != nil {
-			return node{}, false, err
-		}
-		e, found := findEntry(entries, name)
-		if !found {
-			return node{}, false, nil
-		}
-		next := node{path: path.Join(cur.path, name), mode: Mode(e.GetMode()), hash: e.GetHash(), size: e.GetSize()}
-		if next.mode != ModeSymlink {
-			cur = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return node{}, false, nil
-		}
-		target, err := s.link(ctx, next, e)
-		if err != nil {
-			return node{}, false, err
-		}
-		if strings.HasPrefix(target, "/") {
-			return node{}, false, outOfBounds(asked)
-		}
-		full := path.Join(cur.path, target)
-		if full == ".." || strings.HasPrefix(full, "../") {
-			return node{}, false, outOfBounds(asked)
-		}
-		// From the root again: the target may have links itself.
-		rest = strings.Trim(path.Join(full, rest), "/")
-		if rest == "." {
-			rest = ""
-		}
-		cur = node{mode: ModeDir, hash: s.commit.GetTree()}
-	}
-	return cur, true, nil
-}
-
-func outOfBounds(p string) error {
-	return fault.New(fault.Unprocessable, "symlink_out_of_bounds", "%s is a symbolic link to outside the repository", clip(p, 200))
-}
-
-// link reads where a symbolic link points.
-func (s *Snapshot) link(ctx context.Context, n node, e *workerv1.GitEntry) (string, error) {
-	if e.GetHasContent() {
-		return string(e.GetContent()), nil
-	}
-	if n.size > 4096 {
-		return "", fault.New(fault.Unprocessable, "tree_invalid", "the symbolic link %s has a target of %d bytes", clip(n.path, 200), n.size)
-	}
-	m, err := s.blobs(ctx, []string{n.hash})
-	if err != nil {
-		return "", err
-	}
-	return string(m[n.hash]), nil
-}
-
-func findEntry(entries []*workerv1.GitEntry, name string) (*workerv1.GitEntry, bool) {
-	for _, e := range entries {
-		if e.GetPath() == name {
-			return e, true
-		}
-	}
-	return nil, false
-}
 
 const (
 	maxEntries = 50_000
@@ -186,20 +94,26 @@ const (
 // inlineSuffixes are files that whoever lists a directory most likely reads.
 var inlineSuffixes = []string{".yaml", ".yml", ".json"}
 
+// name of a value in the cache. Repositories share nothing there, so that one
+// cannot put content under another's hash.
+func (s *Snapshot) name(kind, hash string) string {
+	return kind + " " + hash + " " + path.Base(s.dir)
+}
+
 // tree lists one directory, not what is below it.
 func (s *Snapshot) tree(ctx context.Context, hash string) ([]*workerv1.GitEntry, error) {
 	return s.readTree(ctx, hash, false)
 }
 
 func (s *Snapshot) readTree(ctx context.Context, hash string, recurse bool) ([]*workerv1.GitEntry, error) {
-	name := "tree " + hash
+	name := s.name("tree", hash)
 	if recurse {
-		name = "all " + hash
+		name = s.name("all", hash)
 	}
 	if v, ok := s.sources.cache.get(name); ok {
 		return v.([]*workerv1.GitEntry), nil
 	}
-	answer, err := s.sources.read(ctx, s.dir, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadTree{ReadTree: &workerv1.GitReadTree{
+	answer, err := s.read(ctx, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadTree{ReadTree: &workerv1.GitReadTree{
 		Directory: s.dir, Tree: hash, Recurse: recurse, InlineSuffixes: inlineSuffixes, InlineBytes: maxInline, MaxEntries: maxEntries,
 	}}})
 	if err != nil {
@@ -211,7 +125,7 @@ func (s *Snapshot) readTree(ctx context.Context, hash string, recurse bool) ([]*
 		if e.GetHasContent() && Mode(e.GetMode()) != ModeSymlink {
 			// Contents have a place of their own in the cache.
 			content := e.GetContent()
-			s.sources.cache.put("blob "+e.GetHash(), content, int64(len(content)))
+			s.sources.cache.put(s.name("blob", e.GetHash()), content, int64(len(content)))
 			e.Content, e.HasContent = nil, false
 		}
 		size += int64(len(e.GetPath())+len(e.GetHash())+len(e.GetContent())) + 160
@@ -220,12 +134,18 @@ func (s *Snapshot) readTree(ctx context.Context, hash string, recurse bool) ([]*
 	return entries, nil
 }
 
-func (s *Sources) read(ctx context.Context, dir string, req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
-	answer, err := s.ask(ctx, readTime, req)
-	if fault.HasCode(err, "git_objects_missing") {
-		s.forget(dir)
+// read asks a worker. A store that lost objects, or that was begun anew since
+// the snapshot was taken, gets the commit again first.
+func (s *Snapshot) read(ctx context.Context, req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
+	answer, err := s.sources.ask(ctx, readTime, req)
+	if !fault.HasCode(err, "git_objects_missing") {
+		return answer, err
 	}
-	return answer, err
+	s.sources.forget(s.dir)
+	if _, err := s.sources.Snapshot(ctx, s.repoURL, s.commit.GetId()); err != nil {
+		return nil, err
+	}
+	return s.sources.ask(ctx, readTime, req)
 }
 
 // Tree identifies everything below a directory: two directories with the same
@@ -348,7 +268,7 @@ func (s *Snapshot) blobs(ctx context.Context, hashes []string) (map[string][]byt
 		if _, ok := out[h]; ok {
 			continue
 		}
-		if v, ok := s.sources.cache.get("blob " + h); ok {
+		if v, ok := s.sources.cache.get(s.name("blob", h)); ok {
 			out[h] = v.([]byte)
 			continue
 		}
@@ -358,7 +278,7 @@ func (s *Snapshot) blobs(ctx context.Context, hashes []string) (map[string][]byt
 	if len(missing) == 0 {
 		return out, nil
 	}
-	answer, err := s.sources.read(ctx, s.dir, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadBlobs{ReadBlobs: &workerv1.GitReadBlobs{
+	answer, err := s.read(ctx, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadBlobs{ReadBlobs: &workerv1.GitReadBlobs{
 		Directory: s.dir, Hashes: missing, MaxBytes: maxRead,
 	}}})
 	if err != nil {
@@ -370,69 +290,7 @@ func (s *Snapshot) blobs(ctx context.Context, hashes []string) (map[string][]byt
 	}
 	for i, h := range missing {
 		out[h] = contents[i]
-		s.sources.cache.put("blob "+h, contents[i], int64(len(contents[i])))
+		s.sources.cache.put(s.name("blob", h), contents[i], int64(len(contents[i])))
 	}
 	return out, nil
-}
-
-// pathNotFound names what the repository has instead.
-func (s *Snapshot) pathNotFound(ctx context.Context, p string, isFile bool) error {
-	if isFile {
-		return fault.New(fault.Unprocessable, "path_not_found", "path %q at %s is a file; a source is a directory", clip(p, 100), short(s.commit.GetId())).
-			WithField("spec.source.path")
-	}
-	// The deepest directory that exists, and what is in it.
-	parent := path.Dir(p)
-	var names []string
-	for {
-		if parent == "." {
-			parent = ""
-		}
-		hash, err := s.Tree(ctx, parent)
-		if err != nil {
-			return err
-		}
-		if hash != "" {
-			entries, err := s.tree(ctx, hash)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				if Mode(e.GetMode()) == ModeDir {
-					names = append(names, path.Join(parent, e.GetPath()))
-				}
-			}
-			break
-		}
-		if parent == "" {
-			break
-		}
-		parent = path.Dir(parent)
-	}
-	has := "that directory has no subdirectory"
-	if near := nearestPaths(p, names); len(near) > 0 {
-		has = "closest: " + strings.Join(near, ", ")
-	} else if len(names) > 0 {
-		has = "that revision has: " + strings.Join(names[:min(len(names), 5)], ", ")
-	}
-	return fault.New(fault.Unprocessable, "path_not_found", "%s", clip(fmt.Sprintf("path %q does not exist at %s; %s", clip(p, 100), short(s.commit.GetId()), has), 300)).
-		WithField("spec.source.path").WithFound(p, strings.Join(names[:min(len(names), 20)], ", "))
-}
-
-// nearestPaths compares the last elements: what is before them is common.
-func nearestPaths(p string, names []string) []string {
-	bases := make([]string, len(names))
-	for i, n := range names {
-		bases[i] = path.Base(n)
-	}
-	var out []string
-	for _, base := range nearest(path.Base(p), bases, 3) {
-		for i, b := range bases {
-			if b == base {
-				out = append(out, names[i])
-				break
-			}
-		}
-	}
-	return out
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -106,7 +107,7 @@ func New(opts Options) (*Sources, error) {
 	return &Sources{
 		opts: opts,
 		pool: worker.NewPool(worker.Options{
-			Name: "Git", Command: opts.WorkerCommand, Env: workerEnv(opts.AllowFile), Max: opts.Workers,
+			Name: "Git", Command: opts.WorkerCommand, Env: workerEnv(opts.AllowFile, opts.MemoryLimit), Max: opts.Workers,
 			MemoryLimit: opts.MemoryLimit, RecycleRSS: 384 << 20, Log: opts.Log,
 		}),
 		network: make(chan struct{}, opts.Workers-1),
@@ -134,12 +135,12 @@ func removeRemains(dir string) error {
 
 // workerEnv is the environment of Git processes: proxies and trusted
 // certificates of the machine, and nothing else.
-func workerEnv(withPath bool) []string {
+func workerEnv(withPath bool, memory int64) []string {
 	names := []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 	if withPath {
 		names = append(names, "PATH")
 	}
-	env := []string{"GOMAXPROCS=2", "GOTRACEBACK=single"}
+	env := []string{"GOMAXPROCS=2", "GOTRACEBACK=single", fmt.Sprintf("GOMEMLIMIT=%d", memory*3/4)}
 	for _, n := range names {
 		if v, ok := os.LookupEnv(n); ok {
 			env = append(env, n+"="+v)
@@ -252,7 +253,13 @@ func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credenti
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-s.network }()
-	answer, err := s.ask(ctx, s.opts.Timeout, &workerv1.GitRequest{Request: &workerv1.GitRequest_Sync{Sync: req}})
+	request := &workerv1.GitRequest{Request: &workerv1.GitRequest_Sync{Sync: req}}
+	answer, err := s.ask(ctx, s.opts.Timeout, request)
+	if fault.HasCode(err, "git_objects_missing") {
+		// The worker has dropped what it believed to have.
+		s.opts.Log.Warn("objects of a repository are missing and are fetched again", "repository", u)
+		answer, err = s.ask(ctx, s.opts.Timeout, request)
+	}
 	if fault.HasCode(err, "worker_timeout") {
 		return nil, fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not finish within %s", u, s.opts.Timeout)
 	}

@@ -130,6 +130,10 @@ func forbiddenScheme(scheme, raw string) error {
 
 // String is the URL without anything secret.
 func (u URL) String() string {
+	if u.Scheme == "ssh" && !strings.HasPrefix(u.Path, "/") {
+		// Relative to the user's home directory, which ssh:// cannot say.
+		return u.User + "@" + u.Host + ":" + u.Path
+	}
 	host := u.Host
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
@@ -137,7 +141,7 @@ func (u URL) String() string {
 	if u.Port != "" {
 		host += ":" + u.Port
 	}
-	out := url.URL{Scheme: u.Scheme, Host: host, Path: "/" + strings.TrimPrefix(u.Path, "/")}
+	out := url.URL{Scheme: u.Scheme, Host: host, Path: u.Path}
 	if u.User != "" {
 		out.User = url.User(u.User)
 	}
