@@ -210,3 +210,129 @@ func deepCopy(v any) any {
 	}
 	return v
 }
+
+// Respect returns desired with the ignored fields as they are live, as the sync
+// option RespectIgnoreDifferences asks: applying it leaves them alone. Fields
+// that are ignored by their manager keep their live value, too. The arguments
+// are not modified. Rules that cannot be evaluated have no effect.
+func Respect(desired map[string]any, liveBody []byte, managers []live.FieldManager, rules []model.IgnoreDifferences) map[string]any {
+	rules = rulesFor(rules, desired)
+	if len(rules) == 0 {
+		return desired
+	}
+	liveObj, err := Decode(liveBody)
+	if err != nil {
+		return desired
+	}
+	out := deepCopy(desired).(map[string]any)
+	for _, r := range rules {
+		for _, ptr := range r.JSONPointers {
+			if segs, ok := pointer(ptr); ok {
+				keepLive(out, liveObj, segs)
+			}
+		}
+		for _, expr := range r.JQPathExpressions {
+			for _, segs := range jqPaths(expr, out) {
+				keepLive(out, liveObj, segs)
+			}
+		}
+	}
+	if ignored := managerBits(managers, rules); ignored != 0 {
+		tree, _ := parseManagers(managers)
+		keepManaged(out, liveObj, tree, ignored)
+	}
+	return out
+}
+
+// keepLive copies the live value of a field that desired sets, or takes the
+// field out when it does not exist live. A field that desired does not set is
+// left out, as ever.
+func keepLive(d, l any, segs []string) {
+	for i, g := range segs {
+		last := i == len(segs)-1
+		switch t := d.(type) {
+		case map[string]any:
+			if _, set := t[g]; !set {
+				return
+			}
+			lm, _ := l.(map[string]any)
+			lv, has := lm[g]
+			if last {
+				if has {
+					t[g] = deepCopy(lv)
+				} else {
+					delete(t, g)
+				}
+				return
+			}
+			d, l = t[g], lv
+		case []any:
+			n, err := strconv.Atoi(g)
+			ll, ok := l.([]any)
+			if err != nil || !ok || n < 0 || n >= len(t) || n >= len(ll) {
+				return
+			}
+			if last {
+				t[n] = deepCopy(ll[n])
+				return
+			}
+			d, l = t[n], ll[n]
+		default:
+			return
+		}
+	}
+}
+
+// jqPaths are the paths that a jq path expression selects in obj.
+func jqPaths(expr string, obj map[string]any) [][]string {
+	q, err := gojq.Parse("[path(" + expr + ")]")
+	if err != nil {
+		return nil
+	}
+	code, err := gojq.Compile(q, gojq.WithEnvironLoader(func() []string { return nil }))
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), jqLimit)
+	defer cancel()
+	out, _ := code.RunWithContext(ctx, jqValue(obj)).Next()
+	list, _ := out.([]any)
+	var paths [][]string
+	for _, p := range list {
+		steps, ok := p.([]any)
+		if !ok || len(steps) == 0 {
+			continue
+		}
+		segs := make([]string, len(steps))
+		for i, s := range steps {
+			segs[i] = fmt.Sprint(s)
+		}
+		paths = append(paths, segs)
+	}
+	return paths
+}
+
+// keepManaged does for map fields what keepLive does, for those that one of the
+// managers owns.
+func keepManaged(d, l map[string]any, node *fieldNode, ignored bits) {
+	for k, child := range node.children {
+		name, ok := strings.CutPrefix(k, "f:")
+		if !ok {
+			continue
+		}
+		dv, set := d[name]
+		lv, has := l[name]
+		if !set || !has {
+			continue
+		}
+		if child.owners&ignored != 0 && len(child.children) == 0 {
+			d[name] = deepCopy(lv)
+			continue
+		}
+		dm, ok1 := dv.(map[string]any)
+		lm, ok2 := lv.(map[string]any)
+		if ok1 && ok2 {
+			keepManaged(dm, lm, child, ignored)
+		}
+	}
+}

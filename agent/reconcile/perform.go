@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
@@ -233,6 +234,11 @@ func (at *attempt) body(s sync.Step) ([]byte, error) {
 			body, err := at.bodies.of(p)
 			if err != nil {
 				return nil, err
+			}
+			if rules := at.s.desired.Spec.IgnoreDifferences; len(rules) > 0 && p.Option("RespectIgnoreDifferences", "true") {
+				if rec, presence := at.engine.o.Observer.Get(p.Key); presence == live.Present && rec.Body != nil {
+					body = diff.Respect(body, rec.Body, rec.Managers, rules)
+				}
 			}
 			return manifest.AppendJSON(nil, body), nil
 		}

@@ -41,7 +41,7 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 
 // enrolment is what enrol and refused are told.
 type enrolment struct {
-	name, token, plane, as, code string
+	name, token, plane, as, reason string
 	viaProxy                     bool
 }
 
@@ -58,7 +58,7 @@ func parseEnrolment(ts *testscript.TestScript, args []string) (enrolment, bool) 
 		e.viaProxy, args = true, args[2:]
 	}
 	if len(args) == 1 {
-		e.code, args = args[0], nil
+		e.reason, args = args[0], nil
 	}
 	return e, len(args) == 0
 }
@@ -71,7 +71,7 @@ func (s *script) startSecondAgent(ctx context.Context, ts *testscript.TestScript
 		ts.Fatalf("there is no cluster %s", e.plane)
 	}
 	c := s.UseCluster(e.name, plane.ControlPlane)
-	args := []string{"--namespace", e.name}
+	args := []string{"--namespace", e.name + "-agent"}
 	if e.as != "" {
 		args = append(args, "--cluster-name", e.as)
 	}
@@ -90,7 +90,7 @@ func (s *script) startSecondAgent(ctx context.Context, ts *testscript.TestScript
 
 func cmdEnrol(ts *testscript.TestScript, neg bool, args []string) {
 	e, ok := parseEnrolment(ts, args)
-	if !ok || neg || e.code != "" {
+	if !ok || neg || e.reason != "" {
 		usage(ts, "enrol NAME TOKENFILE on CLUSTER [as OTHER] [via proxy]")
 	}
 	ctx, cancel := within()
@@ -107,8 +107,8 @@ var oneRefusal sync.Mutex
 
 func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 	e, ok := parseEnrolment(ts, args)
-	if !ok || neg || e.code == "" {
-		usage(ts, "refused NAME TOKENFILE on CLUSTER [as OTHER] CODE")
+	if !ok || neg || e.reason == "" {
+		usage(ts, "refused NAME TOKENFILE on CLUSTER [as OTHER] TEXT")
 	}
 	oneRefusal.Lock()
 	defer oneRefusal.Unlock()
@@ -117,9 +117,9 @@ func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 	c, _ := of(ts).startSecondAgent(ctx, ts, e)
 	defer c.StopAgent()
 	// A log file of another process gives no signal.
-	for !strings.Contains(testbed.Tail(c.AgentLog(), 200), e.code) {
+	for !strings.Contains(testbed.Tail(c.AgentLog(), 200), e.reason) {
 		if ctx.Err() != nil {
-			ts.Fatalf("the agent does not say %s within %v:\n%s", e.code, patience, testbed.Tail(c.AgentLog(), 30))
+			ts.Fatalf("the agent does not say %s within %v:\n%s", e.reason, patience, testbed.Tail(c.AgentLog(), 30))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

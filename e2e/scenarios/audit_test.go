@@ -48,8 +48,9 @@ func (w *witness) upToNow(ctx context.Context) error {
 	return err
 }
 
+// take keeps the agents' writes. A dry run writes nothing.
 func (w *witness) take(e testbed.AuditEvent) {
-	if e.Write() && strings.HasPrefix(e.UserAgent, agentName) {
+	if e.Write() && !strings.Contains(e.RequestURI, "dryRun=All") && strings.HasPrefix(e.UserAgent, agentName) {
 		w.events = append(w.events, e)
 	}
 }
@@ -104,7 +105,7 @@ func none(ts *testscript.TestScript, events []testbed.AuditEvent) {
 
 func (w *witness) awaitWrite(ctx context.Context, verb, resource, namespace, name string) error {
 	match := func(e testbed.AuditEvent) bool {
-		return e.Verb == verb && e.Resource == resource && e.Namespace == namespace && e.Name == name &&
+		return !strings.Contains(e.RequestURI, "dryRun=All") && e.Verb == verb && e.Resource == resource && e.Namespace == namespace && e.Name == name &&
 			e.Code/100 == 2 && strings.HasPrefix(e.UserAgent, agentName)
 	}
 	for _, e := range w.events {

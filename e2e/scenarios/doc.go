@@ -40,9 +40,9 @@
 //	                        the agent has written (deleted) nothing in the namespace
 //	enrol NAME TOKENFILE on CLUSTER [as OTHER] [via proxy]
 //	                        starts a second agent on the control plane of CLUSTER, in
-//	                        namespace NAME; done when the hub shows it as connected
-//	refused NAME TOKENFILE on CLUSTER [as OTHER] CODE
-//	                        the same, and the agent's log has to say CODE
+//	                        namespace NAME-agent; done when the hub shows it as connected
+//	refused NAME TOKENFILE on CLUSTER [as OTHER] TEXT
+//	                        the same, and the agent has to say TEXT
 //	agent CLUSTER kill|start
 //	hub kill|stop|start|save|load
 //	                        save and load copy and restore the data of a stopped hub

@@ -29,6 +29,7 @@ func TestSeededBugsAreFound(t *testing.T) {
 		{IgnoreHold, 500, []string{"I4"}},
 		{ForgetOpSeq, 500, []string{"I2"}},
 		{IgnoreUIDs, 500, []string{"I4"}},
+		{SendWhatWasRead, 3000, []string{"P2", "P1"}},
 		{SentAfterDelivery, 1500, []string{"P2"}},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {

@@ -9,8 +9,7 @@ import (
 
 // client is everybody who uses the API and Git.
 type client struct {
-	w    *world
-	next int
+	w *world
 }
 
 func newClient(w *world) *client { return &client{w: w} }
@@ -116,7 +115,6 @@ func (c *client) operate(kind model.OperationKind, spec model.OperationSpec) {
 		return
 	}
 	app := apps[w.rng.IntN(len(apps))]
-	c.next++
 	n := fleet.NewOperation{App: app.uid, Kind: kind, Spec: spec, InitiatedBy: "client", IdempotencyKey: w.id("key"),
 		Deadline: w.clock().Add(w.between(5*time.Second, 90*time.Second))}
 	c.try(n, 3)
@@ -146,6 +144,13 @@ func (c *client) try(n fleet.NewOperation, tries int) {
 	op, _, err := w.createOperation(n)
 	if err != nil {
 		return
+	}
+	if w.mishap(0.1) { // somebody thinks better of it at once
+		w.after(w.between(0, 150*time.Millisecond), func() {
+			if w.hub.alive {
+				_ = w.terminateOperation(op.ID)
+			}
+		})
 	}
 	w.after(w.between(time.Millisecond, 50*time.Millisecond), func() {
 		if !h.alive || w.mishap(0.1) {

@@ -203,45 +203,70 @@ func (h *hub) sendRows(s *hubSession, desired []model.Desired, withdraws []model
 }
 
 // wake reads a cluster's rows again and sends what the agent lacks. It costs
-// nothing to call it too often.
+// nothing to call it too often. Reading, storing that operations are Sent, and
+// sending are steps of their own: anything may happen between them.
 func (h *hub) wake(id model.ClusterID) {
 	h.later(func() {
 		w, s := h.w, h.sessions[id]
 		if s == nil || w.db.cluster(id).session != s.Epoch {
 			return
 		}
-		var desired []model.Desired
-		var withdraws []model.Withdraw
-		var ids []model.OperationID
-		for _, a := range w.db.appsOf(id) {
-			switch {
-			case a.withdraw != nil:
-				withdraws = append(withdraws, *a.withdraw)
-				if !s.HoldDeletes {
-					ids = append(ids, a.withdraw.Operation)
-				}
-			case a.desired != nil && a.desired.Generation > a.floor:
-				desired = append(desired, *a.desired)
+		desired, withdraws, ops := w.rows(id)
+		var queued []model.OperationID
+		for _, op := range ops {
+			if op.Phase == model.PhaseQueued {
+				queued = append(queued, op.ID)
 			}
 		}
-		ops := w.db.openOps(func(o model.OperationInfo) bool { return o.Cluster == id && o.Kind == model.OperationSync })
-		for _, op := range ops {
-			ids = append(ids, op.ID)
+		for _, wd := range withdraws {
+			if !s.HoldDeletes && w.db.ops[wd.Operation].Phase == model.PhaseQueued {
+				queued = append(queued, wd.Operation)
+			}
 		}
-		if w.bug(SentAfterDelivery) {
+		if len(queued) == 0 {
 			h.sendRows(s, desired, withdraws, ops)
-			h.later(func() { w.markSent(id, s.Epoch, ids) })
 			return
 		}
-		if !w.markSent(id, s.Epoch, ids) { // committed before the messages leave
+		if w.bug(SentAfterDelivery) {
+			for i := range ops {
+				ops[i].Phase = model.PhaseSent
+			}
+			h.sendRows(s, desired, withdraws, ops)
+			h.later(func() { w.markSent(id, s.Epoch, queued) })
 			return
 		}
 		h.later(func() {
-			if h.sessions[id] == s {
-				h.sendRows(s, desired, withdraws, ops)
+			if h.sessions[id] != s || !w.markSent(id, s.Epoch, queued) { // committed before the messages leave
+				return
 			}
+			if w.bug(SendWhatWasRead) {
+				for i := range ops {
+					ops[i].Phase = model.PhaseSent
+				}
+			} else {
+				desired, withdraws, ops = w.rows(id)
+			}
+			h.later(func() {
+				if h.sessions[id] == s {
+					h.sendRows(s, desired, withdraws, ops)
+				}
+			})
 		})
 	})
+}
+
+// rows reads what a cluster's agent should have.
+func (w *world) rows(id model.ClusterID) (desired []model.Desired, withdraws []model.Withdraw, ops []model.OperationInfo) {
+	for _, a := range w.db.appsOf(id) {
+		switch {
+		case a.withdraw != nil:
+			withdraws = append(withdraws, *a.withdraw)
+		case a.desired != nil && a.desired.Generation > a.floor:
+			desired = append(desired, *a.desired)
+		}
+	}
+	ops = w.db.openOps(func(o model.OperationInfo) bool { return o.Cluster == id && o.Kind == model.OperationSync })
+	return desired, withdraws, ops
 }
 
 func (h *hub) handle(s *hubSession, m message) {

@@ -32,6 +32,7 @@ const (
 	IgnoreHold        Bug = "prune while deletes are held"
 	ForgetOpSeq       Bug = "forget operation numbers"
 	IgnoreUIDs        Bug = "delete without comparing uids"
+	SendWhatWasRead   Bug = "send what was read before it was stored as Sent"
 	SentAfterDelivery Bug = "store Sent after sending"
 )
 

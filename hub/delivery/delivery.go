@@ -35,7 +35,10 @@ type Delivery struct {
 
 	mu    sync.Mutex
 	heads map[string]map[string]Head // repository → revision → head
-	dirty map[model.AppUID]look
+	// silent holds the error of each repository that did not answer when it was
+	// last asked. It stands for revisions that were never resolved.
+	silent map[string]error
+	dirty  map[model.AppUID]look
 	// reload: applications were written or deleted, so that the index and the
 	// watched revisions must be read again.
 	reload bool
@@ -65,6 +68,7 @@ func New(o Options) *Delivery {
 	return &Delivery{
 		Options: o,
 		heads:   map[string]map[string]Head{},
+		silent:  map[string]error{},
 		dirty:   map[model.AppUID]look{},
 		wake:    make(chan struct{}, 1),
 		reload:  true,
@@ -99,7 +103,12 @@ func (d *Delivery) RepositoryResolved(repoURL string, heads map[string]Head, err
 		for revision := range heads {
 			note(revision, Head{Err: err})
 		}
+		if errorText(d.silent[repoURL]) != errorText(err) {
+			d.noteUnresolved(repoURL)
+		}
+		d.silent[repoURL] = err
 	} else {
+		delete(d.silent, repoURL)
 		for revision, h := range heads {
 			note(revision, h)
 		}
@@ -108,6 +117,19 @@ func (d *Delivery) RepositoryResolved(repoURL string, heads map[string]Head, err
 	if len(changed) > 0 {
 		d.markRepository(repoURL, changed)
 	}
+}
+
+// noteUnresolved notes the applications that wait for a revision of the
+// repository to be resolved for the first time. d.mu is held.
+func (d *Delivery) noteUnresolved(repoURL string) {
+	for uid, app := range d.apps {
+		for _, s := range app.Application.Spec.AllSources() {
+			if _, resolved := d.heads[repoURL][revisionOf(s)]; s.RepoURL == repoURL && !resolved {
+				d.note(uid, false)
+			}
+		}
+	}
+	d.signal()
 }
 
 // markRepository notes the applications that follow one of the revisions.
@@ -276,8 +298,11 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 func (d *Delivery) head(s model.Source) (Head, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h, ok := d.heads[s.RepoURL][revisionOf(s)]
-	return h, ok
+	if h, ok := d.heads[s.RepoURL][revisionOf(s)]; ok {
+		return h, true
+	}
+	err, silent := d.silent[s.RepoURL]
+	return Head{Err: err}, silent
 }
 
 func revisionOf(s model.Source) string {

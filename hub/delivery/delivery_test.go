@@ -313,6 +313,28 @@ func TestFailuresKeepTheLastGoodState(t *testing.T) {
 	}
 }
 
+func TestRepositoryThatNeverAnsweredIsShown(t *testing.T) {
+	w := newWorld(t)
+	first := w.app("first", "first")
+	w.put("first", "c1", "a")
+	w.put("second", "c1", "a")
+	d := start(t, w)
+	w.await("the repository is watched", func() bool { return slices.Equal(w.watched[repo], []string{"main"}) })
+	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "repository_not_found", "no such repository"))
+	shown := func(uid model.AppUID) func() bool {
+		return func() bool { x := w.condition(uid); return x != nil && x.Code == "repository_not_found" }
+	}
+	w.await("the application that waits says why", shown(first))
+	// The poller says nothing again while the answer stays the same.
+	second := w.app("second", "second")
+	d.ApplicationsWritten(second)
+	w.await("one that comes later says so too", shown(second))
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("both go on when it answers", func() bool {
+		return w.desired[first].Generation == 1 && w.desired[second].Generation == 1 && w.condition(first) == nil && w.condition(second) == nil
+	})
+}
+
 func TestEmptyRenderIsCompleteAndPassedOn(t *testing.T) {
 	// Nothing is deleted here: the agent's prune guard stops an empty state.
 	w := newWorld(t)

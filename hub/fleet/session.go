@@ -93,8 +93,8 @@ func (s *Session) Desired(rows []model.Desired) []model.Desired {
 }
 
 // Withdraws returns those of the rows that were not sent in this session, and
-// counts them as sent. The caller has stored their operations as Sent before
-// the messages leave.
+// counts them as sent. The caller has stored their operations as Sent and read
+// the rows after that: a delete that was taken back has no row any more.
 func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 	var out []model.Withdraw
 	for _, w := range rows {
@@ -109,13 +109,14 @@ func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 }
 
 // Commands returns the messages for those of the operations that the agent was
-// not given in this session, or has to be told to end. Terminal ones and
-// deletes (they travel as Withdraw) give none. The caller has stored Queued
-// ones as Sent before the messages leave.
+// not given in this session, or has to be told to end. Terminal ones, deletes
+// (they travel as Withdraw) and Queued ones give none: the caller stores a
+// Queued one as Sent first and then reads it again, because it may have ended
+// in between, and what has ended must not be carried out.
 func (s *Session) Commands(ops []model.OperationInfo) []model.Command {
 	var out []model.Command
 	for _, op := range ops {
-		if op.Phase.Terminal() || op.Kind == model.OperationDelete {
+		if op.Phase.Terminal() || op.Phase == model.PhaseQueued || op.Kind == model.OperationDelete {
 			continue
 		}
 		told, given := s.sent[op.ID]

@@ -112,7 +112,8 @@ func TestSessionCommands(t *testing.T) {
 	op := operation("op", "a", model.OperationSync, model.PhaseSent)
 	s := session(false, known("a", 2, "b"))
 	s.Desired([]model.Desired{*desired("a", 4, "c")})
-	got := s.Commands([]model.OperationInfo{op, operation("d", "a", model.OperationDelete, model.PhaseSent), operation("x", "a", model.OperationSync, model.PhaseFailed)})
+	got := s.Commands([]model.OperationInfo{op, operation("d", "a", model.OperationDelete, model.PhaseSent), operation("x", "a", model.OperationSync, model.PhaseFailed),
+		operation("q", "a", model.OperationSync, model.PhaseQueued)})
 	if len(got) != 1 || got[0].ID != "op" || got[0].Generation != 4 || got[0].Terminate {
 		t.Fatalf("%+v", got)
 	}

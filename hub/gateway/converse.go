@@ -203,13 +203,18 @@ func (s *session) deliverDesired(ctx context.Context, apps []model.AppUID) error
 	if err := s.pushDesired(ctx, desired); err != nil {
 		return err
 	}
-	if len(withdraws) > 0 {
+	if len(withdraws) > 0 && !s.facts.HoldDeletes {
 		// Their operations are stored as sent before they are.
 		ids := make([]model.OperationID, len(withdraws))
 		for i, w := range withdraws {
 			ids[i] = w.Operation
 		}
 		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, ids); err != nil {
+			return err
+		}
+		// A delete may have been taken back before it was marked: what is sent
+		// is what is still there afterwards.
+		if _, withdraws, err = s.g.opts.Store.DesiredFor(ctx, s.cluster, apps); err != nil {
 			return err
 		}
 	}
@@ -301,6 +306,11 @@ func (s *session) deliverOperations(ctx context.Context) error {
 	}
 	if len(mark) > 0 {
 		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, mark); err != nil {
+			return err
+		}
+		// One of them may have ended before it was marked: what is sent is what
+		// is open afterwards.
+		if pending, err = s.g.opts.Store.PendingOperations(ctx, s.cluster); err != nil {
 			return err
 		}
 	}

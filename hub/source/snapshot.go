@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"sort"
+	"strings"
 	"time"
 
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
@@ -60,6 +61,7 @@ func (s *Sources) Snapshot(ctx context.Context, repoURL, commit string) (*Snapsh
 	if err != nil {
 		return nil, err
 	}
+	commit = strings.ToLower(commit)
 	dir := s.directory(u)
 	c := s.known(dir, commit)
 	if c == nil {
