@@ -239,6 +239,7 @@ func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (book
 		}
 		if version != "" && (listed || !listing) {
 			r.version = version
+			r.o.store.reach(r.gk, version)
 		}
 		return true, listed, nil
 	case "ERROR":

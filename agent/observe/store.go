@@ -40,6 +40,9 @@ type kindStore struct {
 	full    bool   // whole objects are wanted
 	sweep   uint64 // number of the list that is running or ran last
 	began   uint64 // tick when that list began
+	// reached is the resource version up to which list and watch have brought
+	// everything, "" while a list is running.
+	reached string
 }
 
 type nsName struct{ namespace, name string }
@@ -211,7 +214,16 @@ func (s *store) beginList(gk model.GroupKind) {
 	defer s.mu.Unlock()
 	if k := s.kinds[gk]; k != nil {
 		k.sweep++
-		k.began = s.tick
+		k.began, k.reached = s.tick, ""
+	}
+}
+
+// reach notes how far the watch of a kind has come.
+func (s *store) reach(gk model.GroupKind, resourceVersion string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.kinds[gk]; k != nil {
+		k.reached = resourceVersion
 	}
 }
 
@@ -224,6 +236,7 @@ func (s *store) endList(gk model.GroupKind, resourceVersion string) (events []li
 	if k == nil {
 		return nil
 	}
+	k.reached = resourceVersion
 	for _, e := range k.objects {
 		if e.seen == k.sweep || e.saw > k.began && newer(e.rec.ResourceVersion, resourceVersion) {
 			continue
@@ -241,6 +254,9 @@ func (s *store) put(rec live.Record, full, listing bool) (ev live.Event, ok bool
 	k := s.kinds[rec.Key.GroupKind()]
 	if k == nil || s.isExcluded(rec.Key.Namespace) {
 		return live.Event{}, false
+	}
+	if !listing {
+		k.reached = rec.ResourceVersion
 	}
 	e := k.objects[nsName{rec.Key.Namespace, rec.Key.Name}]
 	if e != nil {
@@ -271,6 +287,12 @@ func (s *store) saw(rec live.Record, full bool) (ev live.Event, ok bool) {
 	if e != nil && (e.full == full || !full) && !newer(rec.ResourceVersion, e.rec.ResourceVersion) {
 		return live.Event{}, false
 	}
+	if e == nil && isNumber(rec.ResourceVersion) && isNumber(k.reached) && !newer(rec.ResourceVersion, k.reached) {
+		// The watch is further than that and does not know the object: it was
+		// deleted again before our request was answered, and nothing would ever
+		// take it away.
+		return live.Event{}, false
+	}
 	s.tick++
 	return s.replaceLocked(k, e, rec, full, s.tick)
 }
@@ -283,6 +305,7 @@ func (s *store) remove(gk model.GroupKind, namespace, name, resourceVersion stri
 	if k == nil {
 		return live.Event{}, false
 	}
+	k.reached = resourceVersion
 	e := k.objects[nsName{namespace, name}]
 	if e == nil || e.saw > 0 && newer(e.rec.ResourceVersion, resourceVersion) {
 		return live.Event{}, false // never known, or created again by us since

@@ -163,6 +163,25 @@ func TestOwnAnswersAndTheWatch(t *testing.T) {
 			t.Errorf("gone: %+v", gone)
 		}
 	})
+	t.Run("an object that was deleted again before our answer came", func(t *testing.T) {
+		s := liveStore("ConfigMap")
+		s.put(rec("a", "u", "10"), true, false)
+		s.remove(gkConfigMap, "shop", "a", "12")
+		if _, ok := s.saw(rec("a", "u", "10"), true); ok || presence(s, "a") != live.Absent {
+			t.Error("a late answer brought a deleted object back")
+		}
+		s.reach(gkConfigMap, "20") // as a bookmark says
+		if _, ok := s.saw(rec("b", "v", "19"), true); ok || presence(s, "b") != live.Absent {
+			t.Error("an answer older than the bookmark brought an object that the watch does not know")
+		}
+		if _, ok := s.saw(rec("a", "w", "21"), true); !ok || presence(s, "a") != live.Present {
+			t.Error("a newer answer counts")
+		}
+		s.beginList(gkConfigMap)
+		if _, ok := s.saw(rec("c", "x", "3"), true); !ok {
+			t.Error("while a list is running nothing is known of how far it is")
+		}
+	})
 	t.Run("a cluster restored from a backup", func(t *testing.T) {
 		s := liveStore("ConfigMap")
 		s.saw(rec("a", "u", "900"), true)

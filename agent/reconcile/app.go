@@ -18,17 +18,18 @@ import (
 type app struct {
 	uid model.AppUID
 
-	mu      gosync.Mutex
-	all     bool // compare everything
-	touched map[model.ObjectKey]bool
-	kinds   []model.GroupKind
-	gaps    bool                    // some kind is not known
-	flight  *journal.Flight         // what the journal has not stored yet
-	cancel  context.CancelCauseFunc // of the run under way, nil for none
-	running runKind
-	opID    model.OperationID
-	status  model.AppStatus
-	known   bool // status was computed
+	mu         gosync.Mutex
+	all        bool // compare everything
+	touched    map[model.ObjectKey]bool
+	kinds      []model.GroupKind
+	gaps       bool                    // some kind is not known
+	kindsMoved bool                    // what kinds there are changed since
+	flight     *journal.Flight         // what the journal has not stored yet
+	cancel     context.CancelCauseFunc // of the run under way, nil for none
+	running    runKind
+	opID       model.OperationID
+	status     model.AppStatus
+	known      bool // status was computed
 
 	// Guarded by Engine.mu.
 	name    string
@@ -78,6 +79,19 @@ func (a *app) touchAll() {
 	clear(a.touched)
 }
 
+// watches adds kinds whose news matter.
+func (a *app) watches(kinds ...model.GroupKind) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	next := slices.Clone(a.kinds)
+	for _, gk := range kinds {
+		if !slices.Contains(next, gk) {
+			next = append(next, gk)
+		}
+	}
+	a.kinds = next
+}
+
 // take hands out what is to be compared.
 func (a *app) take() (all bool, keys map[model.ObjectKey]bool) {
 	a.mu.Lock()
@@ -103,7 +117,7 @@ func (a *app) desires(k model.ObjectKey) bool {
 }
 
 // stored reports whether the journal has stored everything about the
-// application that effects rest on.
+// application that effects rest on, or has given up: the fence knows that.
 func (a *app) stored() bool {
 	a.mu.Lock()
 	f := a.flight
@@ -113,7 +127,7 @@ func (a *app) stored() bool {
 	}
 	select {
 	case <-f.Done():
-		return f.Err() == nil
+		return true
 	default:
 		return false
 	}
@@ -203,9 +217,10 @@ func (e *Engine) prepare(a *app, s snapshot) {
 		id += "\x00" + o
 	}
 	a.mu.Lock()
-	gaps := a.gaps
+	moved := a.gaps && a.kindsMoved
+	a.kindsMoved = false
 	a.mu.Unlock()
-	if a.bundle == d.Bundle && a.target == id && a.bundleErr == nil && !gaps {
+	if a.bundle == d.Bundle && a.target == id && a.bundleErr == nil && !moved {
 		return
 	}
 	objs, err := e.decode(d.Bundle)
@@ -214,7 +229,11 @@ func (e *Engine) prepare(a *app, s snapshot) {
 		e.index(a, d.Name, nil)
 		return
 	}
-	gaps = false
+	// News about kinds that come while this looks must not be missed.
+	a.mu.Lock()
+	a.gaps = true
+	a.mu.Unlock()
+	gaps := false
 	a.objects = sync.Prepare(target, objs, func(gk model.GroupKind) (bool, bool) {
 		k, err := e.o.Observer.Kind(gk)
 		if err != nil {

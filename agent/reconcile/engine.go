@@ -219,6 +219,9 @@ func (e *Engine) onKind(gk model.GroupKind) {
 	var uids []model.AppUID
 	for uid, a := range e.apps {
 		if a.concerns(gk) {
+			a.mu.Lock()
+			a.kindsMoved = true
+			a.mu.Unlock()
 			uids = append(uids, uid)
 		}
 	}

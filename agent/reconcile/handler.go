@@ -93,9 +93,7 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 	}
 	e.whenStored(f, func(err error) {
 		ack(err)
-		if err == nil {
-			e.queue.add(d.App)
-		}
+		e.queue.add(d.App)
 	})
 }
 
@@ -190,11 +188,10 @@ func (e *Engine) Operation(_ context.Context, c model.Command) {
 // told sends updates once they are durable, and has the application looked at.
 func (e *Engine) told(uid model.AppUID, f *journal.Flight, updates []model.OperationUpdate) {
 	e.whenStored(f, func(err error) {
-		if err != nil {
-			return // the next session's hello tells
-		}
-		for _, u := range updates {
-			e.o.Operations.Operation(u)
+		if err == nil { // otherwise the next session's hello tells
+			for _, u := range updates {
+				e.o.Operations.Operation(u)
+			}
 		}
 		e.queue.add(uid)
 	})

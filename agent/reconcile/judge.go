@@ -3,7 +3,9 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
+	gosync "sync"
 
 	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/journal"
@@ -31,19 +33,19 @@ func (j judgement) holds(p sync.Prepared, rec live.Record) bool {
 	return j.desired == p.Hash && j.live == rec.SpecHash && rec.SpecHash != ""
 }
 
-// bodies decodes the bundle of an application when the first body is needed.
+// bodies decodes the bundle of an application when the first body is needed. It
+// may be used by several goroutines.
 type bodies struct {
 	engine *Engine
 	app    string
 	bundle model.Digest
+	once   gosync.Once
 	objs   []manifest.Object
 	err    error
 }
 
 func (b *bodies) of(p sync.Prepared) (map[string]any, error) {
-	if b.objs == nil && b.err == nil {
-		b.objs, b.err = b.engine.decode(b.bundle)
-	}
+	b.once.Do(func() { b.objs, b.err = b.engine.decode(b.bundle) })
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -168,6 +170,9 @@ func (e *Engine) liveObject(k model.ObjectKey, options bool) sync.LiveObject {
 	l := sync.LiveObject{Presence: presence}
 	if presence == live.Present {
 		l.UID, l.TrackingID, l.Deleting = rec.UID, rec.TrackingID, rec.Deleting
+		l.NotApplied = len(rec.Managers) > 0 && !slices.ContainsFunc(rec.Managers, func(m live.FieldManager) bool {
+			return m.Manager == model.FieldManager && m.Operation == "Apply"
+		})
 		if options {
 			l.SyncOptions = strings.Split(annotation(rec.Body, model.AnnotationSyncOptions), ",")
 		}

@@ -191,9 +191,24 @@ func (at *attempt) run(ctx context.Context) error {
 	if err := at.intend(ctx, plan); err != nil {
 		return err
 	}
-	at.outcome = at.engine.exec.Execute(ctx, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body})
+	at.outcome = at.engine.exec.Execute(ctx, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body, Waiting: at.waiting(ctx)})
 	at.learn()
 	return at.outcome.Stopped
+}
+
+// publishEvery paces the status while a run waits for a wave.
+const publishEvery = 200 * time.Millisecond
+
+// waiting keeps the status honest while a run takes long: what is shown must
+// not be older than it says.
+func (at *attempt) waiting(ctx context.Context) func() {
+	e, last := at.engine, time.Time{}
+	return func() {
+		if now := e.now(); now.Sub(last) >= publishEvery {
+			last = now
+			e.publish(ctx, at.app, e.snapshot(at.app.uid), nil)
+		}
+	}
 }
 
 // prepare takes the application's objects, anew when the operation brings its

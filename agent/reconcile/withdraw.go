@@ -31,6 +31,7 @@ func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
 	})
 	for _, o := range owned {
 		e.o.Observer.Watch(o.Key.GroupKind())
+		a.watches(o.Key.GroupKind())
 	}
 	name := s.withdraw.Name
 	if s.desired != nil {

@@ -42,6 +42,17 @@ var policyDenied = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'`)
 // not_found, too_large, throttled (as a RetryAfter), cluster_unavailable,
 // apply_refused. The server's words are kept, except about values of Secrets.
 func Classify(code int, retryAfter string, body []byte, key model.ObjectKey, apiVersion string) error {
+	err := classifyStatus(code, retryAfter, body, key, apiVersion)
+	if f := fault.As(err); len(f.Message) > maxMessage {
+		f.Message = clip(f.Message, maxMessage-len("…"))
+	}
+	return err
+}
+
+// maxMessage is the length that fault.Error promises.
+const maxMessage = 300
+
+func classifyStatus(code int, retryAfter string, body []byte, key model.ObjectKey, apiVersion string) error {
 	var s status
 	if json.Unmarshal(body, &s) != nil || s.Kind != "Status" {
 		s = status{}

@@ -54,13 +54,17 @@ func TestClassify(t *testing.T) {
 			if f.Code != c.want || f.Kind != c.kind || !strings.Contains(f.Message, c.says) {
 				t.Errorf("got %s %s: %s", f.Kind, f.Code, f.Message)
 			}
-			if len(f.Message) > 420 {
+			if len(f.Message) > maxMessage {
 				t.Errorf("%d bytes", len(f.Message))
 			}
 			if c.key == secret && strings.Contains(err.Error(), "canary") {
 				t.Errorf("a value of a Secret is in %q", err)
 			}
 		})
+	}
+	long := Classify(422, "", []byte(`{"kind":"Status","message":"`+strings.Repeat("spec.é ", 500)+`"}`), key, "apps/v1")
+	if m := fault.As(long).Message; len(m) > maxMessage || !strings.HasSuffix(m, "…") {
+		t.Errorf("a long message has %d bytes", len(m))
 	}
 	var later *RetryAfter
 	if err := Classify(429, "3", nil, key, "apps/v1"); !errors.As(err, &later) || later.After != 3*time.Second || !fault.Is(err, fault.RateLimited) {

@@ -41,8 +41,12 @@ type Run struct {
 	Operation string
 	// DryRun sends every write with dryRun=All, and deletes nothing.
 	DryRun bool
-	// Body is the object of a step as JSON, as Body makes it.
+	// Body is the object of a step as JSON, as Body makes it. It is called from
+	// several goroutines.
 	Body func(Step) ([]byte, error)
+	// Waiting is called while a wave is waited for, at its beginning and
+	// whenever something changes, from the goroutine of Execute; it may be nil.
+	Waiting func()
 }
 
 // Status values of model.ResourceResult that an Executor gives.

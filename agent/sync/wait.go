@@ -53,6 +53,9 @@ func (x *execution) awaitHealth(ctx context.Context, wave int) {
 	steps := x.run.Plan.Steps
 	bad, worst := -1, live.Record{}
 	err := x.Live.Await(waitCtx, func() bool {
+		if x.run.Waiting != nil {
+			x.run.Waiting()
+		}
 		bad = -1
 		for i, s := range steps {
 			if s.Wave != wave || isPrune(s) || s.Index < 0 || s.Action == Skip {

@@ -74,7 +74,7 @@ func Start(ctx context.Context, o Options) (_ *Rig, err error) {
 	}()
 	if !o.NoGit {
 		r.Git, err = testbed.StartGitServer(ctx, testbed.GitOptions{
-			Dir: filepath.Join(r.Dir, "git"), User: o.GitUser, Password: o.GitPassword,
+			Dir: filepath.Join(r.Dir, "git"), User: o.GitUser, Password: o.GitPassword, AllowPush: true,
 		})
 		if err != nil {
 			return nil, err

@@ -42,7 +42,7 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 // enrolment is what enrol and refused are told.
 type enrolment struct {
 	name, token, plane, as, reason string
-	viaProxy                     bool
+	viaProxy                       bool
 }
 
 func parseEnrolment(ts *testscript.TestScript, args []string) (enrolment, bool) {

@@ -29,6 +29,7 @@
 //	push                    tells the hub of COMMIT, as GitHub does
 //	app NAME COND…          waits until the hub shows the application so
 //	app NAME gone           waits until the hub shows it no more
+//	cluster NAME COND…      the same for a cluster
 //	kube CLUSTER get|patch|create|delete|await …
 //	                        somebody at the API server: get KIND [NS/]NAME [PATH],
 //	                        patch KIND [NS/]NAME JSON, create FILE,

@@ -73,11 +73,19 @@ func cmdDeploy(ts *testscript.TestScript, neg bool, args []string) {
 	cmdHawser(ts, neg, append(all, args...))
 }
 
-// cmdApp waits for what the hub shows of an application. The event stream says
-// when to look.
 func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
+	awaitShown(ts, neg, "application", args)
+}
+
+func cmdCluster(ts *testscript.TestScript, neg bool, args []string) {
+	awaitShown(ts, neg, "cluster", args)
+}
+
+// awaitShown waits for what the hub shows of an application or cluster. The
+// event stream says when to look.
+func awaitShown(ts *testscript.TestScript, neg bool, noun string, args []string) {
 	if neg || len(args) < 2 {
-		usage(ts, "app NAME COND… | gone")
+		usage(ts, "app|cluster NAME COND… | gone")
 	}
 	s := of(ts)
 	name := args[0]
@@ -94,7 +102,7 @@ func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
 	var last map[string]any
 	look := func() (bool, error) {
 		last = nil
-		err := s.api.Get(ctx, "/applications/"+url.PathEscape(name), &last)
+		err := s.api.Get(ctx, "/"+noun+"s/"+url.PathEscape(name), &last)
 		switch {
 		case gone:
 			missing = "it is there"
@@ -108,17 +116,17 @@ func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
 		missing = unmet(conditions, last)
 		return missing == "", nil
 	}
-	if err := awaitEvents(ctx, s.api, look, func(e client.Event) bool { return e.Type == "application" && concerns(e, name) }); err != nil {
+	if err := awaitEvents(ctx, s.api, look, func(e client.Event) bool { return e.Type == noun && concerns(e, name) }); err != nil {
 		b, _ := json.MarshalIndent(last, "", "  ")
-		ts.Fatalf("app %s: %s: %v\n%s", name, missing, err, b)
+		ts.Fatalf("%s %s: %s: %v\n%s", noun, name, missing, err, b)
 	}
 }
 
-func concerns(e client.Event, app string) bool {
+func concerns(e client.Event, name string) bool {
 	var about struct {
 		Name string `json:"name"`
 	}
-	return json.Unmarshal(e.Data, &about) != nil || about.Name == "" || about.Name == app
+	return json.Unmarshal(e.Data, &about) != nil || about.Name == "" || about.Name == name
 }
 
 // awaitEvents calls look at the start of the event stream and after each event

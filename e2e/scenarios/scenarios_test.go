@@ -33,6 +33,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"commit":   cmdCommit,
 	"push":     cmdPush,
 	"app":      cmdApp,
+	"cluster":  cmdCluster,
 	"kube":     cmdKube,
 	"audit":    cmdAudit,
 	"enrol":    cmdEnrol,

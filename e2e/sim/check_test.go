@@ -110,6 +110,7 @@ func TestWrongHistoriesFail(t *testing.T) {
 		"a cascade where orphaning was asked for":   {"P1", func(h *History) { h.Events[24].Cascade = false }},
 		"a cascade in another cluster":              {"P1", func(h *History) { h.Events[24].Cluster = "us" }},
 		"a withdrawn application comes back":        {"P1", func(h *History) { again(h, 16, 29, nil) }},
+		"a cascade by a delete that was taken back": {"P1", func(h *History) { h.Events[26].Phase, h.Events[26].Detail = model.PhaseTerminated, "no" }},
 		"an operation never ends":                   {"P2", func(h *History) { h.Events = slices.Delete(h.Events, 22, 23); h.Final.Ops["op1"] = model.PhaseSent }},
 		"an operation ends twice":                   {"P2", func(h *History) { again(h, 22, 24, func(e *Event) { e.Phase, e.Detail = model.PhaseFailed, "no" }) }},
 		"an operation fails without a reason":       {"P2", func(h *History) { h.Events[22].Phase = model.PhaseFailed; h.Final.Ops["op1"] = model.PhaseFailed }},

@@ -128,7 +128,8 @@ func (h *hub) watchDatabase(ctx context.Context) error {
 		case <-ended:
 			h.log.Warn("the private Postgres ended; starting it again")
 			_ = h.private.Stop() // releases the directory of the one that ended
-			restarted, err := devdb.Start(ctx, devdb.Options{Dir: h.cfg.databaseDir(), Log: h.log})
+			// On the same port: the store's connection string names it.
+			restarted, err := devdb.Start(ctx, devdb.Options{Dir: h.cfg.databaseDir(), Port: h.private.Port(), Log: h.log})
 			if err != nil {
 				return err
 			}

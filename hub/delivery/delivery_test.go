@@ -404,3 +404,22 @@ func TestScopeOf(t *testing.T) {
 		}
 	}
 }
+
+func TestApplicationWithoutSourceIsAnErrorAndNotEmpty(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	w.mu.Lock()
+	app := w.apps[uid]
+	app.Application.Spec.Source, app.Version = nil, 2
+	w.apps[uid] = app
+	w.mu.Unlock()
+	d.ApplicationsWritten(uid)
+	w.await("it is refused", func() bool { x := w.condition(uid); return x != nil && x.Code == "application_without_source" })
+	if w.desired[uid].Generation != 1 {
+		t.Error("an application without a source got a new desired state")
+	}
+}
