@@ -185,7 +185,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Status:     func(uid model.AppUID) (model.AppStatus, bool) { return a.engine.Status(uid) },
 		Objects:    a.observer,
 		Sender:     reportSender{a},
-		ObservedAt: a.observer.ObservedAt,
+		ObservedAt: func() time.Time { return observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), time.Now()) },
 		Log:        a.log,
 	})
 	a.engine = reconcile.New(reconcile.Options{
@@ -195,6 +195,20 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Fence: a.lease.Held, RedactionKey: key, Log: a.log,
 	})
 	return nil
+}
+
+// silentAfter is more than the pause between two renewals of the Lease.
+const silentAfter = 8 * time.Second
+
+// observedAt is until when what is known of the cluster held. A watch on which
+// nothing arrives looks the same whether nothing happens or the API server has
+// stopped answering, which shows only when the connection is given up, up to a
+// minute later. The Lease is renewed every few seconds, so it tells sooner.
+func observedAt(watched, renewed, now time.Time) time.Time {
+	if now.Sub(renewed) > silentAfter && renewed.Before(watched) {
+		return renewed
+	}
+	return watched
 }
 
 func (a *agent) startLink(context.Context) error {

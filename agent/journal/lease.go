@@ -85,6 +85,17 @@ func (l *Lease) Held() error {
 	return fault.New(fault.Precondition, "lease_lost", "another agent of this cluster, %q, holds the Lease %s", cut(holder, 80), leaseName)
 }
 
+// RenewedAt is when the last renewal that succeeded was sent: the API server
+// answered after that time. It is zero before the lease was acquired.
+func (l *Lease) RenewedAt() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until.IsZero() {
+		return time.Time{}
+	}
+	return l.until.Add(leaseMargin - LeaseDuration)
+}
+
 // Acquired is closed when the lease was acquired for the first time.
 func (l *Lease) Acquired() <-chan struct{} { return l.acquired }
 

@@ -309,7 +309,8 @@ func (a *agent) finish(r *journal.Record, n *run, bundle Objects) {
 	if n.failed == "" {
 		out.Complete = true
 		for _, o := range ownedKeys(bundle) {
-			if l := a.c.objects[o.Key]; l != nil && l.tracking == model.TrackingID(r.Name, o.Key) {
+			// A copy that somebody made meanwhile is not what was applied.
+			if l := a.c.objects[o.Key]; l != nil && l.applied && l.tracking == model.TrackingID(r.Name, o.Key) {
 				o.UID = l.uid
 				out.Applied = append(out.Applied, o)
 			} else {

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
-
-	"golang.org/x/time/rate"
+	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -20,29 +21,30 @@ import (
 // MaxBody is the largest payload in bytes.
 const MaxBody = 1 << 20
 
-// Requests a second, and how many may come at once. A push event costs little;
-// this bounds what a stranger can make the hub do.
-const (
-	requestRate  = 100
-	requestBurst = 200
-)
+// readTimeout ends senders that trickle.
+const readTimeout = 10 * time.Second
 
 // Options of a Handler.
 type Options struct {
-	// Secret that payloads are signed with; without one signatures are not
-	// checked.
+	// Secret that payloads are signed with; when nil, signatures are not
+	// checked. One that is empty and not nil is a mistake in the configuration:
+	// anybody could sign with it, so everything is refused.
 	Secret []byte
 	// Known are the repositories under watch.
 	Known func() []string
 	// Poke asks for a look at one of them. It does not block.
 	Poke func(repoURL string)
-	Log  *slog.Logger
+	// Log may be nil.
+	Log *slog.Logger
+	// Now may be nil for the system's clock.
+	Now func() time.Time
 }
 
 // Answer is the body of a 202.
 type Answer struct {
-	// Poked are the repositories that are looked at now.
-	Poked []string `json:"poked"`
+	// Poked is how many repositories are looked at now. Which they are is not
+	// said: the sender need not know what is under watch.
+	Poked int `json:"poked"`
 	// Ignored says why nothing was done with an event.
 	Ignored string `json:"ignored,omitempty"`
 }
@@ -53,12 +55,15 @@ func Handler(opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &handler{opts: opts, limit: rate.NewLimiter(requestRate, requestBurst)}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &handler{opts: opts, limits: newLimits()}
 }
 
 type handler struct {
-	opts  Options
-	limit *rate.Limiter
+	opts   Options
+	limits *limits
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -77,13 +82,16 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (Answer, int, er
 		w.Header().Set("Allow", http.MethodPost)
 		return Answer{}, http.StatusMethodNotAllowed, fault.New(fault.Invalid, "method_not_allowed", "send events with POST")
 	}
-	if !h.limit.Allow() {
-		w.Header().Set("Retry-After", "1")
-		return Answer{}, 0, fault.New(fault.RateLimited, "rate_limited", "more than %d events a second", requestRate)
+	if wait := h.limits.take(sender(r), h.opts.Now()); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		return Answer{}, 0, fault.New(fault.RateLimited, "rate_limited", "too many events; one address may send %d a second, all together %d", addressRate, requestRate).
+			WithFix("send fewer; nothing is lost, repositories are also polled")
 	}
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return Answer{}, http.StatusUnsupportedMediaType, fault.New(fault.Invalid, "unsupported_media_type", "send the payload without Content-Encoding")
 	}
+	// A writer that is no connection has no deadlines.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		var large *http.MaxBytesError
@@ -93,15 +101,17 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (Answer, int, er
 		return Answer{}, 0, fault.Wrap(err, fault.Invalid, "body_unreadable", "the payload ended too early")
 	}
 	// Before anything in the payload is looked at.
-	if len(h.opts.Secret) > 0 && !signed(h.opts.Secret, body, r.Header.Get("X-Hub-Signature-256")) {
-		return Answer{}, 0, fault.New(fault.Unauthorized, "webhook_signature_invalid", "the X-Hub-Signature-256 header is missing or does not fit the configured secret")
+	if h.opts.Secret != nil && !signed(h.opts.Secret, body, r.Header.Get(signatureHeader)) {
+		w.Header().Set("WWW-Authenticate", signatureHeader)
+		return Answer{}, 0, fault.New(fault.Unauthorized, "webhook_signature_invalid", "the %s header is missing or does not fit the configured secret", signatureHeader).
+			WithFix("enter the hub's webhook secret as the secret in the webhook's settings at the Git server")
 	}
 	switch event := r.Header.Get("X-GitHub-Event"); event {
 	case "", "push":
 	case "ping":
-		return Answer{Poked: []string{}}, http.StatusOK, nil
+		return Answer{}, http.StatusOK, nil
 	default:
-		return Answer{Poked: []string{}, Ignored: "only push events are of interest"}, http.StatusAccepted, nil
+		return Answer{Ignored: "only push events are of interest"}, http.StatusAccepted, nil
 	}
 	payload, status, err := payloadOf(r.Header.Get("Content-Type"), body)
 	if err != nil {
@@ -111,17 +121,26 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (Answer, int, er
 	if err != nil {
 		return Answer{}, 0, err
 	}
-	answer := Answer{Poked: []string{}}
-	for _, known := range match(urls, h.opts.Known()) {
-		h.opts.Poke(known)
-		answer.Poked = append(answer.Poked, known)
+	known := match(urls, h.opts.Known())
+	for _, repoURL := range known {
+		h.opts.Poke(repoURL)
 	}
-	h.opts.Log.Info("push event", "poked", len(answer.Poked))
-	return answer, http.StatusAccepted, nil
+	level := slog.LevelDebug // strangers may push what nobody watches
+	if len(known) > 0 {
+		level = slog.LevelInfo
+	}
+	h.opts.Log.Log(r.Context(), level, "push event", "poked", len(known), "from", sender(r))
+	return Answer{Poked: len(known)}, http.StatusAccepted, nil
 }
 
-// signed checks GitHub's signature in constant time.
+const signatureHeader = "X-Hub-Signature-256"
+
+// signed checks GitHub's signature in constant time. Nothing is signed with an
+// empty secret.
 func signed(secret, body []byte, header string) bool {
+	if len(secret) == 0 {
+		return false
+	}
 	digits, ok := strings.CutPrefix(header, "sha256=")
 	if !ok {
 		return false
@@ -140,9 +159,22 @@ func (h *handler) refuse(w http.ResponseWriter, status int, err error) {
 	if status == 0 {
 		status = e.Kind.HTTPStatus()
 	}
-	h.write(w, status, "application/problem+json", map[string]any{
-		"type": "about:blank", "title": http.StatusText(status), "status": status, "code": e.Code, "detail": e.Message,
+	h.write(w, status, "application/problem+json", problem{
+		Type: "urn:hawser:problem:" + e.Code, Title: http.StatusText(status), Status: status, Kind: e.Kind, Code: e.Code,
+		Detail: e.Message, Fix: e.Fix, RequestID: w.Header().Get("X-Request-Id"), // hub/api sets it
 	})
+}
+
+// problem is a document of RFC 9457 with the members of the hub's API.
+type problem struct {
+	Type      string     `json:"type"`
+	Title     string     `json:"title"`
+	Status    int        `json:"status"`
+	Kind      fault.Kind `json:"kind"`
+	Code      string     `json:"code"`
+	Detail    string     `json:"detail"`
+	Fix       string     `json:"fix,omitempty"`
+	RequestID string     `json:"requestId,omitempty"`
 }
 
 func (h *handler) write(w http.ResponseWriter, status int, contentType string, v any) {
@@ -165,11 +197,9 @@ func (h *handler) write(w http.ResponseWriter, status int, contentType string, v
 // curl -d sends it, is taken as JSON.
 func payloadOf(contentType string, body []byte) (payload []byte, status int, err error) {
 	mediaType, _, parseErr := mime.ParseMediaType(contentType)
-	if contentType != "" && parseErr != nil {
-		mediaType = "unknown"
-	}
 	switch {
-	case mediaType == "" || mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"):
+	case parseErr != nil: // or there is none
+	case mediaType == "application/json":
 		return body, 0, nil
 	case mediaType == "application/x-www-form-urlencoded":
 		if trimmed := strings.TrimLeft(string(body), " \t\r\n"); strings.HasPrefix(trimmed, "{") {

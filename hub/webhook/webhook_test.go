@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 const push = `{"ref":"refs/heads/main","after":"6113728f27ae82c7b1a177c8d03f9e96e0adf246","repository":{"id":1,"name":"app","full_name":"Shop/App",
@@ -42,8 +44,12 @@ func request(body, contentType string, headers ...string) *http.Request {
 }
 
 func newHandler(secret string, poked *[]string) http.Handler {
+	var key []byte
+	if secret != "" {
+		key = []byte(secret)
+	}
 	return Handler(Options{
-		Secret: []byte(secret),
+		Secret: key,
 		Known:  func() []string { return watched },
 		Poke:   func(u string) { *poked = append(*poked, u) },
 	})
@@ -67,7 +73,6 @@ func TestPush(t *testing.T) {
 		"json with charset":   {request(push, "application/json; charset=utf-8"), all},
 		"form":                {request(form, "application/x-www-form-urlencoded", "X-GitHub-Event", "push"), all},
 		"curl -d":             {request(demo, "application/x-www-form-urlencoded"), watched[6:]},
-		"no content type":     {request(demo, ""), watched[6:]},
 		"unknown repository":  {request(`{"repository":{"clone_url":"https://github.com/who/knows"}}`, "application/json"), nil},
 		"address is a number": {request(`{"repository":{"clone_url":5,"html_url":"https://github.com/shop/app"}}`, "application/json"), all},
 	} {
@@ -78,8 +83,11 @@ func TestPush(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &a); err != nil {
 				t.Fatal(err)
 			}
-			if code != http.StatusAccepted || !slices.Equal(poked, tt.want) || !slices.Equal(a.Poked, append([]string{}, tt.want...)) {
+			if code != http.StatusAccepted || !slices.Equal(poked, tt.want) || a.Poked != len(tt.want) {
 				t.Errorf("%d %s, poked %v", code, body, poked)
+			}
+			if strings.Contains(body, "github.com") {
+				t.Error("the answer names what is under watch")
 			}
 		})
 	}
@@ -100,7 +108,7 @@ func TestEventsThatAreNoPush(t *testing.T) {
 }
 
 func TestSignatures(t *testing.T) {
-	const secret = "hook secret"
+	const secret = "canary-7f3a91"
 	for name, tt := range map[string]struct {
 		body, signature string
 		code            int
@@ -133,6 +141,30 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
+// The example of GitHub's page "Validating webhook deliveries".
+func TestSignatureOfGitHubsDocumentation(t *testing.T) {
+	const (
+		secret = "It's a Secret to Everybody"
+		body   = "Hello, World!"
+		want   = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+	)
+	if !signed([]byte(secret), []byte(body), want) {
+		t.Error("the right signature is refused")
+	}
+	if signed([]byte(secret), []byte(body), want[:len(want)-1]+"8") {
+		t.Error("a wrong signature is taken")
+	}
+}
+
+func TestEmptySecretRefusesEverything(t *testing.T) {
+	h := Handler(Options{Secret: []byte{}, Known: func() []string { return watched }, Poke: func(u string) { t.Errorf("poked %s", u) }})
+	for _, signature := range []string{"", sign("", push)} {
+		if code, body, _ := send(h, request(push, "application/json", "X-Hub-Signature-256", signature)); code != http.StatusUnauthorized {
+			t.Errorf("%q: %d %s", signature, code, body)
+		}
+	}
+}
+
 func TestRefusedRequests(t *testing.T) {
 	get := httptest.NewRequest(http.MethodGet, "/", nil)
 	broken := httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(errors.New("cut")))
@@ -148,6 +180,8 @@ func TestRefusedRequests(t *testing.T) {
 		"just too large":    {request(strings.Repeat("x", MaxBody+1), "application/json"), 413, "body_too_large"},
 		"cut":               {broken, 400, "body_unreadable"},
 		"text":              {request(push, "text/plain"), 415, "unsupported_media_type"},
+		"no content type":   {request(push, ""), 415, "unsupported_media_type"},
+		"other JSON":        {request(push, "application/cloudevents+json"), 415, "unsupported_media_type"},
 		"bad content type":  {request(push, "a/b/c"), 415, "unsupported_media_type"},
 		"gzip":              {request(push, "application/json", "Content-Encoding", "gzip"), 415, "unsupported_media_type"},
 		"empty":             {request("", "application/json"), 400, "payload_invalid"},
@@ -183,19 +217,67 @@ type zeros struct{}
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestRateLimit(t *testing.T) {
-	var poked []string
-	h := newHandler("", &poked)
-	refused := 0
-	for range 3 * requestBurst {
-		if code, _, header := send(h, request("{}", "application/json")); code == http.StatusTooManyRequests {
-			refused++
-			if header.Get("Retry-After") == "" {
-				t.Fatal("no Retry-After")
-			}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	h := Handler(Options{
+		Known: func() []string { return watched }, Poke: func(string) {}, Now: func() time.Time { return now },
+	})
+	from := func(address string) (int, string) {
+		r := request(push, "application/json")
+		r.RemoteAddr = address
+		code, _, header := send(h, r)
+		return code, header.Get("Retry-After")
+	}
+	for i := range addressBurst {
+		if code, _ := from("192.0.2.1:1000"); code != http.StatusAccepted {
+			t.Fatalf("request %d: %d", i, code)
 		}
 	}
-	if refused == 0 {
-		t.Error("nothing was refused")
+	if code, after := from("192.0.2.1:2000"); code != http.StatusTooManyRequests || after != "1" {
+		t.Errorf("beyond the limit from another port: %d, Retry-After %q", code, after)
+	}
+	if code, _ := from("192.0.2.2:1000"); code != http.StatusAccepted {
+		t.Errorf("another address: %d", code)
+	}
+	now = now.Add(time.Second / addressRate)
+	if code, _ := from("192.0.2.1:1000"); code != http.StatusAccepted {
+		t.Errorf("after the wait: %d", code)
+	}
+	if code, _ := from("192.0.2.1:1000"); code != http.StatusTooManyRequests {
+		t.Errorf("only one comes back: %d", code)
+	}
+}
+
+func TestLimitsOverallAndMemory(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	l := newLimits()
+	address := func(i int) string { return fmt.Sprintf("a%d", i) }
+	for i := range requestBurst {
+		if l.take(address(i), now) != 0 {
+			t.Fatalf("address %d has to wait", i)
+		}
+	}
+	if wait := l.take("new", now); wait <= 0 || wait > time.Second {
+		t.Errorf("beyond the overall limit: %v", wait)
+	}
+	for i := range 3 * maxAddresses {
+		l.take(address(i), now)
+	}
+	if len(l.by) > maxAddresses+1 {
+		t.Errorf("%d addresses are kept", len(l.by))
+	}
+	if now = now.Add(time.Hour); l.take("later", now) != 0 || len(l.by) != 1 {
+		t.Errorf("%d addresses are kept after an hour", len(l.by))
+	}
+}
+
+func TestSender(t *testing.T) {
+	for from, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:80": "fe80::/64", "": "(unknown)", "@": "(unknown)",
+	} {
+		if got := sender(&http.Request{RemoteAddr: from}); got != want {
+			t.Errorf("%q: %q, want %q", from, got, want)
+		}
 	}
 }
 
