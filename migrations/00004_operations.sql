@@ -36,7 +36,7 @@ CREATE TABLE withdrawals (
     cluster_id    text        NOT NULL REFERENCES clusters (id),
     name          text        NOT NULL,
     generation    bigint      NOT NULL CHECK (generation > 0),
-    mode          text        NOT NULL CHECK (mode IN ('orphan', 'cascade')),
+    mode          text        NOT NULL CHECK (mode IN ('orphan', 'cascade', 'cascade-background')),
     operation_id  text        NOT NULL REFERENCES operations (id),
     operation_seq bigint      NOT NULL,
     created_at    timestamptz NOT NULL

@@ -190,7 +190,7 @@ func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict
 	if err := b.open(); err != nil {
 		return OperationVerdict{}, err
 	}
-	if w.App == "" || w.Operation == "" || w.Generation <= 0 || (w.Mode != model.WithdrawOrphan && w.Mode != model.WithdrawCascade) {
+	if w.App == "" || w.Operation == "" || w.Generation <= 0 || !w.Mode.Valid() {
 		return OperationVerdict{}, fault.New(fault.Invalid, "withdraw_invalid",
 			"a withdrawal needs an application, an operation, a generation and a mode; this has mode %q", w.Mode)
 	}

@@ -144,6 +144,27 @@ func TestLease(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the last renewal is proof of the API server's life", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeLeases{down: map[string]bool{}}
+			a := NewLease(f, "a", slog.New(slog.DiscardHandler), time.Now)
+			if !a.RenewedAt().IsZero() {
+				t.Fatalf("renewed at %v before it was acquired", a.RenewedAt())
+			}
+			a, _ = runLease(t, f, "a")
+			<-a.Acquired()
+			time.Sleep(time.Minute)
+			if age := time.Since(a.RenewedAt()); age < 0 || age > leaseRenewal {
+				t.Errorf("renewed %s ago", age)
+			}
+			f.set("a", true)
+			before := a.RenewedAt()
+			time.Sleep(time.Minute)
+			if at := a.RenewedAt(); at.Before(before) || time.Since(at) < time.Minute-leaseRenewal {
+				t.Errorf("renewed %s ago, with a server that does not answer", time.Since(at))
+			}
+		})
+	})
 	t.Run("a lease that a person deleted is taken again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeLeases{down: map[string]bool{}}

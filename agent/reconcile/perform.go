@@ -12,7 +12,6 @@ import (
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -327,58 +326,6 @@ func (at *attempt) namespace(f *sync.PlanFacts) {
 	f.NamespaceSame = presence == live.Present && at.s.confirmed && !rec.Deleting
 }
 
-// decidePrune turns the decision about pruning into plan items.
-func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string, f *sync.PlanFacts) {
-	e, d := at.engine, at.s.desired
-	pf := sync.PruneFacts{App: d.Name, Complete: true, Desired: keys, Inventory: at.s.inventory, Live: map[model.ObjectKey]sync.LiveObject{},
-		Allowed: at.prune, Automated: at.automated, HoldDeletes: d.HoldDeletes, ConfirmPrune: at.confirm}
-	if p := d.Spec.SyncPolicy; p != nil && p.Automated != nil {
-		pf.AllowEmpty = p.Automated.AllowEmpty
-	}
-	for _, k := range keys {
-		pf.Live[k] = e.liveObject(k, false)
-	}
-	for _, o := range at.s.inventory {
-		if _, ok := pf.Live[o.Key]; !ok {
-			pf.Live[o.Key] = e.liveObject(o.Key, true)
-		}
-	}
-	at.decision = sync.DecidePrune(pf)
-	at.guard = at.decision.Stopped
-	item := func(o journal.Owned, skip string) {
-		kind, err := e.o.Observer.Kind(o.Key.GroupKind())
-		if err != nil {
-			skip = "its kind is not known to the cluster now"
-		}
-		rec, _ := e.o.Observer.Get(o.Key)
-		wave := sync.WaveOf(annotation(rec.Body, model.AnnotationSyncWave))
-		f.Prune = append(f.Prune, sync.PruneItem{Key: o.Key, Kind: kind, UID: pf.Live[o.Key].UID, Wave: wave, Skip: skip, Propagation: strings.ToLower(options["PrunePropagationPolicy"])})
-	}
-	for _, o := range at.decision.Delete {
-		item(o, "")
-	}
-	for _, s := range at.decision.Skip {
-		item(s.Owned, skipWords[s.Reason])
-		if s.Reason == sync.SkipOption || s.Reason == sync.SkipNotAllowed {
-			at.kept = append(at.kept, s.Key)
-		}
-	}
-	if at.guard != nil {
-		for _, k := range at.guard.Objects {
-			item(journal.Owned{Key: k}, "the prune guard wants a confirmation")
-		}
-	}
-}
-
-var skipWords = map[sync.SkipReason]string{
-	sync.SkipIncomplete: "the rendered manifests are not complete",
-	sync.SkipUnknown:    "its live state is not known now",
-	sync.SkipDeleting:   "it is being deleted already",
-	sync.SkipOption:     "it asks not to be pruned",
-	sync.SkipNotAllowed: "pruning is off",
-	sync.SkipHeld:       "deletes are held until an administrator acknowledges that the hub was restored",
-}
-
 // intend makes durable what is about to be created and what the accepted
 // desired state does not imply by itself, before anything is created.
 func (at *attempt) intend(ctx context.Context, plan sync.Plan) error {
@@ -475,97 +422,4 @@ func (at *attempt) recordIn(b *journal.Book, who string) journal.Change {
 		at.engine.log.Debug("a sync was not recorded", "reason", err)
 	}
 	return c
-}
-
-// verdict says whether the run failed, and sums it up.
-func (at *attempt) verdict() (failed bool, message string) {
-	switch {
-	case len(at.refusals) > 0:
-		m := at.refusals[0].Message
-		if n := len(at.refusals); n > 1 {
-			m = fmt.Sprintf("%s (and %d more)", m, n-1)
-		}
-		return true, m
-	case at.guard != nil && !at.automated:
-		return true, at.guardMessage()
-	case at.outcome.Failed > 0 || at.outcome.Stopped != nil:
-		return true, at.outcome.Message()
-	case at.guard != nil:
-		return false, at.guardMessage()
-	}
-	return false, at.outcome.Message()
-}
-
-func (at *attempt) guardMessage() string {
-	g := at.guard
-	name := at.s.desired.Name
-	if g.Reason == sync.GuardConfirm {
-		return fmt.Sprintf("%d objects of %q would be pruned, which is not the number that was confirmed; nothing was changed", g.Count, name)
-	}
-	return fmt.Sprintf("this revision would delete %d of %d objects of %q (%s). Confirm with `hawser app sync %s --prune --confirm-prune=%d`",
-		g.Count, g.Total, name, guardWords[g.Reason], name, g.Count)
-}
-
-var guardWords = map[sync.GuardReason]string{
-	sync.GuardAll:       "all of them",
-	sync.GuardProtected: "a Namespace, CRD or volume is among them",
-	sync.GuardCount:     fmt.Sprintf("more than %d", sync.MaxPruned),
-	sync.GuardShare:     fmt.Sprintf("more than %d %%", sync.MaxShare),
-}
-
-func (at *attempt) result() *model.OperationResult {
-	r := &model.OperationResult{Revision: at.s.desired.Revision.Commit, Resources: at.outcome.Results}
-	for _, ref := range at.refusals {
-		if ref.Object != nil {
-			r.Resources = append(r.Resources, model.ResourceResult{ObjectKey: *ref.Object, Status: sync.StatusFailed, Message: ref.Message})
-		}
-	}
-	if at.guard != nil {
-		r.WouldPrune = at.guard.Count
-	}
-	return r
-}
-
-// conditions are what people should see until the next sync.
-func (at *attempt) conditions() []model.Condition {
-	now := at.engine.now()
-	var out []model.Condition
-	add := func(typ, code, message string) {
-		out = append(out, model.Condition{Type: typ, Code: code, Message: message, Since: &now})
-	}
-	for _, r := range at.refusals {
-		add("InvalidSpecError", r.Code, r.Message)
-	}
-	if at.outcome.Failed > 0 {
-		code := "sync_failed"
-		for _, err := range at.outcome.Errs {
-			if f := fault.As(err); f.Code != "wave_blocked" {
-				code = f.Code
-				break
-			}
-		}
-		add("SyncError", code, at.outcome.Message())
-	}
-	if at.guard != nil {
-		add("PruneGuard", "prune_guard", at.guardMessage())
-	}
-	held := 0
-	for _, s := range at.decision.Skip {
-		if s.Reason == sync.SkipHeld {
-			held++
-		}
-	}
-	if held > 0 {
-		add("DeletesHeld", "deletes_held", fmt.Sprintf("%d objects are not pruned: %s", held, skipWords[sync.SkipHeld]))
-	}
-	hooks := 0
-	for _, p := range at.prepared {
-		if p.Hook != "" {
-			hooks++
-		}
-	}
-	if hooks > 0 {
-		add("HooksSkipped", "hooks_skipped", fmt.Sprintf("%d objects are hooks, which this version does not run", hooks))
-	}
-	return out
 }

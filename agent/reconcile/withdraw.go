@@ -106,6 +106,13 @@ func (e *Engine) factsOf(owned []journal.Owned) map[model.ObjectKey]sync.LiveObj
 	return facts
 }
 
+func propagation(m model.WithdrawMode) string {
+	if m == model.WithdrawCascadeBackground {
+		return "background"
+	}
+	return "foreground"
+}
+
 // cascade deletes in reverse order: objects of a later wave or stage are gone
 // before those of an earlier one are deleted.
 func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, owned []journal.Owned) (done bool, err error) {
@@ -144,7 +151,7 @@ func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, o
 			if err := e.fence(); err != nil {
 				return err
 			}
-			return e.o.Applier.Delete(ctx, sync.Removal{Kind: kind, Key: o.Key, UID: o.UID, Operation: string(s.withdraw.Operation)})
+			return e.o.Applier.Delete(ctx, sync.Removal{Kind: kind, Key: o.Key, UID: o.UID, Propagation: propagation(s.withdraw.Mode), Operation: string(s.withdraw.Operation)})
 		})
 		if doErr != nil {
 			note(o.Key, sync.StatusFailed, fault.As(doErr).Message)

@@ -184,6 +184,14 @@ func newAppGet(s *session) *cobra.Command {
 	return c
 }
 
+// observedText says when the application was last known to be as shown.
+func observedText(now time.Time, v model.AppView) string {
+	if v.ObservedAt == nil {
+		return string(model.FreshNever)
+	}
+	return output.Age(now, v.ObservedAt) + " ago, " + string(v.Freshness)
+}
+
 func (s *session) describeApp(f output.Format, v model.AppView) error {
 	now := s.now()
 	fields := [][2]string{
@@ -191,7 +199,7 @@ func (s *session) describeApp(f output.Format, v model.AppView) error {
 		{"Repo", v.RepoURL}, {"Path", v.Path}, {"Target", v.Target},
 		{"Desired", strings.TrimSpace(short(v.Desired.Commit) + "  " + v.Desired.Message)}, {"Synced to", short(v.Revision)},
 		{"Sync", syncText(v)}, {"Health", strings.TrimSpace(healthText(v) + "  " + v.Health.Message)},
-		{"Observed", output.Age(now, v.ObservedAt) + " ago, " + string(v.Freshness)},
+		{"Observed", observedText(now, v)},
 	}
 	if v.Operation != nil {
 		fields = append(fields, [2]string{"Operation", strings.TrimSpace(operationText(v.Operation) + "  " + v.Operation.Message)})
@@ -310,7 +318,10 @@ asked; where there is nobody to ask the flag is needed.`,
 			if err := s.confirmDelete(c, v, &cascade, yes); err != nil {
 				return err
 			}
-			query := url.Values{"cascade": {fmt.Sprint(cascade)}, "propagation": {propagation}}
+			query := url.Values{"cascade": {fmt.Sprint(cascade)}}
+			if propagation != "" {
+				query.Set("propagation", propagation)
+			}
 			var op model.OperationInfo
 			if err := api.Do(c.Context(), http.MethodDelete, appPath(args[0])+"?"+query.Encode(), nil, &op); err != nil {
 				return err
@@ -329,7 +340,7 @@ asked; where there is nobody to ask the flag is needed.`,
 		},
 	}
 	c.Flags().BoolVar(&cascade, "cascade", false, "delete the application's objects too")
-	c.Flags().StringVar(&propagation, "propagation-policy", "foreground", "foreground or background")
+	c.Flags().StringVar(&propagation, "propagation-policy", "", "foreground or background (default: as the finalizer says, else foreground)")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
 	return c

@@ -122,6 +122,9 @@ func (s *session) hub() (client.Hub, error) {
 	ctx, ok := file.Context(s.context)
 	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash, Token: ctx.Token}
 	if v := os.Getenv("HAWSER_HUB"); v != "" {
+		if hubURL(v) != ctx.URL {
+			hub = client.Hub{} // one hub's token is never shown to another
+		}
 		hub.URL, ok = hubURL(v), true
 	}
 	if v := os.Getenv("HAWSER_CA_HASH"); v != "" {
@@ -189,6 +192,11 @@ func (s *session) report(ctx context.Context, err error) int {
 	if code == ExitInterrupted {
 		fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
 		return code
+	}
+	var known *fault.Error
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &known) {
+		err = fault.New(fault.Unavailable, "wait_timeout", "the hub gave no answer within the time limit; what was asked may have been accepted").
+			WithFix("look before repeating it, or allow more time with --timeout")
 	}
 	printError(s.Err, err)
 	return code

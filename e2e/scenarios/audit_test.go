@@ -70,7 +70,7 @@ func (w *witness) in(namespace string, match func(testbed.AuditEvent) bool) []te
 const auditUsage = "audit CLUSTER mark | write VERB RESOURCE [NS/]NAME | nowrite NS | nodelete NS"
 
 func cmdAudit(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+	if len(args) < 2 || neg && !strings.HasPrefix(args[1], "no") {
 		usage(ts, auditUsage)
 	}
 	w := of(ts).witness[args[0]]
@@ -88,19 +88,20 @@ func cmdAudit(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(w.awaitWrite(ctx, args[2], args[3], namespace, name))
 	case args[1] == "nowrite" && len(args) == 3:
 		ts.Check(w.upToNow(ctx))
-		none(ts, w.in(args[2], func(testbed.AuditEvent) bool { return true }))
+		verdict(ts, neg, none(w.in(args[2], func(testbed.AuditEvent) bool { return true })))
 	case args[1] == "nodelete" && len(args) == 3:
 		ts.Check(w.upToNow(ctx))
-		none(ts, w.in(args[2], func(e testbed.AuditEvent) bool { return strings.HasPrefix(e.Verb, "delete") }))
+		verdict(ts, neg, none(w.in(args[2], func(e testbed.AuditEvent) bool { return strings.HasPrefix(e.Verb, "delete") })))
 	default:
 		usage(ts, auditUsage)
 	}
 }
 
-func none(ts *testscript.TestScript, events []testbed.AuditEvent) {
-	if len(events) > 0 {
-		ts.Fatalf("the API server saw %d such request(s), first: %v", len(events), events[0])
+func none(events []testbed.AuditEvent) error {
+	if len(events) == 0 {
+		return nil
 	}
+	return fmt.Errorf("the API server saw %d such request(s), first: %v", len(events), events[0])
 }
 
 func (w *witness) awaitWrite(ctx context.Context, verb, resource, namespace, name string) error {

@@ -188,10 +188,7 @@ func (w *world) createOperation(n fleet.NewOperation) (op model.OperationInfo, e
 	w.setOp(fleet.OperationTransition{Operation: op}, n.IdempotencyKey)
 	if n.Kind == model.OperationDelete {
 		app.counter = fleet.NextWithdrawal(app.counter, app.floor)
-		mode := model.WithdrawOrphan
-		if n.Spec.Cascade {
-			mode = model.WithdrawCascade
-		}
+		mode := model.WithdrawModeOf(n.Spec)
 		app.withdraw = &model.Withdraw{App: app.uid, Name: app.name, Generation: app.counter, Mode: mode, Operation: op.ID, OperationSeq: op.Seq}
 		w.record(Event{Kind: DecideWithdraw, App: app.uid, Cluster: app.cluster, Generation: app.counter, Op: op.ID, Cascade: n.Spec.Cascade})
 	}
@@ -276,7 +273,7 @@ func (w *world) openSession(id model.ClusterID, hello model.Hello) (fleet.Openin
 		a := w.db.apps[wd.App]
 		wd := wd
 		a.withdraw, a.counter = &wd, max(a.counter, wd.Generation)
-		w.record(Event{Kind: DecideWithdraw, App: a.uid, Cluster: id, Generation: wd.Generation, Op: wd.Operation, Cascade: wd.Mode == model.WithdrawCascade})
+		w.record(Event{Kind: DecideWithdraw, App: a.uid, Cluster: id, Generation: wd.Generation, Op: wd.Operation, Cascade: wd.Mode.Cascades()})
 	}
 	c.unknown = o.Unknown
 	for _, t := range o.Operations {

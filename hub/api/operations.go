@@ -49,6 +49,11 @@ func (a *api) checkSync(app fleet.App, spec model.OperationSpec) error {
 	if len(problems) > 0 {
 		return problems
 	}
+	if e := app.Source.Error; e != nil && app.Source.Bundle == "" {
+		// An agent would wait for a desired state that nobody can make.
+		return fault.New(fault.Precondition, "nothing_rendered", "nothing of %q was rendered yet: %s", app.Name, e.Message).
+			WithFix("put the source right, then sync again")
+	}
 	rendered := app.Source.Revision.Commit
 	if r := strings.ToLower(spec.Revision); r != "" && (rendered == "" || len(r) < 7 || !strings.HasPrefix(rendered, r)) {
 		e := fault.New(fault.Unprocessable, "revision_not_rendered", "revision %q is not the one that the hub has rendered", cut(spec.Revision)).
@@ -213,6 +218,10 @@ func (a *api) terminate(c *gin.Context, id model.OperationID) {
 		return
 	}
 	a.opts.Agents.NotifyOperation(op.Cluster)
+	if op.Kind == model.OperationDelete {
+		// The application stays: what Git brought meanwhile is still to come.
+		a.opts.Delivery.ApplicationsWritten(op.App)
+	}
 	a.opts.Publisher.Publish("operation", string(op.ID), op)
 	a.opts.Publisher.PublishApplications([]model.AppUID{op.App})
 	c.JSON(http.StatusOK, op)

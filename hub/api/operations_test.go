@@ -41,6 +41,30 @@ func TestSync(t *testing.T) {
 	}
 }
 
+func TestSyncOfWhatCannotBeRendered(t *testing.T) {
+	w := withApp(t)
+	app := w.store.apps["web"]
+	app.Source.Error = &model.Condition{Type: "ComparisonError", Code: "path_not_found", Message: `path "web" does not exist`}
+	w.store.apps["web"] = app
+	p := w.call("POST", "/api/v1/applications/web/sync", "").problem(409, "nothing_rendered")
+	if p.Detail != `nothing of "web" was rendered yet: path "web" does not exist` || len(w.store.ops) != 0 {
+		t.Errorf("%q, %d operations", p.Detail, len(w.store.ops))
+	}
+	app.Source.Bundle = "sha256:last-good"
+	w.store.apps["web"] = app
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202) // the last good state can be synced
+}
+
+func TestTerminatingADeleteWakesDelivery(t *testing.T) {
+	w := withApp(t)
+	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)
+	w.calls.take()
+	w.call("POST", "/api/v1/operations/op-1/terminate", "").ok(200)
+	if calls := w.calls.take(); !strings.Contains(calls, "apps-written [uid-web]") {
+		t.Errorf("told: %s", calls)
+	}
+}
+
 func TestSyncToARevision(t *testing.T) {
 	w := withApp(t)
 	const commit = "0123456789abcdef0123456789abcdef01234567"

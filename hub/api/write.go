@@ -96,12 +96,11 @@ func (w *writer) application(ctx context.Context, app model.Application) (stored
 	case exists && old.Cluster == cluster.ID && sameApplication(old.Application, app):
 		stored, result = old, resultUnchanged
 	default:
+		// Without a UID: should the old one be deleted by now, this is another
+		// application, and must not take up the identity of the deleted one.
 		in := fleet.App{
 			Name: app.Metadata.Name, Project: app.Spec.Project, Cluster: cluster.ID, ClusterName: cluster.Name,
 			Application: app, Version: w.version,
-		}
-		if exists {
-			in.UID = old.UID
 		}
 		var created bool
 		if stored, created, err = w.a.store.UpsertApplication(ctx, in); err != nil {

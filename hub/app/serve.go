@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/api"
@@ -49,7 +50,10 @@ type hub struct {
 	out io.Writer
 	log *slog.Logger
 
-	private  *devdb.DB
+	// privateMu guards private, which a Postgres that ended is replaced in.
+	privateMu sync.Mutex
+	private   *devdb.DB
+
 	store    *store.Store
 	ca       *ca.Authority
 	broker   *events.Broker
@@ -73,6 +77,11 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 	if err := cfg.makeDataDir(); err != nil {
 		return err
 	}
+	unlock, err := lockDataDir(ctx, cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	h := &hub{cfg: cfg, out: out, log: log}
 	return lifecycle.Run(ctx, log, stopTimeout,
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
@@ -91,12 +100,17 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 	)
 }
 
-func (h *hub) startDatabase(ctx context.Context) error {
+func (h *hub) startDatabase(ctx context.Context) (err error) {
 	dsn, private, err := h.cfg.openDatabase(ctx, h.log)
 	if err != nil {
 		return err
 	}
 	h.private = private
+	defer func() {
+		if err != nil { // a part that did not start is not stopped
+			err = errors.Join(err, h.stopDatabase(ctx))
+		}
+	}()
 	if private != nil {
 		h.log.Info("private Postgres", "version", private.Version(), "adopted", private.Adopted())
 	}
@@ -126,22 +140,38 @@ func (h *hub) watchDatabase(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ended:
+			if ctx.Err() != nil { // it was stopped
+				return nil
+			}
 			h.log.Warn("the private Postgres ended; starting it again")
-			_ = h.private.Stop() // releases the directory of the one that ended
-			// On the same port: the store's connection string names it.
-			restarted, err := devdb.Start(ctx, devdb.Options{Dir: h.cfg.databaseDir(), Port: h.private.Port(), Log: h.log})
+			restarted, err := h.restartDatabase(ctx)
 			if err != nil {
 				return err
 			}
-			h.private, ended = restarted, restarted.Done()
+			ended = restarted.Done()
 		}
 	}
+}
+
+func (h *hub) restartDatabase(ctx context.Context) (*devdb.DB, error) {
+	h.privateMu.Lock()
+	defer h.privateMu.Unlock()
+	_ = h.private.Stop() // releases the directory of the one that ended
+	// On the same port: the store's connection string names it.
+	restarted, err := devdb.Start(ctx, devdb.Options{Dir: h.cfg.databaseDir(), Port: h.private.Port(), Log: h.log})
+	if err != nil {
+		return nil, err
+	}
+	h.private = restarted
+	return restarted, nil
 }
 
 func (h *hub) stopDatabase(context.Context) error {
 	if h.store != nil {
 		h.store.Close()
 	}
+	h.privateMu.Lock()
+	defer h.privateMu.Unlock()
 	if h.private != nil {
 		return h.private.Stop()
 	}
@@ -269,7 +299,9 @@ func (h *hub) operationsChanged(ops []model.OperationInfo) {
 		h.feed.Publish("operation", string(op.ID), op)
 		apps = append(apps, op.App)
 		if op.Kind == model.OperationDelete && op.Phase.Terminal() {
-			h.delivery.ApplicationsWritten() // the watched revisions may be fewer now
+			// Gone, then the watched revisions may be fewer; or kept, then what
+			// Git brought meanwhile is still to come.
+			h.delivery.ApplicationsWritten(op.App)
 		}
 	}
 	h.feed.PublishApplications(apps)

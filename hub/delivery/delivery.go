@@ -285,6 +285,7 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 			delete(d.heads, repo)
 		}
 	}
+	maps.DeleteFunc(d.silent, func(repo string, _ error) bool { return watch[repo] == nil })
 	d.mu.Unlock()
 
 	set := make(map[string][]string, len(watch))

@@ -335,6 +335,66 @@ func TestRepositoryThatNeverAnsweredIsShown(t *testing.T) {
 	})
 }
 
+func TestARefusalOutlivesAnOutageOfTheRepository(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	shows := func(code string) func() bool {
+		return func() bool { x := w.condition(uid); return x != nil && x.Code == code }
+	}
+	w.mu.Lock()
+	open := w.projects
+	tight := w.projects[0]
+	tight.Spec.SourceRepos = []string{"https://example.com/other"}
+	w.projects = []model.AppProject{tight}
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("the project refuses", shows("repo_not_permitted"))
+	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
+	w.await("the repository is away", shows("git_unavailable"))
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the project still refuses what has not changed", shows("repo_not_permitted"))
+	w.mu.Lock()
+	w.projects = open
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("the project allows it again", func() bool { return w.condition(uid) == nil })
+	if got := w.desired[uid].Generation; got != 1 {
+		t.Errorf("generation %d for the same content", got)
+	}
+}
+
+func TestADeleteThatWasTakenBackGoesOn(t *testing.T) {
+	w := newWorld(t)
+	uid, other := w.app("web", "web"), w.app("other", "other")
+	for _, c := range []string{"c1", "c2"} {
+		w.put("web", c, c)
+		w.put("other", c, c)
+	}
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("both are written", func() bool { return w.desired[uid].Generation == 1 && w.desired[other].Generation == 1 })
+	deleting := func(yes bool) {
+		w.mu.Lock()
+		app := w.apps[uid]
+		app.Deleting, app.Version = yes, app.Version+1
+		w.apps[uid] = app
+		w.mu.Unlock()
+		d.ApplicationsWritten(uid)
+	}
+	deleting(true)
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the commit reaches the other one", func() bool { return w.desired[other].Generation == 2 })
+	if w.desired[uid].Generation != 1 {
+		t.Error("an application that is being deleted got a new state")
+	}
+	deleting(false)
+	w.await("the commit reaches the one that stays", func() bool { return w.desired[uid].Generation == 2 })
+}
+
 func TestEmptyRenderIsCompleteAndPassedOn(t *testing.T) {
 	// Nothing is deleted here: the agent's prune guard stops an empty state.
 	w := newWorld(t)

@@ -118,14 +118,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	case err != nil:
 		return d.failed(app, err)
 	case rendered.Unchanged:
-		if app.Source.Error == nil {
-			return outcome{}, false
-		}
-		// The sources answer again and are as they were: the error goes.
-		state := app.Source
-		state.App, state.Error, state.At = app.UID, nil, d.Now()
-		d.remember(state)
-		return outcome{state: &state}, true
+		return outcome{}, false
 	}
 
 	project, found := f.projects[app.Project]
@@ -184,7 +177,9 @@ func (d *Delivery) render(ctx context.Context, app fleet.App, l look) (out Rende
 			"the application names no source").WithField("spec.source")
 	}
 	previous := ""
-	if !l.force && len(sources) == 1 {
+	if !l.force && len(sources) == 1 && app.Source.Error == nil {
+		// After an error everything is judged again: the inputs may be as they
+		// were, and the project may still refuse what comes of them.
 		previous = app.Source.RenderKey
 	}
 	var parts []Rendered

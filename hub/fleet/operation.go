@@ -251,7 +251,7 @@ func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
 		if n.Kind == model.OperationSync {
 			return Admission{}, fault.New(fault.Precondition, "operation_running",
 				"operation %s of the application has not ended (%s)", op.ID, op.Phase).
-				WithFix("wait for it, or end it with: hawser op terminate %s", op.ID)
+				WithFix("wait for it, or end it with: hawser operation terminate %s", op.ID)
 		}
 	}
 	return a, nil

@@ -23,7 +23,8 @@ type Resolver interface {
 type PollerOptions struct {
 	Sources Resolver
 	// Changed is called after each look that found something else than the
-	// look before (a commit, an error, or their end), and after the first.
+	// look before (a commit, an error, or their end), after the first, and
+	// after one that a new revision caused.
 	// err is about the repository as a whole and resolved is then nil; the
 	// last good state is the receiver's to keep. Calls for one repository come
 	// one after the other.
@@ -59,6 +60,10 @@ type watched struct {
 	wake      chan struct{} // holds at most one token: one more look
 	cancel    context.CancelFunc
 	revisions []string // guarded by Poller.mu
+	// news: a revision was added since the last look. Whoever added it waits
+	// for an answer, also when it is what an earlier look found. Guarded by
+	// Poller.mu.
+	news bool
 }
 
 // NewPoller makes a Poller; Run starts it.
@@ -130,6 +135,7 @@ func (p *Poller) SetRevisions(byRepository map[string][]string) {
 		news := slices.ContainsFunc(sorted, func(r string) bool { return !slices.Contains(w.revisions, r) })
 		w.revisions = sorted
 		if news {
+			w.news = true
 			w.poke()
 		}
 	}
@@ -182,6 +188,9 @@ func (p *Poller) watch(ctx context.Context, w *watched) {
 	for {
 		p.mu.Lock()
 		revisions := w.revisions
+		if w.news {
+			w.news, last = false, nil
+		}
 		p.mu.Unlock()
 		resolved, err := p.look(ctx, w.url, revisions)
 		if ctx.Err() != nil {

@@ -89,6 +89,31 @@ func expectChange(t *testing.T, changes chan string, want string) {
 	}
 }
 
+func TestARevisionThatComesBackIsAnswered(t *testing.T) {
+	// Whoever stopped following a revision has forgotten what it was.
+	a := newAsked()
+	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})
+	p.SetRevisions(map[string][]string{"repo": {"dev", "main"}})
+	a.expect(t, "repo: dev main", answer{commit: "1"})
+	<-changes
+	<-changes
+	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetRevisions(map[string][]string{"repo": {"dev", "main"}})
+	a.expect(t, "repo: dev main", answer{commit: "1"})
+	got := map[string]bool{}
+	for range 2 {
+		select {
+		case c := <-changes:
+			got[c] = true
+		case <-time.After(20 * time.Second):
+			t.Fatalf("told only %v", got)
+		}
+	}
+	if !got["repo dev=1"] {
+		t.Errorf("told %v", got)
+	}
+}
+
 func TestPokesAreCoalesced(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})

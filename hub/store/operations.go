@@ -209,10 +209,7 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 	if n.Kind != model.OperationDelete {
 		return op, false, nil
 	}
-	mode := model.WithdrawOrphan
-	if n.Spec.Cascade {
-		mode = model.WithdrawCascade
-	}
+	mode := model.WithdrawModeOf(n.Spec)
 	var counter, floor model.Generation
 	if err := tx.QueryRow(ctx, q("AppCounter"), n.App).Scan(&counter, &floor); err != nil {
 		return op, false, err

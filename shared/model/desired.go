@@ -52,9 +52,30 @@ type WithdrawMode string
 
 // The modes of a withdrawal.
 const (
-	WithdrawOrphan  WithdrawMode = "orphan"
-	WithdrawCascade WithdrawMode = "cascade"
+	WithdrawOrphan WithdrawMode = "orphan"
+	// WithdrawCascade deletes with foreground propagation: what an object owns
+	// is gone before it. WithdrawCascadeBackground leaves that to the cluster's
+	// garbage collector.
+	WithdrawCascade           WithdrawMode = "cascade"
+	WithdrawCascadeBackground WithdrawMode = "cascade-background"
 )
+
+// Valid reports whether m is one of the modes.
+func (m WithdrawMode) Valid() bool { return m == WithdrawOrphan || m.Cascades() }
+
+// Cascades reports whether the application's objects are deleted.
+func (m WithdrawMode) Cascades() bool { return m == WithdrawCascade || m == WithdrawCascadeBackground }
+
+// WithdrawModeOf is how a delete that was asked for is carried out.
+func WithdrawModeOf(spec OperationSpec) WithdrawMode {
+	switch {
+	case !spec.Cascade:
+		return WithdrawOrphan
+	case spec.Propagation == "Background":
+		return WithdrawCascadeBackground
+	}
+	return WithdrawCascade
+}
 
 // Withdraw removes an application by an audited decision, the operation.
 type Withdraw struct {

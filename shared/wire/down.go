@@ -140,8 +140,9 @@ func validDigest(s string) bool {
 }
 
 var modeToProto = map[model.WithdrawMode]agentv1.Withdraw_Mode{
-	model.WithdrawOrphan:  agentv1.Withdraw_MODE_ORPHAN,
-	model.WithdrawCascade: agentv1.Withdraw_MODE_CASCADE,
+	model.WithdrawOrphan:            agentv1.Withdraw_MODE_ORPHAN,
+	model.WithdrawCascade:           agentv1.Withdraw_MODE_CASCADE,
+	model.WithdrawCascadeBackground: agentv1.Withdraw_MODE_CASCADE_BACKGROUND,
 }
 
 // WithdrawToProto translates a withdrawal; an unknown mode is an error, never

@@ -35,6 +35,8 @@ const (
 	Withdraw_MODE_ORPHAN Withdraw_Mode = 1
 	// Delete the objects of the confirmed inventory, then forget.
 	Withdraw_MODE_CASCADE Withdraw_Mode = 2
+	// The same, leaving what the objects own to the garbage collector.
+	Withdraw_MODE_CASCADE_BACKGROUND Withdraw_Mode = 3
 )
 
 // Enum value maps for Withdraw_Mode.
@@ -43,11 +45,13 @@ var (
 		0: "MODE_UNSPECIFIED",
 		1: "MODE_ORPHAN",
 		2: "MODE_CASCADE",
+		3: "MODE_CASCADE_BACKGROUND",
 	}
 	Withdraw_Mode_value = map[string]int32{
-		"MODE_UNSPECIFIED": 0,
-		"MODE_ORPHAN":      1,
-		"MODE_CASCADE":     2,
+		"MODE_UNSPECIFIED":        0,
+		"MODE_ORPHAN":             1,
+		"MODE_CASCADE":            2,
+		"MODE_CASCADE_BACKGROUND": 3,
 	}
 )
 
@@ -2041,7 +2045,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12=\n" +
-	"\fcommitted_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\"\x94\x02\n" +
+	"\fcommitted_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\"\xb1\x02\n" +
 	"\bWithdraw\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x1e\n" +
 	"\n" +
@@ -2050,11 +2054,12 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x04mode\x18\x03 \x01(\x0e2\x1e.hawser.agent.v1.Withdraw.ModeR\x04mode\x12!\n" +
 	"\foperation_id\x18\x04 \x01(\tR\voperationId\x12#\n" +
 	"\roperation_seq\x18\x05 \x01(\x03R\foperationSeq\x12\x12\n" +
-	"\x04name\x18\x06 \x01(\tR\x04name\"?\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\"\\\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vMODE_ORPHAN\x10\x01\x12\x10\n" +
-	"\fMODE_CASCADE\x10\x02\"\xd8\x01\n" +
+	"\fMODE_CASCADE\x10\x02\x12\x1b\n" +
+	"\x17MODE_CASCADE_BACKGROUND\x10\x03\"\xd8\x01\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x17\n" +

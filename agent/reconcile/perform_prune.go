@@ -1,0 +1,61 @@
+package reconcile
+
+import (
+	"strings"
+
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// decidePrune turns the decision about pruning into plan items.
+func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string, f *sync.PlanFacts) {
+	e, d := at.engine, at.s.desired
+	pf := sync.PruneFacts{App: d.Name, Complete: true, Desired: keys, Inventory: at.s.inventory, Live: map[model.ObjectKey]sync.LiveObject{},
+		Allowed: at.prune, Automated: at.automated, HoldDeletes: d.HoldDeletes, ConfirmPrune: at.confirm}
+	if p := d.Spec.SyncPolicy; p != nil && p.Automated != nil {
+		pf.AllowEmpty = p.Automated.AllowEmpty
+	}
+	for _, k := range keys {
+		pf.Live[k] = e.liveObject(k, false)
+	}
+	for _, o := range at.s.inventory {
+		if _, ok := pf.Live[o.Key]; !ok {
+			pf.Live[o.Key] = e.liveObject(o.Key, true)
+		}
+	}
+	at.decision = sync.DecidePrune(pf)
+	at.guard = at.decision.Stopped
+	item := func(o journal.Owned, skip string) {
+		kind, err := e.o.Observer.Kind(o.Key.GroupKind())
+		if err != nil {
+			skip = "its kind is not known to the cluster now"
+		}
+		rec, _ := e.o.Observer.Get(o.Key)
+		wave := sync.WaveOf(annotation(rec.Body, model.AnnotationSyncWave))
+		f.Prune = append(f.Prune, sync.PruneItem{Key: o.Key, Kind: kind, UID: pf.Live[o.Key].UID, Wave: wave, Skip: skip, Propagation: strings.ToLower(options["PrunePropagationPolicy"])})
+	}
+	for _, o := range at.decision.Delete {
+		item(o, "")
+	}
+	for _, s := range at.decision.Skip {
+		item(s.Owned, skipWords[s.Reason])
+		if s.Reason == sync.SkipOption || s.Reason == sync.SkipNotAllowed {
+			at.kept = append(at.kept, s.Key)
+		}
+	}
+	if at.guard != nil {
+		for _, k := range at.guard.Objects {
+			item(journal.Owned{Key: k}, "the prune guard wants a confirmation")
+		}
+	}
+}
+
+var skipWords = map[sync.SkipReason]string{
+	sync.SkipIncomplete: "the rendered manifests are not complete",
+	sync.SkipUnknown:    "its live state is not known now",
+	sync.SkipDeleting:   "it is being deleted already",
+	sync.SkipOption:     "it asks not to be pruned",
+	sync.SkipNotAllowed: "pruning is off",
+	sync.SkipHeld:       "deletes are held until an administrator acknowledges that the hub was restored",
+}
