@@ -312,6 +312,11 @@ func (s *fakeStore) UpsertApplication(_ context.Context, a fleet.App) (fleet.App
 	}
 	defer unlock()
 	s.upserts++
+	if a.UID != "" {
+		// Between the caller's reading and this the application may have been
+		// deleted; a new one must not take up its identity.
+		return fleet.App{}, false, fault.New(fault.Internal, "uid_given", "%q is written under the UID that it had when it was read", a.Name)
+	}
 	old, exists := s.apps[a.Name]
 	if exists && old.Cluster != a.Cluster {
 		return fleet.App{}, false, fault.New(fault.Precondition, "destination_immutable", "the destination of %q cannot change", a.Name)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -60,7 +61,7 @@ func TestTerminatingADeleteWakesDelivery(t *testing.T) {
 	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)
 	w.calls.take()
 	w.call("POST", "/api/v1/operations/op-1/terminate", "").ok(200)
-	if calls := w.calls.take(); !strings.Contains(calls, "apps-written [uid-web]") {
+	if calls := w.calls.take(); !strings.Contains(calls, "deliver [uid-web]") {
 		t.Errorf("told: %s", calls)
 	}
 }

@@ -405,7 +405,10 @@ func (h *hub) webhook() (http.Handler, error) {
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Invalid, "webhook_secret_unreadable", "the webhook secret cannot be read")
 		}
-		secret = bytes.TrimSpace(b)
+		if secret = bytes.TrimSpace(b); len(secret) == 0 {
+			return nil, fault.New(fault.Invalid, "webhook_secret_empty", "the webhook secret file is empty").
+				WithFix("write the secret into it, or leave --webhook-secret-file out to take unsigned webhooks")
+		}
 	}
 	return webhook.Handler(webhook.Options{
 		Secret: secret, Known: h.poller.Repositories, Poke: func(repoURL string) { _ = h.poller.Poke(repoURL) }, Log: h.log,

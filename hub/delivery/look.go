@@ -170,11 +170,11 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 // render renders every source and joins them. waiting means that a source has
 // not been resolved for the first time yet.
 func (d *Delivery) render(ctx context.Context, app fleet.App, l look) (out Rendered, waiting bool, err error) {
-	sources := app.Application.Spec.AllSources()
+	sources := app.Application.Spec.ManifestSources()
 	if len(sources) == 0 {
 		// Nothing to read is not the same as nothing to run.
 		return Rendered{}, false, fault.New(fault.Invalid, "application_without_source",
-			"the application names no source").WithField("spec.source")
+			"the application names no source of manifests").WithField("spec.source")
 	}
 	previous := ""
 	if !l.force && len(sources) == 1 && app.Source.Error == nil {

@@ -66,6 +66,18 @@ func (s *ApplicationSpec) AllSources() []Source {
 	return nil
 }
 
+// ManifestSources returns the sources that manifests come from: all but those
+// that only lend their files to others (ref without path or chart).
+func (s *ApplicationSpec) ManifestSources() []Source {
+	var out []Source
+	for _, src := range s.AllSources() {
+		if src.Ref == "" || src.Path != "" || src.Chart != "" {
+			out = append(out, src)
+		}
+	}
+	return out
+}
+
 // Info is shown beside the application.
 type Info struct {
 	Name  string `json:"name"`
