@@ -28,6 +28,8 @@ const (
 	stopTimeout = 10 * time.Second
 	// reportCluster is how often the cluster itself is described anew.
 	reportCluster = 5 * time.Minute
+	// settleKinds is how long a burst of news about kinds may last.
+	settleKinds = time.Second
 )
 
 // agent is everything that Run makes, in the order in which it is made.
@@ -47,7 +49,7 @@ type agent struct {
 	reporter *report.Reporter
 	engine   *reconcile.Engine
 	link     *link.Link
-	kinds    chan struct{} // what the cluster serves changed
+	kinds    chan struct{} // what the cluster serves, or what can be observed of it, changed
 }
 
 // Run runs the agent until ctx ends. When another agent of the cluster took the
@@ -163,10 +165,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace},
 		AgentVersion: telemetry.Version, Log: a.log,
 	})
-	a.observer.OnKind(func(gk model.GroupKind) {
-		if gk != (model.GroupKind{}) {
-			return
-		}
+	a.observer.OnKind(func(model.GroupKind) {
 		select {
 		case a.kinds <- struct{}{}:
 		default:
@@ -235,8 +234,8 @@ type reportSender struct{ *agent }
 
 func (s reportSender) Reports(r []model.AppReport) { s.link.Reports(r) }
 
-// reportCluster describes the cluster at the start, when what it serves changed,
-// and now and then.
+// reportCluster describes the cluster at the start, when what it serves or what
+// can be observed of it changed, and now and then.
 func (a *agent) reportCluster(ctx context.Context) error {
 	tick := time.NewTicker(reportCluster)
 	defer tick.Stop()
@@ -249,11 +248,33 @@ func (a *agent) reportCluster(ctx context.Context) error {
 			}
 			a.link.Cluster(r)
 		}
-		select {
-		case <-ctx.Done():
+		if !awaitNews(ctx, a.kinds, tick.C) {
 			return nil
-		case <-a.kinds:
-		case <-tick.C:
 		}
 	}
+}
+
+// awaitNews waits until the cluster is to be described again; false when ctx
+// ended. News about kinds come in bursts, as when the first watches open: a
+// description made amid one would tell of troubles that are over a moment later.
+func awaitNews(ctx context.Context, kinds <-chan struct{}, tick <-chan time.Time) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-tick:
+		return true
+	case <-kinds:
+	}
+	settled := time.NewTimer(settleKinds)
+	defer settled.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-settled.C:
+	}
+	select { // what came meanwhile is covered by the description that follows
+	case <-kinds:
+	default:
+	}
+	return true
 }

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -20,4 +22,42 @@ func TestObservedAt(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// A burst of news about kinds is one description of the cluster, made when it is
+// over, and news after it is another.
+func TestAwaitNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		kinds, tick := make(chan struct{}, 1), make(chan time.Time, 1)
+		poke := func() {
+			select {
+			case kinds <- struct{}{}:
+			default:
+			}
+		}
+		began := time.Now()
+		go func() {
+			for range 5 {
+				poke()
+				time.Sleep(150 * time.Millisecond)
+			}
+		}()
+		if !awaitNews(ctx, kinds, tick) || time.Since(began) != settleKinds || len(kinds) != 0 {
+			t.Fatalf("a burst was answered after %s, with %d left", time.Since(began), len(kinds))
+		}
+		poke()
+		if began = time.Now(); !awaitNews(ctx, kinds, tick) || time.Since(began) != settleKinds {
+			t.Errorf("later news were answered after %s", time.Since(began))
+		}
+		tick <- time.Now()
+		if began = time.Now(); !awaitNews(ctx, kinds, tick) || time.Since(began) != 0 {
+			t.Errorf("the tick was answered after %s", time.Since(began))
+		}
+		poke()
+		cancel()
+		if awaitNews(ctx, kinds, tick) {
+			t.Error("it goes on after the end")
+		}
+	})
 }

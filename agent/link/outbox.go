@@ -9,7 +9,9 @@ import (
 
 // outbox holds what waits to be sent in the open session: one report, one
 // acknowledgement and one tree for each application, one word on each
-// operation. It is bounded by what exists, and empty while no session is open.
+// operation. It is bounded by what exists. While no session is open it takes
+// only words on operations: one may end after the hello was written, which
+// therefore does not tell it, and before the session is open.
 type outbox struct {
 	wake chan struct{} // one slot
 
@@ -44,7 +46,8 @@ func (o *outbox) start() (session uint64) {
 	defer o.mu.Unlock()
 	o.open = true
 	o.session++
-	o.work = outwork{cluster: o.cluster}
+	o.work = o.work.betweenSessions()
+	o.work.cluster = o.cluster
 	o.poke()
 	return o.session
 }
@@ -53,7 +56,13 @@ func (o *outbox) stop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.open = false
-	o.work = outwork{}
+	o.work = o.work.betweenSessions()
+}
+
+// betweenSessions is what outlives a session. That the next hello says some of
+// it again does no harm: an end is an end.
+func (w outwork) betweenSessions() outwork {
+	return outwork{operations: w.operations, opOrder: w.opOrder}
 }
 
 func (o *outbox) poke() {
@@ -101,19 +110,23 @@ func (o *outbox) reports(reports []model.AppReport) {
 
 // operation keeps the newest word; an end is never replaced.
 func (o *outbox) operation(u model.OperationUpdate) {
-	o.change(func(w *outwork) {
-		old, ok := w.operations[u.ID]
-		if ok && old.Phase.Terminal() {
-			return
-		}
-		if w.operations == nil {
-			w.operations = map[model.OperationID]model.OperationUpdate{}
-		}
-		if !ok {
-			w.opOrder = append(w.opOrder, u.ID)
-		}
-		w.operations[u.ID] = u
-	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := &o.work
+	old, ok := w.operations[u.ID]
+	if ok && old.Phase.Terminal() {
+		return
+	}
+	if w.operations == nil {
+		w.operations = map[model.OperationID]model.OperationUpdate{}
+	}
+	if !ok {
+		w.opOrder = append(w.opOrder, u.ID)
+	}
+	w.operations[u.ID] = u
+	if o.open {
+		o.poke()
+	}
 }
 
 func (o *outbox) clusterReport(r model.ClusterReport) {

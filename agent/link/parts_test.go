@@ -174,11 +174,12 @@ func TestSequence(t *testing.T) {
 func TestOutbox(t *testing.T) {
 	o := newOutbox()
 	o.reports([]model.AppReport{{App: "lost", Seq: 1}})
-	o.operation(model.OperationUpdate{ID: "lost"})
+	o.operation(model.OperationUpdate{ID: "early", Phase: model.PhaseRunning})
+	o.operation(model.OperationUpdate{ID: "early", Phase: model.PhaseSucceeded}) // after the hello was written
 	o.clusterReport(model.ClusterReport{Nodes: 1})
 	first := o.start()
 	w := o.take()
-	if len(w.reports)+len(w.operations) > 0 || w.cluster == nil || w.cluster.Nodes != 1 {
+	if len(w.reports) > 0 || len(w.opOrder) != 1 || w.operations["early"].Phase != model.PhaseSucceeded || w.cluster == nil || w.cluster.Nodes != 1 {
 		t.Errorf("at the start there is %+v", w)
 	}
 	tree := &model.ResourceTree{}
@@ -202,12 +203,14 @@ func TestOutbox(t *testing.T) {
 		t.Errorf("acks %+v", w.acks)
 	}
 	late := o.acker(first, "a", 3)
+	o.operation(model.OperationUpdate{ID: "z", Phase: model.PhaseFailed})
+	o.reports([]model.AppReport{{App: "a", Seq: 4}})
 	o.stop()
 	late(nil)
 	o.start()
 	stale := o.acker(first, "b", 1)
 	stale(nil)
-	if w := o.take(); len(w.acks) > 0 || w.cluster == nil {
+	if w := o.take(); len(w.acks)+len(w.reports) > 0 || w.cluster == nil || !slices.Equal(w.opOrder, []model.OperationID{"z"}) {
 		t.Errorf("the second session starts with %+v", w)
 	}
 }

@@ -69,6 +69,7 @@ func (l *Link) session(ctx context.Context) ending {
 		return ending{err: fault.FromGRPC(err)}
 	}
 	if err := s.sayHello(hello); err != nil {
+		l.out.stop()
 		return ending{err: s.reason(err), goAway: s.goAway}
 	}
 	start := time.Now()
@@ -90,6 +91,7 @@ type session struct {
 	welcome model.Welcome
 	goAway  *wire.GoAway
 	seq     *sequence
+	number  uint64 // of the outbox
 }
 
 // reason turns a stream's error into the better one that led to it.
@@ -144,6 +146,8 @@ func (s *session) sayHello(hello model.Hello) error {
 	}
 	w.Heartbeat = min(max(w.Heartbeat, 10*time.Millisecond), 5*time.Minute)
 	s.welcome = w
+	// Before the handler hears of the session, because it reports at once.
+	s.number = s.l.out.start()
 	return s.l.opts.Handler.Welcome(s.ctx, w)
 }
 
@@ -158,12 +162,11 @@ func (s *session) serve(ctx context.Context) error {
 	l := s.l
 	l.setStatus(func(st *Status) { st.Connected, st.Epoch, st.LastError = true, s.welcome.Epoch, nil })
 	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hubVersion", s.welcome.HubVersion)
-	number := l.out.start()
 	fetch := newFetcher(s.ctx, s.client, l.partials, l.opts.MaxBundleBytes)
 	s.seq = newSequence(s.ctx, l.opts.Handler)
 	s.seq.fetch = fetch.fetch
 	s.seq.settled = l.partials.clear
-	s.seq.ack = func(app model.AppUID, g model.Generation) func(error) { return l.out.acker(number, app, g) }
+	s.seq.ack = func(app model.AppUID, g model.Generation) func(error) { return l.out.acker(s.number, app, g) }
 
 	var writer sync.WaitGroup
 	writer.Go(func() {

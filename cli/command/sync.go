@@ -82,8 +82,12 @@ func (s *session) awaitOperation(ctx context.Context, api *client.Client, op mod
 		return op.Phase.Terminal(), err
 	}, func(e client.Event) bool { return e.Type == "operation" || e.Type == "application" })
 	if errors.Is(err, context.DeadlineExceeded) {
-		return op, exitWith(ExitTimeout, fault.New(fault.Unavailable, "wait_timeout", "operation %s is still %s after the time limit; it goes on", op.ID, op.Phase).
-			WithFix("hawser operation get %s", op.ID))
+		still := fault.New(fault.Unavailable, "wait_timeout", "operation %s is still %s after the time limit; it goes on", op.ID, op.Phase).
+			WithFix("hawser operation get %s", op.ID)
+		if op.Message != "" {
+			still.Message += ": " + op.Message
+		}
+		return op, exitWith(ExitTimeout, still)
 	}
 	return op, err
 }

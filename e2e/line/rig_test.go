@@ -275,6 +275,7 @@ type journal struct {
 	pending   []model.OperationUpdate // for the next hello
 	refuse    error
 	order     []string
+	welcomed  func() // called once, while the session is being opened
 }
 
 func newJournal() *journal {
@@ -296,8 +297,13 @@ func (j *journal) Hello(context.Context) (model.Hello, error) {
 
 func (j *journal) Welcome(_ context.Context, w model.Welcome) error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.epoch = w.Epoch
+	welcomed := j.welcomed
+	j.welcomed = nil
+	j.mu.Unlock()
+	if welcomed != nil {
+		welcomed()
+	}
 	return nil
 }
 

@@ -123,6 +123,33 @@ func TestAnOperationEndsOnceAcrossReconnects(t *testing.T) {
 	}
 }
 
+// What an agent learns after its hello was written and before the session is
+// open is in neither unless it is kept, and nothing would say it again.
+func TestNothingIsLostWhileASessionOpens(t *testing.T) {
+	h := newHub(t, nil)
+	a, id := h.join("eu-prod", nil)
+	h.deploy(id, "app", random(10))
+	op := h.operation(id, "app")
+	await(t, "the command", a.journal.is(func(j *journal) bool { return len(j.commands) == 1 }))
+	running := model.OperationUpdate{ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Phase: model.PhaseRunning}
+	a.link.Operation(running)
+	await(t, "running", func() bool { return h.phase(id, op.ID) == model.PhaseRunning })
+
+	h.stop()
+	a.journal.mu.Lock()
+	a.journal.pending = append(a.journal.pending, running) // what the hello tells
+	a.journal.welcomed = func() {
+		end := running
+		end.Phase, end.Result = model.PhaseSucceeded, &model.OperationResult{Revision: "c0ffee"}
+		a.link.Operation(end)
+		a.link.Reports([]model.AppReport{{App: "app", Seq: 1, Generation: 1, ObservedAt: time.Now()}})
+	}
+	a.journal.mu.Unlock()
+	h.start(h.addr)
+	await(t, "the end", func() bool { return h.phase(id, op.ID) == model.PhaseSucceeded })
+	await(t, "the report", a.journal.is(func(j *journal) bool { return j.reportAck == 1 }))
+}
+
 func TestTerminateIsToldOnce(t *testing.T) {
 	h := newHub(t, nil)
 	a, id := h.join("eu-prod", nil)

@@ -158,16 +158,6 @@ func unmet(conditions []condition, object map[string]any) string {
 	return strings.Join(missing, ", ")
 }
 
-// toMap is any JSON value as maps and lists.
-func toMap(v any) (map[string]any, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]any
-	return m, json.Unmarshal(b, &m)
-}
-
 func TestConditions(t *testing.T) {
 	object := map[string]any{
 		"spec":     map[string]any{"replicas": 2.0, "ports": []any{map[string]any{"port": 80.0}}},

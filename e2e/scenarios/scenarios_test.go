@@ -14,16 +14,16 @@ import (
 
 // TestSteady runs the scripts that disturb nobody, side by side.
 func TestSteady(t *testing.T) {
-	testscript.RunT(scriptT{t, true}, params("testdata/steady"))
+	testscript.RunT(scriptT{t, true}, params(t, "testdata/steady"))
 }
 
 // TestFaults runs the scripts that take something away from all, one by one.
 func TestFaults(t *testing.T) {
-	testscript.RunT(scriptT{t, false}, params("testdata/faults"))
+	testscript.RunT(scriptT{t, false}, params(t, "testdata/faults"))
 }
 
-func params(dir string) testscript.Params {
-	return testscript.Params{Dir: dir, Setup: setup, Cmds: commands, RequireUniqueNames: true}
+func params(t *testing.T, dir string) testscript.Params {
+	return testscript.Params{Dir: dir, WorkdirRoot: t.TempDir(), Setup: setup, Cmds: commands, RequireUniqueNames: true}
 }
 
 var commands = map[string]func(*testscript.TestScript, bool, []string){

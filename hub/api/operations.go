@@ -111,6 +111,12 @@ func (a *api) withNotice(ctx context.Context, op model.OperationInfo) model.Oper
 	if op.Message != "" || op.Phase != model.PhaseQueued {
 		return op
 	}
+	if op.Kind == model.OperationDelete {
+		if hub, err := a.store.HubState(ctx); err == nil && hub.HoldDeletes {
+			op.Message = "deletes are held, because the hub's database was restored from an older copy; allow them with: hawser hub acknowledge-restore"
+			return op
+		}
+	}
 	cluster, err := a.store.Cluster(ctx, string(op.Cluster))
 	if err != nil || cluster.Connected {
 		return op
@@ -233,7 +239,7 @@ func (a *api) getOperation(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, op)
+	c.JSON(http.StatusOK, a.withNotice(c.Request.Context(), op))
 }
 
 func (a *api) listOperations(c *gin.Context) {

@@ -56,6 +56,24 @@ func TestSyncOfWhatCannotBeRendered(t *testing.T) {
 	w.call("POST", "/api/v1/applications/web/sync", "").ok(202) // the last good state can be synced
 }
 
+func TestAHeldDeleteSaysWhy(t *testing.T) {
+	for _, held := range []bool{true, false} {
+		w := withApp(t)
+		w.store.hub.HoldDeletes = held
+		for _, ask := range [][2]string{{"DELETE", "/api/v1/applications/web?cascade=true"}, {"GET", "/api/v1/operations/op-1"}} {
+			status := 202
+			if ask[0] == "GET" {
+				status = 200
+			}
+			var op model.OperationInfo
+			w.call(ask[0], ask[1], "").ok(status).into(&op)
+			if got := strings.Contains(op.Message, "hawser hub acknowledge-restore"); got != held {
+				t.Errorf("held %v: %s says %q", held, ask[0], op.Message)
+			}
+		}
+	}
+}
+
 func TestTerminatingADeleteWakesDelivery(t *testing.T) {
 	w := withApp(t)
 	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)

@@ -296,7 +296,7 @@ func (h *hub) clusterChanged(cluster model.ClusterID) {
 func (h *hub) operationsChanged(ops []model.OperationInfo) {
 	apps := make([]model.AppUID, 0, len(ops))
 	for _, op := range ops {
-		h.feed.Publish("operation", string(op.ID), op)
+		h.feed.Publish("operation", string(op.ID), withoutObjects(op))
 		apps = append(apps, op.App)
 		if op.Kind == model.OperationDelete && op.Phase.Terminal() {
 			// Gone, then the watched revisions may be fewer; or kept, then what
@@ -305,6 +305,18 @@ func (h *hub) operationsChanged(ops []model.OperationInfo) {
 		}
 	}
 	h.feed.PublishApplications(apps)
+}
+
+// withoutObjects is an operation as its change is published: the broker keeps
+// thousands of events, and a result can name thousands of objects. Who wants
+// them reads the operation.
+func withoutObjects(op model.OperationInfo) model.OperationInfo {
+	if op.Result != nil {
+		result := *op.Result
+		result.Resources = nil
+		op.Result = &result
+	}
+	return op
 }
 
 // upkeep expires operations that no agent will take any more and collects

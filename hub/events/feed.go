@@ -15,6 +15,10 @@ import (
 // change after a quiet time is published at once.
 const feedPause = 40 * time.Millisecond
 
+// feedPatience is the longest pause between two reads while the database does
+// not answer.
+const feedPatience = 5 * time.Second
+
 // Views reads application rows.
 type Views interface {
 	AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error)
@@ -65,6 +69,7 @@ func (f *Feed) Publish(eventType, key string, body any) {
 
 // Run publishes until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
+	pause := feedPause
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,13 +84,16 @@ func (f *Feed) Run(ctx context.Context) error {
 		clear(f.pending)
 		f.mu.Unlock()
 		if err := f.publish(ctx, uids); err != nil && ctx.Err() == nil {
-			f.log.Warn("changes wait for the database", "applications", len(uids), "error", err)
+			pause = min(2*pause, feedPatience)
+			f.log.Warn("changes wait for the database", "applications", len(uids), "error", err, "wait", pause.String())
 			f.PublishApplications(uids)
+		} else {
+			pause = feedPause
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(feedPause):
+		case <-time.After(pause):
 		}
 	}
 }

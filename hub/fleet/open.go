@@ -114,8 +114,38 @@ func (o Opening) Rerender() []model.AppUID {
 	return out
 }
 
+// maxLead is how far an agent's numbers may lie above the database's: more than
+// any lost backup can explain, and little enough that no agent can use up the
+// numbers, which all clusters share.
+const maxLead = 1 << 40
+
+// plausible refuses a hello with numbers that no restore explains.
+func plausible(f ClusterFacts, h model.Hello) error {
+	refuse := func(what string, found, ours int64) error {
+		return fault.New(fault.Invalid, "hello_implausible",
+			"the hello names %s %d, the hub's highest is %d; no restored database lies so far back", what, found, ours).
+			WithFix("remove the agent's state from its cluster and enrol it again")
+	}
+	counters := make(map[model.AppUID]model.Generation, len(f.Apps))
+	for _, a := range f.Apps {
+		counters[a.UID] = max(a.Counter, a.Floor)
+	}
+	switch {
+	case h.MaxOpSeq-f.MaxOpSeq > maxLead:
+		return refuse("operation number", h.MaxOpSeq, f.MaxOpSeq)
+	case h.LastEpoch.Incarnation-f.Hub.Incarnation > maxLead:
+		return refuse("incarnation", h.LastEpoch.Incarnation, f.Hub.Incarnation)
+	}
+	for _, k := range h.Known {
+		if ours := counters[k.UID]; k.Generation-ours > maxLead {
+			return refuse(fmt.Sprintf("application %q with generation", k.Name), int64(k.Generation), int64(ours))
+		}
+	}
+	return nil
+}
+
 // Open decides what a new session of an agent does. It refuses, with an error,
-// a hello of another cluster.
+// a hello of another cluster, or with numbers that no restore explains.
 //
 // A database that is an older copy than the agent has seen is recognised by
 // what the agent holds: an epoch that is not below the one about to be issued,
@@ -128,6 +158,9 @@ func Open(f ClusterFacts, hello model.Hello, now time.Time) (Opening, error) {
 	if hello.Cluster != f.Cluster {
 		return Opening{}, fault.New(fault.Denied, "cluster_mismatch",
 			"the hello names cluster %q, the certificate belongs to %q", hello.Cluster, f.Cluster)
+	}
+	if err := plausible(f, hello); err != nil {
+		return Opening{}, err
 	}
 	o := opener{facts: f, hello: hello, now: now, out: Opening{Epoch: f.Epoch, Hub: f.Hub}}
 	o.index()

@@ -43,6 +43,29 @@ func operation(id model.OperationID, uid model.AppUID, kind model.OperationKind,
 	return model.OperationInfo{ID: id, Seq: 5, App: uid, Cluster: "eu", Kind: kind, Phase: phase}
 }
 
+func TestOpenRefusesNumbersThatNoRestoreExplains(t *testing.T) {
+	const most = 1<<63 - 1
+	for name, spoil := range map[string]func(*model.Hello){
+		"operation number": func(h *model.Hello) { h.MaxOpSeq = most },
+		"incarnation":      func(h *model.Hello) { h.LastEpoch.Incarnation = most },
+		"generation":       func(h *model.Hello) { h.Known[0].Generation = most },
+		"unknown app":      func(h *model.Hello) { h.Known[0].UID, h.Known[0].Generation = "lost", most },
+	} {
+		h := hello(known("a", 3, "x"))
+		spoil(&h)
+		o, err := Open(facts(app("a", 3, "x")), h, now)
+		if !fault.HasCode(err, "hello_implausible") || o.RaiseIncarnationTo != 0 || o.RaiseOpSeqTo != 0 {
+			t.Errorf("%s: %v, %+v", name, err, o)
+		}
+	}
+	// What a lost backup can explain is taken.
+	h := hello(known("a", 1000, "x"))
+	h.MaxOpSeq, h.LastEpoch = 1_000_000, model.Epoch{Incarnation: 7, Number: 1_000_000}
+	if o := mustOpen(t, facts(app("a", 3, "x")), h); !o.Regressed || o.RaiseOpSeqTo != 1_000_000 || o.RaiseIncarnationTo != 8 {
+		t.Errorf("%+v", o)
+	}
+}
+
 func mustOpen(t *testing.T, f ClusterFacts, h model.Hello) Opening {
 	t.Helper()
 	o, err := Open(f, h, now)

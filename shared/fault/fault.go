@@ -161,11 +161,16 @@ func (k Kind) ExitCode() int { return mappings[k].exit }
 func (k Kind) Retryable() bool { return mappings[k].retry }
 
 // GRPC turns err into a gRPC status error; the code is in the message as
-// "code: message", which FromGRPC takes apart again.
+// "code: message", which FromGRPC takes apart again. What to do about it is
+// the end of the message, because a status has no other place for it.
 func GRPC(err error) error {
 	if err == nil {
 		return nil
 	}
 	e := As(err)
-	return status.Error(mappings[e.Kind].grpc, e.Code+": "+e.Message)
+	message := e.Code + ": " + e.Message
+	if e.Fix != "" {
+		message += "; " + e.Fix
+	}
+	return status.Error(mappings[e.Kind].grpc, message)
 }

@@ -296,9 +296,9 @@ func TestBrokenMessagesAreRefused(t *testing.T) {
 
 func TestFaultsSurviveTheWire(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unauthorized, fault.Precondition, fault.Unavailable, fault.RateLimited, fault.Internal} {
-		err := fault.FromGRPC(fault.GRPC(fault.New(kind, "some_code", "what: and where")))
+		err := fault.FromGRPC(fault.GRPC(fault.New(kind, "some_code", "what: and where").WithFix("do this")))
 		f := fault.As(err)
-		if f.Kind != kind || f.Code != "some_code" || f.Message != "what: and where" {
+		if f.Kind != kind || f.Code != "some_code" || f.Message != "what: and where; do this" {
 			t.Errorf("%s came back as %+v", kind, f)
 		}
 	}
