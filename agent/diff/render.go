@@ -24,8 +24,6 @@ func (m *mask) render(p path, v any) string {
 	if m.secret && len(p) > 0 {
 		switch p[0].field {
 		case "apiVersion", "kind", "type", "immutable":
-		default:
-			v = m.hide(p, v)
 		case "metadata":
 			if p[len(p)-1].field == lastApplied {
 				return `"redacted"`
@@ -35,6 +33,8 @@ func (m *mask) render(p path, v any) string {
 					v = m.redactedSecret("metadata", map[string]any{"annotations": a})
 				}
 			}
+		default:
+			v = m.hide(p, v)
 		}
 	}
 	b, err := json.Marshal(v)

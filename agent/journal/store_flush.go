@@ -282,6 +282,13 @@ func (s *Store) write(ctx context.Context, j job) (int64, error) {
 		}
 		s.count(size)
 		written += size
+		if j.update && fault.Is(err, fault.NotFound) {
+			// Somebody deleted it. The memory has all that it held, and a create
+			// fails when another agent has written it anew meanwhile.
+			s.log.Warn("a part of the journal was deleted; it is written again", "secret", j.secret.Name)
+			j.update = false
+			continue
+		}
 		if fault.Is(err, fault.Conflict) {
 			stored, err = s.mine(ctx, j, err)
 		}

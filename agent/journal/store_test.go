@@ -60,7 +60,9 @@ func (f *fakeSecrets) write(verb string, s Secret) (Secret, error) {
 	}
 	old, exists := f.m[s.Name]
 	switch {
-	case verb == "create" && exists, verb == "update" && (!exists || old.ResourceVersion != s.ResourceVersion):
+	case verb == "update" && !exists: // as the API server answers
+		return Secret{}, fault.New(fault.NotFound, "not_found", "no Secret")
+	case verb == "create" && exists, verb == "update" && old.ResourceVersion != s.ResourceVersion:
 		return Secret{}, fault.New(fault.Conflict, "version_conflict", "conflict")
 	case exists && old.Immutable:
 		return Secret{}, fault.New(fault.Upstream, "refused", "immutable")
@@ -344,6 +346,36 @@ func TestAnotherWriterStopsTheStore(t *testing.T) {
 		again.View(func(book *Book) {
 			if g := book.Apps["uid-00001"].Desired.Generation; g != 2 {
 				t.Errorf("generation %d is stored", g)
+			}
+		})
+	})
+}
+
+// What a person deletes is written again from memory at the next change;
+// otherwise nothing would ever be durable again.
+func TestADeletedPartIsWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSecrets()
+		a, stop := openAndRun(t, f, "a")
+		land(t, put(t, a, 1, 1, 100))
+		land(t, put(t, a, 2, 1, 100))
+		if err := f.Delete(t.Context(), shardName(0)); err != nil {
+			t.Fatal(err)
+		}
+		land(t, put(t, a, 1, 2, 100))
+		land(t, put(t, a, 2, 2, 100)) // an ordinary update again
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := OpenStore(t.Context(), StoreOptions{Secrets: f, Instance: "b"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.View(func(book *Book) {
+			for _, uid := range []model.AppUID{"uid-00001", "uid-00002"} {
+				if r := book.Apps[uid]; r == nil || r.Desired.Generation != 2 {
+					t.Errorf("%s: %+v", uid, r)
+				}
 			}
 		})
 	})

@@ -24,6 +24,7 @@ type app struct {
 	kinds      []model.GroupKind
 	gaps       bool                    // some kind is not known
 	kindsMoved bool                    // what kinds there are changed since
+	moved      bool                    // some object changed since hasMoved
 	flight     *journal.Flight         // what the journal has not stored yet
 	cancel     context.CancelCauseFunc // of the run under way, nil for none
 	running    runKind
@@ -77,6 +78,22 @@ func (a *app) touchAll() {
 	defer a.mu.Unlock()
 	a.all = true
 	clear(a.touched)
+}
+
+// move notes that an object of the application changed.
+func (a *app) move() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.moved = true
+}
+
+// hasMoved reports whether one did since it was asked last.
+func (a *app) hasMoved() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	moved := a.moved
+	a.moved = false
+	return moved
 }
 
 // watches adds kinds whose news matter.

@@ -195,11 +195,21 @@ func (e *Engine) onEvent(ev live.Event) {
 	for i, uid := range uids {
 		apps[i] = e.apps[uid]
 	}
+	var trees []model.AppUID
+	for _, name := range ev.TreeOf {
+		if uid, ok := e.byName[name]; ok {
+			trees = append(trees, uid)
+		}
+	}
 	e.mu.Unlock()
+	if len(trees) > 0 {
+		e.o.Reports.Changed(trees...)
+	}
 	for i, a := range apps {
 		if a == nil {
 			continue
 		}
+		a.move()
 		if ev.SpecChanged || ev.Deleted {
 			a.touch(ev.Key)
 			e.queue.add(uids[i])

@@ -87,12 +87,17 @@ func (e *Engine) heal(ctx context.Context, a *app, s snapshot, b *bodies, drift 
 		e.afterInterruption(a, err)
 		return
 	}
-	e.log.Info("drift repaired", "application", s.desired.Name, "objects", len(selected), "result", at.outcome.Message())
+	failed, message := at.verdict()
+	if failed {
+		e.log.Warn("drift was not repaired", "application", s.desired.Name, "objects", len(selected), "reason", message)
+	} else {
+		e.log.Info("drift repaired", "application", s.desired.Name, "objects", len(selected), "result", message)
+	}
 	if at.newUIDs() {
 		e.o.Journal.Update(journal.Lazy, func(book *journal.Book) journal.Change { return at.recordIn(book, "self-heal") })
 	}
 	a.healConditions = nil
-	if failed, _ := at.verdict(); failed {
+	if failed {
 		a.healConditions = at.conditions()
 	}
 }
@@ -201,12 +206,32 @@ const publishEvery = 200 * time.Millisecond
 // waiting keeps the status honest while a run takes long: what is shown must
 // not be older than it says.
 func (at *attempt) waiting(ctx context.Context) func() {
-	e, last := at.engine, time.Time{}
+	e := at.engine
+	return paced(e.now, at.app.hasMoved,
+		func(d time.Duration) { time.AfterFunc(d, e.news.publish) }, // which asks again
+		func() { e.publish(ctx, at.app, e.snapshot(at.app.uid), nil) })
+}
+
+// paced returns a function that publishes at its first call and then when
+// something moved, at most every publishEvery. What moves in between is not
+// forgotten: later has the function called once more when its time has come.
+func paced(now func() time.Time, moved func() bool, later func(time.Duration), publish func()) func() {
+	var last, armed time.Time
+	pending := true
 	return func() {
-		if now := e.now(); now.Sub(last) >= publishEvery {
-			last = now
-			e.publish(ctx, at.app, e.snapshot(at.app.uid), nil)
+		if pending = moved() || pending; !pending {
+			return
 		}
+		t := now()
+		if due := last.Add(publishEvery); t.Before(due) {
+			if armed.Before(due) {
+				armed = due
+				later(due.Sub(t))
+			}
+			return
+		}
+		last, pending = t, false
+		publish()
 	}
 }
 

@@ -64,15 +64,14 @@ func (t *tasks) Push(x any)   { *t = append(*t, x.(task)) }
 func (t *tasks) Pop() any     { o := *t; x := o[len(o)-1]; *t = o[:len(o)-1]; return x }
 
 type world struct {
-	cfg     Config
-	rng     *rand.Rand
-	now     time.Duration
-	queue   tasks
-	seq     int
-	ids     int
-	events  []Event
-	faulty  bool // faults are allowed
-	stopped bool
+	cfg    Config
+	rng    *rand.Rand
+	now    time.Duration
+	queue  tasks
+	seq    int
+	ids    int
+	events []Event
+	faulty bool // faults are allowed
 
 	git       *git
 	db        *database
