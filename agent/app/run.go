@@ -180,18 +180,22 @@ func (a *agent) startObserver(ctx context.Context) error {
 		return err
 	}
 	a.reporter = report.New(report.Options{
-		Apps:       func() []model.AppUID { return a.engine.Apps() },
-		Status:     func(uid model.AppUID) (model.AppStatus, bool) { return a.engine.Status(uid) },
-		Objects:    a.observer,
-		Sender:     reportSender{a},
-		ObservedAt: func() time.Time { return observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), time.Now()) },
-		Log:        a.log,
+		Apps:    func() []model.AppUID { return a.engine.Apps() },
+		Status:  func(uid model.AppUID) (model.AppStatus, bool) { return a.engine.Status(uid) },
+		Objects: a.observer,
+		Sender:  reportSender{a},
+		ObservedAt: func() time.Time {
+			// In this order: what comes in between is later than the first.
+			at := observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), time.Now())
+			return unlessOlder(at, a.engine.Unprocessed())
+		},
+		Log: a.log,
 	})
 	a.engine = reconcile.New(reconcile.Options{
 		Journal: a.journal, Observer: a.observer,
 		Applier:    sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version),
 		Operations: operationSender{a}, Reports: a.reporter,
-		Fence: a.lease.Held, RedactionKey: key, Log: a.log,
+		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Log: a.log,
 	})
 	return nil
 }
@@ -208,6 +212,15 @@ func observedAt(watched, renewed, now time.Time) time.Time {
 		return renewed
 	}
 	return watched
+}
+
+// unlessOlder is at, or the time of the oldest news that no status shows yet,
+// zero for none.
+func unlessOlder(at, unprocessed time.Time) time.Time {
+	if !unprocessed.IsZero() && unprocessed.Before(at) {
+		return unprocessed
+	}
+	return at
 }
 
 func (a *agent) startLink(context.Context) error {

@@ -388,6 +388,17 @@ func (b *Book) MarkAttempt(uid model.AppUID, g model.Generation, failed bool, me
 	return changed(uid), nil
 }
 
+// ForgetFailure lets a generation whose automated syncs have failed begin anew,
+// because what stood in its way is gone.
+func (b *Book) ForgetFailure(uid model.AppUID) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Attempt == nil || !r.Attempt.Failed {
+		return Change{}
+	}
+	r.Attempt = nil
+	return changed(uid)
+}
+
 // active returns the record of an application that is to run.
 func (b *Book) active(uid model.AppUID) (*Record, error) {
 	r := b.Apps[uid]

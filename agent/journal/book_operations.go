@@ -148,6 +148,21 @@ func (b *Book) StartOperation(uid model.AppUID, id model.OperationID, at time.Ti
 	return changed(uid), nil
 }
 
+// AgreePrune records that the operation's prune of a generation, of count
+// objects, was confirmed. Nothing may be deleted before the change is durable.
+// The first agreement on a generation stands.
+func (b *Book) AgreePrune(uid model.AppUID, id model.OperationID, g model.Generation, count int) (Change, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Op == nil || r.Op.ID != id {
+		return Change{}, notRunning(id)
+	}
+	if r.Op.Agreed != nil && r.Op.Agreed.Generation == g {
+		return Change{}, nil
+	}
+	r.Op.Agreed = &Agreement{Generation: g, Count: count}
+	return changed(uid), nil
+}
+
 // FinishOperation ends the operation that is under way. The update is sent
 // when the change is durable, and again in every hello until it is acknowledged.
 func (b *Book) FinishOperation(uid model.AppUID, id model.OperationID, phase model.OperationPhase, message string, result *model.OperationResult, at time.Time) (Change, model.OperationUpdate, error) {

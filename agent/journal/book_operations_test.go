@@ -262,3 +262,30 @@ func TestCompleteWithdraw(t *testing.T) {
 		t.Error("a sync that ends late brings it back")
 	}
 }
+
+func TestAgreePrune(t *testing.T) {
+	b := holding(t, 3)
+	accept(t, b, command("op5", 5))
+	if _, err := b.AgreePrune("a", "other", 3, 7); !fault.HasCode(err, "operation_unknown") {
+		t.Errorf("another operation agrees: %v", err)
+	}
+	c, err := b.AgreePrune("a", "op5", 3, 7)
+	if err != nil || !c.Any() {
+		t.Fatalf("change %v, %v", c, err)
+	}
+	// What is left after an interruption is not a new agreement.
+	if c, err = b.AgreePrune("a", "op5", 3, 2); err != nil || c.Any() {
+		t.Errorf("change %v, %v", c, err)
+	}
+	if got := b.Apps["a"].Op.Agreed; got == nil || *got != (Agreement{Generation: 3, Count: 7}) {
+		t.Errorf("agreed %+v", got)
+	}
+	if _, err = b.AgreePrune("a", "op5", 4, 2); err != nil || *b.Apps["a"].Op.Agreed != (Agreement{Generation: 4, Count: 2}) {
+		t.Errorf("of a newer generation: %+v, %v", b.Apps["a"].Op.Agreed, err)
+	}
+	finish(t, b, "op5", model.PhaseSucceeded)
+	accept(t, b, command("op6", 6))
+	if b.Apps["a"].Op.Agreed != nil {
+		t.Error("the next operation inherits the agreement")
+	}
+}

@@ -69,6 +69,16 @@ type Operation struct {
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	// Terminating: somebody asked to end it.
 	Terminating bool `json:"terminating,omitempty"`
+	// Agreed is set when its prune has passed the guard by confirmation, before
+	// the first delete: after an interruption fewer objects are left.
+	Agreed *Agreement `json:"agreed,omitempty"`
+}
+
+// Agreement is a number of deletes that was confirmed, and of which generation.
+// It is never changed once it is made.
+type Agreement struct {
+	Generation model.Generation `json:"generation"`
+	Count      int              `json:"count"`
 }
 
 // Tombstone says that an application was withdrawn. It refuses what comes late

@@ -22,7 +22,13 @@ func (l *Link) obtainIdentity(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if f := fault.As(err); ctx.Err() != nil || !f.Kind.Retryable() || f.Kind == fault.Internal {
+		f := fault.As(err)
+		if ctx.Err() != nil {
+			return err
+		}
+		if !f.Kind.Retryable() || f.Kind == fault.Internal {
+			l.setStatus(func(s *Status) { s.Connected, s.LastError = false, err })
+			l.log.Error("enrolment refused", "code", f.Code, "error", err, "fix", f.Fix)
 			return err
 		}
 		l.failed("enrolment", err)

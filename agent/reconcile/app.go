@@ -8,6 +8,7 @@ import (
 
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -25,6 +26,8 @@ type app struct {
 	gaps       bool                    // some kind is not known
 	kindsMoved bool                    // what kinds there are changed since
 	moved      bool                    // some object changed since hasMoved
+	unseen     time.Time               // of the oldest event that no status shows, zero for none
+	showing    time.Time               // the same, of the status that is being computed
 	flight     *journal.Flight         // what the journal has not stored yet
 	cancel     context.CancelCauseFunc // of the run under way, nil for none
 	running    runKind
@@ -85,6 +88,45 @@ func (a *app) move() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.moved = true
+}
+
+// sawEvent notes the time of an event that no status shows yet.
+func (a *app) sawEvent(at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unseen.IsZero() || at.Before(a.unseen) {
+		a.unseen = at
+	}
+}
+
+// oldestUnseen is the time of the oldest event that no published status shows.
+func (a *app) oldestUnseen() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return oldest(a.unseen, a.showing)
+}
+
+// show begins a status that shows every event up to now, and answers the time
+// of the oldest of them, zero for none. shown ends it, when it is published.
+func (a *app) show() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.showing, a.unseen = oldest(a.unseen, a.showing), time.Time{}
+	return a.showing
+}
+
+func (a *app) shown() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.showing = time.Time{}
+}
+
+// oldest returns the earlier of two times; zero is none.
+func oldest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // hasMoved reports whether one did since it was asked last.
@@ -251,13 +293,13 @@ func (e *Engine) prepare(a *app, s snapshot) {
 	a.gaps = true
 	a.mu.Unlock()
 	gaps := false
-	a.objects = sync.Prepare(target, objs, func(gk model.GroupKind) (bool, bool) {
+	a.objects = e.refuseOwn(sync.Prepare(target, objs, func(gk model.GroupKind) (bool, bool) {
 		k, err := e.o.Observer.Kind(gk)
 		if err != nil {
 			gaps = true
 		}
 		return k.Namespaced, err == nil
-	})
+	}))
 	a.bundle, a.target, a.bundleErr = d.Bundle, id, nil
 	keep := make(map[model.ObjectKey]bool, len(a.objects))
 	kinds := []model.GroupKind{}
@@ -286,6 +328,20 @@ func (e *Engine) prepare(a *app, s snapshot) {
 	e.index(a, d.Name, a.objects)
 	e.o.Observer.Watch(kinds...)
 }
+
+// refuseOwn refuses objects in the agent's own namespace: there are its identity
+// and its journal, and it is not observed.
+func (e *Engine) refuseOwn(prepared []sync.Prepared) []sync.Prepared {
+	for i := range prepared {
+		if p := &prepared[i]; p.Key.Namespace != "" && p.Key.Namespace == e.o.OwnNamespace {
+			p.Err = fault.New(fault.Denied, codeOwnNamespace, "it goes to namespace %q, which is the agent's own; nothing is deployed there", p.Key.Namespace).
+				WithFix("choose another destination namespace")
+		}
+	}
+	return prepared
+}
+
+const codeOwnNamespace = "namespace_of_agent"
 
 func targetOf(d *model.Desired, cluster string) sync.Target {
 	t := sync.Target{App: d.Name, Namespace: d.Spec.Namespace, ClusterName: d.Spec.ClusterName}

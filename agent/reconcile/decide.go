@@ -15,7 +15,8 @@ type deed string
 const (
 	doNothing   deed = "nothing"
 	doWithdraw  deed = "withdraw"
-	doEnd       deed = "end operation" // somebody asked to terminate it
+	doEnd       deed = "end operation"     // somebody asked to terminate it
+	doGiveUp    deed = "give up operation" // its desired state did not arrive
 	doOperation deed = "operation"
 	doAutoSync  deed = "automated sync"
 	doHeal      deed = "heal"
@@ -30,6 +31,8 @@ type situation struct {
 	WithdrawAt  time.Time
 	// Op is the operation that may run now; nil: none.
 	Op *journal.Operation
+	// Pending is the operation that was taken on, whether or not it may run now.
+	Pending *journal.Operation
 	// Desired: there is a desired state, and its bundle is at hand.
 	Desired    bool
 	Generation model.Generation
@@ -55,6 +58,32 @@ func next(s situation) (do deed, at time.Time) {
 		}
 		return doWithdraw, time.Time{}
 	}
+	if s.Pending != nil && (s.Op == nil || !s.Desired) {
+		switch end := s.Pending.AcceptedAt.Add(desiredTimeout); {
+		case s.Pending.Terminating:
+			return doEnd, time.Time{}
+		case !s.Now.Before(end):
+			return doGiveUp, time.Time{}
+		default:
+			// Meanwhile the generation that is held is looked after as ever.
+			do, at = standing(s)
+			if do == doNothing && (at.IsZero() || end.Before(at)) {
+				at = end
+			}
+			return do, at
+		}
+	}
+	return standing(s)
+}
+
+// desiredTimeout is how long an operation waits for the desired state that it
+// is about, after it was taken on: long enough to fetch a large bundle over a
+// bad line. Nothing at the hub ends an operation that its agent has taken on,
+// so the agent does. It is measured by the agent's clock alone.
+const desiredTimeout = 10 * time.Minute
+
+// standing decides what an application needs that is not being withdrawn.
+func standing(s situation) (do deed, at time.Time) {
 	if !s.Desired {
 		return doNothing, time.Time{}
 	}

@@ -24,6 +24,7 @@ func TestNext(t *testing.T) {
 	}
 	op := &journal.Operation{}
 	ending := &journal.Operation{Terminating: true}
+	waiting := func(since time.Duration) *journal.Operation { return &journal.Operation{AcceptedAt: now.Add(-since)} }
 	cases := []struct {
 		name string
 		s    situation
@@ -37,6 +38,15 @@ func TestNext(t *testing.T) {
 		{"operation before automation", situation{Desired: true, Op: op, Policy: heal}, doOperation, time.Time{}},
 		{"terminated operation", situation{Desired: true, Op: ending, Policy: heal}, doEnd, time.Time{}},
 		{"no operation without a bundle", situation{Op: op, Policy: heal}, doNothing, time.Time{}},
+		{"operation whose desired state is to come", situation{Pending: waiting(time.Minute)}, doNothing, now.Add(desiredTimeout - time.Minute)},
+		{"operation whose desired state did not come", situation{Pending: waiting(desiredTimeout)}, doGiveUp, time.Time{}},
+		{"terminated while it waits", situation{Pending: &journal.Operation{Terminating: true, AcceptedAt: now}}, doEnd, time.Time{}},
+		{"operation whose manifests are lost", situation{Op: waiting(desiredTimeout), Pending: waiting(desiredTimeout)}, doGiveUp, time.Time{}},
+		{"terminated without its manifests", situation{Op: ending, Pending: ending}, doEnd, time.Time{}},
+		{"operation that may run, however late", situation{Desired: true, Op: waiting(time.Hour), Pending: waiting(time.Hour)}, doOperation, time.Time{}},
+		{"self-heal while an operation waits", situation{Pending: waiting(0), Desired: true, Generation: 5, Policy: heal, Attempt: ok, Confirmed: true, Drifted: true, HealAt: now}, doHeal, time.Time{}},
+		{"self-heal comes before the end of the wait", situation{Pending: waiting(0), Desired: true, Generation: 5, Policy: heal, Attempt: ok, Confirmed: true, Drifted: true, HealAt: now.Add(time.Second)}, doNothing, now.Add(time.Second)},
+		{"withdrawal ends what waits", situation{Withdrawing: true, Pending: waiting(desiredTimeout)}, doWithdraw, time.Time{}},
 		{"no policy", situation{Desired: true, Generation: 5, Drifted: true}, doNothing, time.Time{}},
 		{"automation off", situation{Desired: true, Generation: 5, Policy: off(), Drifted: true, HealAt: now}, doNothing, time.Time{}},
 		{"new generation", situation{Desired: true, Generation: 6, Policy: heal, Attempt: ok, Confirmed: false}, doAutoSync, time.Time{}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	gosync "sync"
 	"time"
 
@@ -48,6 +49,8 @@ type Operations interface {
 // Reports is told what changed, report.Reporter. Its methods do not wait.
 type Reports interface {
 	Changed(...model.AppUID)
+	// ChangedSince is Changed for what changed at a time that has passed.
+	ChangedSince(time.Time, ...model.AppUID)
 	SessionOpened()
 	SessionClosed()
 	ReportAck(seq uint64)
@@ -64,6 +67,9 @@ type Options struct {
 	Fence func() error
 	// ClusterName is for messages about applications that do not say it.
 	ClusterName string
+	// OwnNamespace is the agent's own, which it does not observe: objects in it
+	// are refused. "": there is none.
+	OwnNamespace string
 	// RedactionKey masks values of Secrets in differences; it should be random
 	// for each cluster.
 	RedactionKey []byte
@@ -92,7 +98,10 @@ type Engine struct {
 	apps   map[model.AppUID]*app
 	byName map[string]model.AppUID
 	owners map[model.ObjectKey]model.AppUID // by desired object
-	ctx    context.Context                  // of Run; nil before
+	// rivals desire an object of which another is the owner: it goes to one of
+	// them when that one lets go.
+	rivals map[model.ObjectKey][]model.AppUID
+	ctx    context.Context // of Run; nil before
 	wg     gosync.WaitGroup
 }
 
@@ -117,6 +126,7 @@ func New(o Options) *Engine {
 		o: o, log: o.Log, now: o.Now,
 		queue: newQueue(o.Now), slots: make(chan struct{}, o.Workers), news: newNews(),
 		apps: map[model.AppUID]*app{}, byName: map[string]model.AppUID{}, owners: map[model.ObjectKey]model.AppUID{},
+		rivals: map[model.ObjectKey][]model.AppUID{},
 	}
 	e.exec = &sync.Executor{
 		Applier: o.Applier, Live: liveView{Observer: o.Observer, engine: e}, Governor: sync.NewGovernor(o.Requests, o.Now), Fence: e.fence,
@@ -181,13 +191,15 @@ func (e *Engine) Run(ctx context.Context) error {
 // onEvent marks what an event touches. It is called by the observer and must be
 // quick.
 func (e *Engine) onEvent(ev live.Event) {
+	now := e.now()
 	e.mu.Lock()
 	uids := make([]model.AppUID, 0, 2)
 	if uid, ok := e.owners[ev.Key]; ok {
 		uids = append(uids, uid)
+		uids = append(uids, e.rivals[ev.Key]...)
 	}
 	for _, name := range ev.Apps {
-		if uid, ok := e.byName[name]; ok && (len(uids) == 0 || uids[0] != uid) {
+		if uid, ok := e.byName[name]; ok && !slices.Contains(uids, uid) {
 			uids = append(uids, uid)
 		}
 	}
@@ -210,13 +222,14 @@ func (e *Engine) onEvent(ev live.Event) {
 			continue
 		}
 		a.move()
+		a.sawEvent(now)
 		if ev.SpecChanged || ev.Deleted {
 			a.touch(ev.Key)
 			e.queue.add(uids[i])
 			continue
 		}
 		// Only health moved. Nobody acts on it, so a burst may gather.
-		e.queue.addAt(uids[i], e.now().Add(healthDelay))
+		e.queue.addAt(uids[i], now.Add(healthDelay))
 	}
 	e.news.publish()
 }
@@ -225,6 +238,7 @@ const healthDelay = 20 * time.Millisecond
 
 // onKind compares anew what depends on a kind that became known, or unknown.
 func (e *Engine) onKind(gk model.GroupKind) {
+	now := e.now()
 	e.mu.Lock()
 	var uids []model.AppUID
 	for uid, a := range e.apps {
@@ -232,6 +246,7 @@ func (e *Engine) onKind(gk model.GroupKind) {
 			a.mu.Lock()
 			a.kindsMoved = true
 			a.mu.Unlock()
+			a.sawEvent(now)
 			uids = append(uids, uid)
 		}
 	}
@@ -273,46 +288,96 @@ func (e *Engine) Apps() []model.AppUID {
 	return uids
 }
 
-// index makes the objects of an application findable by events.
-func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
+// Unprocessed is the time of the oldest news from the cluster that no published
+// status shows yet, zero when there is none. It does not wait.
+func (e *Engine) Unprocessed() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for k := range a.indexed {
-		if e.owners[k] == a.uid {
-			delete(e.owners, k)
-		}
+	var at time.Time
+	for _, a := range e.apps {
+		at = oldest(at, a.oldestUnseen())
 	}
-	a.indexed = make(map[model.ObjectKey]bool, len(objs))
+	return at
+}
+
+// index makes the objects of an application findable by events. Who desired an
+// object that the application lets go is woken.
+func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
+	e.mu.Lock()
+	next := make(map[model.ObjectKey]bool, len(objs))
 	for _, p := range objs {
-		if _, taken := e.owners[p.Key]; !taken {
-			e.owners[p.Key] = a.uid
-		}
-		a.indexed[p.Key] = true
+		next[p.Key] = true
 	}
+	heirs := e.release(a, next)
+	for k := range next {
+		if a.indexed[k] {
+			continue
+		}
+		if _, taken := e.owners[k]; taken {
+			e.rivals[k] = append(e.rivals[k], a.uid)
+		} else {
+			e.owners[k] = a.uid
+		}
+	}
+	a.indexed = next
 	if a.name != "" && a.name != name && e.byName[a.name] == a.uid {
 		delete(e.byName, a.name)
 	}
 	a.name = name
 	e.byName[name] = a.uid
+	e.mu.Unlock()
+	e.inherit(heirs)
+}
+
+// inherit has applications looked at that own objects now which another has let
+// go. They may have given up syncing because of it.
+func (e *Engine) inherit(heirs []model.AppUID) {
+	for _, uid := range heirs {
+		e.o.Journal.Update(journal.Lazy, func(b *journal.Book) journal.Change { return b.ForgetFailure(uid) })
+		e.touchAll(uid)
+	}
+}
+
+// release takes back what the application has indexed and does not keep, and
+// answers the applications that own some of it now. e.mu is held.
+func (e *Engine) release(a *app, keep map[model.ObjectKey]bool) (heirs []model.AppUID) {
+	for k := range a.indexed {
+		if keep[k] {
+			continue
+		}
+		waiting := slices.DeleteFunc(e.rivals[k], func(uid model.AppUID) bool { return uid == a.uid })
+		if e.owners[k] == a.uid {
+			delete(e.owners, k)
+			if len(waiting) > 0 {
+				heir := waiting[0]
+				e.owners[k], waiting = heir, waiting[1:]
+				if !slices.Contains(heirs, heir) {
+					heirs = append(heirs, heir)
+				}
+			}
+		}
+		if len(waiting) == 0 {
+			delete(e.rivals, k)
+		} else {
+			e.rivals[k] = waiting
+		}
+	}
+	return heirs
 }
 
 // forget drops an application that the agent does not hold any more.
 func (e *Engine) forget(uid model.AppUID) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	a := e.apps[uid]
-	if a == nil {
-		return
-	}
-	for k := range a.indexed {
-		if e.owners[k] == uid {
-			delete(e.owners, k)
+	var heirs []model.AppUID
+	if a := e.apps[uid]; a != nil {
+		heirs = e.release(a, nil)
+		if e.byName[a.name] == uid {
+			delete(e.byName, a.name)
 		}
+		delete(e.apps, uid)
 	}
-	if e.byName[a.name] == uid {
-		delete(e.byName, a.name)
-	}
-	delete(e.apps, uid)
+	e.mu.Unlock()
+	e.inherit(heirs)
 }
 
 // news wakes those who wait for something to become true in the cluster.

@@ -323,3 +323,144 @@ func TestAnotherAgentsJournalStopsEffects(t *testing.T) {
 	a.mustSend(d, b)
 	a.synced(uid, 2)
 }
+
+func TestAConfirmedPruneGoesOnAfterARestart(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-agreed")
+	const uid = "uid-agreed"
+	full := ""
+	for i := range 3 {
+		full += configMap("agreed", fmt.Sprintf("c%d", i), "1")
+	}
+	d, b := desired(t, "agreed", "agreed", 1, automated(true, true, "CreateNamespace=true"), full)
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	d, b = desired(t, "agreed", "agreed", 2, manual(), "")
+	a.mustSend(d, b)
+	eventually(t, 20*time.Second, func() error {
+		if st := a.status(uid); st.Generation != 2 || st.Sync.Status != model.SyncOutOfSync {
+			return fmt.Errorf("generation %d, %v", st.Generation, st.Sync)
+		}
+		return nil
+	})
+	left := func() (n int) {
+		for i := range 3 {
+			if a.k.get(cmPath("agreed", fmt.Sprintf("c%d", i))) != nil {
+				n++
+			}
+		}
+		return n
+	}
+	// The run asks the fence once, and twice for each of the three deletes: with
+	// five answers one or two of them get through.
+	a.fuse(5, fault.New(fault.Precondition, "lease_lost", "another agent holds the Lease"))
+	three := 3
+	a.operation("op-1", 1, uid, model.OperationSpec{Prune: true, ConfirmPrune: &three})
+	eventually(t, 20*time.Second, func() error {
+		if n := left(); n == 3 || a.blown() == nil {
+			return fmt.Errorf("%d objects are left, the fence says %v", n, a.blown())
+		}
+		return nil
+	})
+	a.stop()
+	if n := left(); n == 0 {
+		t.Fatal("nothing is left to be pruned after the restart")
+	}
+	a = startAgent(t, cp, "agent-agreed")
+	if end := a.ended("op-1"); end.Phase != model.PhaseSucceeded {
+		t.Fatalf("%s: %s", end.Phase, end.Message)
+	}
+	if n := left(); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+func TestASyncOfNothingCanBeEnded(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-nothing")
+	a.operation("op-1", 1, "uid-nothing", model.OperationSpec{})
+	eventually(t, 20*time.Second, func() error {
+		if ups := a.ops.of("op-1"); len(ups) == 0 || ups[0].Phase != model.PhaseRunning {
+			return fmt.Errorf("not taken on: %+v", ups)
+		}
+		return nil
+	})
+	a.engine.Operation(t.Context(), model.Command{ID: "op-1", Seq: 1, App: "uid-nothing", Kind: model.OperationSync, Terminate: true})
+	if end := a.ended("op-1"); end.Phase != model.PhaseTerminated {
+		t.Fatalf("%+v", end)
+	}
+	if s := a.engine.snapshot("uid-nothing"); s.pending != nil {
+		t.Errorf("still pending: %+v", s.pending)
+	}
+}
+
+func TestATightenedProjectEndsHealingAndDeletesNothing(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-tight")
+	const uid = "uid-tight"
+	d, b := desired(t, "tight", "tight", 1, automated(true, true, "CreateNamespace=true"), configMap("tight", "a", "1")+configMap("tight", "b", "1"))
+	d.Spec.SourceRepos, d.ProjectSpec.SourceRepos = []string{"https://git.example/a"}, []string{"*"}
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	d.Generation, d.ProjectSpec.SourceRepos = 2, []string{"https://git.example/b"}
+	a.mustSend(d, b)
+	refused := func() error {
+		st := a.status(uid)
+		if !slices.ContainsFunc(st.Conditions, func(c model.Condition) bool { return c.Code == "repo_not_permitted" }) {
+			return fmt.Errorf("generation %d, conditions %v", st.Generation, st.Conditions)
+		}
+		return nil
+	}
+	eventually(t, 20*time.Second, refused)
+	audit, err := cp.AuditFromNow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.k.merge(cmPath("tight", "a"), `{"data":{"v":"drift"}}`)
+	eventually(t, 20*time.Second, func() error {
+		if st := a.status(uid); st.Sync.Status != model.SyncOutOfSync {
+			return fmt.Errorf("sync %v", st.Sync)
+		}
+		return refused()
+	})
+	a.operation("op-1", 1, uid, model.OperationSpec{Prune: true})
+	if end := a.ended("op-1"); end.Phase != model.PhaseFailed || !strings.Contains(end.Message, "project") {
+		t.Errorf("%s: %s", end.Phase, end.Message)
+	}
+	events, err := audit.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Write() && e.Namespace == "tight" && strings.HasPrefix(e.UserAgent, "hawser-agent") {
+			t.Errorf("a refused application is written: %s", e)
+		}
+	}
+	if a.k.get(cmPath("tight", "b")) == nil || field(a.k.get(cmPath("tight", "a")), "data", "v") != "drift" {
+		t.Error("the objects are not as they were left")
+	}
+}
+
+func TestTheAgentsOwnNamespaceIsRefused(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-own")
+	d, b := desired(t, "own", "agent-own", 1, automated(true, true), configMap("agent-own", "a", "1"))
+	a.mustSend(d, b)
+	eventually(t, 20*time.Second, func() error {
+		st := a.status("uid-own")
+		if st.Sync.Status != model.SyncOutOfSync {
+			return fmt.Errorf("sync %v", st.Sync)
+		}
+		for _, code := range []string{"comparison_failed", codeOwnNamespace} {
+			if !slices.ContainsFunc(st.Conditions, func(c model.Condition) bool {
+				return c.Code == code && (code == codeOwnNamespace || strings.Contains(c.Message, "the agent's own"))
+			}) {
+				return fmt.Errorf("no condition %s: %v", code, st.Conditions)
+			}
+		}
+		return nil
+	})
+	if a.k.get(cmPath("agent-own", "a")) != nil {
+		t.Error("it was deployed there")
+	}
+}

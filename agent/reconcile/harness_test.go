@@ -174,8 +174,10 @@ type agent struct {
 	log    *lockedBuffer
 	stop   func()
 
-	fenced error
-	mu     gosync.Mutex
+	fenced  error
+	melts   error // becomes fenced after so many answers
+	answers int
+	mu      gosync.Mutex
 }
 
 type opLog struct {
@@ -203,10 +205,11 @@ func (o *opLog) of(id model.OperationID) []model.OperationUpdate {
 
 type noReports struct{}
 
-func (noReports) Changed(...model.AppUID) {}
-func (noReports) SessionOpened()          {}
-func (noReports) SessionClosed()          {}
-func (noReports) ReportAck(uint64)        {}
+func (noReports) Changed(...model.AppUID)                 {}
+func (noReports) ChangedSince(time.Time, ...model.AppUID) {}
+func (noReports) SessionOpened()                          {}
+func (noReports) SessionClosed()                          {}
+func (noReports) ReportAck(uint64)                        {}
 
 type lockedBuffer struct {
 	mu gosync.Mutex
@@ -272,7 +275,7 @@ func startAgent(t testing.TB, cp *testbed.ControlPlane, ns string) *agent {
 	}
 	a.obs = observe.New(observe.Options{Config: cfg, ExcludeNamespaces: []string{ns}, Log: log})
 	a.engine = New(Options{Journal: a.store, Observer: a.obs, Applier: sync.NewKube(client, base, "hawser-agent/test"), Operations: a.ops, Reports: noReports{},
-		Fence: a.fence, ClusterName: "test", RedactionKey: []byte("k"), Log: log})
+		Fence: a.fence, ClusterName: "test", OwnNamespace: ns, RedactionKey: []byte("k"), Log: log})
 	storeCtx, stopStore := context.WithCancel(context.Background())
 	wg.Go(func() { _ = a.obs.Run(ctx) })
 	wg.Go(func() { _ = a.engine.Run(ctx) })
@@ -306,7 +309,27 @@ func (a *agent) fence() error {
 	if a.fenced != nil {
 		return a.fenced
 	}
+	if a.melts != nil {
+		if a.answers == 0 {
+			a.fenced, a.melts = a.melts, nil
+			return a.fenced
+		}
+		a.answers--
+	}
 	return a.lease.Held()
+}
+
+// fuse closes the fence after it was asked n times.
+func (a *agent) fuse(n int, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answers, a.melts = n, err
+}
+
+func (a *agent) blown() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fenced
 }
 
 func (a *agent) setFence(err error) {

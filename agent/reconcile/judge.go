@@ -149,7 +149,7 @@ func (e *Engine) owned(d *model.Desired) []journal.Owned {
 	if err != nil {
 		return nil
 	}
-	prepared := sync.Prepare(targetOf(d, e.o.ClusterName), objs, sync.ScopeFrom(e.o.Observer.Kind))
+	prepared := e.refuseOwn(sync.Prepare(targetOf(d, e.o.ClusterName), objs, sync.ScopeFrom(e.o.Observer.Kind)))
 	return ownedOf(prepared)
 }
 

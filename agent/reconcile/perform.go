@@ -192,6 +192,9 @@ func (at *attempt) run(ctx context.Context) error {
 	if at.guard != nil && !at.automated {
 		return nil // a manual sync does nothing before the number is confirmed
 	}
+	if err := at.agree(ctx); err != nil {
+		return err
+	}
 	if err := at.intend(ctx, plan); err != nil {
 		return err
 	}
@@ -245,16 +248,21 @@ func (at *attempt) prepare() {
 	t := targetOf(at.s.desired, at.engine.o.ClusterName)
 	t.SyncOptions = append(append([]string{}, t.SyncOptions...), at.options...)
 	if objs, err := at.engine.decode(at.s.desired.Bundle); err == nil {
-		at.prepared = sync.Prepare(t, objs, sync.ScopeFrom(at.engine.o.Observer.Kind))
+		at.prepared = at.engine.refuseOwn(sync.Prepare(t, objs, sync.ScopeFrom(at.engine.o.Observer.Kind)))
 	}
 }
 
 // check asks the project again, with its limits as the hub sent them with the
-// desired state. It reports whether anything is refused; then nothing is done.
+// desired state: about its repositories and destination, and about each object.
+// It reports whether anything is refused; then nothing is done.
 func (at *attempt) check() bool {
 	d := at.s.desired
 	project := policy.Project{Name: d.Project, Spec: d.ProjectSpec}
 	dest := policy.Destination{Name: d.Spec.ClusterName, Server: d.Spec.Destination.Server, Aliases: d.Spec.ServerAliases, Namespace: d.Spec.Namespace}
+	if dec := policy.CheckApplication(project, policy.AppFacts{SourceRepos: d.Spec.SourceRepos, Destination: dest}); !dec.Allowed {
+		at.refusals = dec.Refusals
+		return true
+	}
 	facts := make([]policy.ObjectFacts, 0, len(at.prepared))
 	for _, p := range at.prepared {
 		k, err := at.engine.o.Observer.Kind(p.Key.GroupKind())

@@ -31,6 +31,10 @@ func (at *attempt) guardMessage() string {
 	g := at.guard
 	name := at.s.desired.Name
 	if g.Reason == sync.GuardConfirm {
+		if a := at.agreed(); a != nil {
+			return fmt.Sprintf("%d objects of %q would be pruned now, for generation %d; the sync was interrupted while it pruned the %d that were confirmed for generation %d, and some of those may be gone",
+				g.Count, name, at.s.desired.Generation, a.Count, a.Generation)
+		}
 		return fmt.Sprintf("%d objects of %q would be pruned, which is not the number that was confirmed; nothing was changed", g.Count, name)
 	}
 	return fmt.Sprintf("this revision would delete %d of %d objects of %q (%s). Confirm with `hawser app sync %s --prune --confirm-prune=%d`",

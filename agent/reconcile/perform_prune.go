@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"strings"
 
 	"github.com/hawser-dev/hawser/agent/journal"
@@ -13,6 +14,9 @@ func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string
 	e, d := at.engine, at.s.desired
 	pf := sync.PruneFacts{App: d.Name, Complete: true, Desired: keys, Inventory: at.s.inventory, Live: map[model.ObjectKey]sync.LiveObject{},
 		Allowed: at.prune, Automated: at.automated, HoldDeletes: d.HoldDeletes, ConfirmPrune: at.confirm}
+	if agreed := at.agreed(); agreed != nil && agreed.Generation == d.Generation {
+		pf.AgreedPrune = agreed.Count
+	}
 	if p := d.Spec.SyncPolicy; p != nil && p.Automated != nil {
 		pf.AllowEmpty = p.Automated.AllowEmpty
 	}
@@ -58,4 +62,33 @@ var skipWords = map[sync.SkipReason]string{
 	sync.SkipOption:     "it asks not to be pruned",
 	sync.SkipNotAllowed: "pruning is off",
 	sync.SkipHeld:       "deletes are held until an administrator acknowledges that the hub was restored",
+}
+
+// agreed is what the operation's prune was confirmed for before it was
+// interrupted; nil: it is not an operation, or had not come so far.
+func (at *attempt) agreed() *journal.Agreement {
+	if at.automated || at.dryRun || at.s.op == nil {
+		return nil
+	}
+	return at.s.op.Agreed
+}
+
+// agree makes durable, before the first delete, that the prune was confirmed.
+func (at *attempt) agree(ctx context.Context) error {
+	if at.automated || at.dryRun || at.confirm == nil || len(at.decision.Delete) == 0 {
+		return nil
+	}
+	if a := at.agreed(); a != nil && a.Generation == at.s.desired.Generation {
+		return nil
+	}
+	var refused error
+	f := at.engine.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
+		c, err := b.AgreePrune(at.app.uid, at.s.op.ID, at.s.desired.Generation, len(at.decision.Delete))
+		refused = err
+		return c
+	})
+	if refused != nil {
+		return refused
+	}
+	return f.Wait(ctx)
 }

@@ -28,8 +28,12 @@ func (e *Engine) Status(uid model.AppUID) (model.AppStatus, bool) {
 	return a.status, a.known
 }
 
-// publish computes the status anew and has it reported.
+// publish computes the status anew and has it reported: first it is marked as
+// changed since the oldest event that it shows, then that event counts as seen,
+// so that one of the two always bounds the age that is printed.
 func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
+	shown := a.show()
+	defer a.shown()
 	if s.gone || s.desired == nil {
 		return
 	}
@@ -46,7 +50,11 @@ func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
 	st.Health = since(a.status.Health, st.Health, e.now())
 	a.status, a.known = st, true
 	a.mu.Unlock()
-	e.o.Reports.Changed(a.uid)
+	if shown.IsZero() {
+		e.o.Reports.Changed(a.uid)
+	} else {
+		e.o.Reports.ChangedSince(shown, a.uid)
+	}
 }
 
 func since(old, facet model.HealthFacet, now time.Time) model.HealthFacet {
@@ -156,6 +164,11 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 	}
 	_, kindErr := e.o.Observer.Kind(p.Key.GroupKind())
 	switch {
+	case p.Err != nil && p.Err.Code == codeOwnNamespace:
+		// Not known, and not because it will be: it is refused.
+		rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}
+		rs.Health = model.HealthFacet{Status: model.HealthMissing, Message: p.Err.Message}
+		item.Health = rs.Health
 	case presence == live.Present:
 		rs.UID, rs.Health = rec.UID, rec.Health
 		item.Health, item.Ignored = rec.Health, rec.HealthIgnored

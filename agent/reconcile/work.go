@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/journal"
@@ -26,7 +27,7 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	}
 	e.prepare(a, s)
 	all, touched := a.take()
-	sit := situation{Now: e.now(), Withdrawing: s.withdraw != nil, WithdrawAt: a.withdrawAt, Op: s.op, Attempt: s.attempt, Confirmed: s.confirmed}
+	sit := situation{Now: e.now(), Withdrawing: s.withdraw != nil, WithdrawAt: a.withdrawAt, Op: s.op, Pending: s.pending, Attempt: s.attempt, Confirmed: s.confirmed}
 	if s.desired != nil {
 		sit.Generation, sit.Policy = s.desired.Generation, s.desired.Spec.SyncPolicy
 		sit.Desired = a.bundleErr == nil
@@ -71,7 +72,13 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		e.publish(ctx, a, e.snapshot(uid), nil)
 		return // events, or the clock, bring the next step
 	case doEnd:
-		e.finish(a, s.op, model.PhaseTerminated, "ended on request before it began", nil, nil)
+		e.finish(a, s.pending, model.PhaseTerminated, "ended on request before it began", nil, nil)
+	case doGiveUp:
+		message := fmt.Sprintf("the desired state of generation %d did not arrive within %s; nothing was changed", s.pending.Generation, desiredTimeout)
+		if s.op != nil { // it is held, but its manifests are lost
+			message = fmt.Sprintf("%s; nothing was changed", errBundleLost.Message)
+		}
+		e.finish(a, s.pending, model.PhaseFailed, message, nil, nil)
 	case doOperation:
 		e.operate(ctx, a, s, b)
 	case doAutoSync:

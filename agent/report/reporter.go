@@ -45,8 +45,9 @@ type Options struct {
 	Status  func(app model.AppUID) (model.AppStatus, bool)
 	Objects Objects
 	Sender  Sender
-	// ObservedAt is the time at which the live facts still held, earlier than
-	// now while watches are broken; nil means now.
+	// ObservedAt is the time at which every Status still held, earlier than now
+	// while watches are broken or news from the cluster waits to be worked into
+	// a status; nil means now. It is asked before the status is.
 	ObservedAt func() time.Time
 	Now        func() time.Time // time.Now when nil
 	Log        *slog.Logger
@@ -91,24 +92,27 @@ func New(o Options) *Reporter {
 }
 
 // Changed marks applications whose status or tree may have changed.
-func (r *Reporter) Changed(apps ...model.AppUID) {
-	now := r.o.Now()
+func (r *Reporter) Changed(apps ...model.AppUID) { r.ChangedSince(r.o.Now(), apps...) }
+
+// ChangedSince marks applications whose status or tree changed at a time that
+// has passed: until they are reported, nothing later is confirmed.
+func (r *Reporter) ChangedSince(at time.Time, apps ...model.AppUID) {
 	r.mu.Lock()
 	for _, app := range apps {
-		r.markLocked(app, now)
+		r.markLocked(app, at)
 	}
 	r.mu.Unlock()
 	r.poke()
 }
 
-func (r *Reporter) markLocked(app model.AppUID, now time.Time) {
+func (r *Reporter) markLocked(app model.AppUID, at time.Time) {
 	s := r.apps[app]
 	if s == nil {
 		s = &state{}
 		r.apps[app] = s
 	}
-	if s.dirty.IsZero() {
-		s.dirty = now
+	if s.dirty.IsZero() || at.Before(s.dirty) {
+		s.dirty = at
 	}
 }
 

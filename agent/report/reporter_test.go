@@ -301,6 +301,26 @@ func TestConfirmedIsNeverLaterThanAnUnreportedChange(t *testing.T) {
 	})
 }
 
+func TestConfirmedIsBoundedByTheTimeOfTheChangeItself(t *testing.T) {
+	w := newWorld()
+	w.set("a", synced(1))
+	running(t, w, func(t *testing.T, r *Reporter) {
+		r.SessionOpened()
+		synctest.Wait()
+		r.Changed("a") // within the tick
+		happened := time.Now().Add(-3 * time.Second)
+		r.ChangedSince(happened, "a")
+		if _, at := r.Confirmed(); !at.Equal(happened) {
+			t.Errorf("confirmed at %v, the change was at %v", at, happened)
+		}
+		time.Sleep(2 * tick)
+		synctest.Wait()
+		if _, at := r.Confirmed(); !at.Equal(time.Now()) {
+			t.Errorf("afterwards: %v", at)
+		}
+	})
+}
+
 func TestManyApplicationsGoInBatches(t *testing.T) {
 	w := newWorld()
 	for i := range 200 {

@@ -46,6 +46,10 @@ type PruneFacts struct {
 	// ConfirmPrune of a manual operation: the number of deletes that somebody
 	// agreed to. Ignored for an automated sync.
 	ConfirmPrune *int
+	// AgreedPrune is the number of deletes with which this very operation passed
+	// the guard for this generation before it was interrupted; 0: it did not.
+	// What is left of them needs no other confirmation.
+	AgreedPrune int
 	// AllowEmpty permits to delete all objects; the other bounds stand.
 	AllowEmpty bool
 }
@@ -213,7 +217,7 @@ func owned(app string, o journal.Owned, l LiveObject) (reason SkipReason, ours b
 
 func guard(f PruneFacts, del []journal.Owned, desired map[model.ObjectKey]bool, total int) *Guard {
 	if len(del) == 0 {
-		if !f.Automated && f.ConfirmPrune != nil && *f.ConfirmPrune != 0 && f.Complete && f.Allowed && !f.HoldDeletes {
+		if !f.Automated && f.ConfirmPrune != nil && *f.ConfirmPrune != 0 && f.AgreedPrune == 0 && f.Complete && f.Allowed && !f.HoldDeletes {
 			return &Guard{Reason: GuardConfirm, Total: total}
 		}
 		return nil
@@ -224,7 +228,7 @@ func guard(f PruneFacts, del []journal.Owned, desired map[model.ObjectKey]bool, 
 		g.Objects = append(g.Objects, o.Key)
 	}
 	if !f.Automated && f.ConfirmPrune != nil {
-		if *f.ConfirmPrune == g.Count {
+		if *f.ConfirmPrune == g.Count || g.Count <= f.AgreedPrune {
 			return nil
 		}
 		g.Reason = GuardConfirm

@@ -112,6 +112,9 @@ func TestWhatIsDeletedOfOneObject(t *testing.T) {
 
 func TestPruneGuard(t *testing.T) {
 	num := func(n int) *int { return &n }
+	agreed := func(confirm, agreed int) func(*PruneFacts) {
+		return func(f *PruneFacts) { f.Automated, f.ConfirmPrune, f.AgreedPrune = false, &confirm, agreed }
+	}
 	manual := func(confirm *int) func(*PruneFacts) {
 		return func(f *PruneFacts) { f.Automated, f.ConfirmPrune = false, confirm }
 	}
@@ -143,6 +146,9 @@ func TestPruneGuard(t *testing.T) {
 		"all, by hand":                         {n: 3, kept: 0, change: manual(nil), reason: GuardAll},
 		"one, by hand":                         {n: 1, kept: 3, change: manual(nil)},
 		"one, zero confirmed":                  {n: 1, kept: 3, change: manual(num(0)), reason: GuardConfirm},
+		"the rest of an agreed prune":          {n: 20, kept: 3, change: agreed(51, 51)},
+		"an agreed prune that is over":         {n: 0, kept: 3, change: agreed(51, 51)},
+		"more than was agreed":                 {n: 52, kept: 300, change: agreed(51, 51), reason: GuardConfirm},
 		"none, one confirmed":                  {n: 0, kept: 3, change: manual(num(1)), reason: GuardConfirm},
 		"none, zero confirmed":                 {n: 0, kept: 3, change: manual(num(0))},
 		"automated takes no confirmation":      {n: 51, kept: 949, change: func(f *PruneFacts) { f.ConfirmPrune = num(51) }, reason: GuardCount},

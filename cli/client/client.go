@@ -8,10 +8,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,7 +17,6 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
-	"github.com/hawser-dev/hawser/shared/wire"
 )
 
 // Hub is where and as whom to speak.
@@ -51,7 +47,7 @@ func New(hub Hub) (*Client, error) {
 		// The pin replaces the system's authorities: the chain must lead to the
 		// CA with this hash, and the leaf must be for this host.
 		tlsConfig.InsecureSkipVerify = true
-		tlsConfig.VerifyConnection = func(cs tls.ConnectionState) error { return verifyPinned(cs, hub.CAHash) }
+		tlsConfig.VerifyConnection = func(cs tls.ConnectionState) error { return verifyPinned(cs, u, hub.CAHash) }
 	}
 	return &Client{hub: hub, http: &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -61,31 +57,6 @@ func New(hub Hub) (*Client, error) {
 		ResponseHeaderTimeout: 60 * time.Second,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 	}}}, nil
-}
-
-func verifyPinned(cs tls.ConnectionState, want string) error {
-	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
-	var got []string
-	found := false
-	for i, cert := range cs.PeerCertificates {
-		hash := wire.CAHash(cert)
-		if cert.IsCA {
-			got = append(got, hash)
-		}
-		if hash == want && cert.IsCA {
-			roots.AddCert(cert)
-			found = true
-		} else if i > 0 {
-			intermediates.AddCert(cert)
-		}
-	}
-	if !found {
-		return fmt.Errorf("the hub shows another CA than the pinned one: expected %s, got %s", want, strings.Join(got, ", "))
-	}
-	_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: intermediates, DNSName: cs.ServerName,
-	})
-	return err
 }
 
 // Get fetches path (below /api/v1) into out.
@@ -118,7 +89,7 @@ func (c *Client) DoWith(ctx context.Context, method, path string, header http.He
 		return c.unreachable(ctx, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return problem(resp, body)
+		return answered(resp, body)
 	}
 	if out == nil || len(body) == 0 {
 		return nil
@@ -168,75 +139,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fault.Wrap(err, fault.Unavailable, "hub_unreachable", "the hub %s does not answer", c.hub.URL)
+	if e := distrust(err, c.hub); e != nil {
+		return e
+	}
+	return fault.Wrap(err, fault.Unavailable, "hub_unreachable", "the hub %s does not answer", c.hub.URL).
+		WithFix("check the address and the network between here and there")
 }
-
-// problemDocument is RFC 9457 with this hub's members.
-type problemDocument struct {
-	Title     string            `json:"title"`
-	Status    int               `json:"status"`
-	Kind      fault.Kind        `json:"kind"`
-	Code      string            `json:"code"`
-	Detail    string            `json:"detail"`
-	Field     string            `json:"field"`
-	Found     string            `json:"found"`
-	Allowed   string            `json:"allowed"`
-	Fix       string            `json:"fix"`
-	RequestID string            `json:"requestId"`
-	Errors    []problemDocument `json:"errors"`
-	Explain   json.RawMessage   `json:"explain"`
-}
-
-func problem(resp *http.Response, body []byte) error {
-	var p problemDocument
-	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-		return fault.New(kindOf(resp.StatusCode), "answer_invalid", "the hub answered %s without an explanation", resp.Status)
-	}
-	p.Status = resp.StatusCode
-	if len(p.Errors) > 1 {
-		var list fault.List
-		for _, e := range p.Errors {
-			e.Status, e.Kind = p.Status, p.Kind
-			list = append(list, e.fault())
-		}
-		return list
-	}
-	return p.fault()
-}
-
-func (p problemDocument) fault() *fault.Error {
-	e := &fault.Error{Kind: p.Kind, Code: p.Code, Message: p.Detail, Field: p.Field, Found: p.Found, Allowed: p.Allowed, Fix: p.Fix}
-	if e.Kind == "" {
-		e.Kind = kindOf(p.Status)
-	}
-	if len(p.Explain) > 0 {
-		e.Explain = p.Explain
-	}
-	return e
-}
-
-func kindOf(status int) fault.Kind {
-	switch status {
-	case http.StatusUnauthorized:
-		return fault.Unauthorized
-	case http.StatusForbidden:
-		return fault.Denied
-	case http.StatusNotFound:
-		return fault.NotFound
-	case http.StatusConflict, http.StatusPreconditionFailed:
-		return fault.Precondition
-	case http.StatusRequestEntityTooLarge:
-		return fault.TooLarge
-	case http.StatusTooManyRequests:
-		return fault.RateLimited
-	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return fault.Unavailable
-	}
-	if status >= 500 {
-		return fault.Internal
-	}
-	return fault.Invalid
-}
-
-// IsCanceled reports whether err is only the end of the caller's context.
-func IsCanceled(err error) bool { return errors.Is(err, context.Canceled) }

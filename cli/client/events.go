@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -32,9 +33,11 @@ func (c *Client) Events(ctx context.Context, lastID string, f func(Event) bool) 
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return problem(resp, nil)
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what there is of it is enough
+		return answered(resp, body)
 	}
 	var ev Event
+	var data bool // the event has a data line already
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(make([]byte, 64<<10), 8<<20)
 	for lines.Scan() {
@@ -45,7 +48,7 @@ func (c *Client) Events(ctx context.Context, lastID string, f func(Event) bool) 
 					return nil
 				}
 			}
-			ev = Event{}
+			ev, data = Event{}, false
 			continue
 		}
 		field, value, _ := strings.Cut(line, ":")
@@ -56,7 +59,10 @@ func (c *Client) Events(ctx context.Context, lastID string, f func(Event) bool) 
 		case "event":
 			ev.Type = value
 		case "data":
-			ev.Data = append(ev.Data, value...)
+			if data {
+				ev.Data = append(ev.Data, '\n')
+			}
+			ev.Data, data = append(ev.Data, value...), true
 		}
 	}
 	if ctx.Err() != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -27,8 +28,11 @@ type applied struct {
 	Error  json.RawMessage `json:"error,omitempty"`
 }
 
+func (x applied) failed() bool { return x.Result == "failed" }
+
 func newApply(s *session) *cobra.Command {
 	var files []string
+	var body []byte
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change projects and applications from Argo CD's YAML, unchanged",
@@ -36,103 +40,72 @@ func newApply(s *session) *cobra.Command {
 AppProject are taken as they are. FILE may be a directory (its .yaml, .yml and
 .json files) or - for standard input; -f may be repeated.`,
 		Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
+		PreRunE: func(*cobra.Command, []string) (err error) {
 			if len(files) == 0 {
 				return fault.New(fault.Invalid, "usage", "nothing to apply").WithFix("name a file: hawser apply -f FILE")
 			}
-			body, err := s.readDocuments(files)
-			if err != nil {
-				return err
-			}
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
+			body, err = s.readDocuments(files)
+			return err
+		},
+		RunE: s.run(func(c *call) error {
 			var got struct {
 				Items []applied `json:"items"`
 			}
-			if err := api.Do(c.Context(), http.MethodPost, "/apply", body, &got); err != nil {
+			if err := c.api.Do(c.ctx, http.MethodPost, "/apply", body, &got); err != nil {
 				return err
 			}
-			return s.printApplied(f, got.Items)
-		},
+			return c.printApplied(got.Items)
+		}),
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, directory, or - for standard input")
 	return c
 }
 
-func (s *session) printApplied(f output.Format, items []applied) error {
+func (c *call) printApplied(items []applied) error {
+	if c.documents() {
+		if err := output.Document(c.Out, c.format, map[string]any{"items": items}); err != nil {
+			return err
+		}
+	} else {
+		for _, x := range items {
+			c.printAppliedItem(x)
+		}
+	}
+	if code := exitOfApplied(items); code != ExitOK {
+		return exitWith(code, nil)
+	}
+	return nil
+}
+
+func (c *call) printAppliedItem(x applied) {
+	name := output.Clean(strings.ToLower(x.Kind) + "/" + x.Name)
+	switch {
+	case x.failed():
+		fmt.Fprintf(c.Err, "%s failed\n", name)
+		printError(c.Err, client.Problem(x.Error, http.StatusInternalServerError))
+	case c.format == output.Name:
+		fmt.Fprintln(c.Out, name)
+	default:
+		fmt.Fprintf(c.Out, "%s %s\n", name, output.Clean(x.Result))
+	}
+}
+
+// exitOfApplied is the status of the first failure when nothing was applied,
+// else ExitPartial.
+func exitOfApplied(items []applied) int {
 	failed := 0
 	for _, x := range items {
-		if x.Result == "failed" {
+		if x.failed() {
 			failed++
 		}
 	}
-	switch f {
-	case output.JSON, output.YAML:
-		if err := output.Document(s.Out, f, map[string]any{"items": items}); err != nil {
-			return err
-		}
-	default:
-		for _, x := range items {
-			name := strings.ToLower(x.Kind) + "/" + output.Clean(x.Name)
-			if x.Result == "failed" {
-				fmt.Fprintf(s.Err, "%s failed\n", name)
-				s.printProblem(x.Error)
-				continue
-			}
-			if f == output.Name {
-				fmt.Fprintln(s.Out, name)
-			} else {
-				fmt.Fprintf(s.Out, "%s %s\n", name, x.Result)
-			}
-		}
+	switch failed {
+	case 0:
+		return ExitOK
+	case len(items):
+		return fault.As(client.Problem(items[0].Error, http.StatusInternalServerError)).Kind.ExitCode()
 	}
-	if failed == 0 {
-		return nil
-	}
-	if failed == len(items) {
-		return exitWith(exitOfProblem(items[0].Error), nil)
-	}
-	return exitWith(ExitPartial, nil)
-}
-
-// printProblem prints a problem document that came inside another answer.
-func (s *session) printProblem(raw json.RawMessage) {
-	if e := faultOf(raw); e != nil {
-		printFault(s.Err, e)
-	}
-}
-
-func faultOf(raw json.RawMessage) *fault.Error {
-	var p struct {
-		Kind    fault.Kind      `json:"kind"`
-		Code    string          `json:"code"`
-		Detail  string          `json:"detail"`
-		Field   string          `json:"field"`
-		Allowed string          `json:"allowed"`
-		Fix     string          `json:"fix"`
-		Explain json.RawMessage `json:"explain"`
-	}
-	if json.Unmarshal(raw, &p) != nil {
-		return nil
-	}
-	e := &fault.Error{Kind: p.Kind, Code: p.Code, Message: p.Detail, Field: p.Field, Allowed: p.Allowed, Fix: p.Fix}
-	if len(p.Explain) > 0 {
-		e.Explain = p.Explain
-	}
-	return e
-}
-
-func exitOfProblem(raw json.RawMessage) int {
-	if e := faultOf(raw); e != nil && e.Kind.ExitCode() != 0 {
-		return e.Kind.ExitCode()
-	}
-	return ExitError
+	return ExitPartial
 }
 
 // readDocuments joins the files as YAML documents, directories in order of

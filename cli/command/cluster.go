@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,32 +42,20 @@ func newClusterEnroll(s *session) *cobra.Command {
 		Use:   "enroll NAME",
 		Short: "Mint a one-time token and print the command that enrols a cluster",
 		Args:  exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
+		RunE: s.run(func(c *call) error {
 			var got enrolment
-			in := map[string]any{"cluster": args[0], "labels": labels, "project": project, "ttl": ttl.String()}
-			if err := api.Do(c.Context(), http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
+			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "ttl": ttl.String()}
+			if err := c.api.Do(c.ctx, http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
 				return err
 			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, got)
-			case output.Name:
-				fmt.Fprintln(s.Out, got.Token)
-				return nil
-			}
-			fmt.Fprintf(s.Err, "Run this where the cluster %q is reachable (single use, expires in %s, needs egress to %s):\n\n",
-				got.Cluster, time.Until(got.ExpiresAt).Round(time.Minute), got.Hub)
-			fmt.Fprintf(s.Out, "%s\n", got.Command)
-			return nil
-		},
+			return c.one(got, got.Token, func() error {
+				c.note("Run this where the cluster %q is reachable (single use, expires in %s, needs egress to %s):",
+					got.Cluster, got.ExpiresAt.Sub(c.now()).Round(time.Minute), got.Hub)
+				fmt.Fprintln(c.Err)
+				_, err := fmt.Fprintln(c.Out, got.Command)
+				return err
+			})
+		}),
 	}
 	c.Flags().StringToStringVarP(&labels, "label", "l", nil, "labels of the cluster, key=value")
 	c.Flags().StringVarP(&project, "project", "p", "", "project that the cluster belongs to")
@@ -74,47 +63,26 @@ func newClusterEnroll(s *session) *cobra.Command {
 	return c
 }
 
+func clusterPath(name string) string { return "/clusters/" + url.PathEscape(name) }
+
 func newClusterList(s *session) *cobra.Command {
+	clusters := listing[model.Cluster]{
+		kind: "ClusterList",
+		name: func(x model.Cluster) string { return "cluster/" + x.Name },
+		columns: []output.Column{
+			{Title: "NAME"}, {Title: "STATE"}, {Title: "SEEN"}, {Title: "APPS"}, {Title: "KUBERNETES"}, {Title: "AGENT"},
+			{Title: "NODES", Wide: true}, {Title: "LABELS", Wide: true}, {Title: "ALIASES", Wide: true}, {Title: "ID", Wide: true},
+		},
+		row: func(x model.Cluster) []string {
+			return []string{
+				x.Name, connection(x), output.Age(s.now(), x.LastSeen), strconv.Itoa(x.Applications),
+				x.KubeVersion, x.AgentVersion, strconv.Itoa(x.Nodes), labelText(x.Labels), strings.Join(x.Aliases, ","), string(x.ID),
+			}
+		},
+	}
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "All clusters", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			var got struct {
-				Items []model.Cluster `json:"items"`
-				AsOf  time.Time       `json:"asOf"`
-			}
-			if err := api.Get(c.Context(), "/clusters", &got); err != nil {
-				return err
-			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, listDocument("ClusterList", got.Items, got.AsOf))
-			case output.Name:
-				for _, x := range got.Items {
-					fmt.Fprintln(s.Out, "cluster/"+output.Clean(x.Name))
-				}
-				return nil
-			}
-			now := s.now()
-			rows := make([][]string, 0, len(got.Items))
-			for _, x := range got.Items {
-				rows = append(rows, []string{
-					x.Name, connection(x), output.Age(now, x.LastSeen), strconv.Itoa(x.Applications),
-					x.KubeVersion, x.AgentVersion, strconv.Itoa(x.Nodes), labelText(x.Labels), strings.Join(x.Aliases, ","), string(x.ID),
-				})
-			}
-			return output.Rows(s.Out, f, []output.Column{
-				{Title: "NAME"}, {Title: "STATE"}, {Title: "SEEN"}, {Title: "APPS"}, {Title: "KUBERNETES"}, {Title: "AGENT"},
-				{Title: "NODES", Wide: true}, {Title: "LABELS", Wide: true}, {Title: "ALIASES", Wide: true}, {Title: "ID", Wide: true},
-			}, rows)
-		},
+		RunE: s.run(func(c *call) error { return clusters.fetch(c, "/clusters") }),
 	}
 }
 
@@ -130,57 +98,37 @@ func connection(c model.Cluster) string {
 	return "Offline"
 }
 
-func labelText(labels map[string]string) string {
-	parts := make([]string, 0, len(labels))
-	for _, k := range sortedKeys(labels) {
-		parts = append(parts, k+"="+labels[k])
-	}
-	return strings.Join(parts, ",")
-}
-
 func newClusterGet(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "get NAME", Short: "One cluster", Args: exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
+		RunE: s.run(func(c *call) error {
 			var x model.Cluster
-			if err := api.Get(c.Context(), "/clusters/"+url.PathEscape(args[0]), &x); err != nil {
+			if err := c.get(clusterPath(c.args[0]), &x); err != nil {
 				return err
 			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, x)
-			case output.Name:
-				fmt.Fprintln(s.Out, "cluster/"+output.Clean(x.Name))
-				return nil
-			}
-			now := s.now()
-			fields := [][2]string{
-				{"Name", x.Name}, {"ID", string(x.ID)}, {"State", connection(x)}, {"Seen", output.Age(now, x.LastSeen)},
-				{"Freshness", string(x.Freshness)}, {"Kubernetes", x.KubeVersion}, {"Agent", x.AgentVersion},
-				{"Nodes", strconv.Itoa(x.Nodes)}, {"Namespaces", strconv.Itoa(x.Namespaces)},
-				{"Applications", strconv.Itoa(x.Applications)}, {"Labels", labelText(x.Labels)},
-				{"Aliases", strings.Join(x.Aliases, ", ")},
-			}
-			if x.CertNotAfter != nil {
-				fields = append(fields, [2]string{"Certificate", "until " + x.CertNotAfter.Format(time.RFC3339)})
-			}
-			for _, cond := range x.Conditions {
-				fields = append(fields, [2]string{"Condition", cond})
-			}
-			for _, u := range x.UnknownApps {
-				fields = append(fields, [2]string{"Unknown app", fmt.Sprintf("%s (project %s, generation %d): held by the agent, not known here; it is left alone", u.Name, u.Project, u.Generation)})
-			}
-			return s.describe(fields)
-		},
+			return c.one(x, "cluster/"+x.Name, func() error { return c.describeCluster(x) })
+		}),
 	}
+}
+
+func (c *call) describeCluster(x model.Cluster) error {
+	fields := [][2]string{
+		{"Name", x.Name}, {"ID", string(x.ID)}, {"State", connection(x)}, {"Seen", output.Age(c.now(), x.LastSeen)},
+		{"Freshness", string(x.Freshness)}, {"Kubernetes", x.KubeVersion}, {"Agent", x.AgentVersion},
+		{"Nodes", strconv.Itoa(x.Nodes)}, {"Namespaces", strconv.Itoa(x.Namespaces)},
+		{"Applications", strconv.Itoa(x.Applications)}, {"Labels", labelText(x.Labels)},
+		{"Aliases", strings.Join(x.Aliases, ", ")},
+	}
+	if x.CertNotAfter != nil {
+		fields = append(fields, [2]string{"Certificate", "until " + x.CertNotAfter.Format(time.RFC3339)})
+	}
+	for _, cond := range x.Conditions {
+		fields = append(fields, [2]string{"Condition", cond})
+	}
+	for _, u := range x.UnknownApps {
+		fields = append(fields, [2]string{"Unknown app", fmt.Sprintf("%s (project %s, generation %d): held by the agent, not known here; it is left alone", u.Name, u.Project, u.Generation)})
+	}
+	return c.describe(fields)
 }
 
 func newClusterAlias(s *session) *cobra.Command {
@@ -193,29 +141,22 @@ their destination by server work unchanged:
 
   hawser cluster alias eu-prod https://kubernetes.default.svc`,
 		Args: exactArgs("NAME", "SERVER"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			path := "/clusters/" + url.PathEscape(args[0])
+		RunE: s.run(func(c *call) error {
+			name, server := c.args[0], c.args[1]
 			var x model.Cluster
-			if err := api.Get(c.Context(), path, &x); err != nil {
+			if err := c.get(clusterPath(name), &x); err != nil {
 				return err
 			}
-			var aliases []string
-			for _, a := range x.Aliases {
-				if a != args[1] {
-					aliases = append(aliases, a)
-				}
-			}
+			aliases := slices.DeleteFunc(slices.Clone(x.Aliases), func(a string) bool { return a == server })
+			done := "%s does not mean cluster %q any more"
 			if !remove {
-				aliases = append(aliases, args[1])
+				aliases = append(aliases, server)
+				done = "%s now means cluster %q"
 			} else if len(aliases) == len(x.Aliases) {
-				return fault.New(fault.NotFound, "alias_unknown", "%s has no alias %s", args[0], args[1])
+				return fault.New(fault.NotFound, "alias_unknown", "%s has no alias %s", name, server).WithFix("see hawser cluster get %s", name)
 			}
-			return api.Do(c.Context(), http.MethodPut, path+"/aliases", map[string]any{"aliases": aliases}, nil)
-		},
+			return c.change(http.MethodPut, clusterPath(name)+"/aliases", map[string]any{"aliases": aliases}, done, server, name)
+		}),
 	}
 	c.Flags().BoolVar(&remove, "remove", false, "take the alias away")
 	return c
@@ -224,25 +165,17 @@ their destination by server work unchanged:
 func newClusterRevoke(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke NAME", Short: "End the agent's access; its cluster stays as it is", Args: exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			return api.Do(c.Context(), http.MethodPost, "/clusters/"+url.PathEscape(args[0])+"/revoke", nil, nil)
-		},
+		RunE: s.run(func(c *call) error {
+			return c.change(http.MethodPost, clusterPath(c.args[0])+"/revoke", nil, "the agent of %q has no access any more; its cluster stays as it is", c.args[0])
+		}),
 	}
 }
 
 func newClusterDelete(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Forget a cluster that no application points at; nothing in it is touched", Args: exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			return api.Do(c.Context(), http.MethodDelete, "/clusters/"+url.PathEscape(args[0]), nil, nil)
-		},
+		RunE: s.run(func(c *call) error {
+			return c.change(http.MethodDelete, clusterPath(c.args[0]), nil, "cluster %q forgotten; nothing in it was touched", c.args[0])
+		}),
 	}
 }

@@ -11,24 +11,13 @@ import (
 func newHub(s *session) *cobra.Command {
 	status := &cobra.Command{
 		Use: "status", Short: "Identity and state of the hub", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
+		RunE: s.run(func(c *call) error {
 			var got map[string]any
-			if err := api.Get(c.Context(), "/hub", &got); err != nil {
+			if err := c.get("/hub", &got); err != nil {
 				return err
 			}
-			if f != output.JSON {
-				f = output.YAML
-			}
-			return output.Document(s.Out, f, got)
-		},
+			return c.one(got, "", func() error { return output.Document(c.Out, output.YAML, got) })
+		}),
 	}
 	ack := &cobra.Command{
 		Use:   "acknowledge-restore",
@@ -37,13 +26,9 @@ func newHub(s *session) *cobra.Command {
 starts a new incarnation and holds all pruning. Look at the applications that it
 shows as out of sync or unknown; when they are as you want them, acknowledge.`,
 		Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			return api.Do(c.Context(), http.MethodPost, "/hub/acknowledge-restore", nil, nil)
-		},
+		RunE: s.run(func(c *call) error {
+			return c.change(http.MethodPost, "/hub/acknowledge-restore", nil, "the restore is acknowledged; pruning and deletions go on")
+		}),
 	}
 	return group("hub", "The hub itself", status, ack)
 }

@@ -14,9 +14,7 @@ import (
 
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/config"
-	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
-	"github.com/hawser-dev/hawser/shared/telemetry"
 )
 
 func newLogin(s *session) *cobra.Command {
@@ -34,10 +32,10 @@ The hub prints a one-time login code at its first start; login asks for it. With
 is pinned by the hash that it prints (--ca-hash); without it the system's
 certificate authorities must vouch for the hub.`,
 		Args: exactArgs("HOST:PORT"),
-		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := s.limit(c.Context(), 30*time.Second)
+		RunE: s.offline(func(c *call) error {
+			ctx, cancel := s.limit(c.ctx, 30*time.Second)
 			defer cancel()
-			hub := client.Hub{URL: hubURL(args[0]), CAHash: caHash}
+			hub := client.Hub{URL: hubURL(c.args[0]), CAHash: caHash}
 			if name == "" {
 				if u, err := url.Parse(hub.URL); err == nil {
 					name = u.Host
@@ -59,9 +57,9 @@ certificate authorities must vouch for the hub.`,
 			if err := file.Save(); err != nil {
 				return err
 			}
-			s.note("Logged in to %s as %s; context %q is now current.", hub.URL, output.Clean(who), name)
+			s.note("Logged in to %s as %s; context %q is now current.", hub.URL, who, name)
 			return nil
-		},
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&name, "name", "", "name of the context (default: the host)")
@@ -116,105 +114,12 @@ func redeem(ctx context.Context, hub *client.Hub, secret string, isToken bool) (
 func newWhoami(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Who the hub takes you for", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
+		RunE: s.run(func(c *call) error {
 			var who map[string]any
-			if err := api.Get(c.Context(), "/whoami", &who); err != nil {
+			if err := c.get("/whoami", &who); err != nil {
 				return err
 			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			if f == output.JSON || f == output.YAML {
-				return output.Document(s.Out, f, who)
-			}
-			fmt.Fprintln(s.Out, output.Clean(fmt.Sprint(who["name"])))
-			return nil
-		},
-	}
-}
-
-func newContext(s *session) *cobra.Command {
-	list := &cobra.Command{
-		Use: "list", Short: "The hubs that you have logged in to", Args: exactArgs(),
-		RunE: func(*cobra.Command, []string) error {
-			file, err := config.Load()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			for i := range file.Contexts {
-				file.Contexts[i].Token = "" // never printed
-			}
-			if f == output.JSON || f == output.YAML {
-				return output.Document(s.Out, f, file)
-			}
-			rows := make([][]string, 0, len(file.Contexts))
-			for _, x := range file.Contexts {
-				mark := ""
-				if x.Name == file.Current {
-					mark = "*"
-				}
-				rows = append(rows, []string{mark, x.Name, x.URL, x.User})
-			}
-			return output.Rows(s.Out, f, []output.Column{{Title: "CURRENT"}, {Title: "NAME"}, {Title: "HUB"}, {Title: "USER"}}, rows)
-		},
-	}
-	use := &cobra.Command{
-		Use: "use NAME", Short: "Make a context current", Args: exactArgs("NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			file, err := config.Load()
-			if err != nil {
-				return err
-			}
-			if _, ok := file.Context(args[0]); !ok {
-				return fault.New(fault.NotFound, "context_unknown", "there is no context %q", args[0]).WithFix("see hawser context list")
-			}
-			file.Current = args[0]
-			return file.Save()
-		},
-	}
-	return group("context", "Hubs that you have logged in to", list, use)
-}
-
-func newVersion(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Versions of this program and of the hub", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			v := struct {
-				Client string `json:"client"`
-				Hub    string `json:"hub,omitempty"`
-			}{Client: telemetry.Version}
-			if api, err := s.client(); err == nil {
-				ctx, cancel := s.limit(c.Context(), 5*time.Second)
-				defer cancel()
-				var got struct {
-					Version string `json:"version"`
-				}
-				if err := api.Get(ctx, "/version", &got); err != nil {
-					s.note("the hub did not say: %v", err)
-				}
-				v.Hub = got.Version
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			if f == output.JSON || f == output.YAML {
-				return output.Document(s.Out, f, v)
-			}
-			fmt.Fprintf(s.Out, "hawser %s\n", v.Client)
-			if v.Hub != "" {
-				fmt.Fprintf(s.Out, "hub    %s\n", output.Clean(v.Hub))
-			}
-			return nil
-		},
+			return c.one(who, "", func() error { return c.name(fmt.Sprint(who["name"])) })
+		}),
 	}
 }

@@ -4,85 +4,114 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
 func newOperation(s *session) *cobra.Command {
-	var app string
-	list := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "Operations, newest first", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			query := url.Values{}
-			if app != "" {
-				query.Set("app", app)
-			}
-			var got struct {
-				Items []model.OperationInfo `json:"items"`
-			}
-			if err := api.Get(c.Context(), "/operations?"+query.Encode(), &got); err != nil {
-				return err
-			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, listDocument("OperationList", got.Items, s.now()))
-			case output.Name:
-				for _, op := range got.Items {
-					fmt.Fprintln(s.Out, "operation/"+string(op.ID))
-				}
-				return nil
-			}
-			rows := make([][]string, 0, len(got.Items))
-			for _, op := range got.Items {
-				created := ""
-				if op.CreatedAt != nil {
-					created = op.CreatedAt.Format(time.RFC3339)
-				}
-				rows = append(rows, []string{string(op.ID), op.AppName, string(op.Kind), string(op.Phase), created, op.InitiatedBy, op.Message})
-			}
-			return output.Rows(s.Out, f, []output.Column{{Title: "ID"}, {Title: "APPLICATION"}, {Title: "KIND"}, {Title: "PHASE"}, {Title: "CREATED"}, {Title: "BY"}, {Title: "MESSAGE"}}, rows)
-		},
-	}
-	list.Flags().StringVar(&app, "app", "", "only this application")
-	get := &cobra.Command{
-		Use: "get ID", Short: "One operation and its results", Args: exactArgs("ID"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.operationCall(c, http.MethodGet, "/operations/"+url.PathEscape(args[0]))
-		},
-	}
-	terminate := &cobra.Command{
-		Use: "terminate ID", Short: "End an operation", Args: exactArgs("ID"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.operationCall(c, http.MethodPost, "/operations/"+url.PathEscape(args[0])+"/terminate")
-		},
-	}
-	return group("operation", "Durable commands and how they ended", list, get, terminate)
+	return group("operation", "Durable commands and how they ended", newOperationList(s), newOperationGet(s), newOperationTerminate(s))
 }
 
-func (s *session) operationCall(c *cobra.Command, method, path string) error {
-	api, err := s.client()
-	if err != nil {
-		return err
+func operationPath(id string) string {
+	return "/operations/" + url.PathEscape(strings.TrimPrefix(id, "operation/"))
+}
+
+func newOperationList(s *session) *cobra.Command {
+	var app string
+	operations := listing[model.OperationInfo]{
+		kind: "OperationList",
+		name: func(op model.OperationInfo) string { return "operation/" + string(op.ID) },
+		columns: []output.Column{
+			{Title: "ID"}, {Title: "APPLICATION"}, {Title: "KIND"}, {Title: "PHASE"}, {Title: "AGE"}, {Title: "BY"},
+			{Title: "CREATED", Wide: true}, {Title: "MESSAGE", Text: true},
+		},
+		row: func(op model.OperationInfo) []string {
+			age, created := "", ""
+			if op.CreatedAt != nil {
+				age, created = output.Age(s.now(), op.CreatedAt), op.CreatedAt.Format(time.RFC3339)
+			}
+			return []string{string(op.ID), op.AppName, string(op.Kind), string(op.Phase), age, op.InitiatedBy, created, op.Message}
+		},
 	}
-	f, err := s.outputFormat()
-	if err != nil {
-		return err
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "Operations, newest first", Args: exactArgs(),
+		RunE: s.run(func(c *call) error {
+			query := url.Values{}
+			if app != "" {
+				query.Set("app", strings.TrimPrefix(app, "app/"))
+			}
+			var got list[model.OperationInfo]
+			err := c.get("/operations?"+query.Encode(), &got)
+			if app != "" && fault.Is(err, fault.NotFound) {
+				got, err = c.operationsOfDeleted(query.Get("app"))
+			}
+			if err != nil {
+				return err
+			}
+			return operations.print(c, got.Items, got.AsOf)
+		}),
 	}
+	c.Flags().StringVar(&app, "app", "", "only this application; it may be deleted")
+	return c
+}
+
+// newestOperations is the most that the hub answers at once.
+const newestOperations = 500
+
+// operationsOfDeleted finds what the hub keeps about an application that is
+// gone. The hub knows it by name only in its operations, so the newest of all
+// are looked through.
+func (c *call) operationsOfDeleted(app string) (list[model.OperationInfo], error) {
+	var got list[model.OperationInfo]
+	if err := c.get(fmt.Sprintf("/operations?limit=%d", newestOperations), &got); err != nil {
+		return got, err
+	}
+	got.Items = slices.DeleteFunc(got.Items, func(op model.OperationInfo) bool { return op.AppName != app })
+	if len(got.Items) == 0 {
+		return got, fault.New(fault.NotFound, "application_not_found",
+			"there is no application %q, and the newest %d operations have none of it", app, newestOperations).WithFix("see hawser app list")
+	}
+	c.note("application %q is deleted; these are its operations among the newest %d", app, newestOperations)
+	return got, nil
+}
+
+func newOperationGet(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "get ID", Short: "One operation and its results", Args: exactArgs("ID"),
+		RunE: s.run(func(c *call) error { return c.operation(http.MethodGet, operationPath(c.args[0])) }),
+	}
+}
+
+func newOperationTerminate(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "terminate ID", Short: "End an operation", Args: exactArgs("ID"),
+		RunE: s.run(func(c *call) error { return c.operation(http.MethodPost, operationPath(c.args[0])+"/terminate") }),
+	}
+}
+
+func (c *call) operation(method, path string) error {
 	var op model.OperationInfo
-	if err := api.Do(c.Context(), method, path, nil, &op); err != nil {
+	if err := c.api.Do(c.ctx, method, path, nil, &op); err != nil {
 		return err
 	}
-	return s.printOperation(f, op)
+	return c.printOperation(op)
+}
+
+func (c *call) printOperation(op model.OperationInfo) error {
+	return c.one(op, "operation/"+string(op.ID), func() error {
+		if op.Result != nil {
+			for _, r := range op.Result.Resources {
+				fmt.Fprintf(c.Out, "%-11s %s\n", output.Clean(r.Status), output.Clean(strings.TrimSpace(r.ObjectKey.String()+"  "+r.Message)))
+			}
+		}
+		_, err := fmt.Fprintln(c.Out, output.Clean(strings.TrimSpace(fmt.Sprintf("%s %s: %s  %s", op.Kind, op.AppName, op.Phase, op.Message))))
+		return err
+	})
 }

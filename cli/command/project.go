@@ -1,12 +1,10 @@
 package command
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,69 +18,33 @@ func newProject(s *session) *cobra.Command {
 		newProjectList(s), newProjectGet(s), newProjectCreate(s), newProjectDelete(s))
 }
 
+func projectPath(name string) string { return "/projects/" + url.PathEscape(name) }
+
 func newProjectList(s *session) *cobra.Command {
+	projects := listing[model.AppProject]{
+		kind:    "ProjectList",
+		name:    func(p model.AppProject) string { return "project/" + p.Metadata.Name },
+		columns: []output.Column{{Title: "NAME"}, {Title: "SOURCES"}, {Title: "DESTINATIONS"}, {Title: "DESCRIPTION", Text: true}},
+		row: func(p model.AppProject) []string {
+			return []string{p.Metadata.Name, strconv.Itoa(len(p.Spec.SourceRepos)), strconv.Itoa(len(p.Spec.Destinations)), p.Spec.Description}
+		},
+	}
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "All projects", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			var got struct {
-				Items []model.AppProject `json:"items"`
-				AsOf  time.Time          `json:"asOf"`
-			}
-			if err := api.Get(c.Context(), "/projects", &got); err != nil {
-				return err
-			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, listDocument("ProjectList", got.Items, got.AsOf))
-			case output.Name:
-				for _, p := range got.Items {
-					fmt.Fprintln(s.Out, "project/"+output.Clean(p.Metadata.Name))
-				}
-				return nil
-			}
-			rows := make([][]string, 0, len(got.Items))
-			for _, p := range got.Items {
-				rows = append(rows, []string{p.Metadata.Name, strconv.Itoa(len(p.Spec.SourceRepos)),
-					strconv.Itoa(len(p.Spec.Destinations)), p.Spec.Description})
-			}
-			return output.Rows(s.Out, f, []output.Column{{Title: "NAME"}, {Title: "SOURCES"}, {Title: "DESTINATIONS"}, {Title: "DESCRIPTION"}}, rows)
-		},
+		RunE: s.run(func(c *call) error { return projects.fetch(c, "/projects") }),
 	}
 }
 
 func newProjectGet(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "get NAME", Short: "One project, as YAML", Args: exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
+		RunE: s.run(func(c *call) error {
 			var p model.AppProject
-			if err := api.Get(c.Context(), "/projects/"+url.PathEscape(args[0]), &p); err != nil {
+			if err := c.get(projectPath(c.args[0]), &p); err != nil {
 				return err
 			}
-			if f == output.Name {
-				fmt.Fprintln(s.Out, "project/"+output.Clean(p.Metadata.Name))
-				return nil
-			}
-			if f != output.JSON {
-				f = output.YAML
-			}
-			return output.Document(s.Out, f, p)
-		},
+			return c.one(p, "project/"+p.Metadata.Name, func() error { return output.Document(c.Out, output.YAML, p) })
+		}),
 	}
 }
 
@@ -93,7 +55,7 @@ func newProjectCreate(s *session) *cobra.Command {
 		Use:   "create NAME",
 		Short: "Create a project from flags; for everything else: hawser apply -f",
 		Args:  exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			p.APIVersion, p.Kind, p.Metadata.Name = model.APIVersionHawser, model.KindAppProject, args[0]
 			for _, d := range destinations {
 				dest, err := parseDestination(d)
@@ -102,17 +64,11 @@ func newProjectCreate(s *session) *cobra.Command {
 				}
 				p.Spec.Destinations = append(p.Spec.Destinations, dest)
 			}
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			header := http.Header{"If-None-Match": {"*"}}
-			if err := api.DoWith(c.Context(), http.MethodPut, "/projects/"+url.PathEscape(args[0]), header, p, nil); err != nil {
-				return err
-			}
-			s.note("project %q created", args[0])
 			return nil
 		},
+		RunE: s.run(func(c *call) error {
+			return c.create(projectPath(c.args[0]), p, "project %q created", c.args[0])
+		}),
 	}
 	c.Flags().StringSliceVarP(&p.Spec.SourceRepos, "src", "s", nil, "repository URL or glob that may be used")
 	c.Flags().StringArrayVarP(&destinations, "dest", "d", nil, "CLUSTER,NAMESPACE that may be deployed to (globs; CLUSTER is a name or a server URL); may be repeated")
@@ -138,12 +94,8 @@ func parseDestination(s string) (model.ProjectDestination, error) {
 func newProjectDelete(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Delete a project that no application uses", Args: exactArgs("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			return api.Do(c.Context(), http.MethodDelete, "/projects/"+url.PathEscape(args[0]), nil, nil)
-		},
+		RunE: s.run(func(c *call) error {
+			return c.change(http.MethodDelete, projectPath(c.args[0]), nil, "project %q deleted", c.args[0])
+		}),
 	}
 }

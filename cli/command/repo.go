@@ -1,13 +1,11 @@
 package command
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +43,7 @@ func newRepoAdd(s *session) *cobra.Command {
 replaces its credential. The credential also opens repositories whose URL begins
 with this one, the longest match first.`,
 		Args: exactArgs("URL"),
-		RunE: func(c *cobra.Command, args []string) (err error) {
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			in.URL = args[0]
 			if passwordStdin {
 				b, err := io.ReadAll(io.LimitReader(s.In, 64<<10))
@@ -64,28 +62,18 @@ with this one, the longest match first.`,
 				}
 				*into = string(b)
 			}
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			var got model.Repository
-			if err := api.Do(c.Context(), http.MethodPost, "/repositories", in, &got); err != nil {
-				return err
-			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, got)
-			case output.Name:
-				fmt.Fprintln(s.Out, "repository/"+output.Clean(got.URL))
-				return nil
-			}
-			s.note("repository %s added", output.Clean(got.URL))
 			return nil
 		},
+		RunE: s.run(func(c *call) error {
+			var got model.Repository
+			if err := c.api.Do(c.ctx, http.MethodPost, "/repositories", in, &got); err != nil {
+				return err
+			}
+			return c.one(got, "repository/"+got.URL, func() error {
+				c.note("repository %s added", got.URL)
+				return nil
+			})
+		}),
 	}
 	f := c.Flags()
 	f.StringVar(&in.Project, "project", "", "project that may use it (default: all that allow the URL)")
@@ -100,63 +88,34 @@ with this one, the longest match first.`,
 }
 
 func newRepoList(s *session) *cobra.Command {
+	repositories := listing[model.Repository]{
+		kind:    "RepositoryList",
+		name:    func(r model.Repository) string { return "repository/" + r.URL },
+		columns: []output.Column{{Title: "URL"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT"}, {Title: "ERROR", Text: true}, {Title: "ID", Wide: true}},
+		row: func(r model.Repository) []string {
+			return []string{r.URL, r.State, output.Age(s.now(), r.LastCheck), r.Project, r.Error, r.ID}
+		},
+	}
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "All repositories and how they answer", Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			f, err := s.outputFormat()
-			if err != nil {
-				return err
-			}
-			var got struct {
-				Items []model.Repository `json:"items"`
-				AsOf  time.Time          `json:"asOf"`
-			}
-			if err := api.Get(c.Context(), "/repositories", &got); err != nil {
-				return err
-			}
-			switch f {
-			case output.JSON, output.YAML:
-				return output.Document(s.Out, f, listDocument("RepositoryList", got.Items, got.AsOf))
-			case output.Name:
-				for _, r := range got.Items {
-					fmt.Fprintln(s.Out, "repository/"+output.Clean(r.URL))
-				}
-				return nil
-			}
-			now := s.now()
-			rows := make([][]string, 0, len(got.Items))
-			for _, r := range got.Items {
-				rows = append(rows, []string{r.URL, r.State, output.Age(now, r.LastCheck), r.Project, r.Error, r.ID})
-			}
-			return output.Rows(s.Out, f, []output.Column{{Title: "URL"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT"}, {Title: "ERROR"}, {Title: "ID", Wide: true}}, rows)
-		},
+		RunE: s.run(func(c *call) error { return repositories.fetch(c, "/repositories") }),
 	}
 }
 
 func newRepoRemove(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove URL", Aliases: []string{"rm"}, Short: "Forget a repository and its credential", Args: exactArgs("URL"),
-		RunE: func(c *cobra.Command, args []string) error {
-			api, err := s.client()
-			if err != nil {
-				return err
-			}
-			var got struct {
-				Items []model.Repository `json:"items"`
-			}
-			if err := api.Get(c.Context(), "/repositories", &got); err != nil {
+		RunE: s.run(func(c *call) error {
+			var got list[model.Repository]
+			if err := c.get("/repositories", &got); err != nil {
 				return err
 			}
 			for _, r := range got.Items {
-				if r.URL == args[0] || r.ID == args[0] {
-					return api.Do(c.Context(), http.MethodDelete, "/repositories/"+url.PathEscape(r.ID), nil, nil)
+				if r.URL == c.args[0] || r.ID == c.args[0] {
+					return c.change(http.MethodDelete, "/repositories/"+url.PathEscape(r.ID), nil, "repository %s removed", r.URL)
 				}
 			}
-			return fault.New(fault.NotFound, "repository_unknown", "there is no repository %s", args[0]).WithFix("see hawser repo list")
-		},
+			return fault.New(fault.NotFound, "repository_unknown", "there is no repository %s", c.args[0]).WithFix("see hawser repo list")
+		}),
 	}
 }

@@ -2,8 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/client"
-	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -29,8 +26,8 @@ type Streams struct {
 // session is what all commands of one invocation share.
 type session struct {
 	Streams
-	context string
-	format  string
+	context string // name of the chosen context, "" for the current one
+	output  string // value of -o
 	timeout time.Duration
 	now     func() time.Time
 }
@@ -60,7 +57,7 @@ func newRoot(s *session) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	f := root.PersistentFlags()
 	f.StringVar(&s.context, "context", os.Getenv("HAWSER_CONTEXT"), "hub to use, by the name of its context")
-	f.StringVarP(&s.format, "output", "o", "", "json, yaml, wide or name")
+	f.StringVarP(&s.output, "output", "o", "", "json, yaml, wide or name")
 	f.DurationVar(&s.timeout, "timeout", 0, "give up after this long (0: the command's own limit)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.New(fault.Invalid, "usage", "%s", err).WithFix("see %s --help", c.CommandPath())
@@ -115,9 +112,9 @@ func (s *session) client() (*client.Client, error) {
 }
 
 func (s *session) hub() (client.Hub, error) {
-	file, err := config.Load()
+	file, err := loadConfig()
 	if err != nil {
-		return client.Hub{}, fault.Wrap(err, fault.Invalid, "config_invalid", "the configuration file cannot be read")
+		return client.Hub{}, err
 	}
 	ctx, ok := file.Context(s.context)
 	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash, Token: ctx.Token}
@@ -135,7 +132,7 @@ func (s *session) hub() (client.Hub, error) {
 	}
 	if !ok {
 		if s.context != "" {
-			return hub, fault.New(fault.NotFound, "context_unknown", "there is no context %q", s.context).WithFix("see hawser context list")
+			return hub, contextUnknown(s.context)
 		}
 		return hub, fault.New(fault.Unauthorized, "not_logged_in", "no hub is configured").WithFix("hawser login HOST:PORT")
 	}
@@ -149,15 +146,12 @@ func hubURL(s string) string {
 	return "https://" + s
 }
 
-// outputFormat checks the -o flag.
-func (s *session) outputFormat() (output.Format, error) { return output.Parse(s.format) }
-
 // note writes to standard error for people; nothing with -o json or yaml.
 func (s *session) note(format string, args ...any) {
-	if s.format == string(output.JSON) || s.format == string(output.YAML) {
+	if s.output == string(output.JSON) || s.output == string(output.YAML) {
 		return
 	}
-	fmt.Fprintf(s.Err, format+"\n", args...)
+	fmt.Fprintln(s.Err, output.Clean(fmt.Sprintf(format, args...)))
 }
 
 // limit derives the command's context from --timeout or its own default; 0
@@ -171,97 +165,4 @@ func (s *session) limit(ctx context.Context, def time.Duration) (context.Context
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, d)
-}
-
-// report prints an error and chooses the exit status.
-func (s *session) report(ctx context.Context, err error) int {
-	if err == nil {
-		return ExitOK
-	}
-	var exit exitError
-	if errors.As(err, &exit) {
-		if exit.err == nil {
-			return exit.code
-		}
-		err = exit.err
-	}
-	code := exit.code
-	if code == 0 {
-		code = exitCode(ctx, err)
-	}
-	if code == ExitInterrupted {
-		fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
-		return code
-	}
-	var known *fault.Error
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &known) {
-		err = fault.New(fault.Unavailable, "wait_timeout", "the hub gave no answer within the time limit; what was asked may have been accepted").
-			WithFix("look before repeating it, or allow more time with --timeout")
-	}
-	printError(s.Err, err)
-	return code
-}
-
-func printError(w io.Writer, err error) {
-	var list fault.List
-	if errors.As(err, &list) && len(list) > 1 {
-		for _, e := range list {
-			printFault(w, e)
-		}
-		return
-	}
-	var e *fault.Error
-	if errors.As(err, &e) {
-		printFault(w, e)
-		return
-	}
-	fmt.Fprintf(w, "error: %s\n", output.Clean(err.Error()))
-}
-
-func printFault(w io.Writer, e *fault.Error) {
-	line := e.Message
-	if e.Field != "" && !strings.Contains(line, e.Field) {
-		line = e.Field + ": " + line
-	}
-	if e.Code != "" {
-		line += " (" + e.Code + ")"
-	}
-	fmt.Fprintf(w, "error: %s\n", output.Clean(line))
-	if e.Allowed != "" {
-		fmt.Fprintf(w, "  allowed: %s\n", output.Clean(e.Allowed))
-	}
-	if e.Cause != nil && e.Kind != fault.Internal {
-		fmt.Fprintf(w, "  cause: %s\n", output.Clean(e.Cause.Error()))
-	}
-	if raw, ok := e.Explain.(json.RawMessage); ok {
-		printExplanation(w, raw)
-	}
-	if e.Fix != "" {
-		fmt.Fprintf(w, "  fix: %s\n", output.Clean(e.Fix))
-	}
-}
-
-// printExplanation prints the ordered checks of a refusal.
-func printExplanation(w io.Writer, raw json.RawMessage) {
-	var x struct {
-		Checks []struct {
-			Rule    string `json:"rule"`
-			Result  string `json:"result"`
-			Message string `json:"message"`
-		} `json:"checks"`
-		Refusals []struct {
-			NearestRule string `json:"nearestRule"`
-		} `json:"refusals"`
-	}
-	if json.Unmarshal(raw, &x) != nil {
-		return
-	}
-	for _, c := range x.Checks {
-		fmt.Fprintf(w, "  %-8s %s\n", output.Clean(c.Result), output.Clean(strings.TrimSpace(c.Rule+"  "+c.Message)))
-	}
-	for _, r := range x.Refusals {
-		if r.NearestRule != "" {
-			fmt.Fprintf(w, "  nearest rule: %s\n", output.Clean(r.NearestRule))
-		}
-	}
 }

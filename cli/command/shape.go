@@ -4,34 +4,30 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/hawser-dev/hawser/cli/output"
 )
-
-// listDocument is the envelope of every list that is printed for programs.
-func listDocument(kind string, items any, asOf time.Time) any {
-	return struct {
-		APIVersion string    `json:"apiVersion"`
-		Kind       string    `json:"kind"`
-		AsOf       time.Time `json:"asOf"`
-		Items      any       `json:"items"`
-	}{"cli.hawser.dev/v1", kind, asOf, items}
-}
 
 // describe prints name and value lines, leaving out empty values.
 func (s *session) describe(fields [][2]string) error {
 	tw := tabwriter.NewWriter(s.Out, 0, 4, 2, ' ', 0)
 	for _, f := range fields {
-		if f[1] != "" {
-			fmt.Fprintf(tw, "%s:\t%s\n", f[0], output.Clean(f[1]))
+		if value := strings.TrimSpace(f[1]); value != "" {
+			fmt.Fprintf(tw, "%s:\t%s\n", f[0], output.Clean(value))
 		}
 	}
 	return tw.Flush()
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func labelText(labels map[string]string) string {
+	parts := make([]string, 0, len(labels))
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, k+"="+labels[k])
+	}
+	return strings.Join(parts, ",")
+}
 
 func short(commit string) string {
 	if len(commit) == 40 {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -35,35 +34,6 @@ func Parse(s string) (Format, error) {
 		return f, nil
 	}
 	return "", fault.New(fault.Invalid, "output_unknown", "unknown output format %q", s).WithFix("use json, yaml, wide or name")
-}
-
-// Column of a table. Wide columns are shown with -o wide only.
-type Column struct {
-	Title string
-	Wide  bool
-}
-
-// Rows prints a table, aligned, or the names alone.
-func Rows(w io.Writer, f Format, columns []Column, rows [][]string) error {
-	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	line := func(cells []string) {
-		var shown []string
-		for i, c := range cells {
-			if !columns[i].Wide || f == Wide {
-				shown = append(shown, Clean(c))
-			}
-		}
-		fmt.Fprintln(tw, strings.TrimRight(strings.Join(shown, "\t"), "\t "))
-	}
-	titles := make([]string, len(columns))
-	for i, c := range columns {
-		titles[i] = c.Title
-	}
-	line(titles)
-	for _, r := range rows {
-		line(r)
-	}
-	return tw.Flush()
 }
 
 // Document prints v as JSON or YAML.

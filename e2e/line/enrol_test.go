@@ -60,6 +60,9 @@ func TestTokensThatAreRefused(t *testing.T) {
 			if _, saved := a.vault.get(); saved > 0 {
 				t.Error("an identity was stored")
 			}
+			if !a.logs.line("enrolment refused", "code="+code) {
+				t.Error("the agent's log does not name the code")
+			}
 		})
 	}
 	if h.run(func(o *link.Options) { o.Token, o.ClusterName = good, "eu-prod" }); h.store.tokens[0].UsedAt != nil {

@@ -153,12 +153,14 @@ func TestNothingIsLostWhileASessionOpens(t *testing.T) {
 func TestTerminateIsToldOnce(t *testing.T) {
 	h := newHub(t, nil)
 	a, id := h.join("eu-prod", nil)
+	h.deploy(id, "app", random(10))
 	op := h.operation(id, "app")
 	await(t, "the command", a.journal.is(func(j *journal) bool { return len(j.commands) == 1 }))
 	h.store.with(id, func(c *clusterRow) { o := c.ops[op.ID]; o.Terminating = true; c.ops[op.ID] = o })
 	h.gateway.NotifyOperation(id)
 	h.gateway.NotifyOperation(id)
 	await(t, "the wish", a.journal.is(func(j *journal) bool { return len(j.commands) == 2 && j.commands[1].Terminate }))
+	h.deploy(id, "other", random(10))
 	other := h.operation(id, "other") // a marker after which nothing else may have come
 	await(t, "the marker", a.journal.is(func(j *journal) bool { return j.commands[len(j.commands)-1].ID == other.ID }))
 	if n := len(a.journal.commands); n != 3 {
@@ -378,6 +380,7 @@ func TestTheHubSaysGoodbye(t *testing.T) {
 func TestAnAgentThatStopsLeavesInGoodOrder(t *testing.T) {
 	h := newHub(t, nil)
 	a, id := h.join("eu-prod", nil)
+	h.deploy(id, "app", random(10))
 	op := h.operation(id, "app")
 	await(t, "the command", a.journal.is(func(j *journal) bool { return len(j.commands) == 1 }))
 	a.link.Operation(model.OperationUpdate{ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Phase: model.PhaseSucceeded})
@@ -529,4 +532,33 @@ func TestTheDatabaseMayBeAwayForAWhile(t *testing.T) {
 	if !errors.Is(a.link.Status().LastError, nil) {
 		t.Error(a.link.Status().LastError)
 	}
+}
+
+// A sync of an application that has nothing rendered is not given to the agent,
+// which would wait for it: it stays Queued, where it can expire, and follows the
+// desired state when there is one.
+func TestASyncFollowsItsDesiredState(t *testing.T) {
+	h := newHub(t, nil)
+	a, id := h.join("eu-prod", nil)
+	h.deploy(id, "other", random(10))
+	h.store.with(id, func(c *clusterRow) { c.unrendered["app"] = true })
+	early := h.operation(id, "app")
+	op := h.operation(id, "other") // travels behind the first, so that it was looked at
+	await(t, "the command that may travel", a.journal.is(func(j *journal) bool { return len(j.commands) == 1 && j.commands[0].ID == op.ID }))
+	if p := h.phase(id, early.ID); p != model.PhaseQueued {
+		t.Fatalf("phase %s", p)
+	}
+	// Neither does it travel with a new session.
+	h.stop()
+	await(t, "the agent to notice", a.journal.is(func(j *journal) bool { return len(j.lost) == 1 }))
+	h.start(h.addr)
+	a.inSync(t, 2)
+	if p := h.phase(id, early.ID); p != model.PhaseQueued {
+		t.Fatalf("phase %s after a reconnect", p)
+	}
+	h.deploy(id, "app", random(10))
+	await(t, "it follows", a.journal.is(func(j *journal) bool {
+		return slices.ContainsFunc(j.commands, func(c model.Command) bool { return c.ID == early.ID && c.Generation == 1 })
+	}))
+	await(t, "it is stored as sent", func() bool { return h.phase(id, early.ID) == model.PhaseSent })
 }

@@ -37,10 +37,12 @@ type clusterRow struct {
 	desired   map[model.AppUID]model.Desired
 	withdraws map[model.AppUID]model.Withdraw
 	ops       map[model.OperationID]model.OperationInfo
-	acks      map[model.AppUID]fleet.Ack
-	report    *fleet.ClusterReport
-	closed    []model.Epoch
-	opened    int
+	// unrendered are applications without a desired state.
+	unrendered map[model.AppUID]bool
+	acks       map[model.AppUID]fleet.Ack
+	report     *fleet.ClusterReport
+	closed     []model.Epoch
+	opened     int
 }
 
 func newMemory(now func() time.Time) *memory {
@@ -77,7 +79,7 @@ func (m *memory) row(id model.ClusterID) *clusterRow {
 	c := m.clusters[id]
 	if c == nil {
 		c = &clusterRow{
-			Cluster: model.Cluster{ID: id, Name: "cluster-" + string(id)}, desired: map[model.AppUID]model.Desired{},
+			Cluster: model.Cluster{ID: id, Name: "cluster-" + string(id)}, unrendered: map[model.AppUID]bool{}, desired: map[model.AppUID]model.Desired{},
 			withdraws: map[model.AppUID]model.Withdraw{}, ops: map[model.OperationID]model.OperationInfo{}, acks: map[model.AppUID]fleet.Ack{},
 		}
 		m.clusters[id] = c
@@ -183,6 +185,9 @@ func (m *memory) OpenSession(_ context.Context, cluster model.ClusterID, hello m
 		uids[uid] = true
 	}
 	for uid := range c.withdraws {
+		uids[uid] = true
+	}
+	for uid := range c.unrendered {
 		uids[uid] = true
 	}
 	for uid := range uids {

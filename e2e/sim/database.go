@@ -54,11 +54,10 @@ type dbReport struct {
 }
 
 type dbCluster struct {
-	session    model.Epoch
-	tombstones []model.AppUID
-	unknown    []model.UnknownApp
-	beatEpoch  model.Epoch
-	beatAt     time.Time
+	session   model.Epoch
+	unknown   []model.UnknownApp
+	beatEpoch model.Epoch
+	beatAt    time.Time
 }
 
 func newDatabase() *database {
@@ -80,7 +79,7 @@ func (d *database) clone() *database {
 	c.clusters = make(map[model.ClusterID]*dbCluster, len(d.clusters))
 	for id, k := range d.clusters {
 		b := *k
-		b.tombstones, b.unknown = slices.Clone(k.tombstones), slices.Clone(k.unknown)
+		b.unknown = slices.Clone(k.unknown)
 		c.clusters[id] = &b
 	}
 	c.ops, c.requests, c.bundles = maps.Clone(d.ops), maps.Clone(d.requests), maps.Clone(d.bundles)
@@ -134,8 +133,6 @@ func (w *world) setOp(t fleet.OperationTransition, request string) {
 	switch {
 	case t.AppRemoved:
 		delete(w.db.apps, op.App)
-		c := w.db.cluster(op.Cluster)
-		c.tombstones = append(c.tombstones, op.App)
 		open := w.db.openOps(func(o model.OperationInfo) bool { return o.App == op.App })
 		for _, t := range fleet.OnAppRemoved(open, op.ID, w.clock()) {
 			w.setOp(t, "")
@@ -241,16 +238,13 @@ func (w *world) openSession(id model.ClusterID, hello model.Hello) (fleet.Openin
 	w.db.epochSeq++
 	facts := fleet.ClusterFacts{
 		Cluster: id, Hub: w.db.hub, Epoch: model.Epoch{Incarnation: w.db.hub.Incarnation, Number: w.db.epochSeq},
-		PreviousEpoch: c.session, Tombstones: c.tombstones, MaxOpSeq: w.db.opSeq,
+		PreviousEpoch: c.session, MaxOpSeq: w.db.opSeq,
 		Operations: w.db.openOps(func(o model.OperationInfo) bool { return o.Cluster == id }),
 	}
 	for _, u := range hello.Operations {
 		if op, ok := w.db.ops[u.ID]; ok && op.Phase.Terminal() {
 			facts.Operations = append(facts.Operations, op)
 		}
-	}
-	for _, u := range c.unknown {
-		facts.Unknown = append(facts.Unknown, u.UID)
 	}
 	for _, a := range w.db.appsOf(id) {
 		facts.Apps = append(facts.Apps, fleet.AppFacts{UID: a.uid, Name: a.name, Project: "default",

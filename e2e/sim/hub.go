@@ -214,7 +214,7 @@ func (h *hub) wake(id model.ClusterID) {
 		desired, withdraws, ops := w.rows(id)
 		var queued []model.OperationID
 		for _, op := range ops {
-			if op.Phase == model.PhaseQueued {
+			if op.Phase == model.PhaseQueued && s.Sendable(op) {
 				queued = append(queued, op.ID)
 			}
 		}

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -57,7 +59,10 @@ func (a *api) apply(c *gin.Context) {
 		case d.Err != nil:
 			done(i, "", d.Err)
 		case d.Project != nil:
-			_, result, err := a.writeProject(ctx, *d.Project, false)
+			result, err := a.survive(ctx, func() (string, error) {
+				_, result, err := a.writeProject(ctx, *d.Project, false)
+				return result, err
+			})
 			done(i, result, err)
 		default:
 			apps = append(apps, i)
@@ -89,7 +94,10 @@ func (a *api) applyApplications(ctx context.Context, w *writer, docs []decode.Do
 	for range min(applyWorkers, len(apps)) {
 		wg.Go(func() {
 			for i := range next {
-				_, result, err := w.application(ctx, *docs[i].Application)
+				result, err := a.survive(ctx, func() (string, error) {
+					_, result, err := w.application(ctx, *docs[i].Application)
+					return result, err
+				})
 				done(i, result, err) // each i is written by one goroutine
 			}
 		})
@@ -99,6 +107,19 @@ func (a *api) applyApplications(ctx context.Context, w *writer, docs []decode.Do
 	}
 	close(next)
 	wg.Wait()
+}
+
+// survive makes an error of a panic in write. The applications are written in
+// goroutines of their own, where nobody else would catch it, and a bug that one
+// object meets must not end the hub.
+func (a *api) survive(ctx context.Context, write func() (string, error)) (result string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.ErrorContext(ctx, "panic while an object was applied", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, err = "", fault.New(fault.Internal, "internal", "internal error")
+		}
+	}()
+	return write()
 }
 
 // markDuplicates refuses an object that is in the text twice: which of both is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) (
 	}
 	var out []model.Desired
 	for _, c := range changes {
-		if _, ok := w.bundles[c.Desired.Bundle]; !ok {
+		if _, ok := w.bundles[c.Desired.Bundle]; !ok && !c.LimitsOnly {
 			w.t.Errorf("desired state of %s names a bundle that does not exist", c.Desired.Name)
 		}
 		app := w.apps[c.Desired.App]
@@ -119,6 +120,12 @@ func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) (
 		app.Source = c.Source
 		w.apps[app.UID] = app
 		old, ok := w.desired[app.UID]
+		if c.LimitsOnly {
+			if !ok {
+				continue
+			}
+			c.Desired, _ = fleet.Limited(&old, 0, c.Desired)
+		}
 		if ok && old.Content() == c.Desired.Content() {
 			continue
 		}
@@ -362,7 +369,8 @@ func TestARefusalOutlivesAnOutageOfTheRepository(t *testing.T) {
 	w.mu.Unlock()
 	d.ProjectWritten("default")
 	w.await("the project allows it again", func() bool { return w.condition(uid) == nil })
-	if got := w.desired[uid].Generation; got != 1 {
+	// The refusal and its end each brought other limits.
+	if got := w.desired[uid].Generation; got != 3 {
 		t.Errorf("generation %d for the same content", got)
 	}
 }
@@ -438,14 +446,72 @@ func TestProjectIsAskedAgainWhenItChanges(t *testing.T) {
 	d.RepositoryResolved(repo, heads("c1"), nil)
 	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
 	w.mu.Lock()
+	was := w.desired[uid]
+	before := &was
 	p := w.projects[0]
 	p.Spec.NamespaceResourceBlacklist = []model.KindRule{{Group: "", Kind: "ConfigMap"}}
 	w.projects = []model.AppProject{p}
 	w.mu.Unlock()
 	d.ProjectWritten("default")
 	w.await("it is refused now", func() bool { x := w.condition(uid); return x != nil && x.Code == "kind_not_permitted" })
-	if w.desired[uid].Generation != 1 {
-		t.Error("a refusal changed the desired state")
+	// The agent is told the limits, and nothing else.
+	w.mu.Lock()
+	got, first := w.desired[uid], *before
+	w.mu.Unlock()
+	if got.Generation != 2 || len(got.ProjectSpec.NamespaceResourceBlacklist) != 1 {
+		t.Errorf("generation %d with limits %+v", got.Generation, got.ProjectSpec)
+	}
+	got.Generation, got.ProjectSpec = first.Generation, first.ProjectSpec
+	if !reflect.DeepEqual(got, first) {
+		t.Errorf("a refusal changed more than the limits: %+v, was %+v", got, first)
+	}
+	// The same limits again are no new generation; looser ones are one.
+	w.mu.Lock()
+	p.Spec.NamespaceResourceBlacklist = nil
+	w.projects = []model.AppProject{p}
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("it is permitted again", func() bool { return w.condition(uid) == nil && w.desired[uid].Generation == 3 })
+}
+
+func TestLimitsReachTheAgentWhileTheSourcesFail(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	d.RepositoryResolved(repo, nil, fault.New(fault.Unavailable, "repository_unreachable", "no route"))
+	w.await("the outage is shown", func() bool { x := w.condition(uid); return x != nil && x.Code == "repository_unreachable" })
+	w.mu.Lock()
+	p := w.projects[0]
+	p.Spec.NamespaceResourceBlacklist = []model.KindRule{{Group: "", Kind: "ConfigMap"}}
+	w.projects = []model.AppProject{p}
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("the limits", func() bool { return len(w.desired[uid].ProjectSpec.NamespaceResourceBlacklist) == 1 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := w.desired[uid]; got.Generation != 2 || got.Revision.Commit != "c1" {
+		t.Errorf("generation %d of %s", got.Generation, got.Revision.Commit)
+	}
+	if x := w.condition(uid); x == nil || x.Code != "repository_unreachable" {
+		t.Errorf("condition %+v", x)
+	}
+}
+
+func TestARefusedApplicationThatNeverRanIsNotDelivered(t *testing.T) {
+	w := newWorld(t)
+	w.projects[0].Spec.NamespaceResourceBlacklist = []model.KindRule{{Group: "", Kind: "ConfigMap"}}
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("it is refused", func() bool { x := w.condition(uid); return x != nil && x.Code == "kind_not_permitted" })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.desired[uid]; ok {
+		t.Error("a refused application is delivered")
 	}
 }
 

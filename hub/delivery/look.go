@@ -29,7 +29,8 @@ type facts struct {
 	scope    map[model.ClusterID]func(model.GroupKind) bool
 }
 
-// outcome of looking at one application: at most one of change and state is set.
+// outcome of looking at one application: at most one of change and state is
+// set, and bundle with a change that brings content.
 type outcome struct {
 	change *fleet.DesiredChange
 	bundle *fleet.Bundle
@@ -116,7 +117,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	case waiting:
 		return outcome{}, false
 	case err != nil:
-		return d.failed(app, err)
+		return d.refused(app, f.projects, err)
 	case rendered.Unchanged:
 		return outcome{}, false
 	}
@@ -132,7 +133,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 			"the destination cluster is not enrolled any more"))
 	}
 	if err := permit(project, cluster, app, rendered.Objects, f.scope[app.Cluster]); err != nil {
-		return d.failed(app, err)
+		return d.refused(app, f.projects, err)
 	}
 
 	spec := app.Application.Spec
@@ -226,6 +227,26 @@ func join(parts []Rendered) (out Rendered, waiting bool, err error) {
 	out.Key = strings.Join(keys, "+")
 	out.Encoded, out.Digest, err = manifest.EncodeBundle(out.Objects)
 	return out, false, err
+}
+
+// refused records why an application keeps its last good state, and has that
+// state limited to what its project permits now: the agent asks the project
+// again before every effect, and would go on healing under limits that are no
+// longer in force.
+func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, err error) (outcome, bool) {
+	project, known := projects[app.Project]
+	if !known || errors.Is(err, context.Canceled) {
+		return d.failed(app, err)
+	}
+	state := app.Source
+	if o, changed := d.failed(app, err); changed {
+		state = *o.state
+	}
+	state.App, state.At = app.UID, d.Now()
+	return outcome{change: &fleet.DesiredChange{
+		Cluster: app.Cluster, AppVersion: app.Version, LimitsOnly: true, Source: state,
+		Desired: model.Desired{App: app.UID, Name: app.Name, Project: app.Project, ProjectSpec: project.Spec},
+	}}, true
 }
 
 // failed records an error beside the last good state, once.

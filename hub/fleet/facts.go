@@ -82,6 +82,11 @@ type DesiredChange struct {
 	AppVersion int64
 	Desired    model.Desired // Generation and HoldDeletes are ignored
 	Source     SourceState
+	// LimitsOnly: the application was refused. The stored state stays as it is
+	// but for Project and ProjectSpec, so that its agent works within the limits
+	// that are in force; the rest of Desired is ignored. Without a stored state
+	// only Source is written.
+	LimitsOnly bool
 }
 
 // NewOperation is a command as the API accepts it.

@@ -23,6 +23,18 @@ func NextGeneration(current *model.Desired, counter, floor model.Generation, nex
 	return g + 1, true
 }
 
+// Limited is what a change with LimitsOnly asks for: the stored state under
+// other limits. ok is false when there is none, or when an agent holds a newer
+// one than the database, whose content must not come back.
+func Limited(stored *model.Desired, floor model.Generation, change model.Desired) (next model.Desired, ok bool) {
+	if stored == nil || stored.Generation <= floor {
+		return model.Desired{}, false
+	}
+	next = *stored
+	next.Project, next.ProjectSpec = change.Project, change.ProjectSpec
+	return next, true
+}
+
 // NextWithdrawal is the generation of a new withdrawal: above everything issued
 // and everything that an agent holds.
 func NextWithdrawal(counter, floor model.Generation) model.Generation {

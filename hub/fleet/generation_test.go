@@ -63,3 +63,23 @@ func TestFreshness(t *testing.T) {
 		}
 	}
 }
+
+func TestLimited(t *testing.T) {
+	stored := desired("a", 4, "b")
+	change := model.Desired{App: "a", Project: "tight", ProjectSpec: model.AppProjectSpec{Description: "tight"}}
+	got, ok := Limited(stored, 3, change)
+	if !ok || got.Project != "tight" || got.ProjectSpec.Description != "tight" || got.Bundle != stored.Bundle || got.Name != stored.Name {
+		t.Errorf("%+v, %v", got, ok)
+	}
+	if stored.Project == "tight" {
+		t.Error("the stored state was changed in place")
+	}
+	for name, c := range map[string]struct {
+		stored *model.Desired
+		floor  model.Generation
+	}{"nothing stored": {nil, 0}, "the agent holds a newer one": {stored, 4}} {
+		if _, ok := Limited(c.stored, c.floor, change); ok {
+			t.Errorf("%s: limited", name)
+		}
+	}
+}

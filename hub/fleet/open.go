@@ -42,11 +42,6 @@ type ClusterFacts struct {
 	// what was not accepted.
 	PreviousEpoch model.Epoch
 	Apps          []AppFacts
-	// Tombstones are applications of this cluster whose deletion has ended.
-	Tombstones []model.AppUID
-	// Unknown are the applications that an earlier hello listed and this
-	// database does not know.
-	Unknown []model.AppUID
 	// Operations are the cluster's operations that are not terminal, and those
 	// named in hello.Operations whatever their phase.
 	Operations []model.OperationInfo
@@ -150,8 +145,8 @@ func plausible(f ClusterFacts, h model.Hello) error {
 // A database that is an older copy than the agent has seen is recognised by
 // what the agent holds: an epoch that is not below the one about to be issued,
 // an operation number above the hub's, a generation above ours, or our
-// generation with other content, a withdrawal or an application of which we
-// know nothing. Then deletes are held, numbers resume above the agent's, and
+// generation with other content, or a withdrawal of which we know nothing.
+// Then deletes are held, numbers resume above the agent's, and
 // the incarnation rises, once for one restore: while the first rise is not
 // acknowledged, further agents of the same restore do not cause another.
 func Open(f ClusterFacts, hello model.Hello, now time.Time) (Opening, error) {
@@ -215,14 +210,6 @@ func (o *opener) index() {
 
 // recognise finds out whether the database is an older copy.
 func (o *opener) recognise() {
-	tombstoned := make(map[model.AppUID]bool, len(o.facts.Tombstones))
-	for _, uid := range o.facts.Tombstones {
-		tombstoned[uid] = true
-	}
-	listedBefore := make(map[model.AppUID]bool, len(o.facts.Unknown))
-	for _, uid := range o.facts.Unknown {
-		listedBefore[uid] = true
-	}
 	regress := func(format string, args ...any) {
 		if !o.out.Regressed {
 			o.out.Regressed, o.out.Reason = true, fmt.Sprintf(format, args...)
@@ -239,10 +226,9 @@ func (o *opener) recognise() {
 	for _, k := range sortedKnown(o.hello.Known) {
 		app := o.apps[k.UID]
 		if app == nil {
+			// Shown, and proof of nothing: see docs/decisions, "An unknown
+			// application is not a restore".
 			o.out.Unknown = append(o.out.Unknown, model.UnknownApp{UID: k.UID, Name: k.Name, Project: k.Project, Generation: k.Generation})
-			if !tombstoned[k.UID] && !listedBefore[k.UID] && !k.Withdrawing {
-				regress("the agent holds application %q (%s), which the hub does not know", k.Name, k.UID)
-			}
 			continue
 		}
 		if reason := behind(*app, k); reason != "" {
@@ -393,6 +379,13 @@ func (o *opener) send() {
 	for _, w := range o.out.Withdraws {
 		withdrawn[w.Operation] = true
 	}
+	given := make(map[model.AppUID]bool, len(o.out.Desired)) // see Session.Sendable
+	for _, d := range o.out.Desired {
+		given[d.App] = true
+	}
+	for uid, k := range o.known {
+		given[uid] = given[uid] || k.Generation > 0
+	}
 	for _, id := range o.order {
 		op := o.ops[id]
 		if op.Phase.Terminal() {
@@ -414,7 +407,7 @@ func (o *opener) send() {
 			}
 			op.Terminating = true
 		}
-		if isListed && !op.Terminating {
+		if isListed && !op.Terminating || op.Phase == model.PhaseQueued && !given[op.App] {
 			continue
 		}
 		if op.Phase == model.PhaseQueued {

@@ -128,11 +128,9 @@ func TestOpenRecognisesAnOlderDatabase(t *testing.T) {
 			hello:  func(h *model.Hello) { h.Known = []model.KnownApp{known("a", 4, "b2")} },
 			reason: "withdraws generation 4", incarnation: 2, floors: map[model.AppUID]model.Generation{"a": 4}},
 		"an unknown application": {hello: func(h *model.Hello) { h.Known = []model.KnownApp{known("x", 1, "b1")} },
-			reason: `"x"`, incarnation: 2, unknown: 1},
-		"an unknown application with a tombstone": {facts: func(f *ClusterFacts) { f.Tombstones = []model.AppUID{"x"} },
-			hello: func(h *model.Hello) { h.Known = []model.KnownApp{known("x", 1, "b1")} }, unknown: 1},
-		"an unknown application that was listed before": {facts: func(f *ClusterFacts) { f.Unknown = []model.AppUID{"x"} },
-			hello: func(h *model.Hello) { h.Known = []model.KnownApp{known("x", 1, "b1")} }, unknown: 1},
+			unknown: 1},
+		"an unknown application, and a number that is ahead": {hello: func(h *model.Hello) { h.Known, h.MaxOpSeq = []model.KnownApp{known("x", 1, "b1")}, 21 },
+			reason: "operation number 21", incarnation: 2, seq: 21, unknown: 1},
 		"the same restore, another agent": {facts: func(f *ClusterFacts) { f.Hub.HoldDeletes = true },
 			hello: func(h *model.Hello) { h.MaxOpSeq = 30 }, reason: "operation number", seq: 30},
 		"the same restore, but an epoch would repeat": {facts: func(f *ClusterFacts) { f.Hub.HoldDeletes = true },
@@ -251,34 +249,47 @@ func TestOpenSettlesOperations(t *testing.T) {
 		lastEpoch   int64 // default 9
 		regress     bool
 		appGone     bool
+		unrendered  bool // and the agent holds nothing
+		lacking     bool // the agent holds nothing yet
 		want        model.OperationPhase
 		sent        bool
 		terminate   bool
 		ack         bool
 	}{
-		"queued":                              {phase: model.PhaseQueued, want: model.PhaseSent, sent: true},
-		"queued in time":                      {phase: model.PhaseQueued, deadline: &future, want: model.PhaseSent, sent: true},
-		"queued too long":                     {phase: model.PhaseQueued, deadline: &past, want: model.PhaseExpired},
-		"sent and not accepted":               {phase: model.PhaseSent, want: model.PhaseSent, sent: true},
-		"sent, not accepted, too late":        {phase: model.PhaseSent, deadline: &past, want: model.PhaseExpired},
-		"sent, not accepted, to be ended":     {phase: model.PhaseSent, terminating: true, want: model.PhaseTerminated},
-		"sent, too late, but an old hello":    {phase: model.PhaseSent, deadline: &past, lastEpoch: 8, want: model.PhaseSent, sent: true, terminate: true},
-		"sent, too late, but a restore":       {phase: model.PhaseSent, deadline: &past, regress: true, want: model.PhaseSent, sent: true, terminate: true},
-		"sent and accepted":                   {phase: model.PhaseSent, listed: update(model.PhaseRunning), want: model.PhaseRunning},
-		"accepted, although too late":         {phase: model.PhaseSent, deadline: &past, listed: update(model.PhaseRunning), want: model.PhaseRunning},
-		"queued here, running there":          {phase: model.PhaseQueued, listed: update(model.PhaseRunning), want: model.PhaseRunning},
-		"running, to be ended":                {phase: model.PhaseRunning, terminating: true, listed: update(model.PhaseRunning), want: model.PhaseRunning, sent: true, terminate: true},
-		"running and not listed":              {phase: model.PhaseRunning, want: model.PhaseRunning, sent: true},
-		"ended meanwhile":                     {phase: model.PhaseRunning, listed: update(model.PhaseSucceeded), want: model.PhaseSucceeded, ack: true},
-		"ended before its start was told":     {phase: model.PhaseSent, listed: update(model.PhaseFailed), want: model.PhaseFailed, ack: true},
-		"ended here already":                  {phase: model.PhaseExpired, listed: update(model.PhaseSucceeded), want: model.PhaseExpired, ack: true},
-		"queued for an application long gone": {phase: model.PhaseQueued, appGone: true, want: model.PhaseSuperseded},
-		"sent for an application long gone":   {phase: model.PhaseSent, appGone: true, lastEpoch: 8, want: model.PhaseSent, sent: true, terminate: true},
+		"queued":                                 {phase: model.PhaseQueued, want: model.PhaseSent, sent: true},
+		"queued in time":                         {phase: model.PhaseQueued, deadline: &future, want: model.PhaseSent, sent: true},
+		"queued too long":                        {phase: model.PhaseQueued, deadline: &past, want: model.PhaseExpired},
+		"queued, the desired state goes first":   {phase: model.PhaseQueued, lacking: true, want: model.PhaseSent, sent: true},
+		"queued, and nothing is rendered":        {phase: model.PhaseQueued, unrendered: true, deadline: &future, want: model.PhaseQueued},
+		"queued too long, and nothing rendered":  {phase: model.PhaseQueued, unrendered: true, deadline: &past, want: model.PhaseExpired},
+		"sent, not accepted, nothing rendered":   {phase: model.PhaseSent, unrendered: true, want: model.PhaseQueued},
+		"accepted, to be ended, nothing is here": {phase: model.PhaseSent, unrendered: true, terminating: true, listed: update(model.PhaseRunning), want: model.PhaseRunning, sent: true, terminate: true},
+		"sent and not accepted":                  {phase: model.PhaseSent, want: model.PhaseSent, sent: true},
+		"sent, not accepted, too late":           {phase: model.PhaseSent, deadline: &past, want: model.PhaseExpired},
+		"sent, not accepted, to be ended":        {phase: model.PhaseSent, terminating: true, want: model.PhaseTerminated},
+		"sent, too late, but an old hello":       {phase: model.PhaseSent, deadline: &past, lastEpoch: 8, want: model.PhaseSent, sent: true, terminate: true},
+		"sent, too late, but a restore":          {phase: model.PhaseSent, deadline: &past, regress: true, want: model.PhaseSent, sent: true, terminate: true},
+		"sent and accepted":                      {phase: model.PhaseSent, listed: update(model.PhaseRunning), want: model.PhaseRunning},
+		"accepted, although too late":            {phase: model.PhaseSent, deadline: &past, listed: update(model.PhaseRunning), want: model.PhaseRunning},
+		"queued here, running there":             {phase: model.PhaseQueued, listed: update(model.PhaseRunning), want: model.PhaseRunning},
+		"running, to be ended":                   {phase: model.PhaseRunning, terminating: true, listed: update(model.PhaseRunning), want: model.PhaseRunning, sent: true, terminate: true},
+		"running and not listed":                 {phase: model.PhaseRunning, want: model.PhaseRunning, sent: true},
+		"ended meanwhile":                        {phase: model.PhaseRunning, listed: update(model.PhaseSucceeded), want: model.PhaseSucceeded, ack: true},
+		"ended before its start was told":        {phase: model.PhaseSent, listed: update(model.PhaseFailed), want: model.PhaseFailed, ack: true},
+		"ended here already":                     {phase: model.PhaseExpired, listed: update(model.PhaseSucceeded), want: model.PhaseExpired, ack: true},
+		"queued for an application long gone":    {phase: model.PhaseQueued, appGone: true, want: model.PhaseSuperseded},
+		"sent for an application long gone":      {phase: model.PhaseSent, appGone: true, lastEpoch: 8, want: model.PhaseSent, sent: true, terminate: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, h := facts(app("a", 1, "b")), hello(known("a", 1, "b"))
 			if c.appGone {
 				f.Apps, h.Known = nil, nil
+			}
+			if c.unrendered {
+				f.Apps[0].Desired, f.Apps[0].Counter, h.Known = nil, 0, nil
+			}
+			if c.lacking {
+				h.Known = nil
 			}
 			op := operation("op", "a", model.OperationSync, c.phase)
 			op.Deadline, op.Terminating = c.deadline, c.terminating

@@ -87,7 +87,7 @@ func Advance(op model.OperationInfo, ev OperationEvent) (next model.OperationInf
 		next = end(next, model.PhaseSuperseded, ev.Reason, ev.At)
 	case EventExpire:
 		if op.Phase == model.PhaseQueued && op.Kind != model.OperationDelete {
-			next = end(next, model.PhaseExpired, "no agent accepted it before its deadline", ev.At)
+			next = end(next, model.PhaseExpired, "no agent was given it before its deadline: its cluster was not connected, or nothing was rendered for its application", ev.At)
 		}
 	default:
 		return op, false, fault.New(fault.Internal, "operation_event", "unknown operation event %d", ev.Type)

@@ -108,6 +108,19 @@ func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 	return out
 }
 
+// Sendable reports whether a Queued operation may be given to the agent. A sync
+// of an application of which the agent was sent no desired state in this
+// session, and holds none, stays Queued: an operation that an agent has taken on
+// cannot expire, and this one may never find a desired state, as when its source
+// cannot be read. Deletes always travel; they need no desired state.
+func (s *Session) Sendable(op model.OperationInfo) bool {
+	if op.Kind == model.OperationDelete {
+		return true
+	}
+	a := s.apps[op.App]
+	return a != nil && a.sent > 0
+}
+
 // Commands returns the messages for those of the operations that the agent was
 // not given in this session, or has to be told to end. Terminal ones, deletes
 // (they travel as Withdraw) and Queued ones give none: the caller stores a

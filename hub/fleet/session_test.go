@@ -149,3 +149,24 @@ func TestRefusalCondition(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestASyncWaitsAtTheHubForADesiredState(t *testing.T) {
+	s := session(false, known("held", 2, "b"))
+	sync := func(app model.AppUID) model.OperationInfo {
+		return operation("op", app, model.OperationSync, model.PhaseQueued)
+	}
+	if !s.Sendable(sync("held")) || s.Sendable(sync("new")) {
+		t.Error("what the agent holds decides")
+	}
+	if !s.Sendable(operation("d", "new", model.OperationDelete, model.PhaseQueued)) {
+		t.Error("a delete needs no desired state")
+	}
+	s.Desired([]model.Desired{*desired("new", 1, "b")})
+	if !s.Sendable(sync("new")) {
+		t.Error("the desired state was sent")
+	}
+	s.Ack(Ack{App: "new", Generation: 1, ErrorCode: "withdrawing"})
+	if s.Sendable(sync("new")) {
+		t.Error("it was refused for the time being")
+	}
+}

@@ -25,6 +25,7 @@ const (
 // the session ends. It runs on the call's goroutine; nothing else sends.
 func (s *session) converse(ctx context.Context, hello model.Hello, o fleet.Opening, offset clockOffset) error {
 	s.facts = fleet.NewSession(o, hello)
+	s.kept = true // the opening does not say; the first read of operations does
 	go s.receive(ctx, offset)
 	if err := s.sendOpening(ctx, hello, o); err != nil {
 		return s.ended(err)
@@ -159,6 +160,7 @@ func (s *session) deliver(ctx context.Context, work *outwork) error {
 		return err
 	}
 	work.opAcks = nil
+	delivered := work.all || len(work.apps) > 0
 	if work.all {
 		if err := s.deliverDesired(ctx, nil); err != nil {
 			return err
@@ -179,6 +181,7 @@ func (s *session) deliver(ctx context.Context, work *outwork) error {
 			delete(work.apps, uid)
 		}
 	}
+	work.operations = work.operations || s.kept && delivered
 	if work.operations {
 		if err := s.deliverOperations(ctx); err != nil {
 			return err
@@ -299,11 +302,19 @@ func (s *session) deliverOperations(ctx context.Context) error {
 		return err
 	}
 	var mark []model.OperationID
+	s.kept = false
+	s.factsMu.Lock()
 	for _, op := range pending {
-		if op.Phase == model.PhaseQueued {
+		if op.Phase != model.PhaseQueued {
+			continue
+		}
+		if s.facts.Sendable(op) {
 			mark = append(mark, op.ID)
+		} else {
+			s.kept = true
 		}
 	}
+	s.factsMu.Unlock()
 	if len(mark) > 0 {
 		if err := s.g.opts.Store.MarkSent(ctx, s.cluster, s.epoch, mark); err != nil {
 			return err

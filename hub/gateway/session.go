@@ -61,6 +61,8 @@ type session struct {
 	// facts is what the agent holds and was sent; it says what it lacks.
 	factsMu sync.Mutex
 	facts   *fleet.Session
+	// kept: some operation waits for a desired state to be sent (converse's own).
+	kept bool
 }
 
 const (

@@ -107,6 +107,13 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		if d, ok := current[a.uid]; ok {
 			stored = &d
 		}
+		if c.LimitsOnly {
+			limited, ok := fleet.Limited(stored, a.floor, c.Desired)
+			if !ok {
+				continue
+			}
+			c.Desired = limited
+		}
 		generation, rises := fleet.NextGeneration(stored, a.counter, a.floor, c.Desired)
 		if !rises {
 			continue

@@ -46,6 +46,40 @@ func TestGenerationRisesOnlyWithContent(t *testing.T) {
 	}
 }
 
+func TestLimitsAloneAreANewGeneration(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	one := b.cluster("one")
+	app, never := b.app("shop", one), b.app("never", one)
+	first := b.desire(app, "aaa")
+	limits := func(a fleet.App) fleet.DesiredChange {
+		return fleet.DesiredChange{Cluster: a.Cluster, AppVersion: a.Version, LimitsOnly: true,
+			Source:  fleet.SourceState{App: a.UID, Error: &model.Condition{Type: "InvalidSpecError", Code: "kind_not_permitted", Message: "m"}},
+			Desired: model.Desired{App: a.UID, Name: a.Name, Project: "default", ProjectSpec: model.AppProjectSpec{SourceRepos: []string{"https://tight.example/*"}}}}
+	}
+	out, err := b.WriteDesired(ctx, []fleet.DesiredChange{limits(app), limits(never)})
+	must(t, err)
+	if len(out) != 1 || out[0].App != app.UID || out[0].Generation != first.Generation+1 {
+		t.Fatalf("written %+v", out)
+	}
+	desired, _, err := b.DesiredFor(ctx, app.Cluster, nil)
+	must(t, err)
+	if len(desired) != 1 || desired[0].Bundle != first.Bundle || desired[0].Revision.Commit != "aaa" ||
+		len(desired[0].ProjectSpec.SourceRepos) != 1 || desired[0].ProjectSpec.SourceRepos[0] != "https://tight.example/*" {
+		t.Errorf("stored %+v", desired)
+	}
+	for _, name := range []string{"shop", "never"} {
+		stored, err := b.Application(ctx, name)
+		must(t, err)
+		if stored.Source.Error == nil || stored.Source.Error.Code != "kind_not_permitted" {
+			t.Errorf("%s: the refusal is not stored: %+v", name, stored.Source)
+		}
+	}
+	if out, err = b.WriteDesired(ctx, []fleet.DesiredChange{limits(app)}); err != nil || len(out) != 0 {
+		t.Errorf("the same limits again: %+v, %v", out, err)
+	}
+}
+
 func TestChangesThatAreDropped(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()

@@ -46,6 +46,7 @@ func TestOperationsAreAdmittedInOrder(t *testing.T) {
 		t.Errorf("pending %+v", pending)
 	}
 
+	b.desire(app, "aaa")
 	o := b.session(app.Cluster)
 	if len(o.Send) != 1 || o.Send[0].ID != second.ID {
 		t.Errorf("sent %+v", o.Send)
@@ -143,6 +144,7 @@ func TestOperationLifeOverAnAgent(t *testing.T) {
 	foreignApp := b.app("foreign", b.cluster("two"))
 	foreign := b.sync(foreignApp)
 
+	b.desire(app, "aaa")
 	o := b.session(one)
 	if got, err := b.Operation(ctx, op.ID); err != nil || got.Phase != model.PhaseSent {
 		t.Errorf("after the session opened: %+v %v", got, err)
@@ -314,6 +316,8 @@ func TestTerminateAndExpire(t *testing.T) {
 	one := b.cluster("one")
 	app, sentApp := b.app("shop", one), b.app("sent", one)
 	queued, sent := b.sync(app), b.sync(sentApp)
+	b.desire(app, "aaa")
+	b.desire(sentApp, "aaa")
 	b.session(one) // is sent both
 	got, err := b.TerminateOperation(ctx, sent.ID, "bob")
 	must(t, err)

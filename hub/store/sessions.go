@@ -125,8 +125,7 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 		return f, err
 	}
 	var revoked bool
-	var unknown []byte
-	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, &unknown)
+	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return f, clusterUnknown(string(cluster))
 	}
@@ -136,18 +135,6 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 	if revoked {
 		return f, fault.New(fault.Unauthorized, "cluster_revoked", "the cluster was revoked").
 			WithFix("enrol it again with a new token")
-	}
-	var listed []model.UnknownApp
-	if err := decode(unknown, &listed); err != nil {
-		return f, err
-	}
-	for _, u := range listed {
-		f.Unknown = append(f.Unknown, u.UID)
-	}
-
-	known := make([]string, len(hello.Known))
-	for i, k := range hello.Known {
-		known[i] = text(string(k.UID))
 	}
 	named := make([]string, len(hello.Operations))
 	for i, u := range hello.Operations {
@@ -166,10 +153,6 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 	b.Queue(q("LockClusterApps"), cluster)
 	b.Queue(q("ClusterApps"), cluster).Query(func(r pgx.Rows) (err error) {
 		f.Apps, err = pgx.CollectRows(r, scanAppFacts)
-		return err
-	})
-	b.Queue(q("KnownTombstones"), cluster, known).Query(func(r pgx.Rows) (err error) {
-		f.Tombstones, err = pgx.CollectRows(r, pgx.RowTo[model.AppUID])
 		return err
 	})
 	b.Queue(q("SessionOperations"), cluster, named).Query(func(r pgx.Rows) (err error) {

@@ -27,9 +27,6 @@ LEFT JOIN withdrawals w ON w.app_uid = a.uid
 WHERE a.cluster_id = $1
 ORDER BY a.uid;
 
--- name: KnownTombstones
-SELECT app_uid FROM tombstones WHERE cluster_id = $1 AND app_uid = ANY ($2);
-
 -- name: SessionOperations
 -- What has not ended, and what the hello names; foreign clusters' never.
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,

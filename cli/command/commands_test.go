@@ -1,0 +1,242 @@
+package command
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	webApp = `{"uid":"u","name":"web","project":"shop","cluster":"eu","namespace":"shop-web","repoURL":"https://git/x","path":"deploy","targetRevision":"main",
+"desired":{"commit":"0123456789012345678901234567890123456789","message":"say hello"},"generation":3,
+"sync":{"status":"OutOfSync","reason":"Drift"},"health":{"status":"Healthy"},"freshness":"live","observedAt":"2026-01-02T03:04:05Z",
+"revision":"0123456789012345678901234567890123456789",
+"conditions":[{"type":"Warning","code":"held","message":"look\u001b[2J here"}],
+"resources":[
+ {"group":"apps","kind":"Deployment","namespace":"shop-web","name":"web","version":"v1","uid":"d1","sync":{"status":"OutOfSync"},"health":{"status":"Healthy"},
+  "differences":[{"path":".spec.replicas","desired":"2","live":"5","manager":"kubectl"}]},
+ {"kind":"ConfigMap","namespace":"shop-web","name":"old","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":""},"requiresPruning":true},
+ {"kind":"Service","namespace":"shop-web","name":"new","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":"Missing"}}],
+"history":[{"id":7,"generation":3,"revision":"0123456789012345678901234567890123456789","deployedAt":"2026-01-02T03:04:05Z","initiatedBy":"ana"}]}`
+	doneOp   = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Succeeded","message":"3 applied","createdAt":"2026-01-02T03:04:05Z","initiatedBy":"ana","spec":{},"result":{"resources":[{"kind":"Service","namespace":"n","name":"s","status":"Created"}]}}`
+	queuedOp = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","message":"eu is away","spec":{}}`
+	eu       = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
+	project  = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
+	repo     = `{"id":"r1","url":"https://git/x","state":"ok","project":"shop"}`
+	asOf     = `,"asOf":"2026-01-02T03:04:05Z"}`
+)
+
+func everything() map[string]answer {
+	return map[string]answer{
+		"GET /whoami":                          {200, `{"name":"ana"}`},
+		"GET /version":                         {200, `{"version":"9.9.9"}`},
+		"GET /hub":                             {200, `{"hubID":"h1","holdDeletes":true}`},
+		"POST /hub/acknowledge-restore":        {204, ""},
+		"POST /login":                          {200, `{"token":"hwt_CANARY2"}`},
+		"POST /enrolment-tokens":               {201, `{"token":"hwe_1","cluster":"eu","expiresAt":"2099-01-01T00:00:00Z","hub":"hub:1","command":"hawser-agent --token hwe_1"}`},
+		"GET /clusters":                        {200, `{"items":[` + eu + `]` + asOf},
+		"GET /clusters/eu":                     {200, eu},
+		"PUT /clusters/eu/aliases":             {200, eu},
+		"POST /clusters/eu/revoke":             {200, eu},
+		"DELETE /clusters/eu":                  {204, ""},
+		"GET /projects":                        {200, `{"items":[` + project + `]` + asOf},
+		"GET /projects/shop":                   {200, project},
+		"PUT /projects/shop":                   {201, project},
+		"DELETE /projects/shop":                {204, ""},
+		"GET /repositories":                    {200, `{"items":[` + repo + `]` + asOf},
+		"POST /repositories":                   {201, repo},
+		"DELETE /repositories/r1":              {204, ""},
+		"POST /apply":                          {200, `{"items":[{"kind":"Application","name":"web","result":"created"}]}`},
+		"GET /applications":                    {200, `{"items":[` + webApp + `],"nextCursor":"n"` + asOf},
+		"GET /applications?cursor=n&limit=500": {200, `{"items":[{"name":"second","freshness":"stale","sync":{"status":"Synced"},"health":{"status":"Healthy"}}]` + asOf},
+		"GET /applications?cursor=n&limit=500&project=shop&selector=a%3Db": {200, `{"items":[{"name":"second","freshness":"stale"}]` + asOf},
+		"GET /applications/web":           {200, webApp},
+		"PUT /applications/web":           {201, webApp},
+		"DELETE /applications/web":        {202, queuedOp},
+		"POST /applications/web/sync":     {202, queuedOp},
+		"POST /applications/web/refresh":  {202, ""},
+		"GET /applications/web/tree":      {200, `{"nodes":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web","uid":"d","version":"v1","health":{"status":"Healthy"}},{"kind":"Pod","namespace":"n","name":"web-1","uid":"p","version":"v1","parentUIDs":["d"],"health":{"status":""},"info":[{"name":"ready","value":"1/1 ready"}]}],"truncated":true}`},
+		"GET /operations":                 {200, `{"items":[` + doneOp + `]` + asOf},
+		"GET /operations/op-1":            {200, doneOp},
+		"POST /operations/op-1/terminate": {200, strings.Replace(queuedOp, "Queued", "Terminated", 1)},
+	}
+}
+
+// commandCase is one line that a person types.
+type commandCase struct {
+	args     string
+	in       string
+	code     int
+	out, err string
+	asked    string // something that the hub must have been asked
+}
+
+var commandCases = []commandCase{
+	{args: "whoami", out: "ana\n"},
+	{args: "version", out: "hub    9.9.9\n"},
+	{args: "hub status", out: "hubID: h1\n"},
+	{args: "hub acknowledge-restore", err: "the restore is acknowledged", asked: "POST /hub/acknowledge-restore"},
+	{args: "context list", out: "CURRENT  NAME  HUB  USER\n"},
+	{args: "context use nix", code: 3, err: "(context_unknown)"},
+	{args: "cluster enroll eu -l a=b", out: "hawser-agent --token hwe_1\n", err: "Run this where", asked: `"labels":{"a":"b"}`},
+	{args: "cluster list", out: "eu    Connected  never  4\n"},
+	{args: "cluster list -o wide", out: "a=1,b=2"},
+	{args: "cluster list -o name", out: "cluster/eu\n"},
+	{args: "cluster get eu", out: "Unknown app:   lost (project shop, generation 9): held by the agent"},
+	{args: "cluster alias eu https://new", err: `https://new now means cluster "eu"`, asked: `PUT /clusters/eu/aliases {"aliases":["https://eu:6443","https://new"]}`},
+	{args: "cluster alias eu https://eu:6443 --remove", err: `does not mean cluster "eu" any more`, asked: `{"aliases":[]}`},
+	{args: "cluster alias eu https://nix --remove", code: 3, err: "(alias_unknown)"},
+	{args: "cluster revoke eu", err: "has no access any more", asked: "POST /clusters/eu/revoke"},
+	{args: "cluster delete eu", err: "forgotten", asked: "DELETE /clusters/eu"},
+	{args: "project list", out: "shop  1        0             the shop\n"},
+	{args: "project get shop", out: "description: the shop\n"},
+	{args: "project get shop -o name", out: "project/shop\n"},
+	{args: "project create shop -s * -d eu*,n -d https://x,n", err: `project "shop" created`, asked: `"name":"eu*"`},
+	{args: "project create shop -d eu", code: 2, err: "(destination_invalid)"},
+	{args: "project delete shop", err: `project "shop" deleted`, asked: "DELETE /projects/shop"},
+	{args: "repo add https://git/x --password-stdin", in: "pw\n", err: "repository https://git/x added", asked: `"password":"pw"`},
+	{args: "repo add https://git/x --known-hosts /nix/nix", code: 2, err: "(file_unreadable)"},
+	{args: "repo list", out: "https://git/x  ok     never    shop\n"},
+	{args: "repo remove https://git/x", err: "repository https://git/x removed", asked: "DELETE /repositories/r1"},
+	{args: "repo remove https://nix", code: 3, err: "(repository_unknown)"},
+	{args: "apply -f -", in: "kind: Application", out: "application/web created\n", asked: "POST /apply kind: Application"},
+	{args: "apply -f - -o name", in: "kind: Application", out: "application/web\n"},
+	{args: "apply", code: 2, err: "nothing to apply"},
+	{args: "apply -f /nix/nix", code: 3, err: "(file_not_found)"},
+	{args: "app list", out: "OutOfSync (Drift)  Healthy          ", err: "1 of 2 not reported lately"},
+	{args: "app list -p shop -l a=b", code: 0, out: "second", err: "1 of 2", asked: "project=shop&selector=a%3Db"},
+	{args: "app list -o name", out: "app/web\napp/second\n"},
+	{args: "app get web", out: "Condition:  Warning held: look\uFFFD[2J here\n"},
+	{args: "app get web --refresh -o name", out: "app/web\n", asked: "POST /applications/web/refresh"},
+	{args: "app get app/web -o name", out: "app/web\n"},
+	{args: "app create web --repo https://git/x --path p --dest-name eu --sync-policy automated --self-heal --directory-recurse", err: `application "web" created`, asked: `"selfHeal":true`},
+	{args: "app create web --self-heal", code: 2, err: "--auto-prune and --self-heal need"},
+	{args: "app create web --sync-policy nix", code: 2, err: "is not known"},
+	{args: "app sync web --prune", out: "sync web: Succeeded  3 applied\n", asked: `POST /applications/web/sync {"prune":true}`},
+	{args: "app sync web --async -o name", out: "operation/op-1\n", err: "accepted as operation op-1"},
+	{args: "app sync web --confirm-prune 0 --async", out: "sync web: Queued", err: "accepted", asked: `"confirmPrune":0`},
+	{args: "app wait web --operation", out: "web  OutOfSync (Drift)  Healthy  01234567\n"},
+	{args: "app wait gone --delete", out: "", code: 0},
+	{args: "app wait", code: 2, err: "name at least one application"},
+	{args: "app diff web", code: 1, out: "~ apps/Deployment"},
+	{args: "app diff web --diff-exit-code 20", code: 20, out: "set by kubectl"},
+	{args: "app diff web --exit-code=false", out: "(not in Git any more)"},
+	{args: "app history web", out: "7   2026-01-02T03:04:05Z  01234567  ana\n"},
+	{args: "app tree web", out: "└─ Pod", err: "more nodes than are shown"},
+	{args: "app refresh web", err: "accepted", asked: "POST /applications/web/refresh"},
+	{args: "app delete web", code: 2, err: "(delete_needs_choice)"},
+	{args: "app delete web --cascade=false --propagation-policy background", out: "Succeeded", asked: "DELETE /applications/web?cascade=false&propagation=background"},
+	{args: "app delete web --cascade --wait=false", out: "Queued", err: "accepted", asked: "cascade=true"},
+	{args: "operation list", out: "op-1  web          sync  Succeeded  "},
+	{args: "operation list -o name", out: "operation/op-1\n"},
+	{args: "operation get op-1", out: "Created     Service"},
+	{args: "operation get operation/op-1 -o name", out: "operation/op-1\n"},
+	{args: "operation terminate op-1", out: "Terminated"},
+	{args: "help exit-codes", out: "130  interrupted"},
+	{args: "help environment", out: "HAWSER_CA_HASH"},
+	{args: "help nix", code: 3, err: "(help_unknown)"},
+	{args: "app", out: "Available Commands"},
+}
+
+func TestCommands(t *testing.T) {
+	for _, c := range commandCases {
+		t.Run(c.args, func(t *testing.T) {
+			hub := newHubOf(t, everything())
+			r := run(t, c.in, strings.Fields(c.args)...)
+			r.check(t, c.code, c.out, c.err)
+			if !strings.Contains(hub.requests(), c.asked) {
+				t.Errorf("the hub was asked\n%s", hub.requests())
+			}
+		})
+	}
+}
+
+func TestEveryCommandIsTried(t *testing.T) {
+	var walk func(c *cobra.Command, path string)
+	walk = func(c *cobra.Command, path string) {
+		if !c.HasSubCommands() {
+			if path == "login" { // TestLogin
+				return
+			}
+			tried := slices.ContainsFunc(commandCases, func(x commandCase) bool { return strings.HasPrefix(x.args+" ", path+" ") })
+			if !tried {
+				t.Errorf("%q is not tried", path)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub, strings.TrimSpace(path+" "+sub.Name()))
+		}
+	}
+	walk(newRoot(&session{}), "")
+}
+
+func TestDocumentsOnly(t *testing.T) {
+	for _, c := range commandCases {
+		if strings.Contains(c.args, "-o ") || strings.HasPrefix(c.args, "help") || c.args == "app" {
+			continue
+		}
+		t.Run(c.args, func(t *testing.T) {
+			newHubOf(t, everything())
+			r := run(t, c.in, append(strings.Fields(c.args), "-o", "json")...)
+			if r.code != c.code || !r.document() {
+				t.Errorf("exit status %d, stdout %q", r.code, r.out)
+			}
+			if c.code == 0 && r.err != "" {
+				t.Errorf("stderr %q", r.err)
+			}
+			if c.out != "" && r.out == "" {
+				t.Error("no document")
+			}
+		})
+	}
+}
+
+func TestListsOfNothing(t *testing.T) {
+	newHubOf(t, map[string]answer{
+		"GET /applications": {200, `{"items":[]` + asOf}, "GET /applications/web": {200, `{"name":"web","observedAt":"2026-01-02T03:04:05Z","sync":{"status":"Synced"}}`},
+	})
+	for _, args := range []string{"app list", "app history web", "app diff web"} {
+		r := run(t, "", append(strings.Fields(args), "-o", "json")...)
+		r.check(t, 0, `"items": []`, "")
+	}
+}
+
+func TestLogin(t *testing.T) {
+	hub := newHubOf(t, everything())
+	pin := hub.pin()
+	t.Setenv("HAWSER_HUB", "")
+	t.Setenv("HAWSER_TOKEN", "")
+	t.Setenv("HAWSER_CA_HASH", "")
+	run(t, "", "login", hub.srv.URL, "--ca-hash", pin).check(t, 2, "", "(login_needs_code)")
+	run(t, "code\n", "login", hub.srv.URL, "--code-stdin", "--name", "one", "--ca-hash", "sha256:0000").check(t, 2, "", "(hub_not_trusted)")
+	run(t, "", "whoami").check(t, 4, "", "(not_logged_in)")
+	run(t, "code\n", "login", hub.srv.URL, "--code-stdin", "--name", "one", "--ca-hash", pin).check(t, 0, "", `as ana; context "one" is now current`)
+	if !strings.Contains(hub.requests(), `POST /login {"code":"code"}`) {
+		t.Errorf("asked %s", hub.requests())
+	}
+	run(t, "", "whoami").check(t, 0, "ana\n", "")
+	run(t, "hwt_x\n", "login", hub.srv.URL, "--with-token", "--name", "two", "--ca-hash", pin).check(t, 0, "", `context "two"`)
+	run(t, "", "context", "use", "one").check(t, 0, "", `context "one" is now current`)
+	run(t, "", "context", "list").check(t, 0, "*        one   "+hub.srv.URL, "")
+	run(t, "", "context", "list", "-o", "name").check(t, 0, "one\ntwo\n", "")
+	run(t, "", "context", "list", "-o", "json").check(t, 0, `"current": "one"`, "")
+}
+
+func TestApplyOfADirectory(t *testing.T) {
+	hub := newHubOf(t, everything())
+	dir := t.TempDir()
+	for name, text := range map[string]string{"b.yaml": "b: 1", "a.json": "{}", "README.md": "no"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "", "apply", "-f", dir).check(t, 0, "created", "")
+	if got := hub.requests(); got != "POST /apply {}\n---\nb: 1" {
+		t.Errorf("sent %q", got)
+	}
+	run(t, "", "apply", "-f", t.TempDir()).check(t, 3, "", "has no .yaml")
+}

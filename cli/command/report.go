@@ -1,0 +1,110 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// report prints an error and chooses the exit status.
+func (s *session) report(ctx context.Context, err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		if exit.err == nil {
+			return exit.code
+		}
+		err = exit.err
+	}
+	code := exit.code
+	if code == 0 {
+		code = exitCode(ctx, err)
+	}
+	var known *fault.Error
+	if code == ExitInterrupted && !errors.As(err, &known) {
+		fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
+		return code
+	}
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &known) {
+		err = fault.New(fault.Unavailable, "wait_timeout", "the hub gave no answer within the time limit; what was asked may have been accepted").
+			WithFix("look before repeating it, or allow more time with --timeout")
+	}
+	printError(s.Err, err)
+	return code
+}
+
+func printError(w io.Writer, err error) {
+	var list fault.List
+	if errors.As(err, &list) && len(list) > 1 {
+		for _, e := range list {
+			printFault(w, e)
+		}
+		return
+	}
+	var e *fault.Error
+	if errors.As(err, &e) {
+		printFault(w, e)
+		return
+	}
+	fmt.Fprintf(w, "error: %s\n", output.Clean(err.Error()))
+}
+
+func printFault(w io.Writer, e *fault.Error) {
+	line := e.Message
+	if e.Field != "" && !strings.Contains(line, e.Field) {
+		line = e.Field + ": " + line
+	}
+	if e.Code != "" {
+		line += " (" + e.Code + ")"
+	}
+	fmt.Fprintf(w, "error: %s\n", output.Clean(line))
+	if e.Allowed != "" {
+		fmt.Fprintf(w, "  allowed: %s\n", output.Clean(e.Allowed))
+	}
+	if e.Cause != nil && e.Kind != fault.Internal {
+		fmt.Fprintf(w, "  cause: %s\n", output.Clean(e.Cause.Error()))
+	}
+	if raw, ok := e.Explain.(json.RawMessage); ok {
+		printExplanation(w, raw, e.Message)
+	}
+	if e.Fix != "" {
+		fmt.Fprintf(w, "  fix: %s\n", output.Clean(e.Fix))
+	}
+}
+
+// printExplanation prints the ordered checks of a refusal, without repeating
+// what was said already.
+func printExplanation(w io.Writer, raw json.RawMessage, said string) {
+	var x struct {
+		Checks []struct {
+			Rule    string `json:"rule"`
+			Result  string `json:"result"`
+			Message string `json:"message"`
+		} `json:"checks"`
+		Refusals []struct {
+			NearestRule string `json:"nearestRule"`
+		} `json:"refusals"`
+	}
+	if json.Unmarshal(raw, &x) != nil {
+		return
+	}
+	for _, c := range x.Checks {
+		if strings.Contains(said, c.Message) {
+			c.Message = ""
+		}
+		fmt.Fprintf(w, "  %-8s %s\n", output.Clean(c.Result), output.Clean(strings.TrimSpace(c.Rule+"  "+c.Message)))
+	}
+	for _, r := range x.Refusals {
+		if r.NearestRule != "" {
+			fmt.Fprintf(w, "  nearest rule: %s\n", output.Clean(r.NearestRule))
+		}
+	}
+}
