@@ -219,6 +219,14 @@ func (o *opener) recognise() {
 	if !fenced {
 		regress("the agent has accepted epoch %s, the hub is about to issue %s", o.hello.LastEpoch, o.facts.Epoch)
 	}
+	// An epoch is stored before the agent hears of it, so the agent can know a
+	// newer one of this incarnation only from a database that this is a copy of.
+	// This does not depend on the sequence: numbers that were drawn and not used
+	// would hide the regression from the test above.
+	if previous, last := o.facts.PreviousEpoch, o.hello.LastEpoch; !previous.IsZero() &&
+		last.Incarnation == o.facts.Epoch.Incarnation && previous.Less(last) {
+		regress("the agent has accepted epoch %s, the newest that the hub remembers for it is %s", last, previous)
+	}
 	if o.hello.MaxOpSeq > o.facts.MaxOpSeq {
 		regress("the agent has accepted operation number %d, the hub's highest is %d", o.hello.MaxOpSeq, o.facts.MaxOpSeq)
 		o.out.RaiseOpSeqTo = o.hello.MaxOpSeq

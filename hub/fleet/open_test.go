@@ -360,3 +360,28 @@ func TestAFinishedDeleteInTheHelloRemovesTheApplication(t *testing.T) {
 		t.Errorf("transitions %+v", o.Operations)
 	}
 }
+
+func TestANewerEpochThanTheHubRemembersIsARestore(t *testing.T) {
+	// The sequence has moved past what the agent accepted, as after an attempt
+	// whose transaction was rolled back: only the stored epoch tells.
+	for _, c := range []struct {
+		name           string
+		previous, last model.Epoch
+		want           bool
+	}{
+		{"remembered", model.Epoch{Incarnation: 1, Number: 9}, model.Epoch{Incarnation: 1, Number: 9}, false},
+		{"older than remembered", model.Epoch{Incarnation: 1, Number: 9}, model.Epoch{Incarnation: 1, Number: 7}, false},
+		{"newer than remembered", model.Epoch{Incarnation: 1, Number: 9}, model.Epoch{Incarnation: 1, Number: 11}, true},
+		{"first session of this cluster", model.Epoch{}, model.Epoch{Incarnation: 1, Number: 11}, false},
+		{"of an incarnation that has ended", model.Epoch{}, model.Epoch{Incarnation: 0, Number: 500}, false},
+	} {
+		f := ClusterFacts{Cluster: "c", Hub: HubState{Incarnation: 1}, Epoch: model.Epoch{Incarnation: 1, Number: 12}, PreviousEpoch: c.previous}
+		o, err := Open(f, model.Hello{Cluster: "c", LastEpoch: c.last}, time.Unix(0, 0))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if o.Regressed != c.want || o.Hub.HoldDeletes != c.want || (o.RaiseIncarnationTo == 2) != c.want {
+			t.Errorf("%s: regressed %v (%s), holds deletes %v, raises to %d", c.name, o.Regressed, o.Reason, o.Hub.HoldDeletes, o.RaiseIncarnationTo)
+		}
+	}
+}

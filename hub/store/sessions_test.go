@@ -250,3 +250,23 @@ func TestRegressionSeenByManyAgentsAtOnce(t *testing.T) {
 		t.Errorf("%d deadlocks", n)
 	}
 }
+
+// The epoch is the only evidence, and it is the very next number of the
+// sequence: the transaction that raises the incarnation starts again and draws
+// another number, which must not hide what the first attempt saw.
+func TestRestoreSeenByTheEpochAlone(t *testing.T) {
+	b := setup(t)
+	one := b.cluster("one")
+	o, err := b.OpenSession(t.Context(), one, model.Hello{Cluster: one}, signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := model.Epoch{Incarnation: o.Epoch.Incarnation, Number: o.Epoch.Number + 1}
+	o, err = b.OpenSession(t.Context(), one, model.Hello{Cluster: one, LastEpoch: last}, signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !o.Regressed || !o.Hub.HoldDeletes || o.Epoch.Incarnation != last.Incarnation+1 {
+		t.Errorf("regressed %v, holds deletes %v, epoch %s", o.Regressed, o.Hub.HoldDeletes, o.Epoch)
+	}
+}
