@@ -121,14 +121,20 @@ func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, o
 	if a.removed == nil {
 		a.removed = map[model.ObjectKey]model.ResourceResult{}
 	}
+	// What was only intended and is not there was never made; nobody deleted it.
+	wasThere := make(map[model.ObjectKey]bool, len(owned))
+	for _, o := range owned {
+		wasThere[o.Key] = o.Confirmed
+	}
 	note := func(k model.ObjectKey, status, message string) {
 		a.removed[k] = model.ResourceResult{ObjectKey: k, Status: status, Message: message}
 	}
 	for _, k := range d.Dropped {
-		if facts[k].Presence == live.Absent {
-			note(k, sync.StatusDeleted, "")
-		} else {
+		switch _, deleting := a.removed[k]; {
+		case facts[k].Presence != live.Absent:
 			note(k, sync.StatusSkipped, "it belongs to somebody else")
+		case deleting || wasThere[k]:
+			note(k, sync.StatusDeleted, "")
 		}
 	}
 	for _, o := range d.Kept {

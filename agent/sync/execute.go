@@ -7,6 +7,7 @@ import (
 	gosync "sync"
 	"time"
 
+	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
@@ -295,6 +296,14 @@ func (x *execution) apply(ctx context.Context, s Step) (stepResult, error) {
 		r.status = StatusUnchanged
 	}
 	if x.run.DryRun {
+		// A dry run answers the present resourceVersion whatever it would change,
+		// so the content decides.
+		if s.Action != Create {
+			r.status = StatusConfigured
+			if x.asLive(s.Key, answer) {
+				r.status = StatusUnchanged
+			}
+		}
 		r.applied = nil
 		return r, nil
 	}
@@ -307,6 +316,16 @@ func (x *execution) apply(ctx context.Context, s Step) (stepResult, error) {
 		}
 	}
 	return r, nil
+}
+
+// asLive reports whether a dry run's answer is what is in the cluster already.
+func (x *execution) asLive(key model.ObjectKey, answer []byte) bool {
+	rec, presence := x.Live.Get(key)
+	if presence != live.Present || rec.Body == nil {
+		return false
+	}
+	same, err := diff.Equal(answer, rec.Body)
+	return err == nil && same
 }
 
 func (x *execution) makesNamespace(name string) bool {

@@ -30,6 +30,8 @@ type fakeCluster struct {
 	most    atomic.Int32
 	pause   time.Duration
 	rv      int
+	// dryAnswer is answered to dry runs, by name of the object.
+	dryAnswer map[string][]byte
 }
 
 func newFakeCluster() *fakeCluster {
@@ -68,6 +70,9 @@ func (f *fakeCluster) Apply(ctx context.Context, w Write) ([]byte, error) {
 		if isCRD(w.Key.GroupKind()) {
 			f.served[model.GroupKind{Group: "x.example.io", Kind: "Boat"}] = true
 		}
+	}
+	if b, ok := f.dryAnswer[w.Key.Name]; ok && w.DryRun {
+		return b, nil
 	}
 	return fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":"%d"}}`, uid, f.rv), nil
 }
@@ -337,6 +342,28 @@ func TestDryRunWritesNothing(t *testing.T) {
 	}
 	if i := slices.IndexFunc(f.log, func(l string) bool { return !strings.HasPrefix(l, "dry-run ") }); i >= 0 {
 		t.Errorf("a dry run did %q", f.log[i])
+	}
+}
+
+// A dry run answers the resourceVersion that the object has, whatever it would
+// change; what it says must come from the content.
+func TestDryRunTellsChangeByContent(t *testing.T) {
+	for name, c := range map[string]struct{ answer, want string }{
+		"would change": {`{"kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"5"},"data":{"k":"desired"}}`, StatusConfigured},
+		"would not":    {`{"kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"5"},"data":{"k":"live"}}`, StatusUnchanged},
+	} {
+		f := newFakeCluster()
+		pf := facts(t, doc("v1", "ConfigMap", "a"), map[string]string{"a": "differs"})
+		key := pf.Items[0].Key
+		f.objects[key] = live.Record{Key: key, UID: pf.Items[0].UID, ResourceVersion: "5",
+			Body: []byte(`{"kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"5"},"data":{"k":"live"}}`)}
+		f.dryAnswer = map[string][]byte{"a": []byte(c.answer)}
+		r := run(BuildPlan(pf))
+		r.DryRun = true
+		o := executor(f).Execute(t.Context(), r)
+		if len(o.Results) != 1 || o.Results[0].Status != c.want {
+			t.Errorf("%s: %+v, want %s", name, o.Results, c.want)
+		}
 	}
 }
 
