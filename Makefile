@@ -23,11 +23,13 @@ build: ## hawser, hawser-hub and hawser-agent into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./hub/cmd/hawser-hub ./agent/cmd/hawser-agent ./cli/cmd/hawser
 
-# The control planes that demo, tests and benchmarks run against, and a
-# PostgreSQL where the machine has none. Cached in .tools/.
+# The control planes that demo, tests and benchmarks run against, a PostgreSQL
+# where the machine has none, and the helm and kustomize that renders are compared
+# with. Cached in .tools/.
 prepare:
 	@$(GO) run ./e2e/testbed/cmd/build-controlplane
 	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
+	@$(GO) run ./e2e/peers/cmd/build-peers
 
 demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--check runs the checks and exits
 	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo

@@ -48,6 +48,9 @@ var rows = map[int64]string{
 	4: `INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, created_at) VALUES ('o', nextval('operation_seq'), 'a', 'shop', 'c', 'delete', '{}', 'Queued', now());
 	    INSERT INTO withdrawals (app_uid, cluster_id, name, generation, mode, operation_id, operation_seq, created_at) VALUES ('a', 'c', 'shop', 2, 'orphan', 'o', 1, now());
 	    INSERT INTO tombstones (app_uid, cluster_id, name, generation, operation_id, at) VALUES ('z', 'c', 'old', 1, 'o', now())`,
+	5: `INSERT INTO repository_templates (id, url, match_url, credential, created_at) VALUES ('rt', 'https://x', 'https://x', 'x', now());
+	    INSERT INTO repositories (id, url, match_url, type, name, created_at) VALUES ('r5', 'https://y', 'https://y', 'helm', 'y', now())`,
+	6: `UPDATE app_sources SET warnings = '[{"type": "RenderWarning", "message": "m"}]'`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every
@@ -193,4 +196,37 @@ func fileVersions(t *testing.T) []int64 {
 		out = append(out, v)
 	}
 	return out
+}
+
+// What people see of a credential outlives the columns that it came from.
+func TestRepositoriesKeepWhatIsShown(t *testing.T) {
+	dsn := database(t)
+	ctx := t.Context()
+	if err := to(ctx, dsn, 4); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, `INSERT INTO repositories (id, url, match_url, username, has_password, has_ssh_key, credential, created_at) VALUES
+		('a', 'a', 'a', 'bot', true, false, 'x', now()),
+		('b', 'b', 'b', 'token', false, false, 'x', now()),
+		('c', 'c', 'c', '', false, true, 'x', now()),
+		('d', 'd', 'd', '', false, false, NULL, now())`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Up(ctx, dsn); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{
+		"a": `{"username":"bot","kinds":["password"]}`, "b": `{"kinds":["username"]}`, "c": `{"kinds":["sshKey"]}`, "d": `{}`,
+	} {
+		var got string
+		if err := conn.QueryRow(ctx, `SELECT holds::text FROM repositories WHERE id = $1`, id).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %s, want %s: %v", id, got, want, err)
+		}
+	}
 }

@@ -38,7 +38,7 @@ var policyDenied = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'`)
 // Classify turns the API server's refusal of a write into a fault that says
 // what to do. Codes: immutable_field, schema_invalid, forbidden,
 // namespace_missing, namespace_terminating, webhook_denied, webhook_failed,
-// policy_denied, quota_exceeded, kind_unknown, uid_changed, version_conflict,
+// policy_denied, quota_exceeded, kind_unknown, api_removed, uid_changed, version_conflict,
 // not_found, too_large, throttled (as a RetryAfter), cluster_unavailable,
 // apply_refused. The server's words are kept, except about values of Secrets.
 func Classify(code int, retryAfter string, body []byte, key model.ObjectKey, apiVersion string) error {
@@ -87,6 +87,9 @@ func classifyStatus(code int, retryAfter string, body []byte, key model.ObjectKe
 	case code == http.StatusNotFound && s.Details.Kind == "namespaces" && s.Details.Name == key.Namespace && key.Namespace != "":
 		return fault.New(fault.Unprocessable, "namespace_missing", "%s: namespace %q does not exist; add it to the application or set the sync option CreateNamespace=true", key, key.Namespace)
 	case code == http.StatusNotFound && (s.Kind == "" || strings.Contains(m, "could not find the requested resource")):
+		if text := removed(apiVersion, key.Kind); text != "" {
+			return fault.New(fault.Unprocessable, "api_removed", "%s: %s", key, text)
+		}
 		return fault.New(fault.Unprocessable, "kind_unknown", "%s: the cluster does not serve %s as %s", key, key.Kind, apiVersion).
 			WithFix("use an API version that the cluster serves, or install the CRD that does")
 	case code == http.StatusNotFound:

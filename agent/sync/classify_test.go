@@ -71,3 +71,11 @@ func TestClassify(t *testing.T) {
 		t.Errorf("throttled: %v", err)
 	}
 }
+
+func TestClassifyNamesWhatReplacesARemovedAPI(t *testing.T) {
+	key := model.ObjectKey{Group: "autoscaling", Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "web"}
+	f := fault.As(Classify(404, "", []byte("404 page not found"), key, "autoscaling/v2beta2"))
+	if f.Code != "api_removed" || !strings.Contains(f.Message, "removed in Kubernetes 1.26; use autoscaling/v2") {
+		t.Errorf("%s: %s", f.Code, f.Message)
+	}
+}

@@ -303,6 +303,9 @@ func kindUnknown(cluster string, it Item) *fault.Error {
 	if it.Key.Group != "" {
 		apiVersion = it.Key.Group + "/" + it.Version
 	}
+	if text := removed(apiVersion, it.Key.Kind); text != "" {
+		return fault.New(fault.Unprocessable, "api_removed", "%s: %s", it.Key, text)
+	}
 	return fault.New(fault.Unprocessable, "kind_unknown",
 		"cluster %q has no kind %s (%s); install its CRD first or put it in an earlier wave", cluster, it.Key.Kind, apiVersion)
 }

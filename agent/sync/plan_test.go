@@ -24,7 +24,7 @@ func parse(t testing.TB, yaml string) []manifest.Object {
 var clusterScoped = map[string]bool{"Namespace": true, "CustomResourceDefinition": true, "ClusterRole": true}
 
 func scope(gk model.GroupKind) (bool, bool) {
-	if strings.HasSuffix(gk.Group, "example.io") {
+	if strings.HasSuffix(gk.Group, "example.io") || gk.Group == "extensions" || gk.Kind == "PodSecurityPolicy" {
 		return false, false
 	}
 	return !clusterScoped[gk.Kind], true
@@ -99,7 +99,7 @@ func TestBodyDoesNotTouchTheObject(t *testing.T) {
 }
 
 func kindOf(gk model.GroupKind) (live.Kind, error) {
-	if strings.HasSuffix(gk.Group, "example.io") {
+	if strings.HasSuffix(gk.Group, "example.io") || gk.Group == "extensions" || gk.Kind == "PodSecurityPolicy" {
 		return live.Kind{}, fault.New(fault.Unprocessable, "kind_unknown", "unknown")
 	}
 	if gk.Group == "broken" {
@@ -155,6 +155,9 @@ func TestBuildPlan(t *testing.T) {
 			"0.0 Create Namespace ns (it does not exist)\n0.2 Create ConfigMap ns/c (it does not exist)\n"},
 		{"unknown kind", doc("y.example.io/v1", "Car", "g") + doc("v1", "ConfigMap", "c"), nil, nil,
 			"0.2 Create ConfigMap ns/c (it does not exist)\n0.4 Refuse y.example.io/Car ns/g (cluster \"eu-1\" has no kind Car (y.example.io/v1); install its CRD first or put it in an earlier wave)\n"},
+		{"an API that Kubernetes has removed", doc("extensions/v1beta1", "Ingress", "i") + doc("policy/v1beta1", "PodSecurityPolicy", "p"), nil, nil,
+			"0.2 Refuse policy/PodSecurityPolicy ns/p (policy/PodSecurityPolicy ns/p: PodSecurityPolicy policy/v1beta1 was removed in Kubernetes 1.25 and has no successor)\n" +
+				"0.4 Refuse extensions/Ingress ns/i (extensions/Ingress ns/i: Ingress extensions/v1beta1 was removed in Kubernetes 1.22; use networking.k8s.io/v1)\n"},
 		{"undetermined kind", doc("broken/v1", "Car", "g"), nil, nil, "0.4 Refuse broken/Car ns/g (broken/Car ns/g: what kinds the cluster serves is not known now)\n"},
 		{"owned by another", doc("v1", "ConfigMap", "c"), map[string]string{"c": "owner=base"}, nil,
 			"0.2 Refuse ConfigMap ns/c (ConfigMap ns/c belongs to application \"base\"; remove it there first)\n"},

@@ -27,8 +27,8 @@ type Prepared struct {
 	Wave int
 	// Options are the sync options that apply to the object; nil when none.
 	Options map[string]string
-	// Hook is the value of the hook annotation; such objects are not applied
-	// as part of the application.
+	// Hook is the value of the hook annotation, or the phases of a hook of Helm;
+	// such objects are not applied as part of the application.
 	Hook string
 	// Defines is the kind that a CustomResourceDefinition brings.
 	Defines model.GroupKind
@@ -65,7 +65,7 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 	out := make([]Prepared, len(objs))
 	seen := make(map[model.ObjectKey]bool, len(objs))
 	for i, o := range objs {
-		p := Prepared{Version: o.Version, Index: i, Hook: strings.TrimSpace(o.Annotation(model.AnnotationHook))}
+		p := Prepared{Version: o.Version, Index: i, Hook: hookOf(o), Wave: helmWave(o)}
 		namespaced, known := scope(o.Key.GroupKind())
 		if !known {
 			if namespaced, known = defined[o.Key.GroupKind()]; !known {

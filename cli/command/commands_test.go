@@ -26,7 +26,12 @@ const (
 	queuedOp = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","message":"eu is away","spec":{}}`
 	eu       = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
 	project  = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
-	repo     = `{"id":"r1","url":"https://git/x","state":"ok","project":"shop"}`
+	repo     = `{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok","project":"shop","credential":{"kinds":["password"],"username":"bot","insecure":["insecureSkipVerify"]}}`
+	repoTest = `{"step":{"name":"dns","ok":true,"detail":"192.0.2.1","milliseconds":1.54}}
+{"step":{"name":"tls","ok":true,"detail":"TLS 1.3\u001b[2J","milliseconds":120.4}}
+{"test":{"url":"https://git/x","type":"git","credential":"template","template":"https://git","ok":true,"steps":[{"name":"dns","ok":true,"milliseconds":1.54}]}}
+`
+	template = `{"id":"t1","url":"https://git/team","project":"shop","credential":{"kinds":["password"],"username":"bot"}}`
 	asOf     = `,"asOf":"2026-01-02T03:04:05Z"}`
 )
 
@@ -50,6 +55,10 @@ func everything() map[string]answer {
 		"GET /repositories":                    {200, `{"items":[` + repo + `]` + asOf},
 		"POST /repositories":                   {201, repo},
 		"DELETE /repositories/r1":              {204, ""},
+		"POST /repositories/test":              {200, repoTest},
+		"GET /repository-templates":            {200, `{"items":[` + template + `]` + asOf},
+		"POST /repository-templates":           {201, template},
+		"DELETE /repository-templates/t1":      {204, ""},
 		"POST /apply":                          {200, `{"items":[{"kind":"Application","name":"web","result":"created"}]}`},
 		"GET /applications":                    {200, `{"items":[` + webApp + `],"nextCursor":"n"` + asOf},
 		"GET /applications?cursor=n&limit=500": {200, `{"items":[{"name":"second","freshness":"stale","sync":{"status":"Synced"},"health":{"status":"Healthy"}}]` + asOf},
@@ -98,11 +107,27 @@ var commandCases = []commandCase{
 	{args: "project create shop -s * -d eu*,n -d https://x,n", err: `project "shop" created`, asked: `"name":"eu*"`},
 	{args: "project create shop -d eu", code: 2, err: "(destination_invalid)"},
 	{args: "project delete shop", err: `project "shop" deleted`, asked: "DELETE /projects/shop"},
-	{args: "repo add https://git/x --password-stdin", in: "pw\n", err: "repository https://git/x added", asked: `"password":"pw"`},
-	{args: "repo add https://git/x --known-hosts /nix/nix", code: 2, err: "(file_unreadable)"},
-	{args: "repo list", out: "https://git/x  ok     never    shop\n"},
+	{args: "repo add https://git/x --password-stdin --username bot", in: "CANARY\n", err: "repository https://git/x added", asked: `{"url":"https://git/x","username":"bot","password":"CANARY"}`},
+	{args: "repo add https://git/x --type helm --name charts --project shop --insecure-skip-tls-verify", err: "warning: whatever TLS certificate the server shows is taken",
+		asked: `{"url":"https://git/x","type":"helm","name":"charts","project":"shop","insecureSkipVerify":true}`},
+	{args: "repo add https://git/x --known-hosts-file /nix/nix", code: 2, err: "error: --known-hosts-file: open /nix/nix: no such file or directory (file_unreadable)"},
+	{args: "repo add https://git/x --password-stdin --password-file x", code: 2, err: "exclude each other"},
+	{args: "repo add https://git/x --password-stdin", code: 2, err: "(password_empty)"},
+	{args: "repo add https://git/x --password CANARY", code: 2, err: "unknown flag"},
+	{args: "repo add https://git/x --proxy http://u:CANARY@proxy:3128", code: 2, err: "give it with --proxy-file"},
+	{args: "repo list", out: "https://git/x  git   ok     never    shop     password\n"},
+	{args: "repo list -o wide", out: "x     insecureSkipVerify  r1\n"},
+	{args: "repo list -o name", out: "repository/https://git/x\n"},
+	{args: "repo get x", out: "Credential:  password\nUsername:    bot\nInsecure:    insecureSkipVerify\n"},
+	{args: "repo get https://GIT/x.git -o name", out: "repository/https://git/x\n"},
+	{args: "repo test https://git/x", out: "✓ dns          1.5 ms  192.0.2.1\n✓ tls          120 ms  TLS 1.3\uFFFD[2J\n", err: "https://git/x answers, with the credential template https://git", asked: `POST /repositories/test {"url":"https://git/x"}`},
 	{args: "repo remove https://git/x", err: "repository https://git/x removed", asked: "DELETE /repositories/r1"},
 	{args: "repo remove https://nix", code: 3, err: "(repository_unknown)"},
+	{args: "repocreds add https://git/team --password-stdin --project shop", in: "CANARY\n", err: "credential template https://git/team added", asked: `POST /repository-templates {"url":"https://git/team","project":"shop","password":"CANARY"}`},
+	{args: "repocreds list", out: "https://git/team  shop     password    bot\n"},
+	{args: "repocreds list -o name", out: "repocreds/https://git/team\n"},
+	{args: "repocreds remove https://git/team/", err: "credential template https://git/team removed", asked: "DELETE /repository-templates/t1"},
+	{args: "repocreds remove https://git/team --project nix", code: 3, err: "(repository_template_unknown)"},
 	{args: "apply -f -", in: "kind: Application", out: "application/web created\n", asked: "POST /apply kind: Application"},
 	{args: "apply -f - -o name", in: "kind: Application", out: "application/web\n"},
 	{args: "apply", code: 2, err: "nothing to apply"},

@@ -1,68 +1,51 @@
 package command
 
 import (
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 func newRepo(s *session) *cobra.Command {
-	return group("repo", "Git repositories and their credentials", newRepoAdd(s), newRepoList(s), newRepoRemove(s))
+	return group("repo", "Repositories of Git, charts and OCI artifacts, and their credentials",
+		newRepoAdd(s), newRepoList(s), newRepoGet(s), newRepoTest(s), newRepoRemove(s))
 }
 
-// repositoryRequest is what repo add sends; credentials only ever go up.
+// repositoryRequest is what is sent of a repository; credentials only ever go up.
 type repositoryRequest struct {
-	URL        string `json:"url"`
-	Project    string `json:"project,omitempty"`
-	Username   string `json:"username,omitempty"`
-	Password   string `json:"password,omitempty"`
-	SSHKey     string `json:"sshKey,omitempty"`
-	KnownHosts string `json:"knownHosts,omitempty"`
-	CABundle   string `json:"caBundle,omitempty"`
-	SkipTest   bool   `json:"skipTest,omitempty"`
+	URL      string `json:"url"`
+	Type     string `json:"type,omitempty"`
+	Name     string `json:"name,omitempty"`
+	Project  string `json:"project,omitempty"`
+	SkipTest bool   `json:"skipTest,omitempty"`
+	credential
 }
+
+func repositoryPath(id string) string { return "/repositories/" + url.PathEscape(id) }
 
 func newRepoAdd(s *session) *cobra.Command {
-	var (
-		in                             repositoryRequest
-		passwordStdin                  bool
-		keyFile, knownHostsFile, caCrt string
-	)
+	var in repositoryRequest
+	var flags credentialFlags
 	c := &cobra.Command{
 		Use:   "add URL",
 		Short: "Register a repository and its credential, after trying it",
 		Long: `Register a repository and its credential, after trying it. Adding a URL again
-replaces its credential. The credential also opens repositories whose URL begins
-with this one, the longest match first.`,
+replaces what is known of it; without a credential the stored one stays. A
+repository without a credential of its own is opened by the credential template
+with the longest matching URL (hawser repocreds).`,
 		Args: exactArgs("URL"),
-		PreRunE: func(_ *cobra.Command, args []string) error {
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
 			in.URL = args[0]
-			if passwordStdin {
-				b, err := io.ReadAll(io.LimitReader(s.In, 64<<10))
-				if err != nil {
-					return err
-				}
-				in.Password = strings.TrimRight(string(b), "\r\n")
-			}
-			for path, into := range map[string]*string{keyFile: &in.SSHKey, knownHostsFile: &in.KnownHosts, caCrt: &in.CABundle} {
-				if path == "" {
-					continue
-				}
-				b, err := os.ReadFile(path)
-				if err != nil {
-					return fault.New(fault.Invalid, "file_unreadable", "%s", err)
-				}
-				*into = string(b)
-			}
-			return nil
+			in.credential, err = flags.read(s)
+			return err
 		},
 		RunE: s.run(func(c *call) error {
 			var got model.Repository
@@ -71,29 +54,59 @@ with this one, the longest match first.`,
 			}
 			return c.one(got, "repository/"+got.URL, func() error {
 				c.note("repository %s added", got.URL)
+				if got.InheritedFrom != "" {
+					c.note("it is opened by the credential template %s", got.InheritedFrom)
+				}
+				c.warnInsecure(got.Holds)
 				return nil
 			})
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&in.Project, "project", "", "project that may use it (default: all that allow the URL)")
-	f.StringVar(&in.Username, "username", "", "user of the repository")
-	f.StringVar(&in.Password, "password", "", "password or token; better: --password-stdin")
-	f.BoolVar(&passwordStdin, "password-stdin", false, "read the password from standard input")
-	f.StringVar(&keyFile, "ssh-private-key-path", "", "file with an SSH private key")
-	f.StringVar(&knownHostsFile, "known-hosts", "", "file with the SSH host keys to trust, in OpenSSH's format")
-	f.StringVar(&caCrt, "ca-cert", "", "file with certificate authorities to trust for this repository, PEM")
+	f.StringVar(&in.Type, "type", "", "git, helm or oci (default: oci for oci://, else git)")
+	f.StringVar(&in.Name, "name", "", `what "@NAME" in the dependencies of charts means`)
+	f.StringVar(&in.Project, "project", "", "project whose applications alone may use it (default: all that allow the URL)")
 	f.BoolVar(&in.SkipTest, "skip-test", false, "register it without trying it")
+	flags.register(f)
 	return c
+}
+
+// warnInsecure tells which checks are switched off.
+func (c *call) warnInsecure(holds model.CredentialInfo) {
+	for _, name := range holds.Insecure {
+		c.note("warning: %s", map[string]string{
+			"insecureIgnoreHostKey": "whatever host key the SSH server shows is taken",
+			"insecureSkipVerify":    "whatever TLS certificate the server shows is taken",
+			"insecurePlainHTTP":     "the registry is spoken to without TLS",
+		}[name])
+	}
+}
+
+// credentialText says in few words what opens a repository.
+func credentialText(holds model.CredentialInfo, inherited string) string {
+	kinds := strings.Join(holds.Kinds, ",")
+	switch {
+	case inherited != "":
+		return "from " + inherited
+	case kinds == "":
+		return "none"
+	}
+	return kinds
 }
 
 func newRepoList(s *session) *cobra.Command {
 	repositories := listing[model.Repository]{
-		kind:    "RepositoryList",
-		name:    func(r model.Repository) string { return "repository/" + r.URL },
-		columns: []output.Column{{Title: "URL"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT"}, {Title: "ERROR", Text: true}, {Title: "ID", Wide: true}},
+		kind: "RepositoryList",
+		name: func(r model.Repository) string { return "repository/" + r.URL },
+		columns: []output.Column{
+			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT"}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
+			{Title: "NAME", Wide: true}, {Title: "INSECURE", Wide: true}, {Title: "ID", Wide: true},
+		},
 		row: func(r model.Repository) []string {
-			return []string{r.URL, r.State, output.Age(s.now(), r.LastCheck), r.Project, r.Error, r.ID}
+			return []string{
+				r.URL, r.Type, r.State, output.Age(s.now(), r.LastCheck), r.Project, credentialText(r.Holds, r.InheritedFrom), r.Error,
+				r.Name, strings.Join(r.Holds.Insecure, ","), r.ID,
+			}
 		},
 	}
 	return &cobra.Command{
@@ -102,20 +115,62 @@ func newRepoList(s *session) *cobra.Command {
 	}
 }
 
+func newRepoGet(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "get URL", Short: "One repository, by its URL, name or ID", Args: exactArgs("URL"),
+		RunE: s.run(func(c *call) error {
+			r, err := c.repository(c.args[0])
+			if err != nil {
+				return err
+			}
+			return c.one(r, "repository/"+r.URL, func() error {
+				checked := "never"
+				if r.LastCheck != nil {
+					checked = r.LastCheck.Format(time.RFC3339)
+				}
+				return c.describe(append([][2]string{
+					{"URL", r.URL}, {"Type", r.Type}, {"Name", r.Name}, {"Project", r.Project}, {"State", r.State}, {"Error", r.Error},
+					{"Checked", checked}, {"Credential", credentialText(r.Holds, r.InheritedFrom)},
+				}, credentialFields(r.Holds)...))
+			})
+		}),
+	}
+}
+
+func credentialFields(h model.CredentialInfo) [][2]string {
+	return [][2]string{
+		{"Username", h.Username}, {"Options", strings.Join(h.Options, ", ")}, {"Insecure", strings.Join(h.Insecure, ", ")},
+		{"Proxy", h.Proxy}, {"No proxy", h.NoProxy}, {"GitHub", h.GitHubAppBaseURL},
+	}
+}
+
+// repository finds one by its URL, name or ID.
+func (c *call) repository(what string) (model.Repository, error) {
+	var got list[model.Repository]
+	if err := c.get("/repositories", &got); err != nil {
+		return model.Repository{}, err
+	}
+	same := func(r model.Repository) bool { return policy.NormaliseRepo(r.URL) == policy.NormaliseRepo(what) }
+	exact := func(r model.Repository) bool { return r.URL == what || r.ID == what || r.Name == what }
+	for _, is := range []func(model.Repository) bool{exact, same} {
+		for _, r := range got.Items {
+			if is(r) {
+				return r, nil
+			}
+		}
+	}
+	return model.Repository{}, fault.New(fault.NotFound, "repository_unknown", "there is no repository %s", what).WithFix("see hawser repo list")
+}
+
 func newRepoRemove(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove URL", Aliases: []string{"rm"}, Short: "Forget a repository and its credential", Args: exactArgs("URL"),
 		RunE: s.run(func(c *call) error {
-			var got list[model.Repository]
-			if err := c.get("/repositories", &got); err != nil {
+			r, err := c.repository(c.args[0])
+			if err != nil {
 				return err
 			}
-			for _, r := range got.Items {
-				if r.URL == c.args[0] || r.ID == c.args[0] {
-					return c.change(http.MethodDelete, "/repositories/"+url.PathEscape(r.ID), nil, "repository %s removed", r.URL)
-				}
-			}
-			return fault.New(fault.NotFound, "repository_unknown", "there is no repository %s", c.args[0]).WithFix("see hawser repo list")
+			return c.change(http.MethodDelete, repositoryPath(r.ID), nil, "repository %s removed", r.URL)
 		}),
 	}
 }

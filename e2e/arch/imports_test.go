@@ -23,6 +23,11 @@ var pure = []string{
 var parts = map[string][]string{
 	"hub/gateway/ca": {"hub/gateway"},
 	"hub/worker":     {"hub/source", "hub/render"},
+	// What chart repositories and registries have in common.
+	"hub/source/versions": {"hub/source/helmrepo", "hub/source/ociregistry"},
+	"hub/source/web":      {"hub/source/helmrepo", "hub/source/ociregistry"},
+	// What render tools see of the world.
+	"hub/render/workspace": {"hub/render/directory", "hub/render/helm", "hub/render/jinja", "hub/render/jsonnet", "hub/render/kustomize"},
 }
 
 type pkg struct {

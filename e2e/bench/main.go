@@ -20,7 +20,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
-	only := flag.String("only", "first,change,latency,idle", "benchmarks to run; floor runs the floor alone")
+	only := flag.String("only", "first,change,latency,idle,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
 	apps := flag.String("apps", "200,500", "numbers of applications")
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
@@ -50,7 +50,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle"}
+	known := []string{"floor", "first", "change", "latency", "idle", "render", "monorepo", "git-idle"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -75,6 +75,15 @@ func (b *bench) configure(only, apps string) error {
 func (b *bench) run(ctx context.Context, out string) error {
 	b.Started, b.Machine, b.Repeat = time.Now().UTC(), thisMachine(), b.repeat
 	b.Requests, b.Errors = map[string]requestKind{}, map[string]string{}
+	if b.only["render"] {
+		b.try("render", func() error { return b.rendering(ctx) })
+	}
+	if b.only["monorepo"] {
+		b.try("monorepo", func() error { return b.monorepo(ctx) })
+	}
+	if b.only["git-idle"] {
+		b.try("git-idle", func() error { return b.gitIdle(ctx) })
+	}
 	for i, n := range b.apps {
 		b.many(ctx, n, i == len(b.apps)-1)
 	}

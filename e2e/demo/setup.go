@@ -17,7 +17,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-//go:embed samples
+//go:embed all:samples
 var samples embed.FS
 
 //go:embed fleet.yaml.tmpl
@@ -28,7 +28,7 @@ const (
 	gitPassword = "demo-password"
 )
 
-var applications = []string{"storefront-eu", "storefront-us", "edge"}
+var applications = []string{"storefront-eu", "storefront-us", "edge", "checkout", "catalog", "sensors"}
 
 // demo is everything that runs.
 type demo struct {
@@ -68,7 +68,7 @@ func start(ctx context.Context, bin, dir string, p *progress) (*demo, error) {
 		p.done("%s runs Kubernetes %s, its agent is enrolled", c.name, cluster.KubernetesVersion())
 	}
 
-	p.step("a repository, a project, three applications")
+	p.step("a repository, a project, six applications: YAML, Helm, Kustomize, Jinja2")
 	if d.repo, err = r.Git.CreateRepo(ctx, "fleet"); err != nil {
 		return d, err
 	}

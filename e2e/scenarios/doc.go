@@ -25,7 +25,11 @@
 //	exitcode N hawser ARGS… the command line with its exit status
 //	deploy FLAGS…           hawser app create $NAME of directory app of $REPO_URL to cluster eu and
 //	                        namespace $NAME, with CreateNamespace=true and FLAGS
+//	source FILE             applies an Application $NAME with the source (or the list of sources)
+//	                        in FILE, to cluster eu, namespace $NAME, synced automatically; its
+//	                        repository and branch are the script's where FILE names none
 //	commit DIR MESSAGE      makes the repository exactly what DIR holds; sets COMMIT
+//	tag NAME                makes a tag at COMMIT, or moves it there
 //	push                    tells the hub of COMMIT, as GitHub does
 //	app NAME COND…          waits until the hub shows the application so
 //	app NAME gone           waits until the hub shows it no more

@@ -36,6 +36,15 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("COMMIT", sha)
 }
 
+func cmdTag(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		usage(ts, "tag NAME")
+	}
+	ctx, cancel := within()
+	defer cancel()
+	ts.Check(of(ts).repo.SetTag(ctx, args[0], ts.Getenv("COMMIT")))
+}
+
 func cmdPush(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		usage(ts, "push")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/hawser-dev/hawser/cli/client"
+	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -71,6 +75,50 @@ func cmdDeploy(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	cmdHawser(ts, neg, append(all, args...))
+}
+
+// cmdSource applies an application with the source, or the list of sources, that
+// a file has. What a source does not say is the script's repository and its
+// branch.
+func cmdSource(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		usage(ts, "source FILE")
+	}
+	s := of(ts)
+	var written any
+	ts.Check(yaml.Unmarshal([]byte(ts.ReadFile(args[0])), &written))
+	spec := map[string]any{
+		"project":     "default",
+		"destination": map[string]any{"name": "eu", "namespace": s.name},
+		"syncPolicy":  map[string]any{"automated": map[string]any{"prune": true, "selfHeal": true}, "syncOptions": []any{"CreateNamespace=true"}},
+	}
+	complete := func(v any) any {
+		source, ok := v.(map[string]any)
+		if !ok {
+			ts.Fatalf("%s: a source is a mapping", args[0])
+		}
+		for key, value := range map[string]string{"repoURL": s.repo.URL(), "targetRevision": testbed.DefaultBranch} {
+			if _, given := source[key]; !given {
+				source[key] = value
+			}
+		}
+		return source
+	}
+	if list, ok := written.([]any); ok {
+		for i := range list {
+			list[i] = complete(list[i])
+		}
+		spec["sources"] = list
+	} else {
+		spec["source"] = complete(written)
+	}
+	b, err := json.Marshal(map[string]any{
+		"apiVersion": "hawser.dev/v1alpha1", "kind": "Application", "metadata": map[string]any{"name": s.name}, "spec": spec,
+	})
+	ts.Check(err)
+	file := ts.MkAbs("application.json")
+	ts.Check(os.WriteFile(file, b, 0o644))
+	cmdHawser(ts, false, []string{"apply", "-f", file})
 }
 
 func cmdApp(ts *testscript.TestScript, neg bool, args []string) {

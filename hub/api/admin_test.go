@@ -1,16 +1,10 @@
 package api
 
 import (
-	"crypto/ed25519"
 	"encoding/json"
-	"encoding/pem"
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
-	"github.com/hawser-dev/hawser/hub/fleet"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -146,110 +140,4 @@ func TestProjects(t *testing.T) {
 	w.call("DELETE", "/api/v1/projects/default", "").problem(409, "project_default")
 	w.call("PUT", "/api/v1/applications/web", application("web", "project: default", "project: shop")).ok(201)
 	w.call("DELETE", "/api/v1/projects/shop", "").problem(409, "project_in_use")
-}
-
-func TestRepositories(t *testing.T) {
-	w := newWorld(t)
-	var got model.Repository
-	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/web","username":"bot","password":"CANARY"}`).ok(201).into(&got)
-	if got.ID != "repo-1" || !got.HasPassword || got.Username != "bot" || w.tested == nil || w.tested.Password != "CANARY" {
-		t.Errorf("got %+v, tested %+v", got, w.tested)
-	}
-	if w.store.repos[0].Credential.Password != "CANARY" {
-		t.Error("the credential was not stored")
-	}
-	if calls := w.calls.take(); calls != "poke https://github.com/shop/web; publish repository repo-1" {
-		t.Errorf("told: %s", calls)
-	}
-	if body := w.call("GET", "/api/v1/repositories", "").ok(200).body; strings.Contains(body, "CANARY") {
-		t.Errorf("got %s", body)
-	}
-	w.tested = &fleet.Credential{}
-	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/open/web"}`).ok(201)
-	if w.tested != nil || w.store.repos[1].Credential != nil {
-		t.Error("a repository without a credential has one")
-	}
-	w.testErr = fault.New(fault.Upstream, "git_auth_failed", "the Git server refused the credential %q (401)", "bot")
-	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/x","username":"bot","password":"CANARY"}`).problem(424, "git_auth_failed")
-	if len(w.store.repos) != 2 {
-		t.Error("a repository that failed its test was stored")
-	}
-	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/x","skipTest":true}`).ok(201)
-	w.call("DELETE", "/api/v1/repositories/repo-1", "").ok(204)
-	w.call("DELETE", "/api/v1/repositories/repo-1", "").problem(404, "repository_unknown")
-	if strings.Contains(w.logged(), "CANARY") {
-		t.Error("a password is in the log")
-	}
-}
-
-func TestBadRepositories(t *testing.T) {
-	w := newWorld(t)
-	for _, c := range []struct{ body, code string }{
-		{`{}`, "repo_url_invalid"},
-		{`{"url":"github.com/x/y"}`, "repo_url_invalid"},
-		{`{"url":"file:///srv/x"}`, "repo_scheme_forbidden"},
-		{`{"url":"https://u:CANARY@h/x"}`, "repo_url_has_credentials"},
-		{`{"url":"http://h/x","username":"u","password":"CANARY"}`, "repo_insecure"},
-		{`{"url":"https://h/x","password":"CANARY\nx"}`, "credential_invalid"},
-		{`{"url":"ssh://git@h/x","sshKey":"CANARY"}`, "credential_invalid"},
-		{`{"url":"ssh://git@h/x","knownHosts":"CANARY"}`, "known_hosts_invalid"},
-		{`{"url":"https://h/x","caBundle":"CANARY"}`, "ca_bundle_invalid"},
-		{`{"url":"https://h/x","caBundle":"-----BEGIN CERTIFICATE-----\nQ0FOQVJZ\n-----END CERTIFICATE-----\n"}`, "ca_bundle_invalid"},
-		{`{"url":"https://h/x","username":"a\u0000b"}`, "text_invalid"},
-		{`{"url":"https://h/x","id":"repo-1"}`, "unknown_field"},
-	} {
-		w.call("POST", "/api/v1/repositories", c.body).problem(400, c.code)
-	}
-	w.call("POST", "/api/v1/repositories", `{"url":"https://h/x","project":"nix"}`).problem(404, "project_unknown")
-	p := w.call("POST", "/api/v1/repositories", `{"url":"h/x","sshKey":"x","knownHosts":"x"}`).problem(400, "repo_url_invalid")
-	if len(p.Errors) != 3 {
-		t.Errorf("errors %+v", p.Errors)
-	}
-	if len(w.store.repos) != 0 {
-		t.Error("something was stored")
-	}
-}
-
-func TestCredentialsOverHTTPWhereTheyAreAllowed(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.AllowHTTPCredentials = true })
-	w.call("POST", "/api/v1/repositories", `{"url":"http://127.0.0.1:8080/x","username":"u","password":"p"}`).ok(201)
-}
-
-func TestSSHKeys(t *testing.T) {
-	w := newWorld(t)
-	public, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sshPublic, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	add := func(b *pem.Block) answer {
-		body, err := json.Marshal(map[string]any{
-			"url": "git@h:org/x.git", "sshKey": string(pem.EncodeToMemory(b)),
-			"knownHosts": "# a comment\nh,10.0.0.1 " + string(ssh.MarshalAuthorizedKey(sshPublic)) + "\n",
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w.call("POST", "/api/v1/repositories", string(body))
-	}
-	var got model.Repository
-	add(block).ok(201).into(&got)
-	if !got.HasSSHKey || got.HasPassword {
-		t.Errorf("got %+v", got)
-	}
-	p := add(locked).problem(400, "credential_invalid")
-	if !strings.Contains(p.Detail, "passphrase") {
-		t.Errorf("got %q", p.Detail)
-	}
 }

@@ -101,7 +101,16 @@ func (a *api) routes(g *gin.RouterGroup) {
 
 	g.GET("/repositories", a.listRepositories)
 	g.POST("/repositories", a.addRepository)
+	g.POST("/repositories/test", a.testRepository)
+	g.GET("/repositories/:id", a.getRepository)
+	g.PATCH("/repositories/:id", a.changeRepository)
 	g.DELETE("/repositories/:id", a.deleteRepository)
+
+	g.GET("/repository-templates", a.listTemplates)
+	g.POST("/repository-templates", a.addTemplate)
+	g.GET("/repository-templates/:id", a.getTemplate)
+	g.PATCH("/repository-templates/:id", a.changeTemplate)
+	g.DELETE("/repository-templates/:id", a.deleteTemplate)
 
 	g.GET("/applications", a.listApplications)
 	g.POST("/applications", a.putApplication)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 )
@@ -50,7 +51,7 @@ func (a *api) apply(c *gin.Context) {
 		if err != nil {
 			p := newProblem(err, requestID(c))
 			items[i].Result, items[i].Error = resultFailed, &p
-			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", err, "request", requestID(c))
+			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", fleet.MaskURLs(err.Error()), "request", requestID(c))
 		}
 	}
 	var apps []int

@@ -110,8 +110,29 @@ func TestOnARealDatabase(t *testing.T) {
 	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/shop/web","username":"u","password":"CANARY2"}`).ok(201)
 	var repos struct{ Items []model.Repository }
 	w.call("GET", "/api/v1/repositories", "").ok(200).into(&repos)
-	if len(repos.Items) != 1 || !repos.Items[0].HasPassword {
+	if len(repos.Items) != 1 || repos.Items[0].Holds.Username != "u" {
 		t.Errorf("got %+v", repos.Items)
+	}
+	w.call("PATCH", "/api/v1/repositories/"+repo.ID, `{"name":"web","password":"CANARY3"}`).ok(200).into(&repo)
+	if repo.Name != "web" || repo.Holds.Username != "u" {
+		t.Errorf("got %+v", repo)
+	}
+	var template model.RepositoryTemplate
+	w.call("POST", "/api/v1/repository-templates", `{"url":"https://github.com/team","username":"bot","password":"CANARY4"}`).ok(201).into(&template)
+	var inherits model.Repository
+	w.call("POST", "/api/v1/repositories", `{"url":"https://github.com/team/api","project":"default"}`).ok(201).into(&inherits)
+	if inherits.InheritedFrom != "https://github.com/team" || w.tested == nil || w.tested.Password != "CANARY4" {
+		t.Errorf("got %+v, tried %v", inherits, w.tested)
+	}
+	w.call("POST", "/api/v1/projects", "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: other}\nspec: {sourceRepos: ['*'], destinations: [{name: '*', namespace: '*'}]}\n").ok(201)
+	p := w.call("PUT", "/api/v1/applications/foreign", application("foreign", "shop/web", "team/api.git", "project: default", "project: other")).problem(403, "repo_not_permitted")
+	if p.Field != "spec.source.repoURL" || !strings.Contains(p.Detail, "registered for another project") {
+		t.Errorf("got %+v", p)
+	}
+	w.call("PUT", "/api/v1/applications/own", application("own", "shop/web", "team/api.git")).ok(201)
+	w.call("DELETE", "/api/v1/repository-templates/"+template.ID, "").ok(204)
+	if c, err := w.opts.Store.(*store.Store).CredentialFor(t.Context(), "https://github.com/team/api"); err != nil || c.HasAuth() {
+		t.Errorf("the template was removed, and opens: %v %v", c, err)
 	}
 	w.call("DELETE", "/api/v1/repositories/"+repo.ID, "").ok(204)
 

@@ -35,9 +35,22 @@ type Store interface {
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	DeleteProject(ctx context.Context, name string) error
 
+	// UpsertRepository with a nil Credential keeps the stored one.
 	UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error)
 	Repositories(ctx context.Context) ([]model.Repository, error)
+	Repository(ctx context.Context, id string) (fleet.Repository, error)
 	DeleteRepository(ctx context.Context, id string) error
+	// RepositoryProject is the project whose applications alone may use a
+	// repository, "" when it is any.
+	RepositoryProject(ctx context.Context, url string) (string, error)
+
+	UpsertRepositoryTemplate(ctx context.Context, t fleet.RepositoryTemplate) (model.RepositoryTemplate, error)
+	RepositoryTemplates(ctx context.Context) ([]model.RepositoryTemplate, error)
+	RepositoryTemplate(ctx context.Context, id string) (fleet.RepositoryTemplate, error)
+	DeleteRepositoryTemplate(ctx context.Context, id string) (url string, err error)
+	// TemplateFor is the credential template for a repository of a project, nil
+	// and "" when there is none.
+	TemplateFor(ctx context.Context, url, project string) (c *fleet.Credential, template string, err error)
 
 	// UpsertApplication with Version 0 overwrites whatever there is; else
 	// Conflict version_conflict when the stored version differs.
@@ -85,9 +98,19 @@ type Delivery interface {
 type Sources interface {
 	// Poke asks for a look at a repository soon; it never blocks.
 	Poke(repoURL string)
-	// Test connects to a repository and blocks until it answered, at most as
-	// long as ctx. cred may be nil.
-	Test(ctx context.Context, repoURL string, cred *fleet.Credential) error
+	// PokeUnder is Poke of every repository in use whose URL begins with prefix.
+	PokeUnder(prefix string)
+	// Probe connects to a repository step by step and blocks until it answered,
+	// at most as long as ctx. cred may be nil. It calls each with every step, in
+	// order, up to the first that fails, whose error it returns.
+	Probe(ctx context.Context, repoURL string, cred *fleet.Credential, each func(ProbeStep)) error
+}
+
+// ProbeStep is one step of reaching a repository.
+type ProbeStep struct {
+	Name, Detail string
+	Took         time.Duration
+	Err          error
 }
 
 // Publisher puts changes on the event stream; it never blocks.

@@ -26,20 +26,21 @@ import (
 
 // fakeStore keeps in memory what the database would.
 type fakeStore struct {
-	mu       sync.Mutex
-	hub      fleet.HubState
-	tokens   []fleet.APIToken
-	enrol    []fleet.EnrolmentToken
-	clusters []model.Cluster
-	projects map[string]model.AppProject
-	repos    []fleet.Repository
-	apps     map[string]fleet.App
-	ops      []model.OperationInfo
-	keys     map[string]model.OperationID
-	tree     model.ResourceTree
-	down     bool // every call fails as if the database were away
-	panics   bool
-	upserts  int
+	mu        sync.Mutex
+	hub       fleet.HubState
+	tokens    []fleet.APIToken
+	enrol     []fleet.EnrolmentToken
+	clusters  []model.Cluster
+	projects  map[string]model.AppProject
+	repos     []fleet.Repository
+	templates []fleet.RepositoryTemplate
+	apps      map[string]fleet.App
+	ops       []model.OperationInfo
+	keys      map[string]model.OperationID
+	tree      model.ResourceTree
+	down      bool // every call fails as if the database were away
+	panics    bool
+	upserts   int
 }
 
 var errDown = fault.Wrap(errors.New("dial /var/run/postgresql/.s.PGSQL.5432: CANARY"), fault.Unavailable, "db_unavailable", "the database is not reachable")
@@ -279,19 +280,55 @@ func (s *fakeStore) UpsertRepository(_ context.Context, r fleet.Repository) (mod
 		return model.Repository{}, err
 	}
 	defer unlock()
-	r.ID, r.State = fmt.Sprint("repo-", len(s.repos)+1), "unknown"
+	for i, old := range s.repos {
+		if fleet.RepositoryIdentity(old.URL) == fleet.RepositoryIdentity(r.URL) {
+			r.ID = old.ID
+			if r.Credential == nil {
+				r.Credential = old.Credential
+			}
+			r.State, r.Holds = "unknown", r.Credential.Info()
+			s.repos[i] = r
+			return r.Repository, nil
+		}
+	}
+	r.ID, r.State, r.Holds = fmt.Sprint("repo-", len(s.repos)+1), "unknown", r.Credential.Info()
 	s.repos = append(s.repos, r)
 	return r.Repository, nil
 }
 
 func (s *fakeStore) Repositories(context.Context) ([]model.Repository, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var out []model.Repository
 	for _, r := range s.repos {
 		out = append(out, r.Repository)
 	}
 	return out, nil
+}
+
+func (s *fakeStore) Repository(_ context.Context, id string) (fleet.Repository, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.repos {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return fleet.Repository{}, unknown("repository_unknown", "there is no repository %q", id)
+}
+
+func (s *fakeStore) RepositoryProject(_ context.Context, url string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.repos {
+		if fleet.RepositoryIdentity(r.URL) == fleet.RepositoryIdentity(url) {
+			return r.Project, nil
+		}
+	}
+	return "", nil
 }
 
 func (s *fakeStore) DeleteRepository(_ context.Context, id string) error {
@@ -303,6 +340,73 @@ func (s *fakeStore) DeleteRepository(_ context.Context, id string) error {
 		return unknown("repository_unknown", "there is no repository %q", id)
 	}
 	return nil
+}
+
+func (s *fakeStore) UpsertRepositoryTemplate(_ context.Context, t fleet.RepositoryTemplate) (model.RepositoryTemplate, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return model.RepositoryTemplate{}, err
+	}
+	defer unlock()
+	t.Holds = t.Credential.Info()
+	for i, old := range s.templates {
+		if old.ID == t.ID {
+			s.templates[i] = t
+			return t.RepositoryTemplate, nil
+		}
+	}
+	t.ID = fmt.Sprint("template-", len(s.templates)+1)
+	s.templates = append(s.templates, t)
+	return t.RepositoryTemplate, nil
+}
+
+func (s *fakeStore) RepositoryTemplates(context.Context) ([]model.RepositoryTemplate, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []model.RepositoryTemplate
+	for _, t := range s.templates {
+		out = append(out, t.RepositoryTemplate)
+	}
+	return out, nil
+}
+
+func (s *fakeStore) RepositoryTemplate(_ context.Context, id string) (fleet.RepositoryTemplate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.templates {
+		if t.ID == id {
+			return t, nil
+		}
+	}
+	return fleet.RepositoryTemplate{}, unknown("repository_template_unknown", "there is no credential template %q", id)
+}
+
+func (s *fakeStore) DeleteRepositoryTemplate(_ context.Context, id string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, t := range s.templates {
+		if t.ID == id {
+			s.templates = slices.Delete(s.templates, i, i+1)
+			return t.URL, nil
+		}
+	}
+	return "", unknown("repository_template_unknown", "there is no credential template %q", id)
+}
+
+// TemplateFor finds any template that covers the URL; that the longest wins is
+// the database's business.
+func (s *fakeStore) TemplateFor(_ context.Context, url, project string) (*fleet.Credential, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.templates {
+		if (t.Project == "" || t.Project == project) && fleet.RepositoryUnder(url, t.URL) {
+			return t.Credential, t.URL, nil
+		}
+	}
+	return nil, "", nil
 }
 
 func (s *fakeStore) UpsertApplication(_ context.Context, a fleet.App) (fleet.App, bool, error) {
@@ -531,6 +635,9 @@ type world struct {
 	testErr error
 	ready   error
 	tested  *fleet.Credential
+	echo    string // what the server repeats in an answer
+	// betweenSteps, when set, is called in the middle of a probe.
+	betweenSteps func()
 }
 
 func (w *world) Write(p []byte) (int, error) {
@@ -550,8 +657,17 @@ type sources struct {
 	w *world
 }
 
-func (s sources) Test(_ context.Context, _ string, c *fleet.Credential) error {
+func (s sources) PokeUnder(prefix string) { s.add("poke-under %s", prefix) }
+
+// Probe resolves, connects, and then fails when it is to.
+func (s sources) Probe(_ context.Context, url string, c *fleet.Credential, each func(ProbeStep)) error {
 	s.w.tested = c
+	each(ProbeStep{Name: "dns", Detail: "192.0.2.1", Took: 1500 * time.Microsecond})
+	each(ProbeStep{Name: "tcp", Detail: "192.0.2.1:443 for " + s.w.echo})
+	if s.w.betweenSteps != nil {
+		s.w.betweenSteps()
+	}
+	each(ProbeStep{Name: "auth", Err: s.w.testErr})
 	return s.w.testErr
 }
 

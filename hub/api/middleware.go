@@ -90,7 +90,7 @@ func (a *api) logged(c *gin.Context) {
 		attrs = append(attrs, "by", t.(fleet.APIToken).Name)
 	}
 	if last := c.Errors.Last(); last != nil {
-		attrs = append(attrs, "error", last.Err.Error())
+		attrs = append(attrs, "error", fleet.MaskURLs(last.Err.Error()))
 		if status >= 500 {
 			level = slog.LevelError
 		}

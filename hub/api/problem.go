@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -104,10 +105,11 @@ func newProblem(err error, requestID string) problem {
 	return p
 }
 
-// shorten keeps a text within 300 characters and shows control characters
-// escaped, wherever the text came from.
+// shorten keeps a text within 300 characters, shows control characters escaped
+// and hides what URLs in it carry, wherever the text came from.
 func shorten(s string) string {
 	const most = 300
+	s = fleet.MaskURLs(s)
 	var b strings.Builder
 	n := 0
 	for _, r := range s {

@@ -2,14 +2,11 @@ package api
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
+	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -17,18 +14,42 @@ import (
 	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
-// testTimeout of the connection test when a repository is added.
-const testTimeout = 20 * time.Second
-
+// repositoryRequest is what callers say of a repository. The fields of the
+// credential, type and name among them, stand beside the URL. They only go in:
+// answers have model.CredentialInfo.
 type repositoryRequest struct {
-	URL        string `json:"url"`
-	Project    string `json:"project,omitempty"`
-	Username   string `json:"username,omitempty"`
-	Password   string `json:"password,omitempty"`
-	SSHKey     string `json:"sshKey,omitempty"`
-	KnownHosts string `json:"knownHosts,omitempty"`
-	CABundle   string `json:"caBundle,omitempty"`
-	SkipTest   bool   `json:"skipTest,omitempty"`
+	URL     string `json:"url"`
+	Project string `json:"project,omitempty"`
+	fleet.Credential
+	SkipTest bool `json:"skipTest,omitempty"`
+}
+
+// secretFields are those of requests whose values no message may repeat.
+var secretFields = map[string]bool{
+	"password": true, "bearerToken": true, "sshKey": true, "clientKey": true, "githubAppPrivateKey": true,
+	"username": true, "proxy": true,
+}
+
+// intoSecret is into for a body with secrets.
+func (a *api) intoSecret(c *gin.Context, v any) error {
+	err := a.into(c, v, false)
+	var list fault.List
+	if !errors.As(err, &list) {
+		return err
+	}
+	for i, e := range list {
+		if secretFields[e.Field] {
+			list[i] = fault.New(e.Kind, e.Code, "%s must be %s", e.Field, e.Allowed).WithField(e.Field).WithFound("", e.Allowed)
+		}
+	}
+	return list
+}
+
+// given reports whether the request says anything of a credential.
+func (r *repositoryRequest) given() bool {
+	c := r.Credential
+	c.Type, c.Name = "", ""
+	return c != fleet.Credential{}
 }
 
 func (a *api) listRepositories(c *gin.Context) {
@@ -40,126 +61,116 @@ func (a *api) listRepositories(c *gin.Context) {
 	c.JSON(http.StatusOK, newList(a, repos))
 }
 
-func (a *api) addRepository(c *gin.Context) {
-	ctx := c.Request.Context()
-	var in repositoryRequest
-	if err := a.into(c, &in, false); err != nil {
-		a.fail(c, err)
-		return
-	}
-	in.URL = strings.TrimSpace(in.URL)
-	if err := a.checkRepository(in); err != nil {
-		a.fail(c, err)
-		return
-	}
-	if in.Project != "" {
-		if _, err := a.store.Project(ctx, in.Project); err != nil {
-			a.fail(c, err)
-			return
-		}
-	}
-	cred := in.credential()
-	if !in.SkipTest {
-		testCtx, cancel := context.WithTimeout(ctx, testTimeout)
-		err := a.opts.Sources.Test(testCtx, in.URL, cred)
-		late := testCtx.Err() != nil
-		cancel()
-		if err != nil && late && ctx.Err() == nil && !fault.Is(err, fault.Upstream) {
-			err = fault.Wrap(err, fault.Upstream, "git_unavailable", "the repository did not answer within %s", testTimeout)
-		}
-		if err != nil {
-			a.fail(c, err)
-			return
-		}
-	}
-	repo := fleet.Repository{Credential: cred}
-	repo.URL, repo.Project, repo.Username = in.URL, in.Project, in.Username
-	repo.HasPassword, repo.HasSSHKey = in.Password != "", in.SSHKey != ""
-	stored, err := a.store.UpsertRepository(ctx, repo)
+func (a *api) getRepository(c *gin.Context) {
+	repo, err := a.store.Repository(c.Request.Context(), c.Param("id"))
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	a.opts.Sources.Poke(in.URL)
-	a.opts.Publisher.Publish("repository", stored.ID, stored)
+	c.JSON(http.StatusOK, repo.Repository)
+}
+
+// addRepository registers a repository. Adding a URL again replaces what is
+// known of it; without a credential the stored one stays.
+func (a *api) addRepository(c *gin.Context) {
+	var in repositoryRequest
+	if err := a.intoSecret(c, &in); err != nil {
+		a.fail(c, err)
+		return
+	}
+	stored, err := a.writeRepository(c.Request.Context(), "", in, !in.given())
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	c.JSON(http.StatusCreated, stored)
 }
 
-func (in repositoryRequest) credential() *fleet.Credential {
-	c := fleet.Credential{Username: in.Username, Password: in.Password, SSHKey: in.SSHKey, KnownHosts: in.KnownHosts, CABundle: in.CABundle}
-	if c == (fleet.Credential{}) {
-		return nil
+// changeRepository changes what the request names and keeps the rest, secrets
+// included. The URL stays: a credential must not go to another host because
+// somebody wrote its name.
+func (a *api) changeRepository(c *gin.Context) {
+	ctx := c.Request.Context()
+	old, err := a.store.Repository(ctx, c.Param("id"))
+	if err != nil {
+		a.fail(c, err)
+		return
 	}
-	return &c
+	in := repositoryRequest{URL: old.URL, Project: old.Project}
+	if old.Credential != nil {
+		in.Credential = *old.Credential
+	}
+	in.Type, in.Name = old.Type, old.Name
+	if err := a.intoSecret(c, &in); err != nil {
+		a.fail(c, err)
+		return
+	}
+	if fleet.RepositoryIdentity(in.URL) != fleet.RepositoryIdentity(old.URL) {
+		a.fail(c, urlStays("a repository"))
+		return
+	}
+	stored, err := a.writeRepository(ctx, old.ID, in, false)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, stored)
 }
 
-// checkRepository checks what can be known without connecting. No message
-// repeats a secret.
-func (a *api) checkRepository(in repositoryRequest) error {
-	var problems fault.List
-	add := func(e *fault.Error) {
-		if e != nil {
-			problems = append(problems, e)
-		}
+func urlStays(what string) error {
+	return fault.New(fault.Invalid, "repo_url_immutable", "the URL of %s cannot change", what).WithField("url").
+		WithFix("remove it and add one with the new URL and its credential")
+}
+
+// writeRepository checks, tries and stores a repository under an ID, or under
+// its URL for "". keep leaves the stored credential as it is.
+func (a *api) writeRepository(ctx context.Context, id string, in repositoryRequest, keep bool) (model.Repository, error) {
+	in.URL = strings.TrimSpace(in.URL)
+	if in.Type == "" {
+		in.Type = typeOf(in.URL)
 	}
-	add(decode.RepoURL("url", in.URL, false, a.opts.AllowFileRepositories))
-	insecure := strings.HasPrefix(strings.ToLower(in.URL), "http://")
-	if insecure && (in.Username != "" || in.Password != "") && !a.opts.AllowHTTPCredentials {
-		add(fault.New(fault.Invalid, "repo_insecure", "credentials over plain http are refused; use https or ssh").WithField("url"))
+	if err := a.checkRepository(in); err != nil {
+		return model.Repository{}, err
 	}
-	if err := text("username", in.Username, 0, 256); err != nil {
-		add(fault.As(err))
+	if err := a.projectExists(ctx, in.Project); err != nil {
+		return model.Repository{}, err
 	}
-	if len(in.Password) > 64<<10 || strings.ContainsAny(in.Password, "\r\n\x00") {
-		add(fault.New(fault.Invalid, "credential_invalid", "password contains a line break, or is longer than 64 KiB").WithField("password"))
-	}
-	if in.SSHKey != "" {
-		if _, err := ssh.ParseRawPrivateKey([]byte(in.SSHKey)); err != nil {
-			e := fault.New(fault.Invalid, "credential_invalid", "sshKey is not a private key in PEM or OpenSSH format").WithField("sshKey")
-			if _, ok := err.(*ssh.PassphraseMissingError); ok { //nolint:errorlint // not wrapped
-				e.Message = "sshKey is protected by a passphrase, which the hub could not be told"
-				e.Fix = "use a key without a passphrase, as a deploy key"
+	if !in.SkipTest {
+		var old fleet.Repository
+		if keep {
+			var err error
+			if old, err = a.registered(ctx, in.URL); err != nil {
+				return model.Repository{}, err
 			}
-			add(e)
+		}
+		tried, err := a.credentialToTry(ctx, in, keep, old)
+		if err != nil {
+			return model.Repository{}, err
+		}
+		if err := a.probe(ctx, in.URL, tried.credential, func(model.RepositoryStep) {}); err != nil {
+			return model.Repository{}, err
 		}
 	}
-	if in.KnownHosts != "" && !goodKnownHosts(in.KnownHosts) {
-		add(fault.New(fault.Invalid, "known_hosts_invalid", "knownHosts is not in the format of OpenSSH").WithField("knownHosts").
-			WithFix("paste the output of ssh-keyscan HOST after checking it"))
+	repo := fleet.Repository{Credential: &in.Credential}
+	repo.ID, repo.URL, repo.Type, repo.Name, repo.Project = id, in.URL, in.Type, in.Name, in.Project
+	if keep {
+		repo.Credential = nil
 	}
-	if in.CABundle != "" && !goodCertificates(in.CABundle) {
-		add(fault.New(fault.Invalid, "ca_bundle_invalid", "caBundle holds no certificate in PEM format").WithField("caBundle"))
+	stored, err := a.store.UpsertRepository(ctx, repo)
+	if err != nil {
+		return model.Repository{}, err
 	}
-	if len(problems) == 0 {
+	a.opts.Sources.Poke(in.URL)
+	a.opts.Publisher.Publish("repository", stored.ID, stored)
+	return stored, nil
+}
+
+func (a *api) projectExists(ctx context.Context, name string) error {
+	if name == "" {
 		return nil
 	}
-	return problems
-}
-
-func goodKnownHosts(s string) bool {
-	rest, found := []byte(s), false
-	for len(rest) > 0 {
-		_, _, _, _, next, err := ssh.ParseKnownHosts(rest)
-		if err != nil {
-			return found && len(strings.TrimSpace(string(rest))) == 0
-		}
-		rest, found = next, true
-	}
-	return found
-}
-
-func goodCertificates(s string) bool {
-	rest, found := []byte(s), false
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return found
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); block.Type != "CERTIFICATE" || err != nil {
-			return false
-		}
-		found = true
-	}
+	_, err := a.store.Project(ctx, name)
+	return err
 }
 
 func (a *api) deleteRepository(c *gin.Context) {
@@ -175,13 +186,17 @@ func (a *api) deleteRepository(c *gin.Context) {
 // repositoriesAllowed checks what depends on the hub's configuration.
 func (a *api) repositoriesAllowed(app *model.Application) error {
 	for i, s := range app.Spec.AllSources() {
-		field := "spec.source.repoURL"
-		if len(app.Spec.Sources) > 0 {
-			field = indexed("spec.sources", i) + ".repoURL"
-		}
-		if e := decode.RepoURL(field, s.RepoURL, s.Chart != "", a.opts.AllowFileRepositories); e != nil {
+		if e := decode.RepoURL(sourceField(app, i)+".repoURL", s.RepoURL, s.Chart != "", a.opts.AllowFileRepositories); e != nil {
 			return e
 		}
 	}
 	return nil
+}
+
+// sourceField is where the i-th source of an application stands.
+func sourceField(app *model.Application, i int) string {
+	if len(app.Spec.Sources) > 0 {
+		return indexed("spec.sources", i)
+	}
+	return "spec.source"
 }

@@ -27,6 +27,7 @@ type writer struct {
 	existing map[string]fleet.App // by name; nil: ask the store each time
 	projects map[string]memo[model.AppProject]
 	clusters map[model.Destination]memo[model.Cluster]
+	reserved map[string]memo[string] // by URL: project of the repository
 	changed  []model.AppUID
 }
 
@@ -37,7 +38,8 @@ type memo[T any] struct {
 }
 
 func (a *api) newWriter(by string) *writer {
-	return &writer{a: a, by: by, projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{}}
+	return &writer{a: a, by: by, projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{},
+		reserved: map[string]memo[string]{}}
 }
 
 // readAll reads all applications at once, for a request that writes many.
@@ -184,7 +186,36 @@ func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cl
 	for _, s := range app.Spec.AllSources() {
 		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
 	}
-	return cluster, refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts))
+	if err := refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts)); err != nil {
+		return cluster, err
+	}
+	return cluster, w.mayUse(ctx, app)
+}
+
+// mayUse refuses repositories that are registered for another project alone.
+func (w *writer) mayUse(ctx context.Context, app model.Application) error {
+	var out fault.List
+	for i, s := range app.Spec.AllSources() {
+		w.mu.Lock()
+		m, ok := w.reserved[s.RepoURL]
+		w.mu.Unlock()
+		if !ok {
+			m.value, m.err = w.a.store.RepositoryProject(ctx, s.RepoURL)
+			w.mu.Lock()
+			w.reserved[s.RepoURL] = m
+			w.mu.Unlock()
+		}
+		if m.err != nil {
+			return m.err
+		}
+		if m.value != "" && m.value != app.Spec.Project {
+			out = append(out, fleet.ReservedRepository(s.RepoURL, app.Spec.Project).WithField(sourceField(&app, i)+".repoURL"))
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // refused turns a decision into the error that explains it.

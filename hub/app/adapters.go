@@ -3,13 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/hawser-dev/hawser/hub/api"
-	"github.com/hawser-dev/hawser/hub/delivery"
 	"github.com/hawser-dev/hawser/hub/events"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/gateway"
-	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/hub/store"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -21,38 +20,6 @@ const (
 	GitWorkerCommand    = "worker-git"
 	RenderWorkerCommand = "worker-render"
 )
-
-// renderer fits source and render to delivery.
-type renderer struct {
-	sources *source.Sources
-	render  *render.Renderer
-}
-
-func (r renderer) Render(ctx context.Context, req delivery.RenderRequest) (delivery.Rendered, error) {
-	snapshot, err := r.sources.Snapshot(ctx, req.Source.RepoURL, req.Commit)
-	if err != nil {
-		return delivery.Rendered{}, err
-	}
-	res, err := r.render.Render(ctx, render.Request{
-		App: req.App, AppName: req.AppName, Project: req.Project,
-		Source: req.Source, Snapshot: snapshot, Namespace: req.Namespace, PreviousKey: req.PreviousKey,
-	})
-	if err != nil {
-		return delivery.Rendered{}, err
-	}
-	return delivery.Rendered{
-		Unchanged: res.Unchanged, Objects: res.Objects, Encoded: res.Encoded,
-		Digest: res.Digest, Key: res.Key, Revision: snapshot.Revision(),
-	}, nil
-}
-
-func deliveryHeads(resolved map[string]source.Resolved) map[string]delivery.Head {
-	heads := make(map[string]delivery.Head, len(resolved))
-	for revision, r := range resolved {
-		heads[revision] = delivery.Head{Commit: r.Commit, Err: r.Err}
-	}
-	return heads
-}
 
 // notifier fits the gateway to delivery.
 type notifier struct{ gateway *gateway.Gateway }
@@ -91,10 +58,41 @@ type repositories struct {
 	poller  *source.Poller
 }
 
-func (r repositories) Poke(repoURL string) { _ = r.poller.Poke(repoURL) } // one that nobody follows needs no look
+// Poke looks at every spelling of the repository that is followed; one that
+// nobody follows needs no look.
+func (r repositories) Poke(repoURL string) {
+	r.pokeAll(func(followed string) bool { return means(repoURL, followed) })
+}
 
-func (r repositories) Test(ctx context.Context, repoURL string, cred *fleet.Credential) error {
-	return r.sources.Check(ctx, repoURL, cred)
+// means reports whether a registered repository is the one that is followed; a
+// registry is everything in it.
+func means(registered, followed string) bool {
+	identity := fleet.RepositoryIdentity(registered)
+	return fleet.RepositoryIdentity(followed) == identity ||
+		strings.HasPrefix(identity, "oci://") && fleet.RepositoryUnder(followed, registered)
+}
+
+func (r repositories) PokeUnder(prefix string) {
+	r.pokeAll(func(followed string) bool { return fleet.RepositoryUnder(followed, prefix) })
+}
+
+func (r repositories) pokeAll(meant func(repoURL string) bool) {
+	for _, followed := range r.poller.Repositories() {
+		if meant(followed) {
+			_ = r.poller.Poke(followed) // it may be followed no longer
+		}
+	}
+}
+
+func (r repositories) Probe(ctx context.Context, repoURL string, cred *fleet.Credential, each func(api.ProbeStep)) error {
+	steps, err := r.sources.Probe(ctx, repoURL, cred)
+	for _, s := range steps {
+		each(api.ProbeStep{Name: s.Name, Detail: s.Detail, Took: s.Took, Err: s.Err})
+		if s.Err != nil {
+			return s.Err
+		}
+	}
+	return err
 }
 
 // stream fits the event broker to the API.

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -33,12 +35,21 @@ type Config struct {
 	TLSCert, TLSKey string
 	// PollInterval of each repository, with jitter.
 	PollInterval time.Duration
-	// WebhookSecretFile holds the secret that webhooks must be signed with.
+	// WebhookSecretFile holds the secrets that webhooks must be signed with, one
+	// a line, or is a directory of such files, named after providers.
 	WebhookSecretFile string
 	// AllowHTTPCredentials permits repository credentials over plain http.
 	AllowHTTPCredentials bool
 	// AllowFileRepositories permits file:// repositories.
 	AllowFileRepositories bool
+	// RepositoryHosts are globs of the hosts that repositories may be on; empty
+	// means any. BlockedNetworks (CIDR) are never contacted, besides those that
+	// no repository is in.
+	RepositoryHosts, BlockedNetworks []string
+	// PluginSockets is a directory with the sockets of plugin hosts that run
+	// beside the hub; Plugins are files of plugins that the hub runs itself.
+	PluginSockets string
+	Plugins       []string
 	// RenderWorkers is the number of render processes; 0 means one per core.
 	RenderWorkers int
 	// LoginCodeFile and CAHashFile receive the one-time login code of the first
@@ -58,9 +69,13 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.TLSCert, "tls-cert", env("HAWSER_TLS_CERT", ""), "certificate for people, PEM (default: from the hub's own CA)")
 	f.StringVar(&c.TLSKey, "tls-key", env("HAWSER_TLS_KEY", ""), "its key, PEM")
 	f.DurationVar(&c.PollInterval, "poll-interval", envDuration("HAWSER_POLL_INTERVAL", 3*time.Minute), "how often each repository is asked for new commits")
-	f.StringVar(&c.WebhookSecretFile, "webhook-secret-file", env("HAWSER_WEBHOOK_SECRET_FILE", ""), "file with the secret that webhooks are signed with (default: unsigned webhooks are taken; they only cause a look at Git)")
+	f.StringVar(&c.WebhookSecretFile, "webhook-secret-file", env("HAWSER_WEBHOOK_SECRET_FILE", ""), "file with the secrets that webhooks are signed with, one a line, or directory of such files named github, gitlab, gitea, bitbucket-cloud, bitbucket-server, azure-devops or any (default: unsigned webhooks are taken; they only cause a look at Git)")
 	f.BoolVar(&c.AllowHTTPCredentials, "allow-http-credentials", false, "allow repository credentials over plain http (tests and demos)")
 	f.BoolVar(&c.AllowFileRepositories, "allow-file-repositories", false, "allow file:// repositories (tests and demos)")
+	f.StringSliceVar(&c.RepositoryHosts, "repository-host", nil, "glob of hosts that repositories may be on; may be repeated (default: any)")
+	f.StringSliceVar(&c.BlockedNetworks, "blocked-network", nil, "network (CIDR) that is never contacted for a repository, besides link-local ones; may be repeated")
+	f.StringVar(&c.PluginSockets, "plugin-sockets", env("HAWSER_PLUGIN_SOCKETS", ""), "directory with the sockets of config management plugins that run beside the hub")
+	f.StringArrayVar(&c.Plugins, "plugin", nil, "file of a ConfigManagementPlugin that the hub runs itself; may be repeated")
 	f.IntVar(&c.RenderWorkers, "render-workers", 0, "render processes (0: one per core)")
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
@@ -94,10 +109,26 @@ func (c *Config) complete() error {
 	if c.PollInterval < time.Second {
 		return fault.New(fault.Invalid, "config_invalid", "--poll-interval %v is too short", c.PollInterval).WithFix("use at least 1s")
 	}
+	if _, err := c.blocked(); err != nil {
+		return err
+	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return err
 	}
 	return nil
+}
+
+// blocked are the networks that no repository may be in.
+func (c *Config) blocked() ([]netip.Prefix, error) {
+	out := source.DefaultBlocked()
+	for _, s := range c.BlockedNetworks {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "config_invalid", "--blocked-network %q is not a network such as 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 func env(name, def string) string {

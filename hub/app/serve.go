@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -26,11 +25,13 @@ import (
 	"github.com/hawser-dev/hawser/hub/gateway"
 	"github.com/hawser-dev/hawser/hub/gateway/ca"
 	"github.com/hawser-dev/hawser/hub/ingest"
+	"github.com/hawser-dev/hawser/hub/plugin"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/hub/store"
 	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/hub/webhook"
+	"github.com/hawser-dev/hawser/hub/worker"
 	"github.com/hawser-dev/hawser/migrations"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/lifecycle"
@@ -61,6 +62,7 @@ type hub struct {
 	auth     *auth.Service
 	sources  *source.Sources
 	poller   *source.Poller
+	plugins  *plugin.Plugins // nil when there are none
 	render   *render.Renderer
 	ingest   *ingest.Ingest
 	gateway  *gateway.Gateway
@@ -203,7 +205,16 @@ func (h *hub) startEvents(context.Context) error {
 }
 
 func (h *hub) startSources(context.Context) (err error) {
+	kernel := worker.Kernel()
+	h.log.Info("sandbox of workers", "kernel", kernel)
+	if kernel.Weak() {
+		h.log.Warn("this kernel or container has no seccomp filters: a template that breaks out of its tool could reach the network")
+	}
 	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	blocked, err := h.cfg.blocked()
 	if err != nil {
 		return err
 	}
@@ -212,6 +223,7 @@ func (h *hub) startSources(context.Context) (err error) {
 		WorkerCommand: []string{self, GitWorkerCommand},
 		Credentials:   h.store.CredentialFor,
 		AllowFile:     h.cfg.AllowFileRepositories, AllowHTTPCredentials: h.cfg.AllowHTTPCredentials,
+		AllowedHosts: h.cfg.RepositoryHosts, Blocked: blocked, Freshness: h.cfg.PollInterval,
 		Log: h.log,
 	})
 	if err != nil {
@@ -219,14 +231,19 @@ func (h *hub) startSources(context.Context) (err error) {
 	}
 	h.poller = source.NewPoller(source.PollerOptions{
 		Sources: h.sources, Interval: h.cfg.PollInterval, Log: h.log,
-		Changed: func(repoURL string, resolved map[string]source.Resolved, err error) {
+		Changed: func(repoURL string, resolved map[fleet.Target]source.Resolved, err error) {
 			h.delivery.RepositoryResolved(repoURL, deliveryHeads(resolved), err)
 		},
 		Looked: h.repositoryLooked,
 	})
-	h.render, err = render.New(render.Options{
-		WorkerCommand: []string{self, RenderWorkerCommand}, Workers: h.cfg.RenderWorkers, Log: h.log,
-	})
+	options := render.Options{WorkerCommand: []string{self, RenderWorkerCommand}, Workers: h.cfg.RenderWorkers, Log: h.log}
+	if h.cfg.PluginSockets != "" || len(h.cfg.Plugins) > 0 {
+		if h.plugins, err = plugin.Connect(h.cfg.pluginOptions(self, h.log)); err != nil {
+			return err
+		}
+		options.Plugins = plugins{h.plugins}
+	}
+	h.render, err = render.New(options)
 	return err
 }
 
@@ -235,7 +252,7 @@ func (h *hub) repositoryLooked(repoURL string, at time.Time, err error) {
 	var condition *model.Condition
 	if err != nil {
 		e := fault.As(err)
-		condition = &model.Condition{Type: "ConnectionError", Code: e.Code, Message: e.Message}
+		condition = &model.Condition{Type: "ConnectionError", Code: e.Code, Message: e.Message} // the store masks it
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -246,6 +263,9 @@ func (h *hub) repositoryLooked(repoURL string, at time.Time, err error) {
 
 func (h *hub) stopSources(context.Context) error {
 	h.render.Close()
+	if h.plugins != nil {
+		h.plugins.Close()
+	}
 	h.sources.Close()
 	return nil
 }
@@ -261,13 +281,25 @@ func (h *hub) startIngest(context.Context) error {
 		Store: h.store, Authority: h.ca, Ingest: h.ingest, Log: h.log, Version: telemetry.Version,
 		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
 		OperationsChanged: h.operationsChanged,
+		ClusterReported: func(cluster model.ClusterID, kubeVersion string, apis []string) {
+			h.delivery.ClusterReported(cluster, kubeVersion, apis)
+		},
 	})
 	return nil
 }
 
+// repositoryByName finds the repository that dependencies of charts name.
+func (h *hub) repositoryByName(ctx context.Context, name string) (string, error) {
+	repo, err := h.store.RepositoryByName(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return "", nil
+	}
+	return repo.URL, err
+}
+
 func (h *hub) startDelivery(context.Context) error {
 	h.delivery = delivery.New(delivery.Options{
-		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: renderer{h.sources, h.render},
+		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: renderer{h.sources, h.render, h.repositoryByName, h.store.RepositoryProject},
 		Notifier: notifier{h.gateway}, Publisher: h.feed, Log: h.log,
 	})
 	return nil
@@ -411,19 +443,15 @@ func (h *hub) serveAPI(ctx context.Context) error {
 }
 
 func (h *hub) webhook() (http.Handler, error) {
-	var secret []byte
-	if h.cfg.WebhookSecretFile != "" {
-		b, err := os.ReadFile(h.cfg.WebhookSecretFile)
-		if err != nil {
-			return nil, fault.Wrap(err, fault.Invalid, "webhook_secret_unreadable", "the webhook secret cannot be read")
-		}
-		if secret = bytes.TrimSpace(b); len(secret) == 0 {
-			return nil, fault.New(fault.Invalid, "webhook_secret_empty", "the webhook secret file is empty").
-				WithFix("write the secret into it, or leave --webhook-secret-file out to take unsigned webhooks")
-		}
+	secrets, err := webhook.LoadSecrets(h.cfg.WebhookSecretFile, h.log)
+	if err != nil {
+		return nil, err
+	}
+	if unsigned := secrets.Unsigned(); len(unsigned) > 0 {
+		h.log.Info("unsigned webhooks are taken; they only cause a look at Git", "providers", unsigned)
 	}
 	return webhook.Handler(webhook.Options{
-		Secret: secret, Known: h.poller.Repositories, Poke: func(repoURL string) { _ = h.poller.Poke(repoURL) }, Log: h.log,
+		Secrets: secrets, Known: h.poller.Repositories, Poke: func(repoURL string) { _ = h.poller.Poke(repoURL) }, Log: h.log,
 	}), nil
 }
 

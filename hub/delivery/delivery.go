@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -34,9 +36,9 @@ type Delivery struct {
 	Options
 
 	mu    sync.Mutex
-	heads map[string]map[string]Head // repository → revision → head
+	heads map[fleet.Target]Head
 	// silent holds the error of each repository that did not answer when it was
-	// last asked. It stands for revisions that were never resolved.
+	// last asked. It stands for targets that were never resolved.
 	silent map[string]error
 	dirty  map[model.AppUID]look
 	// reload: applications were written or deleted, so that the index and the
@@ -45,6 +47,8 @@ type Delivery struct {
 	wake   chan struct{}
 
 	apps map[model.AppUID]fleet.App // the index; replaced by Run
+	// serves identifies what each cluster said last that it serves.
+	serves map[model.ClusterID][sha256.Size]byte
 }
 
 // look says why an application is looked at.
@@ -67,8 +71,9 @@ func New(o Options) *Delivery {
 	}
 	return &Delivery{
 		Options: o,
-		heads:   map[string]map[string]Head{},
+		heads:   map[fleet.Target]Head{},
 		silent:  map[string]error{},
+		serves:  map[model.ClusterID][sha256.Size]byte{},
 		dirty:   map[model.AppUID]look{},
 		wake:    make(chan struct{}, 1),
 		reload:  true,
@@ -78,71 +83,78 @@ func New(o Options) *Delivery {
 // RepositoryResolved takes what a poll or a webhook found. err means that the
 // repository did not answer at all: every application of it gets the error as a
 // condition, and keeps its last good state.
-func (d *Delivery) RepositoryResolved(repoURL string, heads map[string]Head, err error) {
+func (d *Delivery) RepositoryResolved(repoURL string, heads map[fleet.Target]Head, err error) {
 	d.mu.Lock()
-	known := d.heads[repoURL]
-	if known == nil {
-		known = map[string]Head{}
-		d.heads[repoURL] = known
-	}
-	changed := map[string]bool{}
-	note := func(revision string, h Head) {
-		old, seen := known[revision]
+	defer d.signal()
+	defer d.mu.Unlock()
+	changed := map[fleet.Target]bool{}
+	note := func(t fleet.Target, h Head) {
+		old, seen := d.heads[t]
 		if h.Err != nil {
 			h.Commit = old.Commit // the last good one stays in force
 		}
 		if !seen || old.Commit != h.Commit || errorText(old.Err) != errorText(h.Err) {
-			changed[revision] = true
+			changed[t] = true
 		}
-		known[revision] = h
+		d.heads[t] = h
 	}
 	if err != nil {
-		for revision := range known {
-			note(revision, Head{Err: err})
+		for t := range d.heads {
+			if t.RepoURL == repoURL {
+				note(t, Head{Err: err})
+			}
 		}
-		for revision := range heads {
-			note(revision, Head{Err: err})
+		for t := range heads {
+			note(t, Head{Err: err})
 		}
 		if errorText(d.silent[repoURL]) != errorText(err) {
-			d.noteUnresolved(repoURL)
+			d.noteWhere(func(t fleet.Target) bool {
+				_, resolved := d.heads[t]
+				return t.RepoURL == repoURL && !resolved
+			})
 		}
 		d.silent[repoURL] = err
 	} else {
 		delete(d.silent, repoURL)
-		for revision, h := range heads {
-			note(revision, h)
+		for t, h := range heads {
+			note(t, h)
 		}
 	}
-	d.mu.Unlock()
 	if len(changed) > 0 {
-		d.markRepository(repoURL, changed)
+		d.noteWhere(func(t fleet.Target) bool { return changed[t] })
 	}
 }
 
-// noteUnresolved notes the applications that wait for a revision of the
-// repository to be resolved for the first time. d.mu is held.
-func (d *Delivery) noteUnresolved(repoURL string) {
+// noteWhere notes the applications that follow a target. d.mu is held.
+func (d *Delivery) noteWhere(follows func(fleet.Target) bool) {
 	for uid, app := range d.apps {
 		for _, s := range app.Application.Spec.AllSources() {
-			if _, resolved := d.heads[repoURL][revisionOf(s)]; s.RepoURL == repoURL && !resolved {
+			if follows(targetOf(s)) {
 				d.note(uid, false)
 			}
 		}
 	}
-	d.signal()
 }
 
-// markRepository notes the applications that follow one of the revisions.
-func (d *Delivery) markRepository(repoURL string, revisions map[string]bool) {
+// ClusterReported takes the Kubernetes version and APIs that a cluster serves.
+// When they are others than before, its applications are looked at: renders may
+// depend on them.
+func (d *Delivery) ClusterReported(cluster model.ClusterID, kubeVersion string, apis []string) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q", kubeVersion, apis)
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.serves[cluster] == sum {
+		return
+	}
+	d.serves[cluster] = sum
 	for uid, app := range d.apps {
-		for _, s := range app.Application.Spec.AllSources() {
-			if s.RepoURL == repoURL && revisions[revisionOf(s)] {
-				d.note(uid, false)
-			}
+		if app.Cluster == cluster {
+			d.note(uid, false)
 		}
 	}
-	d.mu.Unlock()
 	d.signal()
 }
 
@@ -247,25 +259,21 @@ func (d *Delivery) round(ctx context.Context) (again bool, err error) {
 	return false, d.lookAt(ctx, taken)
 }
 
-// loadApplications reads the index again and puts the watched revisions in
-// place. It returns applications that were not known before.
+// loadApplications reads the index again and puts the watched targets in place. It returns applications that were not known before.
 func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, err error) {
 	list, err := d.Store.Applications(ctx)
 	if err != nil {
 		return nil, err
 	}
 	index := make(map[model.AppUID]fleet.App, len(list))
-	watch := map[string]map[string]bool{}
+	watch, repos := map[fleet.Target]bool{}, map[string]bool{}
 	for _, app := range list {
 		index[app.UID] = app
 		if app.Deleting {
 			continue
 		}
 		for _, s := range app.Application.Spec.AllSources() {
-			if watch[s.RepoURL] == nil {
-				watch[s.RepoURL] = map[string]bool{}
-			}
-			watch[s.RepoURL][revisionOf(s)] = true
+			watch[targetOf(s)], repos[s.RepoURL] = true, true
 		}
 	}
 	d.mu.Lock()
@@ -275,42 +283,31 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 		}
 	}
 	d.apps = index
-	for repo, revisions := range d.heads {
-		for revision := range revisions {
-			if !watch[repo][revision] {
-				delete(revisions, revision)
-			}
-		}
-		if len(revisions) == 0 {
-			delete(d.heads, repo)
-		}
-	}
-	maps.DeleteFunc(d.silent, func(repo string, _ error) bool { return watch[repo] == nil })
+	maps.DeleteFunc(d.heads, func(t fleet.Target, _ Head) bool { return !watch[t] })
+	maps.DeleteFunc(d.silent, func(repo string, _ error) bool { return !repos[repo] })
 	d.mu.Unlock()
-
-	set := make(map[string][]string, len(watch))
-	for repo, revisions := range watch {
-		set[repo] = slices.Sorted(maps.Keys(revisions))
-	}
-	d.Watcher.SetRevisions(set)
+	d.Watcher.SetTargets(slices.Collect(maps.Keys(watch)))
 	return fresh, nil
 }
 
 func (d *Delivery) head(s model.Source) (Head, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h, ok := d.heads[s.RepoURL][revisionOf(s)]; ok {
+	if h, ok := d.heads[targetOf(s)]; ok {
 		return h, true
 	}
 	err, silent := d.silent[s.RepoURL]
 	return Head{Err: err}, silent
 }
 
-func revisionOf(s model.Source) string {
-	if s.TargetRevision == "" {
-		return "HEAD"
+// targetOf is what a source follows; a source of Git without a revision follows
+// HEAD.
+func targetOf(s model.Source) fleet.Target {
+	t := fleet.TargetOf(s)
+	if t.Revision == "" && t.Type() == fleet.Git {
+		t.Revision = "HEAD"
 	}
-	return s.TargetRevision
+	return t
 }
 
 func errorText(err error) string {

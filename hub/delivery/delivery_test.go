@@ -31,7 +31,8 @@ type world struct {
 	bundles  map[model.Digest][]byte
 	down     error
 	renders  int
-	watched  map[string][]string
+	asked    []RenderRequest
+	watched  []fleet.Target
 	notified []model.AppUID
 	// content by "path@commit"; a missing one is path_not_found.
 	content map[string][]manifest.Object
@@ -149,7 +150,7 @@ func (w *world) RecordSourceStates(_ context.Context, states []fleet.SourceState
 	return w.down
 }
 
-func (w *world) SetRevisions(set map[string][]string) {
+func (w *world) SetTargets(set []fleet.Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.watched = set
@@ -168,6 +169,8 @@ func (w *world) PublishApplications([]model.AppUID) {}
 func (w *world) Render(_ context.Context, req RenderRequest) (Rendered, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.asked = append(w.asked, req)
+	w.moved()
 	objs, ok := w.content[req.Source.Path+"@"+req.Commit]
 	if !ok {
 		return Rendered{}, fault.New(fault.Unprocessable, "path_not_found", "path %q does not exist", req.Source.Path)
@@ -196,6 +199,10 @@ func (w *world) app(name, path string) model.AppUID {
 func (w *world) put(path, commit string, names ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.putLocked(path, commit, names...)
+}
+
+func (w *world) putLocked(path, commit string, names ...string) {
 	objs := []manifest.Object{}
 	for _, n := range names {
 		kind := "ConfigMap"
@@ -237,14 +244,18 @@ func start(t *testing.T, w *world) *Delivery {
 	return d
 }
 
-func heads(commit string) map[string]Head { return map[string]Head{"main": {Commit: commit}} }
+var onMain = fleet.Target{RepoURL: repo, Revision: "main"}
+
+func heads(commit string) map[fleet.Target]Head {
+	return map[fleet.Target]Head{onMain: {Commit: commit}}
+}
 
 func TestCommitReachesTheDesiredState(t *testing.T) {
 	w := newWorld(t)
 	uid := w.app("web", "web")
 	w.put("web", "c1", "a", "b")
 	d := start(t, w)
-	w.await("the repository is watched", func() bool { return slices.Equal(w.watched[repo], []string{"main"}) })
+	w.await("the repository is watched", func() bool { return slices.Equal(w.watched, []fleet.Target{onMain}) })
 	d.RepositoryResolved(repo, heads("c1"), nil)
 	w.await("generation 1 is written and the cluster is told", func() bool {
 		return w.desired[uid].Generation == 1 && slices.Contains(w.notified, uid)
@@ -295,7 +306,7 @@ func TestFailuresKeepTheLastGoodState(t *testing.T) {
 			d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
 		}},
 		{"the branch is gone", "revision_not_found", func() {
-			d.RepositoryResolved(repo, map[string]Head{"main": {Err: fault.New(fault.Unprocessable, "revision_not_found", "no branch main")}}, nil)
+			d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Err: fault.New(fault.Unprocessable, "revision_not_found", "no branch main")}}, nil)
 		}},
 		{"the path is gone", "path_not_found", func() { d.RepositoryResolved(repo, heads("c-without-path"), nil) }},
 		{"a kind is not permitted", "kind_not_permitted", func() {
@@ -326,7 +337,7 @@ func TestRepositoryThatNeverAnsweredIsShown(t *testing.T) {
 	w.put("first", "c1", "a")
 	w.put("second", "c1", "a")
 	d := start(t, w)
-	w.await("the repository is watched", func() bool { return slices.Equal(w.watched[repo], []string{"main"}) })
+	w.await("the repository is watched", func() bool { return slices.Equal(w.watched, []fleet.Target{onMain}) })
 	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "repository_not_found", "no such repository"))
 	shown := func(uid model.AppUID) func() bool {
 		return func() bool { x := w.condition(uid); return x != nil && x.Code == "repository_not_found" }
@@ -352,25 +363,36 @@ func TestARefusalOutlivesAnOutageOfTheRepository(t *testing.T) {
 	shows := func(code string) func() bool {
 		return func() bool { x := w.condition(uid); return x != nil && x.Code == code }
 	}
-	w.mu.Lock()
 	open := w.projects
 	tight := w.projects[0]
 	tight.Spec.SourceRepos = []string{"https://example.com/other"}
-	w.projects = []model.AppProject{tight}
-	w.mu.Unlock()
-	d.ProjectWritten("default")
+	write := func(projects []model.AppProject) {
+		w.mu.Lock()
+		w.projects = projects
+		w.mu.Unlock()
+		d.ProjectWritten("default")
+	}
+	write([]model.AppProject{tight})
 	w.await("the project refuses", shows("repo_not_permitted"))
-	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
-	w.await("the repository is away", shows("git_unavailable"))
-	d.RepositoryResolved(repo, heads("c1"), nil)
-	w.await("the project still refuses what has not changed", shows("repo_not_permitted"))
 	w.mu.Lock()
-	w.projects = open
+	asked := len(w.asked)
 	w.mu.Unlock()
-	d.ProjectWritten("default")
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
+	write(open)
+	w.await("permitted again, and the repository is away", shows("git_unavailable"))
+	w.mu.Lock()
+	if n := len(w.asked) - asked; n != 0 {
+		t.Errorf("%d renders of a source that the project does not permit", n)
+	}
+	w.mu.Unlock()
+	write([]model.AppProject{tight})
+	w.await("the refusal comes before the outage", shows("repo_not_permitted"))
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	write(open)
 	w.await("the project allows it again", func() bool { return w.condition(uid) == nil })
-	// The refusal and its end each brought other limits.
-	if got := w.desired[uid].Generation; got != 3 {
+	// Two refusals and their ends each brought other limits.
+	if got := w.desired[uid].Generation; got != 5 {
 		t.Errorf("generation %d for the same content", got)
 	}
 }
@@ -418,6 +440,25 @@ func TestEmptyRenderIsCompleteAndPassedOn(t *testing.T) {
 	if err != nil || len(objs) != 0 {
 		t.Errorf("the empty bundle decodes to %d objects, %v", len(objs), err)
 	}
+}
+
+func TestApplicationThatNeverHadManifestsIsAnError(t *testing.T) {
+	w := newWorld(t)
+	uid, allowed := w.app("web", "web"), w.app("empty", "web")
+	app := w.apps[allowed]
+	app.Application.Spec.SyncPolicy = &model.SyncPolicy{Automated: &model.AutomatedSync{AllowEmpty: true}}
+	w.apps[allowed] = app
+	w.put("web", "c1")
+	w.put("web", "c2", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("it is said", func() bool { x := w.condition(uid); return x != nil && x.Code == "no_manifests" })
+	w.await("who asked for it gets an empty state", func() bool { return w.desired[allowed].Generation == 1 })
+	if w.desired[uid].Generation != 0 {
+		t.Error("it got a desired state")
+	}
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the first manifest", func() bool { return w.desired[uid].Generation == 1 && w.condition(uid) == nil })
 }
 
 func TestDatabaseOutageLosesNothing(t *testing.T) {

@@ -20,29 +20,50 @@ type Store interface {
 	RecordSourceStates(ctx context.Context, states []fleet.SourceState) error
 }
 
-// Watcher keeps repositories under watch. SetRevisions replaces the whole set
-// and does not block on the network; heads come back through
+// Watcher keeps repositories under watch. SetTargets replaces the whole set and
+// does not block on the network; heads come back through
 // Delivery.RepositoryResolved.
 type Watcher interface {
-	SetRevisions(byRepository map[string][]string)
+	SetTargets(targets []fleet.Target)
 }
 
-// Head is what one revision of a repository resolves to at the moment.
+// Head is what a target resolves to at the moment.
 type Head struct {
+	// Commit is a commit of Git, or what stands for a version of a chart or an
+	// artifact: equal heads are equal content.
 	Commit string
-	// Err is set when this revision could not be resolved; Commit is then
-	// empty and whatever was resolved before stays in force.
+	// Err is set when this target could not be resolved; Commit is then empty
+	// and whatever was resolved before stays in force.
 	Err error
+}
+
+// At is a source at what it was resolved to.
+type At struct {
+	Source model.Source
+	Commit string
 }
 
 // RenderRequest asks for the objects of one source of one application.
 type RenderRequest struct {
-	App       model.AppUID
-	AppName   string
-	Project   string
-	Source    model.Source
-	Commit    string
+	App     model.AppUID
+	AppName string
+	Project string
+	At
+	// Refs are the sources of the application that have a ref, by that name.
+	Refs      map[string]At
 	Namespace string
+	// Permit asks the project whether something may be fetched from a
+	// repository beside the application's own; remote says that it is a remote
+	// base or file and not a chart that a chart depends on. The errors are for
+	// the user.
+	Permit func(repoURL string, remote bool) error
+	// KubeVersion and APIs ("apps/v1/Deployment") of the destination, empty as
+	// long as its agent has not reported.
+	KubeVersion string
+	APIs        []string
+	// GeneratePaths limit which changes of the repository matter; see
+	// model.AnnotationGeneratePaths.
+	GeneratePaths []string
 	// PreviousKey is the key of the last good render. When nothing that it
 	// stands for has changed the answer is Unchanged, without objects.
 	PreviousKey string
@@ -56,6 +77,8 @@ type Rendered struct {
 	Digest    model.Digest
 	Key       string
 	Revision  model.Revision
+	// Warnings are for people; the render is good all the same.
+	Warnings []model.Condition
 }
 
 // Renderer renders in worker processes. It blocks until the render is done,

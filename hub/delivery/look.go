@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
-	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -26,7 +24,14 @@ const (
 type facts struct {
 	projects map[string]model.AppProject
 	clusters map[model.ClusterID]model.Cluster
-	scope    map[model.ClusterID]func(model.GroupKind) bool
+	serves   map[model.ClusterID]served
+}
+
+// served is what a cluster serves.
+type served struct {
+	kubeVersion string
+	apis        []string // "apps/v1/Deployment"
+	namespaced  func(model.GroupKind) bool
 }
 
 // outcome of looking at one application: at most one of change and state is
@@ -85,7 +90,7 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 	f := facts{
 		projects: map[string]model.AppProject{},
 		clusters: map[model.ClusterID]model.Cluster{},
-		scope:    map[model.ClusterID]func(model.GroupKind) bool{},
+		serves:   map[model.ClusterID]served{},
 	}
 	projects, err := d.Store.Projects(ctx)
 	if err != nil {
@@ -100,11 +105,11 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 	}
 	for _, c := range clusters {
 		f.clusters[c.ID] = c
-		_, _, namespaced, err := d.Store.ClusterAPIs(ctx, c.ID)
+		version, apis, namespaced, err := d.Store.ClusterAPIs(ctx, c.ID)
 		if err != nil {
 			return f, err
 		}
-		f.scope[c.ID] = scopeOf(namespaced)
+		f.serves[c.ID] = served{kubeVersion: version, apis: apis, namespaced: scopeOf(namespaced)}
 	}
 	return f, nil
 }
@@ -112,16 +117,6 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 // lookAtOne decides for one application; ok is false when there is nothing to
 // write.
 func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look) (o outcome, ok bool) {
-	rendered, waiting, err := d.render(ctx, app, l)
-	switch {
-	case waiting:
-		return outcome{}, false
-	case err != nil:
-		return d.refused(app, f.projects, err)
-	case rendered.Unchanged:
-		return outcome{}, false
-	}
-
 	project, found := f.projects[app.Project]
 	if !found {
 		return d.failed(app, fault.New(fault.Denied, "project_unknown",
@@ -132,7 +127,23 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 		return d.failed(app, fault.New(fault.Unprocessable, "destination_unknown",
 			"the destination cluster is not enrolled any more"))
 	}
-	if err := permit(project, cluster, app, rendered.Objects, f.scope[app.Cluster]); err != nil {
+	// Before anything is read from a repository the project has to permit it.
+	if err := permitApplication(project, cluster, app); err != nil {
+		return d.refused(app, f.projects, err)
+	}
+	rendered, waiting, err := d.render(ctx, f, project, app, l)
+	switch {
+	case waiting:
+		return outcome{}, false
+	case err != nil:
+		return d.refused(app, f.projects, err)
+	case rendered.Unchanged:
+		return outcome{}, false
+	}
+	if err := CheckEmpty(app.Application.Spec, rendered, app.Source.Bundle == ""); err != nil {
+		return d.refused(app, f.projects, err)
+	}
+	if err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced); err != nil {
 		return d.refused(app, f.projects, err)
 	}
 
@@ -143,7 +154,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	}
 	state := fleet.SourceState{
 		App: app.UID, Revision: rendered.Revision, RenderKey: rendered.Key,
-		Bundle: rendered.Digest, At: d.Now(),
+		Bundle: rendered.Digest, Warnings: rendered.Warnings, At: d.Now(),
 	}
 	desired := model.Desired{
 		App: app.UID, Name: app.Name, Project: app.Project,
@@ -168,65 +179,22 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	}, true
 }
 
-// render renders every source and joins them. waiting means that a source has
+// render renders the sources of an application. waiting means that a source has
 // not been resolved for the first time yet.
-func (d *Delivery) render(ctx context.Context, app fleet.App, l look) (out Rendered, waiting bool, err error) {
-	sources := app.Application.Spec.ManifestSources()
-	if len(sources) == 0 {
-		// Nothing to read is not the same as nothing to run.
-		return Rendered{}, false, fault.New(fault.Invalid, "application_without_source",
-			"the application names no source of manifests").WithField("spec.source")
-	}
+func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, l look) (out Rendered, waiting bool, err error) {
 	previous := ""
-	if !l.force && len(sources) == 1 && app.Source.Error == nil {
+	if !l.force && app.Source.Error == nil {
 		// After an error everything is judged again: the inputs may be as they
 		// were, and the project may still refuse what comes of them.
 		previous = app.Source.RenderKey
 	}
-	var parts []Rendered
-	for _, s := range sources {
-		head, ok := d.head(s)
-		if !ok {
-			return Rendered{}, true, nil
-		}
-		if head.Err != nil {
-			return Rendered{}, false, head.Err
-		}
-		r, err := d.Renderer.Render(ctx, RenderRequest{
-			App: app.UID, AppName: app.Name, Project: app.Project, Source: s, Commit: head.Commit,
-			Namespace: app.Application.Spec.Destination.Namespace, PreviousKey: previous,
-		})
-		if err != nil {
-			return Rendered{}, false, err
-		}
-		parts = append(parts, r)
-	}
-	if len(parts) == 1 {
-		return parts[0], false, nil
-	}
-	return join(parts)
-}
-
-// join concatenates the objects of several sources; of two with one identity
-// the later source wins, as in Argo CD.
-func join(parts []Rendered) (out Rendered, waiting bool, err error) {
-	at := map[model.ObjectKey]int{}
-	var keys []string
-	for _, p := range parts {
-		for _, o := range p.Objects {
-			if i, ok := at[o.Key]; ok {
-				out.Objects[i] = o
-				continue
-			}
-			at[o.Key] = len(out.Objects)
-			out.Objects = append(out.Objects, o)
-		}
-		keys = append(keys, p.Key)
-		out.Revision = p.Revision
-	}
-	out.Key = strings.Join(keys, "+")
-	out.Encoded, out.Digest, err = manifest.EncodeBundle(out.Objects)
-	return out, false, err
+	return RenderSources(ctx, d.Renderer, app.Application.Spec, d.head, RenderRequest{
+		App: app.UID, AppName: app.Name, Project: app.Project, PreviousKey: previous,
+		Namespace:   app.Application.Spec.Destination.Namespace,
+		Permit:      PermitFetch(project),
+		KubeVersion: f.serves[app.Cluster].kubeVersion, APIs: f.serves[app.Cluster].apis,
+		GeneratePaths: GeneratePaths(app.Application),
+	})
 }
 
 // refused records why an application keeps its last good state, and has that
@@ -287,5 +255,6 @@ func condition(err error) *model.Condition {
 	if e.Fix != "" {
 		c.Message = fmt.Sprintf("%s; %s", e.Message, e.Fix)
 	}
+	c.Message = fleet.MaskURLs(c.Message) // it is shown to everybody
 	return c
 }

@@ -62,27 +62,46 @@ func scopeOf(namespaced []string) func(model.GroupKind) bool {
 	}
 }
 
-// permit asks the project about the application and its rendered objects. The
-// error is a Denied fault that carries the explanation.
-func permit(project model.AppProject, cluster model.Cluster, app fleet.App, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
-	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
-	spec := app.Application.Spec
-	dest := policy.Destination{
-		Name: cluster.Name, Server: spec.Destination.Server, Aliases: cluster.Aliases,
-		Namespace: spec.Destination.Namespace, ClusterProject: &cluster.Project,
+// destination of an application, as its project sees it.
+func destination(cluster model.Cluster, app fleet.App) policy.Destination {
+	d := app.Application.Spec.Destination
+	return policy.Destination{
+		Name: cluster.Name, Server: d.Server, Aliases: cluster.Aliases,
+		Namespace: d.Namespace, ClusterProject: &cluster.Project,
 	}
-	facts := policy.AppFacts{Namespace: app.Application.Metadata.Namespace, Destination: dest}
-	for _, s := range spec.AllSources() {
+}
+
+// permitApplication asks the project about the sources and the destination of an
+// application. The error is a Denied fault that carries the explanation.
+func permitApplication(project model.AppProject, cluster model.Cluster, app fleet.App) error {
+	facts := policy.AppFacts{Namespace: app.Application.Metadata.Namespace, Destination: destination(cluster, app)}
+	for _, s := range app.Application.Spec.AllSources() {
 		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
 	}
-	if err := refused(policy.CheckApplication(p, facts)); err != nil {
-		return err
-	}
+	return refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts))
+}
+
+// permitObjects asks the project about rendered objects. The error is a Denied
+// fault that carries the explanation.
+func permitObjects(project model.AppProject, cluster model.Cluster, app fleet.App, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
 	list := make([]policy.ObjectFacts, len(objects))
 	for i, o := range objects {
 		list[i] = policy.ObjectFacts{Key: o.Key, Namespaced: namespaced(o.Key.GroupKind()), Origin: o.Origin}
 	}
-	return refused(policy.CheckObjects(p, dest, list))
+	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
+	return refused(policy.CheckObjects(p, destination(cluster, app), list))
+}
+
+// PermitFetch is RenderRequest.Permit of a project.
+func PermitFetch(project model.AppProject) func(repoURL string, remote bool) error {
+	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
+	return func(repoURL string, remote bool) error {
+		if remote && project.Metadata.Annotations[model.AnnotationRemoteBases] != "allow" {
+			return fault.New(fault.Denied, "remote_base_forbidden", "%s is remote, and project %q does not allow remote bases", fleet.MaskURLs(repoURL), p.Name).
+				WithFix("copy it into the repository, or annotate the project with %s: allow", model.AnnotationRemoteBases)
+		}
+		return refused(policy.CheckSource(p, repoURL))
+	}
 }
 
 func refused(d policy.Decision) error {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -67,6 +68,8 @@ type SourceState struct {
 	// tool version); equal keys need no render.
 	RenderKey string
 	Bundle    model.Digest
+	// Warnings of that render.
+	Warnings []model.Condition
 	// Error of the newest attempt, nil when it succeeded.
 	Error *model.Condition
 	// At is the time of the newest attempt.
@@ -152,19 +155,107 @@ type ViewFilter struct {
 	UIDs    []model.AppUID
 }
 
-// Repository is a source with its sealed credential.
+// Repository is a source with its credential.
 type Repository struct {
 	model.Repository
 	Credential *Credential // decrypted; only where the caller asked for it
 }
 
-// Credential opens a repository. It is sealed in Postgres.
+// RepositoryTemplate is a credential template with its credential.
+type RepositoryTemplate struct {
+	model.RepositoryTemplate
+	Credential *Credential // decrypted; only where the caller asked for it
+}
+
+// Credential is how a repository is reached and opened. It is sealed in
+// Postgres; the zero value is no credential. Texts that are secret: Password,
+// BearerToken, SSHKey, ClientKey, GitHubAppPrivateKey.
 type Credential struct {
-	Username   string `json:"username,omitempty"`
-	Password   string `json:"password,omitempty"`
+	// Type is git (also ""), helm or oci.
+	Type string `json:"type,omitempty"`
+	// Name is what "alias:NAME" and "@NAME" in the dependencies of a chart mean.
+	Name string `json:"name,omitempty"`
+	// Project whose applications alone may use the repository; "" is any. It is
+	// that of the repository's row.
+	Project string `json:"-"`
+
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// BearerToken goes into an Authorization header in place of user and
+	// password.
+	BearerToken string `json:"bearerToken,omitempty"`
+	// ForceBasicAuth sends user and password without being asked.
+	ForceBasicAuth bool `json:"forceBasicAuth,omitempty"`
+	// PassCredentials lets charts be downloaded with the credential from
+	// another host than the repository's.
+	PassCredentials bool `json:"passCredentials,omitempty"`
+
 	SSHKey     string `json:"sshKey,omitempty"`     // PEM
 	KnownHosts string `json:"knownHosts,omitempty"` // OpenSSH format
+	// InsecureIgnoreHostKey takes whatever SSH host key a server shows.
+	InsecureIgnoreHostKey bool `json:"insecureIgnoreHostKey,omitempty"`
+
 	CABundle   string `json:"caBundle,omitempty"`   // PEM, beside the system's
+	ClientCert string `json:"clientCert,omitempty"` // PEM
+	ClientKey  string `json:"clientKey,omitempty"`  // PEM
+	// InsecureSkipVerify takes whatever TLS certificate a server shows.
+	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
+	// InsecurePlainHTTP talks to an OCI registry without TLS.
+	InsecurePlainHTTP bool `json:"insecurePlainHTTP,omitempty"`
+
+	// Proxy is the URL of a proxy for this repository (http, https or socks5),
+	// NoProxy the hosts that it is not used for.
+	Proxy   string `json:"proxy,omitempty"`
+	NoProxy string `json:"noProxy,omitempty"`
+
+	// A GitHub App. Without an installation the one of the repository's owner
+	// is looked up. BaseURL is that of the API of GitHub Enterprise, or "".
+	GitHubAppID             int64  `json:"githubAppID,omitempty"`
+	GitHubAppInstallationID int64  `json:"githubAppInstallationID,omitempty"`
+	GitHubAppPrivateKey     string `json:"githubAppPrivateKey,omitempty"` // PEM
+	GitHubAppBaseURL        string `json:"githubAppBaseURL,omitempty"`
+
+	// EnableSubmodules and EnableLFS have submodules and LFS files fetched.
+	EnableSubmodules bool `json:"enableSubmodules,omitempty"`
+	EnableLFS        bool `json:"enableLFS,omitempty"`
+}
+
+// Target is what somebody follows in a repository: a revision of Git, a version
+// of a chart, or a tag of an OCI artifact. It is comparable.
+type Target struct {
+	RepoURL string
+	// Chart is the name of a chart; RepoURL is then that of a chart repository
+	// or OCI registry.
+	Chart string
+	// Revision as the Application has it; "" is HEAD of Git, or the newest
+	// version.
+	Revision string
+	// TagPrefix limits a semver constraint to tags that begin with it.
+	TagPrefix string
+}
+
+// TargetOf is what a source follows.
+func TargetOf(s model.Source) Target {
+	return Target{RepoURL: s.RepoURL, Chart: s.Chart, Revision: s.TargetRevision, TagPrefix: s.TagPrefix}
+}
+
+// Repository type of a Target.
+const (
+	Git  = model.RepositoryGit
+	Helm = model.RepositoryHelm
+	OCI  = model.RepositoryOCI
+)
+
+// Type tells how the repository is spoken to: OCI for oci:// and for charts of
+// a registry without a scheme, Helm for other charts, else Git.
+func (t Target) Type() string {
+	switch {
+	case strings.HasPrefix(strings.ToLower(t.RepoURL), "oci://"), t.Chart != "" && !strings.Contains(t.RepoURL, "://"):
+		return OCI
+	case t.Chart != "":
+		return Helm
+	}
+	return Git
 }
 
 // APIToken authenticates a person or program to the API.

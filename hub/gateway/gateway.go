@@ -80,6 +80,9 @@ type Options struct {
 	SessionOpened func(cluster model.ClusterID, opening fleet.Opening)
 	// SessionClosed is called when the cluster's newest session ended.
 	SessionClosed func(cluster model.ClusterID)
+	// ClusterReported is called when an agent's report of its cluster was
+	// stored, with the versions and kinds ("apps/v1/Deployment") that it serves.
+	ClusterReported func(cluster model.ClusterID, kubeVersion string, apiResources []string)
 	// OperationsChanged is called with operations after an agent's update.
 	OperationsChanged func([]model.OperationInfo)
 }

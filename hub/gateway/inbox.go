@@ -293,6 +293,9 @@ func (s *session) storeAll(ctx context.Context, acks *[]fleet.Ack, ops *[]model.
 		if err := store.SaveClusterReport(ctx, **cluster); err != nil {
 			return err
 		}
+		if s.g.opts.ClusterReported != nil {
+			s.g.opts.ClusterReported(s.cluster, (*cluster).KubeVersion, (*cluster).APIResources)
+		}
 		*cluster = nil
 	}
 	return nil

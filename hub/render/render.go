@@ -2,34 +2,18 @@ package render
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"path"
 	"runtime"
-	"strings"
 	"time"
 
+	"github.com/hawser-dev/hawser/hub/render/workspace"
 	"github.com/hawser-dev/hawser/hub/worker"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
-
-// Snapshot is the commit that is rendered. Its methods may block on a Git
-// process; they are called from one goroutine at a time.
-type Snapshot interface {
-	Revision() model.Revision
-	// List visits the files of a directory, in order of their paths from the
-	// root of the repository, with those below it when recurse is set. hash
-	// identifies the content. target is where a symbolic link ends; a broken
-	// link has no content. Errors: path_not_found, symlink_out_of_bounds.
-	List(ctx context.Context, dir string, recurse bool, visit func(path, hash string, size int64, target string, broken bool)) error
-	// Contents returns the contents that hashes identify.
-	Contents(ctx context.Context, hashes []string) ([][]byte, error)
-}
 
 // Limits of one render.
 type Limits struct {
@@ -38,15 +22,35 @@ type Limits struct {
 	Objects        int   // of a source
 	Depth          int   // of nesting in a file
 	AliasExpansion int64 // that YAML aliases of a file may add, in bytes
+	OutputBytes    int64 // that a tool puts out, before it is parsed
 }
 
-// DefaultLimits are those of shared/manifest, and 48 MiB of files in a source.
+// DefaultLimits are those of shared/manifest, 48 MiB of files in a source and 32
+// MiB of output.
 func DefaultLimits() Limits {
 	d := manifest.DefaultLimits()
 	return Limits{
 		FileBytes: int64(d.MaxBytes), TotalBytes: 48 << 20, Objects: d.MaxObjects,
-		Depth: d.MaxDepth, AliasExpansion: int64(d.MaxAliasExpansion),
+		Depth: d.MaxDepth, AliasExpansion: int64(d.MaxAliasExpansion), OutputBytes: 32 << 20,
 	}
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ v, def *int64 }{
+		{&l.FileBytes, &d.FileBytes}, {&l.TotalBytes, &d.TotalBytes}, {&l.AliasExpansion, &d.AliasExpansion}, {&l.OutputBytes, &d.OutputBytes},
+	} {
+		if *f.v <= 0 {
+			*f.v = *f.def
+		}
+	}
+	if l.Objects <= 0 {
+		l.Objects = d.Objects
+	}
+	if l.Depth <= 0 {
+		l.Depth = d.Depth
+	}
+	return l
 }
 
 // Options of a Renderer.
@@ -57,25 +61,45 @@ type Options struct {
 	Workers int
 	// Deadline of one render; 0 means a minute.
 	Deadline time.Duration
+	// CPULimit is how much CPU time one render may use (Linux); 0 means 30
+	// seconds, or Deadline if that is less.
+	CPULimit time.Duration
 	// MemoryLimit of a worker's data in bytes; 0 means 1 GiB.
 	MemoryLimit int64
-	// Limits; zero means DefaultLimits.
+	// Limits; a zero field means that of DefaultLimits.
 	Limits Limits
-	// CacheBytes bounds the memory for results; 0 means 32 MiB.
-	CacheBytes int64
-	Log        *slog.Logger
+	// CacheBytes bounds the memory for results, TraceBytes that for traces; 0
+	// means 32 MiB.
+	CacheBytes, TraceBytes int64
+	// Plugins runs config management plugins; nil means that there are none.
+	Plugins Plugins
+	Log     *slog.Logger
 }
 
 // Request asks for the objects of one source.
 type Request struct {
-	// App, AppName, Project and Namespace say for whom; a plain directory does
-	// not depend on them, so equal sources share one result.
+	// App, AppName, Project and Namespace (of the destination) say for whom.
+	// Sources that do not depend on them share one result.
 	App       model.AppUID
 	AppName   string
 	Project   string
 	Namespace string
 	Source    model.Source
 	Snapshot  Snapshot
+	// Refs open the trees of the sources that "$name/…" may refer to.
+	Refs map[string]func(ctx context.Context) (Snapshot, error)
+	// Fetch gets charts, bases and files from elsewhere; nil means that nothing
+	// may be fetched.
+	Fetch Fetcher
+	// Cluster tells the Kubernetes version and the APIs of the destination; nil
+	// or empty values mean that they are unknown. It is called when templates
+	// want to know.
+	Cluster func() (kubeVersion string, apis []string)
+	// GeneratePaths are the paths whose changes matter, relative to the
+	// directory of the source, or from the root with a leading "/"; globs are
+	// allowed. When nothing changed there since the render that PreviousKey
+	// names, changes elsewhere in the repository do not count.
+	GeneratePaths []string
 	// PreviousKey is the Key of an earlier result, or "". When it is still the
 	// key, the result is Unchanged.
 	PreviousKey string
@@ -84,7 +108,7 @@ type Request struct {
 // Result of a render.
 type Result struct {
 	// Unchanged: PreviousKey still stands for this source; there are no
-	// objects and no bundle here.
+	// objects, no bundle and no warnings here.
 	Unchanged bool
 	// Empty: the source has no object at all. That is no error here.
 	Empty bool
@@ -95,18 +119,20 @@ type Result struct {
 	Digest   model.Digest
 	Key      string
 	Revision model.Revision
+	// Warnings are for people; the render is good all the same.
+	Warnings []workspace.Warning
+	// Tool that rendered: Directory, Helm, Kustomize, Jinja or Plugin.
+	Tool string
 }
 
 // Renderer renders. It is safe for concurrent use.
 type Renderer struct {
 	opts    Options
 	pool    *worker.Pool
-	results *resultCache
+	traces  *traces
+	results *results
+	flights flights
 }
-
-// outputVersion is part of every key: it rises when the same files give other
-// objects than before.
-const outputVersion = "plain-1"
 
 // New makes a Renderer; Close ends its processes.
 func New(opts Options) (*Renderer, error) {
@@ -116,15 +142,19 @@ func New(opts Options) (*Renderer, error) {
 	if opts.Deadline <= 0 {
 		opts.Deadline = time.Minute
 	}
+	if opts.CPULimit <= 0 {
+		opts.CPULimit = min(30*time.Second, opts.Deadline)
+	}
 	if opts.MemoryLimit <= 0 {
 		opts.MemoryLimit = 1 << 30
 	}
 	if opts.CacheBytes <= 0 {
 		opts.CacheBytes = 32 << 20
 	}
-	if opts.Limits == (Limits{}) {
-		opts.Limits = DefaultLimits()
+	if opts.TraceBytes <= 0 {
+		opts.TraceBytes = 32 << 20
 	}
+	opts.Limits = opts.Limits.orDefault()
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -134,9 +164,13 @@ func New(opts Options) (*Renderer, error) {
 			Name: "render", Command: opts.WorkerCommand, Max: opts.Workers,
 			// A collector that starts in time keeps a worker below its limit.
 			Env:         []string{"GOMAXPROCS=1", "GOTRACEBACK=single", fmt.Sprintf("GOMEMLIMIT=%d", opts.MemoryLimit*3/4)},
-			MemoryLimit: opts.MemoryLimit, RecycleRSS: min(256<<20, opts.MemoryLimit/2), Log: opts.Log,
+			MemoryLimit: opts.MemoryLimit, RecycleRSS: min(256<<20, opts.MemoryLimit/2), CPULimit: opts.CPULimit,
+			// A bundle is smaller than what the tool put out.
+			MaxFrame: int(min(2*opts.Limits.OutputBytes+32<<20, worker.MaxFrame)),
+			Sandbox:  &worker.Profile{}, Log: opts.Log,
 		}),
-		results: newResultCache(opts.CacheBytes),
+		traces:  newTraces(opts.TraceBytes),
+		results: newResults(opts.CacheBytes, opts.Log),
 	}, nil
 }
 
@@ -145,197 +179,165 @@ func New(opts Options) (*Renderer, error) {
 func (r *Renderer) Close() { r.pool.Close() }
 
 // Render renders one source. It blocks until it is done, failed or past its
-// deadline. Errors: source_type_unsupported, path_escapes_repo, path_not_found,
-// symlink_out_of_bounds, expression_invalid (a glob), the codes of
-// manifest.Parse and manifest.Duplicates, too_large, render_timeout,
-// render_crashed. Several problems of manifests come as a fault.List.
+// deadline. Errors that the inputs cause have the codes of the tools; besides
+// them path_escapes_repo, path_not_found, symlink_out_of_bounds,
+// source_type_ambiguous, duplicate_object, too_large, render_failed (a bug),
+// render_timeout, render_crashed, and those of Snapshot, Refs and Fetch. Several
+// problems of manifests come as a fault.List.
 func (r *Renderer) Render(ctx context.Context, req Request) (Result, error) {
-	job, err := r.job(req.Source)
+	job, err := r.job(req)
 	if err != nil {
 		return Result{}, err
 	}
-	listing, err := listFiles(ctx, req.Snapshot, job)
+	options, err := optionsDigest(job)
 	if err != nil {
 		return Result{}, err
 	}
-	sel, err := newSelection(job)
+	src, err := sourceOf(job)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := onlyPlain(req.Source, job, listing, sel); err != nil {
-		return Result{}, err
+	w := work{
+		Renderer: r, req: req, job: job, options: options,
+		answers: newAnswers(req, r.opts.Plugins, r.opts.Limits, src.Path),
+		// What an application rendered last says most about it; others that
+		// render the same source come next.
+		buckets: []string{"source " + digest(options, req.Source.RepoURL)},
 	}
-	result := Result{Key: key(job, listing, sel), Revision: req.Snapshot.Revision()}
-	if req.PreviousKey != "" && req.PreviousKey == result.Key {
-		result.Unchanged = true
-		return result, nil
+	if req.App != "" {
+		w.buckets = append([]string{"app " + digest(options, string(req.App))}, w.buckets...)
 	}
-	done, err := r.results.do(ctx, result.Key, func() (*rendered, error) {
-		started := time.Now()
-		out, err := r.run(ctx, req.Snapshot, job, listing)
-		if took := time.Since(started); took > 5*time.Second {
-			r.opts.Log.Warn("a render was slow", "application", req.AppName, "project", req.Project, "took", took)
+	return w.do(ctx)
+}
+
+// work is one call of Render.
+type work struct {
+	*Renderer
+	req     Request
+	job     *workerv1.RenderJob
+	options string
+	answers *answers
+	buckets []string // of traces
+}
+
+func (w *work) do(ctx context.Context) (Result, error) {
+	for waited := false; ; waited = true {
+		res, done, err := w.remembered(ctx)
+		if done || err != nil {
+			return res, err
 		}
-		return out, err
-	})
+		root := w.req.Snapshot.Root()
+		if waited || root == "" {
+			// The render that was waited for depends on other facts than ours;
+			// waiting for the next one as well would make a queue of all.
+			out, t, err := w.run(ctx, w.answers, w.job, w.options)
+			return w.settle(out, t, err)
+		}
+		key := digest(w.options, w.req.Source.RepoURL, root)
+		fl, first := w.flights.join(key)
+		if first {
+			return w.lead(ctx, key, fl)
+		}
+		select {
+		case <-fl.done:
+		case <-ctx.Done():
+			return Result{}, context.Cause(ctx)
+		}
+		if res, done, err := w.follow(ctx, fl); done {
+			return res, err
+		}
+	}
+}
+
+// lead renders while others wait.
+func (w *work) lead(ctx context.Context, key string, fl *flight) (Result, error) {
+	defer w.flights.leave(key, fl)
+	fl.out, fl.trace, fl.err = w.run(ctx, w.answers, w.job, w.options)
+	return w.settle(fl.out, fl.trace, fl.err)
+}
+
+// follow takes over what another call made, when that is what this one would
+// make. done is false when it has to find out by itself.
+func (w *work) follow(ctx context.Context, fl *flight) (res Result, done bool, err error) {
+	if fl.trace == nil {
+		// Somebody else's patience that ended, or a repository that only the
+		// other needs, is not ours. Manifests that wear out a worker are.
+		spent := fault.HasCode(fl.err, "render_timeout") || fault.HasCode(fl.err, "render_crashed")
+		return Result{}, spent, fl.err
+	}
+	same, err := w.answers.matches(ctx, fl.trace)
+	if err != nil || !same {
+		return Result{}, err != nil, err
+	}
+	res, err = w.settle(fl.out, fl.trace, fl.err)
+	return res, true, err
+}
+
+// remembered looks for an earlier render that this one would repeat. done is
+// false when there is none, or its result is gone.
+func (w *work) remembered(ctx context.Context) (res Result, done bool, err error) {
+	for _, t := range w.traces.of(w.buckets...) {
+		same, err := w.answers.matches(ctx, t)
+		if err != nil {
+			return Result{}, true, err
+		}
+		if !same {
+			continue
+		}
+		w.traces.used(t, w.buckets...)
+		if t.err != nil {
+			return Result{}, true, t.err
+		}
+		if t.key == w.req.PreviousKey {
+			return w.unchanged(t.key), true, nil
+		}
+		if out, objects, ok := w.results.get(t.key); ok {
+			return w.result(out, objects), true, nil
+		}
+		return Result{}, false, nil
+	}
+	return Result{}, false, nil
+}
+
+// settle remembers what a worker made and turns it into a result.
+func (w *work) settle(out *rendered, t *trace, err error) (Result, error) {
+	if t != nil {
+		w.traces.put(t, w.buckets...)
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	objects, err := done.objects()
+	// What may not be remembered is known by its outcome.
+	key := outputVersion + ":once:" + digest(w.options, string(out.digest))
+	if t != nil {
+		key = t.key
+	}
+	objects, err := out.objects()
 	if err != nil {
 		return Result{}, err
 	}
-	result.Objects, result.Encoded, result.Digest = objects, done.encoded, done.digest
-	result.Empty = len(objects) == 0
-	return result, nil
+	kept := *out
+	kept.key = key
+	if t != nil {
+		w.results.put(&kept)
+	}
+	if key == w.req.PreviousKey {
+		return w.unchanged(key), nil
+	}
+	return w.result(&kept, objects), nil
 }
 
-// job is the request to a worker, after checks that need no file.
-func (r *Renderer) job(src model.Source) (*workerv1.RenderJob, error) {
-	if err := supported(src); err != nil {
-		return nil, err
-	}
-	dir, err := cleanPath(src.Path)
-	if err != nil {
-		return nil, err
-	}
-	l := r.opts.Limits
-	job := &workerv1.RenderJob{Path: dir, Directory: &workerv1.PlainDirectory{}, Limits: &workerv1.RenderLimits{
-		FileBytes: l.FileBytes, TotalBytes: l.TotalBytes, Objects: int64(l.Objects), Depth: int64(l.Depth), AliasExpansion: l.AliasExpansion,
-	}}
-	if d := src.Directory; d != nil {
-		job.Directory.Recurse, job.Directory.Include, job.Directory.Exclude = d.Recurse, d.Include, d.Exclude
-		job.Directory.DisableExtensionFilter = d.DisableExtensionFilter
-	}
-	return job, nil
+func (w *work) unchanged(key string) Result {
+	return Result{Unchanged: true, Key: key, Revision: w.req.Snapshot.Revision()}
 }
 
-// cleanPath checks the path of a source; "" is the root.
-func cleanPath(p string) (string, error) {
-	clean := path.Clean("/" + p)
-	rel := path.Clean(p)
-	if strings.ContainsAny(p, "\x00\\") || strings.HasPrefix(p, "/") || rel == ".." || strings.HasPrefix(rel, "../") {
-		return "", fault.New(fault.Invalid, "path_escapes_repo", "path %.100q may not leave the repository: write it relative to the root, without \"..\" and \"\\\"", p).
-			WithField("spec.source.path")
+func (w *work) result(out *rendered, objects []manifest.Object) Result {
+	return Result{
+		Empty: len(objects) == 0, Objects: objects, Encoded: out.encoded, Digest: out.digest, Key: out.key,
+		Revision: w.req.Snapshot.Revision(), Warnings: out.warnings, Tool: out.tool,
 	}
-	return strings.TrimPrefix(clean, "/"), nil
 }
 
-// listed is one file of the snapshot.
-type listed struct {
-	path, hash, target string
-	size               int64
-	broken             bool
-}
-
-func listFiles(ctx context.Context, s Snapshot, job *workerv1.RenderJob) ([]listed, error) {
-	var files []listed
-	err := s.List(ctx, job.GetPath(), job.GetDirectory().GetRecurse(), func(path, hash string, size int64, target string, broken bool) {
-		files = append(files, listed{path, hash, target, size, broken})
-	})
-	return files, err
-}
-
-// key stands for all that a render of a plain directory depends on. The paths
-// are in it because messages and origins name them.
-func key(job *workerv1.RenderJob, files []listed, sel *selection) string {
-	h := sha256.New()
-	d, l := job.GetDirectory(), job.GetLimits()
-	fmt.Fprintf(h, "%s %q %v %q %q %v %v\n", outputVersion, job.GetPath(), d.GetRecurse(), d.GetInclude(), d.GetExclude(), d.GetDisableExtensionFilter(),
-		[]int64{l.GetFileBytes(), l.GetTotalBytes(), l.GetObjects(), l.GetDepth(), l.GetAliasExpansion()})
-	for _, f := range files {
-		if sel.takes(f.path) {
-			fmt.Fprintf(h, "%q %s %v\n", f.path, f.hash, f.broken)
-		}
-	}
-	return outputVersion + ":" + hex.EncodeToString(h.Sum(nil))
-}
-
-// maxQuestions bounds what one worker may ask for in one render.
-const maxQuestions = 10_000
-
-// run has a worker render and answers its questions from the listing and the
-// snapshot.
-func (r *Renderer) run(ctx context.Context, s Snapshot, job *workerv1.RenderJob, files []listed) (*rendered, error) {
-	var out *rendered
-	err := r.pool.Do(ctx, r.opts.Deadline, func(c *worker.Conn) error {
-		if err := c.Send(job); err != nil {
-			return err
-		}
-		for range maxQuestions {
-			var msg workerv1.RenderMessage
-			if err := c.Receive(&msg); err != nil {
-				return err
-			}
-			var reply *workerv1.RenderReply
-			switch m := msg.GetMessage().(type) {
-			case *workerv1.RenderMessage_Result:
-				c.Finished()
-				out = newRendered(m.Result)
-				return nil
-			case *workerv1.RenderMessage_Problem:
-				c.Finished()
-				return worker.Fault(m.Problem)
-			case *workerv1.RenderMessage_List:
-				if m.List.GetPath() != job.GetPath() || m.List.GetRecurse() != job.GetDirectory().GetRecurse() {
-					return errQuestion
-				}
-				reply = listReply(files)
-			case *workerv1.RenderMessage_Read:
-				var err error
-				if reply, err = readReply(ctx, s, files, m.Read.GetPaths(), job.GetLimits().GetTotalBytes()); err != nil {
-					return err
-				}
-			default:
-				return errQuestion
-			}
-			if err := c.Send(reply); err != nil {
-				return err
-			}
-		}
-		return errQuestion
-	})
-	switch {
-	case err == nil:
-		return out, nil
-	case fault.HasCode(err, "worker_timeout"):
-		return nil, fault.Wrap(err, fault.Unprocessable, "render_timeout", "rendering took longer than %s and was stopped", r.opts.Deadline)
-	case fault.HasCode(err, "worker_crashed"):
-		return nil, fault.Wrap(err, fault.Unprocessable, "render_crashed", "the render process ended unexpectedly; most likely the manifests need more than %d MiB of memory", r.opts.MemoryLimit>>20)
-	}
-	return nil, err
-}
-
-// errQuestion is an answer that only a broken worker gives.
-var errQuestion = fault.New(fault.Internal, "internal", "the render worker asked for something that it may not have")
-
-func listReply(files []listed) *workerv1.RenderReply {
-	list := &workerv1.FileList{}
-	for _, f := range files {
-		list.Files = append(list.Files, &workerv1.FileEntry{Path: f.path, Size: f.size, Broken: f.broken})
-	}
-	return &workerv1.RenderReply{Reply: &workerv1.RenderReply_List{List: list}}
-}
-
-func readReply(ctx context.Context, s Snapshot, files []listed, paths []string, limit int64) (*workerv1.RenderReply, error) {
-	byPath := make(map[string]listed, len(files))
-	for _, f := range files {
-		byPath[f.path] = f
-	}
-	hashes := make([]string, 0, len(paths))
-	for _, p := range paths {
-		f, ok := byPath[p]
-		if !ok || f.broken {
-			return nil, errQuestion
-		}
-		if limit -= f.size; limit < 0 {
-			return nil, errQuestion
-		}
-		hashes = append(hashes, f.hash)
-	}
-	contents, err := s.Contents(ctx, hashes)
-	if err != nil {
-		return nil, err
-	}
-	return &workerv1.RenderReply{Reply: &workerv1.RenderReply_Contents{Contents: &workerv1.FileContents{Contents: contents}}}, nil
-}
+// Jobs is the number of renders that worker processes were given so far. What an
+// earlier render answers is not one.
+func (r *Renderer) Jobs() int64 { return int64(r.pool.Stats().Jobs) }

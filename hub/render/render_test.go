@@ -2,11 +2,8 @@ package render
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"sort"
 	"strings"
 	"sync"
@@ -17,106 +14,6 @@ import (
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
-
-// TestMain lets the test binary be the render worker.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "worker-render" {
-		if err := WorkerMain(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// memory is a Snapshot of files by path; a value that begins with "-> nowhere"
-// is a broken link.
-type memory struct {
-	commit string
-	files  map[string]string
-
-	mu    sync.Mutex
-	reads int
-	err   error // of Contents
-}
-
-func (m *memory) Revision() model.Revision { return model.Revision{Commit: m.commit} }
-
-func hashOf(s string) string {
-	sum := sha1.Sum([]byte(s))
-	return hex.EncodeToString(sum[:])
-}
-
-func (m *memory) List(_ context.Context, dir string, recurse bool, visit func(path, hash string, size int64, target string, broken bool)) error {
-	prefix := dir + "/"
-	if dir == "" {
-		prefix = ""
-	}
-	var paths []string
-	for p := range m.files {
-		if strings.HasPrefix(p, prefix) && (recurse || !strings.Contains(p[len(prefix):], "/")) {
-			paths = append(paths, p)
-		}
-	}
-	sort.Strings(paths)
-	if len(paths) == 0 && dir != "empty" {
-		return fault.New(fault.Unprocessable, "path_not_found", "path %q does not exist", dir)
-	}
-	for _, p := range paths {
-		visit(p, hashOf(m.files[p]), int64(len(m.files[p])), "", m.files[p] == "-> nowhere")
-	}
-	return nil
-}
-
-func (m *memory) Contents(_ context.Context, hashes []string) ([][]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.err != nil {
-		return nil, m.err
-	}
-	m.reads++
-	byHash := map[string]string{}
-	for _, text := range m.files {
-		byHash[hashOf(text)] = text
-	}
-	out := make([][]byte, len(hashes))
-	for i, h := range hashes {
-		text, ok := byHash[h]
-		if !ok {
-			return nil, fmt.Errorf("no content %s", h)
-		}
-		out[i] = []byte(text)
-	}
-	return out, nil
-}
-
-func newRenderer(t testing.TB, opts Options) *Renderer {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.WorkerCommand = []string{exe, "worker-render"}
-	r, err := New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	return r
-}
-
-func configMap(name string) string {
-	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\n"
-}
-
-func names(objs []manifest.Object) string {
-	var out []string
-	for _, o := range objs {
-		out = append(out, o.Key.Name)
-	}
-	return strings.Join(out, " ")
-}
 
 func TestPlainDirectories(t *testing.T) {
 	snap := &memory{commit: "c1", files: map[string]string{
@@ -144,7 +41,7 @@ func TestPlainDirectories(t *testing.T) {
 		{"exclude", "app", dir(model.DirectoryOption{Recurse: true, Exclude: "sub/**"}), "a b c"},
 		{"exclude beats include", "app", dir(model.DirectoryOption{Recurse: true, Include: "*.yaml", Exclude: "sub/deep/*"}), "a d d2"},
 		{"any extension", "app", dir(model.DirectoryOption{DisableExtensionFilter: true, Exclude: "README.md"}), "a b c none"},
-		{"no manifest", "empty", nil, ""},
+		{"a manifest without an object", "app", dir(model.DirectoryOption{Include: "empty.yaml"}), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,11 +76,11 @@ func TestPlainDirectories(t *testing.T) {
 
 func TestRefusedSources(t *testing.T) {
 	snap := &memory{files: map[string]string{
-		"helm/Chart.yaml": "name: x", "helm/templates/a.yaml": "{{ }}", "kust/kustomization.yaml": "resources: []", "kust2/Kustomization": "", "sub/kust/kustomization.yml": "",
-		"jsonnet/a.jsonnet": "{}", "ok/a.yaml": configMap("a"), "ok/b.jsonnet": "{}",
+		"sub/kust/kustomization.yml": "", "ok/a.yaml": configMap("a"), "ok/b.jsonnet": "{}",
 		"bad/tab.yaml": "a:\n\tb: 1\n", "bad/dup.yaml": configMap("x") + "kind: Twice\n", "bad/kind.yaml": "apiVersion: v1\n",
 		"twice/a.yaml": configMap("same"), "twice/b.yaml": configMap("other") + "---\n" + configMap("same"),
 		"link/a.yaml": "-> nowhere", "big/a.yaml": "#" + strings.Repeat("x", 300), "many/a.yaml": strings.Repeat(configMap("x")+"---\n", 5),
+		"none/prod/README.md": "",
 		"sum/a.yaml": "#" + strings.Repeat("x", 90), "sum/b.yaml": "#" + strings.Repeat("y", 90),
 	}}
 	r := newRenderer(t, Options{Limits: Limits{FileBytes: 280, TotalBytes: 320, Objects: 4, Depth: 20, AliasExpansion: 1000}})
@@ -194,20 +91,12 @@ func TestRefusedSources(t *testing.T) {
 		code string
 		text string
 	}{
-		{"chart", model.Source{Chart: "redis"}, "source_type_unsupported", "this release renders plain YAML and JSON directories"},
-		{"helm", model.Source{Helm: &model.HelmSource{}}, "source_type_unsupported", "Helm"},
-		{"kustomize", model.Source{Kustomize: &model.KustomizeSource{}}, "source_type_unsupported", "kustomization"},
-		{"plugin", model.Source{Plugin: &model.PluginSource{}}, "source_type_unsupported", "plugin"},
-		{"jsonnet options", model.Source{Directory: &model.DirectoryOption{Jsonnet: &model.JsonnetOptions{}}}, "source_type_unsupported", "Jsonnet"},
-		{"oci", model.Source{RepoURL: "oci://x/y"}, "source_type_unsupported", "OCI"},
-		{"chart directory", src("helm"), "source_type_unsupported", "it has Chart.yaml"},
-		{"kustomization directory", src("kust"), "source_type_unsupported", "it has kustomization.yaml"},
-		{"Kustomization", src("kust2"), "source_type_unsupported", "it has Kustomization"},
-		{"jsonnet file", src("jsonnet"), "source_type_unsupported", "jsonnet/a.jsonnet is Jsonnet"},
+		{"two tools", model.Source{Helm: &model.HelmSource{}, Kustomize: &model.KustomizeSource{}}, "source_type_ambiguous", "two tools, helm and kustomize"},
 		{"escape", src("../x"), "path_escapes_repo", "may not leave the repository"},
 		{"escape inside", src("a/../../x"), "path_escapes_repo", ""},
 		{"absolute", src("/etc"), "path_escapes_repo", ""},
 		{"missing", src("nope"), "path_not_found", "nope"},
+		{"no manifest", src("none/prod"), "no_manifests", "none/prod contains no manifest; nothing was changed in the cluster"},
 		{"glob", model.Source{Path: "ok", Directory: &model.DirectoryOption{Include: "{a"}}, "expression_invalid", "\"{\" without \"}\""},
 		{"duplicate", src("twice"), "duplicate_object", "ConfigMap same is defined twice: twice/a.yaml#1 and twice/b.yaml#2"},
 		{"broken link", src("link"), "symlink_out_of_bounds", "link/a.yaml"},
@@ -245,7 +134,7 @@ func TestRefusedSources(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// A kustomization that is a plain directory by explicit wish.
-	if _, err := r.Render(t.Context(), Request{Source: model.Source{Path: "sub", Directory: &model.DirectoryOption{Recurse: true, Exclude: "*"}}, Snapshot: snap}); err != nil {
+	if _, err := r.Render(t.Context(), Request{Source: model.Source{Path: "sub", Directory: &model.DirectoryOption{Recurse: true, Exclude: "*"}}, Snapshot: snap}); !fault.HasCode(err, "no_manifests") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := r.Render(t.Context(), Request{Source: model.Source{Path: "ok", Directory: &model.DirectoryOption{Exclude: "*.jsonnet"}}, Snapshot: snap}); err != nil {
@@ -418,62 +307,6 @@ func deepIndent(n int) string {
 	return b.String()
 }
 
-func TestGlobs(t *testing.T) {
-	tests := []struct {
-		pattern  string
-		yes, not []string
-	}{
-		{"*.yaml", []string{"a.yaml", "sub/a.yaml", ".yaml"}, []string{"a.yml", "a.yaml.bak"}},
-		{"**/*.yaml", []string{"sub/a.yaml", "a/b/c.yaml"}, []string{"a.yaml"}},
-		{"a?.yaml", []string{"ab.yaml", "aé.yaml"}, []string{"a.yaml", "abc.yaml"}},
-		{"{a,b}.yaml", []string{"a.yaml", "b.yaml"}, []string{"c.yaml", "{a,b}.yaml"}},
-		{"{config.json,env-usw2/*}", []string{"config.json", "env-usw2/x.yaml"}, []string{"env-use1/x.yaml"}},
-		{"{a{b,c},d*}", []string{"ab", "ac", "d", "dx"}, []string{"a", "b"}},
-		{"[abc].yaml", []string{"a.yaml"}, []string{"d.yaml"}},
-		{"[a-c]x", []string{"bx"}, []string{"dx", "-x"}},
-		{"[!a-c]x", []string{"dx"}, []string{"ax"}},
-		{"[a-]", []string{"a", "-"}, []string{"b"}},
-		{"[-a]", []string{"a", "-"}, []string{"b"}},
-		{`[\]]`, []string{"]"}, []string{`\`}},
-		{"[[]", []string{"["}, []string{"a"}},
-		{`a\*b`, []string{"a*b"}, []string{"axb"}},
-		{"a.b+(c)$", []string{"a.b+(c)$"}, []string{"aXb+(c)$"}},
-		{"a,b", []string{"a,b"}, []string{"a"}},
-		{"", nil, []string{"a"}},
-	}
-	for _, tt := range tests {
-		re, err := compileGlob(tt.pattern, "f")
-		if err != nil {
-			t.Errorf("%q: %v", tt.pattern, err)
-			continue
-		}
-		for _, s := range tt.yes {
-			if !re.MatchString(s) {
-				t.Errorf("%q does not match %q", tt.pattern, s)
-			}
-		}
-		for _, s := range tt.not {
-			if re.MatchString(s) {
-				t.Errorf("%q matches %q", tt.pattern, s)
-			}
-		}
-	}
-	for _, bad := range []string{"{a", "a}", "[a", "[]", "[!]", `a\`, `[\`, "[z-a]", strings.Repeat("{", 20), strings.Repeat("a", 5000), "\xff", "{a,b}}"} {
-		if _, err := compileGlob(bad, "field"); !fault.HasCode(err, "expression_invalid") || fault.As(err).Field != "field" {
-			t.Errorf("%.20q: %v", bad, err)
-		}
-	}
-}
-
-func FuzzGlob(f *testing.F) {
-	f.Add("{a,b[!c-d]}*?\\x", "abc")
-	f.Fuzz(func(t *testing.T, pattern, s string) {
-		if re, err := compileGlob(pattern, "f"); err == nil {
-			re.MatchString(s)
-		}
-	})
-}
-
 func fleetFiles(n int) map[string]string {
 	files := map[string]string{}
 	for i := range n {
@@ -487,8 +320,9 @@ func fleetFiles(n int) map[string]string {
 	return files
 }
 
-// dirs is a Snapshot that lists one directory without looking at all.
+// dirs is a Snapshot that lists one directory without looking at all others.
 type dirs struct {
+	root   string
 	byDir  map[string][]string
 	files  map[string]string
 	byHash map[string][]byte
@@ -509,9 +343,18 @@ func newDirs(files map[string]string) *dirs {
 
 func (d *dirs) Revision() model.Revision { return model.Revision{} }
 
-func (d *dirs) List(_ context.Context, dir string, _ bool, visit func(path, hash string, size int64, target string, broken bool)) error {
+func (d *dirs) Root() string { return d.root }
+
+func (d *dirs) Stat(_ context.Context, p string) (hash string, size int64, mode uint32, err error) {
+	if text, ok := d.files[p]; ok {
+		return hashOf(text), int64(len(text)), 0o100644, nil
+	}
+	return "", 0, 0, nil
+}
+
+func (d *dirs) List(_ context.Context, dir string, _ bool, visit func(path, hash string, size int64, mode uint32, broken bool)) error {
 	for _, p := range d.byDir[dir] {
-		visit(p, hashOf(d.files[p]), int64(len(d.files[p])), "", false)
+		visit(p, hashOf(d.files[p]), int64(len(d.files[p])), 0o100644, false)
 	}
 	return nil
 }

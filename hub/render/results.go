@@ -2,29 +2,39 @@ package render
 
 import (
 	"container/list"
-	"context"
-	"errors"
+	"log/slog"
 	"sync"
 
+	"github.com/hawser-dev/hawser/hub/render/workspace"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-// rendered is a result in its compact form.
+// rendered is a result in its compact form. It does not change.
 type rendered struct {
-	encoded []byte
-	digest  model.Digest
-	origins []string
+	key      string
+	encoded  []byte
+	digest   model.Digest
+	origins  []string
+	warnings []workspace.Warning
+	tool     string
 }
+
+// maxWarnings is how many are taken of one worker.
+const maxWarnings = 50
 
 func newRendered(r *workerv1.RenderResult) *rendered {
-	return &rendered{encoded: r.GetBundle(), digest: model.Digest(r.GetDigest()), origins: r.GetOrigins()}
+	out := &rendered{encoded: r.GetBundle(), digest: model.Digest(r.GetDigest()), origins: r.GetOrigins(), tool: r.GetTool()}
+	for _, w := range r.GetWarnings()[:min(len(r.GetWarnings()), maxWarnings)] {
+		out.warnings = append(out.warnings, workspace.Warning{Code: w.GetCode(), Message: w.GetMessage()})
+	}
+	return out
 }
 
-// objects decodes the bundle, which checks that the worker's count and digest
-// are true.
+// objects decodes the bundle, which checks that its content is what the digest
+// says.
 func (r *rendered) objects() ([]manifest.Object, error) {
 	objs, err := manifest.DecodeBundle(r.encoded, r.digest)
 	if err != nil {
@@ -40,105 +50,77 @@ func (r *rendered) objects() ([]manifest.Object, error) {
 }
 
 func (r *rendered) size() int64 {
-	n := int64(len(r.encoded)) + 256
+	n := int64(len(r.encoded)+len(r.key)) + 512
 	for _, o := range r.origins {
 		n += int64(len(o)) + 16
+	}
+	for _, w := range r.warnings {
+		n += int64(len(w.Code)+len(w.Message)) + 32
 	}
 	return n
 }
 
-// resultCache keeps results by key, and errors that the content causes; the
-// least recently used go first. Renders of one key run once, whoever asks.
-type resultCache struct {
-	mu      sync.Mutex
-	max     int64
-	size    int64
-	order   *list.List // of *outcome, the front was used last
-	m       map[string]*list.Element
-	running map[string]*flight
+// results keeps results by key; the least recently used go first. It is safe for
+// concurrent use.
+type results struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	max   int64
+	size  int64
+	order *list.List // of *rendered, the front was used last
+	m     map[string]*list.Element
 }
 
-type outcome struct {
-	key  string
-	out  *rendered
-	err  error
-	size int64
+func newResults(max int64, log *slog.Logger) *results {
+	return &results{log: log, max: max, order: list.New(), m: map[string]*list.Element{}}
 }
 
-type flight struct {
-	done chan struct{}
-	out  *rendered
-	err  error
-}
-
-func newResultCache(max int64) *resultCache {
-	return &resultCache{max: max, order: list.New(), m: map[string]*list.Element{}, running: map[string]*flight{}}
-}
-
-// do returns the outcome for key, from the cache, from a render that is running,
-// or from f.
-func (c *resultCache) do(ctx context.Context, key string, f func() (*rendered, error)) (*rendered, error) {
-	for {
-		c.mu.Lock()
-		if e, ok := c.m[key]; ok {
-			c.order.MoveToFront(e)
-			o := e.Value.(*outcome)
-			c.mu.Unlock()
-			return o.out, o.err
-		}
-		fl, ok := c.running[key]
-		if !ok {
-			fl = &flight{done: make(chan struct{})}
-			c.running[key] = fl
-			c.mu.Unlock()
-			fl.out, fl.err = f()
-			c.finish(key, fl)
-			return fl.out, fl.err
-		}
+// get returns a result and its objects, which are the caller's. What is kept is
+// checked against its digest and its key; what does not fit is reported, dropped
+// and not there.
+func (c *results) get(key string) (*rendered, []manifest.Object, bool) {
+	c.mu.Lock()
+	e, ok := c.m[key]
+	if !ok {
 		c.mu.Unlock()
-		select {
-		case <-fl.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		if fl.err == nil || lasting(fl.err) {
-			return fl.out, fl.err
-		}
-		if errors.Is(fl.err, context.Canceled) || errors.Is(fl.err, context.DeadlineExceeded) {
-			continue // somebody else's patience ended, not ours
-		}
-		return nil, fl.err
+		return nil, nil, false
 	}
-}
-
-// lasting reports whether an error is a property of the content, so that the
-// same content gives it again. A render that was killed may do better next time.
-func lasting(err error) bool {
-	return fault.Is(err, fault.Unprocessable) && !fault.HasCode(err, "render_timeout") && !fault.HasCode(err, "render_crashed")
-}
-
-func (c *resultCache) finish(key string, fl *flight) {
+	c.order.MoveToFront(e)
+	r := e.Value.(*rendered)
+	c.mu.Unlock()
+	objects, err := r.objects()
+	if err == nil && r.key == key {
+		return r, objects, true
+	}
+	c.log.Error("a kept render is not what was kept; it is rendered again", "code", "cache_tampered", "key", key, "keptAs", r.key, "error", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.running, key)
-	close(fl.done)
-	if fl.err != nil && !lasting(fl.err) {
+	if e, ok := c.m[key]; ok && e.Value.(*rendered) == r {
+		c.remove(key, e)
+	}
+	return nil, nil, false
+}
+
+func (c *results) put(r *rendered) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.size() > c.max/4 {
 		return
 	}
-	o := &outcome{key: key, out: fl.out, err: fl.err, size: 4096}
-	if fl.out != nil {
-		o.size = fl.out.size()
+	if e, ok := c.m[r.key]; ok {
+		c.remove(r.key, e)
 	}
-	if o.size > c.max/4 {
-		return
-	}
-	c.m[key] = c.order.PushFront(o)
-	c.size += o.size
+	c.m[r.key] = c.order.PushFront(r)
+	c.size += r.size()
 	for c.size > c.max {
 		last := c.order.Back()
-		old := last.Value.(*outcome)
-		c.order.Remove(last)
-		delete(c.m, old.key)
-		c.size -= old.size
+		c.remove(last.Value.(*rendered).key, last)
 	}
+}
+
+func (c *results) remove(key string, e *list.Element) {
+	c.order.Remove(e)
+	delete(c.m, key)
+	c.size -= e.Value.(*rendered).size()
 }

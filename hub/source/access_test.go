@@ -2,10 +2,17 @@ package source
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -29,7 +36,7 @@ func TestCredentials(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSources(t, Options{Credentials: func(context.Context, string) (*fleet.Credential, error) { return tt.cred, nil }})
-			out, err := s.Resolve(t.Context(), repo.URL(), []string{"main"})
+			out, err := resolve(t.Context(), s, repo.URL(), "main")
 			checkErr := s.Check(t.Context(), repo.URL(), tt.cred)
 			if tt.code == "" {
 				if err != nil || out["main"].Commit != head || checkErr != nil {
@@ -48,7 +55,7 @@ func TestCredentials(t *testing.T) {
 		})
 	}
 	broken := newSources(t, Options{Credentials: func(context.Context, string) (*fleet.Credential, error) { return nil, errors.New("vault") }})
-	if _, err := broken.Resolve(t.Context(), repo.URL(), []string{"main"}); err == nil || err.Error() != "vault" {
+	if _, err := resolve(t.Context(), broken, repo.URL(), "main"); err == nil || err.Error() != "vault" {
 		t.Errorf("got %v", err)
 	}
 	plain := gitServer(t, testbed.GitOptions{User: "robot", Password: "CANARY-s3cret"})
@@ -56,7 +63,7 @@ func TestCredentials(t *testing.T) {
 	cred := func(context.Context, string) (*fleet.Credential, error) {
 		return &fleet.Credential{Username: "robot", Password: "CANARY-s3cret"}, nil
 	}
-	if _, err := newSources(t, Options{Credentials: cred}).Resolve(t.Context(), plainRepo.URL(), []string{"main"}); !fault.HasCode(err, "repo_insecure") {
+	if _, err := resolve(t.Context(), newSources(t, Options{Credentials: cred}), plainRepo.URL(), "main"); !fault.HasCode(err, "repo_insecure") {
 		t.Errorf("credentials over http: %v", err)
 	}
 	if got := mustResolve(t, newSources(t, Options{Credentials: cred, AllowHTTPCredentials: true}), plainRepo.URL(), "main"); got != plainHead {
@@ -83,7 +90,7 @@ func TestRedirectToAnotherHostDropsCredentials(t *testing.T) {
 		}
 	}
 	strict := newSources(t, Options{Credentials: cred, AllowHTTPCredentials: true, AllowedHosts: []string{"localhost"}})
-	if _, err := strict.Resolve(t.Context(), front.URL("app"), []string{"main"}); !fault.HasCode(err, "address_blocked") {
+	if _, err := resolve(t.Context(), strict, front.URL("app"), "main"); !fault.HasCode(err, "address_blocked") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -128,7 +135,7 @@ func TestSSH(t *testing.T) {
 	if got := fileText(t, snapshot(t, s, url, second), "b"); got != "2" {
 		t.Errorf("got %q", got)
 	}
-	if _, err := s.Resolve(t.Context(), strings.Replace(url, "plain", "missing", 1), []string{"main"}); !fault.HasCode(err, "repository_not_found") {
+	if _, err := resolve(t.Context(), s, strings.Replace(url, "plain", "missing", 1), "main"); !fault.HasCode(err, "repository_not_found") {
 		t.Errorf("missing repository: %v", err)
 	}
 
@@ -153,14 +160,14 @@ func TestSSH(t *testing.T) {
 		"rubbish key":  {rubbish, "ssh_key_invalid", "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := with(tt.cred).Resolve(t.Context(), url, []string{"main"})
+			_, err := resolve(t.Context(), with(tt.cred), url, "main")
 			if !fault.HasCode(err, tt.code) || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 	server.Down()
-	if _, err := s.Resolve(t.Context(), url, []string{"main"}); !fault.HasCode(err, "git_unavailable") {
+	if _, err := resolve(t.Context(), s, url, "main"); !fault.HasCode(err, "git_unavailable") {
 		t.Errorf("down: %v", err)
 	}
 }
@@ -180,10 +187,10 @@ func TestFileURLs(t *testing.T) {
 	if got := mustResolve(t, newSources(t, Options{AllowFile: true}), url, "main"); got != head {
 		t.Errorf("got %s", got)
 	}
-	if _, err := newSources(t, Options{}).Resolve(t.Context(), url, []string{"main"}); !fault.HasCode(err, "repo_scheme_forbidden") {
+	if _, err := resolve(t.Context(), newSources(t, Options{}), url, "main"); !fault.HasCode(err, "repo_scheme_forbidden") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := newSources(t, Options{AllowFile: true}).Resolve(t.Context(), url+"x", []string{"main"}); !fault.HasCode(err, "repository_not_found") {
+	if _, err := resolve(t.Context(), newSources(t, Options{AllowFile: true}), url+"x", "main"); !fault.HasCode(err, "repository_not_found") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -202,5 +209,158 @@ func TestBlockedAddresses(t *testing.T) {
 	closed := newSources(t, Options{AllowedHosts: []string{"*.example.com"}})
 	if err := closed.Check(t.Context(), "https://example.org/x", nil); !fault.HasCode(err, "address_blocked") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// sshServer is a server with a repository "plain" of one commit, and the
+// credential that opens it.
+func sshServer(t *testing.T) (*testbed.SSHGitServer, fleet.Credential) {
+	t.Helper()
+	repos, err := testbed.NewRepos(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(repos.Close)
+	repo, err := repos.Create(t.Context(), "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, repo, map[string]string{"a": "1"})
+	server, err := testbed.StartSSHGitServer(t.Context(), testbed.SSHGitOptions{Repos: repos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server, fleet.Credential{SSHKey: string(server.ClientKey()), KnownHosts: server.KnownHosts()}
+}
+
+func TestSSHHostKeys(t *testing.T) {
+	server, good := sshServer(t)
+	other, _ := sshServer(t)
+	url, at := server.URL("plain"), hostPort(server.URL("plain"))
+	line := strings.TrimSpace(server.KnownHosts())
+	otherLine := strings.Replace(strings.TrimSpace(other.KnownHosts()), hostPort(other.URL("plain")), at, 1)
+	offered, known := ssh.FingerprintSHA256(server.HostKey()), ssh.FingerprintSHA256(other.HostKey())
+	hashed := knownhosts.HashHostname(at) + strings.TrimPrefix(line, at)
+	for name, tt := range map[string]struct {
+		hosts  string
+		ignore bool
+		code   string
+		texts  []string
+	}{
+		"known":            {line, false, "", nil},
+		"hashed name":      {hashed, false, "", nil},
+		"one of two":       {otherLine + "\n" + line, false, "", nil},
+		"unknown":          {"", false, "ssh_host_key_unknown", []string{"127.0.0.1", "ED25519 " + offered, "nothing was fetched"}},
+		"other host only":  {other.KnownHosts(), false, "ssh_host_key_unknown", []string{offered}},
+		"changed":          {otherLine, false, "ssh_host_key_changed", []string{"ED25519 " + offered, "ED25519 " + known, "nothing was fetched"}},
+		"revoked":          {line + "\n@revoked * " + strings.TrimSpace(strings.TrimPrefix(line, at)), false, "ssh_host_key_revoked", []string{offered}},
+		"authority only":   {"@cert-authority " + otherLine, false, "ssh_host_key_changed", []string{offered}},
+		"rubbish":          {"CANARY CANARY CANARY", false, "known_hosts_invalid", nil},
+		"unknown, ignored": {"", true, "", nil},
+		"changed, ignored": {otherLine, true, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cred := good
+			cred.KnownHosts, cred.InsecureIgnoreHostKey = tt.hosts, tt.ignore
+			served := server.Served()
+			_, err := resolve(t.Context(), newSources(t, always(cred)), url, "main")
+			if tt.code == "" {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			e := fault.As(err)
+			if e == nil || e.Code != tt.code || strings.Contains(e.Error(), "CANARY") {
+				t.Fatalf("got %v", err)
+			}
+			for _, text := range tt.texts {
+				if !strings.Contains(e.Message, text) {
+					t.Errorf("message %q lacks %q", e.Message, text)
+				}
+			}
+			if len(e.Message) > 300 {
+				t.Errorf("the message has %d characters", len(e.Message))
+			}
+			if server.Served() != served {
+				t.Error("something was fetched")
+			}
+		})
+	}
+}
+
+// bareSSH lets everybody in, has one host key, and no command.
+func bareSSH(t *testing.T, host ssh.Signer) (address string) {
+	t.Helper()
+	conf := &ssh.ServerConfig{NoClientAuth: true}
+	conf.AddHostKey(host)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				_, channels, requests, err := ssh.NewServerConn(conn, conf)
+				if err != nil {
+					return
+				}
+				go ssh.DiscardRequests(requests)
+				for c := range channels {
+					_ = c.Reject(ssh.Prohibited, "no")
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { _ = ln.Close(); running.Wait() })
+	return ln.Addr().String()
+}
+
+func signer(t *testing.T) ssh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSSHHostCertificates(t *testing.T) {
+	authority, host := signer(t), signer(t)
+	cert := &ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, authority); err != nil {
+		t.Fatal(err)
+	}
+	certified, err := ssh.NewCertSigner(cert, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := bareSSH(t, certified)
+	_, port, _ := strings.Cut(address, ":")
+	s := newSources(t, Options{})
+	probe := func(trusted ssh.PublicKey) Step {
+		line := fmt.Sprintf("@cert-authority [127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(trusted))
+		steps, err := s.Probe(t.Context(), "ssh://git@"+address+"/x", &fleet.Credential{Password: "x", KnownHosts: line})
+		if err != nil || len(steps) < 3 {
+			t.Fatalf("%+v %v", steps, err)
+		}
+		return steps[2]
+	}
+	if got := probe(authority.PublicKey()); got.Err != nil || !strings.HasPrefix(got.Detail, "ED25519 certificate SHA256:") {
+		t.Errorf("got %+v", got)
+	}
+	if got := probe(signer(t).PublicKey()); got.Err == nil {
+		t.Error("a certificate of another authority is taken")
 	}
 }

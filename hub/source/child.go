@@ -3,8 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -24,6 +22,9 @@ import (
 // GitAnswers on out until in ends. The hub binary calls it for its hidden
 // subcommand worker-git.
 func WorkerMain(in, out *os.File) error {
+	if _, err := worker.Sandbox(); err != nil {
+		return err
+	}
 	debug.SetMaxStack(64 << 20)
 	c := &child{stores: map[string]*objectStore{}}
 	return worker.Serve(in, out, c.handle)
@@ -62,6 +63,22 @@ func (c *child) answer(req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
 	case *workerv1.GitRequest_ReadBlobs:
 		blobs, err := c.readBlobs(r.ReadBlobs)
 		return &workerv1.GitAnswer{Blobs: blobs}, err
+	case *workerv1.GitRequest_ReadLarge:
+		large, err := c.readLarge(r.ReadLarge)
+		return &workerv1.GitAnswer{Large: large}, err
+	case *workerv1.GitRequest_FetchLarge:
+		return &workerv1.GitAnswer{}, c.fetchLarge(context.Background(), r.FetchLarge)
+	case *workerv1.GitRequest_Probe:
+		if r.Probe.GetType() != "" {
+			return &workerv1.GitAnswer{Probed: probeCharts(context.Background(), r.Probe)}, nil
+		}
+		return &workerv1.GitAnswer{Probed: c.probe(context.Background(), r.Probe.GetRemote())}, nil
+	case *workerv1.GitRequest_AppToken:
+		token, err := appTokenFor(context.Background(), r.AppToken.GetRemote())
+		return &workerv1.GitAnswer{AppToken: token}, err
+	case *workerv1.GitRequest_Fetch:
+		fetched, err := c.fetch(context.Background(), r.Fetch)
+		return &workerv1.GitAnswer{Fetch: fetched}, err
 	}
 	return nil, fault.New(fault.Internal, "internal", "the Git worker got a request that it does not know")
 }
@@ -115,13 +132,13 @@ func (s *objectStore) commit(id string) (*workerv1.GitCommit, error) {
 		case plumbing.TagObject:
 			tag, err := object.DecodeTag(s.objects, o)
 			if err != nil {
-				return nil, err
+				return nil, errMalformed(id, err)
 			}
 			id = tag.Target.String()
 		case plumbing.CommitObject:
 			commit, err := object.DecodeCommit(s.objects, o)
 			if err != nil {
-				return nil, err
+				return nil, errMalformed(id, err)
 			}
 			subject, _, _ := strings.Cut(commit.Message, "\n")
 			return &workerv1.GitCommit{
@@ -138,6 +155,10 @@ func (s *objectStore) commit(id string) (*workerv1.GitCommit, error) {
 }
 
 var errNotCommit = errors.New("not a commit")
+
+func errMalformed(id string, err error) error {
+	return fault.Wrap(err, fault.Unprocessable, "commit_malformed", "commit %s cannot be read: it is malformed", short(id))
+}
 
 func (c *child) readTree(req *workerv1.GitReadTree) (*workerv1.GitTree, error) {
 	s, err := c.store(req.GetDirectory())
@@ -176,10 +197,10 @@ func (l *lister) list(id, prefix string, depth int) error {
 	}
 	var tree object.Tree
 	if err := tree.Decode(o); err != nil {
-		return err
+		return fault.Wrap(err, fault.Unprocessable, "tree_invalid", "the directory %q of the repository cannot be read: it is malformed", clip(strings.TrimSuffix(prefix, "/"), 100))
 	}
 	for _, e := range tree.Entries {
-		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
+		if !validName(e.Name) {
 			return fault.New(fault.Unprocessable, "tree_invalid", "the repository has an entry with the name %q, which is not possible in a directory", clip(e.Name, 60))
 		}
 		if int64(len(l.out.Entries)) >= l.req.GetMaxEntries() {
@@ -218,6 +239,15 @@ func (l *lister) file(entry *workerv1.GitEntry, h plumbing.Hash) error {
 		return err
 	}
 	entry.Size = size
+	if l.req.GetLargeFiles() && Mode(entry.GetMode()) != ModeSymlink && size >= minPointer && size <= maxPointer {
+		content, err := l.store.blob(entry.Hash)
+		if err != nil {
+			return err
+		}
+		if entry.Large = parsePointer(content); entry.Large != nil {
+			return nil
+		}
+	}
 	if !wanted || size > maxInlineFile || l.inline+size > l.req.GetInlineBytes() {
 		return nil
 	}
@@ -230,21 +260,12 @@ func (l *lister) file(entry *workerv1.GitEntry, h plumbing.Hash) error {
 	return nil
 }
 
-func (s *objectStore) blob(id string) (_ []byte, err error) {
+func (s *objectStore) blob(id string) ([]byte, error) {
 	o, err := s.object(plumbing.BlobObject, id)
 	if err != nil {
 		return nil, err
 	}
-	r, err := o.Reader()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	data := make([]byte, o.Size())
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("blob %s: %w", id, err)
-	}
-	return data, nil
+	return contentOf(o)
 }
 
 func (c *child) readBlobs(req *workerv1.GitReadBlobs) (*workerv1.GitBlobs, error) {

@@ -37,7 +37,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server.SetFault(tt.fault)
 			defer server.ClearFaults()
-			_, err := s.Resolve(t.Context(), repo.URL(), []string{"main"})
+			_, err := resolve(t.Context(), s, repo.URL(), "main")
 			if !fault.HasCode(err, tt.code) || !fault.Is(err, fault.Upstream) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("got %v", err)
 			}
@@ -48,7 +48,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	}
 	t.Run("down", func(t *testing.T) {
 		server.Down()
-		_, err := s.Resolve(t.Context(), repo.URL(), []string{"main"})
+		_, err := resolve(t.Context(), s, repo.URL(), "main")
 		if !fault.HasCode(err, "git_unavailable") || !strings.Contains(err.Error(), "refuses connections") {
 			t.Errorf("got %v", err)
 		}
@@ -60,22 +60,22 @@ func TestFaultsOfTheServer(t *testing.T) {
 		server.SetFault(testbed.FaultHang())
 		defer server.ClearFaults()
 		hasty := newSources(t, Options{Timeout: 300 * time.Millisecond})
-		if _, err := hasty.Resolve(t.Context(), repo.URL(), []string{"main"}); !fault.HasCode(err, "git_unavailable") {
+		if _, err := resolve(t.Context(), hasty, repo.URL(), "main"); !fault.HasCode(err, "git_unavailable") {
 			t.Errorf("got %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := s.Resolve(ctx, repo.URL(), []string{"main"}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := resolve(ctx, s, repo.URL(), "main"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 	})
 	if got := mustResolve(t, s, repo.URL(), "main"); got != next {
 		t.Errorf("after the faults: %s, want %s", got, next)
 	}
-	if _, err := s.Resolve(t.Context(), server.URL("nothing"), []string{"main"}); !fault.HasCode(err, "repository_not_found") {
+	if _, err := resolve(t.Context(), s, server.URL("nothing"), "main"); !fault.HasCode(err, "repository_not_found") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Resolve(t.Context(), "https://no-such-host.invalid/x", []string{"main"}); !fault.HasCode(err, "git_unavailable") {
+	if _, err := resolve(t.Context(), s, "https://no-such-host.invalid/x", "main"); !fault.HasCode(err, "git_unavailable") {
 		t.Errorf("got %v", err)
 	}
 	empty, err := server.CreateRepo(t.Context(), "empty")
@@ -95,7 +95,7 @@ func TestATransferThatIsCutLeavesNothingHalf(t *testing.T) {
 		t.Helper()
 		server.SetFault(testbed.FaultTruncate(bytes))
 		defer server.ClearFaults()
-		if _, err := s.Resolve(t.Context(), repo.URL(), []string{"main"}); !fault.HasCode(err, "git_unavailable") {
+		if _, err := resolve(t.Context(), s, repo.URL(), "main"); !fault.HasCode(err, "git_unavailable") {
 			t.Errorf("cut after %d bytes: %v", bytes, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestATransferThatIsCutLeavesNothingHalf(t *testing.T) {
 	if got := mustResolve(t, s, repo.URL(), "main"); got != second {
 		t.Fatalf("got %s", got)
 	}
-	files, err := snapshot(t, s, repo.URL(), second).Files(t.Context(), "", true)
+	files, err := listFiles(t.Context(), snapshot(t, s, repo.URL(), second), "", true)
 	if err != nil || len(files) != 2020 {
 		t.Errorf("%d files, %v", len(files), err)
 	}
@@ -126,7 +126,7 @@ func TestLimitOfTransfers(t *testing.T) {
 	server := gitServer(t, testbed.GitOptions{})
 	repo, _ := createRepo(t, server, "app", manyFiles(0))
 	s := newSources(t, Options{MaxPackBytes: 1000})
-	if _, err := s.Resolve(t.Context(), repo.URL(), []string{"main"}); !fault.HasCode(err, "repository_too_large") {
+	if _, err := resolve(t.Context(), s, repo.URL(), "main"); !fault.HasCode(err, "repository_too_large") {
 		t.Errorf("got %v", err)
 	}
 }

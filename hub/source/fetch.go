@@ -16,7 +16,7 @@ import (
 // tips seen before get what was added since, new ones a single commit, commits
 // that are no tips are asked for one by one, and as a last resort everything.
 func (j *syncJob) fetchAll(ctx context.Context) error {
-	var updates, fresh, loose, whole []string // revisions
+	var updates, fresh, loose, whole []string // see askedFor
 	for r, t := range j.targets {
 		switch {
 		case t.commit != "" && j.state.has(t.commit):
@@ -157,7 +157,7 @@ func (j *syncJob) find(t target) (string, error) {
 }
 
 func (j *syncJob) unknownCommit(revision string) error {
-	return notFound("commit %q is not in %s; it may have been removed by a forced push", clip(revision, 80), j.repo)
+	return notFound("commit %q is not in %s; it may have been removed by a forced push", clip(plain(revision), 80), j.repo)
 }
 
 // fetch gets the objects of some revisions and notes them as present.
@@ -176,7 +176,11 @@ func (j *syncJob) fetch(ctx context.Context, revisions []string, w wanted) error
 		c, err := j.store.commit(j.targets[r].want)
 		if err != nil {
 			if errors.Is(err, errNotCommit) {
-				j.problems[r] = notFound("%q of %s is not a commit", clip(r, 80), j.repo)
+				j.problems[r] = notFound("%q of %s is not a commit", clip(plain(r), 80), j.repo)
+				continue
+			}
+			if fault.HasCode(err, "commit_malformed") {
+				j.problems[r] = err
 				continue
 			}
 			return err
@@ -199,7 +203,12 @@ func (j *syncJob) receive(ctx context.Context, w wanted) error {
 	if err != nil {
 		return err
 	}
-	if err := j.store.addPack(pack); err != nil {
+	err = j.store.addPack(pack, j.maxPack)
+	if errors.Is(err, errNoBase) && len(w.haves) > 0 {
+		// The server builds on what it was told to be here.
+		return j.child.errMissing(j.store.dir, err)
+	}
+	if err != nil {
 		return err
 	}
 	j.fetched = true

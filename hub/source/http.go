@@ -5,9 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -23,7 +19,6 @@ import (
 
 const (
 	advertiseSuffix = "/info/refs"
-	maxRedirects    = 5
 	// stallLimit is how long a server may send nothing in the middle of an
 	// answer.
 	stallLimit = 30 * time.Second
@@ -39,69 +34,25 @@ type httpRemote struct {
 }
 
 func newHTTPRemote(u URL, o connectOptions) (remote, error) {
-	if u.Scheme == "http" && o.password != "" && !o.allowHTTPCredentials {
-		return nil, fault.New(fault.Invalid, "repo_insecure", "credentials over plain http are refused; use https or ssh")
-	}
-	transport, err := httpTransport(o)
-	if err != nil {
-		return nil, err
+	if u.Scheme == "http" && secret(o.Remote) && !o.GetAllowHttpCredentials() {
+		return nil, errInsecure()
 	}
 	base, err := url.Parse(strings.TrimRight(u.String(), "/"))
 	if err != nil {
 		return nil, err
 	}
+	t, err := transport(o.Remote, base)
+	if err != nil {
+		return nil, err
+	}
 	return &httpRemote{
 		repo: u, opts: o, base: base, auth: true,
-		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		client: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
-// transports keeps connections between jobs of one worker process. They are
-// apart for each set of trusted certificates.
-var transports = struct {
-	sync.Mutex
-	m map[[32]byte]*http.Transport
-}{m: map[[32]byte]*http.Transport{}}
-
-func httpTransport(o connectOptions) (*http.Transport, error) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%q %v", o.caBundle, o.blocked))
-	transports.Lock()
-	defer transports.Unlock()
-	if t, ok := transports.m[key]; ok {
-		return t, nil
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.caBundle != "" {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM([]byte(o.caBundle)) {
-			return nil, fault.New(fault.Invalid, "ca_bundle_invalid", "the CA bundle of this repository has no certificate in PEM format")
-		}
-		conf.RootCAs = pool
-	}
-	if len(transports.m) >= 64 {
-		for k, t := range transports.m {
-			t.CloseIdleConnections()
-			delete(transports.m, k)
-		}
-	}
-	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer(o.blocked),
-		TLSClientConfig:        conf,
-		TLSHandshakeTimeout:    10 * time.Second,
-		ResponseHeaderTimeout:  stallLimit,
-		IdleConnTimeout:        4 * time.Minute,
-		MaxIdleConnsPerHost:    2,
-		MaxIdleConns:           32,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-	transports.m[key] = t
-	return t, nil
+func errInsecure() error {
+	return fault.New(fault.Invalid, "repo_insecure", "credentials over plain http are refused; use https or ssh")
 }
 
 func (h *httpRemote) close() {
@@ -172,8 +123,8 @@ func (h *httpRemote) request(ctx context.Context, body []byte) (io.Reader, error
 
 func (h *httpRemote) do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "git/hawser")
-	if h.auth && (h.opts.username != "" || h.opts.password != "") {
-		req.SetBasicAuth(h.opts.username, h.opts.password)
+	if h.auth {
+		authorize(req, h.opts.Remote)
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
@@ -205,16 +156,14 @@ func (h *httpRemote) follow(where, next *url.URL) error {
 	if where.Scheme == "https" && next.Scheme == "http" {
 		return refuse("plain http, which is not followed")
 	}
-	if !hostAllowed(next.Hostname(), h.opts.allowedHosts) {
-		return errHostNotAllowed(next.Hostname(), h.opts.allowedHosts)
+	if !hostAllowed(next.Hostname(), h.opts.GetAllowedHosts()) {
+		return errHostNotAllowed(next.Hostname(), h.opts.GetAllowedHosts())
 	}
 	path, ok := strings.CutSuffix(next.Path, advertiseSuffix)
 	if !ok {
 		return fault.New(fault.Upstream, "git_not_git", "%s redirects to another page, as a login does; it is not a Git repository, or needs a credential", h.repo)
 	}
-	if !strings.EqualFold(next.Host, where.Host) || next.Scheme != where.Scheme {
-		h.auth = false
-	}
+	h.auth = h.auth && sameServer(next, where)
 	h.base = &url.URL{Scheme: next.Scheme, Host: next.Host, Path: path}
 	*where = *h.base
 	where.Path += advertiseSuffix
@@ -244,11 +193,11 @@ func (h *httpRemote) check(resp *http.Response, contentType string) error {
 			return fault.New(fault.Upstream, "git_auth_failed", "%s redirects to %s, which asks for a credential (%d); credentials are not sent to another host", h.repo, h.base.Host, code).
 				WithFix("register the repository under its new URL")
 		}
-		if h.opts.username == "" && h.opts.password == "" {
+		if h.opts.GetUsername() == "" && !secret(h.opts.Remote) {
 			return fault.New(fault.Upstream, "git_auth_failed", "%s asks for a credential (%d) and none is registered for it", h.repo, code).
 				WithFix("hawser repo add %s --username … --password-stdin", h.repo)
 		}
-		return fault.New(fault.Upstream, "git_auth_failed", "the Git server %s refused the credential %q (%d). Check that it has not expired and may read this repository", h.base.Host, clip(h.opts.username, 60), code)
+		return fault.New(fault.Upstream, "git_auth_failed", "the Git server %s refused the credential %q (%d). Check that it has not expired and may read this repository", h.base.Host, credentialName(h.opts.Remote), code)
 	case code == http.StatusNotFound || code == http.StatusGone:
 		return fault.New(fault.Upstream, "repository_not_found", "%s does not exist, or the credential may not see it (%d)", h.repo, code).
 			WithFix("check the URL, and add a credential with hawser repo add when the repository is private")

@@ -58,8 +58,14 @@ func readPacket(r *bufio.Reader, buf *[]byte) (text []byte, flush bool, err erro
 	return text, false, nil
 }
 
-// maxRefs bounds what a server can make the hub remember.
-const maxRefs = 1_000_000
+// maxRefs and maxRefBytes bound what a server can make the hub remember.
+const (
+	maxRefs     = 1_000_000
+	maxRefBytes = 128 << 20
+)
+
+// errManyRefs: the list of references passed the limits.
+var errManyRefs = errors.New("too many references")
 
 // readAdvertised reads the references that a server lists. service says
 // whether the HTTP preamble comes first.
@@ -67,13 +73,14 @@ func readAdvertised(r *bufio.Reader, service bool) (*advertised, error) {
 	a := &advertised{refs: map[string]string{}, peeled: map[string]string{}, capabilities: map[string]string{}}
 	var buf []byte
 	first := true
+	total := 0
 	for n := 0; ; n++ {
-		if n > maxRefs {
-			return nil, fmt.Errorf("more than %d references", maxRefs)
-		}
 		text, flush, err := readPacket(r, &buf)
 		if err != nil {
 			return nil, err
+		}
+		if total += len(text); n > maxRefs || total > maxRefBytes {
+			return nil, errManyRefs
 		}
 		if flush {
 			if service {
@@ -147,7 +154,11 @@ type wanted struct {
 
 func (w wanted) encode(a *advertised) []byte {
 	caps := []string{}
-	for _, c := range []string{"multi_ack_detailed", "side-band-64k", "ofs-delta", "no-progress"} {
+	names := []string{"multi_ack_detailed", "side-band-64k", "ofs-delta", "no-progress"}
+	if len(w.haves) > 0 {
+		names = append(names, "thin-pack")
+	}
+	for _, c := range names {
 		if a.has(c) {
 			caps = append(caps, c)
 		}
@@ -195,6 +206,9 @@ func newPackReader(r *bufio.Reader, limit int64) (*packReader, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := p.count(len(text)); err != nil {
+			return nil, err
+		}
 		if flush {
 			continue
 		}
@@ -223,15 +237,19 @@ func (p *packReader) take(text []byte) error {
 	switch text[0] {
 	case 1:
 		p.rest = text[1:]
-		p.read += int64(len(p.rest))
-		if p.limit > 0 && p.read > p.limit {
-			return &errTooMuch{p.limit}
-		}
 	case 2: // progress
 	case 3:
 		return &errRemote{string(bytes.TrimSpace(text[1:]))}
 	default:
 		return fmt.Errorf("%w: unknown side band", errProtocol)
+	}
+	return nil
+}
+
+// count adds up all that came, progress too, which could go on for ever.
+func (p *packReader) count(n int) error {
+	if p.read += int64(n) + 4; p.limit > 0 && p.read > p.limit {
+		return &errTooMuch{p.limit}
 	}
 	return nil
 }
@@ -251,6 +269,9 @@ func (p *packReader) Read(b []byte) (int, error) {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
+			return 0, err
+		}
+		if err := p.count(len(text)); err != nil {
 			return 0, err
 		}
 		if flush {

@@ -1,22 +1,24 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sort"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// Resolver asks one repository what its revisions are, as *Sources does.
+// Resolver asks one repository what its targets are, as *Sources does.
 type Resolver interface {
-	Resolve(ctx context.Context, repoURL string, revisions []string) (map[string]Resolved, error)
+	Resolve(ctx context.Context, repoURL string, targets []fleet.Target) (map[fleet.Target]Resolved, error)
 }
 
 // PollerOptions of a Poller.
@@ -24,11 +26,11 @@ type PollerOptions struct {
 	Sources Resolver
 	// Changed is called after each look that found something else than the
 	// look before (a commit, an error, or their end), after the first, and
-	// after one that a new revision caused.
+	// after one that a new target caused.
 	// err is about the repository as a whole and resolved is then nil; the
 	// last good state is the receiver's to keep. Calls for one repository come
 	// one after the other.
-	Changed func(repoURL string, resolved map[string]Resolved, err error)
+	Changed func(repoURL string, resolved map[fleet.Target]Resolved, err error)
 	// Looked is called after every look, for bookkeeping; may be nil.
 	Looked func(repoURL string, at time.Time, err error)
 	// Interval between looks; 0 means three minutes. Each wait differs by up
@@ -56,11 +58,11 @@ type Poller struct {
 
 // watched is one repository under watch; its goroutine belongs to Run.
 type watched struct {
-	url       string
-	wake      chan struct{} // holds at most one token: one more look
-	cancel    context.CancelFunc
-	revisions []string // guarded by Poller.mu
-	// news: a revision was added since the last look. Whoever added it waits
+	url     string
+	wake    chan struct{} // holds at most one token: one more look
+	cancel  context.CancelFunc
+	targets []fleet.Target // sorted; guarded by Poller.mu
+	// news: a target was added since the last look. Whoever added it waits
 	// for an answer, also when it is what an earlier look found. Guarded by
 	// Poller.mu.
 	news bool
@@ -102,10 +104,14 @@ func (p *Poller) Run(ctx context.Context) {
 	p.done.Wait()
 }
 
-// SetRevisions says which revisions of which repositories are of interest, in
-// place of what was said before. A new repository, or a new revision of one, is
-// looked at without delay. It does not block on the network.
-func (p *Poller) SetRevisions(byRepository map[string][]string) {
+// SetTargets says what is of interest, in place of what was said before. A new
+// repository, or a new target of one, is looked at without delay. It does not
+// block on the network.
+func (p *Poller) SetTargets(targets []fleet.Target) {
+	byRepository := map[string][]fleet.Target{}
+	for _, t := range targets {
+		byRepository[t.RepoURL] = append(byRepository[t.RepoURL], t)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for url, w := range p.repos {
@@ -116,29 +122,33 @@ func (p *Poller) SetRevisions(byRepository map[string][]string) {
 			delete(p.repos, url)
 		}
 	}
-	for url, revisions := range byRepository {
-		if len(revisions) == 0 {
-			continue
-		}
-		sorted := slices.Clone(revisions)
-		sort.Strings(sorted)
-		sorted = slices.Compact(sorted)
+	for url, list := range byRepository {
+		slices.SortFunc(list, compareTargets)
+		list = slices.Compact(list)
 		w, ok := p.repos[url]
 		if !ok {
-			w = &watched{url: url, wake: make(chan struct{}, 1), revisions: sorted}
+			w = &watched{url: url, wake: make(chan struct{}, 1), targets: list}
 			p.repos[url] = w
 			if p.run != nil {
 				p.start(w)
 			}
 			continue
 		}
-		news := slices.ContainsFunc(sorted, func(r string) bool { return !slices.Contains(w.revisions, r) })
-		w.revisions = sorted
+		news := slices.ContainsFunc(list, func(t fleet.Target) bool {
+			_, known := slices.BinarySearchFunc(w.targets, t, compareTargets)
+			return !known
+		})
+		w.targets = list
 		if news {
 			w.news = true
 			w.poke()
 		}
 	}
+}
+
+func compareTargets(a, b fleet.Target) int {
+	return cmp.Or(strings.Compare(a.RepoURL, b.RepoURL), strings.Compare(a.Chart, b.Chart),
+		strings.Compare(a.Revision, b.Revision), strings.Compare(a.TagPrefix, b.TagPrefix))
 }
 
 // Poke asks for a look at once and reports whether the repository is under
@@ -183,16 +193,16 @@ func (p *Poller) start(w *watched) {
 }
 
 func (p *Poller) watch(ctx context.Context, w *watched) {
-	var last map[string]string
+	var last map[fleet.Target]string
 	retry := p.opts.RetryAfter
 	for {
 		p.mu.Lock()
-		revisions := w.revisions
+		targets := w.targets
 		if w.news {
 			w.news, last = false, nil
 		}
 		p.mu.Unlock()
-		resolved, err := p.look(ctx, w.url, revisions)
+		resolved, err := p.look(ctx, w.url, targets)
 		if ctx.Err() != nil {
 			return // stopped, or nobody is interested any more
 		}
@@ -220,10 +230,10 @@ func (p *Poller) watch(ctx context.Context, w *watched) {
 	}
 }
 
-func (p *Poller) look(ctx context.Context, url string, revisions []string) (map[string]Resolved, error) {
+func (p *Poller) look(ctx context.Context, url string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.opts.Timeout)
 	defer cancel()
-	resolved, err := p.opts.Sources.Resolve(ctx, url, revisions)
+	resolved, err := p.opts.Sources.Resolve(ctx, url, targets)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not answer within %s", Mask(url), p.opts.Timeout)
 	}
@@ -248,17 +258,15 @@ func jitter(d time.Duration, share float64) time.Duration {
 }
 
 // outcome is what a look found, in a form that can be compared.
-func outcome(resolved map[string]Resolved, err error) map[string]string {
+func outcome(resolved map[fleet.Target]Resolved, err error) map[fleet.Target]string {
 	if err != nil {
-		return map[string]string{"error": err.Error()}
+		return map[fleet.Target]string{{}: "error " + err.Error()}
 	}
-	out := make(map[string]string, len(resolved))
-	for r, v := range resolved {
-		switch {
-		case v.Err != nil:
-			out["="+r] = "error " + v.Err.Error()
-		default:
-			out["="+r] = v.Commit
+	out := make(map[fleet.Target]string, len(resolved))
+	for t, v := range resolved {
+		out[t] = v.Commit
+		if v.Err != nil {
+			out[t] = "error " + v.Err.Error()
 		}
 	}
 	return out

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
 )
 
 // asked is a Resolve that answers when the test says so.
@@ -23,7 +26,11 @@ type answer struct {
 
 func newAsked() *asked { return &asked{calls: make(chan string), answers: make(chan answer)} }
 
-func (a *asked) Resolve(ctx context.Context, url string, revisions []string) (map[string]Resolved, error) {
+func (a *asked) Resolve(ctx context.Context, url string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {
+	var revisions []string
+	for _, t := range targets {
+		revisions = append(revisions, t.Revision)
+	}
 	select {
 	case a.calls <- url + ": " + strings.Join(revisions, " "):
 	case <-ctx.Done():
@@ -34,9 +41,9 @@ func (a *asked) Resolve(ctx context.Context, url string, revisions []string) (ma
 		if ans.err != nil {
 			return nil, ans.err
 		}
-		out := map[string]Resolved{}
-		for _, r := range revisions {
-			out[r] = Resolved{Commit: ans.commit}
+		out := map[fleet.Target]Resolved{}
+		for _, t := range targets {
+			out[t] = Resolved{Commit: ans.commit}
 		}
 		return out, nil
 	case <-ctx.Done():
@@ -60,13 +67,13 @@ func (a *asked) expect(t *testing.T, want string, ans answer) {
 func startPoller(t *testing.T, opts PollerOptions) (*Poller, chan string) {
 	t.Helper()
 	changes := make(chan string, 100)
-	opts.Changed = func(url string, resolved map[string]Resolved, err error) {
+	opts.Changed = func(url string, resolved map[fleet.Target]Resolved, err error) {
 		if err != nil {
 			changes <- url + " error " + err.Error()
 			return
 		}
-		for r, v := range resolved {
-			changes <- fmt.Sprintf("%s %s=%s", url, r, v.Commit)
+		for t, v := range resolved {
+			changes <- fmt.Sprintf("%s %s=%s", url, t.Revision, v.Commit)
 		}
 	}
 	p := NewPoller(opts)
@@ -93,12 +100,12 @@ func TestARevisionThatComesBackIsAnswered(t *testing.T) {
 	// Whoever stopped following a revision has forgotten what it was.
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})
-	p.SetRevisions(map[string][]string{"repo": {"dev", "main"}})
+	p.SetTargets(targetsOf("repo", "dev", "main"))
 	a.expect(t, "repo: dev main", answer{commit: "1"})
 	<-changes
 	<-changes
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
-	p.SetRevisions(map[string][]string{"repo": {"dev", "main"}})
+	p.SetTargets(targetsOf("repo", "main"))
+	p.SetTargets(targetsOf("repo", "dev", "main"))
 	a.expect(t, "repo: dev main", answer{commit: "1"})
 	got := map[string]bool{}
 	for range 2 {
@@ -117,7 +124,7 @@ func TestARevisionThatComesBackIsAnswered(t *testing.T) {
 func TestPokesAreCoalesced(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})
-	p.SetRevisions(map[string][]string{"repo": {"main", "dev", "main"}})
+	p.SetTargets(targetsOf("repo", "main", "dev", "main"))
 	<-a.calls // the first look is running
 	for range 10 {
 		if !p.Poke("repo") {
@@ -149,7 +156,7 @@ func TestPokesAreCoalesced(t *testing.T) {
 func TestErrorsAreNotEmpty(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour, RetryAfter: time.Millisecond})
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetTargets(targetsOf("repo", "main"))
 	a.expect(t, "repo: main", answer{commit: "1"})
 	expectChange(t, changes, "repo main=1")
 	p.Poke("repo")
@@ -163,7 +170,7 @@ func TestErrorsAreNotEmpty(t *testing.T) {
 func TestIntervalAndJitter(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: 2 * time.Millisecond})
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetTargets(targetsOf("repo", "main"))
 	for i := range 5 {
 		a.expect(t, "repo: main", answer{commit: fmt.Sprint(i)})
 		expectChange(t, changes, fmt.Sprintf("repo main=%d", i))
@@ -178,29 +185,29 @@ func TestIntervalAndJitter(t *testing.T) {
 	}
 }
 
-func TestSetRevisions(t *testing.T) {
+func TestSetTargets(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})
-	p.SetRevisions(map[string][]string{"repo": {"main"}, "none": nil})
+	p.SetTargets(targetsOf("repo", "main"))
 	a.expect(t, "repo: main", answer{commit: "1"})
 	expectChange(t, changes, "repo main=1")
-	p.SetRevisions(map[string][]string{"repo": {"main"}}) // nothing new, no look
-	p.SetRevisions(map[string][]string{"repo": {"dev", "main"}})
+	p.SetTargets(targetsOf("repo", "main")) // nothing new, no look
+	p.SetTargets(targetsOf("repo", "dev", "main"))
 	a.expect(t, "repo: dev main", answer{commit: "1"})
 	<-changes
 	<-changes
-	p.SetRevisions(map[string][]string{"repo": {"dev"}}) // fewer: no look
-	p.SetRevisions(map[string][]string{"repo": {"dev"}, "second": {""}})
+	p.SetTargets(targetsOf("repo", "dev")) // fewer: no look
+	p.SetTargets(slices.Concat(targetsOf("repo", "dev"), targetsOf("second", "")))
 	a.expect(t, "second: ", answer{commit: "2"})
 	expectChange(t, changes, "second =2")
 	if got := len(p.Repositories()); got != 2 {
 		t.Errorf("%d repositories", got)
 	}
-	p.SetRevisions(nil)
+	p.SetTargets(nil)
 	if p.Poke("repo") || len(p.Repositories()) != 0 {
 		t.Error("a repository is still under watch")
 	}
-	p.SetRevisions(map[string][]string{"repo": {"dev"}}) // again: as new
+	p.SetTargets(targetsOf("repo", "dev")) // again: as new
 	a.expect(t, "repo: dev", answer{commit: "1"})
 	expectChange(t, changes, "repo dev=1")
 }
@@ -208,10 +215,10 @@ func TestSetRevisions(t *testing.T) {
 func TestALookThatNobodyWantsAnyMoreIsNotReported(t *testing.T) {
 	a := newAsked()
 	p, changes := startPoller(t, PollerOptions{Sources: a, Interval: time.Hour})
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetTargets(targetsOf("repo", "main"))
 	<-a.calls
-	p.SetRevisions(nil)
-	p.SetRevisions(map[string][]string{"other": {"main"}})
+	p.SetTargets(nil)
+	p.SetTargets(targetsOf("other", "main"))
 	a.expect(t, "other: main", answer{commit: "1"})
 	expectChange(t, changes, "other main=1")
 	if len(changes) != 0 {
@@ -225,7 +232,7 @@ func TestPollerBeforeAndAfterRun(t *testing.T) {
 	first := make(chan struct{})
 	p := NewPoller(PollerOptions{
 		Sources:  nothing{},
-		Changed:  func(string, map[string]Resolved, error) {},
+		Changed:  func(string, map[fleet.Target]Resolved, error) {},
 		Interval: time.Hour,
 		Looked: func(string, time.Time, error) {
 			mu.Lock()
@@ -235,7 +242,7 @@ func TestPollerBeforeAndAfterRun(t *testing.T) {
 			}
 		},
 	})
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetTargets(targetsOf("repo", "main"))
 	p.Poke("repo")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -244,26 +251,26 @@ func TestPollerBeforeAndAfterRun(t *testing.T) {
 	cancel()
 	<-done
 	p.Poke("repo")
-	p.SetRevisions(map[string][]string{"later": {"main"}})
+	p.SetTargets(targetsOf("later", "main"))
 }
 
 // nothing is a Resolver that finds nothing.
 type nothing struct{}
 
-func (nothing) Resolve(context.Context, string, []string) (map[string]Resolved, error) {
-	return map[string]Resolved{}, nil
+func (nothing) Resolve(context.Context, string, []fleet.Target) (map[fleet.Target]Resolved, error) {
+	return map[fleet.Target]Resolved{}, nil
 }
 
 // stuck is a Resolver that never answers.
 type stuck struct{}
 
-func (stuck) Resolve(ctx context.Context, _ string, _ []string) (map[string]Resolved, error) {
+func (stuck) Resolve(ctx context.Context, _ string, _ []fleet.Target) (map[fleet.Target]Resolved, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 func TestALookThatTakesTooLongIsAnError(t *testing.T) {
 	p, changes := startPoller(t, PollerOptions{Sources: stuck{}, Interval: time.Hour, Timeout: 10 * time.Millisecond})
-	p.SetRevisions(map[string][]string{"repo": {"main"}})
+	p.SetTargets(targetsOf("repo", "main"))
 	expectChange(t, changes, "repo error repo did not answer within 10ms: context deadline exceeded")
 }

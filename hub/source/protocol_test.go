@@ -64,7 +64,7 @@ func TestReadAdvertised(t *testing.T) {
 
 func TestPackReader(t *testing.T) {
 	data := packets("shallow "+idA, "unshallow "+idB, "", "ACK "+idA+" common\n", "NAK\n", "\x02progress", "\x01one", "\x01two", "\x02more", "")
-	p, err := newPackReader(bufio.NewReader(bytes.NewReader(data)), 100)
+	p, err := newPackReader(bufio.NewReader(bytes.NewReader(data)), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestPackReader(t *testing.T) {
 	if err := read(0, "ERR not our ref\n"); !errors.As(err, &said) {
 		t.Errorf("got %v", err)
 	}
-	if err := read(3, "NAK\n", "\x01xx", "\x01xx", ""); !errors.As(err, &much) {
+	if err := read(20, "NAK\n", "\x01xx", "\x01xx", ""); !errors.As(err, &much) {
 		t.Errorf("got %v", err)
 	}
 	if err := read(0, "NAK\n", "\x01xx"); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -105,7 +105,7 @@ func TestPackReader(t *testing.T) {
 func TestRequestEncoding(t *testing.T) {
 	a := &advertised{capabilities: map[string]string{"side-band-64k": "", "thin-pack": "", "agent": "git"}}
 	got := string(wanted{wants: []string{idA, idB}, haves: []string{idB}, shallows: []string{idB}, depth: 1}.encode(a))
-	want := string(packets("want "+idA+" side-band-64k agent=hawser\n", "want "+idB+"\n", "shallow "+idB+"\n", "deepen 1\n", "", "have "+idB+"\n", "done\n"))
+	want := string(packets("want "+idA+" side-band-64k thin-pack agent=hawser\n", "want "+idB+"\n", "shallow "+idB+"\n", "deepen 1\n", "", "have "+idB+"\n", "done\n"))
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -117,11 +117,11 @@ func TestAPackThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, data := range map[string]string{"nothing": "", "text": "hello, this is text", "cut": "PACK\x00\x00\x00\x02\x00\x00\x00\x05xx", "big cut": "PACK\x00\x00\x00\x02\x00\x01\x00\x05xx", "version": "PACK\x00\x00\x00\x09\x00\x00\x00\x01xxxxxxxxxxxxxxxxxxxxxxxxxxx"} {
-		if err := s.addPack(strings.NewReader(data)); err == nil {
+		if err := s.addPack(strings.NewReader(data), 0); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	if err := s.addPack(strings.NewReader("PACK\x00\x00\x00\x02\x00\x00\x00\x00" + strings.Repeat("x", 20))); err != nil {
+	if err := s.addPack(bytes.NewReader(packOf()), 0); err != nil {
 		t.Errorf("an empty pack: %v", err)
 	}
 }
@@ -185,7 +185,7 @@ func FuzzAdvertised(f *testing.F) {
 		for _, service := range []bool{true, false} {
 			a, err := readAdvertised(bufio.NewReader(bytes.NewReader(data)), service)
 			if err == nil {
-				_, _ = a.resolve("repo", "main")
+				_, _ = a.resolve("repo", "main", "")
 				_ = a.digest()
 			}
 		}

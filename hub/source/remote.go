@@ -27,36 +27,24 @@ type remote interface {
 
 // connectOptions are what a transport needs besides the URL.
 type connectOptions struct {
-	username, password   string
-	sshKey, knownHosts   string
-	caBundle             string
-	blocked              []netip.Prefix
-	allowedHosts         []string
-	allowHTTPCredentials bool
-	allowFile            bool
-	maxPackBytes         int64
-	temporary            string // directory for short-lived files
+	*workerv1.Remote
+	blocked   []netip.Prefix
+	temporary string // directory for short-lived files
 }
 
-func optionsOf(r *workerv1.GitRemote, temporary string) (connectOptions, error) {
-	o := connectOptions{
-		username: r.GetUsername(), password: r.GetPassword(), sshKey: r.GetSshKey(), knownHosts: r.GetKnownHosts(),
-		caBundle: r.GetCaBundle(), allowedHosts: r.GetAllowedHosts(), allowHTTPCredentials: r.GetAllowHttpCredentials(),
-		allowFile: r.GetAllowFile(), maxPackBytes: r.GetMaxPackBytes(), temporary: temporary,
-	}
-	for _, s := range r.GetBlockedNetworks() {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			return o, fmt.Errorf("blocked network: %w", err)
-		}
-		o.blocked = append(o.blocked, p)
-	}
-	return o, nil
+func optionsOf(r *workerv1.Remote, temporary string) (connectOptions, error) {
+	blocked, err := blockedNetworks(r)
+	return connectOptions{Remote: r, blocked: blocked, temporary: temporary}, err
+}
+
+// secret reports whether something would be sent that others must not see.
+func secret(r *workerv1.Remote) bool {
+	return r.GetPassword() != "" || r.GetBearerToken() != "" || r.GetGithubApp() != nil
 }
 
 func connect(u URL, o connectOptions) (remote, error) {
-	if u.Scheme != "file" && !hostAllowed(u.Host, o.allowedHosts) {
-		return nil, errHostNotAllowed(u.Host, o.allowedHosts)
+	if u.Scheme != "file" && !hostAllowed(u.Host, o.GetAllowedHosts()) {
+		return nil, errHostNotAllowed(u.Host, o.GetAllowedHosts())
 	}
 	switch u.Scheme {
 	case "https", "http":
@@ -100,6 +88,14 @@ func upstream(repo, host string, err error) error {
 		return wrap("git_unavailable", "%s refused the request; the server says: %s", repo, printable(said.text))
 	case errors.As(err, &tooMuch):
 		return wrap("repository_too_large", "%s sends more than %d MiB, the limit of this hub", repo, tooMuch.limit>>20)
+	case errors.Is(err, errManyRefs):
+		return wrap("repository_too_large", "%s lists more than %d references, or %d MiB of them; the limit of this hub", repo, maxRefs, maxRefBytes>>20)
+	case errors.Is(err, errManyObjects):
+		return wrap("repository_too_large", "%s sends more than %d objects at once, the limit of this hub", repo, maxObjects)
+	case errors.Is(err, errLargeObject):
+		return wrap("repository_too_large", "%s has a file of more than %d MiB, or needs more memory than that to be read", repo, maxObject>>20)
+	case errors.Is(err, errNoBase):
+		return wrap("git_not_git", "%s sends objects that build on others which it does not send", repo)
 	case errors.As(err, &authority):
 		issuer := "an unknown authority"
 		if authority.Cert != nil {
@@ -132,11 +128,15 @@ func upstream(repo, host string, err error) error {
 
 // printable bounds and cleans text that a server sent.
 func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
+	return clip(strings.TrimSpace(userinfo.ReplaceAllString(printableLine(s), "//***@")), 120)
+}
+
+// printableLine replaces what moves a cursor or turns the direction of text.
+func printableLine(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || (r >= 0x2028 && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
 			return ' '
 		}
 		return r
 	}, s)
-	return clip(strings.TrimSpace(userinfo.ReplaceAllString(s, "//***@")), 120)
 }

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -36,8 +38,22 @@ var (
 // for ever.
 func IsCommit(revision string) bool { return fullCommit.MatchString(strings.ToLower(revision)) }
 
-// resolve finds what a revision means. repo is for messages.
-func (a *advertised) resolve(repo, revision string) (target, error) {
+// resolve finds what a revision means. tagPrefix is that of the tags which a
+// constraint on versions is about. repo is for messages.
+func (a *advertised) resolve(repo, revision, tagPrefix string) (target, error) {
+	if c := constraintOf(revision); c != nil {
+		t, err := a.newest(repo, revision, tagPrefix, c)
+		if err == nil {
+			return t, nil
+		}
+		if checkRevision(revision) == nil {
+			// "1.x" may be the name of a branch.
+			if t, ok := a.ref("refs/heads/" + revision); ok {
+				return t, nil
+			}
+		}
+		return target{}, err
+	}
 	if err := checkRevision(revision); err != nil {
 		return target{}, err
 	}
@@ -59,6 +75,14 @@ func (a *advertised) resolve(repo, revision string) (target, error) {
 			return t, nil
 		}
 		return target{}, a.unknown(repo, revision)
+	}
+	if tagPrefix != "" {
+		// A pinned version, written without the prefix as in a constraint.
+		if _, err := semver.NewVersion(revision); err == nil {
+			if t, ok := a.ref("refs/tags/" + tagPrefix + revision); ok {
+				return t, nil
+			}
+		}
 	}
 	branch, isBranch := a.ref("refs/heads/" + revision)
 	tag, isTag := a.ref("refs/tags/" + revision)
@@ -82,6 +106,76 @@ func (a *advertised) resolve(repo, revision string) (target, error) {
 		return target{prefix: strings.ToLower(revision)}, nil
 	}
 	return target{}, a.unknown(repo, revision)
+}
+
+// constraintOf reads a revision as a constraint on versions, nil when it is none.
+// A version such as 1.2 is a name and no constraint.
+func constraintOf(revision string) *semver.Constraints {
+	if revision == "" || len(revision) > 255 {
+		return nil
+	}
+	if _, err := semver.NewVersion(revision); err == nil {
+		return nil
+	}
+	c, err := semver.NewConstraint(revision)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// newest is the tag with the highest version that satisfies a constraint.
+// Branches are never versions.
+func (a *advertised) newest(repo, revision, prefix string, c *semver.Constraints) (target, error) {
+	var best, highest *semver.Version
+	var name, highestName string
+	tags := 0
+	for ref := range a.refs {
+		tag, ok := strings.CutPrefix(ref, "refs/tags/"+prefix)
+		if !ok {
+			continue
+		}
+		v, err := semver.NewVersion(tag)
+		if err != nil {
+			continue
+		}
+		tags++
+		if newer(v, ref, highest, highestName) {
+			highest, highestName = v, ref
+		}
+		if c.Check(v) && newer(v, ref, best, name) {
+			best, name = v, ref
+		}
+	}
+	if best != nil {
+		t, _ := a.ref(name)
+		return t, nil
+	}
+	what := "tag"
+	if prefix != "" {
+		what = fmt.Sprintf("tag that begins with %q", clip(prefix, 60))
+	}
+	if tags == 0 {
+		return target{}, notFound("no %s of %s is a version, so none satisfies %q", what, repo, clip(revision, 80))
+	}
+	newest := strings.TrimPrefix(highestName, "refs/tags/")
+	e := notFound("no %s of %s satisfies %q; the newest is %q", what, repo, clip(revision, 80), clip(newest, 60)).WithFound(revision, newest)
+	if highest.Prerelease() != "" {
+		e = e.WithFix("write -0 behind the version of the constraint to take prereleases")
+	}
+	return target{}, e
+}
+
+// newer compares versions; of equal ones the name decides, so that the answer
+// does not depend on the order.
+func newer(v *semver.Version, name string, than *semver.Version, thanName string) bool {
+	if than == nil {
+		return true
+	}
+	if n := v.Compare(than); n != 0 {
+		return n > 0
+	}
+	return name > thanName
 }
 
 func (a *advertised) ref(name string) (target, bool) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/source/archive"
 	"github.com/hawser-dev/hawser/hub/worker"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -31,6 +32,7 @@ type Options struct {
 	// kept for reading, so that slow servers delay no render.
 	Workers int
 	// Credentials finds the credential of a repository, nil when there is none.
+	// It is asked for submodules by their own URL.
 	Credentials func(ctx context.Context, url string) (*fleet.Credential, error)
 	// AllowFile allows file:// URLs, for demos and tests.
 	AllowFile bool
@@ -41,10 +43,18 @@ type Options struct {
 	// Blocked are networks that are never contacted; nil means
 	// DefaultBlocked().
 	Blocked []netip.Prefix
+	// Freshness is for how long what a remote base or a chart dependency
+	// resolved to is taken for true; 0 means three minutes.
+	Freshness time.Duration
 	// Timeout bounds one sync of a repository; 0 means five minutes.
 	Timeout time.Duration
 	// MaxPackBytes bounds what one fetch may transfer; 0 means 2 GiB.
 	MaxPackBytes int64
+	// Archives bounds charts and OCI artifacts.
+	Archives archive.Limits
+	// OCIMediaTypes are the layers of artifacts that are taken, beside charts;
+	// nil means ociregistry.DefaultMediaTypes.
+	OCIMediaTypes []string
 	// CacheBytes bounds the memory for trees and files; 0 means 64 MiB.
 	CacheBytes int64
 	// MemoryLimit of a Git process in bytes; 0 means 2 GiB.
@@ -52,7 +62,8 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Sources gives access to Git repositories. It is safe for concurrent use.
+// Sources gives access to repositories of Git, charts and OCI artifacts. It is
+// safe for concurrent use.
 type Sources struct {
 	opts    Options
 	pool    *worker.Pool
@@ -62,11 +73,18 @@ type Sources struct {
 	mu    sync.Mutex
 	syncs map[string]*sync.Mutex // by directory: one conversation at a time
 	state map[string]*repoState  // by directory
+	fresh map[fleet.Target]freshCommit
+
+	charts charts
+
+	apps appTokens
 }
 
 // repoState is what was learned about a repository in this process.
 type repoState struct {
 	commits map[string]*workerv1.GitCommit
+	// What the credential that was used last asks for.
+	submodules, large bool
 }
 
 // New makes Sources; Close ends its processes.
@@ -77,6 +95,9 @@ func New(opts Options) (*Sources, error) {
 	opts.Workers = max(opts.Workers, 2)
 	if opts.Blocked == nil {
 		opts.Blocked = DefaultBlocked()
+	}
+	if opts.Freshness <= 0 {
+		opts.Freshness = 3 * time.Minute
 	}
 	if opts.Timeout <= 0 {
 		opts.Timeout = 5 * time.Minute
@@ -107,13 +128,17 @@ func New(opts Options) (*Sources, error) {
 	return &Sources{
 		opts: opts,
 		pool: worker.NewPool(worker.Options{
-			Name: "Git", Command: opts.WorkerCommand, Env: workerEnv(opts.AllowFile, opts.MemoryLimit), Max: opts.Workers,
+			Name: "Git", Command: opts.WorkerCommand, Env: append(workerEnv(opts.AllowFile, opts.MemoryLimit), "TMPDIR="+opts.Dir), Max: opts.Workers,
 			MemoryLimit: opts.MemoryLimit, RecycleRSS: 384 << 20, Log: opts.Log,
+			OpenFiles: 1024, FileLimit: opts.MaxPackBytes + 1<<30, Sandbox: workerProfile(opts.Dir, opts.AllowFile),
+			// Its view of certificates and of the resolver's file is that of its start.
+			MaxAge: 10 * time.Minute,
 		}),
 		network: make(chan struct{}, opts.Workers-1),
 		cache:   newByteCache(opts.CacheBytes),
 		syncs:   map[string]*sync.Mutex{},
 		state:   map[string]*repoState{},
+		fresh:   map[fleet.Target]freshCommit{},
 	}, nil
 }
 
@@ -149,45 +174,90 @@ func workerEnv(withPath bool, memory int64) []string {
 	return env
 }
 
+// workerProfile lets Git processes talk to servers and keep what they fetched,
+// and no more. Repositories of this machine, in demos and tests, are read by the
+// git command wherever they are.
+func workerProfile(dir string, allowFile bool) *worker.Profile {
+	if allowFile {
+		return &worker.Profile{Network: true, Commands: true, Read: []string{"/"}, Write: []string{dir, "/dev/null"}}
+	}
+	return &worker.Profile{Network: true, Read: worker.ClientFiles(), Write: []string{dir}}
+}
+
 // Close stops what is running and returns when all processes have ended.
 func (s *Sources) Close() { s.pool.Close() }
 
-// Resolved is what a revision is at the moment.
+// Resolved is what a target is at the moment.
 type Resolved struct {
-	// Commit is empty when Err is set.
+	// Commit of Git, or what stands for a version of a chart or an artifact; At
+	// takes it. It is empty when Err is set.
 	Commit string
 	// Ref is the full name of the branch or tag, empty for a commit.
 	Ref string
 	// Revision describes the commit.
 	Revision model.Revision
-	// Err says why this one revision cannot be resolved.
+	// Err says why this one target cannot be resolved.
 	Err error
 }
 
-// Resolve asks a repository what its revisions are, and fetches the commits that
-// are not here yet, in one conversation; "" means HEAD. The error is about the
-// repository as a whole (no answer, no permission); a revision that does not
-// exist has its own in its Resolved. One conversation per repository runs at a
-// time, others wait for their turn.
-func (s *Sources) Resolve(ctx context.Context, repoURL string, revisions []string) (map[string]Resolved, error) {
+// Resolve asks a repository what its targets are, and fetches what is not here
+// yet, in one conversation. The error is about the repository as a whole (no
+// answer, no permission); a target that does not exist has its own in its
+// Resolved. One conversation per repository runs at a time, others wait for
+// their turn.
+func (s *Sources) Resolve(ctx context.Context, repoURL string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {
+	var git, others []fleet.Target
+	for _, t := range targets {
+		if t.Type() == fleet.Git {
+			git = append(git, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	if len(git) == 0 && len(others) > 0 {
+		return s.resolveCharts(ctx, repoURL, others)
+	}
+	out, err := s.resolveGit(ctx, repoURL, git)
+	if err != nil || len(others) == 0 {
+		return out, err
+	}
+	// One URL for both kinds is a mistake in one of the applications; the other
+	// ones go on.
+	charts, err := s.resolveCharts(ctx, repoURL, others)
+	for _, t := range others {
+		if err != nil {
+			out[t] = Resolved{Err: err}
+		} else {
+			out[t] = charts[t]
+		}
+	}
+	return out, nil
+}
+
+func (s *Sources) resolveGit(ctx context.Context, repoURL string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {
 	cred, err := s.credential(ctx, repoURL)
 	if err != nil {
 		return nil, err
 	}
-	synced, err := s.sync(ctx, repoURL, cred, &workerv1.GitSync{Revisions: revisions, OfflineCommits: true})
+	req := &workerv1.GitSync{OfflineCommits: true}
+	for _, t := range targets {
+		req.Revisions = append(req.Revisions, t.Revision)
+		req.TagPrefixes = append(req.TagPrefixes, t.TagPrefix)
+	}
+	synced, err := s.sync(ctx, repoURL, cred, req)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]Resolved, len(revisions))
+	out := make(map[fleet.Target]Resolved, len(targets))
 	for i, r := range synced.GetRevisions() {
-		if i >= len(revisions) {
+		if i >= len(targets) {
 			break
 		}
 		if r.GetProblem() != nil {
-			out[revisions[i]] = Resolved{Err: worker.Fault(r.GetProblem())}
+			out[targets[i]] = Resolved{Err: worker.Fault(r.GetProblem())}
 			continue
 		}
-		out[revisions[i]] = Resolved{Commit: r.GetCommit().GetId(), Ref: r.GetRef(), Revision: revisionOf(r.GetCommit())}
+		out[targets[i]] = Resolved{Commit: r.GetCommit().GetId(), Ref: r.GetRef(), Revision: revisionOf(r.GetCommit())}
 	}
 	return out, nil
 }
@@ -214,35 +284,81 @@ func (s *Sources) credential(ctx context.Context, repoURL string) (*fleet.Creden
 	return s.opts.Credentials(ctx, repoURL)
 }
 
-// directory is where the objects of a repository are. Its name says nothing
-// about the repository.
-func (s *Sources) directory(u URL) string {
-	sum := sha256.Sum256([]byte(u.Identity()))
+// directory is where the objects of a repository are.
+func (s *Sources) directory(u URL) string { return s.storeDirectory(u.Identity()) }
+
+// storeDirectory is the object store of something with this identity. Its name
+// says nothing about it.
+func (s *Sources) storeDirectory(identity string) string {
+	sum := sha256.Sum256([]byte(identity))
 	return filepath.Join(s.opts.Dir, hex.EncodeToString(sum[:16]))
 }
 
-// sync has one conversation.
-func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credential, req *workerv1.GitSync) (*workerv1.GitSynced, error) {
-	u, err := ParseURL(repoURL, s.opts.AllowFile)
-	if err != nil {
-		return nil, err
-	}
-	if u.Scheme != "file" && !hostAllowed(u.Host, s.opts.AllowedHosts) {
-		return nil, errHostNotAllowed(u.Host, s.opts.AllowedHosts)
-	}
-	req.Directory = s.directory(u)
-	req.Remote = &workerv1.GitRemote{
-		Url: repoURL, AllowedHosts: s.opts.AllowedHosts, AllowHttpCredentials: s.opts.AllowHTTPCredentials,
+// remote is how a worker reaches a URL and is let in. cred may be nil.
+func (s *Sources) remote(url string, cred *fleet.Credential) *workerv1.Remote {
+	r := &workerv1.Remote{
+		Url: url, AllowedHosts: s.opts.AllowedHosts, AllowHttpCredentials: s.opts.AllowHTTPCredentials,
 		AllowFile: s.opts.AllowFile, MaxPackBytes: s.opts.MaxPackBytes,
 	}
 	for _, p := range s.opts.Blocked {
-		req.Remote.BlockedNetworks = append(req.Remote.BlockedNetworks, p.String())
+		r.BlockedNetworks = append(r.BlockedNetworks, p.String())
 	}
-	if cred != nil {
-		req.Remote.Username, req.Remote.Password = cred.Username, cred.Password
-		req.Remote.SshKey, req.Remote.KnownHosts, req.Remote.CaBundle = cred.SSHKey, cred.KnownHosts, cred.CABundle
+	if cred == nil {
+		return r
 	}
-	unlock, err := s.lock(ctx, req.Directory)
+	r.Username, r.Password, r.BearerToken = cred.Username, cred.Password, cred.BearerToken
+	r.ForceBasicAuth, r.PassCredentials = cred.ForceBasicAuth, cred.PassCredentials
+	r.SshKey, r.KnownHosts, r.InsecureIgnoreHostKey = cred.SSHKey, cred.KnownHosts, cred.InsecureIgnoreHostKey
+	r.CaBundle, r.ClientCert, r.ClientKey = cred.CABundle, cred.ClientCert, cred.ClientKey
+	r.InsecureSkipVerify, r.InsecurePlainHttp = cred.InsecureSkipVerify, cred.InsecurePlainHTTP
+	r.Proxy, r.NoProxy = cred.Proxy, cred.NoProxy
+	if cred.GitHubAppID != 0 {
+		r.GithubApp = &workerv1.GitHubApp{
+			AppId: cred.GitHubAppID, InstallationId: cred.GitHubAppInstallationID,
+			PrivateKey: cred.GitHubAppPrivateKey, BaseUrl: cred.GitHubAppBaseURL,
+		}
+	}
+	return r
+}
+
+// checkURL is what a repository's URL has to pass before anything is done with
+// it.
+func (s *Sources) checkURL(repoURL string) (URL, error) {
+	u, err := ParseURL(repoURL, s.opts.AllowFile)
+	if err != nil {
+		return URL{}, err
+	}
+	if u.Scheme != "file" && !hostAllowed(u.Host, s.opts.AllowedHosts) {
+		return URL{}, errHostNotAllowed(u.Host, s.opts.AllowedHosts)
+	}
+	return u, nil
+}
+
+// sync has one conversation with a Git repository.
+func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credential, req *workerv1.GitSync) (*workerv1.GitSynced, error) {
+	u, err := s.checkURL(repoURL)
+	if err != nil {
+		return nil, err
+	}
+	req.Directory = s.directory(u)
+	var answer *workerv1.GitAnswer
+	err = s.withAccess(ctx, u, cred, func(r *workerv1.Remote) (err error) {
+		req.Remote = r
+		answer, err = s.converse(ctx, req.Directory, u.String(), &workerv1.GitRequest{Request: &workerv1.GitRequest_Sync{Sync: req}})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	synced := answer.GetSynced()
+	s.remember(req.Directory, cred, synced)
+	return synced, nil
+}
+
+// converse has a worker talk to a server, one conversation at a time for each
+// directory, and not more than there are slots for. repo is for messages.
+func (s *Sources) converse(ctx context.Context, dir, repo string, request *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
+	unlock, err := s.lock(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -253,22 +369,16 @@ func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credenti
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-s.network }()
-	request := &workerv1.GitRequest{Request: &workerv1.GitRequest_Sync{Sync: req}}
 	answer, err := s.ask(ctx, s.opts.Timeout, request)
 	if fault.HasCode(err, "git_objects_missing") {
 		// The worker has dropped what it believed to have.
-		s.opts.Log.Warn("objects of a repository are missing and are fetched again", "repository", u)
+		s.opts.Log.Warn("objects of a repository are missing and are fetched again", "repository", repo)
 		answer, err = s.ask(ctx, s.opts.Timeout, request)
 	}
 	if fault.HasCode(err, "worker_timeout") {
-		return nil, fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not finish within %s", u, s.opts.Timeout)
+		return nil, fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not finish within %s", repo, s.opts.Timeout)
 	}
-	if err != nil {
-		return nil, err
-	}
-	synced := answer.GetSynced()
-	s.remember(req.Directory, synced)
-	return synced, nil
+	return answer, err
 }
 
 // lock waits for the repository's turn.
@@ -304,7 +414,7 @@ func (s *Sources) lock(ctx context.Context, dir string) (unlock func(), err erro
 // maxRemembered bounds the commits kept for one repository.
 const maxRemembered = 256
 
-func (s *Sources) remember(dir string, synced *workerv1.GitSynced) {
+func (s *Sources) remember(dir string, cred *fleet.Credential, synced *workerv1.GitSynced) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, ok := s.state[dir]
@@ -312,6 +422,7 @@ func (s *Sources) remember(dir string, synced *workerv1.GitSynced) {
 		st = &repoState{commits: map[string]*workerv1.GitCommit{}}
 		s.state[dir] = st
 	}
+	st.submodules, st.large = cred != nil && cred.EnableSubmodules, cred != nil && cred.EnableLFS
 	for _, r := range synced.GetRevisions() {
 		c := r.GetCommit()
 		if c.GetTree() == "" {
@@ -327,13 +438,15 @@ func (s *Sources) remember(dir string, synced *workerv1.GitSynced) {
 	}
 }
 
-func (s *Sources) known(dir, commit string) *workerv1.GitCommit {
+// known is a commit that is here, nil when it is not, and what the repository's
+// credential asks for.
+func (s *Sources) known(dir, commit string) (c *workerv1.GitCommit, submodules, large bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st, ok := s.state[dir]; ok {
-		return st.commits[commit]
+		return st.commits[commit], st.submodules, st.large
 	}
-	return nil
+	return nil, false, false
 }
 
 func (s *Sources) forget(dir string) {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -9,20 +10,9 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
-
-// TestMain lets the test binary be the Git worker.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "worker-git" {
-		if err := WorkerMain(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
 
 func newSources(t *testing.T, opts Options) *Sources {
 	t.Helper()
@@ -33,7 +23,7 @@ func newSources(t *testing.T, opts Options) *Sources {
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()
 	}
-	opts.WorkerCommand = []string{exe, "worker-git"}
+	opts.WorkerCommand = append([]string{exe, "worker-git"}, opts.WorkerCommand...)
 	s, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -86,9 +76,28 @@ func content(files map[string]string) map[string][]byte {
 	return out
 }
 
+// targetsOf makes targets of revisions of one repository.
+func targetsOf(url string, revisions ...string) []fleet.Target {
+	var out []fleet.Target
+	for _, r := range revisions {
+		out = append(out, fleet.Target{RepoURL: url, Revision: r})
+	}
+	return out
+}
+
+// resolve asks for revisions and answers by revision.
+func resolve(ctx context.Context, s *Sources, url string, revisions ...string) (map[string]Resolved, error) {
+	resolved, err := s.Resolve(ctx, url, targetsOf(url, revisions...))
+	out := map[string]Resolved{}
+	for t, r := range resolved {
+		out[t.Revision] = r
+	}
+	return out, err
+}
+
 func resolveOne(t *testing.T, s *Sources, url, revision string) Resolved {
 	t.Helper()
-	out, err := s.Resolve(t.Context(), url, []string{revision})
+	out, err := resolve(t.Context(), s, url, revision)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,24 +115,64 @@ func mustResolve(t *testing.T, s *Sources, url, revision string) string {
 
 func snapshot(t *testing.T, s *Sources, url, commit string) *Snapshot {
 	t.Helper()
-	snap, err := s.Snapshot(t.Context(), url, commit)
+	snap, err := s.At(t.Context(), fleet.Target{RepoURL: url}, commit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return snap
 }
 
+// file is what List told of one.
+type file struct {
+	path, hash string
+	size       int64
+	mode       Mode
+	broken     bool
+}
+
+func listFiles(ctx context.Context, snap *Snapshot, dir string, recurse bool) (files []file, err error) {
+	err = snap.List(ctx, dir, recurse, func(path, hash string, size int64, mode uint32, broken bool) {
+		files = append(files, file{path, hash, size, Mode(mode), broken})
+	})
+	return files, err
+}
+
+// read returns the content of a file, and whether there is one.
+func read(ctx context.Context, snap *Snapshot, path string) (string, bool, error) {
+	hash, _, mode, err := snap.Stat(ctx, path)
+	if err != nil || mode == 0 || Mode(mode) == ModeDir {
+		return "", false, err
+	}
+	contents, err := snap.Contents(ctx, []string{hash})
+	if err != nil {
+		return "", false, err
+	}
+	return string(contents[0]), true, nil
+}
+
 func fileText(t *testing.T, snap *Snapshot, path string) string {
 	t.Helper()
-	m, err := snap.Read(t.Context(), []string{path})
+	text, ok, err := read(t.Context(), snap, path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, ok := m[path]
 	if !ok {
 		return "(missing)"
 	}
-	return string(data)
+	return text
+}
+
+// dirHash identifies what is below a directory, "" when there is none.
+func dirHash(t *testing.T, snap *Snapshot, path string) string {
+	t.Helper()
+	hash, _, mode, err := snap.Stat(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Mode(mode) != ModeDir {
+		return ""
+	}
+	return hash
 }
 
 func TestResolveAndReadOverHTTP(t *testing.T) {
@@ -139,21 +188,21 @@ func TestResolveAndReadOverHTTP(t *testing.T) {
 		t.Errorf("first resolve and fetch cost %+v", got)
 	}
 	snap := snapshot(t, s, repo.URL(), first)
-	files, err := snap.Files(t.Context(), "deploy", true)
+	files, err := listFiles(t.Context(), snap, "deploy", true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, f := range files {
-		names = append(names, fmt.Sprintf("%s %d", f.Path, f.Size))
+		names = append(names, fmt.Sprintf("%s %d", f.path, f.size))
 	}
 	if got := strings.Join(names, ", "); got != "deploy/a.yaml 5, deploy/sub/b.yaml 5" {
 		t.Errorf("files: %s", got)
 	}
-	if flat, err := snap.Files(t.Context(), "deploy", false); err != nil || len(flat) != 1 {
+	if flat, err := listFiles(t.Context(), snap, "deploy", false); err != nil || len(flat) != 2 || flat[1].path != "deploy/sub" || flat[1].mode != ModeDir {
 		t.Errorf("not recursive: %v %v", flat, err)
 	}
-	if all, err := snap.Files(t.Context(), "", true); err != nil || len(all) != 3 {
+	if all, err := listFiles(t.Context(), snap, "", true); err != nil || len(all) != 3 {
 		t.Errorf("root: %v %v", all, err)
 	}
 	if got := fileText(t, snap, "deploy/sub/b.yaml"); got != "b: 1\n" {
@@ -191,13 +240,12 @@ func TestResolveAndReadOverHTTP(t *testing.T) {
 			t.Errorf("%s: %q", sha, got)
 		}
 	}
-	one, err := snap.Tree(t.Context(), "deploy")
-	if err != nil {
-		t.Fatal(err)
+	one, three := dirHash(t, snap, "deploy"), dirHash(t, snapshot(t, s, repo.URL(), third), "deploy")
+	if one != three || one == "" {
+		t.Errorf("tree hashes %q and %q", one, three)
 	}
-	three, err := snapshot(t, s, repo.URL(), third).Tree(t.Context(), "deploy")
-	if err != nil || one != three || one == "" {
-		t.Errorf("tree hashes %q and %q, %v", one, three, err)
+	if a, b := snap.Root(), snapshot(t, s, repo.URL(), third).Root(); a != b || a == snapshot(t, s, repo.URL(), second).Root() {
+		t.Errorf("roots %q and %q", a, b)
 	}
 
 	// A forced push to a history that lacks all of that.
@@ -247,7 +295,7 @@ func TestAllKindsOfRevisionsInOneLook(t *testing.T) {
 		revisions = append(revisions, r)
 	}
 	for round := range 2 {
-		got, err := s.Resolve(t.Context(), repo.URL(), revisions)
+		got, err := resolve(t.Context(), s, repo.URL(), revisions...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,13 +337,13 @@ func TestManyDirectories(t *testing.T) {
 	read := func(sha string) (n int) {
 		snap := snapshot(t, s, repo.URL(), sha)
 		for i := range 500 {
-			files, err := snap.Files(t.Context(), fmt.Sprintf("apps/app-%03d", i), true)
+			files, err := listFiles(t.Context(), snap, fmt.Sprintf("apps/app-%03d", i), true)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var hashes []string
 			for _, f := range files {
-				hashes = append(hashes, f.Hash)
+				hashes = append(hashes, f.hash)
 			}
 			contents, err := snap.Contents(t.Context(), hashes)
 			if err != nil {
@@ -344,7 +392,7 @@ func TestConversationsOfOneRepositoryAreOneAtATime(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			out, err := s.Resolve(t.Context(), repo.URL(), []string{"main"})
+			out, err := resolve(t.Context(), s, repo.URL(), "main")
 			if err != nil || out["main"].Commit != head {
 				t.Errorf("%v %v", out, err)
 			}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,19 +24,26 @@ import (
 type sshRemote struct {
 	repo URL
 	opts connectOptions
-	stop func() bool
-	conn *ssh.Client
-	sess *ssh.Session
-	in   io.WriteCloser
-	out  *bufio.Reader
+	// host is the server's key as soon as it was accepted, at hostAt.
+	host   ssh.PublicKey
+	hostAt time.Time
+	stop   func() bool
+	conn   *ssh.Client
+	sess   *ssh.Session
+	in     io.WriteCloser
+	out    *bufio.Reader
 }
 
 func newSSHRemote(u URL, o connectOptions) (remote, error) {
-	if o.sshKey == "" && o.password == "" {
-		return nil, fault.New(fault.Upstream, "git_auth_failed", "%s needs a private key or a password and none is registered for it", u).
-			WithFix("hawser repo add %s --ssh-key FILE --known-hosts FILE", u)
+	if o.GetSshKey() == "" && o.GetPassword() == "" {
+		return nil, errNoKey(u)
 	}
 	return &sshRemote{repo: u, opts: o}, nil
+}
+
+func errNoKey(u URL) error {
+	return fault.New(fault.Upstream, "git_auth_failed", "%s needs a private key or a password and none is registered for it", u).
+		WithFix("hawser repo add %s --ssh-key FILE --known-hosts FILE", u)
 }
 
 func (s *sshRemote) advertise(ctx context.Context) (*advertised, error) {
@@ -43,6 +51,11 @@ func (s *sshRemote) advertise(ctx context.Context) (*advertised, error) {
 	if err := s.dial(ctx); err != nil {
 		return nil, err
 	}
+	return s.list()
+}
+
+// list starts the conversation on a new connection.
+func (s *sshRemote) list() (*advertised, error) {
 	sess, err := s.conn.NewSession()
 	if err != nil {
 		return nil, err
@@ -80,33 +93,23 @@ func (s *sshRemote) path() string { return s.repo.Path }
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (s *sshRemote) dial(ctx context.Context) error {
-	user := s.repo.User
-	if user == "" {
-		user = s.opts.username
-	}
-	if user == "" {
-		user = "git"
-	}
+	user := s.user()
 	conf := &ssh.ClientConfig{User: user, Timeout: 10 * time.Second, ClientVersion: "SSH-2.0-hawser"}
-	if s.opts.sshKey != "" {
-		signer, err := ssh.ParsePrivateKey([]byte(s.opts.sshKey))
+	if s.opts.GetSshKey() != "" {
+		signer, err := ssh.ParsePrivateKey([]byte(s.opts.GetSshKey()))
 		if err != nil {
 			return fault.New(fault.Invalid, "ssh_key_invalid", "the private key registered for %s cannot be read; it must be in PEM format and without passphrase", s.repo)
 		}
 		conf.Auth = append(conf.Auth, ssh.PublicKeys(signer))
 	}
-	if s.opts.password != "" {
-		conf.Auth = append(conf.Auth, ssh.Password(s.opts.password))
+	if s.opts.GetPassword() != "" {
+		conf.Auth = append(conf.Auth, ssh.Password(s.opts.GetPassword()))
 	}
-	port := s.repo.Port
-	if port == "" {
-		port = "22"
-	}
-	address := net.JoinHostPort(s.repo.Host, port)
+	address := s.address()
 	if err := s.trust(conf, address); err != nil {
 		return err
 	}
-	conn, err := dialer(s.opts.blocked)(ctx, "tcp", address)
+	conn, err := dialSSH(ctx, s.opts, address)
 	if err != nil {
 		return err
 	}
@@ -119,6 +122,9 @@ func (s *sshRemote) dial(ctx context.Context) error {
 	if err != nil {
 		_ = conn.Close() // the handshake's error is the one that matters
 		if strings.Contains(err.Error(), "unable to authenticate") {
+			if len(conf.Auth) == 0 {
+				return errNoKey(s.repo)
+			}
 			return fault.New(fault.Upstream, "git_auth_failed", "the Git server %s refused the SSH key of user %q", s.repo.Host, clip(user, 60)).
 				WithFix("add the public key to the repository's deploy keys")
 		}
@@ -131,15 +137,34 @@ func (s *sshRemote) dial(ctx context.Context) error {
 	return nil
 }
 
+func (s *sshRemote) user() string {
+	return cmp.Or(s.repo.User, s.opts.GetUsername(), "git")
+}
+
+func (s *sshRemote) address() string {
+	port := s.repo.Port
+	if port == "" {
+		port = "22"
+	}
+	return net.JoinHostPort(s.repo.Host, port)
+}
+
 // trust accepts only host keys that the credential's known hosts name, and asks
 // the server for a key of a type that is known.
 func (s *sshRemote) trust(conf *ssh.ClientConfig, address string) error {
+	if s.opts.GetInsecureIgnoreHostKey() {
+		conf.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			s.host, s.hostAt = key, time.Now()
+			return nil
+		}
+		return nil
+	}
 	known, err := os.CreateTemp(s.opts.temporary, "known-hosts-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(known.Name())
-	_, err = known.WriteString(s.opts.knownHosts)
+	_, err = known.WriteString(s.opts.GetKnownHosts())
 	if err := errors.Join(err, known.Close()); err != nil {
 		return err
 	}
@@ -148,22 +173,40 @@ func (s *sshRemote) trust(conf *ssh.ClientConfig, address string) error {
 		return fault.New(fault.Invalid, "known_hosts_invalid", "the known hosts registered for %s cannot be read; they must be in OpenSSH's format", s.repo)
 	}
 	conf.HostKeyAlgorithms = knownAlgorithms(check, address)
+	if conf.HostKeyAlgorithms != nil && strings.Contains(s.opts.GetKnownHosts(), "@cert-authority") {
+		conf.HostKeyAlgorithms = append(slices.Clone(certificateAlgorithms), conf.HostKeyAlgorithms...)
+	}
 	conf.HostKeyCallback = func(hostname string, remote net.Addr, key ssh.PublicKey) error {
 		err := check(hostname, remote, key)
 		var mismatch *knownhosts.KeyError
+		var revoked *knownhosts.RevokedError
 		switch {
 		case err == nil:
+			s.host, s.hostAt = key, time.Now()
 			return nil
+		case errors.As(err, &revoked):
+			return fault.New(fault.Upstream, "ssh_host_key_revoked", "host %s offers %s %s, which the known hosts mark as revoked; nothing was fetched", s.repo.Host, keyName(key), ssh.FingerprintSHA256(key))
 		case errors.As(err, &mismatch) && len(mismatch.Want) == 0:
-			return fault.New(fault.Upstream, "ssh_host_key_unknown", "host %s offers %s %s, which is not among the known hosts", s.repo.Host, keyName(key), ssh.FingerprintSHA256(key)).
+			return fault.New(fault.Upstream, "ssh_host_key_unknown", "host %s offers %s %s, which is not among the known hosts; nothing was fetched", s.repo.Host, keyName(key), ssh.FingerprintSHA256(key)).
+				WithFound(keyName(key)+" "+ssh.FingerprintSHA256(key), "the known hosts of the repository's credential").
 				WithFix("compare the fingerprint with the one that the server's owner publishes, then add it to the known hosts: %s", clip(knownhosts.Line([]string{address}, key), 600))
 		case errors.As(err, &mismatch):
-			return fault.New(fault.Upstream, "ssh_host_key_changed", "host %s offers %s %s, which differs from the stored key: possible interception; nothing was fetched", s.repo.Host, keyName(key), ssh.FingerprintSHA256(key)).
+			return fault.New(fault.Upstream, "ssh_host_key_changed", "host %s offers %s %s, which differs from the stored key %s: possible interception; nothing was fetched", s.repo.Host, keyName(key), ssh.FingerprintSHA256(key), stored(mismatch)).
+				WithFound(ssh.FingerprintSHA256(key), stored(mismatch)).
 				WithFix("replace the stored key only after its owner has confirmed the change")
 		}
 		return err
 	}
 	return nil
+}
+
+// stored names the keys that a host should have.
+func stored(e *knownhosts.KeyError) string {
+	var out []string
+	for _, k := range e.Want {
+		out = append(out, keyName(k.Key)+" "+ssh.FingerprintSHA256(k.Key))
+	}
+	return clip(strings.Join(out, ", "), 160)
 }
 
 // knownAlgorithms are the key types stored for a host; nil, meaning any, when
@@ -189,6 +232,12 @@ func knownAlgorithms(check ssh.HostKeyCallback, address string) []string {
 	return out
 }
 
+// certificateAlgorithms are those of host keys that an authority has signed.
+var certificateAlgorithms = []string{
+	ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+	ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+}
+
 // noKey is a key that no host has.
 type noKey struct{}
 
@@ -197,6 +246,9 @@ func (noKey) Marshal() []byte                     { return []byte("none") }
 func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
 
 func keyName(k ssh.PublicKey) string {
+	if c, ok := k.(*ssh.Certificate); ok {
+		return keyName(c.Key) + " certificate"
+	}
 	switch k.Type() {
 	case ssh.KeyAlgoED25519:
 		return "ED25519"
@@ -222,6 +274,30 @@ func (s *sshRemote) request(ctx context.Context, body []byte) (io.Reader, error)
 		return nil, fmt.Errorf("sending the request: %w", err)
 	}
 	return out, nil
+}
+
+// maxCommandOutput bounds what a command on the server puts out.
+const maxCommandOutput = 64 << 10
+
+// run runs a command on the server and returns what it puts out.
+func (s *sshRemote) run(ctx context.Context, command string) ([]byte, error) {
+	s.close()
+	if err := s.dial(ctx); err != nil {
+		return nil, err
+	}
+	defer s.close()
+	sess, err := s.conn.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	out, complaint := &clipped{max: maxCommandOutput}, &clipped{max: 1000}
+	sess.Stdout, sess.Stderr = out, complaint
+	err = sess.Run(command)
+	var exit *ssh.ExitError
+	if errors.As(err, &exit) {
+		return nil, &errRemote{cmp.Or(complaint.String(), "the command failed")}
+	}
+	return out.b, err
 }
 
 func (s *sshRemote) close() {

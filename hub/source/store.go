@@ -1,23 +1,25 @@
 package source
 
 import (
-	"bufio"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/format/objfile"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // objectStore is the bare object store of one repository, in the child process.
@@ -29,6 +31,7 @@ import (
 type objectStore struct {
 	dir     string
 	objects *filesystem.Storage
+	writing sync.Mutex // objects one by one
 }
 
 // stateFile is beside the objects.
@@ -47,6 +50,8 @@ type storeState struct {
 	// Missing are commits that the server did not have when its references
 	// were as the digest says; it is not asked again before they change.
 	Missing map[string]string `json:"missing,omitempty"`
+	// Fetched is for charts and artifacts.
+	Fetched fetchedState `json:"fetched,omitzero"`
 	// At is when the state was written.
 	At time.Time `json:"at"`
 }
@@ -152,40 +157,8 @@ func (s *objectStore) reset() error {
 	if err != nil {
 		return err
 	}
-	*s = *fresh
+	s.objects = fresh.objects
 	return os.RemoveAll(trash)
-}
-
-// addPack stores the objects of a pack.
-func (s *objectStore) addPack(r io.Reader) error {
-	buffered := bufio.NewReaderSize(r, 64<<10)
-	head, err := buffered.Peek(12)
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	if string(head[:4]) != "PACK" {
-		return fmt.Errorf("%w: the pack has another beginning", errProtocol)
-	}
-	switch n := binary.BigEndian.Uint32(head[8:]); {
-	case n == 0:
-		_, err := io.Copy(io.Discard, buffered)
-		return err
-	case n <= looseLimit:
-		parser, err := packfile.NewParserWithStorage(packfile.NewScanner(buffered), s.objects)
-		if err != nil {
-			return err
-		}
-		if _, err := parser.Parse(); err != nil {
-			return err
-		}
-		// Whatever follows belongs to the conversation.
-		_, err = io.Copy(io.Discard, buffered)
-		return err
-	}
-	return packfile.WritePackfileToObjectStorage(s.objects, buffered)
 }
 
 // object reads an object, looking for new packs of other processes once.
@@ -200,10 +173,140 @@ func (s *objectStore) object(typ plumbing.ObjectType, id string) (plumbing.Encod
 }
 
 func (s *objectStore) size(h plumbing.Hash) (int64, error) {
+	if n, ok := s.looseSize(h); ok {
+		return n, nil
+	}
 	n, err := s.objects.EncodedObjectSize(h)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		s.objects.Reindex()
 		n, err = s.objects.EncodedObjectSize(h)
 	}
 	return n, err
+}
+
+// looseSize reads the size of an object that has a file of its own; go-git
+// leaves the file open when it does.
+func (s *objectStore) looseSize(h plumbing.Hash) (int64, bool) {
+	id := h.String()
+	f, err := os.Open(filepath.Join(s.dir, "objects", id[:2], id[2:]))
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = f.Close() }() // only read
+	r, err := objfile.NewReader(f)
+	if err != nil {
+		return 0, false
+	}
+	_, size, err := r.Header()
+	return size, errors.Join(err, r.Close()) == nil
+}
+
+// treeFile is a file for writeTree.
+type treeFile struct {
+	Path    string // relative, with slashes
+	Mode    Mode   // ModeRegular, ModeExecutable or ModeSymlink
+	Content []byte // for a link what it points to
+	// stored is the content when it is in the store already.
+	stored plumbing.Hash
+}
+
+// writeTree stores files as a tree and returns its hash: equal files have equal
+// hashes. Paths are confined: no "..", no absolute ones, nothing named .git, and
+// no file twice or where a directory is. Code tree_invalid.
+func (s *objectStore) writeTree(files []treeFile) (string, error) {
+	root := &treeNode{}
+	for _, f := range files {
+		if err := root.add(f); err != nil {
+			return "", err
+		}
+	}
+	h, err := root.write(s)
+	return h.String(), err
+}
+
+// treeNode is a directory that is being built.
+type treeNode struct {
+	dirs  map[string]*treeNode
+	files map[string]treeFile
+}
+
+func (t *treeNode) add(f treeFile) error {
+	invalid := func(why string) error {
+		return fault.New(fault.Unprocessable, "tree_invalid", "the file %q %s", clip(printable(f.Path), 100), why)
+	}
+	if f.Mode != ModeRegular && f.Mode != ModeExecutable && f.Mode != ModeSymlink {
+		return invalid("is neither a file nor a symbolic link")
+	}
+	names := strings.Split(f.Path, "/")
+	if len(names) > maxTreeDepth {
+		return invalid("is nested too deep")
+	}
+	for i, name := range names {
+		if !validName(name) {
+			return invalid("has a path that is not possible in a directory")
+		}
+		if i == len(names)-1 {
+			break
+		}
+		if _, ok := t.files[name]; ok {
+			return invalid("is below another file")
+		}
+		sub, ok := t.dirs[name]
+		if !ok {
+			sub = &treeNode{}
+			if t.dirs == nil {
+				t.dirs = map[string]*treeNode{}
+			}
+			t.dirs[name] = sub
+		}
+		t = sub
+	}
+	name := names[len(names)-1]
+	if _, ok := t.files[name]; ok {
+		return invalid("is there twice")
+	}
+	if _, ok := t.dirs[name]; ok {
+		return invalid("is a directory too")
+	}
+	if t.files == nil {
+		t.files = map[string]treeFile{}
+	}
+	t.files[name] = f
+	return nil
+}
+
+func (t *treeNode) write(s *objectStore) (plumbing.Hash, error) {
+	var tree object.Tree
+	for name, f := range t.files {
+		h := f.stored
+		if h.IsZero() {
+			var err error
+			if h, err = s.put(plumbing.BlobObject, f.Content); err != nil {
+				return plumbing.ZeroHash, err
+			}
+		}
+		tree.Entries = append(tree.Entries, object.TreeEntry{Name: name, Mode: filemode.FileMode(f.Mode), Hash: h})
+	}
+	for name, d := range t.dirs {
+		h, err := d.write(s)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		tree.Entries = append(tree.Entries, object.TreeEntry{Name: name, Mode: filemode.Dir, Hash: h})
+	}
+	sort.Sort(object.TreeEntrySorter(tree.Entries))
+	o := &plumbing.MemoryObject{}
+	if err := tree.Encode(o); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return s.objects.SetEncodedObject(o)
+}
+
+func (s *objectStore) put(typ plumbing.ObjectType, content []byte) (plumbing.Hash, error) {
+	o := &plumbing.MemoryObject{}
+	o.SetType(typ)
+	if _, err := o.Write(content); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return s.objects.SetEncodedObject(o)
 }

@@ -46,8 +46,7 @@ func TestAStoreThatWasDamagedIsFetchedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.pool.Close()
-	fresh := newSources(t, Options{Dir: dir, CacheBytes: 1})
-	snap.sources = fresh
+	s.pool = newSources(t, Options{Dir: dir}).pool
 	if got := fileText(t, snap, "apps/app-001/config.yaml"); got != "value: 0\napp: 1\n" {
 		t.Errorf("got %q", got)
 	}
@@ -55,9 +54,9 @@ func TestAStoreThatWasDamagedIsFetchedAgain(t *testing.T) {
 	if err := os.RemoveAll(stores[0]); err != nil {
 		t.Fatal(err)
 	}
-	fresh.pool.Close()
-	snap.sources = newSources(t, Options{Dir: dir, CacheBytes: 1})
-	if _, err := snap.Read(t.Context(), []string{"apps/app-002/config.yaml"}); !fault.HasCode(err, "git_unavailable") {
+	s.pool.Close()
+	s.pool = newSources(t, Options{Dir: dir}).pool
+	if _, _, err := read(t.Context(), snap, "apps/app-002/config.yaml"); !fault.HasCode(err, "git_unavailable") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -31,27 +31,45 @@ func (c *child) sync(ctx context.Context, req *workerv1.GitSync) (*workerv1.GitS
 		return nil, err
 	}
 	j := &syncJob{child: c, repo: u.String(), store: store, state: store.readState(), listOnly: req.GetListOnly()}
-	if req.GetOfflineCommits() && j.offline(req.GetRevisions()) {
-		return j.answer(req.GetRevisions())
+	asked := make([]string, len(req.GetRevisions()))
+	for i, r := range req.GetRevisions() {
+		asked[i] = askedFor(r, req.GetTagPrefixes(), i)
+	}
+	if req.GetOfflineCommits() && j.offline(asked) {
+		return j.answer(asked)
 	}
 	opts, err := optionsOf(remotePart, filepath.Dir(req.GetDirectory()))
 	if err != nil {
 		return nil, err
 	}
-	j.maxPack = opts.maxPackBytes
+	j.maxPack = opts.GetMaxPackBytes()
 	j.remote, err = connect(u, opts)
 	if err != nil {
 		return nil, err
 	}
 	defer j.remote.close()
-	if err := j.run(ctx, req.GetRevisions()); err != nil {
+	if err := j.run(ctx, asked); err != nil {
 		var disk *os.PathError
 		if errors.As(err, &disk) {
 			return nil, fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot write to its directory for repositories")
 		}
 		return nil, upstream(j.repo, u.Host, err)
 	}
-	return j.answer(req.GetRevisions())
+	return j.answer(asked)
+}
+
+// askedFor is one string for a revision and the prefix of the tags that a
+// constraint is about; plain is the revision again.
+func askedFor(revision string, prefixes []string, i int) string {
+	if i < len(prefixes) && prefixes[i] != "" {
+		return revision + "\x00" + prefixes[i]
+	}
+	return revision
+}
+
+func plain(asked string) string {
+	revision, _, _ := strings.Cut(asked, "\x00")
+	return revision
 }
 
 // syncJob is one conversation with a repository.
@@ -64,10 +82,11 @@ type syncJob struct {
 	listOnly bool
 	maxPack  int64
 
-	refs     *advertised
+	refs *advertised
+	// By what was asked, see askedFor.
 	targets  map[string]target
 	problems map[string]error
-	commits  map[string]string // revision → commit
+	commits  map[string]string
 	fetched  bool
 	changed  bool // of the state
 }
@@ -110,7 +129,8 @@ func (j *syncJob) run(ctx context.Context, revisions []string) error {
 		}
 	}
 	for _, r := range revisions {
-		t, err := j.refs.resolve(j.repo, r)
+		revision, prefix, _ := strings.Cut(r, "\x00")
+		t, err := j.refs.resolve(j.repo, revision, prefix)
 		if err != nil {
 			j.problems[r] = err
 			continue
@@ -178,7 +198,7 @@ func (j *syncJob) forgetOld(revisions []string) {
 func (j *syncJob) answer(revisions []string) (*workerv1.GitSynced, error) {
 	out := &workerv1.GitSynced{Fetched: j.fetched}
 	for _, r := range revisions {
-		a := &workerv1.GitRevision{Revision: r, Ref: j.targets[r].ref}
+		a := &workerv1.GitRevision{Revision: plain(r), Ref: j.targets[r].ref}
 		out.Revisions = append(out.Revisions, a)
 		if err := j.problems[r]; err != nil {
 			a.Problem = worker.Problem(err)

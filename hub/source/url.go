@@ -1,11 +1,13 @@
 package source
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
 // URL is the checked address of a repository.
@@ -21,6 +23,7 @@ var (
 	scpLike    = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]*)@([^/:@\[\]]+):(.+)$`)
 	helperLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)::`)
 	schemeLike = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+	numberLike = regexp.MustCompile(`^([0-9]+|0[xX][0-9a-fA-F]*)$`)
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
 )
 
@@ -109,6 +112,8 @@ func checkURL(u URL, invalid func(string, ...any) error) (URL, error) {
 		return URL{}, invalid("repoURL has no host")
 	case !hostName.MatchString(u.Host) && !strings.Contains(u.Host, ":"):
 		return URL{}, invalid("the host of repoURL is not a host name")
+	case oddAddress(u.Host):
+		return URL{}, invalid("the host of repoURL is an unusual spelling of an address; write it as 192.0.2.1")
 	case strings.Trim(u.Path, "/") == "":
 		return URL{}, invalid("repoURL names a host and no repository")
 	}
@@ -121,6 +126,18 @@ func checkURL(u URL, invalid func(string, ...any) error) (URL, error) {
 		u.Port = ""
 	}
 	return u, nil
+}
+
+// oddAddress tells hosts that some resolvers take for an IPv4 address although
+// they are none in the usual spelling: 2130706433, 0x7f.1, 0177.0.0.1.
+func oddAddress(host string) bool {
+	last := strings.TrimSuffix(host, ".")
+	last = last[strings.LastIndexByte(last, '.')+1:]
+	if !numberLike.MatchString(last) {
+		return false
+	}
+	_, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
+	return err != nil
 }
 
 func forbiddenScheme(scheme, raw string) error {
@@ -155,17 +172,14 @@ func (u URL) Identity() string {
 	return u.String()
 }
 
+// userinfo is what URLs within a text carry.
 var userinfo = regexp.MustCompile(`//[^/@]*@|^[^/@]*:[^/@]*@`)
 
-// Mask hides user and password in a URL of any shape.
+// Mask hides user and password in a URL of any shape, and its query.
 func Mask(raw string) string {
-	if len(raw) > 200 {
-		raw = raw[:200] + "…"
+	masked := decode.MaskURL(raw)
+	if len(masked) > 200 {
+		masked = masked[:200] + "…"
 	}
-	return userinfo.ReplaceAllStringFunc(raw, func(s string) string {
-		if strings.HasPrefix(s, "//") {
-			return "//***@"
-		}
-		return "***@"
-	})
+	return masked
 }

@@ -106,6 +106,7 @@ func TestIdentity(t *testing.T) {
 func TestMask(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://u:p@h/x": "https://***@h/x", "https://h/x": "https://h/x", "git@h:x": "git@h:x", "u:p@h/x": "***@h/x", "https://u@h": "https://***@h",
+		"https://u:a@b@h/x": "https://***@h/x", "https://u:a/b@h/x": "https://***@h/x", "https://h/x?token=t": "https://h/x?***", "ssh://git@h/x": "ssh://git@h/x",
 	} {
 		if got := Mask(raw); got != want {
 			t.Errorf("%s: %s", raw, got)

@@ -142,12 +142,12 @@ func (s *Store) applications(ctx context.Context, name string) ([]fleet.App, err
 
 func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 	var (
-		doc, revision, failure []byte
-		renderKey, bundle      *string
-		at                     *time.Time
+		doc, revision, failure, warnings []byte
+		renderKey, bundle                *string
+		at                               *time.Time
 	)
 	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterName, &doc, &a.Version, &a.Deleting, &a.CreatedAt,
-		&revision, &renderKey, &bundle, &failure, &at)
+		&revision, &renderKey, &bundle, &warnings, &failure, &at)
 	if err != nil {
 		return a, err
 	}
@@ -166,6 +166,9 @@ func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 	}
 	a.Source.RenderKey, a.Source.Bundle, a.Source.At = *renderKey, model.Digest(*bundle), at.UTC()
 	if err := decode(revision, &a.Source.Revision); err != nil {
+		return a, err
+	}
+	if err := decode(warnings, &a.Source.Warnings); err != nil {
 		return a, err
 	}
 	if len(failure) > 0 {

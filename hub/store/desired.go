@@ -198,7 +198,8 @@ func queueSources(b *pgx.Batch, states []fleet.SourceState, now time.Time) error
 	slices.SortFunc(sorted, func(a, b fleet.SourceState) int { return strings.Compare(string(a.App), string(b.App)) })
 	var (
 		uids, keys, bundles []string
-		revisions, errs     [][]byte
+		revisions           [][]byte
+		warnings, errs      [][]byte
 		ats                 []time.Time
 	)
 	for _, st := range sorted {
@@ -210,9 +211,16 @@ func queueSources(b *pgx.Batch, states []fleet.SourceState, now time.Time) error
 		if err != nil {
 			return err
 		}
+		var warning []byte
+		if len(st.Warnings) > 0 {
+			if warning, err = document(st.Warnings); err != nil {
+				return err
+			}
+		}
+		warnings = append(warnings, warning)
 		uids, revisions, keys = append(uids, text(string(st.App))), append(revisions, revision), append(keys, st.RenderKey)
 		bundles, errs, ats = append(bundles, string(st.Bundle)), append(errs, failure), append(ats, st.At)
 	}
-	b.Queue(q("RecordSourceStates"), uids, revisions, keys, bundles, errs, ats)
+	b.Queue(q("RecordSourceStates"), uids, revisions, keys, bundles, warnings, errs, ats)
 	return nil
 }

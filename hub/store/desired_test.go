@@ -139,6 +139,7 @@ func TestSourceErrorsKeepTheLastGoodState(t *testing.T) {
 	}
 	b.clock.advance(time.Second)
 	c.Source.At = b.now()
+	c.Source.Warnings = []model.Condition{{Type: "RenderWarning", Code: "helm_lookup_empty", Message: "m"}}
 	_, err = b.WriteDesired(ctx, []fleet.DesiredChange{c})
 	must(t, err)
 	b.clock.advance(time.Second)
@@ -147,7 +148,7 @@ func TestSourceErrorsKeepTheLastGoodState(t *testing.T) {
 	must(t, b.RecordSourceStates(ctx, []fleet.SourceState{{App: app.UID, RenderKey: "old", At: b.now().Add(-time.Minute)}}))
 	got, err = b.Application(ctx, "shop")
 	must(t, err)
-	if s := got.Source; s.Error == nil || s.RenderKey != "key-aaa" || s.Revision.Commit != "aaa" || s.Bundle != c.Desired.Bundle {
+	if s := got.Source; s.Error == nil || s.RenderKey != "key-aaa" || s.Revision.Commit != "aaa" || s.Bundle != c.Desired.Bundle || len(s.Warnings) != 1 {
 		t.Errorf("after an error: %+v", s)
 	}
 	if b.count(`SELECT count(*) FROM desired`) != 1 {
@@ -155,14 +156,14 @@ func TestSourceErrorsKeepTheLastGoodState(t *testing.T) {
 	}
 	view, err := b.AppView(ctx, "shop")
 	must(t, err)
-	if len(view.Conditions) != 1 || view.Conditions[0].Code != "git_unavailable" {
+	if len(view.Conditions) != 2 || view.Conditions[0].Code != "git_unavailable" || view.Conditions[1].Code != "helm_lookup_empty" {
 		t.Errorf("conditions %+v", view.Conditions)
 	}
 	b.clock.advance(time.Second)
 	must(t, b.RecordSourceStates(ctx, []fleet.SourceState{{App: app.UID, Revision: model.Revision{Commit: "bbb"}, RenderKey: "key-aaa", Bundle: c.Desired.Bundle, At: b.now()}}))
 	got, err = b.Application(ctx, "shop")
 	must(t, err)
-	if got.Source.Error != nil || got.Source.Revision.Commit != "bbb" {
+	if got.Source.Error != nil || got.Source.Revision.Commit != "bbb" || len(got.Source.Warnings) != 0 {
 		t.Errorf("after the recovery: %+v", got.Source)
 	}
 }

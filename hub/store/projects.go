@@ -82,7 +82,7 @@ func (s *Store) projects(ctx context.Context, name string) ([]model.AppProject, 
 }
 
 // DeleteProject removes a project. Precondition (project_in_use) while
-// applications belong to it, and for the default project (project_default).
+// applications or repositories belong to it, and for the default project (project_default).
 func (s *Store) DeleteProject(ctx context.Context, name string) error {
 	if name == model.DefaultProject {
 		return fault.New(fault.Precondition, "project_default", "the project %q always exists", name)
@@ -106,6 +106,18 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 		if len(apps) > 0 {
 			return fault.New(fault.Precondition, "project_in_use", "applications belong to the project %q: %s", name, listed(apps, 10)).
 				WithFix("delete them or move them to another project first")
+		}
+		if rows, err = tx.Query(ctx, q("ProjectRepositories"), name); err != nil {
+			return err
+		}
+		repos, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		if len(repos) > 0 {
+			// A project that is made anew under the name must not find them.
+			return fault.New(fault.Precondition, "project_in_use", "repositories or credential templates belong to the project %q: %s", name, listed(repos, 10)).
+				WithFix("remove them first: hawser repo remove, hawser repocreds remove")
 		}
 		_, err = tx.Exec(ctx, q("DeleteProject"), name)
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,15 +14,24 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-func credentialPlace(id string) string { return "repositories/credential/" + id }
+// repositoryPlace binds a sealed credential to its row and to the URL that it
+// is sent to, so that neither can be exchanged in the database.
+func repositoryPlace(id, match string) string {
+	return "repositories/credential/" + id + "/" + match
+}
 
 // UpsertRepository stores a repository under its URL (two spellings of one URL
-// are one repository) or, when an ID is given, under that ID. A nil Credential
-// keeps the stored one; an empty one removes it. Conflict (repository_exists)
-// when the URL belongs to another ID; NotFound (repository_unknown) for an ID
-// that there is not.
+// are one repository) or, when an ID is given, under that ID, whose URL stays. A
+// nil Credential keeps the stored one; an empty one removes it. Type and name of
+// the credential do not count: those of the repository do. Conflict
+// (repository_exists) when the URL is not that of the ID, and
+// (repository_name_taken); NotFound (repository_unknown) for an ID that there is
+// not.
 func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error) {
-	match := matchURL(r.URL)
+	match := text(fleet.RepositoryIdentity(r.URL))
+	if r.Type == "" {
+		r.Type = fleet.Git
+	}
 	var id string
 	err := s.tx(ctx, "store the repository", func(tx pgx.Tx) error {
 		var taken string
@@ -36,47 +44,88 @@ func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model
 			id = taken
 		case r.ID == "":
 			id = uuid.NewString()
-		case taken != "" && taken != r.ID:
-			return fault.New(fault.Conflict, "repository_exists", "a repository with this URL exists").WithField("url")
-		default:
+		case taken == r.ID:
 			id = r.ID
-			if known, err := s.repositories(ctx, tx, id); err != nil {
+		default:
+			if known, err := s.repositories(ctx, tx, r.ID, ""); err != nil {
 				return err
 			} else if len(known) == 0 {
-				return repositoryUnknown(id)
+				return repositoryUnknown(r.ID)
 			}
+			return fault.New(fault.Conflict, "repository_exists", "a repository keeps its URL").WithField("url").
+				WithFix("remove it and add one with the new URL")
 		}
-		var (
-			sealed               []byte
-			username             string
-			hasPassword, hasSSH  bool
-			replacesCredential   = r.Credential != nil
-			holdsSomethingSecret = replacesCredential && *r.Credential != fleet.Credential{}
-		)
-		if holdsSomethingSecret {
-			plain, err := json.Marshal(r.Credential)
-			if err != nil {
+		if r.Name != "" {
+			var other string
+			err := tx.QueryRow(ctx, q("RepositoryURLByName"), text(r.Name), id).Scan(&other)
+			if err == nil {
+				return fault.New(fault.Conflict, "repository_name_taken", "the name %q is that of the repository %s", r.Name, other).
+					WithField("name").WithFix("choose another name")
+			}
+			if !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
-			if sealed, err = s.box.Seal(plain, credentialPlace(id)); err != nil {
-				return err
-			}
-			username, hasPassword, hasSSH = r.Credential.Username, r.Credential.Password != "", r.Credential.SSHKey != ""
 		}
-		_, err = tx.Exec(ctx, q("UpsertRepository"), id, text(r.URL), match, r.Project, text(username), hasPassword, hasSSH, sealed, s.now(), replacesCredential)
+		sealed, holds, err := s.sealed(r.Credential, repositoryPlace(id, match))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, q("UpsertRepository"), id, text(r.URL), match, r.Type, text(r.Name), text(r.Project),
+			holds, sealed, s.now(), r.Credential != nil)
 		return err
 	})
 	if err != nil {
 		return model.Repository{}, err
 	}
-	found, err := s.repositories(ctx, s.pool, id)
+	return s.repository(ctx, id)
+}
+
+// sealed is a credential as it is stored, nil when it holds nothing, and what
+// may be seen of it.
+func (s *Store) sealed(c *fleet.Credential, place string) (sealed, holds []byte, err error) {
+	if holds, err = document(c.Info()); err != nil || c == nil {
+		return nil, holds, err
+	}
+	plain := *c
+	plain.Type, plain.Name, plain.Project = "", "", ""
+	if plain == (fleet.Credential{}) {
+		return nil, holds, nil
+	}
+	b, err := json.Marshal(plain)
 	if err != nil {
-		return model.Repository{}, wrap(err, "read the repository")
+		return nil, nil, err
 	}
-	if len(found) == 0 {
-		return model.Repository{}, repositoryUnknown(id)
+	sealed, err = s.box.Seal(b, place)
+	return sealed, holds, err
+}
+
+// open is the reverse of sealed; nil for nothing.
+func (s *Store) open(sealed []byte, places ...string) (*fleet.Credential, error) {
+	if len(sealed) == 0 {
+		return nil, nil
 	}
-	return found[0], nil
+	var plain []byte
+	var err error
+	for _, place := range places {
+		if plain, err = s.box.Open(sealed, place); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := new(fleet.Credential)
+	if err := json.Unmarshal(plain, c); err != nil {
+		// The cause may quote what was decoded.
+		return nil, fault.New(fault.Internal, "vault_value_damaged", "a stored credential cannot be read")
+	}
+	return c, nil
+}
+
+// openRepository opens the credential of a repository. Earlier releases bound it
+// to the row alone.
+func (s *Store) openRepository(id, match string, sealed []byte) (*fleet.Credential, error) {
+	return s.open(sealed, repositoryPlace(id, match), "repositories/credential/"+id)
 }
 
 func repositoryUnknown(id string) error {
@@ -85,20 +134,118 @@ func repositoryUnknown(id string) error {
 
 // Repositories lists all by URL, without credentials.
 func (s *Store) Repositories(ctx context.Context) ([]model.Repository, error) {
-	out, err := s.repositories(ctx, s.pool, "")
-	return out, wrap(err, "list repositories")
+	out, err := s.repositories(ctx, s.pool, "", "")
+	if err != nil {
+		return nil, wrap(err, "list repositories")
+	}
+	return out, s.inherited(ctx, out)
 }
 
-func (s *Store) repositories(ctx context.Context, db querier, id string) ([]model.Repository, error) {
-	rows, err := db.Query(ctx, q("Repositories"), text(id))
+// repository reads one without its credential.
+func (s *Store) repository(ctx context.Context, id string) (model.Repository, error) {
+	if id == "" {
+		return model.Repository{}, repositoryUnknown(id)
+	}
+	found, err := s.repositories(ctx, s.pool, id, "")
+	if err != nil {
+		return model.Repository{}, wrap(err, "read the repository")
+	}
+	if len(found) == 0 {
+		return model.Repository{}, repositoryUnknown(id)
+	}
+	return found[0], s.inherited(ctx, found)
+}
+
+// Repository reads one with its own credential, which is nil when it has none.
+// NotFound (repository_unknown).
+func (s *Store) Repository(ctx context.Context, id string) (fleet.Repository, error) {
+	r, err := s.repository(ctx, id)
+	if err != nil {
+		return fleet.Repository{}, err
+	}
+	var match string
+	var sealed []byte
+	err = s.pool.QueryRow(ctx, q("RepositoryCredential"), text(id)).Scan(&match, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.Repository{}, repositoryUnknown(id)
+	}
+	if err != nil {
+		return fleet.Repository{}, wrap(err, "read the repository")
+	}
+	c, err := s.openRepository(id, match, sealed)
+	return fleet.Repository{Repository: r, Credential: c}, err
+}
+
+// RepositoryByName finds the repository that the dependencies of charts mean by
+// a name. NotFound (repository_unknown).
+func (s *Store) RepositoryByName(ctx context.Context, name string) (model.Repository, error) {
+	if name == "" {
+		return model.Repository{}, repositoryUnknown(name)
+	}
+	found, err := s.repositories(ctx, s.pool, "", name)
+	if err != nil {
+		return model.Repository{}, wrap(err, "find the repository")
+	}
+	if len(found) == 0 {
+		return model.Repository{}, repositoryUnknown(name)
+	}
+	return found[0], nil
+}
+
+func (s *Store) repositories(ctx context.Context, db querier, id, name string) ([]model.Repository, error) {
+	rows, err := db.Query(ctx, q("Repositories"), text(id), text(name))
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r model.Repository, err error) {
-		err = row.Scan(&r.ID, &r.URL, &r.Project, &r.Username, &r.HasPassword, &r.HasSSHKey, &r.LastCheck, &r.State, &r.Error, &r.ErrorCode, &r.Since)
+		var holds []byte
+		err = row.Scan(&r.ID, &r.URL, &r.Type, &r.Name, &r.Project, &holds, &r.LastCheck, &r.State, &r.Error, &r.ErrorCode, &r.Since)
+		if err != nil {
+			return r, err
+		}
 		r.LastCheck, r.Since = utc(r.LastCheck), utc(r.Since)
-		return r, err
+		return r, decode(holds, &r.Holds)
 	})
+}
+
+// inherited notes which templates open repositories that have nothing of their
+// own to say who calls.
+func (s *Store) inherited(ctx context.Context, repos []model.Repository) error {
+	templates, err := s.RepositoryTemplates(ctx)
+	if err != nil || len(templates) == 0 {
+		return err
+	}
+	byMatch := map[[2]string]string{} // URL as it is compared, project
+	for _, t := range templates {
+		byMatch[[2]string{fleet.RepositoryIdentity(t.URL), t.Project}] = t.URL
+	}
+	for i := range repos {
+		if authenticates(repos[i].Holds) {
+			continue
+		}
+		for _, prefix := range fleet.RepositoryPrefixes(repos[i].URL) {
+			url, ok := byMatch[[2]string{prefix, repos[i].Project}]
+			if !ok {
+				url, ok = byMatch[[2]string{prefix, ""}]
+			}
+			if ok {
+				repos[i].InheritedFrom = url
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// authenticates is fleet.Credential.HasAuth of what may be seen of one.
+func authenticates(holds model.CredentialInfo) bool {
+	for _, k := range holds.Kinds {
+		switch k {
+		case model.HoldsUsername, model.HoldsPassword, model.HoldsBearer, model.HoldsSSHKey, model.HoldsClientCert, model.HoldsGitHubApp:
+			return true
+		}
+	}
+	return false
 }
 
 // DeleteRepository removes a repository and its credential. NotFound
@@ -111,28 +258,51 @@ func (s *Store) DeleteRepository(ctx context.Context, id string) error {
 	return wrap(err, "delete the repository")
 }
 
-// CredentialFor finds the credential of the repository whose URL is the longest
-// prefix of url, by whole path segments. nil when there is none.
+// CredentialFor is what opens a repository: its own credential, completed with
+// the template of the longest prefix where it does not say who calls. A URL
+// that is not registered has templates that belong to no project. nil when there
+// is nothing to say about the URL.
 func (s *Store) CredentialFor(ctx context.Context, url string) (*fleet.Credential, error) {
-	var id string
+	var id, match, project, typ, name, registered string
 	var sealed []byte
-	err := s.pool.QueryRow(ctx, q("CredentialFor"), urlPrefixes(matchURL(url))).Scan(&id, &sealed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
+	prefixes := texts(fleet.RepositoryPrefixes(url))
+	err := s.pool.QueryRow(ctx, q("RepositoryFor"), prefixes[0], prefixes).Scan(&id, &registered, &match, &typ, &name, &project, &sealed)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, wrap(err, "find a credential")
 	}
-	plain, err := s.box.Open(sealed, credentialPlace(id))
+	var own *fleet.Credential
+	if id != "" {
+		if own, err = s.openRepository(id, match, sealed); err != nil {
+			return nil, err
+		}
+		if own == nil && (typ != fleet.Git || name != "" || project != "") {
+			own = &fleet.Credential{}
+		}
+		if own != nil {
+			own.Type, own.Name, own.Project = typ, name, project
+		}
+	}
+	if own.HasAuth() {
+		return own, nil
+	}
+	template, _, err := s.TemplateFor(ctx, url, project)
 	if err != nil {
 		return nil, err
 	}
-	c := new(fleet.Credential)
-	if err := json.Unmarshal(plain, c); err != nil {
-		// The cause may quote what was decoded.
-		return nil, fault.New(fault.Internal, "vault_value_damaged", "a stored credential cannot be read")
+	return own.Inherit(template), nil
+}
+
+// RepositoryProject is the project whose applications alone may use a
+// repository, "" when it is any or the URL is not registered.
+func (s *Store) RepositoryProject(ctx context.Context, url string) (string, error) {
+	var project, other string
+	var sealed []byte
+	prefixes := texts(fleet.RepositoryPrefixes(url))
+	err := s.pool.QueryRow(ctx, q("RepositoryFor"), prefixes[0], prefixes).Scan(&other, &other, &other, &other, &other, &project, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
 	}
-	return c, nil
+	return project, wrap(err, "find the repository")
 }
 
 // RecordRepositoryState notes how a repository answered; nil err is well. A URL
@@ -140,77 +310,8 @@ func (s *Store) CredentialFor(ctx context.Context, url string) (*fleet.Credentia
 func (s *Store) RecordRepositoryState(ctx context.Context, url string, at time.Time, err *model.Condition) error {
 	state, message, code := "ok", "", ""
 	if err != nil {
-		state, message, code = "error", err.Message, err.Code
+		state, message, code = "error", fleet.MaskURLs(err.Message), err.Code
 	}
-	_, dbErr := s.pool.Exec(ctx, q("RecordRepositoryState"), matchURL(url), at, state, text(message), text(code))
+	_, dbErr := s.pool.Exec(ctx, q("RecordRepositoryState"), text(fleet.RepositoryIdentity(url)), at, state, text(message), text(code))
 	return wrap(dbErr, "store the repository's state")
-}
-
-// matchURL is a repository URL as it is compared: scheme and host in lower
-// case, no default port, no trailing slash or ".git"; the short SSH form
-// (git@host:path) as ssh://git@host/path.
-func matchURL(raw string) string {
-	s := text(strings.TrimSpace(raw))
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		host, path, short := strings.Cut(s, ":")
-		if !short || strings.ContainsAny(host, "/\\") {
-			return trimGit(s)
-		}
-		scheme, rest = "ssh", host+"/"+strings.TrimLeft(path, "/")
-	}
-	scheme = strings.ToLower(scheme)
-	authority, path, hasPath := strings.Cut(rest, "/")
-	user, host := "", authority
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		user, host = authority[:i+1], authority[i+1:]
-	}
-	host = strings.ToLower(host)
-	for sch, port := range map[string]string{"https": ":443", "http": ":80", "ssh": ":22", "git": ":9418"} {
-		if scheme == sch {
-			host = strings.TrimSuffix(host, port)
-		}
-	}
-	out := scheme + "://" + user + host
-	if hasPath {
-		out += "/" + path
-	}
-	return trimGit(out)
-}
-
-func trimGit(s string) string {
-	s = strings.TrimRight(s, "/")
-	s = strings.TrimSuffix(s, ".git")
-	return strings.TrimRight(s, "/")
-}
-
-// urlPrefixes lists a compared URL and everything above it, by whole path
-// segments, down to scheme and host. For one with a user the same without it
-// follows.
-func urlPrefixes(match string) []string {
-	var out []string
-	add := func(u string) {
-		scheme, rest, ok := strings.Cut(u, "://")
-		if !ok {
-			out = append(out, u)
-			return
-		}
-		for {
-			// A prefix was stored without ".git" at its end too.
-			out = append(out, scheme+"://"+trimGit(rest))
-			i := strings.LastIndexByte(rest, '/')
-			if i <= 0 {
-				return
-			}
-			rest = rest[:i]
-		}
-	}
-	add(match)
-	if scheme, rest, ok := strings.Cut(match, "://"); ok {
-		authority, path, _ := strings.Cut(rest, "/")
-		if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-			add(scheme + "://" + authority[i+1:] + "/" + path)
-		}
-	}
-	return out
 }

@@ -16,9 +16,9 @@ import (
 // viewRow is a row of the statement AppViews; what a LEFT JOIN may not find is
 // a pointer.
 type viewRow struct {
-	view     model.AppView
-	deleting bool
-	srcError []byte
+	view                  model.AppView
+	deleting              bool
+	srcError, srcWarnings []byte
 
 	desiredGeneration      *int64
 	desiredRevision        []byte
@@ -108,7 +108,7 @@ func (s *Store) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppVi
 func (v *viewRow) scan(r pgx.CollectableRow) error {
 	a, o, l, p := &v.view, &v.obs, &v.lease, &v.op
 	return r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterID, &a.Namespace, &a.RepoURL, &a.Path, &a.Target, &a.AutoSync, &v.deleting,
-		&v.srcError,
+		&v.srcError, &v.srcWarnings,
 		&v.desiredGeneration, &v.desiredRevision, &v.ackCode, &v.ackError, &v.ackedAt,
 		&o.incarnation, &o.number, &o.seq, &v.obsGeneration, &o.at, &v.obsRevision, &v.syncStatus, &v.syncReason,
 		&v.health, &v.healthMessage, &v.healthSince, &v.conditions, &v.operation,
@@ -160,6 +160,11 @@ func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, err
 		}
 		a.Conditions = append(a.Conditions, c)
 	}
+	var warnings []model.Condition
+	if err := decode(v.srcWarnings, &warnings); err != nil {
+		return a, err
+	}
+	a.Conditions = append(a.Conditions, warnings...)
 	if v.ackCode != nil && *v.ackCode != "" && v.ackedAt != nil {
 		if c := fleet.RefusalCondition(fleet.Ack{App: a.UID, ErrorCode: *v.ackCode, Error: *v.ackError}, v.ackedAt.UTC()); c != nil {
 			a.Conditions = append(a.Conditions, *c)

@@ -1,9 +1,6 @@
 package webhook
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,6 +8,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -26,10 +24,9 @@ const readTimeout = 10 * time.Second
 
 // Options of a Handler.
 type Options struct {
-	// Secret that payloads are signed with; when nil, signatures are not
-	// checked. One that is empty and not nil is a mistake in the configuration:
-	// anybody could sign with it, so everything is refused.
-	Secret []byte
+	// Secrets that senders prove themselves with; nil for none. Of a provider
+	// that has none, events are taken from anybody.
+	Secrets *Secrets
 	// Known are the repositories under watch.
 	Known func() []string
 	// Poke asks for a look at one of them. It does not block.
@@ -58,12 +55,13 @@ func Handler(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &handler{opts: opts, limits: newLimits()}
+	return &handler{opts: opts, limits: newLimits(), pace: newPacer(opts.Poke)}
 }
 
 type handler struct {
 	opts   Options
 	limits *limits
+	pace   *pacer
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -96,62 +94,75 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (Answer, int, er
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return Answer{}, 0, fault.New(fault.TooLarge, "body_too_large", "the payload is larger than 1 MiB")
+			return Answer{}, 0, fault.New(fault.TooLarge, "body_too_large", "the payload is larger than 1 MiB").
+				WithFix("push less at once; nothing is lost, repositories are also polled")
 		}
 		return Answer{}, 0, fault.Wrap(err, fault.Invalid, "body_unreadable", "the payload ended too early")
 	}
+	p := providerOf(r.Header)
 	// Before anything in the payload is looked at.
-	if h.opts.Secret != nil && !signed(h.opts.Secret, body, r.Header.Get(signatureHeader)) {
-		w.Header().Set("WWW-Authenticate", signatureHeader)
-		return Answer{}, 0, fault.New(fault.Unauthorized, "webhook_signature_invalid", "the %s header is missing or does not fit the configured secret", signatureHeader).
-			WithFix("enter the hub's webhook secret as the secret in the webhook's settings at the Git server")
+	if secrets := h.opts.Secrets.of(p); len(secrets) > 0 && !proven(p, r.Header, body, secrets) {
+		w.Header().Set("WWW-Authenticate", challenge(p))
+		return Answer{}, 0, fault.New(fault.Unauthorized, "webhook_signature_invalid", "the %s header of this event of %s is missing or does not fit the configured secret", p.credential, p.name).
+			WithFix("enter the hub's webhook secret in the settings of the webhook at %s", p.name)
 	}
-	switch event := r.Header.Get("X-GitHub-Event"); event {
-	case "", "push":
-	case "ping":
+	switch p.kind(r.Header) {
+	case ping:
 		return Answer{}, http.StatusOK, nil
-	default:
-		return Answer{Ignored: "only push events are of interest"}, http.StatusAccepted, nil
+	case other:
+		return Answer{Ignored: notPush}, http.StatusAccepted, nil
 	}
-	payload, status, err := payloadOf(r.Header.Get("Content-Type"), body)
+	text, status, err := payloadOf(r.Header.Get("Content-Type"), body)
 	if err != nil {
 		return Answer{}, status, err
 	}
-	urls, err := repositories(payload)
+	payload := asObject(text)
+	if payload == nil {
+		return Answer{}, 0, errPayload(p, "the payload is not a JSON object")
+	}
+	event, err := p.read(p, payload)
 	if err != nil {
 		return Answer{}, 0, err
 	}
-	known := match(urls, h.opts.Known())
+	if event.Ignored != "" {
+		return Answer{Ignored: event.Ignored}, http.StatusAccepted, nil
+	}
+	known := match(event, h.opts.Known())
 	for _, repoURL := range known {
-		h.opts.Poke(repoURL)
+		h.pace.look(repoURL)
 	}
 	level := slog.LevelDebug // strangers may push what nobody watches
 	if len(known) > 0 {
 		level = slog.LevelInfo
 	}
-	h.opts.Log.Log(r.Context(), level, "push event", "poked", len(known), "from", sender(r))
+	h.opts.Log.Log(r.Context(), level, "push event", "provider", p.name, "poked", len(known), "refs", short(event.Refs), "files", len(event.Changed), "from", sender(r))
 	return Answer{Poked: len(known)}, http.StatusAccepted, nil
 }
 
-const signatureHeader = "X-Hub-Signature-256"
+// proven tries all secrets, also after one that fits: the time tells nothing.
+func proven(p *provider, header http.Header, body []byte, secrets [][]byte) bool {
+	ok := false
+	for _, secret := range secrets {
+		ok = len(secret) > 0 && p.proven(header, body, secret) || ok
+	}
+	return ok
+}
 
-// signed checks GitHub's signature in constant time. Nothing is signed with an
-// empty secret.
-func signed(secret, body []byte, header string) bool {
-	if len(secret) == 0 {
-		return false
+func challenge(p *provider) string {
+	if p.credential == "Authorization" {
+		return `Basic realm="hawser webhooks"`
 	}
-	digits, ok := strings.CutPrefix(header, "sha256=")
-	if !ok {
-		return false
+	return p.credential
+}
+
+// short is what the log has of refs, which strangers choose.
+func short(refs []string) []string {
+	const most, longest = 5, 100
+	out := make([]string, 0, min(len(refs), most))
+	for _, ref := range refs[:min(len(refs), most)] {
+		out = append(out, ref[:min(len(ref), longest)])
 	}
-	got, err := hex.DecodeString(digits)
-	if err != nil {
-		return false
-	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	return hmac.Equal(got, mac.Sum(nil))
+	return out
 }
 
 func (h *handler) refuse(w http.ResponseWriter, status int, err error) {
@@ -205,11 +216,14 @@ func payloadOf(contentType string, body []byte) (payload []byte, status int, err
 		if trimmed := strings.TrimLeft(string(body), " \t\r\n"); strings.HasPrefix(trimmed, "{") {
 			return body, 0, nil
 		}
-		text, err := formValue(string(body), "payload")
+		values, err := url.ParseQuery(string(body))
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, fault.New(fault.Invalid, "payload_invalid", "the form cannot be read")
 		}
-		return []byte(text), 0, nil
+		if text := values.Get("payload"); text != "" {
+			return []byte(text), 0, nil
+		}
+		return nil, 0, fault.New(fault.Invalid, "payload_invalid", "the form has no field \"payload\"")
 	}
 	return nil, http.StatusUnsupportedMediaType, fault.New(fault.Invalid, "unsupported_media_type", "send application/json or application/x-www-form-urlencoded")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -21,11 +22,13 @@ type Conn struct {
 	buf      []byte
 	failed   error
 	finished bool
+	// maxFrame is the largest message that is received.
+	maxFrame int
 }
 
 // NewConn makes a Conn of a reader and a writer.
 func NewConn(r io.Reader, w io.Writer) *Conn {
-	return &Conn{r: bufio.NewReaderSize(r, 64<<10), w: w}
+	return &Conn{r: bufio.NewReaderSize(r, 64<<10), w: w, maxFrame: MaxFrame}
 }
 
 // Send writes one message.
@@ -56,20 +59,39 @@ func (c *Conn) Receive(m proto.Message) error {
 		return c.fail(err)
 	}
 	size := binary.BigEndian.Uint32(head[:])
-	if size > MaxFrame {
-		return c.fail(fmt.Errorf("message of %d bytes; the limit is %d", size, MaxFrame))
+	if int64(size) > int64(c.maxFrame) {
+		return c.fail(fmt.Errorf("message of %d bytes; the limit is %d", size, c.maxFrame))
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(c.r, data); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	data, err := c.read(int(size))
+	if err != nil {
 		return c.fail(err)
 	}
 	if err := proto.Unmarshal(data, m); err != nil {
 		return c.fail(err)
 	}
 	return nil
+}
+
+// read reads size bytes. Memory grows with what has come: a size is only a
+// claim.
+func (c *Conn) read(size int) ([]byte, error) {
+	const first = 1 << 20
+	data := make([]byte, 0, min(size, first))
+	for len(data) < size {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, min(size-len(data), len(data)))
+		}
+		end := min(cap(data), size)
+		n, err := io.ReadFull(c.r, data[len(data):end])
+		data = data[:len(data)+n]
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	return data, nil
 }
 
 // Finished tells the pool that the conversation of a job is complete, so that

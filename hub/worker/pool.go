@@ -25,6 +25,22 @@ type Options struct {
 	// MemoryLimit bounds the data segment of a process in bytes (Linux): past
 	// it allocations fail and the process dies. 0: no limit.
 	MemoryLimit int64
+	// CPULimit is how much CPU time one job may use (Linux); 0: no limit.
+	CPULimit time.Duration
+	// FileLimit is the largest file that a process may write, in bytes (Linux).
+	// 0 means none at all when a Sandbox without Write says so, and otherwise
+	// any.
+	FileLimit int64
+	// OpenFiles bounds file descriptors (Linux); 0 means 64.
+	OpenFiles int
+	// MaxFrame is the largest message in bytes that is taken from a process; 0
+	// means MaxFrame.
+	MaxFrame int
+	// Sandbox is the profile of the processes, which they enter by calling
+	// Sandbox. When nil, those that call it get the strictest.
+	Sandbox *Profile
+	// MaxAge replaces a process that is older after a job; 0: never.
+	MaxAge time.Duration
 	// RecycleRSS replaces a process that has grown past so many bytes after a
 	// job (Linux). 0: never.
 	RecycleRSS int64
@@ -65,6 +81,12 @@ func NewPool(opts Options) *Pool {
 	if opts.MaxJobs <= 0 {
 		opts.MaxJobs = 5000
 	}
+	if opts.OpenFiles <= 0 {
+		opts.OpenFiles = 64
+	}
+	if opts.MaxFrame <= 0 || opts.MaxFrame > MaxFrame {
+		opts.MaxFrame = MaxFrame
+	}
 	if opts.Idle <= 0 {
 		opts.Idle = time.Minute
 	}
@@ -90,7 +112,8 @@ func (p *Pool) Stats() Stats {
 // the process was ready, the process is killed and the job's Conn fails.
 //
 // Do returns the job's error, except: code worker_timeout (Unavailable) after
-// limit, ctx's error when ctx ended, code worker_crashed (Unavailable) when the
+// limit, code worker_cpu_exceeded (Unavailable) when the job used more than
+// Options.CPULimit, ctx's error when ctx ended, code worker_crashed (Unavailable) when the
 // process died, worker_unavailable when none can be started.
 func (p *Pool) Do(ctx context.Context, limit time.Duration, job func(*Conn) error) error {
 	select {
@@ -107,6 +130,10 @@ func (p *Pool) Do(ctx context.Context, limit time.Duration, job func(*Conn) erro
 	}
 	defer p.done.Done()
 
+	var cpuBefore time.Duration
+	if p.opts.CPULimit > 0 {
+		cpuBefore = proc.cpu()
+	}
 	// The watcher ends the process, which ends the conversation.
 	jobDone, watcherDone := make(chan struct{}), make(chan struct{})
 	var verdict error
@@ -118,15 +145,27 @@ func (p *Pool) Do(ctx context.Context, limit time.Duration, job func(*Conn) erro
 			defer timer.Stop()
 			expired = timer.C
 		}
-		select {
-		case <-jobDone:
-			return
-		case <-ctx.Done():
-			verdict = context.Cause(ctx)
-		case <-p.stop:
-			verdict = p.errClosed()
-		case <-expired:
-			verdict = fault.New(fault.Unavailable, "worker_timeout", "the %s took longer than %s and was stopped", p.opts.Name, limit)
+		var look <-chan time.Time
+		if p.opts.CPULimit > 0 {
+			ticker := time.NewTicker(min(max(p.opts.CPULimit/10, 10*time.Millisecond), 250*time.Millisecond))
+			defer ticker.Stop()
+			look = ticker.C
+		}
+		for verdict == nil {
+			select {
+			case <-jobDone:
+				return
+			case <-ctx.Done():
+				verdict = context.Cause(ctx)
+			case <-p.stop:
+				verdict = p.errClosed()
+			case <-expired:
+				verdict = fault.New(fault.Unavailable, "worker_timeout", "the %s took longer than %s and was stopped", p.opts.Name, limit)
+			case <-look:
+				if proc.cpu()-cpuBefore > p.opts.CPULimit {
+					verdict = fault.New(fault.Unavailable, "worker_cpu_exceeded", "the %s used more than %s of CPU time and was stopped", p.opts.Name, p.opts.CPULimit)
+				}
+			}
 		}
 		proc.kill()
 	}()
@@ -142,8 +181,10 @@ func (p *Pool) Do(ctx context.Context, limit time.Duration, job func(*Conn) erro
 // giveBack decides what becomes of a process and what the job's result is.
 func (p *Pool) giveBack(proc *process, err, verdict error) error {
 	broken := proc.conn.failed
-	keep := verdict == nil && broken == nil && proc.conn.finished
-	recycle := keep && (proc.jobs >= p.opts.MaxJobs || (p.opts.RecycleRSS > 0 && proc.rss() > p.opts.RecycleRSS))
+	// A process that says more than it was asked would say it to the next job.
+	keep := verdict == nil && broken == nil && proc.conn.finished && proc.conn.r.Buffered() == 0
+	recycle := keep && (proc.jobs >= p.opts.MaxJobs || (p.opts.RecycleRSS > 0 && proc.rss() > p.opts.RecycleRSS) ||
+		(p.opts.MaxAge > 0 && time.Since(proc.started) > p.opts.MaxAge))
 
 	p.mu.Lock()
 	p.stats.Jobs++

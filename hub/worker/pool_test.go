@@ -20,7 +20,23 @@ import (
 
 // TestMain lets the test binary be the worker.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "test-worker" {
+	if len(os.Args) > 1 && (os.Args[1] == "test-worker" || strings.HasPrefix(os.Args[1], "sandboxed-worker")) {
+		var err error
+		kernel := Kernel()
+		switch os.Args[1] {
+		case "sandboxed-worker":
+			entered, err = Sandbox()
+		case "sandboxed-worker-landlock":
+			entered, err = enter(Profile{}, KernelOffer{Landlock: kernel.Landlock})
+		case "sandboxed-worker-seccomp":
+			entered, err = enter(Profile{}, KernelOffer{Seccomp: kernel.Seccomp})
+		case "sandboxed-worker-nothing":
+			entered, err = enter(Profile{}, KernelOffer{})
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		if err := Serve(os.Stdin, os.Stdout, testWorker); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -66,18 +82,27 @@ func testWorker(c *Conn) error {
 		_, err := os.Stdout.WriteString("\xff\xff\xff\xff")
 		return err
 	}
+	if attempt, ok := attempts[verb]; ok {
+		rest = outcome(attempt(rest))
+	}
 	return c.Send(wrapperspb.String(rest))
 }
 
 var grown []byte
 
-func newPool(t *testing.T, opts Options) *Pool {
+// entered is what Sandbox said in this worker.
+var entered State
+
+func newPool(t testing.TB, opts Options) *Pool {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.Name, opts.Command = "test", []string{exe, "test-worker"}
+	opts.Name = "test"
+	if opts.Command == nil {
+		opts.Command = []string{exe, "test-worker"}
+	}
 	p := NewPool(opts)
 	t.Cleanup(p.Close)
 	return p

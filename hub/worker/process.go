@@ -16,6 +16,7 @@ type process struct {
 	conn      *Conn
 	stderr    *tail
 	jobs      int
+	started   time.Time
 	idleSince time.Time
 	exited    chan struct{} // closed after Wait
 	killOnce  sync.Once
@@ -38,9 +39,16 @@ func start(opts Options) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(err, childIn.Close(), in.Close())
 	}
-	p := &process{in: in, stderr: &tail{}, exited: make(chan struct{})}
+	p := &process{in: in, started: time.Now(), stderr: &tail{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(opts.Command[0], opts.Command[1:]...)
 	p.cmd.Env = append([]string{}, opts.Env...)
+	if opts.Sandbox != nil {
+		variable, err := opts.Sandbox.variable()
+		if err != nil {
+			return nil, errors.Join(err, childIn.Close(), in.Close(), out.Close(), childOut.Close())
+		}
+		p.cmd.Env = append(p.cmd.Env, variable)
+	}
 	p.cmd.Dir = "/"
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, p.stderr
 	p.cmd.WaitDelay = time.Second
@@ -48,15 +56,18 @@ func start(opts Options) (*process, error) {
 	err = spawn(p.cmd)
 	err = errors.Join(err, childIn.Close(), childOut.Close())
 	if err == nil {
-		err = limitMemory(p.cmd.Process.Pid, opts.MemoryLimit)
+		// Before it gets a job: until then it runs nobody else's input.
+		err = setLimits(p.cmd.Process.Pid, opts)
 		if err != nil {
 			err = errors.Join(err, p.cmd.Process.Kill())
+			_ = p.cmd.Wait() // killed
 		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, in.Close(), out.Close())
 	}
 	p.conn = NewConn(&pipeReader{f: out}, in)
+	p.conn.maxFrame = opts.MaxFrame
 	go func() {
 		// How it ended is told by the conversation and by stderr.
 		_ = p.cmd.Wait()
@@ -94,7 +105,11 @@ func (p *process) alive() bool {
 
 // kill ends the process at once.
 func (p *process) kill() {
-	p.killOnce.Do(func() { killGroup(p.cmd.Process) })
+	p.killOnce.Do(func() {
+		if p.alive() { // after that its number may be another's
+			killGroup(p.cmd.Process)
+		}
+	})
 }
 
 // close asks the process to end by closing its input, kills it after a grace

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,13 +45,64 @@ func spawn(cmd *exec.Cmd) error {
 	return <-r.done
 }
 
-// limitMemory bounds the data segment, not the address space, of which Go
-// reserves much more than it uses.
-func limitMemory(pid int, limit int64) error {
-	if limit <= 0 {
-		return nil
+// setLimits bounds what the kernel counts for one process. Memory is the data
+// segment, not the address space, of which Go reserves much more than it uses.
+// There is none for the number of processes: the kernel counts those of a user,
+// the hub's threads among them, and not at all for root; the sandbox allows no
+// process instead. CPU time is counted for each job (see Pool.Do), since the
+// kernel's limit is for the life of a process.
+func setLimits(pid int, opts Options) error {
+	type limit struct {
+		name     string
+		resource int
+		value    uint64
 	}
-	return unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)}, nil)
+	limits := []limit{{"core", unix.RLIMIT_CORE, 0}, {"nofile", unix.RLIMIT_NOFILE, uint64(opts.OpenFiles)}}
+	if opts.MemoryLimit > 0 {
+		limits = append(limits, limit{"data", unix.RLIMIT_DATA, uint64(opts.MemoryLimit)})
+	}
+	if opts.FileLimit > 0 || opts.Sandbox != nil && len(opts.Sandbox.Write) == 0 {
+		limits = append(limits, limit{"fsize", unix.RLIMIT_FSIZE, uint64(opts.FileLimit)})
+	}
+	for _, l := range limits {
+		var now unix.Rlimit
+		if err := unix.Prlimit(pid, l.resource, nil, &now); err != nil {
+			return fmt.Errorf("limit %s: %w", l.name, err)
+		}
+		// Only root may raise the second one.
+		value := min(l.value, now.Max)
+		if err := unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: value, Max: value}, nil); err != nil {
+			return fmt.Errorf("limit %s: %w", l.name, err)
+		}
+	}
+	return nil
+}
+
+// clockTick is the unit of CPU time in /proc, the same on every architecture
+// that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// cpu is the CPU time that the process has used; 0 when it cannot be told.
+func (p *process) cpu() time.Duration {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// The name in parentheses may contain anything.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	const user, system = 11, 12 // fields 14 and 15 of the file, of which two are gone
+	if len(fields) <= system {
+		return 0
+	}
+	var total time.Duration
+	for _, i := range []int{user, system} {
+		ticks, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return 0
+		}
+		total += time.Duration(ticks) * clockTick
+	}
+	return total
 }
 
 func killGroup(p *os.Process) {

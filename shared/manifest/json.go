@@ -86,6 +86,7 @@ func (d *jsonReader) word(w string) bool {
 }
 
 func (d *jsonReader) object(depth int) (any, *jsonError) {
+	start := d.pos
 	d.pos++ // {
 	m := map[string]any{}
 	d.space()
@@ -104,7 +105,8 @@ func (d *jsonReader) object(depth int) (any, *jsonError) {
 			return nil, err
 		}
 		if _, ok := m[key]; ok {
-			return nil, &jsonError{code: "yaml_duplicate_key", offset: at, msg: quote(key) + " is already set in this object"}
+			line, _ := position(d.data, d.firstKey(start, key, depth))
+			return nil, &jsonError{code: "yaml_duplicate_key", offset: at, msg: quote(key) + " is already set at line " + strconv.Itoa(line)}
 		}
 		d.space()
 		if d.pos >= len(d.data) || d.data[d.pos] != ':' {
@@ -116,6 +118,28 @@ func (d *jsonReader) object(depth int) (any, *jsonError) {
 		}
 		if done, err := d.next('}'); done || err != nil {
 			return m, err
+		}
+	}
+}
+
+// firstKey is the offset of the first key of this name in the object that
+// begins at start.
+func (d *jsonReader) firstKey(start int, name string, depth int) int {
+	again := jsonReader{data: d.data, pos: start + 1, maxDepth: d.maxDepth}
+	for {
+		again.space()
+		at := again.pos
+		key, err := again.str()
+		if err != nil || key == name {
+			return at
+		}
+		again.space()
+		again.pos++ // :
+		if _, err := again.value(depth + 1); err != nil {
+			return at
+		}
+		if done, err := again.next('}'); done || err != nil {
+			return at
 		}
 	}
 }

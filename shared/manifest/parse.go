@@ -88,6 +88,10 @@ func (c *collector) add(body map[string]any, where, origin string, nesting int) 
 			return invalid(where, "List.items is null or missing; write items: [] for an empty list")
 		case kind == "List":
 			return invalid(where, "List.items must be a list, got %s", describe(items))
+		case items == nil && !named(body):
+			// A kind of somebody's own may end in List and have items of its
+			// own, but then it has a name.
+			return invalid(where, "%s.items is null; write items: [] for an empty list", clip(kind, 80))
 		}
 	}
 	if len(c.objects) >= c.lim.MaxObjects {
@@ -100,6 +104,12 @@ func (c *collector) add(body map[string]any, where, origin string, nesting int) 
 	o.Origin = origin
 	c.objects = append(c.objects, o)
 	return nil
+}
+
+// named reports whether an object has a name.
+func named(body map[string]any) bool {
+	meta, _ := body["metadata"].(map[string]any)
+	return meta["name"] != nil
 }
 
 func (c *collector) list(body map[string]any, kind string, items []any, where, origin string, nesting int) error {

@@ -50,6 +50,9 @@ func (c *converter) scalar(n *yaml.Node) (any, error) {
 		return n.Value, nil
 	}
 	v := plain(n.Value)
+	if _, ok := v.(bool); ok && c.ordered && len(n.Value) == 1 {
+		return n.Value, nil // y and n are letters to most readers of variables
+	}
 	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
 		return nil, c.fail(n, "manifest_invalid", "%s is not a number that JSON has", quote(n.Value))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (c *collector) yaml(data []byte) error {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
-			return c.syntaxError(data, err)
+			return c.syntaxError(data, dec, err)
 		}
 		if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
 			continue
@@ -71,26 +72,66 @@ func nodeBound(data []byte) int {
 	return n
 }
 
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+
 var lineInMessage = regexp.MustCompile(`^line (\d+): `)
 
-func (c *collector) syntaxError(data []byte, err error) error {
+// syntaxError phrases an error of the YAML library with its place.
+func (c *collector) syntaxError(data []byte, dec *yaml.Decoder, err error) error {
 	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
+	line, col := 1, 1
 	if m := lineInMessage.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		msg = msg[len(m[0]):]
 	}
-	where := fmt.Sprintf("%s:%d", c.file, line)
-	// The parser names the line where it noticed; a tab may be there or on the
-	// next line.
-	if strings.Contains(msg, "cannot start any token") || strings.Contains(msg, "tab character") {
-		for _, l := range []int{line, line + 1} {
-			if col := indentTab(lineOf(data, l)); col > 0 {
+	if l, c, ok := problemMark(dec, data); ok {
+		line, col = l, c
+	} else if m := unknownAnchor.FindStringSubmatch(msg); m != nil {
+		if i := bytes.Index(data, []byte("*"+m[1])); i >= 0 {
+			line, col = position(data, i)
+		}
+	}
+	// The parser may notice a tab only on the next line.
+	if strings.Contains(msg, "cannot start any token") || strings.Contains(msg, "tab character") || strings.Contains(msg, "violates indentation") {
+		for _, l := range []int{line, line + 1, line - 1} {
+			if col := indentTab(lineOf(data, l)); l > 0 && col > 0 {
 				return problem(fault.Unprocessable, "yaml_invalid", fmt.Sprintf("%s:%d:%d", c.file, l, col), "tab used for indentation; use spaces")
 			}
 		}
 	}
-	return problem(fault.Unprocessable, "yaml_invalid", where, "%s", msg)
+	return problem(fault.Unprocessable, "yaml_invalid", fmt.Sprintf("%s:%d:%d", c.file, line, col), "%s", msg)
+}
+
+// problemMark is the line and column, from 1, where the parser stopped. The
+// library keeps them to itself and tells the line only, sometimes that of the
+// enclosing value; a test finds out when they are no longer there.
+func problemMark(dec *yaml.Decoder, data []byte) (line, col int, ok bool) {
+	parser := reflect.ValueOf(dec).Elem()
+	for range 2 {
+		if parser = reflect.Indirect(parser.FieldByName("parser")); parser.Kind() != reflect.Struct {
+			return 0, 0, false
+		}
+	}
+	number := func(v reflect.Value, name string) int {
+		if v.Kind() == reflect.Struct {
+			if f := v.FieldByName(name); f.IsValid() && f.CanInt() {
+				return int(f.Int())
+			}
+		}
+		ok = false
+		return 0
+	}
+	ok = true
+	if number(parser, "error") == 0 {
+		return 0, 0, false // not the parser's error
+	}
+	mark := parser.FieldByName("problem_mark")
+	line, col = number(mark, "line")+1, number(mark, "column")+1
+	// What cannot be read at all has an offset and no mark.
+	if offset := number(parser, "problem_offset"); offset > 0 && line == 1 && col == 1 {
+		line, col = position(data, offset)
+	}
+	return line, col, ok
 }
 
 func lineOf(data []byte, n int) []byte {
@@ -130,6 +171,8 @@ type converter struct {
 	// aliasDepth is above zero below an alias.
 	aliasDepth int
 	open       []*yaml.Node // anchors that are being expanded
+	// ordered: mappings become *Mapping and not map[string]any.
+	ordered bool
 }
 
 func (c *converter) fail(n *yaml.Node, code, format string, args ...any) error {
@@ -151,7 +194,14 @@ func (c *converter) value(n *yaml.Node, depth int) (any, error) {
 	case yaml.ScalarNode:
 		return c.scalar(n)
 	case yaml.MappingNode:
-		return c.mapping(n, depth)
+		m, keys, err := c.mapping(n, depth)
+		if err != nil {
+			return nil, err
+		}
+		if c.ordered {
+			return &Mapping{Keys: keys, Values: m}, nil
+		}
+		return m, nil
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
@@ -191,8 +241,10 @@ func (c *converter) through(n *yaml.Node, f func(*yaml.Node) error) error {
 	return err
 }
 
-func (c *converter) mapping(n *yaml.Node, depth int) (any, error) {
-	m := make(map[string]any, len(n.Content)/2)
+// mapping returns the entries of a mapping, and when order matters the keys as
+// they were written.
+func (c *converter) mapping(n *yaml.Node, depth int) (m map[string]any, keys []string, err error) {
+	m = make(map[string]any, len(n.Content)/2)
 	merges := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
@@ -202,27 +254,30 @@ func (c *converter) mapping(n *yaml.Node, depth int) (any, error) {
 		}
 		key, err := c.key(k)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, ok := m[key]; ok {
-			return nil, c.fail(k, "yaml_duplicate_key", "%s is already set at line %d", quote(key), c.firstLine(n, key))
+			return nil, nil, c.fail(k, "yaml_duplicate_key", "%s is already set at line %d", quote(key), c.firstLine(n, key))
 		}
 		v, err := c.value(n.Content[i+1], depth+1)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		m[key] = v
+		if c.ordered {
+			keys = append(keys, key)
+		}
 	}
 	for i := 0; merges > 0 && i+1 < len(n.Content); i += 2 {
 		if !isMerge(n.Content[i]) {
 			continue
 		}
 		merges--
-		if err := c.merge(m, n.Content[i+1], depth); err != nil {
-			return nil, err
+		if keys, err = c.merge(m, keys, n.Content[i+1], depth); err != nil {
+			return nil, nil, err
 		}
 	}
-	return m, nil
+	return m, keys, nil
 }
 
 func (c *converter) firstLine(n *yaml.Node, key string) int {
@@ -244,36 +299,46 @@ func isMerge(k *yaml.Node) bool {
 
 // merge adds the keys of src that m has not: a mapping's own keys win, and of
 // several merged mappings the first.
-func (c *converter) merge(m map[string]any, src *yaml.Node, depth int) error {
+func (c *converter) merge(m map[string]any, keys []string, src *yaml.Node, depth int) ([]string, error) {
 	if depth > c.lim.MaxDepth {
-		return c.fail(src, "yaml_invalid", "nested deeper than %d", c.lim.MaxDepth)
+		return nil, c.fail(src, "yaml_invalid", "nested deeper than %d", c.lim.MaxDepth)
 	}
 	switch src.Kind {
 	case yaml.AliasNode:
-		return c.through(src, func(target *yaml.Node) error { return c.merge(m, target, depth+1) })
-	case yaml.MappingNode:
-		v, err := c.mapping(src, depth)
-		if err != nil {
+		err := c.through(src, func(target *yaml.Node) (err error) {
+			keys, err = c.merge(m, keys, target, depth+1)
 			return err
+		})
+		return keys, err
+	case yaml.MappingNode:
+		merged, order, err := c.mapping(src, depth)
+		if err != nil {
+			return nil, err
 		}
-		for k, item := range v.(map[string]any) {
+		for _, k := range order {
+			if _, ok := m[k]; !ok {
+				keys = append(keys, k)
+			}
+		}
+		for k, item := range merged {
 			if _, ok := m[k]; !ok {
 				m[k] = item
 			}
 		}
-		return nil
+		return keys, nil
 	case yaml.SequenceNode:
 		for _, item := range src.Content {
 			if item.Kind == yaml.SequenceNode {
 				break
 			}
-			if err := c.merge(m, item, depth+1); err != nil {
-				return err
+			var err error
+			if keys, err = c.merge(m, keys, item, depth+1); err != nil {
+				return nil, err
 			}
 		}
-		return nil
+		return keys, nil
 	}
-	return c.fail(src, "yaml_invalid", "\"<<\" merges mappings only")
+	return nil, c.fail(src, "yaml_invalid", "\"<<\" merges mappings only")
 }
 
 // key is the string that a key of a mapping becomes in JSON.
@@ -292,6 +357,9 @@ func (c *converter) key(k *yaml.Node) (string, error) {
 	v, err := c.scalar(n)
 	if err != nil {
 		return "", err
+	}
+	if c.ordered && v != nil {
+		return n.Value, nil // a variable is called what was written
 	}
 	switch v := v.(type) {
 	case string:

@@ -12,6 +12,17 @@ const (
 	AnnotationHook        = "argocd.argoproj.io/hook"
 	AnnotationIgnoreHC    = "argocd.argoproj.io/ignore-healthcheck"
 
+	// AnnotationGeneratePaths of an Application lists, separated by ";", the
+	// paths whose changes matter to it: relative to the directory of its
+	// source, or from the root of the repository with a leading "/"; globs are
+	// allowed. Commits that touch nothing of them do not render it.
+	AnnotationGeneratePaths      = "argocd.argoproj.io/manifest-generate-paths"
+	AnnotationGeneratePathsAlias = "hawser.dev/manifest-generate-paths"
+	// AnnotationRemoteBases of an AppProject, with the value "allow", lets its
+	// applications use remote Kustomize bases and remote value files, from
+	// repositories that its sourceRepos permit.
+	AnnotationRemoteBases = "hawser.dev/remote-bases"
+
 	// FinalizerCascade on an Application asks for foreground cascade deletion,
 	// as in Argo CD; FinalizerCascadeBackground for background.
 	FinalizerCascade           = "resources-finalizer.argocd.argoproj.io"

@@ -71,12 +71,16 @@ func (s *ApplicationSpec) AllSources() []Source {
 func (s *ApplicationSpec) ManifestSources() []Source {
 	var out []Source
 	for _, src := range s.AllSources() {
-		if src.Ref == "" || src.Path != "" || src.Chart != "" {
+		if src.HasManifests() {
 			out = append(out, src)
 		}
 	}
 	return out
 }
+
+// HasManifests reports whether manifests come from the source: a ref without
+// path or chart only lends its files to others.
+func (s Source) HasManifests() bool { return s.Ref == "" || s.Path != "" || s.Chart != "" }
 
 // Info is shown beside the application.
 type Info struct {
@@ -105,6 +109,8 @@ type Source struct {
 	Kustomize      *KustomizeSource `json:"kustomize,omitempty"`
 	Directory      *DirectoryOption `json:"directory,omitempty"`
 	Plugin         *PluginSource    `json:"plugin,omitempty"`
+	// Jinja is Hawser's addition: the directory holds Jinja2 templates.
+	Jinja *JinjaSource `json:"jinja,omitempty"`
 }
 
 // DirectoryOption chooses the files of a plain directory.

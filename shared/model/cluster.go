@@ -35,20 +35,3 @@ type UnknownApp struct {
 	Project    string     `json:"project"`
 	Generation Generation `json:"generation"`
 }
-
-// Repository is a source and how it answers. Credentials are never returned.
-type Repository struct {
-	ID       string `json:"id"`
-	URL      string `json:"url"`
-	Project  string `json:"project,omitempty"`
-	Username string `json:"username,omitempty"`
-	// Has… say which secrets are stored.
-	HasPassword bool `json:"hasPassword,omitempty"`
-	HasSSHKey   bool `json:"hasSSHKey,omitempty"`
-
-	LastCheck *time.Time `json:"lastCheck,omitempty"`
-	State     string     `json:"state"` // ok, error or unknown
-	Error     string     `json:"error,omitempty"`
-	ErrorCode string     `json:"errorCode,omitempty"`
-	Since     *time.Time `json:"since,omitempty"`
-}

@@ -13,6 +13,14 @@ type Revision struct {
 	Message     string    `json:"message,omitempty"` // first line
 	Author      string    `json:"author,omitempty"`
 	CommittedAt time.Time `json:"committedAt,omitzero"`
+	// Sources are the commits or versions of all sources of manifests, of an
+	// application with several.
+	Sources []string `json:"sources,omitempty"`
+}
+
+// IsZero reports whether nothing is known of the revision.
+func (r Revision) IsZero() bool {
+	return r.Commit == "" && r.Message == "" && r.Author == "" && r.CommittedAt.IsZero() && len(r.Sources) == 0
 }
 
 // DesiredSpec is the part of an Application that its agent needs.

@@ -41,6 +41,20 @@ type HelmFileParameter struct {
 	Path string `json:"path,omitempty"`
 }
 
+// JinjaSource holds the variables of Jinja2 templates (*.j2) in a directory.
+// Later wins: files in order, then Values or ValuesObject. The directory option
+// Recurse, Include and Exclude choose templates as they choose manifests.
+type JinjaSource struct {
+	// ValueFiles are YAML or JSON mappings, relative to the directory; "/x" is
+	// relative to the root of the repository, "$ref/x" to another source.
+	ValueFiles              []string `json:"valueFiles,omitempty"`
+	IgnoreMissingValueFiles bool     `json:"ignoreMissingValueFiles,omitempty"`
+	// Values is a YAML mapping.
+	Values string `json:"values,omitempty"`
+	// ValuesObject is an object; when set it replaces Values.
+	ValuesObject json.RawMessage `json:"valuesObject,omitempty" shape:"object"`
+}
+
 // KustomizeSource holds what is changed in a kustomization before it is built.
 type KustomizeSource struct {
 	NamePrefix                string             `json:"namePrefix,omitempty"`

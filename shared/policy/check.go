@@ -27,6 +27,15 @@ func CheckApplication(project Project, app AppFacts) Decision {
 	return d
 }
 
+// CheckSource decides whether a project permits a repository that a source
+// draws on, such as that of a chart's dependency.
+func CheckSource(project Project, repoURL string) Decision {
+	d := Decision{Project: project.Name}
+	compile(project).sources(&d, []string{repoURL})
+	d.Allowed = d.Refused == 0
+	return d
+}
+
 // CheckObjects decides about rendered objects: the kind of each and, for
 // namespaced ones, the namespace it goes to. A Namespace that
 // CreateNamespace=true makes is an object like any other: the caller lists it.

@@ -98,10 +98,10 @@ func Epoch(p *agentv1.Epoch) (model.Epoch, error) {
 }
 
 func revisionToProto(r model.Revision) *agentv1.Revision {
-	if r == (model.Revision{}) {
+	if r.IsZero() {
 		return nil
 	}
-	return &agentv1.Revision{Commit: r.Commit, Message: r.Message, Author: r.Author, CommittedAt: timeToProto(r.CommittedAt)}
+	return &agentv1.Revision{Commit: r.Commit, Message: r.Message, Author: r.Author, CommittedAt: timeToProto(r.CommittedAt), Sources: r.Sources}
 }
 
 func revision(p *agentv1.Revision) (model.Revision, error) {
@@ -112,5 +112,5 @@ func revision(p *agentv1.Revision) (model.Revision, error) {
 	if err != nil {
 		return model.Revision{}, err
 	}
-	return model.Revision{Commit: p.Commit, Message: p.Message, Author: p.Author, CommittedAt: at}, nil
+	return model.Revision{Commit: p.Commit, Message: p.Message, Author: p.Author, CommittedAt: at, Sources: p.Sources}, nil
 }

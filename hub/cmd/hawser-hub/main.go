@@ -35,7 +35,7 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serve(), migrate(), devdbStop(), version(),
+	root.AddCommand(serve(), migrate(), renderOffline(), pluginHost(), devdbStop(), version(),
 		worker(app.GitWorkerCommand, source.WorkerMain), worker(app.RenderWorkerCommand, render.WorkerMain))
 	return root
 }
@@ -63,6 +63,47 @@ func migrate() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return app.Migrate(c.Context(), cfg) },
 	}
 	cfg.Flags(c.Flags())
+	return c
+}
+
+func renderOffline() *cobra.Command {
+	var o app.Offline
+	c := &cobra.Command{
+		Use: "render", Short: "Render an Application from directories, as the hub would, without a network", Args: cobra.NoArgs,
+		Long: `Render an Application from directories, as the hub would, without a network, a
+database or a cluster, and print the objects as YAML in the order in which they
+are applied. Warnings and errors go to standard error; the exit status is 0 or 2.
+
+  hawser-hub render --app app.yaml --repo .
+  hawser-hub render --app app.yaml --repo .@v1.4.0 --kube-version v1.37.2
+  hawser-hub render --app app.yaml --repo . --repo https://git.example.com/values=../values
+
+Without a revision a directory is taken as it is, with what is not committed;
+with one, the commit is read through Git.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.Run(c.Context(), os.Stdin, os.Stdout, os.Stderr)
+		},
+	}
+	o.Flags(c.Flags())
+	return c
+}
+
+func pluginHost() *cobra.Command {
+	var o app.PluginHost
+	c := &cobra.Command{
+		Use: app.PluginHostCommand, Short: "Run one config management plugin for a hub",
+		Long: `Run the commands of one config management plugin for a hub, which connects to a
+Unix socket. It is the command of a sidecar with the plugin's own image, or runs
+beside a hub on one machine. A hub that is started with --plugin starts it itself.
+
+  hawser-hub plugin-host --config plugin.yaml --socket /run/hawser/plugins/cue.sock
+  hawser-hub plugin-host --check --socket /run/hawser/plugins/cue.sock
+  hawser-hub plugin-host --install /opt/hawser/hawser-hub`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.Run(c.Context(), args, os.Stdin, os.Stdout, os.Stderr)
+		},
+	}
+	o.Flags(c.Flags())
 	return c
 }
 

@@ -40,16 +40,17 @@ ON CONFLICT (app_uid) DO UPDATE SET
 -- name: RecordSourceStates
 -- An attempt that failed keeps what the last good one gave. Attempts that are
 -- older than the stored one change nothing, and gone applications have no row.
-INSERT INTO app_sources AS old (app_uid, revision, render_key, bundle, error, at)
-SELECT s.app_uid, s.revision, s.render_key, s.bundle, s.error, s.at
-FROM unnest($1::text[], $2::json[], $3::text[], $4::text[], $5::json[], $6::timestamptz[])
-    AS s (app_uid, revision, render_key, bundle, error, at)
+INSERT INTO app_sources AS old (app_uid, revision, render_key, bundle, warnings, error, at)
+SELECT s.app_uid, s.revision, s.render_key, s.bundle, s.warnings, s.error, s.at
+FROM unnest($1::text[], $2::json[], $3::text[], $4::text[], $5::json[], $6::json[], $7::timestamptz[])
+    AS s (app_uid, revision, render_key, bundle, warnings, error, at)
 JOIN apps a ON a.uid = s.app_uid
 ORDER BY s.app_uid
 ON CONFLICT (app_uid) DO UPDATE SET
     revision   = CASE WHEN excluded.error IS NULL THEN excluded.revision   ELSE old.revision   END,
     render_key = CASE WHEN excluded.error IS NULL THEN excluded.render_key ELSE old.render_key END,
     bundle     = CASE WHEN excluded.error IS NULL THEN excluded.bundle     ELSE old.bundle     END,
+    warnings   = CASE WHEN excluded.error IS NULL THEN excluded.warnings   ELSE old.warnings   END,
     error      = excluded.error,
     at         = excluded.at
 WHERE old.at <= excluded.at;

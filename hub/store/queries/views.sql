@@ -1,6 +1,6 @@
 -- name: AppViews
 SELECT a.uid, a.name, a.project, c.name, a.cluster_id, a.namespace, a.repo_url, a.path, a.target_revision, a.auto_sync, a.deleting,
-       s.error,
+       s.error, s.warnings,
        d.generation, d.revision, d.ack_error_code, d.ack_error, d.acked_at,
        o.incarnation, o.number, o.seq, o.generation, o.observed_at, o.revision, o.sync_status, o.sync_reason,
        o.health_status, o.health_message, o.health_since, o.conditions, o.operation,

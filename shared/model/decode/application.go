@@ -87,18 +87,9 @@ func (p *problems) validateSources(spec *model.ApplicationSpec) {
 			WithField("spec.source"))
 	}
 	if s := spec.Source; s != nil {
-		p.source("spec.source", s, false)
+		p.source("spec.source", s, false, nil)
 	}
-	refs := map[string]bool{}
-	for i := range spec.Sources {
-		s := &spec.Sources[i]
-		field := at("spec.sources", i)
-		p.source(field, s, true)
-		if s.Ref != "" && refs[s.Ref] {
-			p.check(fault.New(fault.Invalid, "duplicate_ref", "ref %s is used by two sources", quote(s.Ref)).WithField(field + ".ref"))
-		}
-		refs[s.Ref] = true
-	}
+	p.severalSources(spec.Sources)
 	if h := spec.SourceHydrator; h != nil {
 		p.check(RepoURL("spec.sourceHydrator.drySource.repoURL", h.DrySource.RepoURL, false, true))
 		p.check(Path("spec.sourceHydrator.drySource.path", "", h.DrySource.Path))
@@ -107,71 +98,6 @@ func (p *problems) validateSources(spec *model.ApplicationSpec) {
 			p.check(missing("spec.sourceHydrator.syncSource.targetBranch"))
 		}
 	}
-}
-
-func (p *problems) source(field string, s *model.Source, many bool) {
-	p.check(RepoURL(field+".repoURL", s.RepoURL, s.Chart != "", true))
-	switch {
-	case s.Ref != "" && s.Chart != "":
-		p.check(fault.New(fault.Invalid, "sources_ambiguous", "%s has ref and chart; a chart cannot be referred to", field).WithField(field + ".ref"))
-	case s.Path == "" && s.Chart == "" && !(many && s.Ref != "") && !strings.HasPrefix(s.RepoURL, "oci://"):
-		p.check(missing(field + ".path").WithFix(`write the directory of the manifests; the root is "."`))
-	}
-	if strings.HasPrefix(s.Path, "/") {
-		p.check(fault.New(fault.Invalid, "path_escapes_repo", "path %s starts with \"/\"; write it relative to the root of the repository", quote(s.Path)).
-			WithField(field+".path").WithFound(quote(s.Path), "a relative path"))
-	} else {
-		p.check(Path(field+".path", "", s.Path))
-	}
-	if strings.HasPrefix(s.TargetRevision, "-") || strings.ContainsAny(s.TargetRevision, "\n\r\x00") {
-		p.check(fault.New(fault.Invalid, "revision_invalid", "targetRevision %s is not a branch, tag, commit or version", quote(s.TargetRevision)).
-			WithField(field + ".targetRevision"))
-	}
-	if h := s.Helm; h != nil {
-		for i, v := range h.ValueFiles {
-			p.repoFile(at(field+".helm.valueFiles", i), s.Path, v)
-		}
-		for i, v := range h.FileParameters {
-			p.repoFile(at(field+".helm.fileParameters", i)+".path", s.Path, v.Path)
-		}
-	}
-	if k := s.Kustomize; k != nil {
-		for i, r := range k.Replicas {
-			if r.Name == "" {
-				p.check(missing(at(field+".kustomize.replicas", i) + ".name"))
-			}
-			if r.Count.IsInt && r.Count.Int < 0 {
-				p.check(outOfRange(at(field+".kustomize.replicas", i)+".count", r.Count.Int, "0 or more"))
-			}
-		}
-		for i, c := range k.Components {
-			p.repoFile(at(field+".kustomize.components", i), s.Path, c)
-		}
-	}
-}
-
-// fileSchemes are those that Argo CD's default configuration allows for values
-// files; whether one is fetched is decided by the renderer.
-var fileSchemes = map[string]bool{"https": true, "http": true, "git": true, "ssh": true, "s3": true, "secrets": true, "oci": true}
-
-// repoFile checks a file that a source names: a path, a URL, or one that
-// starts with $ref of another source.
-func (p *problems) repoFile(field, base, file string) {
-	name, _, isURL := strings.Cut(strings.ToLower(file), "://")
-	switch {
-	case isURL && fileSchemes[name]:
-		return
-	case isURL, strings.HasPrefix(name, "file:"):
-		p.check(fault.New(fault.Invalid, "path_escapes_repo", "%s is not a path inside the repository", quote(file)).
-			WithField(field).WithFound(quote(file), "a path inside the repository, or a URL of https"))
-		return
-	}
-	if rest, ok := strings.CutPrefix(file, "$"); ok {
-		_, inside, _ := strings.Cut(rest, "/")
-		p.check(Path(field, "", inside))
-		return
-	}
-	p.check(Path(field, base, file))
 }
 
 func (p *problems) validateDestination(d *model.Destination) {

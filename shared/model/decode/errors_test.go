@@ -102,8 +102,26 @@ func TestBadApplications(t *testing.T) {
 		{"source and sources", spec(src + "  sources: [{repoURL: https://h/r, path: a}]\n" + dest), "sources_ambiguous", "spec has more than one of source, sources and sourceHydrator; write one"},
 		{"no path", withSource("repoURL: https://h/r"), "field_missing", "spec.source.path is missing"},
 		{"ref without path in a single source", withSource("repoURL: https://h/r, ref: x"), "field_missing", "spec.source.path is missing"},
-		{"ref and chart", spec("  sources: [{repoURL: https://h/r, chart: c, ref: x}]\n" + dest), "sources_ambiguous", "spec.sources[0] has ref and chart; a chart cannot be referred to"},
-		{"ref twice", spec("  sources: [{repoURL: https://h/r, ref: x}, {repoURL: https://h/s, ref: x}]\n" + dest), "duplicate_ref", `ref "x" is used by two sources`},
+		{"ref and chart", spec("  sources: [{repoURL: https://h/r, chart: c, targetRevision: 1.x, ref: x}]\n" + dest), "sources_ambiguous", "spec.sources[0] has ref and chart; a chart cannot be referred to"},
+		{"ref twice", spec("  sources: [{repoURL: https://h/r, ref: x, path: a}, {repoURL: https://h/s, ref: x}]\n" + dest), "duplicate_ref", `ref "x" is used by two sources`},
+		{"only refs", spec("  sources: [{repoURL: https://h/r, ref: x}, {repoURL: https://h/s, ref: y}]\n" + dest), "sources_without_manifests", "every source has only a ref; one with path or chart is needed"},
+		{"ref of odd characters", spec("  sources: [{repoURL: https://h/r, path: a, ref: a/b}]\n" + dest), "ref_invalid", `ref "a/b": use letters, digits, "-" and "_"`},
+		{"ref of a registry", spec("  sources: [{repoURL: https://h/r, path: a}, {repoURL: 'OCI://h/s', ref: x}]\n" + dest), "ref_unsupported", "spec.sources[1] has a ref and is in a registry; only Git repositories can be referred to"},
+		{"path and chart", withSource("repoURL: https://h/r, path: a, chart: c, targetRevision: 1.x"), "sources_ambiguous", "spec.source has path and chart; write one"},
+		{"chart without version", withSource("repoURL: https://h/r, chart: c"), "field_missing", "spec.source.targetRevision is missing"},
+		{"chart with a version", withSource("repoURL: https://h/r, chart: 'c:1', targetRevision: 1.x"), "chart_invalid", `chart "c:1" is not the name of a chart`},
+		{"chart above", withSource("repoURL: https://h/r, chart: ../c, targetRevision: 1.x"), "chart_invalid", `chart "../c" is not the name of a chart`},
+		{"$ref that no source has", spec("  sources: [{repoURL: https://h/r, path: a, helm: {valueFiles: [$valus/x.yaml]}}, {repoURL: https://h/s, ref: values}]\n" + dest), "ref_unknown", `no source has the ref "valus"; did you mean "values"?`},
+		{"$ref of a single source", withSource("repoURL: https://h/r, path: a, helm: {valueFiles: [$values/x.yaml]}"), "ref_unknown", `no source has the ref "values"; the application has none`},
+		{"$ref of a file parameter", spec("  sources: [{repoURL: https://h/r, path: a, ref: v, helm: {fileParameters: [{name: n, path: $w/x}]}}]\n" + dest), "ref_unknown", `no source has the ref "w"`},
+		{"$ref of jinja", spec("  sources: [{repoURL: https://h/r, path: a, ref: v, jinja: {valueFiles: [$w/x]}}]\n" + dest), "ref_unknown", `no source has the ref "w"`},
+		{"jinja value file above", withSource("repoURL: https://h/r, path: a, jinja: {valueFiles: [../../x]}"), "path_escapes_repo", "path may not leave the repository"},
+		{"unknown jinja field", withSource("repoURL: https://h/r, path: a, jinja: {valuesFiles: [x]}"), "unknown_field", `unknown field spec.source.jinja.valuesFiles; did you mean "valueFiles"?`},
+		{"list as valuesObject of jinja", withSource("repoURL: https://h/r, path: a, jinja: {valuesObject: []}"), "type_mismatch", "spec.source.jinja.valuesObject must be an object, got a list"},
+		{"two tools", withSource("repoURL: https://h/r, path: a, helm: {releaseName: x}, kustomize: {namePrefix: x}"), "source_type_ambiguous", "spec.source has options for two tools, helm and kustomize: keep one of them"},
+		{"chart and jinja", withSource("repoURL: https://h/r, chart: c, targetRevision: 1.x, jinja: {values: 'a: b'}"), "source_type_ambiguous", "spec.source has options for two tools, chart and jinja: keep one of them"},
+		{"jinja and plugin", withSource("repoURL: https://h/r, path: a, jinja: {values: 'a: b'}, plugin: {name: x}"), "source_type_ambiguous", "spec.source has options for two tools, jinja and plugin: keep one of them"},
+		{"plugin variable without a name", withSource("repoURL: https://h/r, path: a, plugin: {env: [{name: '', value: x}]}"), "field_missing", "spec.source.plugin.env[0].name is missing"},
 
 		// repository URLs
 		{"empty URL", repo(""), "repo_url_invalid", "repoURL is empty"},
@@ -122,6 +140,13 @@ func TestBadApplications(t *testing.T) {
 		{"encoded newline in the path", repo("https://h/x%0ahost=y"), "repo_url_invalid", "repoURL contains the invisible character U+000A, written with percent signs"},
 		{"password", repo("https://user:CANARY@h/x"), "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (https://***@h/x)"},
 		{"password in a broken URL", repo("https://user:CANARY@h:port/x"), "repo_url_invalid", `repoURL "https://***@h:port/x" is not a valid URL`},
+		{"password with a slash", repo("https://user:CAN/CANARY@h/x"), "repo_url_invalid", `repoURL "https://***@h/x" is not a valid URL`},
+		{"password without a scheme", repo("user:CANARY@h/x"), "repo_url_invalid", `repoURL "***@h/x" has no scheme`},
+		{"token as the user", repo("https://ghp_CANARY@h/x"), "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (https://***@h/x)"},
+		{"long user", repo("https://CANARYCANARYCANARYCANARYCANARYCANARY@h/x"), "repo_url_has_credentials", ""},
+		{"query", repo("https://h/x?access_token=CANARY"), "repo_url_invalid", `repoURL "https://h/x?***" has a query; write the URL without it`},
+		{"path that climbs", repo("https://h/team/../x"), "repo_url_invalid", `repoURL "https://h/team/../x" has the segment ".." in its path; write where it leads to`},
+		{"path that climbs, escaped", repo("https://h/team/%2e%2E/x"), "repo_url_invalid", ""},
 		{"fragment", repo("https://h/x#main"), "repo_url_invalid", `repoURL "https://h/x#main" has a fragment; branches and paths have their own fields`},
 		{"no host", repo("https:///x"), "repo_url_invalid", `repoURL "https:///x" is not a valid URL`},
 
@@ -230,6 +255,7 @@ func TestBadProjects(t *testing.T) {
 		{"roles", head + "  roles: [{name: a}, {name: a}]\n", "duplicate_role", `role "a" is there twice`},
 		{"account", head + "  destinationServiceAccounts: [{server: '*', defaultServiceAccount: '*'}]\n", "service_account_invalid", `spec.destinationServiceAccounts[0].defaultServiceAccount "*": write name or namespace:name`},
 		{"integrity", head + "  sourceIntegrity: {git: {policies: [{gpg: {mode: all}}]}}\n", "value_unknown", `spec.sourceIntegrity.git.policies[0].gpg.mode is "all"; allowed: none, head, strict`},
+		{"remote bases", strings.Replace(head, "{name: shop}", "{name: shop, annotations: {hawser.dev/remote-bases: 'true'}}", 1), "annotation_invalid", `annotation hawser.dev/remote-bases is "true"; it can only be "allow"`},
 		{"application", "apiVersion: argoproj.io/v1alpha1\nkind: Application\n", "kind_unexpected", "kind is Application; an AppProject is needed here"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -311,11 +337,56 @@ func TestInto(t *testing.T) {
 	if err := Into([]byte(`{"name":"x","days":3,"tags":{"a":"b"}}`), &b); err != nil || b.Name != "x" || b.Days != 3 || b.Tags["a"] != "b" {
 		t.Errorf("got %+v, %v", b, err)
 	}
+	var outer struct {
+		ID   string `json:"id"`
+		body        // its fields are the outer's
+	}
+	if err := Into([]byte(`{"id":"i","name":"x","days":3}`), &outer); err != nil || outer.ID != "i" || outer.Name != "x" || outer.Days != 3 {
+		t.Errorf("got %+v, %v", outer, err)
+	}
+	expect(t, Into([]byte(`{"nam":"x"}`), &outer), "unknown_field", `unknown field nam; did you mean "name"?`)
 	expect(t, Into([]byte(`{"nam":"x"}`), &b), "unknown_field", `unknown field nam; did you mean "name"?`)
 	expect(t, Into([]byte(`{"admin":true}`), &b), "unknown_field", "unknown field admin")
 	expect(t, Into([]byte(``), &b), "body_missing", "the text is empty; an object is needed")
 	expect(t, Into([]byte(`[]`), &b), "type_mismatch", "the document must be an object, got a list")
 	expect(t, Into([]byte(`{} {}`), &b), "too_many_documents", "there are 2 documents; one is needed")
+}
+
+// What may stand together does.
+func TestSourcesOfAllTypes(t *testing.T) {
+	for name, text := range map[string]string{
+		"helm from Git":       withSource("repoURL: https://h/r, path: a, helm: {valueFiles: [x.yaml, /y.yaml, 'https://h/z.yaml', $ARGOCD_APP_NAME/x.yaml, values-$ARGOCD_APP_NAME.yaml]}"),
+		"chart":               withSource("repoURL: https://h/charts, chart: c, targetRevision: '*', helm: {releaseName: x}"),
+		"chart of a registry": withSource("repoURL: h.example.com/charts, chart: team/c, targetRevision: 1.2.3"),
+		"artifact":            withSource("repoURL: oci://h/manifests, targetRevision: latest"),
+		"artifact, a part":    withSource("repoURL: oci://h/manifests, path: a, kustomize: {namePrefix: x}"),
+		"jinja":               withSource("repoURL: https://h/r, path: a, jinja: {valueFiles: [../x.yaml], values: 'a: b', valuesObject: {a: b}}"),
+		"jinja of a choice":   withSource("repoURL: https://h/r, path: a, jinja: {values: 'a: b'}, directory: {recurse: true}"),
+		"plugin":              withSource("repoURL: https://h/r, path: a, plugin: {name: x, env: [{name: A, value: b}], parameters: [{name: p, array: [a]}]}"),
+		"several": spec("  sources: [{repoURL: https://h/charts, chart: c, targetRevision: 1.x, helm: {valueFiles: [$values/a.yaml]}}, " +
+			"{repoURL: https://h/r, ref: values}, {repoURL: https://h/s, path: j, ref: s, jinja: {valueFiles: [$values/a.yaml, $s/b.yaml]}}]\n" + dest),
+	} {
+		if _, err := Application([]byte(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSourceErrorsNameTheirField(t *testing.T) {
+	_, err := Application([]byte(spec("  sources: [{repoURL: https://h/r, path: a, helm: {valueFiles: [x, $nix/x]}}, {repoURL: https://h/r, chart: c, ref: v}, {repoURL: https://h/s, ref: v}]\n" + dest)))
+	var list fault.List
+	if !errors.As(err, &list) {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range list {
+		got = append(got, e.Code+" "+e.Field)
+		tidy(t, e)
+	}
+	want := "duplicate_ref spec.sources[2].ref; ref_unknown spec.sources[0].helm.valueFiles[1]; sources_ambiguous spec.sources[1].ref; field_missing spec.sources[1].targetRevision"
+	if s := strings.Join(got, "; "); s != want {
+		t.Errorf("got  %s\nwant %s", s, want)
+	}
 }
 
 func TestRepoURLs(t *testing.T) {

@@ -40,7 +40,7 @@ type filler struct {
 // field is one JSON field of a struct.
 type field struct {
 	name  string
-	index int
+	index []int  // by way of embedded structs
 	shape string // of a json.RawMessage: "object" when nothing else will do
 	// absent: an empty list or map means the same as none, and becomes none,
 	// so that a document equals what is read back after it was stored.
@@ -57,10 +57,17 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		if name == "" && sf.Anonymous && sf.Type.Kind() == reflect.Struct {
+			for _, f := range fieldsOf(sf.Type) {
+				f.index = append([]int{i}, f.index...)
+				out = append(out, f)
+			}
+			continue
+		}
 		if name == "" || name == "-" {
 			continue
 		}
-		out = append(out, field{name, i, sf.Tag.Get("shape"), options == "omitempty"})
+		out = append(out, field{name, []int{i}, sf.Tag.Get("shape"), options == "omitempty"})
 	}
 	fieldCache.Store(t, out)
 	return out
@@ -158,7 +165,7 @@ next:
 			if k.name == e.key {
 				// null means absent, as in Kubernetes.
 				if e.value.kind != kindNull {
-					fv := v.Field(k.index)
+					fv := v.FieldByIndex(k.index)
 					f.fill(e.value, fv, join(path, e.key), k.shape)
 					if k.absent && (fv.Kind() == reflect.Slice || fv.Kind() == reflect.Map) && fv.Len() == 0 {
 						fv.SetZero()
@@ -281,7 +288,7 @@ func (f *filler) elsewhere(key, path string) string {
 			if strings.EqualFold(k.name, want) && strings.HasPrefix(p, topOf(path)) && (best == "" || len(p) < len(best)) {
 				best = p
 			}
-			walk(t.Field(k.index).Type, p, depth+1)
+			walk(t.FieldByIndex(k.index).Type, p, depth+1)
 		}
 	}
 	walk(f.root, "", 0)

@@ -19,6 +19,12 @@ func ValidateProject(p *model.AppProject) error {
 
 func (p *problems) validateProject(project *model.AppProject) {
 	p.validateMeta(&project.Metadata)
+	if v, ok := project.Metadata.Annotations[model.AnnotationRemoteBases]; ok && v != "allow" && v != "" {
+		// Anything else would silently mean no.
+		field := join("metadata.annotations", model.AnnotationRemoteBases)
+		p.check(fault.New(fault.Invalid, "annotation_invalid", "annotation %s is %s; it can only be \"allow\"", model.AnnotationRemoteBases, quote(v)).
+			WithField(field).WithFound(quote(v), "allow"))
+	}
 	spec := &project.Spec
 	for i, r := range spec.SourceRepos {
 		p.pattern(at("spec.sourceRepos", i), r)

@@ -22,7 +22,7 @@ const allowedSchemes = "https, ssh"
 // which only a hub that is configured so accepts.
 func RepoURL(field, repo string, chart, files bool) *fault.Error {
 	invalid := func(format string, args ...any) *fault.Error {
-		return fault.New(fault.Invalid, "repo_url_invalid", format, args...).WithField(field).WithFound(quote(hideUser(repo)), allowedSchemes)
+		return fault.New(fault.Invalid, "repo_url_invalid", format, args...).WithField(field).WithFound(quote(MaskURL(repo)), allowedSchemes)
 	}
 	if repo == "" {
 		return invalid("repoURL is empty").WithFix("write the URL of the repository, such as https://github.com/org/repo")
@@ -34,7 +34,7 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 		return invalid("repoURL contains the invisible character U+%04X at position %d", r, pos)
 	}
 	if strings.ContainsAny(repo, " \\") {
-		return invalid("repoURL %s contains a space or a backslash", quote(hideUser(repo)))
+		return invalid("repoURL %s contains a space or a backslash", quote(MaskURL(repo)))
 	}
 	m := scheme.FindStringSubmatch(repo)
 	if m == nil {
@@ -44,7 +44,7 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 		if chart && hostForm.MatchString(repo) {
 			return nil
 		}
-		e := invalid("repoURL %s has no scheme", quote(repo))
+		e := invalid("repoURL %s has no scheme", quote(MaskURL(repo)))
 		if hostForm.MatchString(repo) && strings.Contains(repo, ".") {
 			e.Message += "; did you mean https://" + shorten80(repo) + " ?"
 			e.Fix = "write https://" + shorten80(repo)
@@ -72,18 +72,26 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 	}
 	u, err := url.Parse(repo)
 	if err != nil || u.Host == "" {
-		return invalid("repoURL %s is not a valid URL", quote(hideUser(repo))).WithFix("write a URL such as https://github.com/org/repo")
+		return invalid("repoURL %s is not a valid URL", quote(MaskURL(repo))).WithFix("write a URL such as https://github.com/org/repo")
 	}
-	if _, has := u.User.Password(); has {
-		e := fault.New(fault.Invalid, "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (%s)", hideUser(repo)).
-			WithField(field).WithFound(hideUser(repo), "a URL without a password")
+	if _, has := u.User.Password(); has || name != "ssh" && token.MatchString(u.User.Username()) {
+		e := fault.New(fault.Invalid, "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (%s)", MaskURL(repo)).
+			WithField(field).WithFound(MaskURL(repo), "a URL without a password")
 		return e.WithFix("add the repository with its credential, and leave them out here")
 	}
 	if strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
 		return invalid("host may not start with \"-\"")
 	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return invalid("repoURL %s has a query; write the URL without it", quote(MaskURL(repo)))
+	}
 	if u.Fragment != "" {
-		return invalid("repoURL %s has a fragment; branches and paths have their own fields", quote(hideUser(repo)))
+		return invalid("repoURL %s has a fragment; branches and paths have their own fields", quote(MaskURL(repo)))
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return invalid("repoURL %s has the segment %q in its path; write where it leads to", quote(MaskURL(repo)), segment)
+		}
 	}
 	if r, pos := invisible(u.Path + u.Host); pos > 0 {
 		return invalid("repoURL contains the invisible character U+%04X, written with percent signs", r)
@@ -98,23 +106,36 @@ func scp(field, user, host, p string) *fault.Error {
 	return nil
 }
 
-// hideUser replaces what stands before "@" of a URL with a password.
-func hideUser(repo string) string {
+// MaskURL hides user and password of a URL of any shape, and its query. The
+// user of an SSH URL stays when there is no password.
+func MaskURL(repo string) string {
+	if i := strings.IndexByte(repo, '?'); i >= 0 {
+		repo = repo[:i] + "?***"
+	}
 	i := strings.Index(repo, "://")
+	start := i + 3
 	if i < 0 {
+		i, start = 0, 0
+	}
+	authority, _, _ := strings.Cut(repo[start:], "/")
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		// A password with a slash in it: what seems to be a port is none.
+		_, port, colon := strings.Cut(authority, ":")
+		if at = strings.LastIndexByte(repo[start:], '@'); at < 0 || !colon || strings.Trim(port, "0123456789") == "" {
+			return repo
+		}
+	}
+	user := repo[start : start+at]
+	if !strings.Contains(user, ":") && (start == 0 || strings.EqualFold(repo[:i], "ssh")) {
 		return repo
 	}
-	authority, tail, _ := strings.Cut(repo[i+3:], "/")
-	at := strings.LastIndex(authority, "@")
-	if at < 0 || !strings.Contains(authority[:at], ":") {
-		return repo
-	}
-	out := repo[:i+3] + "***@" + authority[at+1:]
-	if tail != "" {
-		out += "/" + tail
-	}
-	return out
+	return repo[:start] + "***" + repo[start+at:]
 }
+
+// token matches user names that are secrets themselves: what forges issue
+// begins so, or is long.
+var token = regexp.MustCompile(`^(gh[a-z]_|github_pat_|gl[a-z]+-|glpat|ATBB|ATCTT|x-token|hwt_)|^.{33,}$`)
 
 func shorten80(s string) string {
 	if len(s) > 80 {

@@ -984,11 +984,13 @@ func (x *Desired) GetHoldDeletes() bool {
 }
 
 type Revision struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Commit        string                 `protobuf:"bytes,1,opt,name=commit,proto3" json:"commit,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
-	CommittedAt   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=committed_at,json=committedAt,proto3" json:"committed_at,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Commit      string                 `protobuf:"bytes,1,opt,name=commit,proto3" json:"commit,omitempty"`
+	Message     string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Author      string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	CommittedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=committed_at,json=committedAt,proto3" json:"committed_at,omitempty"`
+	// Of all sources of manifests, when there are several.
+	Sources       []string `protobuf:"bytes,5,rep,name=sources,proto3" json:"sources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1047,6 +1049,13 @@ func (x *Revision) GetAuthor() string {
 func (x *Revision) GetCommittedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CommittedAt
+	}
+	return nil
+}
+
+func (x *Revision) GetSources() []string {
+	if x != nil {
+		return x.Sources
 	}
 	return nil
 }
@@ -2040,12 +2049,13 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\tspec_json\x18\t \x01(\fR\bspecJson\x12!\n" +
 	"\fproject_json\x18\n" +
 	" \x01(\fR\vprojectJson\x12!\n" +
-	"\fhold_deletes\x18\v \x01(\bR\vholdDeletes\"\x93\x01\n" +
+	"\fhold_deletes\x18\v \x01(\bR\vholdDeletes\"\xad\x01\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12=\n" +
-	"\fcommitted_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\"\xb1\x02\n" +
+	"\fcommitted_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12\x18\n" +
+	"\asources\x18\x05 \x03(\tR\asources\"\xb1\x02\n" +
 	"\bWithdraw\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x1e\n" +
 	"\n" +

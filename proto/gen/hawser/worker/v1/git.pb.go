@@ -32,6 +32,11 @@ type GitRequest struct {
 	//	*GitRequest_Sync
 	//	*GitRequest_ReadTree
 	//	*GitRequest_ReadBlobs
+	//	*GitRequest_ReadLarge
+	//	*GitRequest_FetchLarge
+	//	*GitRequest_Probe
+	//	*GitRequest_AppToken
+	//	*GitRequest_Fetch
 	Request       isGitRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -101,6 +106,51 @@ func (x *GitRequest) GetReadBlobs() *GitReadBlobs {
 	return nil
 }
 
+func (x *GitRequest) GetReadLarge() *GitReadLarge {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_ReadLarge); ok {
+			return x.ReadLarge
+		}
+	}
+	return nil
+}
+
+func (x *GitRequest) GetFetchLarge() *GitFetchLarge {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_FetchLarge); ok {
+			return x.FetchLarge
+		}
+	}
+	return nil
+}
+
+func (x *GitRequest) GetProbe() *GitProbe {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_Probe); ok {
+			return x.Probe
+		}
+	}
+	return nil
+}
+
+func (x *GitRequest) GetAppToken() *GitAppToken {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_AppToken); ok {
+			return x.AppToken
+		}
+	}
+	return nil
+}
+
+func (x *GitRequest) GetFetch() *Fetch {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_Fetch); ok {
+			return x.Fetch
+		}
+	}
+	return nil
+}
+
 type isGitRequest_Request interface {
 	isGitRequest_Request()
 }
@@ -117,19 +167,54 @@ type GitRequest_ReadBlobs struct {
 	ReadBlobs *GitReadBlobs `protobuf:"bytes,3,opt,name=read_blobs,json=readBlobs,proto3,oneof"`
 }
 
+type GitRequest_ReadLarge struct {
+	ReadLarge *GitReadLarge `protobuf:"bytes,4,opt,name=read_large,json=readLarge,proto3,oneof"`
+}
+
+type GitRequest_FetchLarge struct {
+	FetchLarge *GitFetchLarge `protobuf:"bytes,5,opt,name=fetch_large,json=fetchLarge,proto3,oneof"`
+}
+
+type GitRequest_Probe struct {
+	Probe *GitProbe `protobuf:"bytes,6,opt,name=probe,proto3,oneof"`
+}
+
+type GitRequest_AppToken struct {
+	AppToken *GitAppToken `protobuf:"bytes,7,opt,name=app_token,json=appToken,proto3,oneof"`
+}
+
+type GitRequest_Fetch struct {
+	// Chart repositories, OCI registries and single files: fetch.proto.
+	Fetch *Fetch `protobuf:"bytes,10,opt,name=fetch,proto3,oneof"`
+}
+
 func (*GitRequest_Sync) isGitRequest_Request() {}
 
 func (*GitRequest_ReadTree) isGitRequest_Request() {}
 
 func (*GitRequest_ReadBlobs) isGitRequest_Request() {}
 
+func (*GitRequest_ReadLarge) isGitRequest_Request() {}
+
+func (*GitRequest_FetchLarge) isGitRequest_Request() {}
+
+func (*GitRequest_Probe) isGitRequest_Request() {}
+
+func (*GitRequest_AppToken) isGitRequest_Request() {}
+
+func (*GitRequest_Fetch) isGitRequest_Request() {}
+
 type GitAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Set when the whole request failed; the rest is then empty.
-	Problem       *Problem   `protobuf:"bytes,1,opt,name=problem,proto3" json:"problem,omitempty"`
-	Synced        *GitSynced `protobuf:"bytes,2,opt,name=synced,proto3" json:"synced,omitempty"`
-	Tree          *GitTree   `protobuf:"bytes,3,opt,name=tree,proto3" json:"tree,omitempty"`
-	Blobs         *GitBlobs  `protobuf:"bytes,4,opt,name=blobs,proto3" json:"blobs,omitempty"`
+	Problem       *Problem           `protobuf:"bytes,1,opt,name=problem,proto3" json:"problem,omitempty"`
+	Synced        *GitSynced         `protobuf:"bytes,2,opt,name=synced,proto3" json:"synced,omitempty"`
+	Tree          *GitTree           `protobuf:"bytes,3,opt,name=tree,proto3" json:"tree,omitempty"`
+	Blobs         *GitBlobs          `protobuf:"bytes,4,opt,name=blobs,proto3" json:"blobs,omitempty"`
+	Large         *GitLarge          `protobuf:"bytes,5,opt,name=large,proto3" json:"large,omitempty"`
+	Probed        *GitProbed         `protobuf:"bytes,6,opt,name=probed,proto3" json:"probed,omitempty"`
+	AppToken      *GitAppTokenAnswer `protobuf:"bytes,7,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"`
+	Fetch         *FetchAnswer       `protobuf:"bytes,10,opt,name=fetch,proto3" json:"fetch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,14 +277,44 @@ func (x *GitAnswer) GetBlobs() *GitBlobs {
 	return nil
 }
 
+func (x *GitAnswer) GetLarge() *GitLarge {
+	if x != nil {
+		return x.Large
+	}
+	return nil
+}
+
+func (x *GitAnswer) GetProbed() *GitProbed {
+	if x != nil {
+		return x.Probed
+	}
+	return nil
+}
+
+func (x *GitAnswer) GetAppToken() *GitAppTokenAnswer {
+	if x != nil {
+		return x.AppToken
+	}
+	return nil
+}
+
+func (x *GitAnswer) GetFetch() *FetchAnswer {
+	if x != nil {
+		return x.Fetch
+	}
+	return nil
+}
+
 // GitSync asks one repository what its revisions are and fetches the commits
 // that are not in the object store yet, in one connection.
 type GitSync struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Directory string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
-	Remote    *GitRemote             `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`
-	// Branches, tags, commits, HEAD, or refs/….
+	Remote    *Remote                `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`
+	// Branches, tags, commits, HEAD, refs/…, or constraints on versions.
 	Revisions []string `protobuf:"bytes,3,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Empty, or for each revision the prefix of the tags that are versions.
+	TagPrefixes []string `protobuf:"bytes,6,rep,name=tag_prefixes,json=tagPrefixes,proto3" json:"tag_prefixes,omitempty"`
 	// Only list; fetch nothing.
 	ListOnly bool `protobuf:"varint,4,opt,name=list_only,json=listOnly,proto3" json:"list_only,omitempty"`
 	// Answer from the object store alone where that is possible: for full
@@ -246,7 +361,7 @@ func (x *GitSync) GetDirectory() string {
 	return ""
 }
 
-func (x *GitSync) GetRemote() *GitRemote {
+func (x *GitSync) GetRemote() *Remote {
 	if x != nil {
 		return x.Remote
 	}
@@ -256,6 +371,13 @@ func (x *GitSync) GetRemote() *GitRemote {
 func (x *GitSync) GetRevisions() []string {
 	if x != nil {
 		return x.Revisions
+	}
+	return nil
+}
+
+func (x *GitSync) GetTagPrefixes() []string {
+	if x != nil {
+		return x.TagPrefixes
 	}
 	return nil
 }
@@ -274,133 +396,6 @@ func (x *GitSync) GetOfflineCommits() bool {
 	return false
 }
 
-// GitRemote is where the repository is and how to be let in.
-type GitRemote struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Url        string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
-	Username   string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
-	Password   string                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
-	SshKey     string                 `protobuf:"bytes,4,opt,name=ssh_key,json=sshKey,proto3" json:"ssh_key,omitempty"`
-	KnownHosts string                 `protobuf:"bytes,5,opt,name=known_hosts,json=knownHosts,proto3" json:"known_hosts,omitempty"`
-	CaBundle   string                 `protobuf:"bytes,6,opt,name=ca_bundle,json=caBundle,proto3" json:"ca_bundle,omitempty"`
-	// Networks in CIDR notation that must not be connected to.
-	BlockedNetworks []string `protobuf:"bytes,7,rep,name=blocked_networks,json=blockedNetworks,proto3" json:"blocked_networks,omitempty"`
-	// Hosts that a redirect may lead to; empty: any.
-	AllowedHosts         []string `protobuf:"bytes,8,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
-	AllowHttpCredentials bool     `protobuf:"varint,9,opt,name=allow_http_credentials,json=allowHttpCredentials,proto3" json:"allow_http_credentials,omitempty"`
-	AllowFile            bool     `protobuf:"varint,10,opt,name=allow_file,json=allowFile,proto3" json:"allow_file,omitempty"`
-	MaxPackBytes         int64    `protobuf:"varint,11,opt,name=max_pack_bytes,json=maxPackBytes,proto3" json:"max_pack_bytes,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
-}
-
-func (x *GitRemote) Reset() {
-	*x = GitRemote{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GitRemote) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GitRemote) ProtoMessage() {}
-
-func (x *GitRemote) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GitRemote.ProtoReflect.Descriptor instead.
-func (*GitRemote) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *GitRemote) GetUrl() string {
-	if x != nil {
-		return x.Url
-	}
-	return ""
-}
-
-func (x *GitRemote) GetUsername() string {
-	if x != nil {
-		return x.Username
-	}
-	return ""
-}
-
-func (x *GitRemote) GetPassword() string {
-	if x != nil {
-		return x.Password
-	}
-	return ""
-}
-
-func (x *GitRemote) GetSshKey() string {
-	if x != nil {
-		return x.SshKey
-	}
-	return ""
-}
-
-func (x *GitRemote) GetKnownHosts() string {
-	if x != nil {
-		return x.KnownHosts
-	}
-	return ""
-}
-
-func (x *GitRemote) GetCaBundle() string {
-	if x != nil {
-		return x.CaBundle
-	}
-	return ""
-}
-
-func (x *GitRemote) GetBlockedNetworks() []string {
-	if x != nil {
-		return x.BlockedNetworks
-	}
-	return nil
-}
-
-func (x *GitRemote) GetAllowedHosts() []string {
-	if x != nil {
-		return x.AllowedHosts
-	}
-	return nil
-}
-
-func (x *GitRemote) GetAllowHttpCredentials() bool {
-	if x != nil {
-		return x.AllowHttpCredentials
-	}
-	return false
-}
-
-func (x *GitRemote) GetAllowFile() bool {
-	if x != nil {
-		return x.AllowFile
-	}
-	return false
-}
-
-func (x *GitRemote) GetMaxPackBytes() int64 {
-	if x != nil {
-		return x.MaxPackBytes
-	}
-	return 0
-}
-
 type GitSynced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of GitSync.revisions.
@@ -413,7 +408,7 @@ type GitSynced struct {
 
 func (x *GitSynced) Reset() {
 	*x = GitSynced{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[4]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +420,7 @@ func (x *GitSynced) String() string {
 func (*GitSynced) ProtoMessage() {}
 
 func (x *GitSynced) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[4]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +433,7 @@ func (x *GitSynced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitSynced.ProtoReflect.Descriptor instead.
 func (*GitSynced) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{4}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GitSynced) GetRevisions() []*GitRevision {
@@ -467,7 +462,7 @@ type GitRevision struct {
 
 func (x *GitRevision) Reset() {
 	*x = GitRevision{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +474,7 @@ func (x *GitRevision) String() string {
 func (*GitRevision) ProtoMessage() {}
 
 func (x *GitRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +487,7 @@ func (x *GitRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitRevision.ProtoReflect.Descriptor instead.
 func (*GitRevision) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{5}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GitRevision) GetRevision() string {
@@ -536,7 +531,7 @@ type GitCommit struct {
 
 func (x *GitCommit) Reset() {
 	*x = GitCommit{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +543,7 @@ func (x *GitCommit) String() string {
 func (*GitCommit) ProtoMessage() {}
 
 func (x *GitCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +556,7 @@ func (x *GitCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitCommit.ProtoReflect.Descriptor instead.
 func (*GitCommit) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{6}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GitCommit) GetId() string {
@@ -610,14 +605,16 @@ type GitReadTree struct {
 	InlineSuffixes []string `protobuf:"bytes,4,rep,name=inline_suffixes,json=inlineSuffixes,proto3" json:"inline_suffixes,omitempty"`
 	InlineBytes    int64    `protobuf:"varint,5,opt,name=inline_bytes,json=inlineBytes,proto3" json:"inline_bytes,omitempty"`
 	// More entries are an error.
-	MaxEntries    int64 `protobuf:"varint,6,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
+	MaxEntries int64 `protobuf:"varint,6,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
+	// Look for pointers to large files (Git LFS).
+	LargeFiles    bool `protobuf:"varint,7,opt,name=large_files,json=largeFiles,proto3" json:"large_files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GitReadTree) Reset() {
 	*x = GitReadTree{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +626,7 @@ func (x *GitReadTree) String() string {
 func (*GitReadTree) ProtoMessage() {}
 
 func (x *GitReadTree) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +639,7 @@ func (x *GitReadTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitReadTree.ProtoReflect.Descriptor instead.
 func (*GitReadTree) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{7}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GitReadTree) GetDirectory() string {
@@ -687,6 +684,13 @@ func (x *GitReadTree) GetMaxEntries() int64 {
 	return 0
 }
 
+func (x *GitReadTree) GetLargeFiles() bool {
+	if x != nil {
+		return x.LargeFiles
+	}
+	return false
+}
+
 type GitTree struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entries       []*GitEntry            `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
@@ -696,7 +700,7 @@ type GitTree struct {
 
 func (x *GitTree) Reset() {
 	*x = GitTree{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +712,7 @@ func (x *GitTree) String() string {
 func (*GitTree) ProtoMessage() {}
 
 func (x *GitTree) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +725,7 @@ func (x *GitTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitTree.ProtoReflect.Descriptor instead.
 func (*GitTree) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{8}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GitTree) GetEntries() []*GitEntry {
@@ -734,19 +738,21 @@ func (x *GitTree) GetEntries() []*GitEntry {
 type GitEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Relative to the tree asked for.
-	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Mode          uint32 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
-	Hash          string `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
-	Size          int64  `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
-	HasContent    bool   `protobuf:"varint,5,opt,name=has_content,json=hasContent,proto3" json:"has_content,omitempty"`
-	Content       []byte `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
+	Path       string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Mode       uint32 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
+	Hash       string `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Size       int64  `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	HasContent bool   `protobuf:"varint,5,opt,name=has_content,json=hasContent,proto3" json:"has_content,omitempty"`
+	Content    []byte `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
+	// Set when the content is a pointer to a large file and GitReadTree asked.
+	Large         *GitLargeFile `protobuf:"bytes,7,opt,name=large,proto3" json:"large,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GitEntry) Reset() {
 	*x = GitEntry{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +764,7 @@ func (x *GitEntry) String() string {
 func (*GitEntry) ProtoMessage() {}
 
 func (x *GitEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +777,7 @@ func (x *GitEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitEntry.ProtoReflect.Descriptor instead.
 func (*GitEntry) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{9}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GitEntry) GetPath() string {
@@ -816,6 +822,508 @@ func (x *GitEntry) GetContent() []byte {
 	return nil
 }
 
+func (x *GitEntry) GetLarge() *GitLargeFile {
+	if x != nil {
+		return x.Large
+	}
+	return nil
+}
+
+// GitLargeFile is content that Git LFS keeps outside of the repository.
+type GitLargeFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 in hexadecimal.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size          int64  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitLargeFile) Reset() {
+	*x = GitLargeFile{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitLargeFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitLargeFile) ProtoMessage() {}
+
+func (x *GitLargeFile) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitLargeFile.ProtoReflect.Descriptor instead.
+func (*GitLargeFile) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GitLargeFile) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GitLargeFile) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+// GitReadLarge reads large files that are on disk.
+type GitReadLarge struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Directory string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	Files     []*GitLargeFile        `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`
+	// All together; more is an error.
+	MaxBytes      int64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitReadLarge) Reset() {
+	*x = GitReadLarge{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitReadLarge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitReadLarge) ProtoMessage() {}
+
+func (x *GitReadLarge) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitReadLarge.ProtoReflect.Descriptor instead.
+func (*GitReadLarge) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GitReadLarge) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *GitReadLarge) GetFiles() []*GitLargeFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *GitReadLarge) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+// GitFetchLarge gets large files from the repository's server to disk.
+type GitFetchLarge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directory     string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	Remote        *Remote                `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`
+	Files         []*GitLargeFile        `protobuf:"bytes,3,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitFetchLarge) Reset() {
+	*x = GitFetchLarge{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitFetchLarge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitFetchLarge) ProtoMessage() {}
+
+func (x *GitFetchLarge) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitFetchLarge.ProtoReflect.Descriptor instead.
+func (*GitFetchLarge) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GitFetchLarge) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *GitFetchLarge) GetRemote() *Remote {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *GitFetchLarge) GetFiles() []*GitLargeFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+type GitLarge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order asked for.
+	Contents [][]byte `protobuf:"bytes,1,rep,name=contents,proto3" json:"contents,omitempty"`
+	// Indexes of files that are not on disk; contents is then empty.
+	Missing       []int32 `protobuf:"varint,2,rep,packed,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitLarge) Reset() {
+	*x = GitLarge{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitLarge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitLarge) ProtoMessage() {}
+
+func (x *GitLarge) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitLarge.ProtoReflect.Descriptor instead.
+func (*GitLarge) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GitLarge) GetContents() [][]byte {
+	if x != nil {
+		return x.Contents
+	}
+	return nil
+}
+
+func (x *GitLarge) GetMissing() []int32 {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// GitProbe tries to reach a repository step by step, and stores nothing.
+type GitProbe struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Remote *Remote                `protobuf:"bytes,1,opt,name=remote,proto3" json:"remote,omitempty"`
+	// helm or oci; empty: Git.
+	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitProbe) Reset() {
+	*x = GitProbe{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitProbe) ProtoMessage() {}
+
+func (x *GitProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitProbe.ProtoReflect.Descriptor instead.
+func (*GitProbe) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GitProbe) GetRemote() *Remote {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *GitProbe) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+type GitProbed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Steps         []*ProbeStep           `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitProbed) Reset() {
+	*x = GitProbed{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitProbed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitProbed) ProtoMessage() {}
+
+func (x *GitProbed) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitProbed.ProtoReflect.Descriptor instead.
+func (*GitProbed) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GitProbed) GetSteps() []*ProbeStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// ProbeStep is one step of reaching a server. The last one may have a problem.
+type ProbeStep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Detail        string                 `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	TookNanos     int64                  `protobuf:"varint,3,opt,name=took_nanos,json=tookNanos,proto3" json:"took_nanos,omitempty"`
+	Problem       *Problem               `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeStep) Reset() {
+	*x = ProbeStep{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeStep) ProtoMessage() {}
+
+func (x *ProbeStep) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeStep.ProtoReflect.Descriptor instead.
+func (*ProbeStep) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ProbeStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProbeStep) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *ProbeStep) GetTookNanos() int64 {
+	if x != nil {
+		return x.TookNanos
+	}
+	return 0
+}
+
+func (x *ProbeStep) GetProblem() *Problem {
+	if x != nil {
+		return x.Problem
+	}
+	return nil
+}
+
+// GitAppToken asks GitHub for a token of the remote's GitHub App.
+type GitAppToken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Remote        *Remote                `protobuf:"bytes,1,opt,name=remote,proto3" json:"remote,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitAppToken) Reset() {
+	*x = GitAppToken{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitAppToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitAppToken) ProtoMessage() {}
+
+func (x *GitAppToken) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitAppToken.ProtoReflect.Descriptor instead.
+func (*GitAppToken) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GitAppToken) GetRemote() *Remote {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+type GitAppTokenAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	ExpiresUnix   int64                  `protobuf:"varint,2,opt,name=expires_unix,json=expiresUnix,proto3" json:"expires_unix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitAppTokenAnswer) Reset() {
+	*x = GitAppTokenAnswer{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitAppTokenAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitAppTokenAnswer) ProtoMessage() {}
+
+func (x *GitAppTokenAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitAppTokenAnswer.ProtoReflect.Descriptor instead.
+func (*GitAppTokenAnswer) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GitAppTokenAnswer) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *GitAppTokenAnswer) GetExpiresUnix() int64 {
+	if x != nil {
+		return x.ExpiresUnix
+	}
+	return 0
+}
+
 type GitReadBlobs struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Directory string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
@@ -828,7 +1336,7 @@ type GitReadBlobs struct {
 
 func (x *GitReadBlobs) Reset() {
 	*x = GitReadBlobs{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1348,7 @@ func (x *GitReadBlobs) String() string {
 func (*GitReadBlobs) ProtoMessage() {}
 
 func (x *GitReadBlobs) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1361,7 @@ func (x *GitReadBlobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitReadBlobs.ProtoReflect.Descriptor instead.
 func (*GitReadBlobs) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{10}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GitReadBlobs) GetDirectory() string {
@@ -887,7 +1395,7 @@ type GitBlobs struct {
 
 func (x *GitBlobs) Reset() {
 	*x = GitBlobs{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1407,7 @@ func (x *GitBlobs) String() string {
 func (*GitBlobs) ProtoMessage() {}
 
 func (x *GitBlobs) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1420,7 @@ func (x *GitBlobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitBlobs.ProtoReflect.Descriptor instead.
 func (*GitBlobs) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{11}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GitBlobs) GetContents() [][]byte {
@@ -926,40 +1434,39 @@ var File_hawser_worker_v1_git_proto protoreflect.FileDescriptor
 
 const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\n" +
-	"\x1ahawser/worker/v1/git.proto\x12\x10hawser.worker.v1\x1a\x1ehawser/worker/v1/problem.proto\"\xc7\x01\n" +
+	"\x1ahawser/worker/v1/git.proto\x12\x10hawser.worker.v1\x1a\x1chawser/worker/v1/fetch.proto\x1a\x1ehawser/worker/v1/problem.proto\x1a\x1dhawser/worker/v1/remote.proto\"\xef\x03\n" +
 	"\n" +
 	"GitRequest\x12/\n" +
 	"\x04sync\x18\x01 \x01(\v2\x19.hawser.worker.v1.GitSyncH\x00R\x04sync\x12<\n" +
 	"\tread_tree\x18\x02 \x01(\v2\x1d.hawser.worker.v1.GitReadTreeH\x00R\breadTree\x12?\n" +
 	"\n" +
-	"read_blobs\x18\x03 \x01(\v2\x1e.hawser.worker.v1.GitReadBlobsH\x00R\treadBlobsB\t\n" +
-	"\arequest\"\xd6\x01\n" +
+	"read_blobs\x18\x03 \x01(\v2\x1e.hawser.worker.v1.GitReadBlobsH\x00R\treadBlobs\x12?\n" +
+	"\n" +
+	"read_large\x18\x04 \x01(\v2\x1e.hawser.worker.v1.GitReadLargeH\x00R\treadLarge\x12B\n" +
+	"\vfetch_large\x18\x05 \x01(\v2\x1f.hawser.worker.v1.GitFetchLargeH\x00R\n" +
+	"fetchLarge\x122\n" +
+	"\x05probe\x18\x06 \x01(\v2\x1a.hawser.worker.v1.GitProbeH\x00R\x05probe\x12<\n" +
+	"\tapp_token\x18\a \x01(\v2\x1d.hawser.worker.v1.GitAppTokenH\x00R\bappToken\x12/\n" +
+	"\x05fetch\x18\n" +
+	" \x01(\v2\x17.hawser.worker.v1.FetchH\x00R\x05fetchB\t\n" +
+	"\arequest\"\xb4\x03\n" +
 	"\tGitAnswer\x123\n" +
 	"\aproblem\x18\x01 \x01(\v2\x19.hawser.worker.v1.ProblemR\aproblem\x123\n" +
 	"\x06synced\x18\x02 \x01(\v2\x1b.hawser.worker.v1.GitSyncedR\x06synced\x12-\n" +
 	"\x04tree\x18\x03 \x01(\v2\x19.hawser.worker.v1.GitTreeR\x04tree\x120\n" +
-	"\x05blobs\x18\x04 \x01(\v2\x1a.hawser.worker.v1.GitBlobsR\x05blobs\"\xc0\x01\n" +
+	"\x05blobs\x18\x04 \x01(\v2\x1a.hawser.worker.v1.GitBlobsR\x05blobs\x120\n" +
+	"\x05large\x18\x05 \x01(\v2\x1a.hawser.worker.v1.GitLargeR\x05large\x123\n" +
+	"\x06probed\x18\x06 \x01(\v2\x1b.hawser.worker.v1.GitProbedR\x06probed\x12@\n" +
+	"\tapp_token\x18\a \x01(\v2#.hawser.worker.v1.GitAppTokenAnswerR\bappToken\x123\n" +
+	"\x05fetch\x18\n" +
+	" \x01(\v2\x1d.hawser.worker.v1.FetchAnswerR\x05fetch\"\xe0\x01\n" +
 	"\aGitSync\x12\x1c\n" +
-	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x123\n" +
-	"\x06remote\x18\x02 \x01(\v2\x1b.hawser.worker.v1.GitRemoteR\x06remote\x12\x1c\n" +
-	"\trevisions\x18\x03 \x03(\tR\trevisions\x12\x1b\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x120\n" +
+	"\x06remote\x18\x02 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\x12\x1c\n" +
+	"\trevisions\x18\x03 \x03(\tR\trevisions\x12!\n" +
+	"\ftag_prefixes\x18\x06 \x03(\tR\vtagPrefixes\x12\x1b\n" +
 	"\tlist_only\x18\x04 \x01(\bR\blistOnly\x12'\n" +
-	"\x0foffline_commits\x18\x05 \x01(\bR\x0eofflineCommits\"\xf7\x02\n" +
-	"\tGitRemote\x12\x10\n" +
-	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
-	"\busername\x18\x02 \x01(\tR\busername\x12\x1a\n" +
-	"\bpassword\x18\x03 \x01(\tR\bpassword\x12\x17\n" +
-	"\assh_key\x18\x04 \x01(\tR\x06sshKey\x12\x1f\n" +
-	"\vknown_hosts\x18\x05 \x01(\tR\n" +
-	"knownHosts\x12\x1b\n" +
-	"\tca_bundle\x18\x06 \x01(\tR\bcaBundle\x12)\n" +
-	"\x10blocked_networks\x18\a \x03(\tR\x0fblockedNetworks\x12#\n" +
-	"\rallowed_hosts\x18\b \x03(\tR\fallowedHosts\x124\n" +
-	"\x16allow_http_credentials\x18\t \x01(\bR\x14allowHttpCredentials\x12\x1d\n" +
-	"\n" +
-	"allow_file\x18\n" +
-	" \x01(\bR\tallowFile\x12$\n" +
-	"\x0emax_pack_bytes\x18\v \x01(\x03R\fmaxPackBytes\"b\n" +
+	"\x0foffline_commits\x18\x05 \x01(\bR\x0eofflineCommits\"b\n" +
 	"\tGitSynced\x12;\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1d.hawser.worker.v1.GitRevisionR\trevisions\x12\x18\n" +
 	"\afetched\x18\x02 \x01(\bR\afetched\"\xa5\x01\n" +
@@ -973,7 +1480,7 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x04tree\x18\x02 \x01(\tR\x04tree\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x16\n" +
 	"\x06author\x18\x04 \x01(\tR\x06author\x12%\n" +
-	"\x0ecommitted_unix\x18\x05 \x01(\x03R\rcommittedUnix\"\xc6\x01\n" +
+	"\x0ecommitted_unix\x18\x05 \x01(\x03R\rcommittedUnix\"\xe7\x01\n" +
 	"\vGitReadTree\x12\x1c\n" +
 	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x12\n" +
 	"\x04tree\x18\x02 \x01(\tR\x04tree\x12\x18\n" +
@@ -981,9 +1488,11 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x0finline_suffixes\x18\x04 \x03(\tR\x0einlineSuffixes\x12!\n" +
 	"\finline_bytes\x18\x05 \x01(\x03R\vinlineBytes\x12\x1f\n" +
 	"\vmax_entries\x18\x06 \x01(\x03R\n" +
-	"maxEntries\"?\n" +
+	"maxEntries\x12\x1f\n" +
+	"\vlarge_files\x18\a \x01(\bR\n" +
+	"largeFiles\"?\n" +
 	"\aGitTree\x124\n" +
-	"\aentries\x18\x01 \x03(\v2\x1a.hawser.worker.v1.GitEntryR\aentries\"\x95\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x1a.hawser.worker.v1.GitEntryR\aentries\"\xcb\x01\n" +
 	"\bGitEntry\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x12\n" +
@@ -991,7 +1500,38 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\x12\x1f\n" +
 	"\vhas_content\x18\x05 \x01(\bR\n" +
 	"hasContent\x12\x18\n" +
-	"\acontent\x18\x06 \x01(\fR\acontent\"a\n" +
+	"\acontent\x18\x06 \x01(\fR\acontent\x124\n" +
+	"\x05large\x18\a \x01(\v2\x1e.hawser.worker.v1.GitLargeFileR\x05large\"2\n" +
+	"\fGitLargeFile\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\x7f\n" +
+	"\fGitReadLarge\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x124\n" +
+	"\x05files\x18\x02 \x03(\v2\x1e.hawser.worker.v1.GitLargeFileR\x05files\x12\x1b\n" +
+	"\tmax_bytes\x18\x03 \x01(\x03R\bmaxBytes\"\x95\x01\n" +
+	"\rGitFetchLarge\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x120\n" +
+	"\x06remote\x18\x02 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\x124\n" +
+	"\x05files\x18\x03 \x03(\v2\x1e.hawser.worker.v1.GitLargeFileR\x05files\"@\n" +
+	"\bGitLarge\x12\x1a\n" +
+	"\bcontents\x18\x01 \x03(\fR\bcontents\x12\x18\n" +
+	"\amissing\x18\x02 \x03(\x05R\amissing\"P\n" +
+	"\bGitProbe\x120\n" +
+	"\x06remote\x18\x01 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\">\n" +
+	"\tGitProbed\x121\n" +
+	"\x05steps\x18\x01 \x03(\v2\x1b.hawser.worker.v1.ProbeStepR\x05steps\"\x8b\x01\n" +
+	"\tProbeStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1d\n" +
+	"\n" +
+	"took_nanos\x18\x03 \x01(\x03R\ttookNanos\x123\n" +
+	"\aproblem\x18\x04 \x01(\v2\x19.hawser.worker.v1.ProblemR\aproblem\"?\n" +
+	"\vGitAppToken\x120\n" +
+	"\x06remote\x18\x01 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\"L\n" +
+	"\x11GitAppTokenAnswer\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12!\n" +
+	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\"a\n" +
 	"\fGitReadBlobs\x12\x1c\n" +
 	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x16\n" +
 	"\x06hashes\x18\x02 \x03(\tR\x06hashes\x12\x1b\n" +
@@ -1011,40 +1551,68 @@ func file_hawser_worker_v1_git_proto_rawDescGZIP() []byte {
 	return file_hawser_worker_v1_git_proto_rawDescData
 }
 
-var file_hawser_worker_v1_git_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hawser_worker_v1_git_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hawser_worker_v1_git_proto_goTypes = []any{
-	(*GitRequest)(nil),   // 0: hawser.worker.v1.GitRequest
-	(*GitAnswer)(nil),    // 1: hawser.worker.v1.GitAnswer
-	(*GitSync)(nil),      // 2: hawser.worker.v1.GitSync
-	(*GitRemote)(nil),    // 3: hawser.worker.v1.GitRemote
-	(*GitSynced)(nil),    // 4: hawser.worker.v1.GitSynced
-	(*GitRevision)(nil),  // 5: hawser.worker.v1.GitRevision
-	(*GitCommit)(nil),    // 6: hawser.worker.v1.GitCommit
-	(*GitReadTree)(nil),  // 7: hawser.worker.v1.GitReadTree
-	(*GitTree)(nil),      // 8: hawser.worker.v1.GitTree
-	(*GitEntry)(nil),     // 9: hawser.worker.v1.GitEntry
-	(*GitReadBlobs)(nil), // 10: hawser.worker.v1.GitReadBlobs
-	(*GitBlobs)(nil),     // 11: hawser.worker.v1.GitBlobs
-	(*Problem)(nil),      // 12: hawser.worker.v1.Problem
+	(*GitRequest)(nil),        // 0: hawser.worker.v1.GitRequest
+	(*GitAnswer)(nil),         // 1: hawser.worker.v1.GitAnswer
+	(*GitSync)(nil),           // 2: hawser.worker.v1.GitSync
+	(*GitSynced)(nil),         // 3: hawser.worker.v1.GitSynced
+	(*GitRevision)(nil),       // 4: hawser.worker.v1.GitRevision
+	(*GitCommit)(nil),         // 5: hawser.worker.v1.GitCommit
+	(*GitReadTree)(nil),       // 6: hawser.worker.v1.GitReadTree
+	(*GitTree)(nil),           // 7: hawser.worker.v1.GitTree
+	(*GitEntry)(nil),          // 8: hawser.worker.v1.GitEntry
+	(*GitLargeFile)(nil),      // 9: hawser.worker.v1.GitLargeFile
+	(*GitReadLarge)(nil),      // 10: hawser.worker.v1.GitReadLarge
+	(*GitFetchLarge)(nil),     // 11: hawser.worker.v1.GitFetchLarge
+	(*GitLarge)(nil),          // 12: hawser.worker.v1.GitLarge
+	(*GitProbe)(nil),          // 13: hawser.worker.v1.GitProbe
+	(*GitProbed)(nil),         // 14: hawser.worker.v1.GitProbed
+	(*ProbeStep)(nil),         // 15: hawser.worker.v1.ProbeStep
+	(*GitAppToken)(nil),       // 16: hawser.worker.v1.GitAppToken
+	(*GitAppTokenAnswer)(nil), // 17: hawser.worker.v1.GitAppTokenAnswer
+	(*GitReadBlobs)(nil),      // 18: hawser.worker.v1.GitReadBlobs
+	(*GitBlobs)(nil),          // 19: hawser.worker.v1.GitBlobs
+	(*Fetch)(nil),             // 20: hawser.worker.v1.Fetch
+	(*Problem)(nil),           // 21: hawser.worker.v1.Problem
+	(*FetchAnswer)(nil),       // 22: hawser.worker.v1.FetchAnswer
+	(*Remote)(nil),            // 23: hawser.worker.v1.Remote
 }
 var file_hawser_worker_v1_git_proto_depIdxs = []int32{
 	2,  // 0: hawser.worker.v1.GitRequest.sync:type_name -> hawser.worker.v1.GitSync
-	7,  // 1: hawser.worker.v1.GitRequest.read_tree:type_name -> hawser.worker.v1.GitReadTree
-	10, // 2: hawser.worker.v1.GitRequest.read_blobs:type_name -> hawser.worker.v1.GitReadBlobs
-	12, // 3: hawser.worker.v1.GitAnswer.problem:type_name -> hawser.worker.v1.Problem
-	4,  // 4: hawser.worker.v1.GitAnswer.synced:type_name -> hawser.worker.v1.GitSynced
-	8,  // 5: hawser.worker.v1.GitAnswer.tree:type_name -> hawser.worker.v1.GitTree
-	11, // 6: hawser.worker.v1.GitAnswer.blobs:type_name -> hawser.worker.v1.GitBlobs
-	3,  // 7: hawser.worker.v1.GitSync.remote:type_name -> hawser.worker.v1.GitRemote
-	5,  // 8: hawser.worker.v1.GitSynced.revisions:type_name -> hawser.worker.v1.GitRevision
-	6,  // 9: hawser.worker.v1.GitRevision.commit:type_name -> hawser.worker.v1.GitCommit
-	12, // 10: hawser.worker.v1.GitRevision.problem:type_name -> hawser.worker.v1.Problem
-	9,  // 11: hawser.worker.v1.GitTree.entries:type_name -> hawser.worker.v1.GitEntry
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	6,  // 1: hawser.worker.v1.GitRequest.read_tree:type_name -> hawser.worker.v1.GitReadTree
+	18, // 2: hawser.worker.v1.GitRequest.read_blobs:type_name -> hawser.worker.v1.GitReadBlobs
+	10, // 3: hawser.worker.v1.GitRequest.read_large:type_name -> hawser.worker.v1.GitReadLarge
+	11, // 4: hawser.worker.v1.GitRequest.fetch_large:type_name -> hawser.worker.v1.GitFetchLarge
+	13, // 5: hawser.worker.v1.GitRequest.probe:type_name -> hawser.worker.v1.GitProbe
+	16, // 6: hawser.worker.v1.GitRequest.app_token:type_name -> hawser.worker.v1.GitAppToken
+	20, // 7: hawser.worker.v1.GitRequest.fetch:type_name -> hawser.worker.v1.Fetch
+	21, // 8: hawser.worker.v1.GitAnswer.problem:type_name -> hawser.worker.v1.Problem
+	3,  // 9: hawser.worker.v1.GitAnswer.synced:type_name -> hawser.worker.v1.GitSynced
+	7,  // 10: hawser.worker.v1.GitAnswer.tree:type_name -> hawser.worker.v1.GitTree
+	19, // 11: hawser.worker.v1.GitAnswer.blobs:type_name -> hawser.worker.v1.GitBlobs
+	12, // 12: hawser.worker.v1.GitAnswer.large:type_name -> hawser.worker.v1.GitLarge
+	14, // 13: hawser.worker.v1.GitAnswer.probed:type_name -> hawser.worker.v1.GitProbed
+	17, // 14: hawser.worker.v1.GitAnswer.app_token:type_name -> hawser.worker.v1.GitAppTokenAnswer
+	22, // 15: hawser.worker.v1.GitAnswer.fetch:type_name -> hawser.worker.v1.FetchAnswer
+	23, // 16: hawser.worker.v1.GitSync.remote:type_name -> hawser.worker.v1.Remote
+	4,  // 17: hawser.worker.v1.GitSynced.revisions:type_name -> hawser.worker.v1.GitRevision
+	5,  // 18: hawser.worker.v1.GitRevision.commit:type_name -> hawser.worker.v1.GitCommit
+	21, // 19: hawser.worker.v1.GitRevision.problem:type_name -> hawser.worker.v1.Problem
+	8,  // 20: hawser.worker.v1.GitTree.entries:type_name -> hawser.worker.v1.GitEntry
+	9,  // 21: hawser.worker.v1.GitEntry.large:type_name -> hawser.worker.v1.GitLargeFile
+	9,  // 22: hawser.worker.v1.GitReadLarge.files:type_name -> hawser.worker.v1.GitLargeFile
+	23, // 23: hawser.worker.v1.GitFetchLarge.remote:type_name -> hawser.worker.v1.Remote
+	9,  // 24: hawser.worker.v1.GitFetchLarge.files:type_name -> hawser.worker.v1.GitLargeFile
+	23, // 25: hawser.worker.v1.GitProbe.remote:type_name -> hawser.worker.v1.Remote
+	15, // 26: hawser.worker.v1.GitProbed.steps:type_name -> hawser.worker.v1.ProbeStep
+	21, // 27: hawser.worker.v1.ProbeStep.problem:type_name -> hawser.worker.v1.Problem
+	23, // 28: hawser.worker.v1.GitAppToken.remote:type_name -> hawser.worker.v1.Remote
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_hawser_worker_v1_git_proto_init() }
@@ -1052,11 +1620,18 @@ func file_hawser_worker_v1_git_proto_init() {
 	if File_hawser_worker_v1_git_proto != nil {
 		return
 	}
+	file_hawser_worker_v1_fetch_proto_init()
 	file_hawser_worker_v1_problem_proto_init()
+	file_hawser_worker_v1_remote_proto_init()
 	file_hawser_worker_v1_git_proto_msgTypes[0].OneofWrappers = []any{
 		(*GitRequest_Sync)(nil),
 		(*GitRequest_ReadTree)(nil),
 		(*GitRequest_ReadBlobs)(nil),
+		(*GitRequest_ReadLarge)(nil),
+		(*GitRequest_FetchLarge)(nil),
+		(*GitRequest_Probe)(nil),
+		(*GitRequest_AppToken)(nil),
+		(*GitRequest_Fetch)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1064,7 +1639,7 @@ func file_hawser_worker_v1_git_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_worker_v1_git_proto_rawDesc), len(file_hawser_worker_v1_git_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

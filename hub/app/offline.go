@@ -1,0 +1,299 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hawser-dev/hawser/hub/delivery"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/plugin"
+	"github.com/hawser-dev/hawser/hub/render"
+	"github.com/hawser-dev/hawser/hub/source"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+// Offline renders an Application as the hub would, from directories of this
+// machine and without any network.
+type Offline struct {
+	// App is the file of the Application, "-" for standard input.
+	App string
+	// Repos are directories in place of repositories: "DIR", "DIR@REVISION",
+	// "URL=DIR" or "URL=DIR@REVISION". Without a URL it stands for every
+	// repository that is not named.
+	Repos []string
+	// KubeVersion and APIVersions of the cluster that is rendered for.
+	KubeVersion string
+	APIVersions []string
+	// Plugins are files of config management plugins.
+	Plugins []string
+}
+
+// Flags registers the options.
+func (o *Offline) Flags(f *pflag.FlagSet) {
+	f.StringVar(&o.App, "app", "", "file with the Application, - for standard input")
+	f.StringArrayVar(&o.Repos, "repo", nil, "DIR[@REVISION] in place of the repository, or URL=DIR[@REVISION] for one of several; may be repeated")
+	f.StringVar(&o.KubeVersion, "kube-version", "", "Kubernetes version to render for, such as v1.37.2")
+	f.StringSliceVar(&o.APIVersions, "api-versions", nil, "APIs that the cluster serves, such as apps/v1/Deployment")
+	f.StringArrayVar(&o.Plugins, "plugin", nil, "file of a ConfigManagementPlugin to run; may be repeated")
+}
+
+// Run writes the objects to out as YAML, in the order in which they are applied,
+// and warnings to warn.
+func (o *Offline) Run(ctx context.Context, in io.Reader, out, warn io.Writer) (err error) {
+	application, err := o.application(in)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "hawser-render-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	shelf, err := o.openRepos(ctx, self, scratch)
+	if err != nil {
+		return err
+	}
+	defer shelf.close()
+
+	options := render.Options{WorkerCommand: []string{self, RenderWorkerCommand}, Workers: 1}
+	if len(o.Plugins) > 0 {
+		hosts, err := plugin.Connect(Config{Plugins: o.Plugins, Data: scratch}.pluginOptions(self, nil))
+		if err != nil {
+			return err
+		}
+		defer hosts.Close()
+		options.Plugins = plugins{hosts}
+	}
+	r, err := render.New(options)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+
+	rendered, _, err := delivery.RenderSources(ctx, offlineRenderer{shelf, r}, application.Spec,
+		func(model.Source) (delivery.Head, bool) { return delivery.Head{Commit: "offline"}, true },
+		delivery.RenderRequest{
+			App: "offline", AppName: application.Metadata.Name, Project: application.Spec.Project,
+			Namespace: application.Spec.Destination.Namespace, KubeVersion: o.KubeVersion, APIs: o.APIVersions,
+		})
+	if err != nil {
+		return err
+	}
+	if err := delivery.CheckEmpty(application.Spec, rendered, true); err != nil {
+		return err
+	}
+	for _, w := range rendered.Warnings {
+		fmt.Fprintf(warn, "warning: %s (%s)\n", w.Message, w.Code)
+	}
+	var text bytes.Buffer
+	for i, object := range rendered.Objects {
+		body, err := yaml.Marshal(object.Body)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			text.WriteString("---\n")
+		}
+		text.Write(body)
+	}
+	_, err = out.Write(text.Bytes())
+	return err
+}
+
+// maxApplicationFile bounds what is read.
+const maxApplicationFile = 4 << 20
+
+func (o *Offline) application(in io.Reader) (app model.Application, err error) {
+	switch o.App {
+	case "":
+		return app, fault.New(fault.Invalid, "argument_missing", "--app names the file with the Application").WithFix("hawser-hub render --app app.yaml --repo .")
+	case "-":
+	default:
+		f, err := os.Open(o.App)
+		if err != nil {
+			return app, fault.New(fault.Invalid, "file_unreadable", "%s", err)
+		}
+		defer func() { _ = f.Close() }() // only read
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxApplicationFile))
+	if err != nil {
+		return app, fault.Wrap(err, fault.Invalid, "file_unreadable", "the Application cannot be read")
+	}
+	docs, err := decode.Documents(data)
+	if err != nil {
+		return app, err
+	}
+	found := 0
+	for _, d := range docs {
+		if d.Err != nil {
+			return app, d.Err
+		}
+		if d.Application != nil {
+			app, found = *d.Application, found+1
+		}
+	}
+	if found != 1 {
+		return app, fault.New(fault.Invalid, "application_missing", "%s holds %d Applications; one is rendered at a time", o.App, found)
+	}
+	return app, nil
+}
+
+// shelf are the directories that stand for repositories.
+type shelf struct {
+	byURL   map[string]func(ctx context.Context, t fleet.Target) (render.Snapshot, error)
+	any     func(ctx context.Context, t fleet.Target) (render.Snapshot, error)
+	sources *source.Sources
+	opened  []*source.Directory
+}
+
+func (s *shelf) close() {
+	for _, d := range s.opened {
+		_ = d.Close() // only read
+	}
+	if s.sources != nil {
+		s.sources.Close()
+	}
+}
+
+func (o *Offline) openRepos(ctx context.Context, self, scratch string) (*shelf, error) {
+	s := &shelf{byURL: map[string]func(context.Context, fleet.Target) (render.Snapshot, error){}}
+	if len(o.Repos) == 0 {
+		return s, fault.New(fault.Invalid, "argument_missing", "--repo names the directory that the Application's files are in").
+			WithFix("hawser-hub render --app %s --repo .", o.App)
+	}
+	for _, spec := range o.Repos {
+		url, dir, named := strings.Cut(spec, "=")
+		if info, err := os.Stat(spec); !named || err == nil && info.IsDir() {
+			url, dir = "", spec
+		}
+		open, err := s.open(ctx, self, scratch, dir)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		if url == "" {
+			s.any = open
+		} else {
+			s.byURL[url] = open
+		}
+	}
+	return s, nil
+}
+
+// open prepares one directory. An "@" in it begins a revision, unless there is a
+// directory of the whole name.
+func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(context.Context, fleet.Target) (render.Snapshot, error), error) {
+	dir, revision := spec, ""
+	if i := strings.LastIndexByte(spec, '@'); i > 0 {
+		if info, err := os.Stat(spec); err != nil || !info.IsDir() {
+			dir, revision = spec[:i], spec[i+1:]
+		}
+	}
+	if revision == "" {
+		d, err := source.OpenDirectory(dir)
+		if err != nil {
+			return nil, err
+		}
+		s.opened = append(s.opened, d)
+		return func(context.Context, fleet.Target) (render.Snapshot, error) { return d, nil }, nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.sources == nil {
+		if s.sources, err = source.New(source.Options{
+			Dir: filepath.Join(scratch, "git"), WorkerCommand: []string{self, GitWorkerCommand}, AllowFile: true,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	t := fleet.Target{RepoURL: "file://" + filepath.ToSlash(abs), Revision: revision}
+	resolved, err := s.sources.Resolve(ctx, t.RepoURL, []fleet.Target{t})
+	if err != nil {
+		return nil, err
+	}
+	if err := resolved[t].Err; err != nil {
+		return nil, err
+	}
+	snapshot, err := s.sources.At(ctx, t, resolved[t].Commit)
+	if err != nil {
+		return nil, err
+	}
+	return func(context.Context, fleet.Target) (render.Snapshot, error) { return snapshot, nil }, nil
+}
+
+func (s *shelf) take(ctx context.Context, t fleet.Target) (render.Snapshot, error) {
+	if open, ok := s.byURL[t.RepoURL]; ok {
+		return open(ctx, t)
+	}
+	if s.any != nil {
+		return s.any(ctx, t)
+	}
+	return nil, fault.New(fault.Invalid, "repository_unknown", "no directory stands for %s", source.Mask(t.RepoURL)).
+		WithFix("add --repo %s=DIR", source.Mask(t.RepoURL))
+}
+
+// offlineRenderer renders from the shelf, and fetches nothing.
+type offlineRenderer struct {
+	shelf  *shelf
+	render *render.Renderer
+}
+
+func (r offlineRenderer) Render(ctx context.Context, req delivery.RenderRequest) (delivery.Rendered, error) {
+	snapshot, err := r.shelf.take(ctx, fleet.TargetOf(req.Source))
+	if err != nil {
+		return delivery.Rendered{}, err
+	}
+	refs := make(map[string]func(context.Context) (render.Snapshot, error), len(req.Refs))
+	for name, at := range req.Refs {
+		refs[name] = func(ctx context.Context) (render.Snapshot, error) {
+			return r.shelf.take(ctx, fleet.TargetOf(at.Source))
+		}
+	}
+	return renderWith(ctx, r.render, snapshot, req, refs, offlineFetcher{r.shelf})
+}
+
+// offlineFetcher finds what was put on the shelf by its URL.
+type offlineFetcher struct{ shelf *shelf }
+
+func (f offlineFetcher) Chart(ctx context.Context, repository, name, version string) (render.Snapshot, string, error) {
+	for _, url := range []string{strings.TrimSuffix(repository, "/") + "/" + name, repository} {
+		if open, ok := f.shelf.byURL[url]; ok {
+			s, err := open(ctx, fleet.Target{RepoURL: url, Chart: name, Revision: version})
+			return s, version, err
+		}
+	}
+	return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "chart %q %s of %s is not in charts/, and nothing is fetched offline", name, version, source.Mask(repository)).
+		WithFix("run helm dependency build, or add --repo %s/%s=DIR", source.Mask(strings.TrimSuffix(repository, "/")), name)
+}
+
+func (f offlineFetcher) Base(ctx context.Context, url string) (render.Snapshot, string, error) {
+	if open, ok := f.shelf.byURL[url]; ok {
+		s, err := open(ctx, fleet.Target{RepoURL: url})
+		return s, "", err
+	}
+	return nil, "", fault.New(fault.Unprocessable, "remote_base_forbidden", "%s is remote, and nothing is fetched offline", source.Mask(url)).
+		WithFix("add --repo '%s=DIR'", source.Mask(url))
+}
+
+func (f offlineFetcher) Download(_ context.Context, url string) ([]byte, error) {
+	return nil, fault.New(fault.Unprocessable, "remote_base_forbidden", "%s is remote, and nothing is fetched offline", source.Mask(url))
+}
