@@ -55,13 +55,24 @@ func (a *api) checkSync(app fleet.App, spec model.OperationSpec) error {
 			WithFix("put the source right, then sync again")
 	}
 	rendered := app.Source.Revision.Commit
-	if r := strings.ToLower(spec.Revision); r != "" && (rendered == "" || len(r) < 7 || !strings.HasPrefix(rendered, r)) {
+	if !names(spec.Revision, rendered) {
 		e := fault.New(fault.Unprocessable, "revision_not_rendered", "revision %q is not the one that the hub has rendered", cut(spec.Revision)).
 			WithField("revision").WithFound(cut(spec.Revision), rendered).
 			WithFix("leave revision out, or change spec.source.targetRevision of the application")
 		return e
 	}
 	return nil
+}
+
+// names reports whether a revision that somebody wrote is the rendered one: "",
+// a version or digest in full, or at least the first seven characters of a
+// commit.
+func names(written, rendered string) bool {
+	if written == "" || written == rendered {
+		return true
+	}
+	r := strings.ToLower(written)
+	return len(r) >= 7 && len(rendered) >= 40 && strings.HasPrefix(rendered, r)
 }
 
 // idempotencyKey of a command, "" for none.

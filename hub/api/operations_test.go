@@ -100,6 +100,10 @@ func TestSyncToARevision(t *testing.T) {
 	sync("012345").problem(422, "revision_not_rendered") // too short to mean one commit
 	sync("main").problem(422, "revision_not_rendered")
 	sync("1123456").problem(422, "revision_not_rendered")
+	app.Source.Revision.Commit = "10.20.30" // of a chart
+	w.store.apps["web"] = app
+	sync("10.20.30").ok(202)
+	sync("10.20.3").problem(422, "revision_not_rendered")
 }
 
 func TestSyncWhileTheClusterIsAway(t *testing.T) {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -17,22 +18,23 @@ func CheckEmpty(spec model.ApplicationSpec, rendered Rendered, first bool) error
 	if len(rendered.Objects) > 0 || !first || allowed {
 		return nil
 	}
-	var where []string
+	where, why := "the application", "correct the path"
 	for _, s := range spec.ManifestSources() {
-		switch {
-		case s.Chart != "":
-			where = append(where, "chart "+s.Chart)
-		case s.Path == "" || s.Path == ".":
-			where = append(where, "the root of the repository")
-		default:
-			where = append(where, s.Path)
+		if len(spec.ManifestSources()) == 1 {
+			where = cmp.Or(strings.Trim(s.Path, "/"), "the root of the repository")
+			if s.Chart != "" {
+				where = "chart " + s.Chart
+			}
 		}
 	}
-	verb := " contains"
-	if len(where) > 1 {
-		verb = " contain"
+	for _, w := range rendered.Warnings {
+		if w.Code == "no_manifests" {
+			if _, reason, ok := strings.Cut(w.Message, ": "); ok {
+				why = reason
+			}
+		}
 	}
-	return fault.New(fault.Unprocessable, "no_manifests", "%s%s no manifest; nothing was changed in the cluster", strings.Join(where, ", "), verb).
+	return fault.New(fault.Unprocessable, "no_manifests", "%s contains no manifest; nothing was changed in the cluster", where).
 		WithField("spec.source.path").
-		WithFix("correct the path, look at directory.recurse, include and exclude, or set syncPolicy.automated.allowEmpty")
+		WithFix("%s; or set syncPolicy.automated.allowEmpty", why)
 }

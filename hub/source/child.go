@@ -72,7 +72,7 @@ func (c *child) answer(req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
 		if r.Probe.GetType() != "" {
 			return &workerv1.GitAnswer{Probed: probeCharts(context.Background(), r.Probe)}, nil
 		}
-		return &workerv1.GitAnswer{Probed: c.probe(context.Background(), r.Probe.GetRemote())}, nil
+		return &workerv1.GitAnswer{Probed: c.probe(context.Background(), r.Probe)}, nil
 	case *workerv1.GitRequest_AppToken:
 		token, err := appTokenFor(context.Background(), r.AppToken.GetRemote())
 		return &workerv1.GitAnswer{AppToken: token}, err

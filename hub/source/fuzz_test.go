@@ -1,6 +1,7 @@
 package source
 
 import (
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -50,45 +51,79 @@ func FuzzConfinePath(f *testing.F) {
 	f.Add("l", "l", "l", "m", "n/../l", "m")
 	f.Add("a/l", "../d", "a/l/..", "d/f", "../a", "a/l/f/l/f")
 	f.Fuzz(func(t *testing.T, link1, target1, p, link2, target2, q string) {
-		dir := t.TempDir()
-		tree := &memoryTree{dirs: map[string]*memoryTree{}, links: map[string]string{}}
-		for _, l := range [][2]string{{link1, target1}, {link2, target2}} {
-			at := l[0]
-			if l[1] == "" || len(l[1]) > 200 || strings.ContainsAny(l[1], "\x00\\") || !plainPath(at) || !tree.add(at, l[1]) {
-				continue
-			}
-			if err := os.MkdirAll(filepath.Join(dir, path.Dir(at)), 0o700); err != nil {
-				t.Skip()
-			}
-			if err := os.Symlink(l[1], filepath.Join(dir, at)); err != nil {
-				t.Skip()
-			}
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer root.Close()
-		for _, p := range []string{p, q} {
-			p = strings.Trim(path.Clean("/"+p), "/")
-			if p == "" || !plainPath(p) {
-				continue
-			}
-			n, ok, err := confine([]*memoryTree{tree}, p, p, memorySteps())
-			if ok && (n == nil || err != nil) {
-				t.Fatalf("%q: %v %v", p, n, err)
-			}
-			_, statErr := root.Stat(p)
-			switch escapes := statErr != nil && strings.Contains(statErr.Error(), "escapes"); {
-			case ok && statErr != nil:
-				t.Errorf("%q with %q>%q, %q>%q is found, the system says %v", p, link1, target1, link2, target2, statErr)
-			case escapes && !fault.HasCode(err, "symlink_out_of_bounds"):
-				t.Errorf("%q with %q>%q, %q>%q leads out, and the answer is %v %v", p, link1, target1, link2, target2, ok, err)
-			case statErr == nil && !ok:
-				t.Errorf("%q with %q>%q, %q>%q is there, and the answer is %v", p, link1, target1, link2, target2, err)
-			}
-		}
+		compareConfined(t, [][2]string{{link1, target1}, {link2, target2}}, []string{p, q})
 	})
+}
+
+func TestConfinedPathsAreThoseOfTheSystem(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	word := func(words string) string {
+		all := strings.Fields(words)
+		return all[random.IntN(len(all))]
+	}
+	long := func(words string) string {
+		out := word(words)
+		for range random.IntN(4) {
+			out += "/" + word(words)
+		}
+		return out
+	}
+	for range 300 {
+		var links [][2]string
+		var paths []string
+		for range 6 {
+			links = append(links, [2]string{long("a b c"), long("a b c .. . .. a")})
+			paths = append(paths, long("a b c a b c"))
+		}
+		compareConfined(t, links, paths)
+	}
+}
+
+// compareConfined makes a directory of links on disk and in memory, and asks
+// both about paths.
+func compareConfined(t *testing.T, links [][2]string, paths []string) {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := &memoryTree{dirs: map[string]*memoryTree{}, links: map[string]string{}}
+	for _, l := range links {
+		at, target := l[0], l[1]
+		if target == "" || len(target) > 200 || strings.ContainsAny(target, "\x00\\") || !plainPath(at) || !tree.add(at, target) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Join(dir, path.Dir(at)), 0o700); err != nil {
+			t.Skip() // a name that this file system does not take
+		}
+		if err := os.Symlink(target, filepath.Join(dir, at)); err != nil {
+			t.Skip()
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, p := range paths {
+		p = strings.Trim(path.Clean("/"+p), "/")
+		if p == "" || !plainPath(p) {
+			continue
+		}
+		n, ok, err := confine([]*memoryTree{tree}, p, p, memorySteps())
+		if ok && (n == nil || err != nil) {
+			t.Fatalf("%q: %v %v", p, n, err)
+		}
+		_, statErr := root.Stat(p)
+		switch escapes := statErr != nil && strings.Contains(statErr.Error(), "escapes"); {
+		case ok && statErr != nil:
+			t.Errorf("%q with %q is found, the system says %v", p, links, statErr)
+		case escapes && !fault.HasCode(err, "symlink_out_of_bounds"):
+			t.Errorf("%q with %q leads out, and the answer is %v %v", p, links, ok, err)
+		case statErr == nil && !ok:
+			t.Errorf("%q with %q is there, and the answer is %v", p, links, err)
+		}
+	}
 }
 
 // plainPath reports whether a path can be made in a directory of a test.

@@ -25,13 +25,16 @@ const (
 	// maxObjects of one pack.
 	maxObjects = 5_000_000
 	// maxObject bounds one object, in bytes.
-	maxObject = 512 << 20
+	maxObject = 256 << 20
 	// maxInflation bounds all objects of a pack, in multiples of what may be
 	// transferred.
 	maxInflation = 4
 	// maxLive bounds the objects that are in memory while differences are put
 	// together.
-	maxLive = 768 << 20
+	maxLive = 512 << 20
+	// maxChain is how many differences may follow one another. Git itself makes
+	// no longer ones.
+	maxChain = 4096
 )
 
 var (
@@ -423,6 +426,7 @@ func (p *packIndexer) childrenOf(i int32, hash plumbing.Hash) []int32 {
 type branch struct {
 	content  []byte
 	children []int32
+	depth    int
 }
 
 // grow puts the deltas against an object together, and those against them.
@@ -436,7 +440,7 @@ func (p *packIndexer) grow(f *fileInflater, typ plumbing.ObjectType, content []b
 		}
 		return nil
 	}
-	stack := []branch{{content, children}}
+	stack := []branch{{content, children, 1}}
 	if err := hold(len(content)); err != nil {
 		return err
 	}
@@ -451,6 +455,10 @@ func (p *packIndexer) grow(f *fileInflater, typ plumbing.ObjectType, content []b
 		top.children = top.children[:len(top.children)-1]
 		if !p.taken[i].CompareAndSwap(false, true) {
 			continue // its base is in the pack twice
+		}
+		depth := top.depth
+		if depth > maxChain {
+			return errPack("more than %d differences follow one another", maxChain)
 		}
 		delta, err := p.content(f, i)
 		if err != nil {
@@ -477,7 +485,7 @@ func (p *packIndexer) grow(f *fileInflater, typ plumbing.ObjectType, content []b
 			if err := hold(len(object)); err != nil {
 				return err
 			}
-			stack = append(stack, branch{object, next})
+			stack = append(stack, branch{object, next, depth + 1})
 		}
 	}
 	return nil

@@ -187,6 +187,27 @@ func TestChainsOfDifferences(t *testing.T) {
 	}
 }
 
+func TestChainsAreNotEndless(t *testing.T) {
+	content := []byte{0}
+	objects := []rawObject{{typ: 3, size: 1, content: content}}
+	for i := range maxChain + 10 {
+		next := binary.BigEndian.AppendUint32(nil, uint32(i))
+		delta := append([]byte{byte(len(content)), 4, 4}, next...)
+		objects = append(objects, rawObject{typ: 7, size: len(delta), base: mustHex(objectID("blob", content)), content: delta})
+		content = next
+	}
+	s, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.addPack(bytes.NewReader(packOf(objects...)), 0); !errors.Is(err, errProtocol) || !strings.Contains(err.Error(), "follow one another") {
+		t.Errorf("got %v", err)
+	}
+	if err := s.addPack(bytes.NewReader(packOf(objects[:3000]...)), 0); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAServerThatBuildsOnNothing(t *testing.T) {
 	url := evilGit(t, head(idA), func(w io.Writer) {
 		sideband(w, packOf(rawObject{typ: 7, size: 5, base: bytes.Repeat([]byte{7}, 20), content: []byte{1, 1, 1, 'x', 0}}))

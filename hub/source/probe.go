@@ -32,7 +32,7 @@ func (s *Sources) Probe(ctx context.Context, repoURL string, cred *fleet.Credent
 	if err != nil {
 		return nil, err
 	}
-	request := &workerv1.GitProbe{Remote: s.remote(u.String(), cred)}
+	request := &workerv1.GitProbe{Remote: s.remote(u.String(), cred), Directory: s.opts.Dir}
 	answer, err := s.converse(ctx, "probe "+s.directory(u), u.String(), &workerv1.GitRequest{Request: &workerv1.GitRequest_Probe{Probe: request}})
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -47,22 +46,23 @@ func (p *prober) add(name, detail string, took time.Duration, host string, err e
 const probeTime = 20 * time.Second
 
 // probe tries to reach a Git repository.
-func (c *child) probe(ctx context.Context, r *workerv1.Remote) *workerv1.GitProbed {
+func (c *child) probe(ctx context.Context, req *workerv1.GitProbe) *workerv1.GitProbed {
+	r := req.GetRemote()
 	p := &prober{repo: Mask(r.GetUrl())}
-	if err := p.git(ctx, r); err != nil {
+	if err := p.git(ctx, r, req.GetDirectory()); err != nil {
 		p.add("url", "", 0, p.repo, err)
 	}
 	return &workerv1.GitProbed{Steps: p.steps}
 }
 
 // git makes the steps; its error is about what comes before them.
-func (p *prober) git(ctx context.Context, r *workerv1.Remote) error {
+func (p *prober) git(ctx context.Context, r *workerv1.Remote, temporary string) error {
 	u, err := ParseURL(r.GetUrl(), r.GetAllowFile())
 	if err != nil {
 		return err
 	}
 	p.repo = u.String()
-	o, err := optionsOf(r, os.TempDir())
+	o, err := optionsOf(r, temporary)
 	if err != nil {
 		return err
 	}

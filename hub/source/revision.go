@@ -111,7 +111,7 @@ func (a *advertised) resolve(repo, revision, tagPrefix string) (target, error) {
 // constraintOf reads a revision as a constraint on versions, nil when it is none.
 // A version such as 1.2 is a name and no constraint.
 func constraintOf(revision string) *semver.Constraints {
-	if revision == "" || len(revision) > 255 {
+	if revision == "" || len(revision) > 255 || IsCommit(revision) {
 		return nil
 	}
 	if _, err := semver.NewVersion(revision); err == nil {

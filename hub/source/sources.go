@@ -351,7 +351,9 @@ func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credenti
 		return nil, err
 	}
 	synced := answer.GetSynced()
-	s.remember(req.Directory, cred, synced)
+	if !req.GetListOnly() {
+		s.remember(req.Directory, cred, synced)
+	}
 	return synced, nil
 }
 

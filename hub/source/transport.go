@@ -28,7 +28,8 @@ const maxRedirects = 5
 // in a blocked network (checked when a connection is made), through the remote's
 // proxy, trusting its authority. A client certificate, and leave to skip the
 // verification, are for u's server alone. It sends no credential: authorize
-// does, and redirects are checkRedirect's.
+// does, and redirects are checkRedirect's. Behind a proxy names are the proxy's
+// to resolve, and to refuse; addresses are checked here as well.
 func transport(r *workerv1.Remote, u *url.URL) (http.RoundTripper, error) {
 	blocked, err := blockedNetworks(r)
 	if err != nil {

@@ -20,7 +20,7 @@ func Duplicates(objs []Object) error {
 		}
 		if len(found) < 20 {
 			found = append(found, fault.New(fault.Unprocessable, "duplicate_object", "%s",
-				clip(fmt.Sprintf("%s is defined twice: %s and %s", o.Key, objs[j].Origin, o.Origin), maxMessage)).
+				clip(fmt.Sprintf("%s is defined twice: %s and %s", spoken(o.Key), objs[j].Origin, o.Origin), maxMessage)).
 				WithFix("keep one of them"))
 		}
 	}
@@ -31,4 +31,12 @@ func Duplicates(objs []Object) error {
 		return found[0]
 	}
 	return found
+}
+
+// spoken is "Deployment shop/web": people know kinds without their groups.
+func spoken(k model.ObjectKey) string {
+	if k.Namespace == "" {
+		return k.Kind + " " + k.Name
+	}
+	return k.Kind + " " + k.Namespace + "/" + k.Name
 }

@@ -301,7 +301,7 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("different objects: %v", err)
 	}
 	err := Duplicates([]Object{mk("shop", "a.yaml#1"), mk("x", "x"), mk("shop", "b.yaml#2")})
-	if e := fault.As(err); e.Code != "duplicate_object" || e.Message != "apps/Deployment shop/web is defined twice: a.yaml#1 and b.yaml#2" {
+	if e := fault.As(err); e.Code != "duplicate_object" || e.Message != "Deployment shop/web is defined twice: a.yaml#1 and b.yaml#2" {
 		t.Errorf("got %v", err)
 	}
 	var many []Object

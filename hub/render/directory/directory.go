@@ -3,6 +3,7 @@ package directory
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/hawser-dev/hawser/hub/render/workspace"
@@ -41,13 +42,12 @@ type Tools struct {
 // spec.source.directory choose the files.
 //
 // Errors: those of the host for a directory that cannot be listed,
-// expression_invalid (a glob), no_manifests, symlink_out_of_bounds, too_large,
-// and what manifest.Parse and the tools say; several come as a fault.List of at
-// most 20.
+// expression_invalid (a glob), symlink_out_of_bounds, too_large, and what
+// manifest.Parse and the tools say; several come as a fault.List of at most 20.
 //
-// A directory in which no file is a manifest is no_manifests: most likely the
-// path or a pattern is wrong. Files that have no object in them, because they
-// are empty or all comments, are an empty result.
+// A directory without a manifest is an empty result, with the warning
+// no_manifests, which says what may be wrong. What becomes of emptiness is
+// decided by whoever knows what was there before.
 func Render(w *workspace.Workspace, tools Tools) (workspace.Output, error) {
 	options := w.Source.Directory
 	sel, err := newSelection(w.Dir, options, tools)
@@ -73,7 +73,7 @@ func Render(w *workspace.Workspace, tools Tools) (workspace.Output, error) {
 		}
 	}
 	if !found {
-		return workspace.Output{}, noManifests(w, sel, entries)
+		warnEmpty(w, sel, entries)
 	}
 	if err := p.flush(); err != nil {
 		return workspace.Output{}, err
@@ -88,13 +88,12 @@ func Render(w *workspace.Workspace, tools Tools) (workspace.Output, error) {
 	return workspace.Output{Tool: "Directory", Objects: p.objects}, nil
 }
 
-// noManifests explains why no file was taken.
-func noManifests(w *workspace.Workspace, sel *selection, entries []workspace.Info) error {
+// warnEmpty explains why no file was taken.
+func warnEmpty(w *workspace.Workspace, sel *selection, entries []workspace.Info) {
 	where := "the root of the repository"
 	if w.Dir != "" {
 		where = workspace.Clip(w.Dir, 150)
 	}
-	e := fault.New(fault.Unprocessable, "no_manifests", "%s contains no manifest; nothing was changed in the cluster", where).WithField("spec.source.path")
 	bare := &selection{dir: sel.dir, anyExtension: sel.anyExtension, jinja: sel.jinja, values: sel.values}
 	directories, excluded, templates := 0, 0, 0
 	for _, entry := range entries {
@@ -107,17 +106,18 @@ func noManifests(w *workspace.Workspace, sel *selection, entries []workspace.Inf
 			templates++
 		}
 	}
+	why := "manifests are files named *.yaml, *.yml, *.json and *.jsonnet"
 	switch {
 	case excluded > 0:
-		return e.WithFix("%d files are there, but spec.source.directory.include and exclude leave none of them", excluded)
+		why = fmt.Sprintf("%d files are there, but spec.source.directory.include and exclude leave none of them", excluded)
 	case templates > 0 && sel.jinja:
-		return e.WithFix("templates whose names begin with \"_\" are not rendered themselves")
+		why = "templates whose names begin with \"_\" are not rendered themselves"
 	case templates > 0:
-		return e.WithFix("write spec.source.jinja: {} to render its Jinja2 templates")
+		why = "write spec.source.jinja: {} to render its Jinja2 templates"
 	case directories > 0:
-		return e.WithFix("manifests are files named *.yaml, *.yml, *.json and *.jsonnet; to read directories below it too, set spec.source.directory.recurse")
+		why += "; to read directories below it too, set spec.source.directory.recurse"
 	}
-	return e.WithFix("manifests are files named *.yaml, *.yml, *.json and *.jsonnet")
+	w.Warn("no_manifests", "%s contains no manifest: %s", where, why)
 }
 
 // warnTemplates says that templates lie among the manifests and are not

@@ -107,3 +107,62 @@ func TestAFileThatIsTooLargeIsAskedFor(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestADirectoryWithoutManifestsSaysWhy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files   map[string]string
+		dir     string
+		options *model.DirectoryOption
+		message string
+		fix     string
+	}{
+		"other files":    {map[string]string{"deploy/prod/README.md": ""}, "deploy/prod", nil, "deploy/prod contains no manifest: ", "manifests are files named *.yaml, *.yml, *.json and *.jsonnet"},
+		"the root":       {map[string]string{"README.md": ""}, "", nil, "the root of the repository contains no manifest: ", ""},
+		"an override":    {map[string]string{"a/.argocd-source.yaml": ""}, "a", nil, "a contains no manifest: ", ""},
+		"include":        {map[string]string{"a/b.yaml": "", "a/c.yaml": ""}, "a", &model.DirectoryOption{Include: "*.yml"}, "a contains no manifest", "2 files are there, but spec.source.directory.include and exclude leave none of them"},
+		"exclude":        {map[string]string{"a/b.yaml": ""}, "a", &model.DirectoryOption{Include: "*", Exclude: "b*"}, "a contains no manifest", "1 files are there, but spec.source.directory.include and exclude leave none of them"},
+		"templates":      {map[string]string{"a/b.j2": ""}, "a", &model.DirectoryOption{}, "a contains no manifest", "write spec.source.jinja: {} to render its Jinja2 templates"},
+		"directories":    {map[string]string{"a/b/c.yaml": ""}, "a", nil, "a contains no manifest", "manifests are files named *.yaml, *.yml, *.json and *.jsonnet; to read directories below it too, set spec.source.directory.recurse"},
+		"only libraries": {map[string]string{"a/b.libsonnet": ""}, "a", nil, "a contains no manifest", ""},
+	} {
+		out, w, err := render(tt.files, tt.dir, tt.options, workspace.DefaultLimits())
+		warned := w.Warnings()
+		if err != nil || len(out.Objects) > 0 || len(warned) == 0 {
+			t.Errorf("%s: %v, %d objects, warnings %v", name, err, len(out.Objects), warned)
+			continue
+		}
+		if last := warned[len(warned)-1]; last.Code != "no_manifests" || !strings.HasPrefix(last.Message, tt.message) || !strings.HasSuffix(last.Message, tt.fix) {
+			t.Errorf("%s: %+v", name, last)
+		}
+	}
+	// Files without an object are something else.
+	for name, text := range map[string]string{"empty": "", "comments": "# gone\n---\n# gone\n", "skipped": "# +argocd:skip-file-rendering\na: [", "a List": "apiVersion: v1\nkind: List\nitems: []\n"} {
+		out, w, err := render(map[string]string{"a/b.yaml": text}, "a", nil, workspace.DefaultLimits())
+		if err != nil || len(out.Objects) != 0 || len(w.Warnings()) != 0 {
+			t.Errorf("%s: %v %v %v", name, out, w.Warnings(), err)
+		}
+	}
+}
+
+func TestPatternsChooseFiles(t *testing.T) {
+	files := map[string]string{
+		"app/a.yaml": configMap("a"), "app/b.json": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}`, "app/c.txt": configMap("c"), "app/sub/a.yaml": configMap("sub-a"), "app/sub/deep/d.yml": configMap("deep-d"),
+	}
+	for _, tt := range []struct {
+		options model.DirectoryOption
+		want    string
+	}{
+		{model.DirectoryOption{}, "a b"},
+		{model.DirectoryOption{Recurse: true}, "a b sub-a deep-d"},
+		{model.DirectoryOption{Recurse: true, Include: "{*.json,sub/*}"}, "b sub-a deep-d"},
+		{model.DirectoryOption{Recurse: true, Include: "*.yaml", Exclude: "sub/*"}, "a"},
+		{model.DirectoryOption{Recurse: true, Exclude: "**/deep/*"}, "a b sub-a"},
+		{model.DirectoryOption{DisableExtensionFilter: true}, "a b c"},
+		{model.DirectoryOption{DisableExtensionFilter: true, Include: "{a,c}.*"}, "a c"},
+	} {
+		out, _, err := render(files, "app", &tt.options, workspace.DefaultLimits())
+		if err != nil || names(out.Objects) != tt.want {
+			t.Errorf("%+v: %q %v", tt.options, names(out.Objects), err)
+		}
+	}
+}

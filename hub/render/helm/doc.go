@@ -11,7 +11,12 @@
 // renders nothing anew, and clusters with different APIs share a render whose
 // templates do not look at APIs. See uses.go.
 //
-// sdk.go alone knows the API of the Helm library. Render works in a render
+// Where neither the source nor the cluster tells a Kubernetes version, templates
+// see DefaultKubeVersion.
+//
+// sdk.go alone calls the Helm library. Charts and documents that were parsed are
+// kept by their content, within limits (cache.go), so that a render again costs
+// little more than its templates. Render works in a render
 // worker process: a template cannot be stopped, so a worker that takes too much
 // time or memory is killed. hub/render calls Render for sources that are charts,
 // and hub/render/kustomize calls Inflate for those of a kustomization.

@@ -1,7 +1,11 @@
 package helm
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -11,12 +15,30 @@ import (
 	"github.com/hawser-dev/hawser/shared/manifest"
 )
 
+// documents are the objects of documents that this process has parsed. Between
+// two renders of a chart most documents are the same, and parsing YAML costs as
+// much as running the templates. The bodies are shared: nobody changes the
+// objects of a render.
+var documents = newCache[[]manifest.Object](48 << 20)
+
+func documentKey(d document, limits manifest.Limits) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %d %d %s\n", limits.MaxBytes, limits.MaxObjects, limits.MaxDepth, limits.MaxAliasExpansion, path.Ext(d.source))
+	io.WriteString(h, d.text)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
 // parse reads one document. Helm and kubectl take a repeated key for the last
 // one, and labels without a value for empty ones; charts rely on it, so this is
 // told and not refused.
 func (r *renderer) parse(d document) ([]manifest.Object, error) {
+	key := documentKey(d, r.w.Limits.Manifest)
+	if objects, ok := documents.get(key); ok {
+		return place(slices.Clone(objects), d), nil
+	}
 	objects, err := manifest.Parse(d.source, []byte(d.text), r.w.Limits.Manifest)
 	if err == nil {
+		documents.put(key, slices.Clone(objects), 4*len(d.text)+512)
 		return place(objects, d), nil
 	}
 	rendered := d.source

@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,8 +21,8 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tojson writes JSON as Jinja2 does: keys in order of the alphabet, and only
-// ASCII characters that HTML does not mind.
+// tojson writes JSON as Jinja2 does: keys in order of the alphabet, and of the
+// characters up to U+FFFF only those of ASCII that HTML does not mind.
 func tojson(m *machine, v any, p []any) (any, error) {
 	n, err := m.intArg(p[0], -1)
 	if err != nil {
@@ -193,8 +192,7 @@ func jsonString(s string) string {
 		case r == '\f':
 			b.WriteString(`\f`)
 		case r >= 0x10000:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+			b.WriteRune(r) // YAML does not know pairs of escapes
 		case r < 0x20 || r > 0x7e || strings.ContainsRune("<>&'", r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
@@ -292,9 +290,10 @@ func yamlNode(m *machine, v any, depth int) (*yaml.Node, error) {
 func yamlString(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	switch {
-	case strings.Contains(s, "\n") && !strings.ContainsAny(s, "\t\r\x00") && strings.TrimLeft(s, " \n") == s && !strings.Contains(s, " \n"):
+	case strings.Contains(s, "\n") && !strings.ContainsAny(s, "\t\r\x00") && strings.Trim(s, " \n") == s && !strings.Contains(s, " \n"):
+		// Not with a line break at its end, which would be the filter's.
 		n.Style = yaml.LiteralStyle
-	case !manifest.PlainString(s):
+	case strings.Contains(s, "\n") || !manifest.PlainString(s):
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n

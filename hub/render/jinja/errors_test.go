@@ -29,7 +29,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{"in the template that is extended", "{% extends \"a.j2\" %}", files{"a.j2": "\n{{ x }}"}, codeUndefined, `app/a.j2:2: "x"`, ""},
 		{"local variables are listed", "{% set mine = 1 %}{% for p in ports %}{{ q }}{% endfor %}", nil, codeUndefined, `"q" is undefined (defined: p, mine, name,`, ""},
 		{"no other variable is near", "{{ zzzzzz }}", nil, codeUndefined, "", "set it in spec.source.jinja, or write zzzzzz|default(…)"},
-		{"an attribute is near", "{{ image.repo }}", nil, codeUndefined, "", `did you mean "repository"?`},
+		{"an attribute is near", "{{ image.repositry }}", nil, codeUndefined, "", `did you mean "repository"?`},
 		{"an import without context", `{% from "a.j2" import m %}{{ m() }}`, files{"a.j2": "{% macro m() %}{{ name }}{% endmacro %}"}, codeUndefined, "", "an imported template does not see the variables of the one that imports it: write {% import … with context %}, or pass it to the macro"},
 		{"joining by +", `{{ "a" + 1 }}`, nil, codeError, "", "write ~ to join them as text, or |int to count"},
 		{"a cluster that has not told", "{{ KUBE_VERSION }}", nil, codeUndefined, `"KUBE_VERSION" is undefined: the cluster has not told yet`, "give it a default with |default(…)"},

@@ -174,7 +174,7 @@ func (m *machine) attr(of any, name string, e expr) (any, error) {
 	if f := method(of, name); f != nil {
 		return f, nil
 	}
-	u := &undefined{text: fmt.Sprintf("%q is undefined: %s is %s", clipped(nameOf(e), 100), ownerOf(e), typeName(of))}
+	u := &undefined{text: fmt.Sprintf("%q is undefined: %s is %s", clipped(nameOf(e), 100), ownerOf(e), typeName(of)), at: place{m.file, m.line}}
 	if names := methodNames(of); len(names) > 0 {
 		if word := nearest.Word(name, names); word != "" {
 			u.fix = "did you mean ." + word + "()?"
@@ -205,7 +205,7 @@ func (m *machine) missingKey(d *dict, e expr, name string) *undefined {
 		}
 	}
 	label := ownerOf(e) + " has"
-	u := &undefined{text: fmt.Sprintf("%q is undefined (%s)", clipped(nameOf(e), 100), listed(label, names))}
+	u := &undefined{text: fmt.Sprintf("%q is undefined (%s)", clipped(nameOf(e), 100), listed(label, names)), at: place{m.file, m.line}}
 	if len(names) == 0 {
 		u.text = fmt.Sprintf("%q is undefined (%s is empty)", clipped(nameOf(e), 100), ownerOf(e))
 	}

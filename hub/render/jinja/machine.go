@@ -19,7 +19,7 @@ import (
 // memory limit stand behind them.
 const (
 	// maxSteps is how many nodes, operations and items of loops are worked on.
-	maxSteps = 20_000_000
+	maxSteps = 5_000_000
 	// maxMade is how many bytes values may have that are made on the way.
 	maxMade = 256 << 20
 	// maxValue is how long one value may be that is made on the way.
@@ -170,7 +170,11 @@ func (m *machine) defined(v any) error {
 	if !ok || u.silent {
 		return nil
 	}
-	e := m.problem(codeUndefined, "%s", u.text)
+	at := u.at
+	if at.line == 0 {
+		at = place{m.file, m.line}
+	}
+	e := problem(codeUndefined, at.file, at.line, "%s", u.text)
 	if u.fix != "" {
 		return e.WithFix("%s", u.fix)
 	}
@@ -264,7 +268,7 @@ func (m *machine) missing(s *scope, name string) *undefined {
 			}
 		}
 	}
-	u := &undefined{text: fmt.Sprintf("%q is undefined (%s)", workspace.Clip(name, 60), listed("defined", names))}
+	u := &undefined{text: fmt.Sprintf("%q is undefined (%s)", workspace.Clip(name, 60), listed("defined", names)), at: place{m.file, m.line}}
 	_, isFact := environment[name]
 	switch {
 	case !s.outside && (isValue || isFact):

@@ -139,6 +139,7 @@ func (d *dict) copied() *dict {
 type undefined struct {
 	text string // why, for the message
 	fix  string
+	at   place // where it was named, when that is known
 	// silent: the missing else of a condition prints nothing.
 	silent bool
 }

@@ -1065,7 +1065,9 @@ type GitProbe struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Remote *Remote                `protobuf:"bytes,1,opt,name=remote,proto3" json:"remote,omitempty"`
 	// helm or oci; empty: Git.
-	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// For short-lived files.
+	Directory     string `protobuf:"bytes,3,opt,name=directory,proto3" json:"directory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1110,6 +1112,13 @@ func (x *GitProbe) GetRemote() *Remote {
 func (x *GitProbe) GetType() string {
 	if x != nil {
 		return x.Type
+	}
+	return ""
+}
+
+func (x *GitProbe) GetDirectory() string {
+	if x != nil {
+		return x.Directory
 	}
 	return ""
 }
@@ -1515,10 +1524,11 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x05files\x18\x03 \x03(\v2\x1e.hawser.worker.v1.GitLargeFileR\x05files\"@\n" +
 	"\bGitLarge\x12\x1a\n" +
 	"\bcontents\x18\x01 \x03(\fR\bcontents\x12\x18\n" +
-	"\amissing\x18\x02 \x03(\x05R\amissing\"P\n" +
+	"\amissing\x18\x02 \x03(\x05R\amissing\"n\n" +
 	"\bGitProbe\x120\n" +
 	"\x06remote\x18\x01 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\">\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1c\n" +
+	"\tdirectory\x18\x03 \x01(\tR\tdirectory\">\n" +
 	"\tGitProbed\x121\n" +
 	"\x05steps\x18\x01 \x03(\v2\x1b.hawser.worker.v1.ProbeStepR\x05steps\"\x8b\x01\n" +
 	"\tProbeStep\x12\x12\n" +
