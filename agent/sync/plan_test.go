@@ -199,3 +199,21 @@ func TestBuildPlan(t *testing.T) {
 		})
 	}
 }
+
+func TestASecretThatIsNotBase64IsNamedWithoutItsValue(t *testing.T) {
+	for text, want := range map[string]string{
+		"data: {a: eA==, b: 'canary!'}": "data.b must be a base64 string",
+		"data: {a: 12}":                 "data.a must be a base64 string",
+		"data: {a: eA==, b: null}":      "",
+		"stringData: {a: 'canary!'}":    "",
+	} {
+		objects := parse(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n"+text+"\n")
+		got := Prepare(Target{App: "web", Namespace: "ns"}, objects, func(model.GroupKind) (bool, bool) { return true, true })[0].Err
+		switch {
+		case want == "" && got != nil:
+			t.Errorf("%s: %v", text, got)
+		case want != "" && (got == nil || got.Code != "schema_invalid" || !strings.Contains(got.Message, want) || strings.Contains(got.Error(), "canary")):
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package sync
 
 import (
+	"encoding/base64"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,10 +97,30 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 			p.Err = fault.New(fault.Unprocessable, "duplicate_object", "%s is defined twice: once with its namespace and once without", p.Key)
 		}
 		seen[p.Key] = true
+		if field := notBase64(o); field != "" && p.Err == nil {
+			p.Err = fault.New(fault.Unprocessable, "schema_invalid", "%s: %s must be a base64 string (value hidden)", p.Key, field).
+				WithField(field).WithFix("encode the value, or write it under stringData")
+		}
 		p.Hash = manifest.Hash(Body(t.App, p.Key, o))
 		out[i] = p
 	}
 	return out
+}
+
+// notBase64 is the first field of a Secret's data that the API server could not
+// decode; it answers that with an internal error that says nothing.
+func notBase64(o manifest.Object) string {
+	if !manifest.IsSecret(o.Key.GroupKind()) {
+		return ""
+	}
+	data, _ := o.Body["data"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		text, ok := data[name].(string)
+		if _, err := base64.StdEncoding.DecodeString(text); data[name] != nil && (!ok || err != nil) {
+			return "data." + name
+		}
+	}
+	return ""
 }
 
 func placed(k model.ObjectKey, appNamespace string, namespaced bool) model.ObjectKey {

@@ -133,7 +133,7 @@ var badInputs = []badInput{
 	{row: 46, name: "schema", files: plain("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: -1, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x}]}}}\n"), source: "path: app", online: true,
 		code: "schema_invalid", says: []string{"replicas"}},
 	{row: 47, name: "Secret that is not base64", files: plain("apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {password: 'not base64!'}\n"), source: "path: app", online: true,
-		code: "schema_invalid", says: []string{"hidden"}},
+		code: "schema_invalid", says: []string{"data.password", "base64", "hidden"}},
 
 	{row: 49, name: "Helm: value file that is not there", files: chartWith(someConfigMap), source: "{path: app, helm: {valueFiles: [prod.yaml]}}",
 		code: "helm_values_not_found", says: []string{"prod.yaml", "ignoreMissingValueFiles"}},

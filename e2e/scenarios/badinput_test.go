@@ -170,7 +170,8 @@ func (b badCase) shown(ctx context.Context) {
 		}
 	}
 	for _, branch := range b.in.branches {
-		if err := repo.SetBranch(ctx, branch, commit); err != nil {
+		// A branch of its own, so that a tag of the same name is something else.
+		if _, err := repo.Apply(ctx, testbed.Change{Branch: branch, Parent: "none", Message: "Another", Files: inBytes(b.in.files)}); err != nil {
 			b.Fatal(err)
 		}
 	}

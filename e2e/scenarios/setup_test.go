@@ -85,7 +85,11 @@ func startWorld(ctx context.Context) (_ *world, err error) {
 	}
 	// Scripts say when the hub is to look at Git. The poll is there to find out
 	// when a Git server is well again.
-	w.Rig, err = rig.Start(ctx, rig.Options{Bin: bin, Log: os.Stderr, HubArgs: []string{"--poll-interval", "5s", "--database-url", ""}})
+	pluginArgs, err := w.plugins()
+	if err != nil {
+		return nil, err
+	}
+	w.Rig, err = rig.Start(ctx, rig.Options{Bin: bin, Log: os.Stderr, HubArgs: append([]string{"--poll-interval", "5s", "--database-url", ""}, pluginArgs...)})
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +119,44 @@ func startWorld(ctx context.Context) (_ *world, err error) {
 		}
 	}
 	return w, nil
+}
+
+// configManagementPlugins are what the hub of the scenarios runs: one that makes
+// a ConfigMap of the lines of a file, and one that fails.
+var configManagementPlugins = map[string]string{
+	"lines": `apiVersion: argoproj.io/v1alpha1
+kind: ConfigManagementPlugin
+metadata: {name: lines}
+spec:
+  discover: {fileName: "*.lines"}
+  generate:
+    command: [sh, -c]
+    args: ['cat *.lines | while read name text; do printf -- "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {text: %s, by: %s}\n" "$name" "$text" "$ARGOCD_ENV_BY"; done']
+`,
+	"broken": `apiVersion: argoproj.io/v1alpha1
+kind: ConfigManagementPlugin
+metadata: {name: broken}
+spec:
+  generate:
+    command: [sh, -c, 'echo the last words >&2; exit 3']
+`,
+}
+
+// plugins writes the plugins' files and returns the hub's flags for them.
+func (w *world) plugins() (args []string, err error) {
+	dir, err := os.MkdirTemp("", "hawser-plugins-")
+	if err != nil {
+		return nil, err
+	}
+	w.close = append(w.close, func() { os.RemoveAll(dir) })
+	for name, text := range configManagementPlugins {
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		args = append(args, "--plugin", file)
+	}
+	return args, nil
 }
 
 // programs is where hawser, hawser-hub and hawser-agent are.

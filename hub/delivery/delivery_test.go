@@ -590,3 +590,20 @@ func TestApplicationWithoutSourceIsAnErrorAndNotEmpty(t *testing.T) {
 		t.Error("an application without a source got a new desired state")
 	}
 }
+
+func TestAConditionSaysEverythingThatIsWrong(t *testing.T) {
+	list := fault.List{
+		fault.New(fault.Unprocessable, "yaml_invalid", "a.yaml:1:1: a tab").WithFix("use spaces"),
+		fault.New(fault.Unprocessable, "manifest_incomplete", "b.yaml document 2: %q is missing", "kind"),
+	}
+	c := condition(fmt.Errorf("render: %w", list))
+	if want := "a.yaml:1:1: a tab; use spaces\nmanifest_incomplete: b.yaml document 2: \"kind\" is missing"; c.Code != "yaml_invalid" || c.Message != want {
+		t.Errorf("%s: %s", c.Code, c.Message)
+	}
+	for range 3 {
+		list = append(list, list...)
+	}
+	if c := condition(append(list, list...)); strings.Count(c.Message, "\n") != maxProblems-1 {
+		t.Errorf("%d problems", strings.Count(c.Message, "\n")+1)
+	}
+}

@@ -3,7 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -246,15 +246,32 @@ func (d *Delivery) remember(s fleet.SourceState) {
 	}
 }
 
+// maxProblems of one condition, each on a line of its own.
+const maxProblems = 20
+
+// condition says everything that is wrong at once, the first problem by its
+// code.
 func condition(err error) *model.Condition {
 	e := fault.As(err)
-	c := &model.Condition{Type: "ComparisonError", Code: e.Code, Message: e.Message}
+	c := &model.Condition{Type: "ComparisonError", Code: e.Code}
 	if e.Kind == fault.Denied || e.Kind == fault.Invalid {
 		c.Type = "InvalidSpecError"
 	}
-	if e.Fix != "" {
-		c.Message = fmt.Sprintf("%s; %s", e.Message, e.Fix)
+	var list fault.List
+	if !errors.As(err, &list) {
+		list = fault.List{e}
 	}
-	c.Message = fleet.MaskURLs(c.Message) // it is shown to everybody
+	lines := make([]string, 0, len(list))
+	for i, problem := range list[:min(len(list), maxProblems)] {
+		text := problem.Message
+		if problem.Fix != "" {
+			text += "; " + problem.Fix
+		}
+		if i > 0 {
+			text = problem.Code + ": " + text
+		}
+		lines = append(lines, text)
+	}
+	c.Message = fleet.MaskURLs(strings.Join(lines, "\n")) // it is shown to everybody
 	return c
 }

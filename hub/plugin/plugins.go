@@ -318,13 +318,13 @@ func (p *Plugins) known() (byName map[string]*host, unknown []string) {
 
 // named finds the host of a plugin. Codes plugin_unknown, plugin_unavailable.
 func (p *Plugins) named(name string) (*host, error) {
-	byName, unknown := p.known()
-	if h := byName[name]; h != nil {
-		return h, nil
+	if byName, _ := p.known(); byName[name] != nil {
+		return byName[name], nil
 	}
 	p.scan() // it may have come just now
 	p.await(time.Second)
-	if byName, unknown = p.known(); byName[name] != nil {
+	byName, unknown := p.known()
+	if byName[name] != nil {
 		return byName[name], nil
 	}
 	if len(unknown) > 0 {

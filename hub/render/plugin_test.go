@@ -20,6 +20,7 @@ type onePlugin struct {
 	identity string
 	runs     int
 	varies   bool
+	nothing  bool
 	err      error
 }
 
@@ -39,6 +40,9 @@ func (p *onePlugin) Generate(_ context.Context, run PluginRun) (string, []byte, 
 	p.runs++
 	if p.err != nil {
 		return "", nil, p.err
+	}
+	if p.nothing {
+		return "cue", nil, nil
 	}
 	varying := ""
 	if p.varies {
@@ -147,5 +151,17 @@ func TestPluginTrouble(t *testing.T) {
 	none := newRenderer(t, Options{Workers: 1})
 	if _, err := none.Render(t.Context(), s.request()); !fault.HasCode(err, "plugin_unknown") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Whether nothing may be sent is decided where it would delete something.
+func TestAPluginThatPutsOutNothingIsAnEmptyResult(t *testing.T) {
+	p := &onePlugin{identity: "1", nothing: true}
+	r := newRenderer(t, Options{Plugins: p, Workers: 1})
+	s := newScene(map[string]string{"app/cue.mod": "x"})
+	s.req.Source.Helm = nil
+	res, err := r.Render(t.Context(), s.request())
+	if err != nil || !res.Empty || len(res.Objects) != 0 || res.Tool != "Plugin" || res.Key == "" {
+		t.Errorf("%+v %v", res, err)
 	}
 }

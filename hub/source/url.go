@@ -43,13 +43,14 @@ func ParseURL(raw string, allowFile bool) (URL, error) {
 	case len(raw) > 2048:
 		return URL{}, invalid("repoURL is %d characters long; the limit is 2048", len(raw))
 	}
+	// "ext::sh -c id" runs a command in Git; that is the news, not its space.
+	if m := helperLike.FindStringSubmatch(raw); m != nil {
+		return URL{}, forbiddenScheme(m[1], raw)
+	}
 	for _, r := range raw {
 		if r <= 0x20 || r == 0x7f || r == '\\' || (r >= 0x80 && r < 0xa0) {
 			return URL{}, invalid("repoURL has a space, a backslash or a control character in it")
 		}
-	}
-	if m := helperLike.FindStringSubmatch(raw); m != nil {
-		return URL{}, forbiddenScheme(m[1], raw)
 	}
 	if !schemeLike.MatchString(raw) {
 		if m := scpLike.FindStringSubmatch(raw); m != nil {

@@ -59,7 +59,7 @@ func TestParseURL(t *testing.T) {
 		"https://exa$mple.com/x":               {"repo_url_invalid", "not a host name"},
 		"https://" + strings.Repeat("x", 2100): {"repo_url_invalid", "2048"},
 		"file:///etc":                          {"repo_scheme_forbidden", "scheme \"file\" is not allowed; allowed: https, http, ssh"},
-		"ext::sh -c id":                        {"repo_url_invalid", "space"},
+		"ext::sh -c id":                        {"repo_scheme_forbidden", "scheme \"ext\""},
 		"ext::sh":                              {"repo_scheme_forbidden", "scheme \"ext\""},
 		"git://host/x":                         {"repo_scheme_forbidden", "scheme \"git\""},
 		"oci://host/x":                         {"repo_scheme_forbidden", "scheme \"oci\""},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,7 +25,7 @@ func main() {
 	err := root().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		printError(err)
+		printError(os.Stderr, err)
 		os.Exit(2)
 	}
 }
@@ -133,11 +134,22 @@ func worker(name string, run func(in, out *os.File) error) *cobra.Command {
 	}
 }
 
-func printError(err error) {
+// printError writes every problem with its code and what to do, in the words
+// that the console has for it.
+func printError(w io.Writer, err error) {
+	var list fault.List
 	var e *fault.Error
-	if errors.As(err, &e) && e.Fix != "" {
-		fmt.Fprintf(os.Stderr, "hawser-hub: %v\n  fix: %s\n", err, e.Fix)
-		return
+	switch {
+	case errors.As(err, &list):
+	case errors.As(err, &e):
+		list = fault.List{e}
+	default:
+		fmt.Fprintf(w, "hawser-hub: %v\n", err)
 	}
-	fmt.Fprintf(os.Stderr, "hawser-hub: %v\n", err)
+	for _, e := range list {
+		fmt.Fprintf(w, "hawser-hub: %s: %v\n", e.Code, e)
+		if e.Fix != "" {
+			fmt.Fprintf(w, "  fix: %s\n", e.Fix)
+		}
+	}
 }

@@ -131,7 +131,7 @@ func TestBadApplications(t *testing.T) {
 		{"ssh option", repo("ssh://-oProxyCommand=id/x"), "repo_url_invalid", `host may not start with "-"`},
 		{"ssh option as user", repo("ssh://-oProxyCommand=id@h/x"), "repo_url_invalid", `host may not start with "-"`},
 		{"ssh option, scp form", repo("git@-oProxyCommand=id:x"), "repo_url_invalid", `host may not start with "-"`},
-		{"ext", repo("ext::sh -c id"), "repo_url_invalid", `repoURL "ext::sh -c id" contains a space or a backslash`},
+		{"ext", repo("ext::sh -c id"), "repo_scheme_forbidden", `scheme "ext" is not allowed; allowed: https, ssh`},
 		{"ext without space", repo("ext::id"), "repo_scheme_forbidden", `scheme "ext" is not allowed; allowed: https, ssh`},
 		{"ftp", repo("ftp://h/x"), "repo_scheme_forbidden", `scheme "ftp" is not allowed; allowed: https, ssh`},
 		{"javascript", repo("javascript://h/x"), "repo_scheme_forbidden", `scheme "javascript" is not allowed; allowed: https, ssh`},

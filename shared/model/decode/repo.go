@@ -33,10 +33,11 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 	if r, pos := invisible(repo); pos > 0 {
 		return invalid("repoURL contains the invisible character U+%04X at position %d", r, pos)
 	}
-	if strings.ContainsAny(repo, " \\") {
+	m := scheme.FindStringSubmatch(repo)
+	// "ext::sh -c id" runs a command in Git; that is the news, not its space.
+	if remoteHelper := m != nil && m[2] == ":"; !remoteHelper && strings.ContainsAny(repo, " \\") {
 		return invalid("repoURL %s contains a space or a backslash", quote(MaskURL(repo)))
 	}
-	m := scheme.FindStringSubmatch(repo)
 	if m == nil {
 		if s := scpForm.FindStringSubmatch(repo); s != nil {
 			return scp(field, s[1], s[2], s[3])
