@@ -49,6 +49,7 @@ func smallChart() corpus {
 	}
 	files := map[string]string{
 		"chart/Chart.yaml":             "apiVersion: v2\nname: web\nversion: 1.2.3\nappVersion: \"2.0\"\n",
+		"chart/values.yaml":            smallValues,
 		"chart/templates/_helpers.tpl": chartHelpers,
 		"chart/templates/deployment.yaml": head("apps/v1", "Deployment", "") + `spec:
   replicas: {{ .Values.replicas }}
@@ -118,21 +119,27 @@ func smallChart() corpus {
 	}
 	return corpus{
 		name: "helm-10", what: "a chart of ten templates", files: files, objects: 10, renders: 200,
-		source: func(int) model.Source { return model.Source{Path: "chart"} },
-		nonce:  "chart/values.yaml",
-		content: func(i int) string {
-			return fmt.Sprintf(`replicas: 2
-image: {repository: registry.example/web, tag: "1.%d"}
+		source:  withValues,
+		nonce:   "README.md",
+		content: func(i int) string { return fmt.Sprint(i) },
+	}
+}
+
+// withValues is a source whose application brings values of its own: many
+// applications share a chart, and differ in those.
+func withValues(i int) model.Source {
+	return model.Source{Path: "chart", Helm: &model.HelmSource{ValuesObject: fmt.Appendf(nil, `{"image": {"tag": "1.%d"}}`, i)}}
+}
+
+const smallValues = `replicas: 2
+image: {repository: registry.example/web, tag: "1.0"}
 ports: {http: 8080, metrics: 9090}
 token: secret
 env: [{name: LOG, value: info}, {name: REGION, value: eu}]
 resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 128Mi}}
 config: {url: "http://{{ .Release.Name }}.example", mode: fast}
 ingress: {enabled: true, hosts: [a.example, b.example]}
-`, i)
-		},
-	}
-}
+`
 
 const largeComponents = 40
 
@@ -154,12 +161,12 @@ func largeChart() corpus {
 		files["chart/templates/"+name+".yaml"] = largeComponent(name)
 		files["chart/dashboards/"+name+".json"] = `{"title": "` + name + `", "panels": [` + strings.TrimSuffix(strings.Repeat(`{"type": "graph", "title": "Requests", "targets": [{"expr": "sum(rate(http_requests_total[5m])) by (code)", "legendFormat": "{{code}}"}], "gridPos": {"h": 8, "w": 12}}, `, 40), ", ") + `]}`
 	}
-	text := values.String()
+	files["chart/values.yaml"] = values.String()
 	return corpus{
 		name: "helm-large", what: fmt.Sprintf("a chart of %d objects", largeComponents*8), files: files, objects: largeComponents * 8, renders: 12,
-		source:  func(int) model.Source { return model.Source{Path: "chart"} },
-		nonce:   "chart/values.yaml",
-		content: func(i int) string { return fmt.Sprintf("nonce: %d\n%s", i, text) },
+		source:  withValues,
+		nonce:   "README.md",
+		content: func(i int) string { return fmt.Sprint(i) },
 	}
 }
 
@@ -218,7 +225,7 @@ const overlayCount = 50
 // overlays are 50 overlays of one Kustomize base.
 func overlays() corpus {
 	files := map[string]string{
-		"base/kustomization.yaml": "resources: [deployment.yaml, service.yaml, config.yaml, rbac.yaml]\nlabels: [{pairs: {team: shop}, includeSelectors: true}]\n",
+		"base/kustomization.yaml": "resources: [deployment.yaml, service.yaml, config.yaml, rbac.yaml, nonce.yaml]\nlabels: [{pairs: {team: shop}, includeSelectors: true}]\n",
 		"base/deployment.yaml":    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      serviceAccountName: web\n      containers:\n        - name: web\n          image: registry.example/web:1.0\n          envFrom: [{configMapRef: {name: settings}}]\n          ports: [{containerPort: 8080}]\n",
 		"base/service.yaml":       "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n",
 		"base/config.yaml":        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\ndata: {a: b}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web}\nspec: {podSelector: {matchLabels: {app: web}}}\n",
@@ -231,10 +238,12 @@ func overlays() corpus {
 		files[dir+"settings.properties"] = fmt.Sprintf("overlay=%d\n", i)
 	}
 	return corpus{
-		name: "kustomize-50", what: "50 overlays of one Kustomize base", files: files, objects: 8, renders: overlayCount,
-		source:  func(i int) model.Source { return model.Source{Path: fmt.Sprintf("overlays/o%02d", i%overlayCount)} },
-		nonce:   "base/nonce.txt",
-		content: func(i int) string { return fmt.Sprint(i) },
+		name: "kustomize-50", what: "50 overlays of one Kustomize base", files: files, objects: 9, renders: overlayCount,
+		source: func(i int) model.Source { return model.Source{Path: fmt.Sprintf("overlays/o%02d", i%overlayCount)} },
+		nonce:  "base/nonce.yaml",
+		content: func(i int) string {
+			return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nonce}\ndata: {n: \"%d\"}\n", i)
+		},
 	}
 }
 

@@ -120,7 +120,7 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 		return result{}, err
 	}
 
-	var pipes [5][2]*os.File // read and write ends, by the runner's number
+	var pipes [6][2]*os.File // read and write ends, by the runner's number
 	defer func() {
 		for _, p := range pipes {
 			for _, f := range p {
@@ -139,13 +139,13 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 	cmd.Env = []string{"GOMAXPROCS=2"}
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = pipes[0][0], pipes[1][1], pipes[2][1]
-	cmd.ExtraFiles = []*os.File{pipes[3][0], pipes[4][1]}
+	cmd.ExtraFiles = []*os.File{pipes[3][0], pipes[4][1], pipes[5][1]}
 	cmd.SysProcAttr = h.mode.attributes()
 	if err := h.running.start(cmd); err != nil {
 		return result{}, cannotRun(err)
 	}
 	pid := cmd.Process.Pid
-	for _, f := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1], pipes[3][0], pipes[4][1]} {
+	for _, f := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1], pipes[3][0], pipes[4][1], pipes[5][1]} {
 		_ = f.Close() // the runner has its own
 	}
 	x := &execution{h: h, cmd: cmd, control: pipes[0][1]}
@@ -156,7 +156,7 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 
 	var readers sync.WaitGroup
 	var out bytes.Buffer
-	stderr := &lines{keep: stderrLines}
+	stderr, earlier := &lines{keep: stderrLines}, &lines{keep: stderrLines}
 	readers.Go(func() {
 		n, _ := io.Copy(&out, io.LimitReader(pipes[1][0], outputLimit+1))
 		if n > outputLimit {
@@ -165,6 +165,7 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 		}
 	})
 	readers.Go(func() { _, _ = io.Copy(stderr, pipes[2][0]) })
+	readers.Go(func() { _, _ = io.Copy(earlier, pipes[5][0]) })
 	var exit exitError
 	told := false
 	readers.Go(func() {
@@ -186,6 +187,9 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 	readers.Wait() // nobody is left who could write
 
 	res := result{out: out.Bytes(), stderr: stderr.String(), exit: exit, stopped: x.why}
+	if len(t.Steps) > 1 && (!told || exit.failed() && exit.Step != t.Steps[len(t.Steps)-1].Name) {
+		res.stderr = earlier.String() // the last step was not reached
+	}
 	switch {
 	case err != nil:
 		return result{}, err

@@ -53,13 +53,13 @@ func (h *hosting) execute(ctx context.Context, t task, outputLimit int64) (resul
 	within, cancel := context.WithTimeout(ctx, h.opts.Limits.Time)
 	defer cancel()
 	var res result
-	stderr := &lines{keep: stderrLines}
 	name := clip(h.about.GetName(), 60)
 	for i, s := range t.Steps {
 		out := &limited{limit: outputLimit, full: func() {
 			res.stopped = tooMuchOutput(name, outputLimit)
 			cancel()
 		}}
+		stderr := &lines{keep: stderrLines}
 		cmd := exec.CommandContext(within, s.Argv[0], s.Argv[1:]...)
 		cmd.Dir, cmd.Env, cmd.Stderr, cmd.WaitDelay = t.Dir, t.Env, stderr, time.Second
 		cmd.Stdout = stderr

@@ -77,6 +77,7 @@ func TestFailuresAreTold(t *testing.T) {
 	}{
 		{name: "exit status", generate: `echo no >&2; echo bad file >&2; exit 3`, message: "plugin \"cue\" exited 3 after T: no\nbad file"},
 		{name: "silence", generate: `exit 4`, message: `plugin "cue" exited 4 after T and wrote nothing to its standard error`},
+		{name: "after init", init: `echo fine; echo dandy >&2`, generate: `echo no >&2; exit 3`, message: "plugin \"cue\" exited 3 after T: no"},
 		{name: "init", init: `echo here; echo there >&2; exit 5`, generate: `echo a`, message: "plugin \"cue\" exited 5 after T in init: here\nthere"},
 		{name: "secrets", generate: `echo "token $ARGOCD_ENV_TOKEN https://user:password@host/x $OF_THE_HOST" >&2; exit 1`,
 			message: `plugin "cue" exited 1 after T: token *** https://user:***@host/x ***`},
@@ -144,6 +145,20 @@ func TestFileModesAreKeptOnRequest(t *testing.T) {
 	}
 }
 
+func TestRunsOneAfterTheOtherHaveTheSamePaths(t *testing.T) {
+	dir := sockets(t)
+	startHost(t, dir, onePlugin("paths", `pwd; echo $HOME $TMPDIR; id -u`))
+	p := connect(t, Options{Sockets: dir})
+	_, first, err := p.Generate(t.Context(), Run{Name: "paths", Files: files("a", "b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, again, err := p.Generate(t.Context(), Run{Name: "paths", Files: files("c", "d")})
+	if err != nil || string(again) != string(first) {
+		t.Errorf("%q and %q %v", first, again, err)
+	}
+}
+
 func TestEmptyOutputIsAResult(t *testing.T) {
 	dir := sockets(t)
 	startHost(t, dir, onePlugin("none", `true`))
@@ -197,6 +212,9 @@ func TestOutputIsBounded(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector needs more memory than there may be")
+	}
 	dir := sockets(t)
 	// One process, and several that are small enough each.
 	startHost(t, dir, onePlugin("hungry", `x=$(head -c 400000000 /dev/zero | tr '\0' x); echo ${#x}`), "--memory=100000000")

@@ -22,6 +22,7 @@ const (
 	controlFile = 0 // its end asks the runner to end
 	jobFile     = 3
 	statusFile  = 4
+	earlierFile = 5 // what the commands before the last one write
 )
 
 // probeCommand stands for a command that does nothing.
@@ -57,7 +58,7 @@ func RunnerMain(args []string) error {
 		return errors.New("a runner has no arguments")
 	}
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-	for _, fd := range []int{jobFile, statusFile} {
+	for _, fd := range []int{jobFile, statusFile, earlierFile} {
 		unix.CloseOnExec(fd)
 	}
 	var j job
@@ -159,8 +160,9 @@ func (j *job) limit() error {
 
 // steps runs the commands until one fails.
 func (j *job) steps(status io.Writer) error {
+	earlier := os.NewFile(earlierFile, "earlier")
 	for i, s := range j.Task.Steps {
-		e := j.step(s, i == len(j.Task.Steps)-1)
+		e := j.step(s, i == len(j.Task.Steps)-1, earlier)
 		if err := tell(status, e); err != nil {
 			return err
 		}
@@ -173,7 +175,7 @@ func (j *job) steps(status io.Writer) error {
 
 func tell(status io.Writer, e exitError) error { return json.NewEncoder(status).Encode(e) }
 
-func (j *job) step(s step, last bool) exitError {
+func (j *job) step(s step, last bool, earlier *os.File) exitError {
 	e := exitError{Step: s.Name}
 	program, argv := s.Argv[0], s.Argv
 	if program == probeCommand {
@@ -201,9 +203,9 @@ func (j *job) step(s step, last bool) exitError {
 		return e
 	}
 	defer func() { _ = null.Close() }() // nothing was written
-	out := os.Stdout
-	if !last {
-		out = os.Stderr // only what generate puts out are manifests
+	out, diagnostics := os.Stdout, os.Stderr
+	if !last { // only what the last one puts out are manifests
+		out, diagnostics = earlier, earlier
 	}
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if u := uint32(j.Task.User); u != 0 {
@@ -211,7 +213,7 @@ func (j *job) step(s step, last bool) exitError {
 	}
 	began := time.Now()
 	p, err := os.StartProcess(program, argv, &os.ProcAttr{
-		Dir: j.Task.Dir, Env: j.Task.Env, Files: []*os.File{null, out, os.Stderr}, Sys: attr,
+		Dir: j.Task.Dir, Env: j.Task.Env, Files: []*os.File{null, out, diagnostics}, Sys: attr,
 	})
 	if err != nil {
 		e.Why = startTrouble(program, err)

@@ -68,7 +68,7 @@ type hosting struct {
 	env        []string // for all commands
 	secret     []string // values of env that the operator gave
 	work       string
-	slots      chan int // free ones
+	slots      *slots
 	mode       isolation
 	running    *runners
 	log        *slog.Logger
@@ -135,10 +135,7 @@ func newHosting(opts HostOptions) (*hosting, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &hosting{opts: opts, definition: d, log: opts.Log, slots: make(chan int, opts.Parallel), running: newRunners()}
-	for i := range opts.Parallel {
-		h.slots <- i
-	}
+	h := &hosting{opts: opts, definition: d, log: opts.Log, slots: newSlots(opts.Parallel), running: newRunners()}
 	if h.env, h.secret, err = hostVariables(opts.Env); err != nil {
 		return nil, err
 	}

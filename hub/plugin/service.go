@@ -129,16 +129,16 @@ type step struct {
 // run receives the input of a run, runs the steps on a copy of it, and returns
 // what the last of them put out. An exitError says how a command failed.
 func (h *hosting) run(ctx context.Context, recv func() (*pluginv1.Input, error), outputLimit int64, steps ...step) (out []byte, err error) {
-	var slot int
-	select {
-	case slot = <-h.slots:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { h.slots <- slot }()
-
-	dir, err := os.MkdirTemp(h.work, "run-")
+	slot, err := h.slots.take(ctx)
 	if err != nil {
+		return nil, err
+	}
+	defer h.slots.giveBack(slot)
+
+	// Runs that do not meet have the same paths, for the sake of tools that write
+	// them into what they put out.
+	dir := filepath.Join(h.work, fmt.Sprintf("run-%d", slot))
+	if err := errors.Join(removeAll(dir), os.Mkdir(dir, 0o700)); err != nil {
 		return nil, noCopy(err)
 	}
 	defer func() {

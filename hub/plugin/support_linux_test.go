@@ -62,6 +62,9 @@ func hostMain(args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if underRace {
+		opts.Limits.Memory = 1 << 50
+	}
 	if *withParent {
 		opts.Parent = os.Stdin
 	}

@@ -163,7 +163,7 @@ func New(opts Options) (*Renderer, error) {
 		pool: worker.NewPool(worker.Options{
 			Name: "render", Command: opts.WorkerCommand, Max: opts.Workers,
 			// A collector that starts in time keeps a worker below its limit.
-			Env:         []string{"GOMAXPROCS=1", "GOTRACEBACK=single", fmt.Sprintf("GOMEMLIMIT=%d", opts.MemoryLimit*3/4)},
+			Env:         []string{"GOMAXPROCS=1", "GOGC=200", "GOTRACEBACK=single", fmt.Sprintf("GOMEMLIMIT=%d", opts.MemoryLimit*3/4)},
 			MemoryLimit: opts.MemoryLimit, RecycleRSS: min(256<<20, opts.MemoryLimit/2), CPULimit: opts.CPULimit,
 			// A bundle is smaller than what the tool put out.
 			MaxFrame: int(min(2*opts.Limits.OutputBytes+32<<20, worker.MaxFrame)),

@@ -119,7 +119,7 @@ func TestURLsThatRunNothing(t *testing.T) {
 		"ssh://-oProxyCommand=touch$IFS" + canary + "/x": "repo_url_invalid",
 		"-oProxyCommand=touch":                           "repo_url_invalid",
 		"--upload-pack=touch " + canary:                  "repo_url_invalid",
-		"ext::touch " + canary:                           "repo_url_invalid",
+		"ext::touch " + canary:                           "repo_scheme_forbidden",
 		"ext::touch%20" + canary:                         "repo_scheme_forbidden",
 		"fd::17/foo":                                     "repo_scheme_forbidden",
 		"file://" + t.TempDir():                          "repo_scheme_forbidden",

@@ -235,14 +235,25 @@ func (r *renderer) readRest(root *chart.Chart) error {
 			return err
 		}
 		// Files of subcharts in directories are in the right place after
-		// parsing all again.
-		full, err := r.parseChart(u.dir, append(append([]file(nil), u.core...), files...))
+		// parsing all again, for which values and templates do not matter.
+		full, err := r.parseChart(u.dir, append(bare(u.core), files...))
 		if err != nil {
 			return err
 		}
 		giveFiles(u.chart, full)
 	}
 	return nil
+}
+
+// bare keeps of a chart what says which charts there are.
+func bare(core []file) []file {
+	var out []file
+	for _, f := range core {
+		if name := path.Base(f.name); name == "Chart.yaml" || name == "requirements.yaml" || strings.HasSuffix(name, ".tgz") {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // giveFiles takes over the files of a chart that was parsed with all of them.
