@@ -202,7 +202,7 @@ func (s *Snapshot) readTree(ctx context.Context, m *module, hash string, recurse
 		kind += "+lfs"
 	}
 	name := m.cacheName(kind, hash)
-	if v, ok := s.sources.cache.get(name); ok {
+	if v, ok := s.sources.trees.get(name); ok {
 		return v.([]*workerv1.GitEntry), nil
 	}
 	answer, err := s.read(ctx, m, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadTree{ReadTree: &workerv1.GitReadTree{
@@ -224,7 +224,7 @@ func (s *Snapshot) readTree(ctx context.Context, m *module, hash string, recurse
 		size += int64(len(e.GetPath())+len(e.GetHash())+len(e.GetContent())) + 160
 	}
 	sort.Slice(entries, func(i, j int) bool { return entries[i].GetPath() < entries[j].GetPath() })
-	s.sources.cache.put(name, entries, size)
+	s.sources.trees.put(name, entries, size)
 	return entries, nil
 }
 

@@ -68,7 +68,9 @@ type Sources struct {
 	opts    Options
 	pool    *worker.Pool
 	network chan struct{} // slots for conversations with servers
-	cache   *byteCache
+	// trees and cache: whether something has changed is told by trees, which files
+	// must not push out.
+	trees, cache *byteCache
 
 	mu    sync.Mutex
 	syncs map[string]*sync.Mutex // by directory: one conversation at a time
@@ -135,7 +137,8 @@ func New(opts Options) (*Sources, error) {
 			MaxAge: 10 * time.Minute,
 		}),
 		network: make(chan struct{}, opts.Workers-1),
-		cache:   newByteCache(opts.CacheBytes),
+		trees:   newByteCache(opts.CacheBytes / 4),
+		cache:   newByteCache(opts.CacheBytes - opts.CacheBytes/4),
 		syncs:   map[string]*sync.Mutex{},
 		state:   map[string]*repoState{},
 		fresh:   map[fleet.Target]freshCommit{},
