@@ -26,6 +26,8 @@ var parts = map[string][]string{
 	// What chart repositories and registries have in common.
 	"hub/source/versions": {"hub/source/helmrepo", "hub/source/ociregistry"},
 	"hub/source/web":      {"hub/source/helmrepo", "hub/source/ociregistry"},
+	// The frame that renders whole directories; templates and Jsonnet fill it.
+	"hub/render/directory": {"hub/render/jinja", "hub/render/jsonnet"},
 	// What render tools see of the world.
 	"hub/render/workspace": {"hub/render/directory", "hub/render/helm", "hub/render/jinja", "hub/render/jsonnet", "hub/render/kustomize"},
 }

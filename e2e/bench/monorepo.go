@@ -131,7 +131,7 @@ func (b *bench) monorepoSample(ctx context.Context, dir string, server *testbed.
 
 	before := server.Counts("")
 	started = time.Now()
-	if got, err = resolve(); err != nil {
+	if _, err = resolve(); err != nil {
 		return "", err
 	}
 	after := server.Counts("")
