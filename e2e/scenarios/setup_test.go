@@ -89,7 +89,7 @@ func startWorld(ctx context.Context) (_ *world, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.Rig, err = rig.Start(ctx, rig.Options{Bin: bin, Log: os.Stderr, HubArgs: append([]string{"--poll-interval", "5s", "--database-url", ""}, pluginArgs...)})
+	w.Rig, err = rig.Start(ctx, rig.Options{Bin: bin, Log: os.Stderr, HubArgs: append([]string{"--poll-interval", "5s", "--database-url", "", "--log-level", "debug"}, pluginArgs...)})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -85,14 +86,12 @@ func (r repositories) pokeAll(meant func(repoURL string) bool) {
 }
 
 func (r repositories) Probe(ctx context.Context, repoURL string, cred *fleet.Credential, each func(api.ProbeStep)) error {
-	steps, err := r.sources.Probe(ctx, repoURL, cred)
-	for _, s := range steps {
+	var failed error
+	err := r.sources.Probe(ctx, repoURL, cred, func(s source.Step) {
 		each(api.ProbeStep{Name: s.Name, Detail: s.Detail, Took: s.Took, Err: s.Err})
-		if s.Err != nil {
-			return s.Err
-		}
-	}
-	return err
+		failed = cmp.Or(failed, s.Err)
+	})
+	return cmp.Or(err, failed)
 }
 
 // stream fits the event broker to the API.

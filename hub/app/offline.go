@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,9 +133,12 @@ func (o *Offline) application(in io.Reader) (app model.Application, err error) {
 		defer func() { _ = f.Close() }() // only read
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxApplicationFile))
+	data, err := io.ReadAll(io.LimitReader(in, maxApplicationFile+1))
 	if err != nil {
 		return app, fault.Wrap(err, fault.Invalid, "file_unreadable", "the Application cannot be read")
+	}
+	if len(data) > maxApplicationFile {
+		return app, fault.New(fault.Invalid, "too_large", "%s has more than %d MiB", o.App, maxApplicationFile>>20)
 	}
 	docs, err := decode.Documents(data)
 	if err != nil {
@@ -179,10 +183,7 @@ func (o *Offline) openRepos(ctx context.Context, self, scratch string) (*shelf, 
 			WithFix("hawser-hub render --app %s --repo .", o.App)
 	}
 	for _, spec := range o.Repos {
-		url, dir, named := strings.Cut(spec, "=")
-		if info, err := os.Stat(spec); !named || err == nil && info.IsDir() {
-			url, dir = "", spec
-		}
+		url, dir := splitRepo(spec)
 		open, err := s.open(ctx, self, scratch, dir)
 		if err != nil {
 			s.close()
@@ -197,15 +198,55 @@ func (o *Offline) openRepos(ctx context.Context, self, scratch string) (*shelf, 
 	return s, nil
 }
 
-// open prepares one directory. An "@" in it begins a revision, unless there is a
-// directory of the whole name.
-func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(context.Context, fleet.Target) (render.Snapshot, error), error) {
-	dir, revision := spec, ""
-	if i := strings.LastIndexByte(spec, '@'); i > 0 {
-		if info, err := os.Stat(spec); err != nil || !info.IsDir() {
-			dir, revision = spec[:i], spec[i+1:]
+// splitRepo takes "URL=DIR[@REVISION]" apart; url is "" when there is none. URLs,
+// directories and revisions may have "=" in them, so the first that a directory
+// follows counts.
+func splitRepo(spec string) (url, dir string) {
+	if isDirectory(spec) {
+		return "", spec
+	}
+	for i := range len(spec) {
+		if spec[i] != '=' {
+			continue
+		}
+		if before, _ := splitRevision(spec[i+1:]); isDirectory(before) {
+			return spec[:i], spec[i+1:]
 		}
 	}
+	if before, _ := splitRevision(spec); isDirectory(before) {
+		return "", spec
+	}
+	if url, dir, named := strings.Cut(spec, "="); named {
+		return url, dir
+	}
+	return "", spec
+}
+
+// splitRevision takes "DIR@REVISION" apart. Both may have "@" in them, so the
+// longest directory counts.
+func splitRevision(spec string) (dir, revision string) {
+	if isDirectory(spec) {
+		return spec, ""
+	}
+	for i := len(spec) - 1; i > 0; i-- {
+		if spec[i] == '@' && isDirectory(spec[:i]) {
+			return spec[:i], spec[i+1:]
+		}
+	}
+	if i := strings.LastIndexByte(spec, '@'); i > 0 {
+		return spec[:i], spec[i+1:]
+	}
+	return spec, ""
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// open prepares one directory at a revision, or as it is without one.
+func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(context.Context, fleet.Target) (render.Snapshot, error), error) {
+	dir, revision := splitRevision(spec)
 	if revision == "" {
 		d, err := source.OpenDirectory(dir)
 		if err != nil {
@@ -225,7 +266,8 @@ func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(cont
 			return nil, err
 		}
 	}
-	t := fleet.Target{RepoURL: "file://" + filepath.ToSlash(abs), Revision: revision}
+	local := url.URL{Scheme: "file", Path: filepath.ToSlash(abs)} // which may have a space
+	t := fleet.Target{RepoURL: local.String(), Revision: revision}
 	resolved, err := s.sources.Resolve(ctx, t.RepoURL, []fleet.Target{t})
 	if err != nil {
 		return nil, err
@@ -241,14 +283,31 @@ func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(cont
 }
 
 func (s *shelf) take(ctx context.Context, t fleet.Target) (render.Snapshot, error) {
-	if open, ok := s.byURL[t.RepoURL]; ok {
+	url := t.RepoURL
+	if open := s.chart(t.RepoURL, t.Chart); open != nil {
 		return open(ctx, t)
 	}
 	if s.any != nil {
 		return s.any(ctx, t)
 	}
-	return nil, fault.New(fault.Invalid, "repository_unknown", "no directory stands for %s", source.Mask(t.RepoURL)).
-		WithFix("add --repo %s=DIR", source.Mask(t.RepoURL))
+	if t.Chart != "" {
+		url = chartURL(t.RepoURL, t.Chart)
+	}
+	return nil, fault.New(fault.Invalid, "repository_unknown", "no directory stands for %s", source.Mask(url)).
+		WithFix("add --repo %s=DIR", source.Mask(url))
+}
+
+// chart is the directory of one chart of a repository or, with a name "" or no
+// such directory, that of the repository; nil when there is none.
+func (s *shelf) chart(repository, name string) func(context.Context, fleet.Target) (render.Snapshot, error) {
+	if open, ok := s.byURL[chartURL(repository, name)]; ok && name != "" {
+		return open
+	}
+	return s.byURL[repository]
+}
+
+func chartURL(repository, name string) string {
+	return strings.TrimSuffix(repository, "/") + "/" + name
 }
 
 // offlineRenderer renders from the shelf, and fetches nothing.
@@ -275,14 +334,12 @@ func (r offlineRenderer) Render(ctx context.Context, req delivery.RenderRequest)
 type offlineFetcher struct{ shelf *shelf }
 
 func (f offlineFetcher) Chart(ctx context.Context, repository, name, version string) (render.Snapshot, string, error) {
-	for _, url := range []string{strings.TrimSuffix(repository, "/") + "/" + name, repository} {
-		if open, ok := f.shelf.byURL[url]; ok {
-			s, err := open(ctx, fleet.Target{RepoURL: url, Chart: name, Revision: version})
-			return s, version, err
-		}
+	if open := f.shelf.chart(repository, name); open != nil {
+		s, err := open(ctx, fleet.Target{RepoURL: repository, Chart: name, Revision: version})
+		return s, version, err
 	}
 	return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "chart %q %s of %s is not in charts/, and nothing is fetched offline", name, version, source.Mask(repository)).
-		WithFix("run helm dependency build, or add --repo %s/%s=DIR", source.Mask(strings.TrimSuffix(repository, "/")), name)
+		WithFix("run helm dependency build, or add --repo %s=DIR", source.Mask(chartURL(repository, name)))
 }
 
 func (f offlineFetcher) Base(ctx context.Context, url string) (render.Snapshot, string, error) {
@@ -291,7 +348,7 @@ func (f offlineFetcher) Base(ctx context.Context, url string) (render.Snapshot, 
 		return s, "", err
 	}
 	return nil, "", fault.New(fault.Unprocessable, "remote_base_forbidden", "%s is remote, and nothing is fetched offline", source.Mask(url)).
-		WithFix("add --repo '%s=DIR'", source.Mask(url))
+		WithFix("add --repo '%s=DIR'", fleet.MaskURLs(url)) // with its query, which --repo has to name
 }
 
 func (f offlineFetcher) Download(_ context.Context, url string) ([]byte, error) {

@@ -41,7 +41,7 @@ func (r renderer) mayUse(ctx context.Context, repoURL, project string) error {
 }
 
 func (r renderer) Render(ctx context.Context, req delivery.RenderRequest) (delivery.Rendered, error) {
-	f := fetcher{r, req.Project, req.Permit}
+	f := r.fetcher(req)
 	snapshot, err := f.open(ctx, req.At)
 	if err != nil {
 		return delivery.Rendered{}, err
@@ -87,7 +87,8 @@ func apiVersions(kinds []string) []string {
 		}
 	}
 	for _, k := range kinds {
-		if i := strings.LastIndexByte(k, '/'); i > 0 {
+		// A kind begins with a capital letter; "apps/v1" is a version already.
+		if i := strings.LastIndexByte(k, '/'); i > 0 && i+1 < len(k) && 'A' <= k[i+1] && k[i+1] <= 'Z' {
 			add(k[:i])
 		}
 		add(k)
@@ -101,6 +102,13 @@ type fetcher struct {
 	renderer
 	project string
 	permit  func(repoURL string, remote bool) error
+	// passCredentials is spec.source.helm.passCredentials of the application;
+	// files of the repository cannot set it.
+	passCredentials bool
+}
+
+func (r renderer) fetcher(req delivery.RenderRequest) fetcher {
+	return fetcher{r, req.Project, req.Permit, req.Source.Helm != nil && req.Source.Helm.PassCredentials}
 }
 
 // open is a source of the application itself; the project was asked about it
@@ -149,7 +157,7 @@ func (f fetcher) Chart(ctx context.Context, repository, name, version string) (r
 	if err := f.permitted(ctx, url, false); err != nil {
 		return nil, "", err
 	}
-	s, version, err := f.sources.Chart(ctx, url, name, version)
+	s, version, err := f.sources.Chart(ctx, fleet.Target{RepoURL: url, Chart: name, Revision: version, PassCredentials: f.passCredentials})
 	if err != nil {
 		return nil, "", err
 	}

@@ -2,9 +2,15 @@ package app
 
 import (
 	"context"
+	"net/http/httptest"
+	"os"
+	"slices"
 	"testing"
 
 	"github.com/hawser-dev/hawser/hub/delivery"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/source"
+	"github.com/hawser-dev/hawser/hub/source/sourcetest"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -19,7 +25,7 @@ func TestRepositoriesOfAnotherProjectAreNotRead(t *testing.T) {
 	}
 	req := delivery.RenderRequest{Project: "shop", Permit: func(string, bool) error { return nil }}
 	req.Source = model.Source{RepoURL: url, Path: "a"}
-	f := fetcher{r, req.Project, req.Permit}
+	f := fetcher{renderer: r, project: req.Project, permit: req.Permit}
 	for name, read := range map[string]func() error{
 		"source":      func() error { _, err := r.Render(t.Context(), req); return err },
 		"ref":         func() error { _, err := f.open(t.Context(), req.At); return err },
@@ -55,5 +61,48 @@ func TestWhichFollowedRepositoryIsMeant(t *testing.T) {
 		if got := means(c.registered, c.followed); got != c.want {
 			t.Errorf("%s for %s: %v", c.registered, c.followed, got)
 		}
+	}
+}
+
+// An application with spec.source.helm.passCredentials lets the credential of a
+// dependency's repository go to the host that its archive is on; no other does.
+func TestPassCredentialsIsOfTheApplication(t *testing.T) {
+	other := &sourcetest.Recorder{Body: sourcetest.Chart("web", "1.0.0", nil)}
+	elsewhere := httptest.NewServer(other)
+	defer elsewhere.Close()
+	charts := &sourcetest.Charts{User: "robot", Password: "CANARY-s3cret"}
+	charts.Add("web", "1.0.0", elsewhere.URL+"/web-1.0.0.tgz", "", other.Body)
+	home := httptest.NewServer(charts)
+	defer home.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pass := range []bool{false, true} {
+		sources, err := source.New(source.Options{
+			Dir: t.TempDir(), WorkerCommand: []string{exe, GitWorkerCommand}, AllowHTTPCredentials: true,
+			Credentials: func(context.Context, string) (*fleet.Credential, error) {
+				return &fleet.Credential{Username: "robot", Password: "CANARY-s3cret"}, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := delivery.RenderRequest{Permit: func(string, bool) error { return nil }}
+		req.Source = model.Source{RepoURL: home.URL, Chart: "shop", Helm: &model.HelmSource{PassCredentials: pass}}
+		_, version, err := renderer{sources: sources}.fetcher(req).Chart(t.Context(), home.URL, "web", "^1")
+		sources.Close()
+		seen := other.Asked()
+		if err != nil || version != "1.0.0" || len(seen) != 1 || (seen[0].Authorization != "") != pass {
+			t.Errorf("passCredentials %v: %q, %v, another host saw %+v", pass, version, err, seen)
+		}
+	}
+}
+
+func TestVersionsOfKindsAreAPIsToo(t *testing.T) {
+	got := apiVersions([]string{"apps/v1/Deployment", "batch/v1", "v1/Pod", "apps/v1/StatefulSet", "v1"})
+	want := []string{"apps/v1", "apps/v1/Deployment", "apps/v1/StatefulSet", "batch/v1", "v1", "v1/Pod"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q instead of %q", got, want)
 	}
 }

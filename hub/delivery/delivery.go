@@ -15,7 +15,7 @@ import (
 )
 
 // Options are the parts that a Delivery joins. All fields are required but
-// Parallel, Retry and Now.
+// Parallel, Retry, RetryRender and Now.
 type Options struct {
 	Store     Store
 	Watcher   Watcher
@@ -27,7 +27,10 @@ type Options struct {
 	Parallel int
 	// Retry is the pause after a database error (default 1 s).
 	Retry time.Duration
-	Now   func() time.Time
+	// RetryRender is the first pause before an application is rendered again
+	// after trouble that may pass (default 5 s); see retryAfter.
+	RetryRender time.Duration
+	Now         func() time.Time
 }
 
 // Delivery is the hub's pipeline from revisions to desired rows. Make it with
@@ -49,6 +52,8 @@ type Delivery struct {
 	apps map[model.AppUID]fleet.App // the index; replaced by Run
 	// serves identifies what each cluster said last that it serves.
 	serves map[model.ClusterID][sha256.Size]byte
+	// retries are of the applications whose last render failed.
+	retries map[model.AppUID]*retry
 }
 
 // look says why an application is looked at.
@@ -66,6 +71,9 @@ func New(o Options) *Delivery {
 	if o.Retry == 0 {
 		o.Retry = time.Second
 	}
+	if o.RetryRender == 0 {
+		o.RetryRender = 5 * time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -74,6 +82,7 @@ func New(o Options) *Delivery {
 		heads:   map[fleet.Target]Head{},
 		silent:  map[string]error{},
 		serves:  map[model.ClusterID][sha256.Size]byte{},
+		retries: map[model.AppUID]*retry{},
 		dirty:   map[model.AppUID]look{},
 		wake:    make(chan struct{}, 1),
 		reload:  true,
@@ -198,6 +207,7 @@ func (d *Delivery) signal() {
 // Run works until ctx ends. It owns the goroutines that it starts and waits for
 // them.
 func (d *Delivery) Run(ctx context.Context) error {
+	defer d.stopRetries()
 	d.signal()
 	for {
 		select {
@@ -285,6 +295,11 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 	d.apps = index
 	maps.DeleteFunc(d.heads, func(t fleet.Target, _ Head) bool { return !watch[t] })
 	maps.DeleteFunc(d.silent, func(repo string, _ error) bool { return !repos[repo] })
+	for uid := range d.retries {
+		if _, ok := index[uid]; !ok {
+			d.forget(uid)
+		}
+	}
 	d.mu.Unlock()
 	d.Watcher.SetTargets(slices.Collect(maps.Keys(watch)))
 	return fresh, nil

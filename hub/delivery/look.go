@@ -188,7 +188,24 @@ func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject
 		// were, and the project may still refuse what comes of them.
 		previous = app.Source.RenderKey
 	}
-	return RenderSources(ctx, d.Renderer, app.Application.Spec, d.head, RenderRequest{
+	unresolved := false
+	head := func(s model.Source) (Head, bool) {
+		h, ok := d.head(s)
+		unresolved = unresolved || !ok || h.Err != nil
+		return h, ok
+	}
+	defer func() {
+		switch {
+		case unresolved || waiting:
+			d.settled(app.UID) // the poller tells when there is news
+		case ctx.Err() != nil:
+		case err != nil:
+			d.retryLater(app.UID, err)
+		default:
+			d.settled(app.UID)
+		}
+	}()
+	return RenderSources(ctx, d.Renderer, app.Application.Spec, head, RenderRequest{
 		App: app.UID, AppName: app.Name, Project: app.Project, PreviousKey: previous,
 		Namespace:   app.Application.Spec.Destination.Namespace,
 		Permit:      PermitFetch(project),

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/base64"
 	"log/slog"
 	"net/url"
 	"regexp"
@@ -117,6 +118,9 @@ func (c *Credential) Redact(text string) string {
 			if p, ok := u.User.Password(); ok {
 				secrets = append(secrets, p)
 			}
+		}
+		if c.Password != "" {
+			secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password)))
 		}
 		for _, s := range secrets {
 			secrets = append(secrets, url.QueryEscape(s), url.PathEscape(s))

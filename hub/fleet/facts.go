@@ -232,11 +232,17 @@ type Target struct {
 	Revision string
 	// TagPrefix limits a semver constraint to tags that begin with it.
 	TagPrefix string
+	// PassCredentials sends the credential of a chart's repository to other hosts
+	// that its archives are on, as Credential.PassCredentials does for all charts.
+	PassCredentials bool
 }
 
 // TargetOf is what a source follows.
 func TargetOf(s model.Source) Target {
-	return Target{RepoURL: s.RepoURL, Chart: s.Chart, Revision: s.TargetRevision, TagPrefix: s.TagPrefix}
+	return Target{
+		RepoURL: s.RepoURL, Chart: s.Chart, Revision: s.TargetRevision, TagPrefix: s.TagPrefix,
+		PassCredentials: s.Chart != "" && s.Helm != nil && s.Helm.PassCredentials,
+	}
 }
 
 // Repository type of a Target.

@@ -151,6 +151,15 @@ func (h *host) ready(ctx context.Context) error {
 	}
 }
 
+// callTime is how long the hub waits for a host, with other runs that it waits
+// for: one that hangs must not hold a render for ever.
+const callTime = 10 * time.Minute
+
+func (h *host) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, callTime,
+		fault.New(fault.Upstream, "plugin_unavailable", "the host of plugin %q did not answer within %s", h.name(), callTime))
+}
+
 func (h *host) unavailable(cause error) error {
 	e := fault.Wrap(cause, fault.Upstream, "plugin_unavailable", "the host of plugin %q does not answer or ended during the run", h.name())
 	if h.own != nil {
@@ -202,7 +211,7 @@ func (h *host) generate(ctx context.Context, limits Limits, run Run) ([]byte, er
 	if err := h.ready(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := h.patience(ctx)
 	defer cancel() // which ends the run in the host, if it is not over
 	stream, err := h.client.Generate(ctx)
 	if err != nil {
@@ -281,7 +290,7 @@ func (h *host) discover(ctx context.Context, limits Limits, run Run) (bool, erro
 	if err := h.ready(ctx); err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := h.patience(ctx)
 	defer cancel()
 	stream, err := h.client.Discover(ctx)
 	if err != nil {
@@ -304,7 +313,7 @@ func (h *host) parameters(ctx context.Context, limits Limits, run Run) ([]Announ
 	if err := h.ready(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := h.patience(ctx)
 	defer cancel()
 	stream, err := h.client.Parameters(ctx)
 	if err != nil {

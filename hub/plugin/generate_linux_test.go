@@ -86,7 +86,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{name: "colours", generate: `printf '\033[31mred\033[0m\a\n' >&2; exit 1`, message: `plugin "cue" exited 1 after T: red`},
 		{name: "signal", generate: `kill -USR1 $$`, message: `plugin "cue" was ended by signal 10 (SIGUSR1) after T and wrote nothing to its standard error`},
 		{name: "file size", generate: `dd if=/dev/zero of=big bs=1M count=20 2>/dev/null; exit $?`, message: `plugin "cue" exited`},
-		{name: "too much time", generate: `echo begun >&2; sleep 100`, message: "plugin \"cue\" did not end within 2s and was stopped: begun"},
+		{name: "too much time", generate: `echo begun >&2; sleep 100`, message: "plugin \"cue\" did not end within 3s and was stopped: begun"},
 		{name: "no program", generate: `exec /no/such`, message: `plugin "cue" exited 127 after T: `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestFailuresAreTold(t *testing.T) {
 			if c.init != "" {
 				spec["init"] = sh(c.init)
 			}
-			h := startHost(t, dir, definition("cue", spec), "--time=2s", "--file=1000000", "--env=OF_THE_HOST")
+			h := startHost(t, dir, definition("cue", spec), "--time=3s", "--file=1000000", "--env=OF_THE_HOST")
 			p := connect(t, Options{Sockets: dir})
 			_, _, err := p.Generate(t.Context(), Run{Name: "cue", Files: files("a", "b"),
 				Options: model.PluginSource{Env: []model.EnvEntry{{Name: "TOKEN", Value: token}}}})

@@ -66,7 +66,8 @@ const firstUser = 0x70000000
 // smallFirstUser is for containers that have few users.
 const smallFirstUser = 64100
 
-const probeTime = 10 * time.Second
+// probeTime is long: a machine that is busy must not pass for one that cannot.
+const probeTime = time.Minute
 
 // isolate finds the strongest isolation that works here.
 func isolate(opts HostOptions, work string) (isolation, error) {
@@ -107,9 +108,14 @@ func isolate(opts HostOptions, work string) (isolation, error) {
 			return c, nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", c, err))
+		if errors.Is(err, errProbeTime) {
+			break // and not on to a weaker one
+		}
 	}
 	return isolation{}, fault.Wrap(errors.Join(failures...), fault.Unavailable, "plugin_unavailable", "the plugin host cannot run anything")
 }
+
+var errProbeTime = errors.New("trying it took too long")
 
 // probe runs a command that does nothing.
 func probe(opts HostOptions, mode isolation, work string) error {
@@ -125,11 +131,14 @@ func probe(opts HostOptions, mode isolation, work string) error {
 			return err
 		}
 	}
+	opts.Limits.Time = 2 * probeTime // ctx ends before
 	h := &hosting{opts: opts, mode: mode, work: work, running: newRunners(), log: opts.Log}
 	res, err := h.execute(ctx, task{
 		Steps: []step{{Name: "probe", Argv: []string{probeCommand}}}, Dir: dir, Own: dir, User: mode.userOf(0),
 	}, smallOutput)
 	switch {
+	case ctx.Err() != nil:
+		return errProbeTime
 	case err != nil:
 		return err
 	case res.stopped != nil:

@@ -183,6 +183,12 @@ func TestAHostThatNeverAnsweredIsNotTakenForNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-h.exited
+	t.Cleanup(func() { // what its next start would do
+		left, err := filepath.Glob(filepath.Join(os.TempDir(), workPrefix(h.socket)+"*"))
+		if err != nil || len(left) != 1 || removeAll(left[0]) != nil {
+			t.Errorf("%v %v", left, err)
+		}
+	})
 	p := connect(t, Options{Sockets: dir})
 	for _, dir := range []string{"", "elsewhere"} {
 		name, err := p.Discover(t.Context(), Run{Dir: dir, Files: files("a", "b", "elsewhere/x", "")})

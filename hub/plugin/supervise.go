@@ -33,7 +33,7 @@ const (
 	// first one.
 	healthyAfter = time.Minute
 	// startTime is how long a host may take to be ready.
-	startTime = 15 * time.Second
+	startTime = 30 * time.Second
 	stopTime  = 5 * time.Second
 )
 

@@ -74,15 +74,16 @@ func explicit(src model.Source) (string, error) {
 	return found, nil
 }
 
-// byFiles is the tool for a directory with files of these names.
+// byFiles is the tool for a directory with files of these names. A kustomization
+// beside a chart goes first, as in Argo CD: most likely it inflates the chart.
 func byFiles(names []string) string {
 	switch {
-	case slices.Contains(names, "Chart.yaml"):
-		return toolHelm
 	case slices.ContainsFunc(names, func(n string) bool {
 		return n == "kustomization.yaml" || n == "kustomization.yml" || n == "Kustomization"
 	}):
 		return toolKustomize
+	case slices.Contains(names, "Chart.yaml"):
+		return toolHelm
 	}
 	templates := false
 	for _, n := range names {

@@ -12,7 +12,9 @@ import (
 )
 
 // generated identifies what is at the request's GeneratePaths; the zero identity
-// means that there are none, or none that can be identified. It covers the
+// means that there are none, or none that can be identified. Paths of which none
+// is there are those of another source of the application, and so are all paths
+// for a chart of a repository: then everything counts. The identity covers the
 // application too, because what stands for a revision in the render of one
 // application says nothing about another's.
 func (a *answers) generated(ctx context.Context) (identity, error) {
@@ -20,18 +22,18 @@ func (a *answers) generated(ctx context.Context) (identity, error) {
 		return *a.paths, nil
 	}
 	var id identity
-	if len(a.req.GeneratePaths) > 0 && a.req.App != "" {
+	if len(a.req.GeneratePaths) > 0 && a.req.App != "" && a.req.Source.Chart == "" {
 		var n summer
 		n.text(string(a.req.App))
-		sure := true
+		sure, any := true, false
 		for _, p := range a.req.GeneratePaths {
-			ok, err := a.generatedPath(ctx, &n, p)
+			there, ok, err := a.generatedPath(ctx, &n, p)
 			if err != nil {
 				return id, err
 			}
-			sure = sure && ok
+			sure, any = sure && ok, any || there
 		}
-		if sure {
+		if sure && any {
 			id = n.sum()
 		}
 	}
@@ -42,26 +44,26 @@ func (a *answers) generated(ctx context.Context) (identity, error) {
 const globCharacters = "*?[{"
 
 // generatedPath adds what is at one path, relative to the directory of the
-// source or from the root with a leading "/", to n. ok is false when that cannot
-// be told.
-func (a *answers) generatedPath(ctx context.Context, n *summer, p string) (ok bool, err error) {
+// source or from the root with a leading "/", to n. there tells whether anything
+// is; ok is false when that cannot be told.
+func (a *answers) generatedPath(ctx context.Context, n *summer, p string) (there, ok bool, err error) {
 	full, err := workspace.Confine("", a.dir, p)
 	if err != nil {
-		return false, nil
+		return false, false, nil
 	}
 	n.text(full)
 	main := a.trees[workspace.Main]
 	if !strings.ContainsAny(p, globCharacters) {
 		e, err := main.entry(ctx, full)
 		if err != nil {
-			return false, passes(err)
+			return false, false, passes(err)
 		}
 		n.text(e.hash)
 		n.flags(e.mode != 0, isDir(e.mode), e.mode == modeExecutable)
-		return e.mode == 0 || e.hash != "", nil
+		return e.mode != 0, e.mode == 0 || e.hash != "", nil
 	}
 	if !doublestar.ValidatePattern(full) || strings.ContainsAny(a.dir, globCharacters) {
-		return false, nil
+		return false, false, nil
 	}
 	base, _ := doublestar.SplitPattern(full)
 	if base == "." {
@@ -72,12 +74,13 @@ func (a *answers) generatedPath(ctx context.Context, n *summer, p string) (ok bo
 			n.text(file)
 			n.text(hash)
 			n.flags(mode == modeExecutable, broken)
+			there = true
 		}
 	})
 	if fault.HasCode(err, "path_not_found") {
-		return true, nil
+		return false, true, nil
 	}
-	return err == nil, passes(err)
+	return there, err == nil, passes(err)
 }
 
 // passes keeps trouble that is not the content's.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -21,6 +22,7 @@ type onePlugin struct {
 	runs     int
 	varies   bool
 	nothing  bool
+	takes    time.Duration
 	err      error
 }
 
@@ -34,7 +36,12 @@ func (p *onePlugin) Discover(ctx context.Context, run PluginRun) (string, error)
 	return "cue", nil
 }
 
-func (p *onePlugin) Generate(_ context.Context, run PluginRun) (string, []byte, error) {
+func (p *onePlugin) Generate(ctx context.Context, run PluginRun) (string, []byte, error) {
+	select {
+	case <-time.After(p.takes):
+	case <-ctx.Done():
+		return "", nil, context.Cause(ctx)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.runs++
@@ -162,6 +169,16 @@ func TestAPluginThatPutsOutNothingIsAnEmptyResult(t *testing.T) {
 	s.req.Source.Helm = nil
 	res, err := r.Render(t.Context(), s.request())
 	if err != nil || !res.Empty || len(res.Objects) != 0 || res.Tool != "Plugin" || res.Key == "" {
+		t.Errorf("%+v %v", res, err)
+	}
+}
+
+func TestThePatienceWithPluginsIsTheirOwn(t *testing.T) {
+	p := &onePlugin{identity: "1", takes: 1200 * time.Millisecond}
+	r := newRenderer(t, Options{Plugins: p, Workers: 1, Deadline: time.Second})
+	s := newScene(map[string]string{"app/cue.mod": "x"})
+	s.req.Source.Helm = nil
+	if res, err := r.Render(t.Context(), s.request()); err != nil || names(res.Objects) != "made" {
 		t.Errorf("%+v %v", res, err)
 	}
 }

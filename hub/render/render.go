@@ -10,7 +10,6 @@ import (
 	"github.com/hawser-dev/hawser/hub/render/workspace"
 	"github.com/hawser-dev/hawser/hub/worker"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -261,9 +260,8 @@ func (w *work) lead(ctx context.Context, key string, fl *flight) (Result, error)
 func (w *work) follow(ctx context.Context, fl *flight) (res Result, done bool, err error) {
 	if fl.trace == nil {
 		// Somebody else's patience that ended, or a repository that only the
-		// other needs, is not ours. Manifests that wear out a worker are.
-		spent := fault.HasCode(fl.err, "render_timeout") || fault.HasCode(fl.err, "render_crashed")
-		return Result{}, spent, fl.err
+		// other needs, is not ours.
+		return Result{}, false, nil
 	}
 	same, err := w.answers.matches(ctx, fl.trace)
 	if err != nil || !same {
@@ -301,7 +299,7 @@ func (w *work) remembered(ctx context.Context) (res Result, done bool, err error
 
 // settle remembers what a worker made and turns it into a result.
 func (w *work) settle(out *rendered, t *trace, err error) (Result, error) {
-	if t != nil {
+	if t != nil && !t.fleeting {
 		w.traces.put(t, w.buckets...)
 	}
 	if err != nil {

@@ -10,15 +10,18 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// run has a worker do a job and answers its questions. t is nil when the outcome
-// may not be remembered. An error that the inputs caused comes with its trace.
+// run has a worker do a job and answers its questions. t is nil when nobody knows
+// what the outcome depends on. An error that the inputs caused comes with its
+// trace; that of a worker that did not get to an end is fleeting.
 func (r *Renderer) run(ctx context.Context, a *answers, job *workerv1.RenderJob, options string) (out *rendered, t *trace, err error) {
 	rec := newRecorder()
-	answering, cancel := context.WithTimeout(ctx, r.opts.Deadline)
-	defer cancel()
+	answering, limit := newDeadline(ctx, r.opts.Deadline)
+	defer limit.stop()
 	var trouble error // what came instead of an answer
 	started := time.Now()
-	err = r.pool.Do(ctx, r.opts.Deadline, func(c *worker.Conn) error {
+	err = r.pool.Do(answering, 0, func(c *worker.Conn) error {
+		limit.run()
+		defer limit.stand()
 		if err := c.Send(job); err != nil {
 			return err
 		}
@@ -39,7 +42,14 @@ func (r *Renderer) run(ctx context.Context, a *answers, job *workerv1.RenderJob,
 				}
 				return err
 			case *workerv1.RenderMessage_Question:
+				plugin := m.Question.GetPlugin() != nil
+				if plugin {
+					limit.stand()
+				}
 				answer, err := a.reply(answering, m.Question, rec)
+				if plugin {
+					limit.run()
+				}
 				if errors.Is(err, errQuestion) {
 					return errQuestion
 				}
@@ -58,22 +68,36 @@ func (r *Renderer) run(ctx context.Context, a *answers, job *workerv1.RenderJob,
 		}
 		return errQuestion
 	})
+	if err != nil && ctx.Err() == nil && answering.Err() != nil {
+		err = context.Cause(answering) // whatever broke because of it
+	}
 	if took := time.Since(started); took > 5*time.Second {
 		r.opts.Log.Warn("a render was slow", "application", a.req.AppName, "project", a.req.Project, "took", took)
 	}
+	spent := func(e *fault.Error) (*rendered, *trace, error) {
+		t, terr := rec.finish(ctx, options, a, e)
+		if terr != nil {
+			return nil, nil, e
+		}
+		t.fleeting = true
+		return nil, t, e
+	}
 	switch {
 	case fault.HasCode(err, "worker_timeout"):
-		return nil, nil, fault.Wrap(err, fault.Unprocessable, "render_timeout", "rendering took longer than %s and was stopped", r.opts.Deadline)
+		return spent(fault.Wrap(err, fault.Unprocessable, "render_timeout", "rendering took longer than %s and was stopped", r.opts.Deadline))
 	case fault.HasCode(err, "worker_cpu_exceeded"):
-		return nil, nil, fault.Wrap(err, fault.Unprocessable, "render_timeout", "rendering used more than %s of CPU time and was stopped", r.opts.CPULimit).
-			WithFix("look for a loop without end or for templates that expand each other")
+		return spent(fault.Wrap(err, fault.Unprocessable, "render_timeout", "rendering used more than %s of CPU time and was stopped", r.opts.CPULimit).
+			WithFix("look for a loop without end or for templates that expand each other"))
 	case ctx.Err() != nil && err != nil:
 		return nil, nil, err
 	case trouble != nil:
 		// Whatever the worker made of it, an answer was missing.
 		return nil, nil, trouble
 	case fault.HasCode(err, "worker_crashed"):
-		return nil, nil, fault.Wrap(err, fault.Unprocessable, "render_crashed", "the render process ended unexpectedly; most likely the manifests need more than %d MiB of memory", r.opts.MemoryLimit>>20)
+		return spent(fault.Wrap(err, fault.Unprocessable, "render_crashed", "the render process ended unexpectedly; most likely the manifests need more than %d MiB of memory", r.opts.MemoryLimit>>20))
+	case fault.HasCode(err, codePanic):
+		// What an earlier render left behind in the process may be the cause.
+		return spent(fault.As(err))
 	case err != nil && !fixed(err):
 		return nil, nil, err
 	case a.unsure:

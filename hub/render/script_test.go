@@ -17,6 +17,7 @@ import (
 //	stat PATH | read PATH | maybe PATH | list PATH | ref NAME PATH
 //	fact NAME | kube | apis | chart REPOSITORY NAME VERSION PATH | base URL PATH
 //	download URL | vary | twice NAME | panic | recurse | warn TEXT
+//	script values PATH (does what is there instead)
 func scriptWorker(in, out *os.File) error {
 	set := toolset{}
 	for name, t := range tools {
@@ -42,6 +43,11 @@ func runScript(w *workspace.Workspace, _ choice) (workspace.Output, error) {
 		objects, err := manifest.Parse("script", []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+name+"}\ndata:\n  said:\n"+text), manifest.Limits{})
 		out.Objects = append(out.Objects, objects...)
 		return err
+	}
+	if name, ok := strings.CutPrefix(strings.TrimSpace(string(script)), "script values "); ok {
+		if script, err = w.Read(workspace.RefTree("values"), name); err != nil {
+			return out, err
+		}
 	}
 	for line := range strings.Lines(string(script)) {
 		word := strings.Fields(line)

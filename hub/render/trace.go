@@ -24,8 +24,11 @@ type trace struct {
 	// key is the render's identity.
 	key string
 	// err is the outcome of a render that the inputs made fail.
-	err  error
-	size int64
+	err error
+	// fleeting: the outcome is good for those who wait for it and read the same
+	// so far. Whoever comes later tries again.
+	fleeting bool
+	size     int64
 }
 
 // tracedQuestion is one question and its answer's identity.

@@ -357,6 +357,25 @@ func TestGeneratePaths(t *testing.T) {
 			}
 		})
 	}
+	// A chart of a repository has no such paths: they are those of another
+	// source of the application, and a newer version counts.
+	for name, change := range map[string]func(*scene){
+		"chart": func(s *scene) { s.req.Source.Chart, s.req.Source.Path = "web", "" },
+		"tree":  func(s *scene) { s.req.Source.Path = "" },
+	} {
+		s := newScene(map[string]string{"Chart.yaml": "read values.yaml", "values.yaml": "old"})
+		change(s)
+		s.req.App, s.req.GeneratePaths = model.AppUID("uid-"+name), []string{"/apps/shop", "/shared/*.yaml"}
+		first, err := r.Render(t.Context(), s.request())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.snap = s.snap.with("values.yaml", "new")
+		s.req.PreviousKey = first.Key
+		if res, err := r.Render(t.Context(), s.request()); err != nil || said(res) != "[read new end]" {
+			t.Errorf("%s: %+v %v", name, res, err)
+		}
+	}
 	// Other inputs than the repository's count all the same.
 	s := newScene(map[string]string{"app/Chart.yaml": "kube"})
 	s.req.App, s.req.GeneratePaths = "uid-kube", []string{"."}

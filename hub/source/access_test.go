@@ -349,18 +349,18 @@ func TestSSHHostCertificates(t *testing.T) {
 	address := bareSSH(t, certified)
 	_, port, _ := strings.Cut(address, ":")
 	s := newSources(t, Options{})
-	probe := func(trusted ssh.PublicKey) Step {
+	probeWith := func(trusted ssh.PublicKey) Step {
 		line := fmt.Sprintf("@cert-authority [127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(trusted))
-		steps, err := s.Probe(t.Context(), "ssh://git@"+address+"/x", &fleet.Credential{Password: "x", KnownHosts: line})
+		steps, err := probe(t, s, "ssh://git@"+address+"/x", &fleet.Credential{Password: "x", KnownHosts: line})
 		if err != nil || len(steps) < 3 {
 			t.Fatalf("%+v %v", steps, err)
 		}
 		return steps[2]
 	}
-	if got := probe(authority.PublicKey()); got.Err != nil || !strings.HasPrefix(got.Detail, "ED25519 certificate SHA256:") {
+	if got := probeWith(authority.PublicKey()); got.Err != nil || !strings.HasPrefix(got.Detail, "ED25519 certificate SHA256:") {
 		t.Errorf("got %+v", got)
 	}
-	if got := probe(signer(t).PublicKey()); got.Err == nil {
+	if got := probeWith(signer(t).PublicKey()); got.Err == nil {
 		t.Error("a certificate of another authority is taken")
 	}
 }

@@ -26,7 +26,11 @@ func DefaultBlocked() []netip.Prefix {
 // resolved from.
 func checkAddress(host string, addr netip.Addr, blocked []netip.Prefix) error {
 	addr = addr.Unmap().WithZone("")
+	inside, carries := carried(addr)
 	for _, p := range blocked {
+		if carries && p.Contains(inside) {
+			addr = inside
+		}
 		if !p.Contains(addr) {
 			continue
 		}
@@ -37,6 +41,25 @@ func checkAddress(host string, addr netip.Addr, blocked []netip.Prefix) error {
 		return fault.New(fault.Invalid, "address_blocked", "host %q resolves to %s, which is blocked", host, kind)
 	}
 	return nil
+}
+
+// carried is the IPv4 address that a translator or tunnel makes of an IPv6 one:
+// NAT64 (64:ff9b::/96), 6to4 (2002::/16), and the old ::a.b.c.d.
+func carried(addr netip.Addr) (netip.Addr, bool) {
+	if !addr.Is6() {
+		return netip.Addr{}, false
+	}
+	b := addr.As16()
+	last := netip.AddrFrom4([4]byte(b[12:]))
+	switch {
+	case [12]byte(b[:12]) == [12]byte{0, 0x64, 0xff, 0x9b}:
+		return last, true
+	case b[0] == 0x20 && b[1] == 0x02:
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case [12]byte(b[:12]) == [12]byte{} && addr != netip.IPv6Unspecified() && addr != netip.IPv6Loopback():
+		return last, true
+	}
+	return netip.Addr{}, false
 }
 
 // hostAllowed matches a host against globs; no globs allow all.

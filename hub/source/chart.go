@@ -150,25 +150,35 @@ func (s *Sources) fetchTrees(ctx context.Context, repoURL string, wanted []*want
 		return err
 	}
 	// A chart repository is one place; of a registry each chart is one.
-	var places []string
-	byPlace := map[string][]*wantedTree{}
+	type placeOf struct {
+		dir  string
+		pass bool // the credential to other hosts
+	}
+	var places []placeOf
+	byPlace := map[placeOf][]*wantedTree{}
 	for _, w := range wanted {
 		if w.place, w.err = s.chartPlace(w.target.Type(), repoURL, w.target.Chart, cred); w.err != nil {
 			continue
 		}
-		if byPlace[w.place.dir] == nil {
-			places = append(places, w.place.dir)
+		at := placeOf{w.place.dir, w.target.PassCredentials}
+		if byPlace[at] == nil {
+			places = append(places, at)
 		}
-		byPlace[w.place.dir] = append(byPlace[w.place.dir], w)
+		byPlace[at] = append(byPlace[at], w)
 	}
 	if len(places) == 0 {
 		return wanted[0].err
 	}
 	var failed error
 	failures := 0
-	for _, dir := range places {
-		if err := s.fetchFrom(ctx, byPlace[dir], cred, maxAge, offline); err != nil {
-			for _, w := range byPlace[dir] {
+	for _, at := range places {
+		with := cred
+		if at.pass && cred != nil {
+			passed := *cred
+			passed.PassCredentials, with = true, &passed
+		}
+		if err := s.fetchFrom(ctx, byPlace[at], with, maxAge, offline); err != nil {
+			for _, w := range byPlace[at] {
 				w.err = err
 			}
 			failed, failures = err, failures+1
@@ -317,13 +327,12 @@ func (s *Sources) chartAt(ctx context.Context, t fleet.Target, commit string) (*
 }
 
 // Chart returns a chart that no poller follows, such as a dependency, and the
-// version that it is. version may be a constraint; "" is the newest. A chart
+// version that it is. The revision may be a constraint; "" is the newest. A chart
 // repository is asked for its index once per Options.Freshness, whoever asks for
 // whichever chart, and a registry for a version as often. Codes of Resolve.
-func (s *Sources) Chart(ctx context.Context, repoURL, name, version string) (*Snapshot, string, error) {
-	t := fleet.Target{RepoURL: repoURL, Chart: name, Revision: version}
-	if name == "" {
-		return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "a chart of %s is asked for without its name", Mask(repoURL))
+func (s *Sources) Chart(ctx context.Context, t fleet.Target) (*Snapshot, string, error) {
+	if t.Chart == "" {
+		return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "a chart of %s is asked for without its name", Mask(t.RepoURL))
 	}
 	commit, err := s.freshChart(ctx, t)
 	if err != nil {

@@ -133,7 +133,11 @@ func (j *treeJob) tidy() error {
 	for _, t := range j.state.Fetched.Trees {
 		total += t.Bytes
 	}
-	if len(j.state.Fetched.Trees) < maxTrees && total < maxTreeBytes {
+	lost, err := j.store.lost(j.state)
+	if err != nil {
+		return err
+	}
+	if !lost && len(j.state.Fetched.Trees) < maxTrees && total < maxTreeBytes {
 		return nil
 	}
 	if err := j.store.reset(); err != nil {
@@ -146,9 +150,8 @@ func (j *treeJob) tidy() error {
 
 // problem puts the error about one tree, or about a whole place, into words.
 func (j *treeJob) problem(err error) error {
-	var disk *os.PathError
-	if errors.As(err, &disk) {
-		return fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot write to its directory for repositories")
+	if onDisk(err) {
+		return storeFault(err)
 	}
 	return chartFault(upstream(j.name, j.host, err))
 }

@@ -20,7 +20,7 @@ import (
 
 // probeCharts are the steps of Probe for a chart repository or OCI registry:
 // dns, tcp, tls, auth, and index or tags.
-func (s *Sources) probeCharts(ctx context.Context, repoURL string, cred *fleet.Credential) ([]Step, error) {
+func (s *Sources) probeCharts(ctx context.Context, repoURL string, cred *fleet.Credential, each func(Step)) error {
 	kind := fleet.Helm
 	if strings.HasPrefix(strings.ToLower(repoURL), "oci://") || cred != nil && cred.Type == fleet.OCI {
 		kind = fleet.OCI
@@ -31,14 +31,13 @@ func (s *Sources) probeCharts(ctx context.Context, repoURL string, cred *fleet.C
 	}
 	p, err := s.chartPlace(kind, repoURL, chart, cred)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request := &workerv1.GitProbe{Remote: s.remote(p.url.String(), cred), Type: kind}
-	answer, err := s.converse(ctx, "probe "+p.dir, p.name, &workerv1.GitRequest{Request: &workerv1.GitRequest_Probe{Probe: request}})
-	if err != nil {
-		return nil, chartFault(err)
+	if err := s.probe(ctx, p.dir, p.name, request, each); err != nil {
+		return chartFault(err)
 	}
-	return stepsOf(answer.GetProbed()), nil
+	return nil
 }
 
 // wholeRegistry stands for a path where there is none.
@@ -53,9 +52,14 @@ func registryOnly(repoURL string) bool {
 }
 
 // probeCharts makes the steps, in the child process.
-func probeCharts(ctx context.Context, req *workerv1.GitProbe) *workerv1.GitProbed {
+func probeCharts(ctx context.Context, req *workerv1.GitProbe, tell func(*workerv1.ProbeStep)) {
 	r := req.GetRemote()
-	p := &prober{repo: Mask(r.GetUrl())}
+	p := &prober{repo: Mask(r.GetUrl()), tell: func(s *workerv1.ProbeStep) {
+		if problem := s.GetProblem(); problem != nil {
+			problem.Code = fault.As(chartFault(&fault.Error{Code: problem.GetCode()})).Code
+		}
+		tell(s)
+	}}
 	var err error
 	if req.GetType() == fleet.OCI {
 		err = p.registry(ctx, r)
@@ -65,12 +69,6 @@ func probeCharts(ctx context.Context, req *workerv1.GitProbe) *workerv1.GitProbe
 	if err != nil {
 		p.add("url", "", 0, p.repo, err)
 	}
-	for _, s := range p.steps {
-		if problem := s.GetProblem(); problem != nil {
-			problem.Code = fault.As(chartFault(&fault.Error{Code: problem.GetCode()})).Code
-		}
-	}
-	return &workerv1.GitProbed{Steps: p.steps}
 }
 
 // admission makes the step auth of a try that needed permission, and reports

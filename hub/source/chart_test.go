@@ -111,7 +111,7 @@ func TestOneIndexRequestPerIntervalAndRepository(t *testing.T) {
 			if i%6 == 0 {
 				name, version = "redis", "^20"
 			}
-			snap, got, err := s.Chart(t.Context(), url, name, version)
+			snap, got, err := s.Chart(t.Context(), fleet.Target{RepoURL: url, Chart: name, Revision: version})
 			if err != nil || snap == nil || got != map[string]string{"1.x": "1.0.0", "^20": "20.1.0"}[version] {
 				t.Errorf("%s: %q, %v", name, got, err)
 			}
@@ -132,7 +132,7 @@ func TestOneIndexRequestPerIntervalAndRepository(t *testing.T) {
 	// Another process of the hub, over the same directory, asks nothing either
 	// about what is there.
 	other := newSources(t, Options{Dir: s.opts.Dir, Freshness: time.Hour, Credentials: s.opts.Credentials})
-	if _, _, err := other.Chart(t.Context(), url, "redis", "^20"); err != nil {
+	if _, _, err := other.Chart(t.Context(), fleet.Target{RepoURL: url, Chart: "redis", Revision: "^20"}); err != nil {
 		t.Fatal(err)
 	}
 	if asked = charts.Asked(); len(asked) != 0 {
@@ -269,7 +269,7 @@ func TestAFailureStandsForAWhile(t *testing.T) {
 	}}
 	url, s := chartRepo(t, charts, fleet.Credential{}, Options{})
 	for range 5 {
-		_, _, err := s.Chart(t.Context(), url, "redis", "1.0.0")
+		_, _, err := s.Chart(t.Context(), fleet.Target{RepoURL: url, Chart: "redis", Revision: "1.0.0"})
 		wantFault(t, err, fault.Upstream, "repository_unavailable", "502")
 	}
 	if n := len(charts.Asked()); n != 1 {
@@ -295,7 +295,7 @@ func TestPackedIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	url, s := chartRepo(t, charts, fleet.Credential{}, Options{})
-	if _, version, err := s.Chart(t.Context(), url+"/", "redis", ""); err != nil || version != "20.1.0" {
+	if _, version, err := s.Chart(t.Context(), fleet.Target{RepoURL: url + "/", Chart: "redis", Revision: ""}); err != nil || version != "20.1.0" {
 		t.Errorf("%q, %v", version, err)
 	}
 }
@@ -437,6 +437,17 @@ func TestTheCredentialStaysAtItsRepository(t *testing.T) {
 	if seen := other.Asked(); len(seen) != 2 || seen[0].Authorization == "" || seen[1].Authorization == "" {
 		t.Errorf("with passCredentials another host saw %+v", seen)
 	}
+	// An application may ask for it alone, and others do not get it from that.
+	cred.PassCredentials = false
+	url, s = chartRepo(t, charts, cred, Options{})
+	for _, name := range []string{"elsewhere", "redirected"} {
+		if _, err := resolveTarget(t, s, fleet.Target{RepoURL: url, Chart: name, PassCredentials: name == "elsewhere"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if seen := other.Asked(); len(seen) != 2 || seen[0].Authorization == "" || seen[1].Authorization != "" {
+		t.Errorf("with passCredentials of one application another host saw %+v", seen)
+	}
 	for name, c := range map[string]struct {
 		cred fleet.Credential
 		text string
@@ -557,7 +568,7 @@ func TestSlowRepositoryIsGivenUp(t *testing.T) {
 	wantFault(t, err, fault.Upstream, "repository_unavailable", "did not finish within 2s")
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if _, _, err := s.Chart(ctx, url, "redis", ""); err == nil {
+	if _, _, err := s.Chart(ctx, fleet.Target{RepoURL: url, Chart: "redis", Revision: ""}); err == nil {
 		t.Error("no error at the deadline of the caller")
 	}
 }
@@ -607,20 +618,20 @@ func TestProbeOfAChartRepository(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	good := &fleet.Credential{Type: fleet.Helm, Username: "robot", Password: "CANARY-s3cret", CABundle: pair.authority}
-	steps, err := s.Probe(t.Context(), url, good)
+	steps, err := probe(t, s, url, good)
 	if err != nil || names(steps) != "dns tcp tls auth index" || steps[4].Err != nil || steps[4].Detail != "1 charts" || steps[3].Detail != "accepted robot" {
 		t.Errorf("%+v, %v", steps, err)
 	}
 	wrong := *good
 	wrong.Password = "CANARY-wrong"
-	steps, err = s.Probe(t.Context(), url, &wrong)
+	steps, err = probe(t, s, url, &wrong)
 	if err != nil || names(steps) != "dns tcp tls auth" {
 		t.Fatalf("%+v, %v", steps, err)
 	}
 	wantFault(t, steps[3].Err, fault.Upstream, "repository_auth_failed", "refused")
 	untrusted := *good
 	untrusted.CABundle = ""
-	steps, err = s.Probe(t.Context(), url, &untrusted)
+	steps, err = probe(t, s, url, &untrusted)
 	if err != nil || names(steps) != "dns tcp tls" {
 		t.Fatalf("%+v, %v", steps, err)
 	}
@@ -628,7 +639,7 @@ func TestProbeOfAChartRepository(t *testing.T) {
 	charts.Lock()
 	charts.Index = []byte("<html>")
 	charts.Unlock()
-	steps, err = s.Probe(t.Context(), url, good)
+	steps, err = probe(t, s, url, good)
 	if err != nil || names(steps) != "dns tcp tls auth index" && names(steps) != "dns tcp tls index" {
 		t.Fatalf("%+v, %v", steps, err)
 	}

@@ -44,11 +44,37 @@ func (c *child) handle(conn *worker.Conn) error {
 	if err := conn.Receive(&req); err != nil {
 		return err
 	}
+	if probe := req.GetProbe(); probe != nil {
+		return c.steps(conn, probe)
+	}
 	answer, err := c.answer(&req)
 	if err != nil {
 		answer = &workerv1.GitAnswer{Problem: worker.Problem(err)}
 	}
+	redact(remoteOf(&req), answer)
 	return conn.Send(answer)
+}
+
+// steps answers a probe: each step when it is done, and then that there are no
+// more.
+func (c *child) steps(conn *worker.Conn, req *workerv1.GitProbe) error {
+	var gone error
+	tell := func(s *workerv1.ProbeStep) {
+		if gone == nil {
+			answer := &workerv1.GitAnswer{Probed: &workerv1.GitProbed{Steps: []*workerv1.ProbeStep{s}}}
+			redact(req.GetRemote(), answer)
+			gone = conn.Send(answer)
+		}
+	}
+	if req.GetType() != "" {
+		probeCharts(context.Background(), req, tell)
+	} else {
+		c.probe(context.Background(), req, tell)
+	}
+	if gone != nil {
+		return gone
+	}
+	return conn.Send(&workerv1.GitAnswer{Probed: &workerv1.GitProbed{}})
 }
 
 func (c *child) answer(req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
@@ -68,11 +94,6 @@ func (c *child) answer(req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
 		return &workerv1.GitAnswer{Large: large}, err
 	case *workerv1.GitRequest_FetchLarge:
 		return &workerv1.GitAnswer{}, c.fetchLarge(context.Background(), r.FetchLarge)
-	case *workerv1.GitRequest_Probe:
-		if r.Probe.GetType() != "" {
-			return &workerv1.GitAnswer{Probed: probeCharts(context.Background(), r.Probe)}, nil
-		}
-		return &workerv1.GitAnswer{Probed: c.probe(context.Background(), r.Probe)}, nil
 	case *workerv1.GitRequest_AppToken:
 		token, err := appTokenFor(context.Background(), r.AppToken.GetRemote())
 		return &workerv1.GitAnswer{AppToken: token}, err
@@ -94,7 +115,7 @@ func (c *child) store(dir string) (*objectStore, error) {
 	}
 	s, err := openStore(dir)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot use its directory for repositories")
+		return nil, storeFault(err)
 	}
 	c.stores[dir] = s
 	c.recent = append(c.recent, dir)
@@ -121,9 +142,12 @@ func (c *child) errMissing(dir string, cause error) error {
 	return fault.Wrap(errors.Join(cause, err), fault.Unavailable, "git_objects_missing", "objects of the repository are missing in the hub's store; it is fetched again")
 }
 
+// maxTags bounds tags of tags of a commit.
+const maxTags = 100
+
 // commit reads what users see of a commit. id may be that of an annotated tag.
 func (s *objectStore) commit(id string) (*workerv1.GitCommit, error) {
-	for range 10 { // tags of tags
+	for range maxTags {
 		o, err := s.object(plumbing.AnyObject, id)
 		if err != nil {
 			return nil, err
@@ -143,8 +167,8 @@ func (s *objectStore) commit(id string) (*workerv1.GitCommit, error) {
 			subject, _, _ := strings.Cut(commit.Message, "\n")
 			return &workerv1.GitCommit{
 				Id: commit.Hash.String(), Tree: commit.TreeHash.String(),
-				Subject:       clip(strings.ToValidUTF8(strings.TrimSpace(subject), "\ufffd"), 200),
-				Author:        clip(strings.ToValidUTF8(strings.TrimSpace(commit.Author.Name), "\ufffd"), 100),
+				Subject:       clip(strings.TrimSpace(printableLine(strings.ToValidUTF8(subject, "\ufffd"))), 200),
+				Author:        clip(strings.TrimSpace(printableLine(strings.ToValidUTF8(commit.Author.Name, "\ufffd"))), 100),
 				CommittedUnix: commit.Committer.When.Unix(),
 			}, nil
 		default:

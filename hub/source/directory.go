@@ -24,6 +24,7 @@ import (
 type Directory struct {
 	root *os.Root
 	name string
+	full string // absolute: no other directory has it
 }
 
 // OpenDirectory opens a directory; Close it. Code repository_not_found.
@@ -32,7 +33,11 @@ func OpenDirectory(dir string) (*Directory, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "repository_not_found", "%s is not a directory that can be read", dir)
 	}
-	return &Directory{root: root, name: filepath.Base(dir)}, nil
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, errors.Join(fault.Wrap(err, fault.Invalid, "repository_not_found", "%s is not a directory that can be read", dir), root.Close())
+	}
+	return &Directory{root: root, name: filepath.Base(dir), full: full}, nil
 }
 
 // Close ends the use of the directory.
@@ -42,7 +47,7 @@ func (d *Directory) Close() error { return d.root.Close() }
 func (d *Directory) Revision() model.Revision { return model.Revision{Commit: "worktree"} }
 
 // Root identifies nothing but the directory: its content may change.
-func (d *Directory) Root() string { return "worktree:" + d.name }
+func (d *Directory) Root() string { return "worktree:" + d.full }
 
 // Stat implements the snapshot of hub/render.
 func (d *Directory) Stat(_ context.Context, p string) (hash string, size int64, mode uint32, err error) {

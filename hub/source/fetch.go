@@ -183,7 +183,7 @@ func (j *syncJob) fetch(ctx context.Context, revisions []string, w wanted) error
 				j.problems[r] = err
 				continue
 			}
-			return err
+			return j.child.errMissing(j.store.dir, err)
 		}
 		j.commits[r] = c.GetId()
 		j.state.add(c.GetId())
@@ -204,7 +204,7 @@ func (j *syncJob) receive(ctx context.Context, w wanted) error {
 		return err
 	}
 	err = j.store.addPack(pack, j.maxPack)
-	if errors.Is(err, errNoBase) && len(w.haves) > 0 {
+	if errors.Is(err, errNoBase) && len(w.haves) > 0 || errors.Is(err, errDamaged) {
 		// The server builds on what it was told to be here.
 		return j.child.errMissing(j.store.dir, err)
 	}

@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -24,7 +25,8 @@ func (f *fileRemote) advertise(ctx context.Context) (*advertised, error) {
 	if _, err := os.Stat(f.repo.Path); err != nil {
 		return nil, &errRemote{"repository not found"}
 	}
-	f.cmd = exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "upload-pack", "--strict", f.repo.Path)
+	// Not --strict: a checkout with its files is a repository too.
+	f.cmd = exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "upload-pack", f.repo.Path)
 	f.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"}
 	var err error
 	if f.in, err = f.cmd.StdinPipe(); err != nil {
@@ -39,6 +41,9 @@ func (f *fileRemote) advertise(ctx context.Context) (*advertised, error) {
 		return nil, err
 	}
 	f.out = bufio.NewReaderSize(out, 64<<10)
+	if _, err := f.out.Peek(1); errors.Is(err, io.EOF) {
+		return nil, &errRemote{"the directory does not appear to be a git repository"}
+	}
 	return readAdvertised(f.out, false)
 }
 

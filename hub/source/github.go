@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (s *Sources) withAccess(ctx context.Context, u URL, cred *fleet.Credential,
 
 func tokenKey(app *workerv1.GitHubApp, u URL) string {
 	sum := sha256.Sum256([]byte(app.GetPrivateKey()))
-	key := fmt.Sprintf("%d %d %x %s %s", app.GetAppId(), app.GetInstallationId(), sum, app.GetBaseUrl(), u.Host)
+	key := fmt.Sprintf("%d %d %x %s %s", app.GetAppId(), app.GetInstallationId(), sum, app.GetBaseUrl(), net.JoinHostPort(u.Host, u.Port))
 	if app.GetInstallationId() == 0 {
 		owner, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
 		key += " " + strings.ToLower(owner)

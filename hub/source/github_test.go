@@ -18,6 +18,7 @@ import (
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/hub/fleet"
+	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -150,6 +151,36 @@ func TestGitHubApp(t *testing.T) {
 	mustResolve(t, s, url+"/shop/web.git", "main")
 	if got := strings.Count(g.asked(), "POST"); got != 1 {
 		t.Errorf("%d tokens were asked for", got)
+	}
+}
+
+// A token opens what GitHub gave it out for, and nothing at another server,
+// for another owner or of another App.
+func TestGitHubAppTokensAreApart(t *testing.T) {
+	seen := map[string]string{}
+	for _, c := range []struct {
+		url string
+		app *workerv1.GitHubApp
+	}{
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a"}},
+		{"https://github.com/bank/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a"}},
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 8, PrivateKey: "a"}},
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "b"}},
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a", InstallationId: 1}},
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a", InstallationId: 2}},
+		{"https://github.com/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a", BaseUrl: "https://x"}},
+		{"https://github.com:8443/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a"}},
+		{"https://github.com.evil/shop/web", &workerv1.GitHubApp{AppId: 7, PrivateKey: "a"}},
+	} {
+		u, err := ParseURL(c.url, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, key := c.url+" "+c.app.String(), tokenKey(c.app, u)
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s and %s share a token", name, other)
+		}
+		seen[key] = name
 	}
 }
 

@@ -132,7 +132,7 @@ func TestURLsThatRunNothing(t *testing.T) {
 		"http://0177.0.0.1/x":                            "repo_url_invalid",
 		"http://[fe80::1%25eth0]/x":                      "address_blocked",
 	} {
-		for what, err := range map[string]error{"Check": s.Check(t.Context(), url, nil), "Resolve": one(s.Resolve(t.Context(), url, targetsOf(url, "main"))), "Probe": one(s.Probe(t.Context(), url, nil)), "Base": one(s.Base(t.Context(), url, ""))} {
+		for what, err := range map[string]error{"Check": s.Check(t.Context(), url, nil), "Resolve": one(s.Resolve(t.Context(), url, targetsOf(url, "main"))), "Probe": one(probe(t, s, url, nil)), "Base": one(s.Base(t.Context(), url, ""))} {
 			if what == "Probe" && code == "address_blocked" && err == nil {
 				continue // tells it in a step
 			}

@@ -72,7 +72,7 @@ func errLargeFiles() error {
 func (s *Sources) readLarge(ctx context.Context, m *module, files []*workerv1.GitLargeFile) (*workerv1.GitLarge, error) {
 	answer, err := s.ask(ctx, readTime, &workerv1.GitRequest{Request: &workerv1.GitRequest_ReadLarge{ReadLarge: &workerv1.GitReadLarge{
 		Directory: m.dir, Files: files, MaxBytes: maxRead,
-	}}})
+	}}}, nil)
 	return answer.GetLarge(), err
 }
 

@@ -93,7 +93,7 @@ func (c *child) readLarge(req *workerv1.GitReadLarge) (*workerv1.GitLarge, error
 	for _, f := range req.GetFiles() {
 		data, err := os.ReadFile(largePath(req.GetDirectory(), f.GetId()))
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot read its directory for repositories")
+			return nil, storeFault(err)
 		}
 		out.Contents = append(out.Contents, data)
 	}
@@ -111,9 +111,8 @@ func (c *child) fetchLarge(ctx context.Context, req *workerv1.GitFetchLarge) err
 	}
 	l := &largeFetch{dir: filepath.Join(req.GetDirectory(), "lfs"), repo: u, remote: r, left: r.GetMaxPackBytes()}
 	if err := l.run(ctx, req.GetFiles()); err != nil {
-		var disk *os.PathError
-		if errors.As(err, &disk) {
-			return fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot write to its directory for repositories")
+		if onDisk(err) {
+			return storeFault(err)
 		}
 		return upstream(u.String(), u.Host, err)
 	}

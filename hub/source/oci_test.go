@@ -155,7 +155,7 @@ func TestATagThatStaysCostsOneRequest(t *testing.T) {
 	reg.Asked()
 	for range 20 {
 		wg.Go(func() {
-			if _, v, err := s.Chart(t.Context(), "oci://"+host+"/charts", "web", "^1"); err != nil || v != "1.0.0" {
+			if _, v, err := s.Chart(t.Context(), fleet.Target{RepoURL: "oci://" + host + "/charts", Chart: "web", Revision: "^1"}); err != nil || v != "1.0.0" {
 				t.Errorf("%q, %v", v, err)
 			}
 		})
@@ -365,7 +365,7 @@ func TestIndexThatPointsIntoARegistry(t *testing.T) {
 	charts := &sourcetest.Charts{User: "robot", Password: "CANARY-s3cret"}
 	charts.Add("redis", "20.1.0", "oci://"+strings.TrimPrefix(regURL, "https://")+"/bitnamicharts/redis:20.1.0", strings.Repeat("ab", 32), nil)
 	url, s := chartRepo(t, charts, fleet.Credential{Username: "robot", Password: "CANARY-s3cret", CABundle: regPair.authority}, Options{})
-	snap, version, err := s.Chart(t.Context(), url, "redis", "^20")
+	snap, version, err := s.Chart(t.Context(), fleet.Target{RepoURL: url, Chart: "redis", Revision: "^20"})
 	if err != nil || version != "20.1.0" || fileText(t, snap, "values.yaml") != "version: 20.1.0" {
 		t.Errorf("%q, %v", version, err)
 	}
@@ -398,7 +398,7 @@ func TestProbeOfARegistry(t *testing.T) {
 		{"oci://" + host + "/charts/web", &wrong, "dns tcp tls auth", "repository_auth_failed"},
 		{"oci://127.0.0.1:1/charts/web", good, "dns tcp", "repository_unavailable"},
 	} {
-		steps, err := s.Probe(t.Context(), c.url, c.cred)
+		steps, err := probe(t, s, c.url, c.cred)
 		if err != nil {
 			t.Errorf("%s: %v", c.url, err)
 			continue

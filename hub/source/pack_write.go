@@ -242,15 +242,24 @@ func (p *packIndexer) small() bool {
 // outside reads an object that a pack does not have.
 func (s *objectStore) outside(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 	o, err := s.object(plumbing.AnyObject, h.String())
-	if err != nil {
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		return 0, nil, err
+	}
+	if err != nil {
+		return 0, nil, errors.Join(errDamaged, err)
 	}
 	if o.Size() > maxObject {
 		return 0, nil, errLargeObject
 	}
 	content, err := contentOf(o)
-	return o.Type(), content, err
+	if err != nil {
+		return 0, nil, errors.Join(errDamaged, err)
+	}
+	return o.Type(), content, nil
 }
+
+// errDamaged is about an object that is here and cannot be read.
+var errDamaged = errors.New("an object in the store cannot be read")
 
 func contentOf(o plumbing.EncodedObject) (_ []byte, err error) {
 	r, err := o.Reader()

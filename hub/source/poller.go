@@ -53,7 +53,11 @@ type Poller struct {
 	mu    sync.Mutex
 	run   context.Context // nil before Run
 	repos map[string]*watched
-	done  sync.WaitGroup
+	// leaving are the goroutines of repositories that nobody follows any more,
+	// as long as they run: whoever follows one again waits for the end of its
+	// last look, so that an old answer does not come after a new one.
+	leaving map[string]chan struct{}
+	done    sync.WaitGroup
 }
 
 // watched is one repository under watch; its goroutine belongs to Run.
@@ -61,6 +65,7 @@ type watched struct {
 	url     string
 	wake    chan struct{} // holds at most one token: one more look
 	cancel  context.CancelFunc
+	ended   chan struct{}  // closed when the goroutine has ended
 	targets []fleet.Target // sorted; guarded by Poller.mu
 	// news: a target was added since the last look. Whoever added it waits
 	// for an answer, also when it is what an earlier look found. Guarded by
@@ -86,7 +91,7 @@ func NewPoller(opts PollerOptions) *Poller {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Poller{opts: opts, repos: map[string]*watched{}}
+	return &Poller{opts: opts, repos: map[string]*watched{}, leaving: map[string]chan struct{}{}}
 }
 
 // Run looks until ctx ends, and returns when every look has ended.
@@ -118,6 +123,7 @@ func (p *Poller) SetTargets(targets []fleet.Target) {
 		if len(byRepository[url]) == 0 {
 			if w.cancel != nil {
 				w.cancel()
+				p.leaving[url] = w.ended
 			}
 			delete(p.repos, url)
 		}
@@ -148,7 +154,17 @@ func (p *Poller) SetTargets(targets []fleet.Target) {
 
 func compareTargets(a, b fleet.Target) int {
 	return cmp.Or(strings.Compare(a.RepoURL, b.RepoURL), strings.Compare(a.Chart, b.Chart),
-		strings.Compare(a.Revision, b.Revision), strings.Compare(a.TagPrefix, b.TagPrefix))
+		strings.Compare(a.Revision, b.Revision), strings.Compare(a.TagPrefix, b.TagPrefix), compareBools(a.PassCredentials, b.PassCredentials))
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // Poke asks for a look at once and reports whether the repository is under
@@ -183,13 +199,28 @@ func (p *Poller) start(w *watched) {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.run)
-	w.cancel = cancel
+	w.cancel, w.ended = cancel, make(chan struct{})
+	before := p.leaving[w.url]
 	p.done.Add(1)
 	go func() {
 		defer p.done.Done()
 		defer cancel()
+		defer p.left(w)
+		if before != nil {
+			<-before // it was cancelled
+		}
 		p.watch(ctx, w)
 	}()
+}
+
+// left notes that the goroutine of a repository ends.
+func (p *Poller) left(w *watched) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leaving[w.url] == w.ended {
+		delete(p.leaving, w.url)
+	}
+	close(w.ended)
 }
 
 func (p *Poller) watch(ctx context.Context, w *watched) {

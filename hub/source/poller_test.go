@@ -274,3 +274,53 @@ func TestALookThatTakesTooLongIsAnError(t *testing.T) {
 	p.SetTargets(targetsOf("repo", "main"))
 	expectChange(t, changes, "repo error repo did not answer within 10ms: context deadline exceeded")
 }
+
+// stubborn is a Resolve that answers, however late, and whoever may have gone.
+type stubborn struct {
+	calls   chan struct{}
+	answers chan string
+}
+
+func (s stubborn) Resolve(_ context.Context, _ string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {
+	s.calls <- struct{}{}
+	commit := <-s.answers
+	return map[fleet.Target]Resolved{targets[0]: {Commit: commit}}, nil
+}
+
+// An answer to a look of before is not taken for one of after.
+func TestARepositoryThatIsFollowedAgainWaitsForTheEndOfItsLastLook(t *testing.T) {
+	s := stubborn{make(chan struct{}), make(chan string)}
+	p, changes := startPoller(t, PollerOptions{Sources: s, Interval: time.Hour})
+	main := []fleet.Target{{RepoURL: "u", Revision: "main"}}
+	p.SetTargets(main)
+	<-s.calls
+	p.SetTargets(nil)
+	p.SetTargets(main)
+	select {
+	case <-s.calls:
+		t.Fatal("two looks at once")
+	case <-time.After(50 * time.Millisecond): // nothing tells that it waits
+	}
+	s.answers <- "old"
+	<-s.calls
+	s.answers <- "new"
+	expectChange(t, changes, "u main=new")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.leaving) != 0 {
+		t.Errorf("%d leave for ever", len(p.leaving))
+	}
+}
+
+func TestTargetsDifferInEachOfTheirFields(t *testing.T) {
+	all := []fleet.Target{
+		{}, {RepoURL: "x"}, {Chart: "x"}, {Revision: "x"}, {TagPrefix: "x"}, {PassCredentials: true},
+	}
+	for i, a := range all {
+		for j, b := range all {
+			if got := compareTargets(a, b); (got == 0) != (i == j) || got != -compareTargets(b, a) {
+				t.Errorf("%+v and %+v: %d", a, b, got)
+			}
+		}
+	}
+}

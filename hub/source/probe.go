@@ -21,32 +21,35 @@ type Step struct {
 	Err error
 }
 
-// Probe tries to reach a repository with a credential (nil: none) and tells how
-// far it came: the steps up to the first that fails. It stores nothing. The
-// error is that of a probe that could not be made at all.
-func (s *Sources) Probe(ctx context.Context, repoURL string, cred *fleet.Credential) ([]Step, error) {
+// Probe tries to reach a repository with a credential (nil: none) and tells each
+// step when it is done, up to the first that fails. It stores nothing. each runs
+// in the caller's goroutine, and not after Probe has returned. The error is that
+// of a probe that could not be made at all, or not to its end.
+func (s *Sources) Probe(ctx context.Context, repoURL string, cred *fleet.Credential, each func(Step)) error {
 	if strings.HasPrefix(strings.ToLower(repoURL), "oci://") || cred != nil && (cred.Type == fleet.Helm || cred.Type == fleet.OCI) {
-		return s.probeCharts(ctx, repoURL, cred)
+		return s.probeCharts(ctx, repoURL, cred, each)
 	}
 	u, err := s.checkURL(repoURL)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	request := &workerv1.GitProbe{Remote: s.remote(u.String(), cred), Directory: s.opts.Dir}
-	answer, err := s.converse(ctx, "probe "+s.directory(u), u.String(), &workerv1.GitRequest{Request: &workerv1.GitRequest_Probe{Probe: request}})
-	if err != nil {
-		return nil, err
-	}
-	return stepsOf(answer.GetProbed()), nil
+	return s.probe(ctx, s.directory(u), u.String(), request, each)
 }
 
-func stepsOf(p *workerv1.GitProbed) []Step {
-	out := make([]Step, len(p.GetSteps()))
-	for i, s := range p.GetSteps() {
-		out[i] = Step{Name: s.GetName(), Detail: s.GetDetail(), Took: time.Duration(s.GetTookNanos())}
-		if s.GetProblem() != nil {
-			out[i].Err = worker.Fault(s.GetProblem())
+// probe has a worker make the steps, which come one by one. repo is for messages.
+func (s *Sources) probe(ctx context.Context, dir, repo string, request *workerv1.GitProbe, each func(Step)) error {
+	told := func(a *workerv1.GitAnswer) (more bool) {
+		for _, st := range a.GetProbed().GetSteps() {
+			more = true
+			step := Step{Name: st.GetName(), Detail: st.GetDetail(), Took: time.Duration(st.GetTookNanos())}
+			if st.GetProblem() != nil {
+				step.Err = worker.Fault(st.GetProblem())
+			}
+			each(step)
 		}
+		return more
 	}
-	return out
+	_, err := s.conversation(ctx, "probe "+dir, repo, &workerv1.GitRequest{Request: &workerv1.GitRequest_Probe{Probe: request}}, told)
+	return err
 }

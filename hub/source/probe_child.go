@@ -19,11 +19,11 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// prober collects the steps of reaching a server, in the child process. After a
-// step that failed there are no others.
+// prober makes the steps of reaching a server, in the child process, and tells
+// each when it is done. After a step that failed there are no others.
 type prober struct {
-	repo  string // for messages
-	steps []*workerv1.ProbeStep
+	repo string // for messages
+	tell func(*workerv1.ProbeStep)
 }
 
 // step makes one and reports whether it went well.
@@ -38,7 +38,7 @@ func (p *prober) add(name, detail string, took time.Duration, host string, err e
 	if err != nil {
 		s.Problem = worker.Problem(upstream(p.repo, host, err))
 	}
-	p.steps = append(p.steps, s)
+	p.tell(s)
 	return err == nil
 }
 
@@ -46,13 +46,12 @@ func (p *prober) add(name, detail string, took time.Duration, host string, err e
 const probeTime = 20 * time.Second
 
 // probe tries to reach a Git repository.
-func (c *child) probe(ctx context.Context, req *workerv1.GitProbe) *workerv1.GitProbed {
+func (c *child) probe(ctx context.Context, req *workerv1.GitProbe, tell func(*workerv1.ProbeStep)) {
 	r := req.GetRemote()
-	p := &prober{repo: Mask(r.GetUrl())}
+	p := &prober{repo: Mask(r.GetUrl()), tell: tell}
 	if err := p.git(ctx, r, req.GetDirectory()); err != nil {
 		p.add("url", "", 0, p.repo, err)
 	}
-	return &workerv1.GitProbed{Steps: p.steps}
 }
 
 // git makes the steps; its error is about what comes before them.

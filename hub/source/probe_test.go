@@ -1,11 +1,13 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -14,10 +16,18 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
+// probe collects what Probe tells.
+func probe(t *testing.T, s *Sources, url string, cred *fleet.Credential) ([]Step, error) {
+	t.Helper()
+	var steps []Step
+	err := s.Probe(t.Context(), url, cred, func(st Step) { steps = append(steps, st) })
+	return steps, err
+}
+
 // told is what Probe found, as "name: detail" or "name! code".
 func told(t *testing.T, s *Sources, url string, cred *fleet.Credential) []string {
 	t.Helper()
-	steps, err := s.Probe(t.Context(), url, cred)
+	steps, err := probe(t, s, url, cred)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +79,7 @@ func TestProbeOverHTTPS(t *testing.T) {
 	expectTold(t, told(t, s, url+"/missing.git", &good), "dns: 127.0.0.1", tcp, tls, "auth: …", "ls-remote! repository_not_found")
 	expectTold(t, told(t, s, url+"/app.git", nil), "dns: 127.0.0.1", tcp, "tls! git_tls_untrusted")
 	expectTold(t, told(t, s, url+"/app.git", &fleet.Credential{InsecureSkipVerify: true}), "dns: 127.0.0.1", tcp, strings.Replace(tls, "…", "…", 1), "auth! git_auth_failed")
-	steps, err := s.Probe(t.Context(), url+"/app.git", nil)
+	steps, err := probe(t, s, url+"/app.git", nil)
 	if err != nil || !strings.Contains(steps[2].Detail, "git.test authority") {
 		t.Errorf("the certificate that is not trusted is not shown: %+v %v", steps, err)
 	}
@@ -87,7 +97,7 @@ func TestProbeOverHTTPS(t *testing.T) {
 	expectTold(t, told(t, s, "https://no-such-host.invalid/x", nil), "dns! git_unavailable")
 	expectTold(t, told(t, s, "https://169.254.169.254/x", nil), "dns! address_blocked")
 	expectTold(t, told(t, s, "http://127.0.0.1:1/x", &good), "url! repo_insecure")
-	if _, err := s.Probe(t.Context(), "ext::sh", nil); !fault.HasCode(err, "repo_scheme_forbidden") {
+	if _, err := probe(t, s, "ext::sh", nil); !fault.HasCode(err, "repo_scheme_forbidden") {
 		t.Errorf("got %v", err)
 	}
 	for _, step := range told(t, s, url+"/app.git", &good) {
@@ -142,4 +152,35 @@ func TestProbeWithAGitHubApp(t *testing.T) {
 	s := newSources(t, Options{})
 	expectTold(t, told(t, s, url+"/shop/web.git", &cred), "dns: …", "tcp: …", "tls: …", "auth: a token of the GitHub App until 20…", "auth: accepted x-access-token", "ls-remote: …")
 	expectTold(t, told(t, s, url+"/stranger/web.git", &cred), "dns: …", "tcp: …", "tls: …", "auth! git_auth_failed")
+}
+
+func TestStepsAreToldWhenTheyAreDone(t *testing.T) {
+	told := make(chan struct{}) // closed when the step before the server's answer was told
+	late := false
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-told:
+		case <-r.Context().Done():
+			late = true
+		}
+		http.Error(w, "no", http.StatusUnauthorized)
+	}
+	for _, c := range []struct {
+		kind, url, last string
+	}{{"", "https://%s/app", "tls"}, {fleet.Helm, "https://%s/charts", "tls"}, {fleet.OCI, "oci://%s/web", "tls"}} {
+		told, late = make(chan struct{}), false
+		url, pair := startTLS(t, http.HandlerFunc(answer), "")
+		s := newSources(t, Options{})
+		var names []string
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err := s.Probe(ctx, fmt.Sprintf(c.url, strings.TrimPrefix(url, "https://")), &fleet.Credential{Type: c.kind, CABundle: pair.authority}, func(st Step) {
+			if names = append(names, st.Name); st.Name == c.last {
+				close(told)
+			}
+		})
+		cancel()
+		if got := strings.Join(names, " "); err != nil || late || got != "dns tcp tls auth" {
+			t.Errorf("%q: %s, %v (late %v)", c.kind, got, err, late)
+		}
+	}
 }

@@ -244,14 +244,14 @@ func (s *Snapshot) child(ctx context.Context, m *module, tree, name string) (*wo
 // read asks a worker. A store that lost objects, or that was begun anew since
 // the snapshot was taken, gets them again first.
 func (s *Snapshot) read(ctx context.Context, m *module, req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
-	answer, err := s.sources.ask(ctx, readTime, req)
+	answer, err := s.sources.ask(ctx, readTime, req, nil)
 	if !fault.HasCode(err, "git_objects_missing") {
 		return answer, err
 	}
 	if err := m.again(ctx); err != nil {
 		return nil, err
 	}
-	return s.sources.ask(ctx, readTime, req)
+	return s.sources.ask(ctx, readTime, req, nil)
 }
 
 // Stat tells what is at a path, after following symbolic links: what identifies

@@ -80,6 +80,11 @@ type Sources struct {
 	charts charts
 
 	apps appTokens
+
+	place struct {
+		sync.Mutex
+		info os.FileInfo // of Options.Dir
+	}
 }
 
 // repoState is what was learned about a repository in this process.
@@ -122,12 +127,12 @@ func New(opts Options) (*Sources, error) {
 	}
 	opts.Dir = dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot use its directory for repositories")
+		return nil, storeFault(err)
 	}
 	if err := removeRemains(dir); err != nil {
 		return nil, err
 	}
-	return &Sources{
+	s := &Sources{
 		opts: opts,
 		pool: worker.NewPool(worker.Options{
 			Name: "Git", Command: opts.WorkerCommand, Env: append(workerEnv(opts.AllowFile, opts.MemoryLimit), "TMPDIR="+opts.Dir), Max: opts.Workers,
@@ -142,7 +147,31 @@ func New(opts Options) (*Sources, error) {
 		syncs:   map[string]*sync.Mutex{},
 		state:   map[string]*repoState{},
 		fresh:   map[fleet.Target]freshCommit{},
-	}, nil
+	}
+	return s, s.settle()
+}
+
+// settle makes the directory again when somebody has removed it. Processes that
+// were started before may not use the new one, and have the old one open.
+func (s *Sources) settle() error {
+	s.place.Lock()
+	defer s.place.Unlock()
+	now, err := os.Stat(s.opts.Dir)
+	if err == nil && s.place.info != nil && os.SameFile(now, s.place.info) {
+		return nil
+	}
+	if err = os.MkdirAll(s.opts.Dir, 0o700); err == nil {
+		now, err = os.Stat(s.opts.Dir)
+	}
+	if err != nil {
+		return storeFault(err)
+	}
+	if s.place.info != nil {
+		s.opts.Log.Warn("the directory for repositories was removed; it is filled anew")
+		s.pool.Renew()
+	}
+	s.place.info = now
+	return nil
 }
 
 // removeRemains deletes what a killed process left half deleted.
@@ -363,6 +392,11 @@ func (s *Sources) sync(ctx context.Context, repoURL string, cred *fleet.Credenti
 // converse has a worker talk to a server, one conversation at a time for each
 // directory, and not more than there are slots for. repo is for messages.
 func (s *Sources) converse(ctx context.Context, dir, repo string, request *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
+	return s.conversation(ctx, dir, repo, request, nil)
+}
+
+// conversation is converse with answers that come in parts, see ask.
+func (s *Sources) conversation(ctx context.Context, dir, repo string, request *workerv1.GitRequest, part func(*workerv1.GitAnswer) bool) (*workerv1.GitAnswer, error) {
 	unlock, err := s.lock(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -374,11 +408,11 @@ func (s *Sources) converse(ctx context.Context, dir, repo string, request *worke
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-s.network }()
-	answer, err := s.ask(ctx, s.opts.Timeout, request)
+	answer, err := s.ask(ctx, s.opts.Timeout, request, part)
 	if fault.HasCode(err, "git_objects_missing") {
 		// The worker has dropped what it believed to have.
 		s.opts.Log.Warn("objects of a repository are missing and are fetched again", "repository", repo)
-		answer, err = s.ask(ctx, s.opts.Timeout, request)
+		answer, err = s.ask(ctx, s.opts.Timeout, request, part)
 	}
 	if fault.HasCode(err, "worker_timeout") {
 		return nil, fault.Wrap(err, fault.Upstream, "git_unavailable", "%s did not finish within %s", repo, s.opts.Timeout)
@@ -460,25 +494,37 @@ func (s *Sources) forget(dir string) {
 	delete(s.state, dir)
 }
 
-// ask sends one request to a worker. A worker that crashed is tried a second
-// time: perhaps another job had filled its memory.
-func (s *Sources) ask(ctx context.Context, limit time.Duration, req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
+// ask sends one request to a worker. Where part is given it gets each answer, in
+// this goroutine, and says whether another one follows; else there is one. A
+// worker that crashed before it said anything is tried a second time: perhaps
+// another job had filled its memory.
+func (s *Sources) ask(ctx context.Context, limit time.Duration, req *workerv1.GitRequest, part func(*workerv1.GitAnswer) bool) (*workerv1.GitAnswer, error) {
 	var answer *workerv1.GitAnswer
+	begun := false
 	try := func() error {
-		answer = &workerv1.GitAnswer{}
 		return s.pool.Do(ctx, limit, func(c *worker.Conn) error {
 			if err := c.Send(req); err != nil {
 				return err
 			}
-			if err := c.Receive(answer); err != nil {
-				return err
+			for {
+				answer = &workerv1.GitAnswer{}
+				if err := c.Receive(answer); err != nil {
+					return err
+				}
+				if part == nil || !part(answer) {
+					break
+				}
+				begun = true
 			}
 			c.Finished()
 			return nil
 		})
 	}
-	err := try()
-	if fault.HasCode(err, "worker_crashed") {
+	err := s.settle()
+	if err == nil {
+		err = try()
+	}
+	if fault.HasCode(err, "worker_crashed") && !begun {
 		err = try()
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
@@ -54,6 +55,23 @@ type storeState struct {
 	Fetched fetchedState `json:"fetched,omitzero"`
 	// At is when the state was written.
 	At time.Time `json:"at"`
+}
+
+// onDisk reports whether an error is about files of the hub, and not about a
+// server.
+func onDisk(err error) bool {
+	var path *os.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link)
+}
+
+// storeFault is the error about the hub's own files.
+func storeFault(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the disk with the hub's directory for repositories is full").
+			WithFix("make room, or delete the directory's content, which is a cache")
+	}
+	return fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot use its directory for repositories")
 }
 
 const (
@@ -138,6 +156,32 @@ func (s *objectStore) clean() (packs int, err error) {
 		}
 	}
 	return len(have), nil
+}
+
+// remains reports whether there are objects.
+func (s *objectStore) remains() (bool, error) {
+	for _, dir := range []string{"objects", "objects/pack"} {
+		entries, err := os.ReadDir(filepath.Join(s.dir, filepath.FromSlash(dir)))
+		if err != nil {
+			return false, err
+		}
+		for _, e := range entries {
+			if e.Name() != "pack" && e.Name() != "info" {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// lost reports that objects are here which no state vouches for: a writer was
+// killed, or some could not be read. Writing them again would not repair those
+// that are there and damaged, so the store begins anew.
+func (s *objectStore) lost(st storeState) (bool, error) {
+	if !st.At.IsZero() {
+		return false, nil
+	}
+	return s.remains()
 }
 
 // reset throws everything away. Readers of other processes keep what they have

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/worker"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
-	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // sync answers what revisions are, and fetches commits that are missing, in the
@@ -49,9 +46,8 @@ func (c *child) sync(ctx context.Context, req *workerv1.GitSync) (*workerv1.GitS
 	}
 	defer j.remote.close()
 	if err := j.run(ctx, asked); err != nil {
-		var disk *os.PathError
-		if errors.As(err, &disk) {
-			return nil, fault.Wrap(err, fault.Unavailable, "git_store_unavailable", "the hub cannot write to its directory for repositories")
+		if onDisk(err) {
+			return nil, storeFault(err)
 		}
 		return nil, upstream(j.repo, u.Host, err)
 	}
@@ -166,7 +162,11 @@ func (j *syncJob) tidy() error {
 	if err != nil {
 		return err
 	}
-	if packs > maxPacks || len(j.state.Commits) > maxCommits {
+	lost, err := j.store.lost(j.state)
+	if err != nil {
+		return err
+	}
+	if lost || packs > maxPacks || len(j.state.Commits) > maxCommits {
 		if err := j.store.reset(); err != nil {
 			return err
 		}

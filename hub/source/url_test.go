@@ -118,6 +118,7 @@ func TestCheckAddress(t *testing.T) {
 	for addr, blocked := range map[string]bool{
 		"169.254.169.254": true, "::ffff:169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true, "0.0.0.0": true, "::": true, "224.0.0.1": true,
 		"255.255.255.255": true, "ff02::1": true, "fd00:ec2::254": true,
+		"64:ff9b::a9fe:a9fe": true, "2002:a9fe:a9fe::1": true, "::a9fe:a9fe": true, "64:ff9b::0808:0808": false, "2002:808:808::1": false,
 		"127.0.0.1": false, "10.0.0.1": false, "140.82.112.3": false, "2001:db8::1": false, "::1": false,
 	} {
 		err := checkAddress("h", netip.MustParseAddr(addr), DefaultBlocked())

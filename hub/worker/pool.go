@@ -60,6 +60,7 @@ type Pool struct {
 
 	mu     sync.Mutex
 	idle   []*process // the last one was used last
+	age    int        // processes of an earlier one get no job any more
 	closed bool
 	stats  Stats
 }
@@ -196,7 +197,7 @@ func (p *Pool) giveBack(proc *process, err, verdict error) error {
 	case recycle:
 		p.stats.Recycled++
 	}
-	if keep && !recycle && !p.closed {
+	if keep && !recycle && !p.closed && proc.age == p.age {
 		proc.idleSince = time.Now()
 		p.idle = append(p.idle, proc)
 		p.mu.Unlock()
@@ -204,7 +205,7 @@ func (p *Pool) giveBack(proc *process, err, verdict error) error {
 	}
 	p.mu.Unlock()
 
-	if recycle {
+	if keep {
 		proc.close()
 		return err
 	}
@@ -238,12 +239,14 @@ func (p *Pool) take() (*process, error) {
 		go proc.close()
 	}
 	p.stats.Started++
+	age := p.age
 	p.mu.Unlock()
 	proc, err := start(p.opts)
 	if err != nil {
 		p.done.Done()
 		return nil, fault.Wrap(err, fault.Unavailable, "worker_unavailable", "no %s process can be started", p.opts.Name)
 	}
+	proc.age = age
 	return proc, nil
 }
 
@@ -251,6 +254,7 @@ func (p *Pool) take() (*process, error) {
 func (p *Pool) Warm(n int) error {
 	for range min(n, p.opts.Max) {
 		p.mu.Lock()
+		age := p.age
 		enough := p.closed || len(p.idle) >= min(n, p.opts.Max)
 		p.mu.Unlock()
 		if enough {
@@ -260,7 +264,7 @@ func (p *Pool) Warm(n int) error {
 		if err != nil {
 			return fault.Wrap(err, fault.Unavailable, "worker_unavailable", "no %s process can be started", p.opts.Name)
 		}
-		proc.idleSince = time.Now()
+		proc.idleSince, proc.age = time.Now(), age
 		p.mu.Lock()
 		if p.closed {
 			p.mu.Unlock()
@@ -272,6 +276,19 @@ func (p *Pool) Warm(n int) error {
 		p.mu.Unlock()
 	}
 	return nil
+}
+
+// Renew gives later jobs to new processes: for what a process sees as it was at
+// its start. Jobs that run are not disturbed.
+func (p *Pool) Renew() {
+	p.mu.Lock()
+	p.age++
+	old := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, proc := range old {
+		proc.close()
+	}
 }
 
 func (p *Pool) errClosed() error {

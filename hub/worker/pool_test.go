@@ -296,6 +296,34 @@ func TestProcessesAreReplaced(t *testing.T) {
 	}
 }
 
+func TestRenewedPoolsUseNewProcesses(t *testing.T) {
+	p := newPool(t, Options{Max: 2})
+	idle := mustCall(t, p, "pid")
+	var running string
+	err := p.Do(t.Context(), 0, func(c *Conn) error {
+		running = idle // the one that was idle is busy now
+		p.Renew()
+		var out wrapperspb.StringValue
+		err := errors.Join(c.Send(wrapperspb.String("pid")), c.Receive(&out))
+		if out.GetValue() != running {
+			t.Errorf("the job ran in %s, want %s", out.GetValue(), running)
+		}
+		c.Finished()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := mustCall(t, p, "pid")
+	if fresh == running {
+		t.Error("a process from before had another job")
+	}
+	p.Renew()
+	if again := mustCall(t, p, "pid"); again == fresh {
+		t.Error("an idle process from before had another job")
+	}
+}
+
 func TestUnfinishedJobCostsTheProcess(t *testing.T) {
 	p := newPool(t, Options{})
 	first := mustCall(t, p, "pid")

@@ -16,6 +16,7 @@ type process struct {
 	conn      *Conn
 	stderr    *tail
 	jobs      int
+	age       int // of the pool
 	started   time.Time
 	idleSince time.Time
 	exited    chan struct{} // closed after Wait

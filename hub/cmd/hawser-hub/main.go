@@ -147,7 +147,14 @@ func printError(w io.Writer, err error) {
 		fmt.Fprintf(w, "hawser-hub: %v\n", err)
 	}
 	for _, e := range list {
-		fmt.Fprintf(w, "hawser-hub: %s: %v\n", e.Code, e)
+		text := e.Message
+		switch {
+		case e.Kind == fault.Internal:
+			text = e.Error() // its message alone tells nobody anything
+		case e.Field != "":
+			text = e.Field + ": " + text
+		}
+		fmt.Fprintf(w, "hawser-hub: %s: %s\n", e.Code, text)
 		if e.Fix != "" {
 			fmt.Fprintf(w, "  fix: %s\n", e.Fix)
 		}

@@ -70,7 +70,7 @@ func TestCRDsComeFirstAndHooksLast(t *testing.T) {
 		"crds/b.yaml":           "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: '{{ b }}'}\n",
 		"crds/c.json":           `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"c"}}`,
 		"charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n", "charts/sub/crds/s.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: s}\n",
-		"templates/a-hook.yaml": hook("pre", "pre-install, PRE-upgrade") + "---\n" + hook("test", "test") + "---\n" + hook("old", "crd-install"),
+		"templates/a-hook.yaml": hook("pre", "pre-install, PRE-upgrade") + "---\n" + hook("test", "test") + "---\n" + hook("old", "crd-install") + "---\n" + hook("none", ""),
 		"templates/z.yaml":      configMap("z", "x"),
 	})
 	order := func(o *model.HelmSource) (string, *workspace.Workspace) {
@@ -124,6 +124,27 @@ func TestFilesAreReadOnlyWhenTemplatesUseThem(t *testing.T) {
 				t.Errorf("read %v: %s", read, host.Asked)
 			}
 		})
+	}
+}
+
+// TestFilesInPlacesOfTheirOwnStayFiles: CRDs are files for the library, and so is
+// what charts of version 1 keep beside Chart.yaml.
+func TestFilesInPlacesOfTheirOwnStayFiles(t *testing.T) {
+	crd := func(name string) string {
+		return "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + name + "}\n"
+	}
+	w, _ := space(files{
+		"Chart.yaml": "apiVersion: v1\nname: web\nversion: 1.0.0\n", "requirements.yaml": "dependencies:\n- {name: sub, version: 1.0.0}\n",
+		"data/a.txt": "A", "crds/c.yaml": crd("c"), "crds/values.yaml": crd("odd"),
+		"charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n", "charts/sub/crds/s.yaml": crd("s"), "charts/sub/b.txt": "B",
+		"templates/cm.yaml": configMap("cm", `{{ print (.Files.Get "data/a.txt") (len (.Files.Get "crds/c.yaml")) (contains "sub" (.Files.Get "requirements.yaml")) | quote }}`),
+	}, nil)
+	objects := mustRender(t, w)
+	if got := names(objects); !slices.Equal(got, []string{"c", "cm", "odd", "s"}) {
+		t.Error(got)
+	}
+	if got := value(t, objects, "cm"); got != fmt.Sprintf("A%d true", len(crd("c"))) {
+		t.Error(got)
 	}
 }
 

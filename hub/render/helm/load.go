@@ -245,15 +245,38 @@ func (r *renderer) readRest(root *chart.Chart) error {
 	return nil
 }
 
-// bare keeps of a chart what says which charts there are.
+// bare leaves out of a chart what makes no difference to its files: templates,
+// values and schemas. CRDs and what version 1 of charts keeps in files of its own
+// are files too.
 func bare(core []file) []file {
 	var out []file
 	for _, f := range core {
-		if name := path.Base(f.name); name == "Chart.yaml" || name == "requirements.yaml" || strings.HasSuffix(name, ".tgz") {
+		switch path.Base(f.name) {
+		case "values.yaml", "values.schema.json":
+			if !inFolder(f.name, "crds") {
+				continue
+			}
+		}
+		if !inFolder(f.name, "templates") {
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// inFolder reports whether a file is in a folder of the chart that it belongs to.
+func inFolder(name, folder string) bool {
+	for {
+		below, ok := strings.CutPrefix(name, "charts/")
+		if !ok {
+			return strings.HasPrefix(name, folder+"/")
+		}
+		_, inner, nested := strings.Cut(below, "/")
+		if !nested {
+			return false
+		}
+		name = inner
+	}
 }
 
 // giveFiles takes over the files of a chart that was parsed with all of them.

@@ -253,8 +253,8 @@ func (r *renderer) hook(d document, objects []manifest.Object, skipTests bool) (
 	if len(objects) != 1 || strings.Contains(objects[0].Origin, ".items[") {
 		return true, false
 	}
-	words := objects[0].Annotation(hookAnnotation)
-	if words == "" {
+	words, ok := hookWords(objects[0])
+	if !ok {
 		return true, false
 	}
 	test := false
@@ -268,4 +268,13 @@ func (r *renderer) hook(d document, objects []manifest.Object, skipTests bool) (
 		test = test || event == testEvent
 	}
 	return !test || !skipTests, true
+}
+
+// hookWords are the events of a hook; helm takes an object with an empty list for
+// a hook of nothing.
+func hookWords(o manifest.Object) (words string, ok bool) {
+	meta, _ := o.Body["metadata"].(map[string]any)
+	annotations, _ := meta["annotations"].(map[string]any)
+	words, ok = annotations[hookAnnotation].(string)
+	return words, ok
 }
