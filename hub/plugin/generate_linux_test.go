@@ -217,8 +217,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	dir := sockets(t)
 	// One process, and several that are small enough each.
-	startHost(t, dir, onePlugin("hungry", `x=$(head -c 400000000 /dev/zero | tr '\0' x); echo ${#x}`), "--memory=100000000")
-	startHost(t, dir, onePlugin("hungry-together", `for i in 1 2 3 4 5 6; do (x=$(head -c 20000000 /dev/zero | tr '\0' x); sleep 20; :) & done; wait`), "--memory=100000000")
+	startHost(t, dir, onePlugin("hungry", `x=$(head -c 400000000 /dev/zero | tr '\0' x); echo ${#x}`), "--memory=180000000")
+	startHost(t, dir, onePlugin("hungry-together", `for i in 1 2 3 4 5 6 7 8 9; do (x=$(head -c 25000000 /dev/zero | tr '\0' x); sleep 20; :) & done; wait`), "--memory=180000000")
 	p := connect(t, Options{Sockets: dir})
 	began := time.Now()
 	if _, out, err := p.Generate(t.Context(), Run{Name: "hungry", Files: files("a", "b")}); !fault.HasCode(err, "plugin_failed") {

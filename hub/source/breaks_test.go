@@ -2,17 +2,23 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/source/sourcetest"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -119,10 +125,6 @@ func TestTagsOfAllThings(t *testing.T) {
 	latin := runGit(t, dir, "tree "+runGit(t, dir, "", "rev-parse", head+"^{tree}")+"\nparent "+head+
 		"\nauthor M\xfcller <m@x> 1700000000 +9999\ncommitter \x01\xff <> 99999999999999 -0000\nencoding ISO-8859-1\ngpgsig x\n\n\xe4\x1b[31m\x00", "hash-object", "-t", "commit", "-w", "--stdin", "--literally")
 	runGit(t, dir, "", "update-ref", "refs/heads/latin", latin)
-	bare := runGit(t, dir, "tree "+strings.Repeat("0", 40)+"\n\n", "hash-object", "-t", "commit", "-w", "--stdin", "--literally")
-	if err := os.WriteFile(filepath.Join(dir, "refs", "heads", "bare"), []byte(bare+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	s := newSources(t, Options{})
 	good := []string{"main", "one", "two", last, "latin", "refs/tags/two"}
 	bad := []string{"tree", "blob", "light-tree", "light-blob"}
@@ -247,6 +249,108 @@ func TestFilesOfAStoreThatAreDamaged(t *testing.T) {
 					break
 				}
 			})
+		}
+	}
+}
+
+func TestCommitsThatAreMalformed(t *testing.T) {
+	tree := objectID("tree", nil)
+	for name, text := range map[string]string{
+		"empty":        "",
+		"text":         "hello",
+		"no tree":      "author a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nm",
+		"short tree":   "tree abc\nauthor a <a@b> 1 +0000\n\nm",
+		"two trees":    "tree " + tree + "\ntree " + strings.Repeat("0", 40) + "\n\nm",
+		"tree is none": "tree " + strings.Repeat("0", 40) + "\n\nm",
+		"never ends":   "tree " + tree + "\ngpgsig " + strings.Repeat(" x\n", 1_000_000),
+		"far future":   "tree " + tree + "\ncommitter a <b> 99999999999999 +0000\n\nm",
+		"odd bytes":    "tree " + tree + "\nauthor \xff\xfe\x00 <> x\n\n\xf0\x28\x8c\x28\x1b]0;x\x07\u202e",
+	} {
+		begin := time.Now()
+		id := objectID("commit", []byte(text))
+		pack := packOf(rawObject{typ: 1, size: len(text), content: []byte(text)}, rawObject{typ: 2})
+		url := evilGit(t, head(id), func(w io.Writer) { sideband(w, pack) })
+		s := newSources(t, Options{})
+		out, err := resolve(t.Context(), s, url, "main")
+		r := out["main"]
+		if err == nil {
+			err = r.Err
+		}
+		// Either nothing, or the commit of this name and its tree, which is empty.
+		if err == nil {
+			snap, atErr := s.At(t.Context(), fleet.Target{RepoURL: url}, r.Commit)
+			if atErr == nil {
+				files, listErr := listFiles(t.Context(), snap, "", true)
+				if err = listErr; len(files) > 0 || r.Commit != id {
+					t.Errorf("%s: commit %s has %v", name, r.Commit, files)
+				}
+			}
+			if _, err := json.Marshal(r.Revision); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if strings.ContainsAny(r.Revision.Message+r.Revision.Author, "\x00\x07\x1b\u202e") {
+				t.Errorf("%s: %q by %q", name, r.Revision.Message, r.Revision.Author)
+			}
+		}
+		// A big commit needs time as a big file does.
+		if took := time.Since(begin); took > 8*time.Second {
+			t.Errorf("%s: took %s", name, took)
+		}
+		if st := s.pool.Stats(); st.Crashed > 0 || st.Killed > 0 || fault.HasCode(err, "internal") {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
+	}
+}
+
+func TestIndexesThatAreHuge(t *testing.T) {
+	good := redis()
+	goodURL, pair := startTLS(t, good, "")
+	s := newSources(t, always(trusting(pair)))
+	var sent int64
+	endless := httptest.NewServer(countBodies(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "apiVersion: v1\nentries:\n")
+		line := strings.Repeat("  # no end\n", 5000)
+		for {
+			if _, err := io.WriteString(w, line); err != nil {
+				return
+			}
+		}
+	}), &sent))
+	_, err := resolveTarget(t, s, fleet.Target{RepoURL: endless.URL, Chart: "web"})
+	endless.Close()
+	if !fault.Is(err, fault.Unprocessable) || sent > 200<<20 {
+		t.Errorf("an index without end: %v, after %d MiB", err, sent>>20)
+	}
+
+	nested := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "apiVersion: v1\nentries: {web: "+strings.Repeat("[", 1_000_000))
+	}))
+	defer nested.Close()
+	if _, err := resolveTarget(t, s, fleet.Target{RepoURL: nested.URL, Chart: "web"}); !fault.Is(err, fault.Unprocessable) && !fault.Is(err, fault.Upstream) {
+		t.Errorf("an index that is nested: %v", err)
+	}
+
+	many := &sourcetest.Charts{}
+	archive := sourcetest.Chart("web", "1.0.0", nil)
+	many.Add("web", "1.0.0", "", "", archive)
+	var index strings.Builder
+	index.WriteString("apiVersion: v1\nentries:\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&index, "  chart-%05d:\n  - {name: chart-%05d, version: 1.0.%d, urls: [charts/x.tgz], description: %q}\n", i, i, i, strings.Repeat("words ", 10))
+	}
+	index.WriteString("  web:\n  - {name: web, version: 1.0.0, urls: [charts/web-1.0.0.tgz]}\n")
+	many.Index = []byte(index.String())
+	manyURL, manyPair := startTLS(t, many, "")
+	big := newSources(t, always(trusting(manyPair)))
+	if _, err := resolveTarget(t, big, fleet.Target{RepoURL: manyURL, Chart: "web", Revision: "^1"}); err != nil {
+		t.Errorf("50,000 charts: %v", err)
+	}
+	if _, err := resolveTarget(t, s, fleet.Target{RepoURL: goodURL, Chart: "redis", Revision: "^20"}); err != nil {
+		t.Errorf("another repository: %v", err)
+	}
+	for _, st := range []*Sources{s, big} {
+		if st := st.pool.Stats(); st.Crashed > 0 {
+			t.Errorf("%+v", st)
 		}
 	}
 }

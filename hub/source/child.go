@@ -142,48 +142,6 @@ func (c *child) errMissing(dir string, cause error) error {
 	return fault.Wrap(errors.Join(cause, err), fault.Unavailable, "git_objects_missing", "objects of the repository are missing in the hub's store; it is fetched again")
 }
 
-// maxTags bounds tags of tags of a commit.
-const maxTags = 100
-
-// commit reads what users see of a commit. id may be that of an annotated tag.
-func (s *objectStore) commit(id string) (*workerv1.GitCommit, error) {
-	for range maxTags {
-		o, err := s.object(plumbing.AnyObject, id)
-		if err != nil {
-			return nil, err
-		}
-		switch o.Type() {
-		case plumbing.TagObject:
-			tag, err := object.DecodeTag(s.objects, o)
-			if err != nil {
-				return nil, errMalformed(id, err)
-			}
-			id = tag.Target.String()
-		case plumbing.CommitObject:
-			commit, err := object.DecodeCommit(s.objects, o)
-			if err != nil {
-				return nil, errMalformed(id, err)
-			}
-			subject, _, _ := strings.Cut(commit.Message, "\n")
-			return &workerv1.GitCommit{
-				Id: commit.Hash.String(), Tree: commit.TreeHash.String(),
-				Subject:       clip(strings.TrimSpace(printableLine(strings.ToValidUTF8(subject, "\ufffd"))), 200),
-				Author:        clip(strings.TrimSpace(printableLine(strings.ToValidUTF8(commit.Author.Name, "\ufffd"))), 100),
-				CommittedUnix: commit.Committer.When.Unix(),
-			}, nil
-		default:
-			return nil, errNotCommit
-		}
-	}
-	return nil, errNotCommit
-}
-
-var errNotCommit = errors.New("not a commit")
-
-func errMalformed(id string, err error) error {
-	return fault.Wrap(err, fault.Unprocessable, "commit_malformed", "commit %s cannot be read: it is malformed", short(id))
-}
-
 func (c *child) readTree(req *workerv1.GitReadTree) (*workerv1.GitTree, error) {
 	s, err := c.store(req.GetDirectory())
 	if err != nil {

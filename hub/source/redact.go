@@ -31,6 +31,9 @@ func redact(r *workerv1.Remote, a *workerv1.GitAnswer) {
 		Username: r.GetUsername(), Password: r.GetPassword(), BearerToken: r.GetBearerToken(), SSHKey: r.GetSshKey(),
 		ClientKey: r.GetClientKey(), GitHubAppPrivateKey: r.GetGithubApp().GetPrivateKey(), Proxy: r.GetProxy(),
 	}
+	if r.GetSshKey() != "" {
+		secrets.Username = "" // never a token there
+	}
 	problems := []*workerv1.Problem{a.GetProblem()}
 	for _, revision := range a.GetSynced().GetRevisions() {
 		problems = append(problems, revision.GetProblem())

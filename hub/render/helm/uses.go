@@ -92,7 +92,11 @@ func look(name, text string) templateFile {
 }
 
 // walker collects what nodes of a template use.
-type walker struct{ found found }
+type walker struct {
+	found found
+	// roots are variables that hold the template's whole argument.
+	roots map[string]bool
+}
 
 // node looks at a node. root says that the dot may still be the template's
 // argument.
@@ -109,12 +113,12 @@ func (w *walker) node(n parse.Node, root bool) {
 	case *parse.IfNode:
 		w.branch(n.Pipe, n.List, n.ElseList, root, root)
 	case *parse.RangeNode:
-		if bareRoot(n.Pipe, root) {
+		if w.bareRoot(n.Pipe, root) {
 			w.everything()
 		}
 		w.branch(n.Pipe, n.List, n.ElseList, root, false)
 	case *parse.WithNode:
-		w.branch(n.Pipe, n.List, n.ElseList, root, root && bareRoot(n.Pipe, root))
+		w.branch(n.Pipe, n.List, n.ElseList, root, root && w.bareRoot(n.Pipe, root))
 	case *parse.TemplateNode:
 		w.found.includes = append(w.found.includes, n.Name)
 		w.pipe(n.Pipe, root)
@@ -132,8 +136,14 @@ func (w *walker) pipe(p *parse.PipeNode, root bool) {
 		return
 	}
 	for i, c := range p.Cmds {
-		piped := i > 0 && len(p.Cmds[i-1].Args) == 1 && isRoot(p.Cmds[i-1].Args[0], root)
+		piped := i > 0 && len(p.Cmds[i-1].Args) == 1 && w.isRoot(p.Cmds[i-1].Args[0], root)
 		w.command(c, root, piped)
+	}
+	if len(p.Decl) == 1 && w.bareRoot(p, root) {
+		if w.roots == nil {
+			w.roots = map[string]bool{}
+		}
+		w.roots[p.Decl[0].Ident[0]] = true
 	}
 }
 
@@ -163,9 +173,13 @@ func (w *walker) call(name string, args []parse.Node, root, pipedRoot bool) {
 	case varying[name]:
 		w.found.varies = true
 	}
+	// index with a name that is computed may show anything.
+	if name == "index" && len(args) > 1 && args[1].Type() != parse.NodeString && w.isRoot(args[0], root) {
+		w.everything()
+	}
 	if shows[name] {
 		for _, a := range args {
-			pipedRoot = pipedRoot || isRoot(a, root)
+			pipedRoot = pipedRoot || w.isRoot(a, root)
 		}
 		if pipedRoot {
 			w.everything()
@@ -234,20 +248,20 @@ func (w *walker) words(text string) {
 func (w *walker) everything() { w.found.kube, w.found.apis, w.found.files = true, true, true }
 
 // isRoot reports whether an argument is the template's whole argument.
-func isRoot(n parse.Node, root bool) bool {
+func (w *walker) isRoot(n parse.Node, root bool) bool {
 	switch n := n.(type) {
 	case *parse.DotNode:
 		return root
 	case *parse.VariableNode:
-		return len(n.Ident) == 1 && n.Ident[0] == "$"
+		return len(n.Ident) == 1 && (n.Ident[0] == "$" || w.roots[n.Ident[0]])
 	case *parse.PipeNode:
-		return bareRoot(n, root)
+		return w.bareRoot(n, root)
 	}
 	return false
 }
 
-func bareRoot(p *parse.PipeNode, root bool) bool {
-	return p != nil && len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 && isRoot(p.Cmds[0].Args[0], root)
+func (w *walker) bareRoot(p *parse.PipeNode, root bool) bool {
+	return p != nil && len(p.Cmds) == 1 && len(p.Cmds[0].Args) == 1 && w.isRoot(p.Cmds[0].Args[0], root)
 }
 
 // shows are functions whose result has what is inside their arguments, whatever

@@ -131,18 +131,27 @@ func (e *jsonEncoder) dict(d *dict, depth int) error {
 		return err
 	}
 	type named struct {
-		key   string
-		value any
+		key    string
+		number float64
+		value  any
 	}
-	var entries []named
+	entries := make([]named, 0, len(d.entries))
+	numbers := true // as keys, which then have their own order
 	for _, entry := range d.entries {
 		k, err := keyText(e.m, entry.key)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, named{k, entry.value})
+		_, f, _, ok := number(entry.key)
+		numbers = numbers && ok
+		entries = append(entries, named{k, f, entry.value})
 	}
-	sort.SliceStable(entries, func(i, j int) bool { return entries[i].key < entries[j].key })
+	sort.SliceStable(entries, func(i, j int) bool {
+		if numbers {
+			return entries[i].number < entries[j].number
+		}
+		return entries[i].key < entries[j].key
+	})
 	for i, entry := range entries {
 		if err := e.comma(i, depth+1); err != nil {
 			return err

@@ -72,6 +72,15 @@ func (m *machine) arguments(s *scope, list *arguments) (*args, error) {
 	return a, nil
 }
 
+// iterateAny is iterate for the filters that take a value without truth, such as
+// none, for an empty list.
+func (m *machine) iterateAny(v any) ([]any, error) {
+	if _, not := v.(*undefined); !not && !truthOf(v) {
+		return nil, nil
+	}
+	return m.iterate(v)
+}
+
 // iterate returns the items of a value.
 func (m *machine) iterate(v any) ([]any, error) {
 	switch v := v.(type) {
@@ -640,12 +649,12 @@ func (m *machine) arithmetic(op string, a, b any) (any, error) {
 		}
 	case *list:
 		switch y, isList := b.(*list); {
-		case op == "+" && isList && isTuple(x) == isTuple(y) && x.kind != kindLazy && y.kind != kindLazy:
+		case op == "+" && isList && stored(x) && stored(y) && isTuple(x) == isTuple(y):
 			if err := m.chargeItems(len(x.items) + len(y.items)); err != nil {
 				return nil, err
 			}
 			return &list{items: append(append([]any(nil), x.items...), y.items...), kind: x.kind}, nil
-		case op == "*" && bInt:
+		case op == "*" && bInt && stored(x):
 			n := max(bi, 0)
 			if n > maxValue || int64(len(x.items))*n > maxValue/16 {
 				return nil, m.chargeItems(maxValue)
@@ -658,9 +667,13 @@ func (m *machine) arithmetic(op string, a, b any) (any, error) {
 		}
 	}
 	if op == "*" && aInt {
-		switch b.(type) {
-		case string, *list:
+		switch y := b.(type) {
+		case string:
 			return m.arithmetic(op, b, a)
+		case *list:
+			if stored(y) {
+				return m.arithmetic(op, b, a)
+			}
 		}
 	}
 	err := m.problem(codeError, "%q cannot be done with %s and %s", op, typeName(a), typeName(b))
@@ -759,7 +772,10 @@ func (m *machine) floats(op string, a, b float64) (any, error) {
 		out = math.Floor(a / b)
 	case "%":
 		out = math.Mod(a, b)
-		if out != 0 && (out < 0) != (b < 0) {
+		switch {
+		case out == 0:
+			out = math.Copysign(0, b)
+		case (out < 0) != (b < 0):
 			out += b
 		}
 	default:

@@ -408,7 +408,7 @@ func groupby(m *machine, v any, p []any) (any, error) {
 }
 
 func mapFilter(m *machine, v any, a *args) (any, error) {
-	items, err := m.iterate(v)
+	items, err := m.iterateAny(v)
 	if err != nil {
 		return nil, err
 	}
@@ -453,7 +453,7 @@ func mapFilter(m *machine, v any, a *args) (any, error) {
 
 // choose is select, reject and those with an attribute.
 func (m *machine) choose(v any, a *args, byAttribute, want bool) (any, error) {
-	items, err := m.iterate(v)
+	items, err := m.iterateAny(v)
 	if err != nil {
 		return nil, err
 	}

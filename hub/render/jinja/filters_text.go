@@ -3,6 +3,7 @@ package jinja
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -173,11 +174,14 @@ func wordcount(m *machine, v any, _ []any) (any, error) {
 }
 
 func filesize(m *machine, v any, p []any) (any, error) {
-	n, err := toFloat(m, v, []any{absent{}})
+	n, err := toFloat(m, v, []any{math.NaN()})
 	if err != nil {
 		return nil, err
 	}
 	f := n.(float64)
+	if math.IsNaN(f) {
+		return nil, m.fail("filesizeformat needs a number, not %s", typeName(v))
+	}
 	base, suffix := 1000.0, []string{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}
 	if boolArg(p[0], false) {
 		base, suffix = 1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}

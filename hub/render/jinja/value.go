@@ -441,6 +441,10 @@ func number(v any) (i int64, f float64, isInt, ok bool) {
 	return 0, 0, false, false
 }
 
+// stored reports whether a list is a list or tuple of Python, and not a range or
+// another sequence that Python does not add, repeat or order.
+func stored(l *list) bool { return l.kind == kindList || isTuple(l) }
+
 func isTuple(l *list) bool { return l.kind == kindTuple || l.kind == kindGroup }
 
 // equal is Python's ==.
@@ -529,7 +533,7 @@ func (m *machine) compare(a, b any, depth int) (int, error) {
 			return strings.Compare(x, y), nil
 		}
 	case *list:
-		if y, ok := b.(*list); ok && isTuple(x) == isTuple(y) {
+		if y, ok := b.(*list); ok && stored(x) && stored(y) && isTuple(x) == isTuple(y) {
 			for i := range min(len(x.items), len(y.items)) {
 				if c, err := m.compare(x.items[i], y.items[i], depth+1); c != 0 || err != nil {
 					return c, err
