@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -295,10 +296,13 @@ func (s *Store) CredentialFor(ctx context.Context, url string) (*fleet.Credentia
 // RepositoryProject is the project whose applications alone may use a
 // repository, "" when it is any or the URL is not registered.
 func (s *Store) RepositoryProject(ctx context.Context, url string) (string, error) {
-	var project, other string
-	var sealed []byte
+	var project string
 	prefixes := texts(fleet.RepositoryPrefixes(url))
-	err := s.pool.QueryRow(ctx, q("RepositoryFor"), prefixes[0], prefixes).Scan(&other, &other, &other, &other, &other, &project, &sealed)
+	lower := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		lower[i] = strings.ToLower(p)
+	}
+	err := s.pool.QueryRow(ctx, q("ReservedRepository"), prefixes[0], lower).Scan(&project)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}

@@ -160,7 +160,7 @@ func TestTemplatesOfAProjectOpenOnlyItsRepositories(t *testing.T) {
 	}
 
 	for url, want := range map[string]string{
-		"https://git.example.com/team/shop.git": "shop", "https://git.example.com/team/any": "", "https://git.example.com/team/unregistered": "",
+		"https://git.example.com/team/shop.git": "shop", "https://git.example.com/TEAM/Shop": "shop", "https://git.example.com/team/any": "", "https://git.example.com/team/unregistered": "",
 	} {
 		if got, err := b.RepositoryProject(t.Context(), url); err != nil || got != want {
 			t.Errorf("%s belongs to %q %v", url, got, err)

@@ -31,6 +31,13 @@ SELECT id, url, match_url, type, name, project, credential FROM repositories
 WHERE match_url = $1 OR (type = 'oci' AND match_url = ANY ($2))
 ORDER BY length(match_url) DESC LIMIT 1;
 
+-- name: ReservedRepository
+-- Servers such as GitHub's take any case of a path. Whether this one does is not
+-- known, so a reserved repository is reserved in every case that has no row.
+SELECT project FROM repositories
+WHERE lower(match_url) = lower($1) OR (type = 'oci' AND lower(match_url) = ANY ($2))
+ORDER BY match_url = $1 DESC, length(match_url) DESC, project DESC LIMIT 1;
+
 -- name: RecordRepositoryState
 UPDATE repositories SET
     last_check = $2, state = $3, error = $4, error_code = $5,
