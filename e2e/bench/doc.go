@@ -2,7 +2,8 @@
 // control plane, beside the floor of raw server-side apply of the same objects in
 // the same run on the same machine, and compares them with their goals.
 //
-//	hawser-bench -bin bin -out bench/result.json [-only first,change,latency,idle]
+//	hawser-bench -bin bin -out bench/result.json
+//	             [-only first,change,latency,idle,render,monorepo,git-idle]
 //	             [-apps 200,500] [-repeat 3]
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
@@ -22,21 +23,37 @@
 //   - floor: 16 workers send one server-side apply for each namespace and object
 //     without a client-side limit. It ends when a watch has seen every Deployment
 //     Available.
+//
 //   - first: from the start of `hawser apply` of all N (one request) until the hub's
 //     event stream has shown every application Synced and Healthy by a live
 //     observation, which a listing then confirms. The order of floor and first
 //     alternates between samples.
+//
 //   - change: one commit changes the ConfigMap of every application. The clock starts
 //     when the branch points at the commit; then the webhook is called. It stops for
 //     "cluster" when a watch has seen the last ConfigMap, for "hub" when all are Synced
 //     to that commit at the hub.
+//
 //   - latency: 50 times a commit that changes one ConfigMap (clock as above, stopped by
 //     a watch), then a patch of the same ConfigMap by somebody else (clock started
 //     before the patch is sent) until the watch shows the value of Git again. One
 //     application in the cluster; latency-N is one of N applications in one repository.
+//
 //   - idle: 60 s, beginning 10 s after everything is settled. One cluster with three
 //     applications whose Deployments have pods (the demo has such an agent in each of
 //     its three clusters); idle-N with N applications.
+//   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
+//     render of content that was not seen before, twice as many asked for at a time as
+//     there are workers; "each" is the wall time over the number of renders. Floors: the
+//     template engine alone in memory, and one process of helm template or kustomize
+//     build, built from their Go modules.
+//
+//   - monorepo: 10,000 directories and 100 MB in which 1,000 applications are: cold clone
+//     beside git clone, a poll that finds nothing, a commit to one file until all
+//     applications are decided.
+//
+//   - git-idle: Git requests of 300 applications over 3 repositories in 10 minutes in
+//     which nothing happens.
 //
 // CPU is user and system time from /proc: the hub with its workers, its private
 // Postgres separately, the agent. API requests are counted in the audit log by the

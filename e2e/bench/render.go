@@ -68,7 +68,9 @@ func (b *bench) renders(ctx context.Context, c corpus, workers int) error {
 	}
 	batch := func(n int) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(workers)
+		// The hub has more to render than it has workers, and deals with one
+		// result while the next is made.
+		g.SetLimit(2 * workers)
 		for range n {
 			g.Go(func() error { return one(ctx) })
 		}
