@@ -42,6 +42,7 @@
 //   - idle: 60 s, beginning 10 s after everything is settled. One cluster with three
 //     applications whose Deployments have pods (the demo has such an agent in each of
 //     its three clusters); idle-N with N applications.
+//
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
 //     render of content that was not seen before, twice as many asked for at a time as
 //     there are workers; "each" is the wall time over the number of renders. Floors: the
