@@ -26,6 +26,7 @@ their cluster.`,
 			if err != nil {
 				return err
 			}
+			defer c.warnNotRendered(v) // what differs, differs from an older revision
 			if v.ObservedAt == nil {
 				return fault.New(fault.Unavailable, "never_observed", "no agent has reported %q yet", v.Name)
 			}

@@ -52,7 +52,7 @@ func (c *call) describeApp(v model.AppView) error {
 		fields = append(fields, [2]string{"Operation", operationText(v.Operation) + "  " + v.Operation.Message})
 	}
 	for _, x := range v.Conditions {
-		fields = append(fields, [2]string{"Condition", x.Type + " " + x.Code + ": " + x.Message})
+		fields = append(fields, [2]string{"Condition", conditionText(c.now(), v, x)})
 	}
 	if err := c.describe(fields); err != nil || len(v.Resources) == 0 {
 		return err

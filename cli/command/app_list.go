@@ -38,6 +38,9 @@ func newAppList(s *session) *cobra.Command {
 			if stale > 0 && c.format != output.Name {
 				c.note("%d of %d not reported lately (stale)", stale, len(items))
 			}
+			if c.format != output.Name {
+				c.noteNotRendered(items)
+			}
 			return nil
 		}),
 	}
@@ -54,11 +57,17 @@ func appListing(now time.Time) listing[model.AppView] {
 		columns: []output.Column{
 			{Title: "NAME"}, {Title: "PROJECT"}, {Title: "CLUSTER"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "OBSERVED"}, {Title: "OPERATION"},
 			{Title: "REVISION", Wide: true}, {Title: "NAMESPACE", Wide: true}, {Title: "REPO", Wide: true}, {Title: "PATH", Wide: true}, {Title: "TARGET", Wide: true},
+			{Title: "CODE", Wide: true},
 		},
 		row: func(v model.AppView) []string {
+			state := syncText(v)
+			problem, marked := notRendered(v)
+			if marked {
+				state += " !"
+			}
 			return []string{
-				v.Name, v.Project, v.Cluster, syncText(v), healthText(v), output.Age(now, v.ObservedAt), operationText(v.Operation),
-				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target,
+				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now, v.ObservedAt), operationText(v.Operation),
+				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target, problem.Code,
 			}
 		},
 	}

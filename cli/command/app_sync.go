@@ -43,7 +43,14 @@ func newAppSync(s *session) *cobra.Command {
 				c.note("sync of %q accepted as operation %s", c.args[0], op.ID)
 				return c.printOperation(op)
 			}
-			return c.conclude(ctx, op)
+			err = c.conclude(ctx, op)
+			if !c.documents() {
+				// That it cannot be read does not change how the sync ended.
+				if v, err := getApp(ctx, c.api, c.args[0]); err == nil {
+					c.warnNotRendered(v)
+				}
+			}
+			return err
 		}),
 	}
 	f := c.Flags()

@@ -28,7 +28,8 @@ func newAppWait(s *session) *cobra.Command {
 		Short: "Wait until applications are synced, healthy and without a running operation",
 		Long: `Wait until applications are synced, healthy and without a running operation; with
 flags, only for what they name. What is stale does not count. On a timeout the exit
-status is 7 and what was not ready is printed.`,
+status is 7 and what was not ready is printed. With --revision, a commit that cannot be
+rendered or is not permitted ends the waiting at once, with exit status 10.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fault.New(fault.Invalid, "usage", "name at least one application").WithFix("see hawser app wait --help")
@@ -62,6 +63,11 @@ status is 7 and what was not ready is printed.`,
 			case err != nil:
 				return err
 			}
+			defer func() {
+				for _, v := range views {
+					c.warnNotRendered(v)
+				}
+			}()
 			if c.format != output.Table && c.format != output.Wide {
 				return appListing(c.now()).print(c, views, c.now())
 			}
@@ -76,7 +82,7 @@ status is 7 and what was not ready is printed.`,
 	f.BoolVar(&want.health, "health", false, "wait until healthy")
 	f.BoolVar(&want.operation, "operation", false, "wait until no operation is running")
 	f.BoolVar(&want.gone, "delete", false, "wait until it is gone")
-	f.StringVar(&want.revision, "revision", "", "wait until this commit is what the agent has synced")
+	f.StringVar(&want.revision, "revision", "", "wait until this commit, or the one that begins with these 7 or more digits, is what the agent has synced")
 	return c
 }
 
@@ -91,6 +97,9 @@ func look(ctx context.Context, api *client.Client, names []string, want wanted) 
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := hopeless(v, want); err != nil {
+			return nil, nil, err
+		}
 		views = append(views, v)
 		if want.gone {
 			missing = append(missing, v.Name+": still there")
@@ -99,6 +108,18 @@ func look(ctx context.Context, api *client.Client, names []string, want wanted) 
 		}
 	}
 	return views, missing, nil
+}
+
+// hopeless is the error that keeps the wanted revision from ever being synced,
+// nil when there is none.
+func hopeless(v model.AppView, want wanted) error {
+	problem, ok := notRendered(v)
+	if !ok || !want.sync || want.revision == "" || problem.Revision == "" ||
+		!isRevision(problem.Revision, want.revision) || isRevision(v.Revision, want.revision) {
+		return nil
+	}
+	return exitWith(ExitBad, fault.New(fault.Unprocessable, problem.Code, "%s%s", v.Name+": "+firstProblem(problem.Message),
+		asideText(time.Now(), v, problem)).WithFix("see all of it: hawser app get %s", v.Name))
 }
 
 // notReady says what an application still lacks, "" when nothing.
@@ -110,7 +131,7 @@ func notReady(v model.AppView, want wanted) string {
 	if want.sync && v.Sync.Status != model.SyncSynced {
 		why = append(why, "sync is "+facetText(v.Sync))
 	}
-	if want.sync && want.revision != "" && v.Revision != want.revision {
+	if want.sync && want.revision != "" && !isRevision(v.Revision, want.revision) {
 		why = append(why, "synced to "+short(v.Revision)+", not "+short(want.revision))
 	}
 	if want.health && v.Health.Status != model.HealthHealthy {
@@ -121,7 +142,7 @@ func notReady(v model.AppView, want wanted) string {
 	}
 	for _, c := range v.Conditions {
 		if len(why) > 0 {
-			why = append(why, c.Message)
+			why = append(why, firstProblem(c.Message))
 		}
 	}
 	return strings.Join(why, ", ")

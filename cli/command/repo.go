@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,13 +45,13 @@ with the longest matching URL (hawser repocreds).`,
 		Args: exactArgs("URL"),
 		PreRunE: func(_ *cobra.Command, args []string) (err error) {
 			in.URL = args[0]
-			in.credential, err = flags.read(s)
+			in.credential, err = flags.readFor(s, in.URL)
 			return err
 		},
 		RunE: s.run(func(c *call) error {
 			var got model.Repository
 			if err := c.api.Do(c.ctx, http.MethodPost, "/repositories", in, &got); err != nil {
-				return err
+				return notStored(err)
 			}
 			return c.one(got, "repository/"+got.URL, func() error {
 				c.note("repository %s added", got.URL)
@@ -69,6 +70,19 @@ with the longest matching URL (hawser repocreds).`,
 	f.BoolVar(&in.SkipTest, "skip-test", false, "register it without trying it")
 	flags.register(f)
 	return c
+}
+
+// notStored says of a repository that failed its test what became of it.
+func notStored(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Kind != fault.Upstream {
+		return err
+	}
+	fix := "nothing was stored; --skip-test registers it all the same"
+	if e.Fix != "" {
+		fix = e.Fix + "; " + fix
+	}
+	return e.WithFix("%s", fix)
 }
 
 // warnInsecure tells which checks are switched off.
@@ -99,7 +113,7 @@ func newRepoList(s *session) *cobra.Command {
 		kind: "RepositoryList",
 		name: func(r model.Repository) string { return "repository/" + r.URL },
 		columns: []output.Column{
-			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT"}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
+			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT", Spare: true}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
 			{Title: "NAME", Wide: true}, {Title: "INSECURE", Wide: true}, {Title: "ID", Wide: true},
 		},
 		row: func(r model.Repository) []string {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // credential is the part of a request that opens a repository.
@@ -135,6 +136,23 @@ func (c *credentialFlags) read(s *session) (credential, error) {
 			return out, fault.New(fault.Invalid, "file_unreadable", "--%s: %s is empty", f.flag, f.path)
 		}
 		*f.into = text
+	}
+	return out, nil
+}
+
+// readFor is read for a repository, or for all below a URL: a user without a
+// password opens nothing there. What SSH needs, the hub says; with
+// --force-basic-auth the user may be a token that needs no password.
+func (c *credentialFlags) readFor(s *session, repoURL string) (credential, error) {
+	out, err := c.read(s)
+	if err != nil {
+		return out, err
+	}
+	scheme, _, _ := strings.Cut(policy.NormaliseRepo(repoURL), "://")
+	other := out.BearerToken != "" || out.SSHKey != "" || out.GitHubAppID != 0 || out.GitHubAppPrivateKey != ""
+	if out.Username != "" && out.Password == "" && !out.ForceBasicAuth && !other && scheme != "ssh" {
+		return out, fault.New(fault.Invalid, "usage", "--username needs --password-stdin or --password-file").
+			WithFix("leave --username out where a credential template (hawser repocreds) opens the repository")
 	}
 	return out, nil
 }

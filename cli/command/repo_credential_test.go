@@ -76,7 +76,7 @@ func TestRepoTestThatFails(t *testing.T) {
 		out    string
 		err    string
 	}{
-		{"upstream", failed("upstream", "git_auth_failed"), 2, "✗ auth          20 ms  the Git server refused", "(git_auth_failed)\n  fix: check the token"},
+		{"upstream", failed("upstream", "git_auth_failed"), 2, "✗ auth          20 ms\n", "refused the credential \"bot\" (401) (git_auth_failed)\n  fix: check the token"},
 		{"denied", failed("denied", "x"), 5, "✗ auth", "(x)"},
 		{"unavailable", failed("unavailable", "x"), 8, "✗ auth", "(x)"},
 		{"not found", failed("not_found", "repository_not_found"), 3, "✗ auth", "(repository_not_found)"},
@@ -87,11 +87,52 @@ func TestRepoTestThatFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			newHubOf(t, with(map[string]answer{"POST /repositories/test": c.answer}))
 			run(t, "", "repo", "test", "https://git/x").check(t, c.code, c.out, c.err)
+			if r := run(t, "", "repo", "test", "https://git/x"); strings.Count(r.out+r.err, "the Git server refused") > 1 {
+				t.Errorf("said twice: %s%s", r.out, r.err)
+			}
 			r := run(t, "", "repo", "test", "https://git/x", "-o", "json")
 			if r.code != c.code || !r.document() {
 				t.Errorf("exit status %d, stdout %q", r.code, r.out)
 			}
 		})
+	}
+}
+
+func TestAUsernameNeedsAPassword(t *testing.T) {
+	for _, verb := range []string{"repo add", "repo add --skip-test", "repo test", "repocreds add"} {
+		for _, c := range []struct {
+			url, flag string
+			refused   bool
+		}{
+			{"https://git/x", "", true},
+			{"oci://git/x", "", true},
+			{"https://git/x", "--force-basic-auth", false},
+			{"ssh://git@git/x", "", false},
+			{"git@git:x", "", false},
+		} {
+			hub := newHubOf(t, everything())
+			r := run(t, "", append(strings.Fields(verb+" "+c.url+" "+c.flag), "--username", "deploy")...)
+			said := r.code == 2 && strings.Contains(r.err, "--username needs --password-stdin or --password-file")
+			if said != c.refused || (hub.requests() == "") != c.refused {
+				t.Errorf("%s %+v: exit status %d, %s, asked %s", verb, c, r.code, r.err, hub.requests())
+			}
+		}
+	}
+}
+
+func TestARepositoryThatFailsItsTestIsNotStored(t *testing.T) {
+	for _, c := range []struct {
+		answer answer
+		said   bool
+	}{
+		{problemAnswer(424, "upstream", "git_unavailable", "no"), true},
+		{problemAnswer(400, "invalid", "repo_url_invalid", "no"), false},
+	} {
+		newHubOf(t, with(map[string]answer{"POST /repositories": c.answer}))
+		r := run(t, "", "repo", "add", "https://git/x")
+		if strings.Contains(r.err, "nothing was stored; --skip-test registers it all the same") != c.said {
+			t.Errorf("got %s", r.err)
+		}
 	}
 }
 

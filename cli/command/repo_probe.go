@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ content. Without a credential the stored one is tried. Nothing is stored.`,
 		Args: exactArgs("URL"),
 		PreRunE: func(_ *cobra.Command, args []string) (err error) {
 			in.URL = args[0]
-			in.credential, err = flags.read(s)
+			in.credential, err = flags.readFor(s, in.URL)
 			return err
 		},
 		RunE: s.run(func(c *call) error { return c.testRepository(in) }),
@@ -79,14 +80,12 @@ func (c *call) testRepository(in repositoryRequest) error {
 }
 
 func (c *call) step(s model.RepositoryStep) error {
-	mark, detail := "✓", s.Detail
+	mark := "✓"
 	if !s.OK {
-		mark = "✗"
-		if s.Problem != nil {
-			detail = s.Problem.Detail
-		}
+		mark = "✗" // why is told once, by the error at the end
 	}
-	_, err := fmt.Fprintf(c.Out, "%s %-10s %8s  %s\n", mark, output.Clean(s.Name), milliseconds(s.Milliseconds), output.Clean(detail))
+	line := fmt.Sprintf("%s %-10s %8s  %s", mark, output.Clean(s.Name), milliseconds(s.Milliseconds), output.Clean(s.Detail))
+	_, err := fmt.Fprintln(c.Out, strings.TrimRight(line, " "))
 	return err
 }
 

@@ -39,7 +39,7 @@ that were added with the same --project. Adding a URL again replaces it.`,
 		Args: exactArgs("URL"),
 		PreRunE: func(_ *cobra.Command, args []string) (err error) {
 			in.URL = args[0]
-			in.credential, err = flags.read(s)
+			in.credential, err = flags.readFor(s, in.URL)
 			return err
 		},
 		RunE: s.run(func(c *call) error {

@@ -10,12 +10,19 @@ import (
 	"github.com/hawser-dev/hawser/cli/output"
 )
 
-// describe prints name and value lines, leaving out empty values.
+// describe prints name and value lines, leaving out empty values. Further lines
+// of a value are indented under its first.
 func (s *session) describe(fields [][2]string) error {
 	tw := tabwriter.NewWriter(s.Out, 0, 4, 2, ' ', 0)
 	for _, f := range fields {
 		if value := strings.TrimSpace(f[1]); value != "" {
-			fmt.Fprintf(tw, "%s:\t%s\n", f[0], output.Clean(value))
+			first, rest, more := strings.Cut(value, "\n")
+			fmt.Fprintf(tw, "%s:\t%s\n", f[0], output.Clean(first))
+			for line := range strings.SplitSeq(rest, "\n") {
+				if more {
+					fmt.Fprintf(tw, "\t  %s\n", output.Clean(line))
+				}
+			}
 		}
 	}
 	return tw.Flush()

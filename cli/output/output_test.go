@@ -114,3 +114,26 @@ func TestTextTakesWhatTheNamesLeave(t *testing.T) {
 		}
 	}
 }
+
+func TestASpareColumnGoesBeforeTextIsCut(t *testing.T) {
+	columns := []Column{{Title: "URL"}, {Title: "PROJECT", Spare: true}, {Title: "ERROR", Text: true}}
+	for _, c := range []struct {
+		name, text     string
+		format         Format
+		project, whole bool
+	}{
+		{"short", "no", Table, true, true},
+		{"fits without it", strings.Repeat("x", 60), Table, false, true},
+		{"too long anyway", strings.Repeat("x", 100), Table, false, false},
+		{"wide", strings.Repeat("x", 100), Wide, true, true},
+	} {
+		var b strings.Builder
+		if err := Rows(&b, c.format, columns, [][]string{{"https://git/x", "storefront", c.text}}); err != nil {
+			t.Fatal(err)
+		}
+		got := b.String()
+		if strings.Contains(got, "PROJECT") != c.project || strings.Contains(got, "storefront") != c.project || strings.Contains(got, c.text) != c.whole {
+			t.Errorf("%s: got\n%s", c.name, got)
+		}
+	}
+}

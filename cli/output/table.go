@@ -15,6 +15,9 @@ type Column struct {
 	// Text is for people and may be long: it is cut at the end of an 80 column
 	// line, and whole with -o wide. Names are never cut.
 	Text bool
+	// Spare columns give their place to a text that would be cut; -o wide shows
+	// them always.
+	Spare bool
 }
 
 const (
@@ -25,6 +28,9 @@ const (
 
 // Rows prints a table, aligned.
 func Rows(w io.Writer, f Format, columns []Column, rows [][]string) error {
+	if f != Wide {
+		columns, rows = withoutSpare(columns, rows)
+	}
 	titles := make([]string, len(columns))
 	for i, c := range columns {
 		titles[i] = c.Title
@@ -55,6 +61,43 @@ func Rows(w io.Writer, f Format, columns []Column, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// withoutSpare leaves the spare columns out when the text would be cut otherwise.
+func withoutSpare(columns []Column, rows [][]string) ([]Column, [][]string) {
+	width, text, spare := 0, false, false
+	for i, c := range columns {
+		if c.Wide {
+			continue
+		}
+		text, spare = text || c.Text, spare || c.Spare
+		widest := utf8.RuneCountInString(c.Title)
+		for _, cells := range rows {
+			widest = max(widest, utf8.RuneCountInString(Clean(cells[i])))
+		}
+		width += widest + len(gap)
+	}
+	if !text || !spare || width-len(gap) <= lineWidth {
+		return columns, rows
+	}
+	keep := func(of int) bool { return !columns[of].Spare }
+	var left []Column
+	for i, c := range columns {
+		if keep(i) {
+			left = append(left, c)
+		}
+	}
+	out := make([][]string, 0, len(rows))
+	for _, cells := range rows {
+		var row []string
+		for i, c := range cells {
+			if keep(i) {
+				row = append(row, c)
+			}
+		}
+		out = append(out, row)
+	}
+	return left, out
 }
 
 func widthsOf(lines [][]string) []int {

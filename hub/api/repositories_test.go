@@ -171,6 +171,7 @@ func TestTemplates(t *testing.T) {
 		{"PATCH", "/template-1", `{"username":"","password":""}`, 400, "credential_missing"},
 		{"PATCH", "/nix", `{}`, 404, "repository_template_unknown"},
 		{"POST", "", `{"url":"https://git.example.com/x"}`, 400, "credential_missing"},
+		{"POST", "", `{"url":"https://git.example.com/x","username":"u"}`, 400, "credential_incomplete"},
 		{"POST", "", `{"url":"git.example.com/x","password":"CANARY"}`, 400, "repo_url_invalid"},
 		{"POST", "", `{"url":"https://u:CANARY@git.example.com","password":"CANARY"}`, 400, "repo_url_has_credentials"},
 		{"POST", "", `{"url":"http://git.example.com","password":"CANARY"}`, 400, "repo_insecure"},
@@ -228,8 +229,8 @@ func TestBadRepositories(t *testing.T) {
 		{`{}`, "repo_url_invalid", "url", "repoURL is empty"},
 		{`{"url":"github.com/x/y"}`, "repo_url_invalid", "url", "has no scheme; did you mean https://github.com/x/y ?"},
 		{`{"url":"ssh://-oProxyCommand=id/x"}`, "repo_url_invalid", "url", `host may not start with "-"`},
-		{`{"url":"file:///srv/x"}`, "repo_scheme_forbidden", "url", `scheme "file" is not allowed; allowed: https, ssh`},
-		{`{"url":"ext::id"}`, "repo_scheme_forbidden", "url", `scheme "ext" is not allowed; allowed: https, ssh`},
+		{`{"url":"file:///srv/x"}`, "repo_scheme_forbidden", "url", `scheme "file" is not allowed; allowed: https, ssh, oci, http (without credentials)`},
+		{`{"url":"ext::id"}`, "repo_scheme_forbidden", "url", `scheme "ext" is not allowed; allowed: https, ssh, oci, http (without credentials)`},
 		{`{"url":"https://u:CANARY@h/x"}`, "repo_url_has_credentials", "url", "(https://***@h/x)"},
 		{`{"url":"https://CANARY@h/x"}`, "repo_url_has_credentials", "url", "(https://***@h/x)"},
 		{`{"url":"u:CANARY@h/x"}`, "repo_url_invalid", "url", "***@h/x"},
@@ -246,7 +247,11 @@ func TestBadRepositories(t *testing.T) {
 		{`{"url":"https://h/x","bearerToken":"CANARY\nx"}`, "credential_invalid", "bearerToken", "line break"},
 		{`{"url":"https://h/x","password":"` + long + `"}`, "credential_invalid", "password", "longer than 64 KiB"},
 		{`{"url":"https://h/x","password":"CANARY","bearerToken":"CANARY"}`, "credential_ambiguous", "bearerToken", "password and bearerToken are given; give one of them"},
-		{`{"url":"https://h/x","username":"a\u0000b"}`, "text_invalid", "username", ""},
+		{`{"url":"https://h/x","username":"a\u0000b","password":"p"}`, "text_invalid", "username", ""},
+		{`{"url":"https://h/x","username":"u"}`, "credential_incomplete", "password", "username is given without password"},
+		{`{"url":"https://h/x","username":"u","skipTest":true}`, "credential_incomplete", "password", ""},
+		{`{"url":"oci://h/x","username":"u"}`, "credential_incomplete", "password", ""},
+		{`{"url":"ssh://git@h/x","username":"u"}`, "credential_unused", "username", "part of the URL"},
 		{`{"url":"https://h/x","id":"repo-1"}`, "unknown_field", "id", ""},
 		{`{"url":"https://h/x","password":123456}`, "type_mismatch", "password", "password must be a string"},
 		{`{"url":"https://h/x","password":{"CANARY":"CANARY"}}`, "type_mismatch", "password", ""},
@@ -282,6 +287,17 @@ func TestBadRepositories(t *testing.T) {
 		}
 	}
 	w.call("POST", "/api/v1/repositories", `{"url":"https://h/x","project":"nix"}`).problem(404, "project_unknown")
+	for path, want := range map[string]string{
+		"/api/v1/repositories":         "hawser repo add https://h/x --username USER --password-stdin",
+		"/api/v1/repository-templates": "hawser repocreds add https://h/x --username USER --password-stdin",
+	} {
+		for _, url := range []string{"https://u:CANARY@h/x", "https://CANARY@h/x"} {
+			p := w.call("POST", path, body(t, "url", url, "password", "p")).problem(400, "repo_url_has_credentials")
+			if !strings.HasPrefix(p.Fix, want) {
+				t.Errorf("%s %s: fix %q", path, url, p.Fix)
+			}
+		}
+	}
 	// All problems at once.
 	p := w.call("POST", "/api/v1/repositories", `{"url":"h/x","sshKey":"x","knownHosts":"x","githubAppInstallationID":-1,"noProxy":"x"}`).problem(400, "repo_url_invalid")
 	var fields []string

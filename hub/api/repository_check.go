@@ -74,6 +74,9 @@ func (a *api) checkTemplate(in templateRequest) error {
 	} else {
 		c.noUser(in.URL)
 	}
+	for _, e := range c.list {
+		e.Fix = strings.Replace(e.Fix, "hawser repo add", "hawser repocreds add", 1)
+	}
 	if in.Credential == (fleet.Credential{}) {
 		c.bad("", "credential_missing", "a credential template needs a credential")
 	}
@@ -109,7 +112,7 @@ func (c *checks) noUser(repoURL string) {
 		return
 	}
 	c.add(fault.New(fault.Invalid, "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (%s)", fleet.MaskURLs(repoURL)).
-		WithField("url").WithFound(fleet.MaskURLs(repoURL), "a URL without a user").WithFix("leave the user out of the URL and give it as username"))
+		WithField("url").WithFound(fleet.MaskURLs(repoURL), "a URL without a user").WithFix("%s", decode.AddCommand(u)))
 }
 
 // schemeOf is the scheme of a URL of any form.
@@ -131,6 +134,7 @@ func (a *api) checkCredential(c *checks, repoURL, typ string, cred fleet.Credent
 	}
 	c.texts(cred)
 	c.whoCalls(cred)
+	c.complete(schemeOf(repoURL), cred)
 	c.sshParts(cred)
 	c.certificates(cred)
 	c.githubApp(cred, a.opts.AllowHTTPCredentials)
@@ -179,10 +183,24 @@ func (c *checks) whoCalls(cred fleet.Credential) {
 	}
 }
 
+// complete refuses a user without a password, which opens nothing and hides the
+// template that would. Over SSH the user has a place of its own (see used), and
+// with forceBasicAuth it may be a token that needs no password.
+func (c *checks) complete(scheme string, cred fleet.Credential) {
+	other := cred.BearerToken != "" || cred.SSHKey != "" || cred.GitHubAppID != 0 || cred.GitHubAppPrivateKey != ""
+	if cred.Username == "" || cred.Password != "" || cred.ForceBasicAuth || other || scheme == "ssh" {
+		return
+	}
+	e := c.bad("password", "credential_incomplete", "username is given without password")
+	e.Fix = "give the password or token too; leave the username out where a credential template opens the repository; " +
+		"say forceBasicAuth when the username is a token that needs no password"
+}
+
 func (c *checks) sshParts(cred fleet.Credential) {
 	if cred.SSHKey != "" {
 		if _, err := ssh.ParseRawPrivateKey([]byte(cred.SSHKey)); err != nil {
 			e := c.bad("sshKey", "credential_invalid", "sshKey is not a private key in PEM or OpenSSH format")
+			e.Fix = "give the file with the private key, such as --ssh-key-file ~/.ssh/id_ed25519"
 			if missing := new(ssh.PassphraseMissingError); errors.As(err, &missing) || encrypted(cred.SSHKey) {
 				e.Message = "sshKey is protected by a passphrase, which the hub could not be told"
 				e.Fix = "use a key without a passphrase, as a deploy key"

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -20,6 +21,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/plugin"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
+	"github.com/hawser-dev/hawser/hub/source/versions"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -102,6 +104,9 @@ func (o *Offline) Run(ctx context.Context, in io.Reader, out, warn io.Writer) (e
 	for _, w := range rendered.Warnings {
 		fmt.Fprintf(warn, "warning: %s (%s)\n", w.Message, w.Code)
 	}
+	for _, name := range shelf.unused(application.Spec) {
+		fmt.Fprintf(warn, "warning: --repo %s=… is not used: the render asked for no such repository, chart or base (repository_unused)\n", source.Mask(name))
+	}
 	var text bytes.Buffer
 	for i, object := range rendered.Objects {
 		body, err := yaml.Marshal(object.Body)
@@ -161,10 +166,40 @@ func (o *Offline) application(in io.Reader) (app model.Application, err error) {
 
 // shelf are the directories that stand for repositories.
 type shelf struct {
-	byURL   map[string]func(ctx context.Context, t fleet.Target) (render.Snapshot, error)
-	any     func(ctx context.Context, t fleet.Target) (render.Snapshot, error)
+	byURL   map[string]*stand
+	any     *stand
 	sources *source.Sources
 	opened  []*source.Directory
+}
+
+// stand is one directory that stands for a repository, a chart or a base.
+type stand struct {
+	dir      string // as --repo names it
+	snapshot render.Snapshot
+	used     bool
+}
+
+func (s *stand) open() render.Snapshot {
+	s.used = true
+	return s.snapshot
+}
+
+// unused are the URLs of --repo that neither the Application nor a render has
+// asked for, in order.
+func (s *shelf) unused(spec model.ApplicationSpec) []string {
+	for _, src := range spec.AllSources() {
+		if at := s.byURL[src.RepoURL]; at != nil {
+			at.used = true // also that of a ref which no file was read from
+		}
+	}
+	var out []string
+	for name, at := range s.byURL {
+		if !at.used {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (s *shelf) close() {
@@ -177,22 +212,23 @@ func (s *shelf) close() {
 }
 
 func (o *Offline) openRepos(ctx context.Context, self, scratch string) (*shelf, error) {
-	s := &shelf{byURL: map[string]func(context.Context, fleet.Target) (render.Snapshot, error){}}
+	s := &shelf{byURL: map[string]*stand{}}
 	if len(o.Repos) == 0 {
 		return s, fault.New(fault.Invalid, "argument_missing", "--repo names the directory that the Application's files are in").
 			WithFix("hawser-hub render --app %s --repo .", o.App)
 	}
 	for _, spec := range o.Repos {
 		url, dir := splitRepo(spec)
-		open, err := s.open(ctx, self, scratch, dir)
+		snapshot, err := s.open(ctx, self, scratch, dir)
 		if err != nil {
 			s.close()
 			return nil, err
 		}
+		at := &stand{dir: dir, snapshot: snapshot}
 		if url == "" {
-			s.any = open
+			s.any = at
 		} else {
-			s.byURL[url] = open
+			s.byURL[url] = at
 		}
 	}
 	return s, nil
@@ -245,7 +281,7 @@ func isDirectory(name string) bool {
 }
 
 // open prepares one directory at a revision, or as it is without one.
-func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(context.Context, fleet.Target) (render.Snapshot, error), error) {
+func (s *shelf) open(ctx context.Context, self, scratch, spec string) (render.Snapshot, error) {
 	dir, revision := splitRevision(spec)
 	if revision == "" {
 		d, err := source.OpenDirectory(dir)
@@ -253,7 +289,7 @@ func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(cont
 			return nil, err
 		}
 		s.opened = append(s.opened, d)
-		return func(context.Context, fleet.Target) (render.Snapshot, error) { return d, nil }, nil
+		return d, nil
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -277,31 +313,95 @@ func (s *shelf) open(ctx context.Context, self, scratch, spec string) (func(cont
 	}
 	snapshot, err := s.sources.At(ctx, t, resolved[t].Commit)
 	if err != nil {
-		return nil, err
+		return nil, err // and no snapshot that is a nil pointer
 	}
-	return func(context.Context, fleet.Target) (render.Snapshot, error) { return snapshot, nil }, nil
+	return snapshot, nil
 }
 
+// take finds the directory of a source. Codes repository_unknown, and those of
+// chartIn.
 func (s *shelf) take(ctx context.Context, t fleet.Target) (render.Snapshot, error) {
-	url := t.RepoURL
-	if open := s.chart(t.RepoURL, t.Chart); open != nil {
-		return open(ctx, t)
+	if t.Chart == "" {
+		if at := s.byURL[t.RepoURL]; at != nil {
+			return at.open(), nil
+		}
+		if s.any != nil {
+			return s.any.open(), nil
+		}
+		return nil, fault.New(fault.Invalid, "repository_unknown", "no directory stands for %s", source.Mask(t.RepoURL)).
+			WithFix("add --repo %s=DIR", source.Mask(t.RepoURL))
 	}
-	if s.any != nil {
-		return s.any(ctx, t)
+	url := source.Mask(chartURL(t.RepoURL, t.Chart))
+	unknown := func(why string) error {
+		return fault.New(fault.Invalid, "repository_unknown", "no directory stands for the chart %s%s", url, why).WithFix("add --repo %s=DIR", url)
 	}
-	if t.Chart != "" {
-		url = chartURL(t.RepoURL, t.Chart)
+	at := s.chart(t.RepoURL, t.Chart)
+	if at == nil {
+		at = s.any
 	}
-	return nil, fault.New(fault.Invalid, "repository_unknown", "no directory stands for %s", source.Mask(url)).
-		WithFix("add --repo %s=DIR", source.Mask(url))
+	if at == nil {
+		return nil, unknown("")
+	}
+	// What stands for more than this chart has to be it.
+	named := at == s.byURL[chartURL(t.RepoURL, t.Chart)]
+	have, found, err := chartIn(ctx, at)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, unknown(": " + at.dir + " has no Chart.yaml")
+	case !named && have.Name != t.Chart:
+		return nil, unknown(fmt.Sprintf(": %s holds the chart %q", at.dir, have.Name))
+	}
+	if err := have.satisfies(t.Chart, at.dir, t.Revision); err != nil {
+		return nil, err.WithField("spec.source.targetRevision")
+	}
+	return at.open(), nil
+}
+
+// chartfile is what matters of a Chart.yaml here.
+type chartfile struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// chartIn reads the Chart.yaml of a directory; found is false without one. What
+// is wrong with the file is said by the render that needs it. Codes of the
+// snapshot.
+func chartIn(ctx context.Context, at *stand) (c chartfile, found bool, err error) {
+	hash, _, mode, err := at.snapshot.Stat(ctx, "Chart.yaml")
+	if err != nil || mode == 0 || source.Mode(mode) == source.ModeDir {
+		return c, false, err
+	}
+	contents, err := at.snapshot.Contents(ctx, []string{hash})
+	if err != nil {
+		return c, false, err
+	}
+	if err := yaml.Unmarshal(contents[0], &c); err != nil {
+		return c, true, fault.Wrap(err, fault.Unprocessable, "chart_invalid", "%s/Chart.yaml is no file that names a chart and its version", at.dir)
+	}
+	return c, true, nil
+}
+
+// satisfies holds the version against the one that is asked for. Only what is a
+// version or a constraint can be compared: not a digest, and not a tag such as
+// latest.
+func (c chartfile) satisfies(name, dir, want string) *fault.Error {
+	if strings.TrimSpace(want) == "" || want == "*" || !versions.IsConstraint(want) {
+		return nil
+	}
+	if _, ok := versions.Pick([]string{c.Version}, want); ok {
+		return nil
+	}
+	return fault.New(fault.Unprocessable, "chart_not_found", "chart %q in %s is %s, which does not satisfy %s", name, dir, c.Version, want).
+		WithFix("give the directory of a version that does")
 }
 
 // chart is the directory of one chart of a repository or, with a name "" or no
 // such directory, that of the repository; nil when there is none.
-func (s *shelf) chart(repository, name string) func(context.Context, fleet.Target) (render.Snapshot, error) {
-	if open, ok := s.byURL[chartURL(repository, name)]; ok && name != "" {
-		return open
+func (s *shelf) chart(repository, name string) *stand {
+	if at, ok := s.byURL[chartURL(repository, name)]; ok && name != "" {
+		return at
 	}
 	return s.byURL[repository]
 }
@@ -334,18 +434,27 @@ func (r offlineRenderer) Render(ctx context.Context, req delivery.RenderRequest)
 type offlineFetcher struct{ shelf *shelf }
 
 func (f offlineFetcher) Chart(ctx context.Context, repository, name, version string) (render.Snapshot, string, error) {
-	if open := f.shelf.chart(repository, name); open != nil {
-		s, err := open(ctx, fleet.Target{RepoURL: repository, Chart: name, Revision: version})
-		return s, version, err
+	if at := f.shelf.chart(repository, name); at != nil {
+		have, found, err := chartIn(ctx, at)
+		if err != nil {
+			return nil, "", err
+		}
+		if !found {
+			return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "%s has no Chart.yaml, so it is not the chart %q", at.dir, name).
+				WithFix("add --repo %s=DIR", source.Mask(chartURL(repository, name)))
+		}
+		if err := have.satisfies(name, at.dir, version); err != nil {
+			return nil, "", err
+		}
+		return at.open(), have.Version, nil
 	}
 	return nil, "", fault.New(fault.Unprocessable, "chart_not_found", "chart %q %s of %s is not in charts/, and nothing is fetched offline", name, version, source.Mask(repository)).
 		WithFix("run helm dependency build, or add --repo %s=DIR", source.Mask(chartURL(repository, name)))
 }
 
-func (f offlineFetcher) Base(ctx context.Context, url string) (render.Snapshot, string, error) {
-	if open, ok := f.shelf.byURL[url]; ok {
-		s, err := open(ctx, fleet.Target{RepoURL: url})
-		return s, "", err
+func (f offlineFetcher) Base(_ context.Context, url string) (render.Snapshot, string, error) {
+	if at, ok := f.shelf.byURL[url]; ok {
+		return at.open(), "", nil
 	}
 	return nil, "", fault.New(fault.Unprocessable, "remote_base_forbidden", "%s is remote, and nothing is fetched offline", source.Mask(url)).
 		WithFix("add --repo '%s=DIR'", fleet.MaskURLs(url)) // with its query, which --repo has to name

@@ -309,6 +309,97 @@ func TestOfflineTouchesNoNetwork(t *testing.T) {
 	}
 }
 
+// A directory stands for a chart only where it is that chart, in a version that
+// was asked for.
+func TestOfflineHoldsChartsAgainstTheirVersions(t *testing.T) {
+	top := t.TempDir()
+	const repo = "https://charts.example"
+	writeFiles(t, top, map[string]string{
+		"web/Chart.yaml":       "{apiVersion: v2, name: web, version: 1.0.0}\n",
+		"web/templates/w.yaml": aConfigMap("web"),
+		"up/Chart.yaml":        "{apiVersion: v2, name: up, version: 1.0.0, dependencies: [{name: web, version: ^20, repository: '" + repo + "'}]}\n",
+		"plain/a.yaml":         aConfigMap("a"),
+		"broken/Chart.yaml":    "name: [x",
+	})
+	chart := func(revision string) string {
+		return "source: {repoURL: '" + repo + "', chart: web, targetRevision: '" + revision + "'}"
+	}
+	dependency := "source: {repoURL: 'https://git.example/up', path: .}"
+	for name, tt := range map[string]struct {
+		spec  string
+		repos []string
+		code  string // "" means that it renders
+		says  string
+	}{
+		"constraint":           {chart("1.x"), []string{repo + "/web=" + top + "/web"}, "", ""},
+		"exact, with a v":      {chart("v1.0.0"), []string{top + "/web"}, "", ""},
+		"repository":           {chart("^1"), []string{repo + "=" + top + "/web"}, "", ""},
+		"any version":          {chart("*"), []string{top + "/web"}, "", ""},
+		"a tag":                {chart("latest"), []string{top + "/web"}, "", ""},
+		"older":                {chart("^2.0"), []string{repo + "/web=" + top + "/web"}, "chart_not_found", `chart "web" in ` + top + `/web is 1.0.0, which does not satisfy ^2.0`},
+		"older, exact":         {chart("2.0.0"), []string{top + "/web"}, "chart_not_found", "is 1.0.0, which does not satisfy 2.0.0"},
+		"no chart":             {chart("^1"), []string{top + "/plain"}, "repository_unknown", "has no Chart.yaml; add --repo " + repo + "/web=DIR"},
+		"no chart, by its URL": {chart("^1"), []string{repo + "/web=" + top + "/plain"}, "repository_unknown", "has no Chart.yaml"},
+		"another chart":        {chart("^1"), []string{top + "/up"}, "repository_unknown", `holds the chart "up"; add --repo ` + repo + "/web=DIR"},
+		"broken chart":         {chart("^1"), []string{top + "/broken"}, "chart_invalid", "Chart.yaml"},
+		"dependency, older":    {dependency, []string{top + "/up", repo + "/web=" + top + "/web"}, "chart_not_found", "/web is 1.0.0, which does not satisfy ^20"},
+		"dependency, no chart": {dependency, []string{top + "/up", repo + "=" + top + "/plain"}, "chart_not_found", "has no Chart.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, warnings, err := offline(t, tt.spec, Offline{Repos: tt.repos})
+			if tt.code == "" {
+				if err != nil || warnings != "" || namesOf(parsed(t, text)) != "web" {
+					t.Fatalf("%v %s %s", err, warnings, text)
+				}
+				return
+			}
+			if !fault.HasCode(err, tt.code) || text != "" {
+				t.Fatalf("%q %v", text, err)
+			}
+			if e := fault.As(err); !strings.Contains(e.Message+"; "+e.Fix, tt.says) {
+				t.Errorf("%s; %s", e.Message, e.Fix)
+			}
+		})
+	}
+}
+
+func TestOfflineTellsOfDirectoriesThatNothingUses(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"a.yaml": aConfigMap("a")})
+	const app, ref = "https://git.example/app", "https://git.example/values"
+	text, warnings, err := offline(t, "sources: [{repoURL: '"+app+"', path: .}, {repoURL: '"+ref+"', ref: v}]",
+		Offline{Repos: []string{app + "=" + dir, ref + "=" + dir, "https://git.example/ap=" + dir}})
+	if err != nil || namesOf(parsed(t, text)) != "a" {
+		t.Fatalf("%v %s", err, text)
+	}
+	if strings.Count(warnings, "\n") != 1 || !strings.Contains(warnings, "--repo https://git.example/ap=") || !strings.Contains(warnings, "repository_unused") {
+		t.Errorf("%s", warnings)
+	}
+}
+
+// A path that is not there is told together with what is.
+func TestOfflineNamesWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"deploy/stage/a.yaml": aConfigMap("a"), "deploy/dev/a.yaml": aConfigMap("a"), "README": "x", ".git/HEAD": "x"})
+	for path, text := range map[string]string{
+		"deploy/prod":      "it has: deploy/dev, deploy/stage",
+		"deploy/stagee":    "closest: deploy/stage",
+		"deploy/dev/a/b/c": "has no subdirectory",
+		"nothing/of/that":  "it has: deploy",
+		"README":           "is a file",
+		"README/x":         "does not exist in " + filepath.Base(dir),
+	} {
+		_, _, err := offline(t, "source: {repoURL: 'https://x.example/y', path: "+path+"}", Offline{Repos: []string{dir}})
+		if e := fault.As(err); e.Code != "path_not_found" || !strings.Contains(e.Message, text) || e.Field != "spec.source.path" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	_, _, err := offline(t, "sources: [{repoURL: 'https://x.example/y', path: deploy/dev}, {repoURL: 'https://x.example/y', path: nope}]", Offline{Repos: []string{dir}})
+	if e := fault.As(err); e.Field != "spec.sources[1].path" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestOfflineRefusals(t *testing.T) {
 	dir := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "CANARY")

@@ -315,6 +315,42 @@ func (d *Delivery) head(s model.Source) (Head, bool) {
 	return Head{Err: err}, silent
 }
 
+// headOf tells what a source is resolved to, false as long as that is not known.
+type headOf func(model.Source) (Head, bool)
+
+// headsOf are the heads of an application's sources as they are now.
+func (d *Delivery) headsOf(spec model.ApplicationSpec) headOf {
+	type answer struct {
+		head  Head
+		known bool
+	}
+	now := map[fleet.Target]answer{}
+	for _, s := range spec.AllSources() {
+		h, ok := d.head(s)
+		now[targetOf(s)] = answer{h, ok}
+	}
+	return func(s model.Source) (Head, bool) {
+		a := now[targetOf(s)]
+		return a.head, a.known
+	}
+}
+
+// revisionOf is the revision that a problem with an application is about: of its
+// first source of manifests. It is empty while a source is not resolved, or
+// cannot be at the moment: then the problem is that.
+func revisionOf(spec model.ApplicationSpec, heads headOf) (revision string) {
+	for _, s := range spec.AllSources() {
+		h, ok := heads(s)
+		if !ok || h.Err != nil {
+			return ""
+		}
+		if revision == "" && s.HasManifests() {
+			revision = h.Commit
+		}
+	}
+	return revision
+}
+
 // targetOf is what a source follows; a source of Git without a revision follows
 // HEAD.
 func targetOf(s model.Source) fleet.Target {

@@ -331,6 +331,80 @@ func TestFailuresKeepTheLastGoodState(t *testing.T) {
 	}
 }
 
+func TestAnErrorNamesTheRevisionThatItIsAbout(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	shows := func(code, revision string) func() bool {
+		return func() bool {
+			x := w.condition(uid)
+			return x != nil && x.Code == code && x.Revision == revision
+		}
+	}
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the commit that cannot be rendered", shows("path_not_found", "c2"))
+	since := *w.condition(uid).Since
+	d.RepositoryResolved(repo, heads("c3"), nil)
+	w.await("the next commit with the same error", shows("path_not_found", "c3"))
+	if got := *w.condition(uid).Since; !got.Equal(since) {
+		t.Errorf("the problem is there since %s, not %s", since, got)
+	}
+	w.put("web", "c4", "a", "role")
+	d.RepositoryResolved(repo, heads("c4"), nil)
+	w.await("the commit that is not permitted", shows("kind_not_permitted", "c4"))
+	// An outage is not about a commit, although one was known before.
+	d.RepositoryResolved(repo, nil, fault.New(fault.Upstream, "git_unavailable", "no answer"))
+	w.await("the outage", shows("git_unavailable", ""))
+	if got := w.apps[uid].Source.Revision.Commit; got != "c1" {
+		t.Errorf("the last good revision is %q", got)
+	}
+}
+
+func TestAnErrorIsRecordedOnce(t *testing.T) {
+	d := New(Options{Log: slog.New(slog.DiscardHandler)})
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	broken := fault.New(fault.Unprocessable, "path_not_found", "no path")
+	app := fleet.App{UID: "u", Source: fleet.SourceState{Error: &model.Condition{
+		Type: "ComparisonError", Code: "path_not_found", Message: "no path", Revision: "c1", Since: &since}}}
+	for _, c := range []struct {
+		name, revision string
+		err            error
+		written        bool
+	}{
+		{"the same", "c1", broken, false},
+		{"the same, of no known revision", "", broken, false},
+		{"the same at another revision", "c2", broken, true},
+		{"another", "c1", fault.New(fault.Unprocessable, "path_not_found", "no other path"), true},
+	} {
+		if _, written := d.failed(app, c.revision, c.err); written != c.written {
+			t.Errorf("%s: written = %v", c.name, written)
+		}
+	}
+	passing := fault.New(fault.Unavailable, "worker_busy", "no worker is free")
+	if o, written := d.failed(app, "c2", passing); !written || o.state.Error.Revision != "" {
+		t.Errorf("trouble that may pass is said to be about a revision: %+v", o.state)
+	}
+}
+
+func TestRevisionOfSeveralSources(t *testing.T) {
+	values := model.Source{RepoURL: "https://git.example/values.git", TargetRevision: "main", Ref: "values"}
+	first := model.Source{RepoURL: repo, Path: "a", TargetRevision: "main"}
+	second := model.Source{RepoURL: "https://git.example/b.git", Path: "b", TargetRevision: "main"}
+	spec := model.ApplicationSpec{Sources: []model.Source{values, first, second}}
+	known := map[string]Head{values.RepoURL: {Commit: "v"}, first.RepoURL: {Commit: "a"}, second.RepoURL: {Commit: "b"}}
+	at := func(s model.Source) (Head, bool) { h, ok := known[s.RepoURL]; return h, ok }
+	if got := revisionOf(spec, at); got != "a" {
+		t.Errorf("revision %q, not that of the first source of manifests", got)
+	}
+	known[second.RepoURL] = Head{Commit: "b", Err: errors.New("no answer")}
+	if got := revisionOf(spec, at); got != "" {
+		t.Errorf("revision %q while a source does not answer", got)
+	}
+}
+
 func TestRepositoryThatNeverAnsweredIsShown(t *testing.T) {
 	w := newWorld(t)
 	first := w.app("first", "first")

@@ -117,34 +117,38 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 // lookAtOne decides for one application; ok is false when there is nothing to
 // write.
 func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look) (o outcome, ok bool) {
+	// Whatever moves from here on has the application looked at again; what is
+	// found out now is about these.
+	heads := d.headsOf(app.Application.Spec)
+	revision := revisionOf(app.Application.Spec, heads)
 	project, found := f.projects[app.Project]
 	if !found {
-		return d.failed(app, fault.New(fault.Denied, "project_unknown",
+		return d.failed(app, revision, fault.New(fault.Denied, "project_unknown",
 			"project %q does not exist", app.Project).WithFix("create the project or move the application to another"))
 	}
 	cluster, found := f.clusters[app.Cluster]
 	if !found {
-		return d.failed(app, fault.New(fault.Unprocessable, "destination_unknown",
+		return d.failed(app, revision, fault.New(fault.Unprocessable, "destination_unknown",
 			"the destination cluster is not enrolled any more"))
 	}
 	// Before anything is read from a repository the project has to permit it.
 	if err := permitApplication(project, cluster, app); err != nil {
-		return d.refused(app, f.projects, err)
+		return d.refused(app, f.projects, revision, err)
 	}
-	rendered, waiting, err := d.render(ctx, f, project, app, l)
+	rendered, waiting, err := d.render(ctx, f, project, app, heads, l)
 	switch {
 	case waiting:
 		return outcome{}, false
 	case err != nil:
-		return d.refused(app, f.projects, err)
+		return d.refused(app, f.projects, revision, err)
 	case rendered.Unchanged:
 		return outcome{}, false
 	}
 	if err := CheckEmpty(app.Application.Spec, rendered, app.Source.Bundle == ""); err != nil {
-		return d.refused(app, f.projects, err)
+		return d.refused(app, f.projects, revision, err)
 	}
 	if err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced); err != nil {
-		return d.refused(app, f.projects, err)
+		return d.refused(app, f.projects, revision, err)
 	}
 
 	spec := app.Application.Spec
@@ -181,7 +185,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 
 // render renders the sources of an application. waiting means that a source has
 // not been resolved for the first time yet.
-func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, l look) (out Rendered, waiting bool, err error) {
+func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, heads headOf, l look) (out Rendered, waiting bool, err error) {
 	previous := ""
 	if !l.force && app.Source.Error == nil {
 		// After an error everything is judged again: the inputs may be as they
@@ -190,7 +194,7 @@ func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject
 	}
 	unresolved := false
 	head := func(s model.Source) (Head, bool) {
-		h, ok := d.head(s)
+		h, ok := heads(s)
 		unresolved = unresolved || !ok || h.Err != nil
 		return h, ok
 	}
@@ -218,13 +222,13 @@ func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject
 // state limited to what its project permits now: the agent asks the project
 // again before every effect, and would go on healing under limits that are no
 // longer in force.
-func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, err error) (outcome, bool) {
+func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, revision string, err error) (outcome, bool) {
 	project, known := projects[app.Project]
 	if !known || errors.Is(err, context.Canceled) {
-		return d.failed(app, err)
+		return d.failed(app, revision, err)
 	}
 	state := app.Source
-	if o, changed := d.failed(app, err); changed {
+	if o, changed := d.failed(app, revision, err); changed {
 		state = *o.state
 	}
 	state.App, state.At = app.UID, d.Now()
@@ -234,21 +238,28 @@ func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, 
 	}}, true
 }
 
-// failed records an error beside the last good state, once.
-func (d *Delivery) failed(app fleet.App, err error) (outcome, bool) {
+// failed records an error beside the last good state, once. The same error at
+// another revision is the same problem, newly seen: only its revision changes.
+func (d *Delivery) failed(app fleet.App, revision string, err error) (outcome, bool) {
 	if errors.Is(err, context.Canceled) {
 		return outcome{}, false
 	}
 	c := condition(err)
-	if old := app.Source.Error; old != nil && old.Code == c.Code && old.Message == c.Message {
-		return outcome{}, false
+	if causedByContent(err) {
+		c.Revision = revision
 	}
 	now := d.Now()
 	c.Since = &now
+	if old := app.Source.Error; old != nil && old.Code == c.Code && old.Message == c.Message {
+		if c.Revision == "" || c.Revision == old.Revision {
+			return outcome{}, false
+		}
+		c.Since = old.Since
+	}
 	state := app.Source
 	state.App, state.Error, state.At = app.UID, c, now
 	d.remember(state)
-	d.Log.Info("application keeps its last good state", "application", app.Name, "code", c.Code, "reason", c.Message)
+	d.Log.Info("application keeps its last good state", "application", app.Name, "code", c.Code, "revision", c.Revision, "reason", c.Message)
 	return outcome{state: &state}, true
 }
 

@@ -41,6 +41,16 @@ func retryAfter(first, last time.Duration, err error) time.Duration {
 	return min(2*last, max(maxRetryPassing, first))
 }
 
+// causedByContent reports whether a failure is about what was to be rendered,
+// rather than about trouble on the way to it, which may pass.
+func causedByContent(err error) bool {
+	switch fault.As(err).Kind {
+	case fault.Denied, fault.Invalid, fault.Unprocessable, fault.NotFound, fault.TooLarge:
+		return true
+	}
+	return false
+}
+
 // retryLater has an application looked at again.
 func (d *Delivery) retryLater(uid model.AppUID, err error) {
 	d.mu.Lock()

@@ -19,22 +19,27 @@ const keySeparator = "+"
 // source to source; its PreviousKey is that of the whole.
 func RenderSources(ctx context.Context, r Renderer, spec model.ApplicationSpec, head func(model.Source) (Head, bool), request RenderRequest) (out Rendered, waiting bool, err error) {
 	var parts []At
+	var fields []string // where each part is in the specification
 	request.Refs = map[string]At{}
-	for _, s := range spec.AllSources() {
+	for i, s := range spec.AllSources() {
+		field := singleSource
+		if len(spec.Sources) > 0 {
+			field = fmt.Sprintf("spec.sources[%d]", i)
+		}
 		h, ok := head(s)
 		switch {
 		case !ok:
 			waiting = true
 			continue
 		case h.Err != nil:
-			return Rendered{}, false, h.Err
+			return Rendered{}, false, placed(h.Err, field)
 		}
 		at := At{Source: s, Commit: h.Commit}
 		if s.Ref != "" {
 			request.Refs[s.Ref] = at
 		}
 		if s.HasManifests() {
-			parts = append(parts, at)
+			parts, fields = append(parts, at), append(fields, field)
 		}
 	}
 	switch {
@@ -49,18 +54,18 @@ func RenderSources(ctx context.Context, r Renderer, spec model.ApplicationSpec, 
 	if keys := strings.Split(request.PreviousKey, keySeparator); len(keys) == len(parts) {
 		previous = keys
 	}
-	out, err = renderParts(ctx, r, request, parts, previous)
+	out, err = renderParts(ctx, r, request, parts, fields, previous)
 	return out, false, err
 }
 
 // renderParts renders each part; all unchanged is unchanged. When only some are,
 // those are rendered too, which finds their results where they were kept.
-func renderParts(ctx context.Context, r Renderer, request RenderRequest, parts []At, previous []string) (Rendered, error) {
+func renderParts(ctx context.Context, r Renderer, request RenderRequest, parts []At, fields, previous []string) (Rendered, error) {
 	results := make([]Rendered, len(parts))
 	render := func(i int, previous string) (err error) {
 		request.At, request.PreviousKey = parts[i], previous
 		results[i], err = r.Render(ctx, request)
-		return err
+		return placed(err, fields[i])
 	}
 	unchanged := 0
 	for i := range parts {
@@ -85,6 +90,42 @@ func renderParts(ctx context.Context, r Renderer, request RenderRequest, parts [
 		return results[0], nil
 	}
 	return join(results)
+}
+
+// singleSource is what renderers call the source that they render, because they
+// see one at a time.
+const singleSource = "spec.source"
+
+// placed makes what an error says of spec.source be about the field that the
+// source really has. Errors are shared, so it returns a copy.
+func placed(err error, field string) error {
+	if err == nil || field == singleSource {
+		return err
+	}
+	move := func(text string) string {
+		if rest, ok := strings.CutPrefix(text, singleSource); ok && (rest == "" || strings.ContainsAny(rest[:1], ".: ")) {
+			return field + rest
+		}
+		return text
+	}
+	one := func(e *fault.Error) *fault.Error {
+		c := *e
+		c.Field, c.Message = move(e.Field), move(e.Message)
+		// Only our own words are in here.
+		c.Fix = strings.ReplaceAll(e.Fix, singleSource+".", field+".")
+		return &c
+	}
+	switch e := err.(type) { //nolint:errorlint // what wraps an error has a text of its own
+	case *fault.Error:
+		return one(e)
+	case fault.List:
+		out := make(fault.List, len(e))
+		for i := range e {
+			out[i] = one(e[i])
+		}
+		return out
+	}
+	return err
 }
 
 // join concatenates the objects of several sources; of two with one identity

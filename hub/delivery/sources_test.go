@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -158,5 +159,30 @@ func TestGeneratePaths(t *testing.T) {
 	}
 	if got := GeneratePaths(model.Application{}); got != nil {
 		t.Errorf("%q", got)
+	}
+}
+
+// A renderer sees one source at a time and calls it spec.source; with several
+// the error names the one that it is about.
+func TestErrorsNameTheSourceThatTheyAreAbout(t *testing.T) {
+	shared := fault.New(fault.Unprocessable, "helm_values_not_found", "spec.source.helm.values: no").
+		WithField("spec.source.helm.valueFiles[0]").WithFix("set spec.source.helm.ignoreMissingValueFiles")
+	other := fault.New(fault.Unprocessable, "yaml_invalid", "spec.sourceful: spec.source.x").WithField("spec.destination")
+	single := placed(shared, singleSource)
+	if fault.As(single) != shared {
+		t.Errorf("one source: %v", single)
+	}
+	var list fault.List
+	if !errors.As(placed(fault.List{shared, other}, "spec.sources[2]"), &list) || len(list) != 2 {
+		t.Fatalf("%v", list)
+	}
+	if e := list[0]; e.Field != "spec.sources[2].helm.valueFiles[0]" || e.Message != "spec.sources[2].helm.values: no" || e.Fix != "set spec.sources[2].helm.ignoreMissingValueFiles" {
+		t.Errorf("%+v", e)
+	}
+	if e := list[1]; e.Field != other.Field || e.Message != other.Message {
+		t.Errorf("%+v", e)
+	}
+	if shared.Field != "spec.source.helm.valueFiles[0]" {
+		t.Error("what is shared was changed")
 	}
 }

@@ -131,7 +131,7 @@ func (d *Directory) List(ctx context.Context, dir string, recurse bool, visit fu
 		return err
 	}
 	if Mode(mode) != ModeDir {
-		return fault.New(fault.Unprocessable, "path_not_found", "path %q is not a directory of %s", clip(dir, 100), d.name).WithField("spec.source.path")
+		return d.pathNotFound(ctx, dir, mode != 0)
 	}
 	start := filepath.FromSlash(dir)
 	if dir == "" {
@@ -174,6 +174,40 @@ func (d *Directory) List(ctx context.Context, dir string, recurse bool, visit fu
 		visit(p, hash, size, mode, broken)
 	}
 	return nil
+}
+
+// pathNotFound names what the directory has instead.
+func (d *Directory) pathNotFound(ctx context.Context, p string, isFile bool) error {
+	at := "in " + clip(d.name, 60)
+	if isFile {
+		return pathIsFile(p, at)
+	}
+	// The deepest directory that exists, and what is in it.
+	for parent := path.Dir(p); ; parent = path.Dir(parent) {
+		if parent == "." || parent == "/" {
+			parent = ""
+		}
+		_, _, mode, err := d.Stat(ctx, parent)
+		if err != nil {
+			return err
+		}
+		if Mode(mode) != ModeDir {
+			continue // the root is one
+		}
+		var names []string
+		err = d.List(ctx, parent, false, func(p, _ string, _ int64, mode uint32, _ bool) {
+			if Mode(mode) == ModeDir {
+				names = append(names, p)
+			}
+		})
+		if fault.HasCode(err, "symlink_out_of_bounds") {
+			err = nil // of something beside it, which nobody has asked for
+		}
+		if err != nil {
+			return err
+		}
+		return pathMissing(p, at, "it", names)
+	}
 }
 
 // Contents implements the snapshot of hub/render.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 	t.Run("down", func(t *testing.T) {
 		server.Down()
 		_, err := resolve(t.Context(), s, repo.URL(), "main")
-		if !fault.HasCode(err, "git_unavailable") || !strings.Contains(err.Error(), "refuses connections") {
+		if !fault.HasCode(err, "git_unavailable") || !strings.Contains(err.Error(), " refuses connections") || !regexp.MustCompile(`127\.0\.0\.1:[0-9]+ refuses`).MatchString(err.Error()) {
 			t.Errorf("got %v", err)
 		}
 		if err := server.Up(); err != nil {

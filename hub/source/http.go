@@ -197,7 +197,8 @@ func (h *httpRemote) check(resp *http.Response, contentType string) error {
 			return fault.New(fault.Upstream, "git_auth_failed", "%s asks for a credential (%d) and none is registered for it", h.repo, code).
 				WithFix("hawser repo add %s --username … --password-stdin", h.repo)
 		}
-		return fault.New(fault.Upstream, "git_auth_failed", "the Git server %s refused the credential %q (%d). Check that it has not expired and may read this repository", h.base.Host, credentialName(h.opts.Remote), code)
+		return fault.New(fault.Upstream, "git_auth_failed", "the Git server %s refused the credential %q (%d). Check that it has not expired and may read this repository", h.base.Host, credentialName(h.opts.Remote), code).
+			WithFix("register another one: hawser repo add %s --username … --password-stdin", h.repo)
 	case code == http.StatusNotFound || code == http.StatusGone:
 		return fault.New(fault.Upstream, "repository_not_found", "%s does not exist, or the credential may not see it (%d)", h.repo, code).
 			WithFix("check the URL, and add a credential with hawser repo add when the repository is private")

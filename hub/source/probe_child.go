@@ -293,11 +293,18 @@ func (a *advertised) summary() string {
 			tags++
 		}
 	}
-	out := fmt.Sprintf("%d branches, %d tags", branches, tags)
+	out := numberOf(branches, "branch", "branches") + ", " + numberOf(tags, "tag", "tags")
 	if head := strings.TrimPrefix(a.headRef, "refs/heads/"); head != "" {
 		out += ", HEAD is " + clip(printable(head), 100)
 	}
 	return out
+}
+
+func numberOf(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // ssh makes the steps dns, tcp, ssh, auth and ls-remote.

@@ -72,7 +72,7 @@ func TestProbeOverHTTPS(t *testing.T) {
 	good := fleet.Credential{Username: "robot", Password: "CANARY", CABundle: pair.authority}
 	tcp := "tcp: " + address
 	tls := `tls: TLS 1.3, certificate "git.test" by "git.test authority", expires 20…`
-	expectTold(t, told(t, s, url+"/app.git", &good), "dns: 127.0.0.1", tcp, tls, "auth: accepted robot", "ls-remote: 1 branches, 1 tags, HEAD is main")
+	expectTold(t, told(t, s, url+"/app.git", &good), "dns: 127.0.0.1", tcp, tls, "auth: accepted robot", "ls-remote: 1 branch, 1 tag, HEAD is main")
 	wrong := good
 	wrong.Password = "other"
 	expectTold(t, told(t, s, url+"/app.git", &wrong), "dns: 127.0.0.1", tcp, tls, "auth! git_auth_failed")
@@ -111,7 +111,7 @@ func TestProbeOverPlainHTTP(t *testing.T) {
 	git := gitServer(t, testbed.GitOptions{})
 	createRepo(t, git, "app", map[string]string{"a": "1"})
 	got := told(t, newSources(t, Options{}), git.URL("app"), nil)
-	expectTold(t, got, "dns: 127.0.0.1", "tcp: 127.0.0.1:…", "auth: no credential was needed", "ls-remote: 1 branches, 0 tags, HEAD is main")
+	expectTold(t, got, "dns: 127.0.0.1", "tcp: 127.0.0.1:…", "auth: no credential was needed", "ls-remote: 1 branch, 0 tags, HEAD is main")
 	if c := git.Counts("app"); c.Refs != 1 || c.Fetch != 0 {
 		t.Errorf("a probe cost %+v", c)
 	}
@@ -128,7 +128,7 @@ func TestProbeOverSSH(t *testing.T) {
 	url := server.URL("plain")
 	key := "ED25519 " + ssh.FingerprintSHA256(server.HostKey())
 	s := newSources(t, Options{})
-	expectTold(t, told(t, s, url, &good), "dns: 127.0.0.1", "tcp: 127.0.0.1:…", "ssh: "+key, "auth: user git", "ls-remote: 1 branches, 0 tags, HEAD is main")
+	expectTold(t, told(t, s, url, &good), "dns: 127.0.0.1", "tcp: 127.0.0.1:…", "ssh: "+key, "auth: user git", "ls-remote: 1 branch, 0 tags, HEAD is main")
 	unknown, wrong, none, any := good, good, good, good
 	unknown.KnownHosts, any.KnownHosts = "", ""
 	any.InsecureIgnoreHostKey = true

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -83,7 +84,8 @@ func upstream(repo, host string, err error) error {
 				WithFix("check the URL, and add a credential with hawser repo add when the repository is private")
 		}
 		if strings.Contains(text, "denied") || strings.Contains(text, "permission") || strings.Contains(text, "unauthorized") {
-			return wrap("git_auth_failed", "%s refused access; the server says: %s", repo, printable(said.text))
+			return wrap("git_auth_failed", "%s refused access; the server says: %s", repo, printable(said.text)).
+				WithFix("check that the registered credential may read this repository: hawser repo test %s", repo)
 		}
 		return wrap("git_unavailable", "%s refused the request; the server says: %s", repo, printable(said.text))
 	case errors.As(err, &tooMuch):
@@ -113,9 +115,9 @@ func upstream(repo, host string, err error) error {
 		if dns.IsNotFound {
 			return wrap("git_unavailable", "host %q does not exist", host)
 		}
-		return wrap("git_unavailable", "host %q cannot be resolved", host)
+		return wrap("git_unavailable", "the hub's resolver does not know host %q: %s", host, printable(dns.Err))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return wrap("git_unavailable", "%s refuses connections", host)
+		return wrap("git_unavailable", "%s refuses connections", withPort(host, err))
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return wrap("git_unavailable", "%s ended the connection in the middle of an answer", host)
 	case errors.Is(err, errProtocol):
@@ -124,6 +126,19 @@ func upstream(repo, host string, err error) error {
 		return wrap("git_unavailable", "%s did not answer in time", host)
 	}
 	return wrap("git_unavailable", "%s cannot be reached", host)
+}
+
+// withPort is a host with the port that a connection was tried to, where the
+// error knows it.
+func withPort(host string, err error) string {
+	var op *net.OpError
+	if _, _, split := net.SplitHostPort(host); split == nil || !errors.As(err, &op) {
+		return host
+	}
+	if tcp, ok := op.Addr.(*net.TCPAddr); ok {
+		return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+	}
+	return host
 }
 
 // printable bounds and cleans text that a server sent.

@@ -43,7 +43,7 @@ func newSSHRemote(u URL, o connectOptions) (remote, error) {
 
 func errNoKey(u URL) error {
 	return fault.New(fault.Upstream, "git_auth_failed", "%s needs a private key or a password and none is registered for it", u).
-		WithFix("hawser repo add %s --ssh-key FILE --known-hosts FILE", u)
+		WithFix("hawser repo add %s --ssh-key-file FILE --known-hosts-file FILE", u)
 }
 
 func (s *sshRemote) advertise(ctx context.Context) (*advertised, error) {

@@ -27,7 +27,7 @@ var (
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
 )
 
-const allowedSchemes = "https, http, ssh"
+const allowedSchemes = "https, ssh, http (without credentials)"
 
 // ParseURL checks a repository URL as a user wrote it. file:// is taken only
 // with allowFile. Errors are of kind Invalid with codes repo_url_invalid,
@@ -87,7 +87,7 @@ func ParseURL(raw string, allowFile bool) (URL, error) {
 		if hasPassword || scheme != "ssh" {
 			return URL{}, fault.New(fault.Invalid, "repo_url_has_credentials",
 				"put credentials in a repository credential, not in the URL (%s)", Mask(raw)).
-				WithFix("hawser repo add %s --username … --password-stdin", Mask(raw))
+				WithFix("%s", decode.AddCommand(u))
 		}
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {

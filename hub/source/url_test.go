@@ -58,7 +58,7 @@ func TestParseURL(t *testing.T) {
 		"https://host:port/x":                  {"repo_url_invalid", "cannot be read"},
 		"https://exa$mple.com/x":               {"repo_url_invalid", "not a host name"},
 		"https://" + strings.Repeat("x", 2100): {"repo_url_invalid", "2048"},
-		"file:///etc":                          {"repo_scheme_forbidden", "scheme \"file\" is not allowed; allowed: https, http, ssh"},
+		"file:///etc":                          {"repo_scheme_forbidden", "scheme \"file\" is not allowed; allowed: https, ssh, http (without credentials)"},
 		"ext::sh -c id":                        {"repo_scheme_forbidden", "scheme \"ext\""},
 		"ext::sh":                              {"repo_scheme_forbidden", "scheme \"ext\""},
 		"git://host/x":                         {"repo_scheme_forbidden", "scheme \"git\""},

@@ -209,10 +209,9 @@ func (s *Snapshot) blob(ctx context.Context, m *module, hash string) ([]byte, er
 
 // pathNotFound names what the repository has instead.
 func (s *Snapshot) pathNotFound(ctx context.Context, p string, isFile bool) error {
-	at := s.name()
+	at := "at " + s.name()
 	if isFile {
-		return fault.New(fault.Unprocessable, "path_not_found", "path %q at %s is a file; a source is a directory", clip(p, 100), at).
-			WithField("spec.source.path")
+		return pathIsFile(p, at)
 	}
 	// The deepest directory that exists, and what is in it.
 	parent := path.Dir(p)
@@ -242,13 +241,26 @@ func (s *Snapshot) pathNotFound(ctx context.Context, p string, isFile bool) erro
 		}
 		parent = path.Dir(parent)
 	}
+	return pathMissing(p, at, "that revision", names)
+}
+
+// pathIsFile is the error for a source that is a file; at says of what.
+func pathIsFile(p, at string) error {
+	return fault.New(fault.Unprocessable, "path_not_found", "path %q %s is a file; a source is a directory", clip(p, 100), at).
+		WithField("spec.source.path")
+}
+
+// pathMissing is the error for a source that is not there. names are the
+// directories in the deepest directory of its path that exists; at and owner say
+// of what.
+func pathMissing(p, at, owner string, names []string) error {
 	has := "that directory has no subdirectory"
 	if near := nearestPaths(p, names); len(near) > 0 {
 		has = "closest: " + strings.Join(near, ", ")
 	} else if len(names) > 0 {
-		has = "that revision has: " + strings.Join(names[:min(len(names), 5)], ", ")
+		has = owner + " has: " + strings.Join(names[:min(len(names), 5)], ", ")
 	}
-	return fault.New(fault.Unprocessable, "path_not_found", "%s", clip(fmt.Sprintf("path %q does not exist at %s; %s", clip(p, 100), at, has), 300)).
+	return fault.New(fault.Unprocessable, "path_not_found", "%s", clip(fmt.Sprintf("path %q does not exist %s; %s", clip(p, 100), at, has), 300)).
 		WithField("spec.source.path").WithFound(clip(p, 200), strings.Join(names[:min(len(names), 20)], ", "))
 }
 

@@ -91,10 +91,15 @@ type HealthFacet struct {
 // SharedResourceWarning, RepeatedResourceWarning, and ours: PruneGuard,
 // DeletesHeld.
 type Condition struct {
-	Type    string     `json:"type"`
-	Code    string     `json:"code,omitempty"`
-	Message string     `json:"message"`
-	Since   *time.Time `json:"since,omitempty"`
+	Type string `json:"type"`
+	Code string `json:"code,omitempty"`
+	// Message may have several lines: one problem each.
+	Message string `json:"message"`
+	// Revision is the commit or version that the problem is about, where it is
+	// about one: what could not be rendered or is not permitted. What runs is
+	// another one.
+	Revision string     `json:"revision,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
 }
 
 // ResourceStatus is one managed object of an application.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -151,7 +152,7 @@ func printError(w io.Writer, err error) {
 		switch {
 		case e.Kind == fault.Internal:
 			text = e.Error() // its message alone tells nobody anything
-		case e.Field != "":
+		case e.Field != "" && !strings.Contains(text, e.Field):
 			text = e.Field + ": " + text
 		}
 		fmt.Fprintf(w, "hawser-hub: %s: %s\n", e.Code, text)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/hawser-dev/hawser/hub/render/workspace"
@@ -61,7 +62,12 @@ func Render(w *workspace.Workspace, tools Tools) (workspace.Output, error) {
 	if tools.Jinja == nil {
 		warnTemplates(w, sel, entries)
 	}
-	p := parser{w: w, limits: w.Limits.Manifest, tools: tools}
+	p := parser{w: w, limits: w.Limits.Manifest, tools: tools, templates: map[string]bool{}}
+	for _, e := range entries {
+		if !e.Dir && strings.HasSuffix(e.Path, templateExtension) {
+			p.templates[path.Dir(e.Path)] = true
+		}
+	}
 	found := false
 	for _, e := range entries {
 		if e.Dir || !sel.takes(e.Path) {
@@ -142,13 +148,15 @@ func warnTemplates(w *workspace.Workspace, sel *selection, entries []workspace.I
 
 // parser collects the objects and problems of files.
 type parser struct {
-	w        *workspace.Workspace
-	limits   manifest.Limits
-	tools    Tools
-	batch    []string
-	pending  int64 // bytes of the batch
-	objects  []manifest.Object
-	problems fault.List
+	w      *workspace.Workspace
+	limits manifest.Limits
+	tools  Tools
+	batch  []string
+	// templates are directories that hold some.
+	templates map[string]bool
+	pending   int64 // bytes of the batch
+	objects   []manifest.Object
+	problems  fault.List
 }
 
 func (p *parser) problem(err error) {
@@ -207,11 +215,11 @@ func (p *parser) add(e workspace.Info) error {
 }
 
 // of is what evaluates a file, nil for a manifest.
-func (t Tools) of(path string) Evaluate {
+func (t Tools) of(file string) Evaluate {
 	switch {
-	case strings.HasSuffix(path, jsonnetExtension):
+	case strings.HasSuffix(file, jsonnetExtension):
 		return t.Jsonnet
-	case strings.HasSuffix(path, templateExtension):
+	case strings.HasSuffix(file, templateExtension):
 		return t.Jinja
 	}
 	return nil
@@ -231,8 +239,8 @@ func (p *parser) flush() error {
 	if err != nil {
 		return err
 	}
-	for i, path := range p.batch {
-		if err := p.file(path, contents[i]); err != nil {
+	for i, file := range p.batch {
+		if err := p.file(file, contents[i]); err != nil {
 			return err
 		}
 	}
@@ -240,7 +248,14 @@ func (p *parser) flush() error {
 	return nil
 }
 
-func (p *parser) file(path string, data []byte) error {
+// variables reports whether a file is one mapping that says nothing of what a
+// manifest has to say.
+func (p *parser) variables(file string, data []byte) bool {
+	m, err := manifest.Values(file, data, p.limits)
+	return err == nil && m.Values["apiVersion"] == nil && m.Values["kind"] == nil
+}
+
+func (p *parser) file(file string, data []byte) error {
 	if len(p.problems) >= maxProblems || bytes.Contains(data, []byte(SkipMark)) {
 		return nil
 	}
@@ -248,8 +263,11 @@ func (p *parser) file(path string, data []byte) error {
 	if lim.MaxObjects > 0 {
 		lim.MaxObjects = max(1, lim.MaxObjects-len(p.objects))
 	}
-	objects, err := manifest.Parse(path, data, lim)
+	objects, err := manifest.Parse(file, data, lim)
 	if err != nil {
+		if fault.HasCode(err, "manifest_incomplete") && p.templates[path.Dir(file)] && p.variables(file, data) {
+			err = fault.As(err).WithFix("if this holds variables, name it in spec.source.jinja.valueFiles")
+		}
 		p.problem(err)
 		return nil
 	}

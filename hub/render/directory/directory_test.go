@@ -166,3 +166,24 @@ func TestPatternsChooseFiles(t *testing.T) {
 		}
 	}
 }
+
+// Variables beside templates are taken for a manifest until the source names
+// them; the error says how.
+func TestVariablesBesideTemplatesAreToldApart(t *testing.T) {
+	const fix = "if this holds variables, name it in spec.source.jinja.valueFiles"
+	for name, tt := range map[string]struct {
+		files map[string]string
+		fix   string
+	}{
+		"variables":                {map[string]string{"app/values.yaml": "replicas: 1\n", "app/web.yaml.j2": "x"}, fix},
+		"no templates":             {map[string]string{"app/values.yaml": "replicas: 1\n"}, ""},
+		"templates elsewhere":      {map[string]string{"app/values.yaml": "replicas: 1\n", "app/sub/web.yaml.j2": "x"}, ""},
+		"a manifest with no name":  {map[string]string{"app/values.yaml": "apiVersion: v1\nkind: Service\n", "app/web.yaml.j2": "x"}, ""},
+		"a manifest of no version": {map[string]string{"app/values.yaml": "kind: Service\n", "app/web.yaml.j2": "x"}, ""},
+	} {
+		_, _, err := render(tt.files, "app", &model.DirectoryOption{Recurse: true}, workspace.DefaultLimits())
+		if e := fault.As(err); e == nil || e.Code != "manifest_incomplete" || e.Fix != tt.fix {
+			t.Errorf("%s: %v, fix %q", name, err, fault.As(err).Fix)
+		}
+	}
+}

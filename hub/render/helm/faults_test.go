@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-dev/hawser/hub/render/workspace"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -44,14 +45,21 @@ func TestErrorsSayWhatAndWhere(t *testing.T) {
 		{"types in Chart.yaml", files{"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: many\n"}, model.HelmSource{}, "chart_invalid", []string{"Chart.yaml: dependencies cannot be a string"}},
 		{"a null dependency", files{"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [~]\n"}, model.HelmSource{}, "chart_invalid", []string{"Chart.yaml"}},
 		{"syntax of Chart.yaml", files{"Chart.yaml": "a: b: c"}, model.HelmSource{}, "chart_invalid", []string{"Chart.yaml"}},
-		{"syntax of values.yaml", files{"values.yaml": "a:\n\tb: 1"}, model.HelmSource{}, "chart_invalid", []string{"values.yaml: line 2"}},
+		{"syntax of values.yaml", files{"values.yaml": "a:\n\tb: 1"}, model.HelmSource{}, "yaml_invalid", []string{"values.yaml:2:1: tab used for indentation; use spaces"}},
+		{"syntax of a subchart's values.yaml", files{"charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n", "charts/sub/values.yaml": "a: [1\n"}, model.HelmSource{}, "yaml_invalid", []string{"charts/sub/values.yaml:"}},
+		{"syntax of a values file", files{"prod.yaml": "a:\n\tb: 1"}, model.HelmSource{ValueFiles: []string{"prod.yaml"}}, "yaml_invalid", []string{"prod.yaml:2:1: tab used for indentation; use spaces"}},
+		{"syntax of inline values", files{}, model.HelmSource{Values: "a:\n\tb: 1"}, "yaml_invalid", []string{"spec.source.helm.values:2:1: tab used for indentation"}},
 		{"values.yaml is a list", files{"values.yaml": "[1]"}, model.HelmSource{}, "chart_invalid", []string{"values.yaml: a mapping is needed, this is a list"}},
 		{"a library", files{"Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.0.0\ntype: library\n"}, model.HelmSource{}, "chart_invalid", []string{`"lib" is a library`}},
 		{"helmignore", files{".helmignore": "a/**/b"}, model.HelmSource{}, "chart_invalid", []string{".helmignore", "**"}},
 		{"a broken subchart", files{"charts/sub/Chart.yaml": "name: [x"}, model.HelmSource{}, "chart_invalid", []string{"charts/sub/Chart.yaml"}},
 		{"an archive that is none", files{"charts/sub-1.0.0.tgz": "PK"}, model.HelmSource{}, "chart_invalid", []string{"charts/sub-1.0.0.tgz"}},
 		{"a missing values file", files{}, model.HelmSource{ValueFiles: []string{"prod.yaml"}}, "helm_values_not_found",
-			[]string{`values file "prod.yaml" not found next to chart "web"; set ignoreMissingValueFiles to allow`, "spec.source.helm.valueFiles[0]"}},
+			[]string{`values file "prod.yaml" not found next to chart "web": there is no `, "set spec.source.helm.ignoreMissingValueFiles to go on without it", "spec.source.helm.valueFiles[0]"}},
+		{"a missing values file beside others", files{"helm/values-prod.yaml": "a: 1\n", "helm/values-staging.yaml": "a: 1\n"}, model.HelmSource{ValueFiles: []string{"helm/values-prd.yaml"}}, "helm_values_not_found",
+			[]string{"there is no ", "helm/values-prd.yaml; closest: ", "helm/values-prod.yaml "}},
+		{"a values file in another directory", files{"env/prod.yaml": "a: 1\n", "templates/prod.yaml": configMap("a", "x")}, model.HelmSource{ValueFiles: []string{"nowhere/prod.yaml"}}, "helm_values_not_found", []string{"nowhere/prod.yaml; closest: ", "env/prod.yaml "}},
+		{"a values file from the root", files{}, model.HelmSource{ValueFiles: []string{"/env/prod.yaml"}}, "helm_values_not_found", []string{"the repository has no env/prod.yaml"}},
 		{"a glob of nothing", files{}, model.HelmSource{ValueFiles: []string{"env/*.yaml"}}, "helm_values_not_found", []string{`"env/*.yaml" matches no files`}},
 		{"a glob that is none", files{}, model.HelmSource{ValueFiles: []string{"env/[.yaml"}}, "expression_invalid", []string{"valueFiles[0]"}},
 		{"values outside", files{}, model.HelmSource{ValueFiles: []string{"../../etc/passwd"}}, "path_escapes_repo", []string{"valueFiles[0]"}},
@@ -78,6 +86,14 @@ func TestErrorsSayWhatAndWhere(t *testing.T) {
 			wantFault(t, err, c.code, c.says...)
 		})
 	}
+}
+
+func TestMissingValuesOfARefNameIt(t *testing.T) {
+	w, host := space(chartOf(nil), &model.HelmSource{ValueFiles: []string{"$config/web/prd.yaml"}})
+	w.Refs = []string{"config"}
+	host.Trees[workspace.RefTree("config")] = files{"web/prod.yaml": "a: 1\n"}
+	_, err := Render(w)
+	wantFault(t, err, "helm_values_not_found", `values file "$config/web/prd.yaml" not found: the source with the ref "config" has no web/prd.yaml; closest: web/prod.yaml`)
 }
 
 // laughs expands to 10^9 strings.

@@ -72,6 +72,14 @@ func (r *renderer) parseChart(dir string, files []file) (*chart.Chart, error) {
 	}
 	c, err := parsed.get(files)
 	if err != nil {
+		for _, f := range files {
+			if path.Base(f.name) != "values.yaml" || inFolder(f.name, "templates") {
+				continue
+			}
+			if better := r.syntax(path.Join(dir, f.name), f.data); better != nil {
+				return nil, better
+			}
+		}
 		return nil, chartFault(dir, err)
 	}
 	return c, nil

@@ -2,6 +2,7 @@ package helm
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"sort"
 	"strings"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/render/workspace"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/nearest"
 )
 
 // values are those that the source sets, in Argo CD's order: value files, then
@@ -54,9 +57,29 @@ func (r *renderer) overlay(values map[string]any, name string, text []byte) (map
 	r.texts = append(r.texts, string(text))
 	over, err := parseValues(text)
 	if err != nil {
+		// Values of a chart that another tool inflates have no name that lines
+		// could be counted in.
+		if better := r.syntax(name, text); better != nil && name != r.field {
+			return nil, better
+		}
 		return nil, fault.New(fault.Unprocessable, codeValues, "%s: %s", workspace.Clip(name, 150), tidy(err.Error()))
 	}
 	return mergeValues(values, over), nil
+}
+
+// maxValueDepth is how deep the YAML library itself reads: whether values may be
+// as deep is not a question of syntax.
+const maxValueDepth = 10_000
+
+// syntax says where a text that could not be read is no YAML, in the words that
+// there are for manifests; nil when it is YAML.
+func (r *renderer) syntax(name string, text []byte) error {
+	lim := r.w.Limits.Manifest
+	lim.MaxBytes, lim.MaxDepth = max(len(text), 1), maxValueDepth
+	if _, err := manifest.Value(name, text, lim); fault.HasCode(err, "yaml_invalid") {
+		return err
+	}
+	return nil
 }
 
 // valueFile is an entry of valueFiles, or a match of one.
@@ -100,7 +123,7 @@ func (r *renderer) valueFiles(chartName string, o *model.HelmSource) ([]file, er
 					continue
 				}
 				if !there {
-					return nil, missingValues(e.valueFile, chartName)
+					return nil, r.missingValues(e.valueFile, chartName)
 				}
 			}
 			files = append(files, e.valueFile)
@@ -112,7 +135,7 @@ func (r *renderer) valueFiles(chartName string, o *model.HelmSource) ([]file, er
 		}
 		if len(matches) == 0 && !o.IgnoreMissingValueFiles {
 			return nil, fault.New(fault.Unprocessable, "helm_values_not_found", "values file glob %q matches no files", clip(e.entry)).
-				WithField(e.field).WithFix("set ignoreMissingValueFiles to allow")
+				WithField(e.field).WithFix(ignoreMissing)
 		}
 		for _, m := range matches {
 			key := [2]string{e.tree, m}
@@ -160,13 +183,69 @@ func (r *renderer) readValues(files []valueFile) ([]file, error) {
 	return out, nil
 }
 
-func missingValues(f valueFile, chartName string) error {
-	where := fmt.Sprintf("next to chart %q", clip(chartName))
-	if strings.HasPrefix(f.entry, "/") || f.tree != workspace.Main {
-		where = "in the repository"
+const ignoreMissing = "set spec.source.helm.ignoreMissingValueFiles to go on without it"
+
+// missingValues says where a value file was looked for, and what is there.
+func (r *renderer) missingValues(f valueFile, chartName string) error {
+	entry, at := workspace.Clip(f.entry, 80), workspace.Clip(f.path, 80)
+	var text string
+	switch ref, ok := strings.CutPrefix(f.tree, workspace.RefTree("")); {
+	case ok:
+		text = fmt.Sprintf("values file %q not found: the source with the ref %q has no %s", entry, workspace.Clip(ref, 40), at)
+	case strings.HasPrefix(f.entry, "/"):
+		text = fmt.Sprintf("values file %q not found: the repository has no %s", entry, at)
+	default:
+		text = fmt.Sprintf("values file %q not found next to chart %q: there is no %s", entry, workspace.Clip(chartName, 60), at)
 	}
-	return fault.New(fault.Unprocessable, "helm_values_not_found", "values file %q not found %s; set ignoreMissingValueFiles to allow", workspace.Clip(f.entry, 120), where).
-		WithField(f.field)
+	near, err := r.nearValues(f)
+	if err != nil {
+		return err
+	}
+	if near != "" {
+		text += "; closest: " + near
+	}
+	return fault.New(fault.Unprocessable, "helm_values_not_found", "%s", workspace.Clip(text, maxMessage)).WithField(f.field).WithFix(ignoreMissing)
+}
+
+// nearValues is the value file that most likely was meant: one with a similar
+// name in the directory, else one somewhere below the directory of the source,
+// or in the repository of a ref; "" when there is none.
+func (r *renderer) nearValues(f valueFile) (string, error) {
+	dir, name := path.Split(f.path)
+	below := r.w.Dir
+	if f.tree != workspace.Main {
+		below = ""
+	}
+	for _, place := range []struct {
+		dir     string
+		recurse bool
+	}{{strings.TrimSuffix(dir, "/"), false}, {below, true}} {
+		entries, err := r.w.Host.List(f.tree, place.dir, place.recurse)
+		if fault.HasCode(err, "path_not_found") {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		var names, paths []string
+		for _, e := range entries {
+			base := path.Base(e.Path)
+			switch path.Ext(base) {
+			case ".yaml", ".yml", ".json":
+			default:
+				continue
+			}
+			inChart := strings.Contains(e.Path, "templates/") || strings.Contains(e.Path, "charts/") || strings.Contains(e.Path, "crds/")
+			if e.Dir || e.Broken || base == "Chart.yaml" || place.recurse && inChart {
+				continue
+			}
+			names, paths = append(names, base), append(paths, e.Path)
+		}
+		if i := slices.Index(names, nearest.Word(name, names)); i >= 0 {
+			return workspace.Clip(paths[i], 80), nil
+		}
+	}
+	return "", nil
 }
 
 // locate finds out what an entry of valueFiles or fileParameters means: a URL, a

@@ -125,7 +125,7 @@ func TestBombsCostOneRender(t *testing.T) {
 		{"a template in itself", tree{"templates/_x.tpl": `{{ define "x" }}{{ template "x" . }}{{ end }}`, "templates/x.yaml": `{{ template "x" . }}`}, []string{"render_crashed", "helm_template_error"}},
 		{"include in itself", tree{"templates/_x.tpl": `{{ define "x" }}{{ include "x" . }}{{ end }}`, "templates/x.yaml": `{{ include "x" . }}`}, []string{"helm_template_error"}},
 		{"tpl in itself", tree{"templates/x.yaml": `{{ tpl .Values.t . }}`, "values.yaml": "t: '{{ tpl .Values.t . }}'"}, []string{"render_crashed", "render_timeout", "helm_template_error"}},
-		{"a deep value", tree{"templates/x.yaml": good, "values.yaml": "a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)}, []string{"chart_invalid"}},
+		{"a deep value", tree{"templates/x.yaml": good, "values.yaml": "a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)}, []string{"chart_invalid", "yaml_invalid"}},
 		{"a bomb for fromYaml", tree{"templates/x.yaml": `{{ fromYaml (.Files.Get "bomb") | toYaml }}`, "bomb": bomb()}, []string{"render_crashed", "render_timeout", "too_large", "manifest_incomplete"}},
 		{"a long name", tree{"templates/x.yaml": `{{ $x := "x" }}{{ range until 40 }}{{ $x = print $x $x }}{{ end }}{{ $x }}`}, []string{"render_crashed"}},
 	} {

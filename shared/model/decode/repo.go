@@ -15,7 +15,7 @@ var (
 	scheme   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):(:|//)`)
 )
 
-const allowedSchemes = "https, ssh"
+const allowedSchemes = "https, ssh, oci, http (without credentials)"
 
 // RepoURL checks the URL of a repository. chart says that it is a Helm source:
 // those may name an OCI registry without a scheme. files permits file:// URLs,
@@ -78,7 +78,7 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 	if _, has := u.User.Password(); has || name != "ssh" && token.MatchString(u.User.Username()) {
 		e := fault.New(fault.Invalid, "repo_url_has_credentials", "put credentials in a repository credential, not in the URL (%s)", MaskURL(repo)).
 			WithField(field).WithFound(MaskURL(repo), "a URL without a password")
-		return e.WithFix("add the repository with its credential, and leave them out here")
+		return e.WithFix("%s; and leave them out of the URL here", AddCommand(u))
 	}
 	if strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
 		return invalid("host may not start with \"-\"")
@@ -98,6 +98,20 @@ func RepoURL(field, repo string, chart, files bool) *fault.Error {
 		return invalid("repoURL contains the invisible character U+%04X, written with percent signs", r)
 	}
 	return nil
+}
+
+// AddCommand is the command that registers a repository whose URL was written
+// with a credential in it, without anything secret.
+func AddCommand(u *url.URL) string {
+	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if u.Scheme == "ssh" {
+		clean.User = url.User("git")
+		if name := u.User.Username(); name != "" && !token.MatchString(name) {
+			clean.User = url.User(name)
+		}
+		return "hawser repo add " + shorten80(clean.String()) + " --ssh-key-file FILE --known-hosts-file FILE"
+	}
+	return "hawser repo add " + shorten80(clean.String()) + " --username USER --password-stdin"
 }
 
 func scp(field, user, host, p string) *fault.Error {
