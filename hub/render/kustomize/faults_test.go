@@ -42,7 +42,7 @@ func names(objects []manifest.Object) string {
 
 // inside is what no message may show: paths of the build's file system, of the
 // machine, pointers, and names of Go types.
-var inside = regexp.MustCompile(`hawser-tree|/root/|/tmp/|/work/|0x[0-9a-f]{4}|\b(types|resid|resmap|yaml|json|kyaml|interface)(\.[A-Z]| ?\{)|map\[|goroutine|\.go:\d|%!`)
+var inside = regexp.MustCompile(`hawser-tree|/root/|/tmp/|/home/|0x[0-9a-f]{4}|\b(types|resid|resmap|yaml|json|kyaml|interface)(\.[A-Z]| ?\{)|map\[|goroutine|\.go:\d|%!`)
 
 func checkText(t *testing.T, err error) {
 	t.Helper()
