@@ -15,7 +15,7 @@ import (
 func newApp(s *session) *cobra.Command {
 	return group("app", "Applications",
 		newAppList(s), newAppGet(s), newAppCreate(s), newAppSync(s), newAppWait(s), newAppDiff(s),
-		newAppHistory(s), newAppDelete(s), newAppTree(s), newAppRefresh(s))
+		newAppHistory(s), newAppDelete(s), newAppTree(s), newAppParameters(s), newAppRefresh(s))
 }
 
 func appPath(name string) string {

@@ -132,6 +132,9 @@ spec:
   generate:
     command: [sh, -c]
     args: ['cat *.lines | while read name text; do printf -- "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {text: %s, by: %s}\n" "$name" "$text" "$ARGOCD_ENV_BY"; done']
+  parameters:
+    static: [{name: by, title: Author, required: true}]
+    dynamic: {command: [sh, -c, 'printf "[{\"name\": \"lines\", \"string\": \"%s\"}]" "$(cat *.lines | wc -l)"']}
 `,
 	"broken": `apiVersion: argoproj.io/v1alpha1
 kind: ConfigManagementPlugin

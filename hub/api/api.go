@@ -122,6 +122,7 @@ func (a *api) routes(g *gin.RouterGroup) {
 	g.POST("/applications/:name/terminate", a.terminateApplication)
 	g.GET("/applications/:name/operations", a.listApplicationOperations)
 	g.GET("/applications/:name/tree", a.getTree)
+	g.GET("/applications/:name/plugin-parameters", a.pluginParameters)
 	g.POST("/apply", a.apply)
 
 	g.GET("/operations", a.listOperations)

@@ -23,6 +23,7 @@ func TestEveryRouteNeedsAToken(t *testing.T) {
 		"GET /api/v1/applications", "POST /api/v1/applications", "GET /api/v1/applications/x", "PUT /api/v1/applications/x",
 		"DELETE /api/v1/applications/x", "POST /api/v1/applications/x/sync", "POST /api/v1/applications/x/refresh",
 		"POST /api/v1/applications/x/terminate", "GET /api/v1/applications/x/operations", "GET /api/v1/applications/x/tree",
+		"GET /api/v1/applications/x/plugin-parameters",
 		"POST /api/v1/apply", "GET /api/v1/operations", "GET /api/v1/operations/x", "POST /api/v1/operations/x/terminate", "GET /api/v1/events",
 	} {
 		method, path, _ := strings.Cut(r, " ")

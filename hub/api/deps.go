@@ -160,6 +160,8 @@ type Options struct {
 	NewEnrolmentToken func() (token string, hash []byte, err error)
 	// Ready says why the hub cannot serve, nil when it can.
 	Ready func(ctx context.Context) error
+	// Plugins may be nil when there are none.
+	Plugins Plugins
 	// Webhook takes POST /api/webhook; nil for none.
 	Webhook http.Handler
 

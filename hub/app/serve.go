@@ -297,9 +297,13 @@ func (h *hub) repositoryByName(ctx context.Context, name string) (string, error)
 	return repo.URL, err
 }
 
+func (h *hub) renderer() renderer {
+	return renderer{h.sources, h.render, h.repositoryByName, h.store.RepositoryProject}
+}
+
 func (h *hub) startDelivery(context.Context) error {
 	h.delivery = delivery.New(delivery.Options{
-		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: renderer{h.sources, h.render, h.repositoryByName, h.store.RepositoryProject},
+		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: h.renderer(),
 		Notifier: notifier{h.gateway}, Publisher: h.feed, Log: h.log,
 	})
 	return nil
@@ -410,12 +414,17 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var announced api.Plugins
+	if h.plugins != nil {
+		announced = parameters{h.renderer(), h.store, h.plugins}
+	}
 	handler := api.New(api.Options{
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
 		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker},
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
 		Webhook:           hook,
+		Plugins:           announced,
 		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,

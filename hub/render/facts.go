@@ -58,6 +58,11 @@ func plainVersion(v string) string {
 	return v
 }
 
+// Environment is the build environment of a request, of what is known.
+func Environment(req Request) map[string]string {
+	return newAnswers(req, nil, Limits{}, req.Source.Path).environment()
+}
+
 // environment is the build environment, of what is known.
 func (a *answers) environment() map[string]string {
 	env := make(map[string]string, len(workspace.BuildEnvironment))
