@@ -135,11 +135,16 @@ func identify(body map[string]any, where string) (Object, error) {
 func identifyName(meta map[string]any, kind, where string) (string, error) {
 	switch name := meta["name"].(type) {
 	case nil:
-		e := incomplete(where, kind, "metadata.name")
-		if _, ok := meta["generateName"]; ok {
-			return "", e.WithFix("generateName cannot be kept in sync: give the object a name")
+		prefix, _ := meta["generateName"].(string)
+		switch {
+		case prefix == "":
+			return "", incomplete(where, kind, "metadata.name")
+		case !isHook(meta):
+			return "", incomplete(where, kind, "metadata.name").WithFix("generateName is for hooks; what is kept in sync needs a name")
+		case !isPathSegment(prefix):
+			return "", invalid(where, "metadata.generateName %s: at most 253 characters, none of them \"/\", \"%%\" or a control character", quote(prefix))
 		}
-		return "", e
+		return prefix, nil
 	case string:
 		if name == "" {
 			return "", incomplete(where, kind, "metadata.name")
@@ -151,6 +156,19 @@ func identifyName(meta map[string]any, kind, where string) (string, error) {
 	default:
 		return "", invalid(where, "metadata.name must be a string, got %s; quote it", describe(name))
 	}
+}
+
+// isHook reports whether an object has an annotation of a hook. As in Argo CD a
+// hook, which is made anew for every sync, may have a generateName in place of a
+// name; its Key then has the prefix.
+func isHook(meta map[string]any) bool {
+	annotations, _ := meta["annotations"].(map[string]any)
+	for _, name := range []string{model.AnnotationHook, hawserPrefix + "hook", "helm.sh/hook"} {
+		if value, _ := annotations[name].(string); value != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func requiredString(body map[string]any, field, path, where string) (string, error) {

@@ -348,3 +348,28 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyHooksMayHaveAGeneratedName(t *testing.T) {
+	job := func(annotations string) string {
+		return "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-, annotations: {" + annotations + "}}\n"
+	}
+	for _, hook := range []string{"argocd.argoproj.io/hook: PreSync", "hawser.dev/hook: PreSync", "helm.sh/hook: pre-install"} {
+		objects, err := Parse("job.yaml", []byte(job(hook)), Limits{})
+		if err != nil || len(objects) != 1 || objects[0].Key.Name != "migrate-" {
+			t.Errorf("%s: %v %v", hook, objects, err)
+			continue
+		}
+		again, err := DecodeObject(objects[0].JSON())
+		if err != nil || again.Key != objects[0].Key {
+			t.Errorf("%s: decoded as %v %v", hook, again.Key, err)
+		}
+	}
+	for _, none := range []string{"", "helm.sh/hook: ''", "a: b"} {
+		if _, err := Parse("job.yaml", []byte(job(none)), Limits{}); !fault.HasCode(err, "manifest_incomplete") || !strings.Contains(fault.As(err).Fix, "generateName is for hooks") {
+			t.Errorf("%q: %v", none, err)
+		}
+	}
+	if _, err := Parse("job.yaml", []byte(strings.Replace(job("helm.sh/hook: test"), "migrate-", "a/b", 1)), Limits{}); !fault.HasCode(err, "manifest_invalid") {
+		t.Errorf("%v", err)
+	}
+}
