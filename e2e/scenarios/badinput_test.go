@@ -49,7 +49,7 @@ func TestBadInputs(t *testing.T) {
 // tested where it says.
 func TestBadInputsAreComplete(t *testing.T) {
 	elsewhere := map[int]string{
-		16: "hub/api: credentials over plain http; the hub of the scenarios allows them for its tests",
+		16: "hub/api: TestBadRepositories; the hub of the scenarios allows credentials over plain http for its tests",
 		48: "e2e/scenarios: TestSteady/resource_owned",
 	}
 	have := map[int]bool{}
