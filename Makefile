@@ -14,7 +14,7 @@ PKGS    ?= ./...
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help demo test verify bench build gen prepare clean
+.PHONY: help demo test verify bench build gen prepare peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,22 +23,24 @@ build: ## hawser, hawser-hub and hawser-agent into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./hub/cmd/hawser-hub ./agent/cmd/hawser-agent ./cli/cmd/hawser
 
-# The control planes that demo, tests and benchmarks run against, a PostgreSQL
-# where the machine has none, and the helm and kustomize that renders are compared
-# with. Cached in .tools/.
+# The control planes that demo, tests and benchmarks run against, and a PostgreSQL
+# where the machine has none. Cached in .tools/.
 prepare:
 	@$(GO) run ./e2e/testbed/cmd/build-controlplane
 	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
+
+# The helm and kustomize that renders are compared with. Cached in .tools/.
+peers:
 	@$(GO) run ./e2e/peers/cmd/build-peers
 
 demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--check runs the checks and exits
 	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
 	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
 
-test: build prepare ## all tests: unit, simulator, Postgres, end to end on real control planes
+test: build prepare peers ## all tests: unit, simulator, Postgres, end to end on real control planes
 	HAWSER_BIN=$(BIN) $(GO) test $(TESTFLAGS) $(PKGS)
 
-bench: build prepare ## speed and memory against their floors: a table and bench/result.json; ARGS=… narrows
+bench: build prepare peers ## speed and memory against their floors: a table and bench/result.json; ARGS=… narrows
 	@mkdir -p bench
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
