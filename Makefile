@@ -38,7 +38,8 @@ demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--che
 	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
 
 test: build prepare peers ## all tests: unit, simulator, Postgres, end to end on real control planes
-	HAWSER_BIN=$(BIN) $(GO) test $(TESTFLAGS) $(PKGS)
+	@$(GO) build -o $(BIN)/hawser-testrun ./e2e/testrun
+	set -o pipefail; HAWSER_BIN=$(BIN) $(GO) test -json $(TESTFLAGS) $(PKGS) | $(BIN)/hawser-testrun
 
 bench: build prepare peers ## speed and memory against their floors: a table and bench/result.json; ARGS=… narrows
 	@mkdir -p bench

@@ -42,13 +42,13 @@ func (s *Store) flush(ctx context.Context) (written int64, err error) {
 	jobs, packs, err := s.prepare()
 	s.mu.Unlock()
 	// Packs before what names them, the head before the records.
-	todo := slices.Concat(packs, jobs)
-	for err == nil && len(todo) > 0 {
+	rest := slices.Concat(packs, jobs)
+	for err == nil && len(rest) > 0 {
 		var n int64
-		n, err = s.write(ctx, todo[0])
+		n, err = s.write(ctx, rest[0])
 		written += n
 		if err == nil {
-			todo = todo[1:]
+			rest = rest[1:]
 		}
 	}
 	s.mu.Lock()
@@ -64,7 +64,7 @@ func (s *Store) flush(ctx context.Context) (written int64, err error) {
 			return written, err
 		}
 		// ctx ended: what was not written stays due, in the same flight.
-		s.restore(todo, flight)
+		s.restore(rest, flight)
 		s.mu.Unlock()
 		return written, err
 	}
@@ -76,8 +76,8 @@ func (s *Store) flush(ctx context.Context) (written int64, err error) {
 }
 
 // restore makes due again what a flush has not written. Called with mu held.
-func (s *Store) restore(todo []job, flight *Flight) {
-	for _, j := range todo {
+func (s *Store) restore(rest []job, flight *Flight) {
+	for _, j := range rest {
 		switch {
 		case j.secret.Immutable:
 			delete(s.packs, j.secret.Name)

@@ -35,13 +35,13 @@ const worthwhile = 64 << 10
 func (s *Store) packBundles() ([]job, error) {
 	s.dropUnreferenced()
 	s.repack()
-	var todo []model.Digest
+	var rest []model.Digest
 	for d, b := range s.bundles {
 		if b.parts == nil && s.referenced(d) {
-			todo = append(todo, d)
+			rest = append(rest, d)
 		}
 	}
-	slices.Sort(todo)
+	slices.Sort(rest)
 	var jobs []job
 	var buf []byte
 	type piece struct {
@@ -66,7 +66,7 @@ func (s *Store) packBundles() ([]job, error) {
 		}})
 		buf, pieces = nil, nil
 	}
-	for _, d := range todo {
+	for _, d := range rest {
 		rest := s.bundles[d].encoded
 		// A bundle that fits into a pack is not split: half-filled packs cost
 		// less than two Secrets for each application.
