@@ -4,17 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +29,6 @@ type Binaries struct {
 const (
 	helmPackage      = "helm.sh/helm/v3/cmd/helm"
 	kustomizePackage = "sigs.k8s.io/kustomize/kustomize/v5"
-	buildingPrefix   = "peers-building-"
 )
 
 // KubeVersion is the Kubernetes version that helm assumes when nobody tells it
@@ -84,50 +80,20 @@ func Build(ctx context.Context, log io.Writer) (Binaries, error) {
 	}
 	module := filepath.Join(root, "e2e", "peers", "tools")
 	bins, flags, err := plan(module, tools)
-	if err != nil || bins.complete() {
+	if err != nil {
 		return bins, err
 	}
-	release, err := lock(ctx, filepath.Join(tools, "peers.lock"), log)
-	if err != nil {
-		return Binaries{}, err
-	}
-	defer release()
-	if bins.complete() {
-		return bins, nil
-	}
-	// Under the lock nobody else builds: what lies there is of a killed builder.
-	if left, err := filepath.Glob(filepath.Join(tools, buildingPrefix+"*")); err == nil {
-		for _, dir := range left {
-			os.RemoveAll(dir)
+	complete := func(dir string) bool { return in(dir, bins).complete() }
+	return bins, testbed.BuildOnce(ctx, "peers", bins.Dir, log, complete, func(tmp string) error {
+		started := time.Now()
+		fmt.Fprintf(log, "peers: building helm %s and kustomize %s (once; minutes when the Go build cache is empty)\n", bins.HelmVersion, bins.KustomizeVersion)
+		cmd := testbed.GoCommand(ctx, module, "build", "-trimpath", "-ldflags", flags, "-o", tmp+string(filepath.Separator), helmPackage, kustomizePackage)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("peers: the build failed: %w\n%s", err, out)
 		}
-	}
-	tmp, err := os.MkdirTemp(tools, buildingPrefix)
-	if err != nil {
-		return Binaries{}, fmt.Errorf("peers: %w", err)
-	}
-	defer os.RemoveAll(tmp)
-	started := time.Now()
-	fmt.Fprintf(log, "peers: building helm %s and kustomize %s (once; minutes when the Go build cache is empty)\n", bins.HelmVersion, bins.KustomizeVersion)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", tmp+string(filepath.Separator), helmPackage, kustomizePackage)
-	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=on")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return Binaries{}, fmt.Errorf("peers: the build failed: %w\n%s", err, out)
-	}
-	if !in(tmp, bins).complete() {
-		return Binaries{}, errors.New("peers: the go command succeeded but left an incomplete set of programs")
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return Binaries{}, fmt.Errorf("peers: %w", err)
-	}
-	if err := os.RemoveAll(bins.Dir); err != nil {
-		return Binaries{}, fmt.Errorf("peers: %w", err)
-	}
-	if err := os.Rename(tmp, bins.Dir); err != nil {
-		return Binaries{}, fmt.Errorf("peers: %w", err)
-	}
-	fmt.Fprintf(log, "peers: helm and kustomize are ready after %s\n", time.Since(started).Round(time.Second))
-	return bins, nil
+		fmt.Fprintf(log, "peers: helm and kustomize are ready after %s\n", time.Since(started).Round(time.Second))
+		return nil
+	})
 }
 
 // plan reads what is to be built and where it goes: the directory is named by
@@ -179,32 +145,4 @@ func (b Binaries) complete() bool {
 		}
 	}
 	return true
-}
-
-// lock takes an exclusive lock on path, which it creates, and waits for it until
-// ctx ends. It ends with release or with the process.
-func lock(ctx context.Context, path string, log io.Writer) (release func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("peers: lock: %w", err)
-	}
-	for told := false; ; told = true {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("peers: lock: %w", err)
-		}
-		if !told {
-			fmt.Fprintln(log, "peers: waiting for another process that builds them")
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, fmt.Errorf("peers: waiting for another build: %w", context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }

@@ -32,8 +32,6 @@ type Binaries struct {
 	KwokStages string
 }
 
-const buildingPrefix = "controlplane-building-"
-
 const versionPackage = "k8s.io/component-base/version"
 
 // buildPackages are built with one go command, so that shared packages compile
@@ -80,52 +78,19 @@ func Build(ctx context.Context, log io.Writer) (Binaries, error) {
 		return Binaries{}, err
 	}
 	bins := binariesIn(filepath.Join(tools, "controlplane-"+key), version)
-	if bins.complete() {
-		return bins, nil
-	}
-	release, err := lockFile(ctx, filepath.Join(tools, "controlplane.lock"), log)
-	if err != nil {
-		return Binaries{}, err
-	}
-	defer release()
-	if bins.complete() {
-		return bins, nil
-	}
-
-	// Under the lock nobody else builds: what lies there is of a killed builder.
-	if left, err := filepath.Glob(filepath.Join(tools, buildingPrefix+"*")); err == nil {
-		for _, dir := range left {
-			os.RemoveAll(dir)
+	complete := func(dir string) bool { return binariesIn(dir, version).complete() }
+	return bins, BuildOnce(ctx, "controlplane", bins.Dir, log, complete, func(tmp string) error {
+		started := time.Now()
+		fmt.Fprintf(log, "testbed: building Kubernetes %s, etcd and kwok (once; several minutes when the Go build cache is empty)\n", version)
+		if err := compile(ctx, module, version, tmp, log); err != nil {
+			return err
 		}
-	}
-	tmp, err := os.MkdirTemp(tools, buildingPrefix)
-	if err != nil {
-		return Binaries{}, fmt.Errorf("testbed: build: %w", err)
-	}
-	defer os.RemoveAll(tmp)
-	started := time.Now()
-	fmt.Fprintf(log, "testbed: building Kubernetes %s, etcd and kwok (once; several minutes when the Go build cache is empty)\n", version)
-	if err := compile(ctx, module, version, tmp, log); err != nil {
-		return Binaries{}, err
-	}
-	if err := writeStages(ctx, module, binariesIn(tmp, version).KwokStages); err != nil {
-		return Binaries{}, err
-	}
-	if !binariesIn(tmp, version).complete() {
-		return Binaries{}, fmt.Errorf("testbed: build: the go command succeeded but left an incomplete set of programs for %s", version)
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return Binaries{}, fmt.Errorf("testbed: build: %w", err)
-	}
-	// An incomplete directory under the final name is from an older layout.
-	if err := os.RemoveAll(bins.Dir); err != nil {
-		return Binaries{}, fmt.Errorf("testbed: build: %w", err)
-	}
-	if err := os.Rename(tmp, bins.Dir); err != nil {
-		return Binaries{}, fmt.Errorf("testbed: build: %w", err)
-	}
-	fmt.Fprintf(log, "testbed: control plane programs ready after %s\n", time.Since(started).Round(time.Second))
-	return bins, nil
+		if err := writeStages(ctx, module, binariesIn(tmp, version).KwokStages); err != nil {
+			return err
+		}
+		fmt.Fprintf(log, "testbed: control plane programs ready after %s\n", time.Since(started).Round(time.Second))
+		return nil
+	})
 }
 
 func binariesIn(dir, version string) Binaries {
@@ -188,9 +153,9 @@ func ldflags(version string) string {
 		" -X " + versionPackage + ".gitCommit=unknown"
 }
 
-// goCommand runs the go tool in the module of the control plane, with an
-// environment that a caller's workspace or flags cannot change.
-func goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
+// GoCommand runs the go tool in a module of tools, with an environment that a
+// caller's workspace or flags cannot change.
+func GoCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=on")
@@ -201,7 +166,7 @@ func goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {
 
 func compile(ctx context.Context, module, version, out string, log io.Writer) error {
 	args := append([]string{"build", "-v", "-ldflags", ldflags(version), "-o", out + string(filepath.Separator)}, buildPackages...)
-	cmd := goCommand(ctx, module, args...)
+	cmd := GoCommand(ctx, module, args...)
 	progress := &buildProgress{started: time.Now()}
 	cmd.Stdout, cmd.Stderr = progress, progress
 	stop := make(chan struct{})
@@ -281,7 +246,7 @@ func (p *buildProgress) tail() string {
 // writeStages joins the stage files of the kwok module into one.
 func writeStages(ctx context.Context, module, out string) error {
 	var stderr bytes.Buffer
-	cmd := goCommand(ctx, module, "list", "-m", "-json", "sigs.k8s.io/kwok")
+	cmd := GoCommand(ctx, module, "list", "-m", "-json", "sigs.k8s.io/kwok")
 	cmd.Stderr = &stderr
 	listed, err := cmd.Output()
 	if err != nil {
