@@ -48,8 +48,10 @@ type Record struct {
 	Health model.HealthFacet
 	// HealthIgnored: the object asks not to be counted.
 	HealthIgnored bool
-	Images        []string
-	Info          []model.Info
+	// Run is the value of model.AnnotationRun: the run that made this hook.
+	Run    string
+	Images []string
+	Info   []model.Info
 	// SpecHash covers everything but status, resourceVersion, managedFields
 	// and generation; two records with the same SpecHash need no new diff.
 	// Only for objects with a tracking id.

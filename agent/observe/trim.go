@@ -154,6 +154,8 @@ func (t *trimmer) metadata(rec *live.Record, s *sections) error {
 				switch string(k) {
 				case model.AnnotationTrackingID:
 					tracking = text(v)
+				case model.AnnotationRun:
+					rec.Run = text(v)
 				case model.AnnotationIgnoreHC:
 					rec.HealthIgnored = text(v) == "true"
 				}

@@ -11,6 +11,12 @@ const (
 	AnnotationSyncWave    = "argocd.argoproj.io/sync-wave"
 	AnnotationHook        = "argocd.argoproj.io/hook"
 	AnnotationIgnoreHC    = "argocd.argoproj.io/ignore-healthcheck"
+	AnnotationHookDelete  = "argocd.argoproj.io/hook-delete-policy"
+
+	// AnnotationRun is put on every hook by the agent: the run of the operation
+	// that created it. A hook that carries the present run is never created
+	// again.
+	AnnotationRun = "hawser.dev/run"
 
 	// AnnotationGeneratePaths of an Application lists, separated by ";", the
 	// paths whose changes matter to it: relative to the directory of its

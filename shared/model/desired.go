@@ -93,6 +93,8 @@ type Withdraw struct {
 	Mode         WithdrawMode `json:"mode"`
 	Operation    OperationID  `json:"operation"`
 	OperationSeq int64        `json:"operationSeq"`
+	// ApproveDeletions approves of deleting objects that say Delete=confirm.
+	ApproveDeletions bool `json:"approveDeletions,omitempty"`
 }
 
 // Content identifies everything in d that an agent acts on, so that hub and

@@ -7,8 +7,10 @@ type OperationKind string
 
 // The kinds of operations.
 const (
-	OperationSync   OperationKind = "sync"
+	OperationSync   OperationKind = "sync" // also a rollback, see OperationSpec.Rollback
 	OperationDelete OperationKind = "delete"
+	// OperationAction runs a resource action on one object of the application.
+	OperationAction OperationKind = "action"
 )
 
 // OperationPhase is where an operation is in its life. Exactly one of the
@@ -53,6 +55,40 @@ type OperationSpec struct {
 	// Propagation, for a delete: Foreground (default) or Background.
 	Propagation string   `json:"propagation,omitempty"`
 	SyncOptions []string `json:"syncOptions,omitempty"`
+	// Resources limit a sync to some objects: "group:kind:name" or
+	// "group:kind:namespace/name" with globs, "!" before what is left out. A
+	// selective sync runs no hooks and leaves no history.
+	Resources []string `json:"resources,omitempty"`
+	// SkipHooks applies and prunes only, as Argo CD's strategy "apply".
+	SkipHooks bool `json:"skipHooks,omitempty"`
+	// Retry repeats a sync that failed; nil: it is tried once.
+	Retry *RetryStrategy `json:"retry,omitempty"`
+	// ApproveDeletions approves of deleting objects that say Prune=confirm (a
+	// sync) or Delete=confirm (a delete).
+	ApproveDeletions bool `json:"approveDeletions,omitempty"`
+	// Reason is why, in the words of who asked.
+	Reason string `json:"reason,omitempty"`
+	// Rollback is set when a sync goes back to what was deployed before.
+	Rollback *RollbackSpec `json:"rollback,omitempty"`
+	// Action is what an operation of kind action runs.
+	Action *ActionSpec `json:"action,omitempty"`
+}
+
+// RollbackSpec says what a rollback goes back to and what it sets aside.
+type RollbackSpec struct {
+	// HistoryID of the deployment that is gone back to.
+	HistoryID int64 `json:"historyID"`
+	// SetAside is the revision that is not deployed again until a newer one
+	// comes.
+	SetAside string `json:"setAside,omitempty"`
+}
+
+// ActionSpec is a resource action, as the agent offers it for one object.
+type ActionSpec struct {
+	Resource ObjectKey `json:"resource"`
+	// Name as discovered: "restart", "scale", ….
+	Name   string            `json:"name"`
+	Params map[string]string `json:"params,omitempty"`
 }
 
 // OperationResult is what became of each object.
@@ -70,6 +106,13 @@ type ResourceResult struct {
 	ObjectKey
 	Status  string `json:"status"`
 	Message string `json:"message,omitempty"`
+	// Phase (PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete) and Wave
+	// in which it was dealt with.
+	Phase string `json:"phase,omitempty"`
+	Wave  int    `json:"wave,omitempty"`
+	// HookPhase is how far a hook came: Running, Succeeded or Failed; "" for
+	// what is no hook.
+	HookPhase string `json:"hookPhase,omitempty"`
 }
 
 // OperationInfo is an operation as people see it.

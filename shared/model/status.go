@@ -59,12 +59,15 @@ const (
 
 // AppStatus is what an agent observed of one application, redacted.
 type AppStatus struct {
-	Generation Generation     `json:"generation"`
-	Revision   string         `json:"revision,omitempty"`
-	Sync       SyncFacet      `json:"sync"`
-	Health     HealthFacet    `json:"health"`
-	Operation  *OperationInfo `json:"operation,omitempty"`
-	Conditions []Condition    `json:"conditions,omitempty"`
+	Generation Generation  `json:"generation"`
+	Revision   string      `json:"revision,omitempty"`
+	Sync       SyncFacet   `json:"sync"`
+	Health     HealthFacet `json:"health"`
+	// HealthCauses are the objects whose health is the application's, at most
+	// 10, when it is not Healthy.
+	HealthCauses []HealthCause  `json:"healthCauses,omitempty"`
+	Operation    *OperationInfo `json:"operation,omitempty"`
+	Conditions   []Condition    `json:"conditions,omitempty"`
 	// Resources are the managed objects, in sync order.
 	Resources []ResourceStatus `json:"resources,omitempty"`
 	// History lists what was deployed, newest last, at most
@@ -84,6 +87,13 @@ type HealthFacet struct {
 	Message string `json:"message,omitempty"`
 	// Since is the time of the last change of Status.
 	Since *time.Time `json:"since,omitempty"`
+}
+
+// HealthCause is an object that makes its application unhealthy.
+type HealthCause struct {
+	ObjectKey
+	Status  Health `json:"status"`
+	Message string `json:"message,omitempty"`
 }
 
 // Condition is a problem or a warning that people should see. The types are
@@ -111,6 +121,15 @@ type ResourceStatus struct {
 	Health  HealthFacet `json:"health"`
 	// RequiresPruning: the object is owned and no longer desired.
 	RequiresPruning bool `json:"requiresPruning,omitempty"`
+	// RequiresDeletionConfirmation: it says Prune=confirm or Delete=confirm, and
+	// waits for an operation that approves deletions.
+	RequiresDeletionConfirmation bool `json:"requiresDeletionConfirmation,omitempty"`
+	// Wave in which it is synced.
+	Wave int `json:"syncWave,omitempty"`
+	// Hook is the phase of a hook, with HookPhase: how its last run went. Hooks
+	// have no sync facet of their own.
+	Hook      string `json:"hook,omitempty"`
+	HookPhase string `json:"hookPhase,omitempty"`
 	// Differences between desired and live, at most 20; values of Secrets are
 	// redacted at the agent.
 	Differences []FieldDifference `json:"differences,omitempty"`
@@ -135,6 +154,11 @@ type HistoryEntry struct {
 	StartedAt   time.Time  `json:"deployStartedAt"`
 	DeployedAt  time.Time  `json:"deployedAt"`
 	InitiatedBy string     `json:"initiatedBy,omitempty"`
+	// Operation that deployed it; Reason is why, in the words of who asked.
+	Operation OperationID `json:"operation,omitempty"`
+	Reason    string      `json:"reason,omitempty"`
+	// Rollback is set when the deployment went back to an older one.
+	Rollback *RollbackSpec `json:"rollback,omitempty"`
 }
 
 // ResourceTree is the managed objects and what they own, down to pods.

@@ -153,12 +153,13 @@ func WithdrawToProto(w model.Withdraw) (*agentv1.Withdraw, error) {
 		return nil, invalid("withdrawal of %s has the unknown mode %q", w.Name, w.Mode)
 	}
 	return &agentv1.Withdraw{
-		AppUid:       string(w.App),
-		Name:         w.Name,
-		Generation:   int64(w.Generation),
-		Mode:         mode,
-		OperationId:  string(w.Operation),
-		OperationSeq: w.OperationSeq,
+		AppUid:           string(w.App),
+		Name:             w.Name,
+		Generation:       int64(w.Generation),
+		Mode:             mode,
+		OperationId:      string(w.Operation),
+		OperationSeq:     w.OperationSeq,
+		ApproveDeletions: w.ApproveDeletions,
 	}, nil
 }
 
@@ -175,6 +176,7 @@ func Withdraw(p *agentv1.Withdraw) (model.Withdraw, error) {
 			return model.Withdraw{
 				App: model.AppUID(p.AppUid), Name: p.Name, Generation: model.Generation(p.Generation),
 				Mode: mode, Operation: model.OperationID(p.OperationId), OperationSeq: p.OperationSeq,
+				ApproveDeletions: p.ApproveDeletions,
 			}, nil
 		}
 	}

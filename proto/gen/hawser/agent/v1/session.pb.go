@@ -1062,15 +1062,17 @@ func (x *Revision) GetSources() []string {
 
 // Withdraw removes an application from a cluster by an audited decision.
 type Withdraw struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AppUid        string                 `protobuf:"bytes,1,opt,name=app_uid,json=appUid,proto3" json:"app_uid,omitempty"`
-	Generation    int64                  `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	Mode          Withdraw_Mode          `protobuf:"varint,3,opt,name=mode,proto3,enum=hawser.agent.v1.Withdraw_Mode" json:"mode,omitempty"`
-	OperationId   string                 `protobuf:"bytes,4,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	OperationSeq  int64                  `protobuf:"varint,5,opt,name=operation_seq,json=operationSeq,proto3" json:"operation_seq,omitempty"`
-	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppUid       string                 `protobuf:"bytes,1,opt,name=app_uid,json=appUid,proto3" json:"app_uid,omitempty"`
+	Generation   int64                  `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Mode         Withdraw_Mode          `protobuf:"varint,3,opt,name=mode,proto3,enum=hawser.agent.v1.Withdraw_Mode" json:"mode,omitempty"`
+	OperationId  string                 `protobuf:"bytes,4,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	OperationSeq int64                  `protobuf:"varint,5,opt,name=operation_seq,json=operationSeq,proto3" json:"operation_seq,omitempty"`
+	Name         string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// Objects that say Delete=confirm may be deleted.
+	ApproveDeletions bool `protobuf:"varint,7,opt,name=approve_deletions,json=approveDeletions,proto3" json:"approve_deletions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Withdraw) Reset() {
@@ -1143,6 +1145,13 @@ func (x *Withdraw) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *Withdraw) GetApproveDeletions() bool {
+	if x != nil {
+		return x.ApproveDeletions
+	}
+	return false
 }
 
 // Operation is a durable command; it is never merged with another.
@@ -2055,7 +2064,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12=\n" +
 	"\fcommitted_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12\x18\n" +
-	"\asources\x18\x05 \x03(\tR\asources\"\xb1\x02\n" +
+	"\asources\x18\x05 \x03(\tR\asources\"\xde\x02\n" +
 	"\bWithdraw\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x1e\n" +
 	"\n" +
@@ -2064,7 +2073,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x04mode\x18\x03 \x01(\x0e2\x1e.hawser.agent.v1.Withdraw.ModeR\x04mode\x12!\n" +
 	"\foperation_id\x18\x04 \x01(\tR\voperationId\x12#\n" +
 	"\roperation_seq\x18\x05 \x01(\x03R\foperationSeq\x12\x12\n" +
-	"\x04name\x18\x06 \x01(\tR\x04name\"\\\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12+\n" +
+	"\x11approve_deletions\x18\a \x01(\bR\x10approveDeletions\"\\\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vMODE_ORPHAN\x10\x01\x12\x10\n" +
