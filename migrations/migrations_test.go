@@ -51,6 +51,10 @@ var rows = map[int64]string{
 	5: `INSERT INTO repository_templates (id, url, match_url, credential, created_at) VALUES ('rt', 'https://x', 'https://x', 'x', now());
 	    INSERT INTO repositories (id, url, match_url, type, name, created_at) VALUES ('r5', 'https://y', 'https://y', 'helm', 'y', now())`,
 	6: `UPDATE app_sources SET warnings = '[{"type": "RenderWarning", "message": "m"}]'`,
+	7: `INSERT INTO deployments (app_uid, id, generation, bundle, revision, started_at, deployed_at) VALUES ('a', 1, 1, 'd', '{}', now(), now());
+	    INSERT INTO pins (app_uid, bundle, document) VALUES ('a', 'd', '{}')`,
+	8: `INSERT INTO settings (name, version, document, changed_at) VALUES ('customizations', 1, '{}', now())`,
+	9: `UPDATE operations SET amendments = '[{"what": "orphan", "by": "ann", "at": "2026-11-28T10:00:00Z"}]'`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every
@@ -228,5 +232,32 @@ func TestRepositoriesKeepWhatIsShown(t *testing.T) {
 		if err := conn.QueryRow(ctx, `SELECT holds::text FROM repositories WHERE id = $1`, id).Scan(&got); err != nil || got != want {
 			t.Errorf("%s: %s, want %s: %v", id, got, want, err)
 		}
+	}
+}
+
+// What is desired when the hub begins to keep a history has its manifests there.
+func TestTheHistoryBeginsWithWhatIsDesired(t *testing.T) {
+	dsn := database(t)
+	ctx := t.Context()
+	if err := to(ctx, dsn, 6); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for v := int64(2); v <= 3; v++ {
+		if _, err := conn.Exec(ctx, rows[v]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Up(ctx, dsn); err != nil {
+		t.Fatal(err)
+	}
+	var app, bundle string
+	var generation int64
+	if err := conn.QueryRow(ctx, `SELECT app_uid, generation, bundle FROM issued`).Scan(&app, &generation, &bundle); err != nil || app != "a" || generation != 1 || bundle != "d" {
+		t.Errorf("%s %d %s: %v", app, generation, bundle, err)
 	}
 }

@@ -30,6 +30,13 @@ type Config struct {
 	Proxy string
 	// ProxyCA holds further authorities that may vouch for an https:// proxy.
 	ProxyCA string
+	// Overrides is a directory with health checks and actions in Lua, in Argo
+	// CD's layout; empty for none.
+	Overrides string
+
+	// AllowExec lets people at the hub run commands in containers of
+	// applications. It is the cluster's to decide, and off by default.
+	AllowExec bool
 
 	LogFormat, LogLevel string
 }
@@ -45,6 +52,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Namespace, "namespace", envOr("HAWSER_NAMESPACE", "hawser-system"), "namespace of the agent's own Secrets and Lease; created when missing")
 	f.StringVar(&c.Proxy, "proxy", "", `HTTP proxy to reach the hub through (default: $HTTPS_PROXY; "direct" ignores it)`)
 	f.StringVar(&c.ProxyCA, "proxy-ca", "", "file with further certificate authorities for an https:// proxy, PEM")
+	f.StringVar(&c.Overrides, "overrides", os.Getenv("HAWSER_OVERRIDES"), "directory with <group>/<Kind>/health.lua and actions, which win over the hub's")
+	f.BoolVar(&c.AllowExec, "allow-exec", os.Getenv("HAWSER_ALLOW_EXEC") == "true", "let people at the hub run commands in containers of applications (default: $HAWSER_ALLOW_EXEC)")
 	f.StringVar(&c.LogFormat, "log-format", envOr("HAWSER_LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", envOr("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
 }

@@ -58,15 +58,7 @@ func (s identities) Save(ctx context.Context, id link.Identity) error {
 		fieldCluster: []byte(id.Cluster), fieldClusterName: []byte(id.ClusterName),
 		fieldKey: id.KeyPEM, fieldCertificate: id.CertificatePEM, fieldCA: id.CAPEM,
 	}}
-	old, err := s.secrets.Get(ctx, identitySecret)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		_, err = s.secrets.Create(ctx, sec)
-	case err == nil:
-		sec.ResourceVersion = old.ResourceVersion
-		_, err = s.secrets.Update(ctx, sec)
-	}
-	return err
+	return putSecret(ctx, s.secrets, sec)
 }
 
 // loadRedactionKey returns the cluster's key for marking values of Secrets,

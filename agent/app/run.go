@@ -6,18 +6,24 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"runtime/debug"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
 
+	"github.com/hawser-dev/hawser/agent/access"
+	"github.com/hawser-dev/hawser/agent/configmap"
+	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/link"
 	"github.com/hawser-dev/hawser/agent/observe"
 	"github.com/hawser-dev/hawser/agent/reconcile"
 	"github.com/hawser-dev/hawser/agent/report"
+	"github.com/hawser-dev/hawser/agent/settings"
 	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/agent/veto"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/lifecycle"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -43,11 +49,20 @@ type agent struct {
 	base   *url.URL
 	client *journal.Client
 
-	lease    *journal.Lease
-	journal  *journal.Store
+	veto    *veto.Keeper
+	vetoMap *configmap.Watch
+
+	lease       *journal.Lease
+	journal     *journal.Store
+	settings    *settings.Keeper
+	settingsMap *configmap.Watch
+	scripts     scripts
+	systemRules atomic.Pointer[diff.SystemRules]
+
 	observer *observe.Observer
 	reporter *report.Reporter
 	engine   *reconcile.Engine
+	access   *access.Server
 	link     *link.Link
 	kinds    chan struct{} // what the cluster serves, or what can be observed of it, changed
 }
@@ -59,7 +74,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	preferMemory()
+	defer keepMemoryLow()()
+	defer profileOnSignal(log)()
 	for {
 		err := runOnce(ctx, cfg, log)
 		if ctx.Err() != nil {
@@ -77,26 +93,24 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 }
 
-// preferMemory has garbage collected earlier than Go does by itself: an agent
-// shares its machine with the workloads it is there for, and its heap is small,
-// so the extra collections cost little. GOGC in the environment wins.
-func preferMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40)
-	}
-}
-
 func runOnce(ctx context.Context, cfg Config, log *slog.Logger) error {
 	a := &agent{cfg: cfg, log: log, instance: newInstance(), kinds: make(chan struct{}, 1)}
 	return lifecycle.Run(ctx, log, stopTimeout,
 		lifecycle.Part{Name: "cluster", Start: a.startCluster},
+		lifecycle.Part{Name: "veto", Start: a.startVeto, Run: func(ctx context.Context) error { return a.vetoMap.Run(ctx) }},
 		lifecycle.Part{Name: "lease", Start: a.startLease, Run: func(ctx context.Context) error { return a.lease.Run(ctx) }},
 		lifecycle.Part{Name: "journal", Start: a.startJournal, Run: func(ctx context.Context) error { return a.journal.Run(ctx) }},
+		// Read before anything is judged by them, and followed once there is
+		// somebody to tell.
+		lifecycle.Part{Name: "settings at the start", Start: a.startSettings},
 		lifecycle.Part{Name: "observer", Start: a.startObserver, Run: func(ctx context.Context) error { return a.observer.Run(ctx) }},
+		lifecycle.Part{Name: "settings", Run: func(ctx context.Context) error { return a.settings.Run(ctx) }},
+		lifecycle.Part{Name: "customizations", Run: func(ctx context.Context) error { return a.settingsMap.Run(ctx) }},
 		lifecycle.Part{Name: "link", Start: a.startLink},
 		lifecycle.Part{Name: "reports", Run: func(ctx context.Context) error { return a.reporter.Run(ctx) }},
 		lifecycle.Part{Name: "applications", Run: func(ctx context.Context) error { return a.engine.Run(ctx) }},
 		lifecycle.Part{Name: "cluster report", Run: a.reportCluster},
+		lifecycle.Part{Name: "access", Run: func(ctx context.Context) error { return a.access.Run(ctx) }},
 		lifecycle.Part{Name: "hub", Run: func(ctx context.Context) error { return a.link.Run(ctx) }},
 	)
 }
@@ -154,23 +168,21 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 		return ctx.Err()
 	case <-a.lease.Acquired():
 	}
-	return a.persist(ctx, "read the journal", func(ctx context.Context) (err error) {
+	failpoint.Hit("app.lease.acquired")
+	err = a.persist(ctx, "read the journal", func(ctx context.Context) (err error) {
 		a.journal, err = journal.OpenStore(ctx, journal.StoreOptions{Secrets: a.client, Instance: a.instance, Log: a.log})
 		return err
 	})
+	failpoint.Hit("app.journal.opened")
+	return err
 }
 
 func (a *agent) startObserver(ctx context.Context) error {
 	a.observer = observe.New(observe.Options{
 		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace},
-		AgentVersion: telemetry.Version, Log: a.log,
+		Health: a.scripts.health, AgentVersion: telemetry.Version, Log: a.log,
 	})
-	a.observer.OnKind(func(model.GroupKind) {
-		select {
-		case a.kinds <- struct{}{}:
-		default:
-		}
-	})
+	a.observer.OnKind(func(model.GroupKind) { a.clusterNews() })
 	var key []byte
 	err := a.persist(ctx, "read the redaction key", func(ctx context.Context) (err error) {
 		key, err = loadRedactionKey(ctx, a.client)
@@ -193,11 +205,13 @@ func (a *agent) startObserver(ctx context.Context) error {
 	})
 	a.engine = reconcile.New(reconcile.Options{
 		Journal: a.journal, Observer: a.observer,
-		Applier:    sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version),
+		Applier:    a.veto.Applier(sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version)),
+		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
 		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Log: a.log,
 	})
-	return nil
+	a.engine.SetSystemRules(a.systemRules.Load())
+	return a.makeAccess(key)
 }
 
 // silentAfter is more than the pause between two renewals of the Lease.
@@ -230,7 +244,7 @@ func (a *agent) startLink(context.Context) error {
 	}
 	a.link, err = link.New(link.Options{
 		Address: a.cfg.Hub, CAHash: a.cfg.CAHash, Token: token, ClusterName: a.cfg.ClusterName,
-		Identity: identities{a.client}, Handler: a.engine, Confirmed: a.reporter.Confirmed,
+		Identity: identities{a.client}, Handler: a.engine, Settings: a.settings, Tunnels: a.access, Confirmed: a.reporter.Confirmed,
 		Proxy: a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
 		AgentVersion: telemetry.Version, Instance: a.instance, Log: a.log,
 	})
@@ -256,9 +270,10 @@ func (a *agent) reportCluster(ctx context.Context) error {
 		if r, err := a.observer.Cluster(ctx); err != nil {
 			a.log.Debug("the cluster is not described", "error", err)
 		} else {
-			for _, c := range a.journal.Conditions() {
+			for _, c := range slices.Concat(a.journal.Conditions(), a.veto.Conditions(), a.settings.Conditions()) {
 				r.Conditions = append(r.Conditions, c.Message)
 			}
+			r.SettingsVersion, r.SettingsDigest = a.settings.Stored()
 			a.link.Cluster(r)
 		}
 		if !awaitNews(ctx, a.kinds, tick.C) {

@@ -1,36 +1,49 @@
 package diff
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"slices"
 	"sort"
-	"strings"
-
-	kjson "sigs.k8s.io/json"
+	"sync"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
 // MaxDifferences is how many differences of one object are listed.
 const MaxDifferences = 20
 
-// Input is one comparison.
+// Input is one comparison. Nothing in it is modified.
 type Input struct {
 	// Desired is the object as it would be applied, tracking annotation
-	// included. It is not modified.
+	// included.
 	Desired map[string]any
-	// Live is the live object as JSON; managedFields in it are ignored.
+	// Live is the live object as JSON. managedFields in it are only read when
+	// Managers is nil.
 	Live []byte
 	// Managers are the live object's field managers.
 	Managers []live.FieldManager
-	// Ignore are the application's rules; those for other objects are skipped.
-	Ignore []model.IgnoreDifferences
-	// RedactionKey masks values of Secrets consistently within one agent.
+	// Schema knows the kinds that are not built in, as custom resources; nil
+	// knows none. What it does not know is compared by what managedFields show.
+	Schema Schema
+	// Ignore are the application's rules, SystemRules those of the fleet; those
+	// for other objects are skipped.
+	Ignore      []model.IgnoreDifferences
+	SystemRules *SystemRules
+	// RedactionKey masks values of Secrets consistently within one agent. Without
+	// one, values are only consistent within this process.
 	RedactionKey []byte
+	// SensitiveAnnotations are annotations of Secrets whose values are masked,
+	// too.
+	SensitiveAnnotations []string
+	// FieldManager is this agent's name as a field manager; empty:
+	// model.FieldManager.
+	FieldManager string
+	// TakenOver are managers whose updates count as this agent's own, because
+	// applying takes them over, as it migrates from client-side apply.
+	TakenOver []string
+	// IncludeMutationWebhook counts what admission webhooks change, as Argo CD's
+	// compare option of that name. Only CompareAnswer can see that.
+	IncludeMutationWebhook bool
 }
 
 // Result is what a comparison found.
@@ -43,385 +56,228 @@ type Result struct {
 	// the desired one: the fields were not compared and only the API server
 	// can decide.
 	OtherVersion bool
+	// Doubts are the paths, at most MaxDifferences, where only the API server
+	// could tell whether applying changes something: nothing is known of how a
+	// list merges, or of what is filled in. They are no differences.
+	Doubts []string
+	// RuleFailed is set when a rule to ignore differences could not be
+	// evaluated: then differences may be ones that it would ignore.
+	RuleFailed bool
 	// Problems are rules that could not be evaluated, for people.
 	Problems []string
+
+	findings []finding
+	mask     *mask
 }
 
-// Same reports whether nothing differs.
+// Same reports whether no difference was found. Doubts are none.
 func (r Result) Same() bool { return r.Total == 0 && !r.OtherVersion }
 
-// Compare compares. An error means that the live body is not a JSON object.
+// Certain reports whether the API server would say the same as far as can be
+// known without asking it. Without certainty a dry run should decide, and when
+// that is not possible the state is unknown after a failed rule, and as Same says
+// otherwise.
+func (r Result) Certain() bool {
+	return !r.OtherVersion && (r.Total > 0 || len(r.Doubts) == 0) && !(r.RuleFailed && r.Total > 0)
+}
+
+// Compare says where applying the desired object would change the live one. An
+// error means that the live body is not a JSON object.
 func Compare(in Input) (Result, error) {
 	liveObj, err := Decode(in.Live)
 	if err != nil {
 		return Result{}, err
 	}
+	if in.Managers == nil {
+		in.Managers = managersOf(liveObj)
+	}
 	desired := Normalise(in.Desired)
+	if status, ok := in.Desired["status"]; ok && in.SystemRules.comparesStatus(desired) {
+		desired["status"] = status
+	}
 	if dv, lv := text(desired["apiVersion"]), text(liveObj["apiVersion"]); dv != lv && lv != "" {
 		return Result{OtherVersion: true}, nil
 	}
-	c := &comparer{
-		kind:     text(desired["kind"]),
-		builtIn:  builtInGroup(text(desired["apiVersion"])),
-		managers: in.Managers,
-		mask:     newMask(desired, in.RedactionKey),
-	}
-	tree, own := parseManagers(in.Managers)
-	c.own = own
-
-	rules := rulesFor(in.Ignore, desired)
-	desired, liveObj, problems := removeIgnored(rules, desired, liveObj)
-	c.ignoredManagers = managerBits(in.Managers, rules)
-
-	c.object(desired, liveObj, tree)
-	sort.SliceStable(c.found, func(i, j int) bool { return c.found[i].Path < c.found[j].Path })
-	res := Result{Total: len(c.found), Problems: problems}
-	res.Differences = c.found[:min(len(c.found), MaxDifferences)]
-	return res, nil
+	rules := selectRules(in.Ignore, in.SystemRules, desired)
+	desired, liveObj, problems := rules.remove(desired, liveObj)
+	c := newComparer(&in, desired)
+	c.owners = in.ownership(in.Managers)
+	c.owners.ignored = rules.managers(c.owners.managers)
+	c.run(func() { c.object(desired, liveObj) })
+	return c.result(problems), nil
 }
 
-// Decode reads a live body; integers stay int64.
-func Decode(body []byte) (map[string]any, error) {
-	var obj map[string]any
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &obj); err != nil || obj == nil {
-		return nil, fault.Wrap(err, fault.Internal, "live_body_invalid", "a live object is not a JSON object")
+// typeOf is the type of objects of the kind, unknownObject when nobody knows it.
+func (in *Input) typeOf(obj map[string]any) *Type {
+	apiVersion, kind := text(obj["apiVersion"]), text(obj["kind"])
+	if t := builtin.Type(apiVersion, kind); t != nil {
+		return t
 	}
-	return obj, nil
+	t := unknownObject()
+	if in.Schema != nil {
+		if known := in.Schema.Type(apiVersion, kind); known != nil {
+			t = known
+		}
+	}
+	return in.SystemRules.knowing(t, apiVersion, kind)
 }
 
+// unknownObject is an object of which only metadata is known.
+var unknownObject = sync.OnceValue(func() *Type {
+	return &Type{shape: shapeStruct, verbatim: true, elem: unknownType, fields: map[string]*fieldType{
+		"metadata": {typ: builtin.named("meta/v1.ObjectMeta")},
+	}}
+})
+
+// comparer is one comparison on its way.
 type comparer struct {
-	kind            string
-	builtIn         bool
-	managers        []live.FieldManager
-	own             bits
-	ignoredManagers bits
-	mask            *mask
-	found           []model.FieldDifference
+	kind    *Type
+	owners  *ownership
+	mask    *mask
+	found   []finding
+	total   int
+	doubts  []string
+	muted   int // while greater than 0 nothing is recorded, only counted
+	doubted int
+	sorted  bool // visit fields in order
+	// answers: both sides are answers of the server, in which everything is
+	// filled in.
+	answers bool
+	places  []*place // to be used again
+	// counts decides whether a difference at a place counts; nil: all do.
+	counts func(*place) bool
 }
 
-// comparedMetadata are the fields of metadata that people set.
-var comparedMetadata = map[string]bool{"labels": true, "annotations": true, "finalizers": true, "ownerReferences": true}
+// finding is a difference that is not rendered yet.
+type finding struct {
+	path              path
+	desired, live     any
+	inDesired, inLive bool
+	difference        model.FieldDifference // Path, Manager, ChangedAt
+}
 
-func (c *comparer) object(desired, liveObj map[string]any, tree *fieldNode) {
-	for _, k := range unionKeys(desired, tree) {
-		switch k {
-		case "apiVersion", "kind", "status":
-			continue
-		case "metadata":
-			dm, _ := desired[k].(map[string]any)
-			lm, _ := liveObj[k].(map[string]any)
-			mt := tree.child("f:" + k)
-			for _, mk := range unionKeys(dm, mt) {
-				if comparedMetadata[mk] {
-					c.field(path{{field: k}, {field: mk}}, mk, dm, lm, mt)
-				}
-			}
-			continue
+// Field is a difference with its values. Those of Secrets are masked.
+type Field struct {
+	Path string
+	// Desired and Live are JSON values; nil also where there is none, as
+	// InDesired and InLive tell.
+	Desired, Live     any
+	InDesired, InLive bool
+	// Manager and ChangedAt say who set the live value and when, where known.
+	Manager   string
+	ChangedAt *time.Time
+}
+
+// Fields are the differences by path with whole values, at most MaxFields.
+func (r Result) Fields() []Field {
+	out := make([]Field, len(r.findings))
+	for i, f := range r.findings {
+		out[i] = Field{Path: f.difference.Path, InDesired: f.inDesired, InLive: f.inLive, Manager: f.difference.Manager, ChangedAt: f.difference.ChangedAt}
+		if f.inDesired {
+			out[i].Desired = r.mask.hide(f.path, f.desired)
 		}
-		c.field(path{{field: k}}, k, desired, liveObj, tree)
+		if f.inLive {
+			out[i].Live = r.mask.hide(f.path, f.live)
+		}
+	}
+	return out
+}
+
+// MaxFields bounds what is kept of one comparison. When there are more, the
+// first ones by path are found by comparing again in order.
+const MaxFields = 512
+
+func newComparer(in *Input, desired map[string]any) *comparer {
+	return &comparer{
+		kind: in.typeOf(desired),
+		mask: newMask(desired, in.RedactionKey, in.SensitiveAnnotations),
 	}
 }
 
-// field compares one field of a map; parent is the map's node.
-func (c *comparer) field(p path, name string, desired, liveMap map[string]any, parent *fieldNode) {
-	node := parent.child("f:" + name)
-	dv, set := desired[name]
-	lv, has := liveMap[name]
-	if !set || isEmpty(dv) {
-		if has {
-			c.removed(p, lv, node)
+// run compares, and once more in order when there is too much to keep.
+func (c *comparer) run(compare func()) {
+	compare()
+	if c.total > MaxFields {
+		c.found, c.total, c.doubts, c.doubted, c.sorted = nil, 0, nil, 0, true
+		compare()
+	}
+}
+
+func (c *comparer) result(problems []string) Result {
+	sort.SliceStable(c.found, func(i, j int) bool { return c.found[i].difference.Path < c.found[j].difference.Path })
+	sort.Strings(c.doubts)
+	r := Result{Total: c.total, Doubts: c.doubts[:min(len(c.doubts), MaxDifferences)], RuleFailed: len(problems) > 0, Problems: problems, findings: c.found, mask: c.mask}
+	for _, f := range c.found[:min(len(c.found), MaxDifferences)] {
+		d := f.difference
+		if f.inDesired {
+			d.Desired = c.mask.render(f.path, f.desired)
 		}
+		if f.inLive {
+			d.Live = c.mask.render(f.path, f.live)
+		}
+		r.Differences = append(r.Differences, d)
+	}
+	return r
+}
+
+// report records a difference, unless the place belongs to a manager whose
+// fields are ignored.
+func (c *comparer) report(p *place, d, l any, inDesired, inLive bool) {
+	if c.owners != nil && c.owners.ignores(p) || c.counts != nil && !c.counts(p) {
 		return
 	}
-	c.value(p, dv, lv, has, node)
-}
-
-func (c *comparer) value(p path, dv, lv any, has bool, node *fieldNode) {
-	if node != nil && node.owners&c.ignoredManagers != 0 && len(node.children) == 0 {
+	c.total++
+	if c.muted > 0 || len(c.found) >= MaxFields {
 		return
 	}
-	if !has || lv == nil {
-		if c.builtIn && isZero(dv) {
-			return // the server leaves out zero values of its own kinds
+	f := finding{path: c.mask.visible(p.path()), desired: d, live: l, inDesired: inDesired, inLive: inLive}
+	f.difference.Path = f.path.String()
+	if c.owners != nil {
+		manager, at := c.owners.lastWriter(p)
+		f.difference.Manager = manager
+		if !at.IsZero() {
+			f.difference.ChangedAt = &at
 		}
-		if !containsOnlyEmpty(dv) {
-			c.report(p, dv, nil, true, false, node)
-		}
-		return
 	}
-	switch d := dv.(type) {
-	case map[string]any:
-		l, ok := lv.(map[string]any)
-		if !ok {
-			c.report(p, dv, lv, true, true, node)
-			return
-		}
-		c.mapping(p, d, l, node)
-	case []any:
-		l, ok := lv.([]any)
-		if !ok {
-			c.report(p, dv, lv, true, true, node)
-			return
-		}
-		c.list(p, d, l, node)
-	default:
-		if !equalScalar(p, dv, lv) {
-			c.report(p, dv, lv, true, true, node)
-		}
+	c.found = append(c.found, f)
+}
+
+// enter makes a place below another; leave gives it back when nothing looks at it
+// any more.
+func (c *comparer) enter(up *place, s step) *place {
+	if n := len(c.places); n > 0 {
+		p := c.places[n-1]
+		c.places = c.places[:n-1]
+		p.up, p.step = up, s
+		return p
+	}
+	return &place{up: up, step: s}
+}
+
+func (c *comparer) leave(p *place) { c.places = append(c.places, p) }
+
+// doubt records that only the server knows.
+func (c *comparer) doubt(p *place) {
+	c.doubted++
+	if c.muted == 0 && len(c.doubts) < MaxFields {
+		c.doubts = append(c.doubts, c.mask.visible(p.path()).String())
 	}
 }
 
-func (c *comparer) mapping(p path, d, l map[string]any, node *fieldNode) {
-	for _, k := range unionKeys(d, node) {
-		c.field(p.with(step{field: k}), k, d, l, node)
-	}
-	if isLabelSelector(p) {
-		// Label selectors are replaced as a whole, and never defaulted: a key
-		// that is only live was added by somebody.
-		for _, k := range sortedKeys(l) {
-			if _, ok := d[k]; !ok && node.child("f:"+k) == nil {
-				c.report(p.with(step{field: k}), nil, l[k], false, true, node)
-			}
-		}
-	}
+// quiet tries a comparison and reports whether it certainly found nothing.
+func (c *comparer) quiet(compare func()) bool {
+	same, doubts := c.try(compare)
+	return same && !doubts
 }
 
-func isLabelSelector(p path) bool {
-	last := p[len(p)-1].field
-	if last == "matchLabels" || last == "nodeSelector" {
-		return true
-	}
-	return last == "selector" && len(p) == 2 && p[0].field == "spec" // Service, ReplicationController
-}
-
-// removed reports the fields below p that this agent set and that are desired
-// no longer.
-func (c *comparer) removed(p path, lv any, node *fieldNode) {
-	if node == nil || lv == nil || !node.ownedBelow(c.own) {
-		return
-	}
-	if node.owners&c.own != 0 && (len(node.children) == 0 || !node.othersBelow(c.own)) {
-		if !isEmpty(lv) {
-			c.report(p, nil, lv, false, true, node)
-		}
-		return
-	}
-	for _, k := range sortedNodeKeys(node.children) {
-		child := node.children[k]
-		if strings.HasPrefix(k, "f:") {
-			if m, ok := lv.(map[string]any); ok {
-				name := k[2:]
-				if v, has := m[name]; has {
-					c.removed(p.with(step{field: name}), v, child)
-				}
-			}
-			continue
-		}
-		if l, ok := lv.([]any); ok {
-			if v, s, ok := findElement(l, k); ok {
-				c.removed(p.with(s), v, child)
-			}
-		}
-	}
-}
-
-func (c *comparer) report(p path, dv, lv any, set, has bool, node *fieldNode) {
-	d := model.FieldDifference{Path: p.String()}
-	if set {
-		d.Desired = c.mask.render(p, dv)
-	}
-	if has {
-		d.Live = c.mask.render(p, lv)
-	}
-	if m := c.lastManager(node); m != nil {
-		d.Manager = m.Manager
-		if !m.Time.IsZero() {
-			at := m.Time
-			d.ChangedAt = &at
-		}
-	}
-	c.found = append(c.found, d)
-}
-
-// lastManager is who wrote the field last, this agent only when nobody else did.
-func (c *comparer) lastManager(node *fieldNode) *live.FieldManager {
-	if node == nil {
-		return nil
-	}
-	owners := node.owners
-	if owners == 0 {
-		owners = node.below()
-	}
-	if rest := owners &^ c.own; rest != 0 {
-		owners = rest
-	}
-	var best *live.FieldManager
-	for i := range c.managers {
-		if i < maxManagers && owners&(1<<i) != 0 && (best == nil || c.managers[i].Time.After(best.Time)) {
-			best = &c.managers[i]
-		}
-	}
-	return best
-}
-
-// unionKeys are the keys of m and the fields of node, sorted.
-func unionKeys(m map[string]any, node *fieldNode) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	if node != nil {
-		for k := range node.children {
-			if name, ok := strings.CutPrefix(k, "f:"); ok {
-				if _, dup := m[name]; !dup {
-					keys = append(keys, name)
-				}
-			}
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+func (c *comparer) try(compare func()) (same, doubts bool) {
+	total, doubted := c.total, c.doubted
+	c.muted++
+	compare()
+	c.muted--
+	same, doubts = c.total == total, c.doubted != doubted
+	c.total, c.doubted = total, doubted
+	return same, doubts
 }
 
 func text(v any) string { s, _ := v.(string); return s }
-
-func isEmpty(v any) bool {
-	switch t := v.(type) {
-	case nil:
-		return true
-	case map[string]any:
-		return len(t) == 0
-	case []any:
-		return len(t) == 0
-	}
-	return false
-}
-
-// containsOnlyEmpty reports whether nothing but empty maps and lists and nulls
-// is in v.
-func containsOnlyEmpty(v any) bool {
-	switch t := v.(type) {
-	case nil:
-		return true
-	case map[string]any:
-		for _, e := range t {
-			if !containsOnlyEmpty(e) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		return len(t) == 0
-	}
-	return false
-}
-
-func isZero(v any) bool {
-	switch t := v.(type) {
-	case string:
-		return t == ""
-	case bool:
-		return !t
-	case int64:
-		return t == 0
-	case float64:
-		return t == 0
-	case map[string]any:
-		for _, e := range t {
-			if !isZero(e) && !containsOnlyEmpty(e) {
-				return false
-			}
-		}
-		return true
-	}
-	return containsOnlyEmpty(v)
-}
-
-// builtInGroup reports whether the API server itself defines the kinds of the
-// group, whose zero values it leaves out.
-func builtInGroup(apiVersion string) bool {
-	group, _, found := strings.Cut(apiVersion, "/")
-	if !found {
-		return true // the core group
-	}
-	return !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
-}
-
-// path is the way to a field.
-type path []step
-
-type step struct {
-	field string
-	key   string // "name=web" of a list element that is found by key
-	index int    // of an element of an atomic list, when isIndex
-	isIdx bool
-}
-
-// with returns a longer path that shares nothing with p's spare capacity.
-func (p path) with(s step) path { return append(p[:len(p):len(p)], s) }
-
-func (p path) String() string {
-	var b strings.Builder
-	for _, s := range p {
-		switch {
-		case s.isIdx:
-			fmt.Fprintf(&b, "[%d]", s.index)
-		case s.key != "":
-			b.WriteString("[" + s.key + "]")
-		case plainField(s.field):
-			b.WriteString("." + s.field)
-		default:
-			q, _ := json.Marshal(s.field)
-			b.WriteString("[" + string(q) + "]")
-		}
-	}
-	return b.String()
-}
-
-func plainField(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !(c == '_' || c == '-' || c == '$' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// Equal compares two whole bodies but for what the server keeps by itself:
-// status, resourceVersion, generation and managedFields. It is how the answer
-// of a dry run is held against the live object.
-func Equal(a, b []byte) (bool, error) {
-	ca, err := bare(a)
-	if err != nil {
-		return false, err
-	}
-	cb, err := bare(b)
-	if err != nil {
-		return false, err
-	}
-	return bytes.Equal(ca, cb), nil
-}
-
-func bare(body []byte) ([]byte, error) {
-	obj, err := Decode(body)
-	if err != nil {
-		return nil, err
-	}
-	delete(obj, "status")
-	if m, ok := obj["metadata"].(map[string]any); ok {
-		for _, k := range []string{"resourceVersion", "generation", "managedFields", "selfLink"} {
-			delete(m, k)
-		}
-	}
-	return json.Marshal(obj)
-}

@@ -3,12 +3,14 @@ package diff
 import (
 	"encoding/base64"
 	"maps"
+
+	"github.com/hawser-dev/hawser/shared/manifest"
 )
 
 // Normalise returns desired as it is compared and applied: stringData of a
-// Secret becomes data, and what only the server writes (status, server-set
-// metadata) and nulls at the top are left out. The argument is not modified;
-// unchanged parts are shared with it.
+// Secret becomes data, and what only the server and its controllers write is left
+// out: status, server-set metadata, and the rules of an aggregated ClusterRole.
+// The argument is not modified; unchanged parts are shared with it.
 func Normalise(desired map[string]any) map[string]any {
 	out := maps.Clone(desired)
 	delete(out, "status")
@@ -26,22 +28,33 @@ func Normalise(desired map[string]any) map[string]any {
 		}
 		out["metadata"] = m
 	}
-	if text(out["kind"]) == "Secret" && text(out["apiVersion"]) == "v1" {
-		joinStringData(out)
+	switch text(out["kind"]) {
+	case "Secret":
+		if isSecret(out) {
+			joinStringData(out)
+		}
+	case "ClusterRole":
+		// The controller overwrites the rules of a role that is aggregated from
+		// others (Kubernetes, "Using RBAC authorization").
+		if _, aggregated := out["aggregationRule"].(map[string]any); aggregated && groupOf(text(out["apiVersion"])) == "rbac.authorization.k8s.io" {
+			delete(out, "rules")
+		}
 	}
 	return out
 }
 
 // lastApplied is client-side apply's own record. It would hold a second copy of
 // the object, and of a Secret's values.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+const lastApplied = manifest.LastAppliedAnnotation
 
 // joinStringData does what the API server does on writes: stringData wins over
 // data and is not stored.
 func joinStringData(secret map[string]any) {
 	plain, ok := secret["stringData"].(map[string]any)
 	if !ok {
-		delete(secret, "stringData")
+		if secret["stringData"] == nil {
+			delete(secret, "stringData")
+		}
 		return
 	}
 	data, _ := secret["data"].(map[string]any)
@@ -51,7 +64,7 @@ func joinStringData(secret map[string]any) {
 	}
 	for k, v := range plain {
 		s, ok := v.(string)
-		if !ok {
+		if !ok && v != nil {
 			return // not a string: leave it for the server to refuse
 		}
 		data[k] = base64.StdEncoding.EncodeToString([]byte(s))

@@ -1,7 +1,10 @@
 package diff
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/hawser-dev/hawser/shared/manifest"
@@ -10,66 +13,135 @@ import (
 // MaxValue is the length in bytes at which a shown value is cut.
 const MaxValue = 512
 
-// mask renders values for people and hides those of Secrets.
-type mask struct {
-	secret bool
-	key    []byte
+// Redact is a copy of in.Desired as it may be shown, with the tags that
+// differences have.
+func Redact(in Input) map[string]any {
+	m := newMask(in.Desired, in.RedactionKey, in.SensitiveAnnotations)
+	out := manifest.Redact(in.Desired, m.key)
+	if !m.secret || out == nil {
+		return out
+	}
+	for k, v := range in.Desired {
+		switch k {
+		case "apiVersion", "kind", "metadata", "type", "immutable":
+		default:
+			out[k] = m.hide(path{{field: k}}, v)
+		}
+	}
+	if meta, ok := out["metadata"].(map[string]any); ok {
+		if a, ok := meta["annotations"]; ok {
+			meta["annotations"] = m.hide(path{{field: "metadata"}, {field: "annotations"}}, a)
+		}
+	}
+	return out
 }
 
-func newMask(obj map[string]any, key []byte) *mask {
-	return &mask{secret: text(obj["kind"]) == "Secret" && text(obj["apiVersion"]) == "v1", key: key}
+// isSecret reports whether the object holds values that must not be shown.
+func isSecret(obj map[string]any) bool {
+	return text(obj["kind"]) == "Secret" && text(obj["apiVersion"]) == "v1"
+}
+
+// mask renders values for people and hides those of Secrets.
+type mask struct {
+	secret      bool
+	key         []byte
+	annotations []string // of Secrets, whose values are hidden, too
+}
+
+// processKey stands in for a key: tags then compare within one process only, and
+// nobody can try values against them.
+var processKey = func() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return key
+}()
+
+func newMask(obj map[string]any, key []byte, annotations []string) *mask {
+	if len(key) == 0 {
+		key = processKey
+	}
+	return &mask{secret: isSecret(obj), key: key, annotations: annotations}
+}
+
+// visible is the part of a path that may be shown: in a Secret, keys of elements
+// are values, too.
+func (m *mask) visible(p path) path {
+	if !m.secret || len(p) <= 2 || p[0].field == "metadata" {
+		return p
+	}
+	return p[:2]
 }
 
 func (m *mask) render(p path, v any) string {
-	if m.secret && len(p) > 0 {
-		switch p[0].field {
-		case "apiVersion", "kind", "type", "immutable":
-		case "metadata":
-			if p[len(p)-1].field == lastApplied {
-				return `"redacted"`
-			}
-			if a, ok := v.(map[string]any); ok {
-				if _, has := a[lastApplied]; has {
-					v = m.redactedSecret("metadata", map[string]any{"annotations": a})
-				}
-			}
-		default:
-			v = m.hide(p, v)
-		}
-	}
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(m.hide(p, v))
 	if err != nil {
 		return `"unprintable"`
 	}
 	return cut(string(b), MaxValue)
 }
 
-// hide replaces the values below data. A single value is hidden under its own
-// name, so that equal values of one agent look equal.
+// hide is v as it may be shown.
 func (m *mask) hide(p path, v any) any {
-	if v == nil {
-		return nil
+	if !m.secret || len(p) == 0 || v == nil {
+		return v
+	}
+	switch p[0].field {
+	case "apiVersion", "kind", "type", "immutable":
+		return v
+	case "metadata":
+		return m.hideMetadata(p, v)
 	}
 	if len(p) == 1 {
-		values, ok := v.(map[string]any)
-		if !ok {
-			return "redacted"
+		if values, ok := v.(map[string]any); ok {
+			out := make(map[string]any, len(values))
+			for k, e := range values {
+				out[k] = m.tag(e)
+			}
+			return out
 		}
-		return m.redactedSecret("data", values)
 	}
-	if _, ok := v.(string); !ok {
-		return "redacted"
-	}
-	name := p[1].field
-	masked, ok := m.redactedSecret("data", map[string]any{name: v}).(map[string]any)
-	if !ok {
-		return "redacted"
-	}
-	return masked[name]
+	return m.tag(v)
 }
 
-func (m *mask) redactedSecret(field string, v any) any {
-	return manifest.Redact(map[string]any{"apiVersion": "v1", "kind": "Secret", field: v}, m.key)[field]
+func (m *mask) hideMetadata(p path, v any) any {
+	if len(p) < 2 || p[1].field != "annotations" {
+		return v
+	}
+	if len(p) > 2 {
+		if m.sensitive(p[2].field) {
+			return m.tag(v)
+		}
+		return v
+	}
+	values, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := make(map[string]any, len(values))
+	for k, e := range values {
+		if m.sensitive(k) {
+			e = m.tag(e)
+		}
+		out[k] = e
+	}
+	return out
+}
+
+func (m *mask) sensitive(annotation string) bool {
+	return annotation == lastApplied || slices.Contains(m.annotations, annotation)
+}
+
+// tag stands for a value: the same for the same value under one key, and telling
+// nothing else of it. Data in another base64 spelling is the same.
+func (m *mask) tag(v any) any {
+	if s, ok := v.(string); ok {
+		if raw, err := base64.StdEncoding.DecodeString(s); err == nil {
+			v = base64.StdEncoding.EncodeToString(raw)
+		}
+	}
+	out := manifest.Redact(map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"v": v}}, m.key)
+	values, _ := out["data"].(map[string]any)
+	return values["v"]
 }
 
 // cut shortens s to at most n bytes without splitting a character.

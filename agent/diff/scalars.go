@@ -1,7 +1,9 @@
 package diff
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -9,51 +11,49 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// quantityParents are maps whose values are quantities.
-var quantityParents = map[string]bool{
-	"limits": true, "requests": true, "capacity": true, "allocatable": true, "hard": true, "used": true, "overhead": true,
-	"podFixed": true, "max": true, "min": true, "default": true, "defaultRequest": true, "maxLimitRequestRatio": true,
-}
-
-// quantityFields are fields that are quantities by themselves.
-var quantityFields = map[string]bool{
-	"sizeLimit": true, "divisor": true, "averageValue": true, "cpu": true, "memory": true, "storage": true, "ephemeral-storage": true,
-}
-
-// equalScalar compares two values that are neither map nor list, or of which
-// only the live one is.
-func equalScalar(p path, d, l any) bool {
-	switch l.(type) {
-	case map[string]any, []any:
-		return false
-	}
-	if a, ok := d.(int64); ok {
-		if b, ok := l.(int64); ok {
-			return a == b
-		}
-	}
-	if x, ok := number(d); ok {
-		if y, ok := number(l); ok {
-			return x == y
-		}
-	} else if d == l {
+// equalScalar compares two values that are not both maps and not both lists, as
+// the type means them.
+func equalScalar(t *Type, d, l any) bool {
+	if sameScalar(d, l) {
 		return true
 	}
-	last := p[len(p)-1].field
-	if last == "" {
-		return d == l
-	}
-	parent := ""
-	if len(p) > 1 {
-		parent = p[len(p)-2].field
-	}
-	if quantityParents[parent] || quantityFields[last] || last == "value" && parent == "target" {
+	switch t.shape {
+	case shapeQuantity:
 		return equalQuantity(d, l)
-	}
-	if isDurationField(last) {
+	case shapeTime:
+		return equalTime(d, l, time.Second)
+	case shapeMicroTime:
+		return equalTime(d, l, time.Microsecond)
+	case shapeDuration:
 		return equalDuration(d, l)
+	case shapeBytes:
+		return equalBytes(d, l)
 	}
 	return false
+}
+
+// sameScalar compares values as they are; only numbers may be written in several
+// ways.
+func sameScalar(a, b any) bool {
+	switch x := a.(type) {
+	case string:
+		y, ok := b.(string)
+		return ok && x == y
+	case bool:
+		y, ok := b.(bool)
+		return ok && x == y
+	case int64:
+		if y, ok := b.(int64); ok {
+			return x == y
+		}
+	case nil:
+		return b == nil
+	}
+	if x, ok := number(a); ok {
+		y, ok := number(b)
+		return ok && x == y
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 func equalQuantity(d, l any) bool {
@@ -90,16 +90,7 @@ func quantity(v any) (resource.Quantity, bool) {
 	return q, err == nil
 }
 
-func isDurationField(name string) bool {
-	n := strings.ToLower(name)
-	for _, part := range []string{"duration", "timeout", "interval", "period", "renewbefore", "ttl", "delay"} {
-		if strings.HasSuffix(n, part) {
-			return true
-		}
-	}
-	return false
-}
-
+// equalDuration compares Go durations, which the server writes in its own way.
 func equalDuration(d, l any) bool {
 	ds, ok1 := d.(string)
 	ls, ok2 := l.(string)
@@ -109,6 +100,30 @@ func equalDuration(d, l any) bool {
 	a, err1 := time.ParseDuration(ds)
 	b, err2 := time.ParseDuration(ls)
 	return err1 == nil && err2 == nil && a == b
+}
+
+// equalTime compares times, which the server stores in UTC and in whole units.
+func equalTime(d, l any, unit time.Duration) bool {
+	ds, ok1 := d.(string)
+	ls, ok2 := l.(string)
+	if !ok1 || !ok2 {
+		return false
+	}
+	a, err1 := time.Parse(time.RFC3339Nano, ds)
+	b, err2 := time.Parse(time.RFC3339Nano, ls)
+	return err1 == nil && err2 == nil && a.Truncate(unit).Equal(b.Truncate(unit))
+}
+
+// equalBytes compares base64, in which line breaks do not count.
+func equalBytes(d, l any) bool {
+	ds, ok1 := d.(string)
+	ls, ok2 := l.(string)
+	if !ok1 || !ok2 {
+		return false
+	}
+	a, err1 := base64.StdEncoding.DecodeString(ds)
+	b, err2 := base64.StdEncoding.DecodeString(ls)
+	return err1 == nil && err2 == nil && string(a) == string(b)
 }
 
 // number is v as a float. Integers beyond 2^53 lose digits; two integers are
@@ -126,4 +141,64 @@ func number(v any) (float64, bool) {
 		return f, err == nil
 	}
 	return 0, false
+}
+
+// isZero reports whether the server takes the value of a field without presence
+// for absent.
+func isZero(t *Type, v any) bool {
+	switch x := v.(type) {
+	case nil:
+		return true
+	case string:
+		if t != nil && t.shape == shapeQuantity {
+			q, ok := quantity(x)
+			return ok && q.IsZero()
+		}
+		return x == ""
+	case bool:
+		return !x
+	case int64:
+		return x == 0
+	case float64:
+		return x == 0
+	case []any:
+		return len(x) == 0
+	case map[string]any:
+		if t == nil || t.shape != shapeStruct {
+			return len(x) == 0
+		}
+		for k, e := range x {
+			f, _ := t.field(k)
+			if f.presence && e != nil || !isZero(f.typ, e) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// zeroOf is the zero of the server's own types.
+func zeroOf(t *Type) any {
+	switch t.shape {
+	case shapeStruct, shapeMap:
+		return map[string]any{}
+	case shapeList:
+		return []any{}
+	case shapeQuantity:
+		return "0"
+	}
+	return ""
+}
+
+func isEmpty(v any) bool {
+	switch t := v.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		return len(t) == 0
+	case []any:
+		return len(t) == 0
+	}
+	return false
 }

@@ -16,14 +16,14 @@ func Facts(gk model.GroupKind, obj map[string]any) (images []string, info []mode
 		spec, _ = at(obj, "spec").(map[string]any)
 		info = podFacts(obj)
 	case model.GroupKind{Group: "apps", Kind: "Deployment"}, model.GroupKind{Group: "apps", Kind: "StatefulSet"}:
-		info = ready(integer(obj, "status", "readyReplicas"), replicas(obj))
+		info = readyFact(integer(obj, "status", "readyReplicas"), replicas(obj))
 	case model.GroupKind{Group: "apps", Kind: "ReplicaSet"}:
-		info = ready(integer(obj, "status", "readyReplicas"), replicas(obj))
+		info = readyFact(integer(obj, "status", "readyReplicas"), replicas(obj))
 		if r := annotation(obj, "deployment.kubernetes.io/revision"); r != "" {
 			info = append(info, model.Info{Name: "Revision", Value: r})
 		}
 	case model.GroupKind{Group: "apps", Kind: "DaemonSet"}:
-		info = ready(integer(obj, "status", "numberReady"), integer(obj, "status", "desiredNumberScheduled"))
+		info = readyFact(integer(obj, "status", "numberReady"), integer(obj, "status", "desiredNumberScheduled"))
 	case model.GroupKind{Group: "batch", Kind: "Job"}:
 		want, ok := integerOK(obj, "spec", "completions")
 		if !ok {
@@ -47,7 +47,7 @@ func annotation(obj map[string]any, name string) string {
 	return s
 }
 
-func ready(have, want int64) []model.Info {
+func readyFact(have, want int64) []model.Info {
 	return []model.Info{{Name: "Ready", Value: fmt.Sprintf("%d/%d", have, want)}}
 }
 
@@ -81,7 +81,7 @@ func podFacts(obj map[string]any) []model.Info {
 	if str(obj, "metadata", "deletionTimestamp") != "" {
 		reason = "Terminating"
 	}
-	info := ready(have, int64(len(list(obj, "spec", "containers"))))
+	info := readyFact(have, int64(len(list(obj, "spec", "containers"))))
 	if reason != "" {
 		info = append(info, model.Info{Name: "Status", Value: reason})
 	}

@@ -26,6 +26,8 @@ var checks = map[model.GroupKind]check{
 	{Group: "batch", Kind: "Job"}:                                     job,
 	{Group: "batch", Kind: "CronJob"}:                                 cronJob,
 	{Kind: "Service"}:                                                 service,
+	{Kind: "ReplicationController"}:                                   replicaSet,
+	{Kind: "PersistentVolume"}:                                        volume,
 	{Kind: "PersistentVolumeClaim"}:                                   volumeClaim,
 	{Kind: "Namespace"}:                                               namespace,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                    disruptionBudget,
@@ -61,14 +63,12 @@ var inert = map[model.GroupKind]bool{
 // Of judges one live object, given as decoded JSON; it is not changed. Since is
 // not set: only who remembers the last judgement knows it.
 func Of(gk model.GroupKind, obj map[string]any) model.HealthFacet {
-	if str(obj, "metadata", "deletionTimestamp") != "" {
-		return progressing("pending deletion")
+	if deleting(obj) {
+		return progressing("%s", cut(pendingDeletion(obj)))
 	}
 	var f model.HealthFacet
-	if c := checks[gk]; c != nil {
+	if c := checkOf(gk); c != nil {
 		f = c(obj)
-	} else if inert[gk] {
-		f = healthy()
 	} else {
 		f = generic(obj)
 	}
@@ -76,7 +76,22 @@ func Of(gk model.GroupKind, obj map[string]any) model.HealthFacet {
 	return f
 }
 
-// generic judges by the conventions of status and conditions.
+// pendingDeletion names what the deletion waits for.
+func pendingDeletion(obj map[string]any) string {
+	var names []string
+	for _, v := range list(obj, "metadata", "finalizers") {
+		if s, is := v.(string); is {
+			names = append(names, s)
+		}
+	}
+	if len(names) == 0 {
+		return "pending deletion"
+	}
+	return "pending deletion, blocked by finalizers " + strings.Join(names, ", ")
+}
+
+// generic judges by the conventions of status and conditions, as kstatus
+// describes them.
 func generic(obj map[string]any) model.HealthFacet {
 	r, err := status.Compute(&unstructured.Unstructured{Object: obj})
 	if err != nil {
@@ -109,7 +124,7 @@ func degraded(format string, args ...any) model.HealthFacet {
 	return facet(model.HealthDegraded, fmt.Sprintf(format, args...))
 }
 
-func suspended(message string) model.HealthFacet { return facet(model.HealthSuspended, message) }
+func suspendedBecause(message string) model.HealthFacet { return facet(model.HealthSuspended, message) }
 
 func cut(s string) string {
 	if len(s) <= maxMessage {

@@ -80,11 +80,21 @@ func TestOf(t *testing.T) {
 			{"complete", `{status: {conditions: [{type: Complete, status: "True"}]}}`, "Healthy", ""},
 			{"failed", `{status: {conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded}]}}`, "Degraded", "BackoffLimitExceeded"},
 			{"suspended", `{status: {conditions: [{type: Suspended, status: "True"}]}}`, "Suspended", "suspended"},
+			{"about to fail", `{status: {conditions: [{type: FailureTarget, status: "True", reason: DeadlineExceeded}]}}`, "Progressing", "fails: DeadlineExceeded"},
+			{"about to succeed", `{status: {conditions: [{type: SuccessCriteriaMet, status: "True"}]}}`, "Progressing", "succeeds"},
+			{"complete after its success criteria were met", `{status: {conditions: [{type: SuccessCriteriaMet, status: "True"}, {type: Complete, status: "True"}]}}`, "Healthy", ""},
+			{"failed while suspended", `{status: {conditions: [{type: Suspended, status: "True"}, {type: Failed, status: "True", message: too late}]}}`, "Degraded", "too late"},
 			{"resumed", `{status: {conditions: [{type: Suspended, status: "False"}]}}`, "Progressing", "not ended"},
 		},
 		{Group: "batch", Kind: "CronJob"}: {
-			{"scheduled", `{spec: {schedule: "* * * * *"}}`, "Healthy", "-"},
-			{"suspended", `{spec: {suspend: true}}`, "Suspended", "suspended"},
+			{"new", `{spec: {schedule: "* * * * *"}}`, "Progressing", "status"},
+			{"not scheduled yet", `{spec: {schedule: "* * * * *"}, status: {}}`, "Healthy", "no job has been scheduled"},
+			{"suspended", `{spec: {suspend: true}}`, "Healthy", "suspended"},
+			{"first job runs", `{status: {lastScheduleTime: "2026-11-23T10:00:00Z", active: [{name: a}]}}`, "Healthy", "-"},
+			{"a job runs after a failure", `{status: {lastScheduleTime: "2026-11-23T10:00:00Z", lastSuccessfulTime: "2026-11-23T08:00:10Z", active: [{name: a}]}}`, "Healthy", "-"},
+			{"never succeeded", `{status: {lastScheduleTime: "2026-11-23T10:00:00Z"}}`, "Healthy", "no job has succeeded"},
+			{"succeeded", `{status: {lastScheduleTime: "2026-11-23T10:00:00Z", lastSuccessfulTime: "2026-11-23T10:00:10Z"}}`, "Healthy", "-"},
+			{"last one failed", `{status: {lastScheduleTime: "2026-11-23T10:00:00Z", lastSuccessfulTime: "2026-11-23T08:00:10Z"}}`, "Degraded", "last job"},
 		},
 		{Kind: "Service"}: {
 			{"cluster IP", `{spec: {type: ClusterIP}}`, "Healthy", "-"},
@@ -111,14 +121,21 @@ func TestOf(t *testing.T) {
 			{"not allowed", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [{type: DisruptionAllowed, status: "False", reason: InsufficientPods}]}}`, "Healthy", "no disruption"},
 			{"failed", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [{type: DisruptionAllowed, status: "False", reason: SyncFailed, message: no scale}]}}`, "Degraded", "no scale"},
 			{"not observed", `{metadata: {generation: 1}}`, "Progressing", "controller"},
+			{"new", `{}`, "Progressing", "status"},
 		},
 		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: {
 			{"new", `{}`, "Progressing", "waiting"},
 			{"able", `{status: {conditions: [{type: AbleToScale, status: "True", message: ready}]}}`, "Healthy", "ready"},
-			{"no metrics", `{status: {conditions: [{type: AbleToScale, status: "True"}, {type: ScalingActive, status: "False", reason: FailedGetResourceMetric, message: no metrics}]}}`, "Degraded", "no metrics"},
+			{"no metrics", `{status: {conditions: [{type: AbleToScale, status: "True"}, {type: ScalingActive, status: "False", reason: FailedGetResourceMetric, message: no metrics}]}}`, "Healthy", "no metrics"},
+			{"no metrics, and nothing else", `{status: {conditions: [{type: ScalingActive, status: "False", reason: FailedGetResourceMetric, message: no metrics}]}}`, "Degraded", "no metrics"},
+			{"at its limit", `{status: {conditions: [{type: ScalingLimited, status: "True", message: at most 3}]}}`, "Healthy", "at most 3"},
+			{"neither", `{status: {conditions: [{type: AbleToScale, status: "False", reason: BackoffBoth}]}}`, "Progressing", "waiting"},
 			{"no target", `{status: {conditions: [{type: AbleToScale, status: "False", reason: FailedGetScale, message: not found}]}}`, "Degraded", "not found"},
 			{"target scaled to nothing", `{status: {conditions: [{type: AbleToScale, status: "True"}, {type: ScalingActive, status: "False", reason: ScalingDisabled}]}}`, "Healthy", ""},
-			{"v1", `{status: {currentReplicas: 2}}`, "Healthy", "-"},
+			{"v1", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/conditions: '[{"type":"AbleToScale","status":"True","message":"able"}]'}}}`, "Healthy", "able"},
+			{"v1 without its target", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/conditions: '[{"type":"AbleToScale","status":"False","reason":"FailedGetScale","message":"none"}]'}}}`, "Degraded", "none"},
+			{"v1 that says nothing", `{status: {currentReplicas: 2}}`, "Progressing", "waiting"},
+			{"v1 with an annotation that is no JSON", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/conditions: '['}}}`, "Progressing", "waiting"},
 		},
 		{Group: "apiregistration.k8s.io", Kind: "APIService"}: {
 			{"available", `{status: {conditions: [{type: Available, status: "True"}]}}`, "Healthy", "-"},
@@ -130,6 +147,20 @@ func TestOf(t *testing.T) {
 			{"new", `{}`, "Progressing", "established"},
 			{"names taken", `{status: {conditions: [{type: NamesAccepted, status: "False", reason: ListKindConflict, message: taken}, {type: Established, status: "False"}]}}`, "Degraded", "taken"},
 			{"terminating", `{status: {conditions: [{type: Terminating, status: "True"}, {type: Established, status: "True"}]}}`, "Progressing", "deleted"},
+			{"installing", `{status: {conditions: [{type: NamesAccepted, status: "True"}, {type: Established, status: "False", reason: Installing}]}}`, "Progressing", "established"},
+			{"not established", `{status: {conditions: [{type: NamesAccepted, status: "True"}, {type: Established, status: "False", reason: Odd, message: names}]}}`, "Degraded", "names"},
+			{"schema", `{status: {conditions: [{type: Established, status: "True"}, {type: NonStructuralSchema, status: "True", message: "spec.x"}]}}`, "Degraded", "spec.x"},
+		},
+		{Kind: "PersistentVolume"}: {
+			{"bound", `{status: {phase: Bound}}`, "Healthy", "-"},
+			{"released", `{status: {phase: Released}}`, "Healthy", "-"},
+			{"pending", `{status: {phase: Pending}}`, "Progressing", "available"},
+			{"failed", `{status: {phase: Failed, message: no provisioner}}`, "Degraded", "no provisioner"},
+			{"other", `{status: {phase: Odd}}`, "Unknown", "Odd"},
+		},
+		{Kind: "ReplicationController"}: {
+			{"available", `{spec: {replicas: 1}, status: {availableReplicas: 1}}`, "Healthy", "-"},
+			{"not available", `{spec: {replicas: 2}, status: {availableReplicas: 1}}`, "Progressing", "1 of 2"},
 		},
 		{Kind: "ConfigMap"}: {{"exists", `{data: {a: b}}`, "Healthy", "-"}},
 		{Group: "example.com", Kind: "Widget"}: {
@@ -168,9 +199,12 @@ func TestPod(t *testing.T) {
 		{"restarted", `{spec: {}, status: {phase: Running, containerStatuses: [{name: a, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}}]}}`, "Degraded", "container a restarted: OOMKilled, exit code 137"},
 		{"restarted and well", `{spec: {}, status: {phase: Running, conditions: [{type: Ready, status: "True"}], containerStatuses: [{name: a, ready: true, lastState: {terminated: {exitCode: 1}}}]}}`, "Healthy", "-"},
 		{"crash loop", `{spec: {}, status: {phase: Running, containerStatuses: [{name: a, state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m}}}]}}`, "Degraded", "container a: CrashLoopBackOff: back-off 5m"},
-		{"crash loop of a job", `{spec: {restartPolicy: OnFailure}, status: {phase: Running, containerStatuses: [{name: a, state: {waiting: {reason: CrashLoopBackOff}}}]}}`, "Progressing", "until it ends"},
+		{"crash loop of a job", `{spec: {restartPolicy: OnFailure}, status: {phase: Running, containerStatuses: [{name: a, state: {waiting: {reason: CrashLoopBackOff}}}]}}`, "Progressing", "container a: CrashLoopBackOff"},
 		{"image", `{spec: {}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: ImagePullBackOff}}}]}}`, "Degraded", "ImagePullBackOff"},
-		{"image of a job", `{spec: {restartPolicy: Never}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: ErrImagePull}}}]}}`, "Degraded", "ErrImagePull"},
+		{"image of a job", `{spec: {restartPolicy: Never}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: ErrImagePull}}}]}}`, "Progressing", "ErrImagePull"},
+		{"image of a job that counts as running on", `{metadata: {annotations: {argocd.argoproj.io/ignore-restart-policy: "true"}}, spec: {restartPolicy: Never}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: ErrImagePull}}}]}}`, "Degraded", "ErrImagePull"},
+		{"a hook that asks to count as running on", `{metadata: {annotations: {argocd.argoproj.io/ignore-restart-policy: "true", argocd.argoproj.io/hook: PostSync}}, spec: {restartPolicy: Never}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}`, "Progressing", "until it ends"},
+		{"a hook of a chart that asks to count as running on", `{metadata: {annotations: {argocd.argoproj.io/ignore-restart-policy: "true", helm.sh/hook: test}}, spec: {restartPolicy: Never}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}`, "Progressing", "until it ends"},
 		{"configuration", `{spec: {}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: CreateContainerConfigError, message: secret "x" not found}}}]}}`, "Degraded", `secret "x" not found`},
 		{"two containers", `{spec: {}, status: {phase: Pending, containerStatuses: [{name: a, state: {waiting: {reason: ErrImagePull}}}, {name: b, state: {waiting: {reason: InvalidImageName}}}]}}`, "Degraded", "container a: ErrImagePull; container b: InvalidImageName"},
 		{"init crash loop", `{spec: {}, status: {phase: Pending, initContainerStatuses: [{name: i, state: {waiting: {reason: CrashLoopBackOff}}}]}}`, "Degraded", "container i"},
@@ -186,41 +220,9 @@ func TestPod(t *testing.T) {
 		{"unknown", `{status: {phase: Unknown}}`, "Unknown", ""},
 		{"empty", `{}`, "Unknown", ""},
 		{"being deleted", `{metadata: {deletionTimestamp: "2026-11-23T00:00:00Z"}, status: {phase: Running}}`, "Progressing", "deletion"},
+		{"being deleted, and held", `{metadata: {deletionTimestamp: "2026-11-23T00:00:00Z", finalizers: [example.com/a, example.com/b]}}`, "Progressing", "blocked by finalizers example.com/a, example.com/b"},
 	} {
 		t.Run(r.name, func(t *testing.T) { check1(t, model.GroupKind{Kind: "Pod"}, r) })
-	}
-}
-
-func TestAggregate(t *testing.T) {
-	item := func(name string, h model.Health) Item {
-		return Item{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "shop", Name: name}, Health: model.HealthFacet{Status: h}}
-	}
-	ignored := func(it Item) Item { it.Ignored = true; return it }
-	for name, c := range map[string]struct {
-		items   []Item
-		want    model.Health
-		message string
-	}{
-		"nothing":                 {nil, "Healthy", ""},
-		"all well":                {[]Item{item("a", "Healthy"), item("b", "Healthy")}, "Healthy", ""},
-		"worst is named":          {[]Item{item("a", "Healthy"), item("b", "Degraded"), item("c", "Progressing")}, "Degraded", "ConfigMap shop/b"},
-		"how many more":           {[]Item{item("a", "Degraded"), item("b", "Degraded"), item("c", "Degraded")}, "Degraded", "ConfigMap shop/a (and 2 more)"},
-		"suspended":               {[]Item{item("a", "Healthy"), item("b", "Suspended")}, "Suspended", "ConfigMap shop/b"},
-		"progressing beats it":    {[]Item{item("a", "Suspended"), item("b", "Progressing")}, "Progressing", "ConfigMap shop/b"},
-		"one missing":             {[]Item{item("a", "Missing"), item("b", "Healthy")}, "Healthy", ""},
-		"missing beside degraded": {[]Item{item("a", "Missing"), item("b", "Degraded")}, "Degraded", "ConfigMap shop/b"},
-		"all missing":             {[]Item{item("a", "Missing"), item("b", "Missing")}, "Missing", "none of the objects exists in the cluster"},
-		"all that count missing":  {[]Item{item("a", "Missing"), ignored(item("b", "Healthy")), item("c", "")}, "Missing", "none of the objects exists in the cluster"},
-		"unknown is worst":        {[]Item{item("a", "Degraded"), item("b", "Unknown")}, "Unknown", "ConfigMap shop/b"},
-		"ignored":                 {[]Item{ignored(item("a", "Degraded")), item("b", "Healthy")}, "Healthy", ""},
-		"only ignored":            {[]Item{ignored(item("a", "Degraded"))}, "Healthy", ""},
-		"without health":          {[]Item{item("a", ""), item("b", "Progressing")}, "Progressing", "ConfigMap shop/b"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := Aggregate(c.items); got.Status != c.want || got.Message != c.message {
-				t.Errorf("got %s %q, want %s %q", got.Status, got.Message, c.want, c.message)
-			}
-		})
 	}
 }
 
@@ -257,6 +259,12 @@ func TestFacts(t *testing.T) {
 func FuzzOf(f *testing.F) {
 	for gk := range checks {
 		f.Add(gk.Group, gk.Kind, `{"metadata":{"generation":1},"spec":{"replicas":"x","template":[]},"status":{"conditions":[1,{"type":2}],"containerStatuses":{}}}`)
+	}
+	for gk := range custom {
+		f.Add(gk.Group, gk.Kind, `{"metadata":{"generation":1,"annotations":[]},"spec":{"nodeSets":[1],"clusters":"x"},"status":{"conditions":[1,{"type":["Ready"]}],"phase":7,"instances":[{}],"brokersState":[]}}`)
+	}
+	for _, g := range groups {
+		f.Add("a"+g.group, "Widget", `{"status":{"statuses":{"a":1},"byPod":[{"errors":[null]}],"validationMessages":{}}}`)
 	}
 	f.Add("example.com", "Widget", `{"status":{"conditions":[{"type":"Ready","status":1}]}}`)
 	f.Fuzz(func(t *testing.T, group, kind, doc string) {

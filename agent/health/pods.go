@@ -8,30 +8,43 @@ import (
 )
 
 // annotationIgnoreRestartPolicy makes a pod that ends by itself count as one
-// that runs on.
+// that runs on. It has no effect on hooks, which are waited for until they end.
 const annotationIgnoreRestartPolicy = "argocd.argoproj.io/ignore-restart-policy"
+
+// annotationHelmHook marks the hooks of charts.
+const annotationHelmHook = "helm.sh/hook"
 
 func pod(obj map[string]any) model.HealthFacet {
 	policy := str(obj, "spec", "restartPolicy")
-	annotations, _ := at(obj, "metadata", "annotations").(map[string]any)
-	runsOn := policy == "" || policy == "Always" || annotations[annotationIgnoreRestartPolicy] == "true"
+	hook := annotation(obj, model.AnnotationHook) != "" || annotation(obj, annotationHelmHook) != ""
+	runsOn := policy == "" || policy == "Always" || !hook && annotation(obj, annotationIgnoreRestartPolicy) == "true"
 	phase := str(obj, "status", "phase")
 
+	why := ""
 	if phase == "Pending" || phase == "Running" {
-		if why := stuck(obj, runsOn); why != "" {
-			return degraded("%s", why)
-		}
+		why = stuck(obj)
+	}
+	// A pod that ends by itself is not Degraded while it waits, as for its image:
+	// as a hook it would fail its sync, and yet run once the image is there.
+	if why != "" && runsOn {
+		return degraded("%s", why)
 	}
 	switch phase {
 	case "Pending":
-		return progressing("%s", pendingBecause(obj))
+		if why == "" {
+			why = pendingBecause(obj)
+		}
+		return progressing("%s", why)
 	case "Succeeded":
 		return facet(model.HealthHealthy, str(obj, "status", "message"))
 	case "Failed":
 		return degraded("%s", failedBecause(obj))
 	case "Running":
 		if !runsOn {
-			return progressing("running until it ends")
+			if why == "" {
+				why = "running until it ends"
+			}
+			return progressing("%s", why)
 		}
 		if conditionOf(obj, "Ready").is("True") {
 			return healthy()
@@ -50,14 +63,14 @@ func pod(obj map[string]any) model.HealthFacet {
 }
 
 // stuck names the containers that wait for something that will not come by
-// itself. A crash loop counts only in pods that are meant to run on; others are
-// retried until their Job gives up.
-func stuck(obj map[string]any, runsOn bool) string {
+// itself. Argo CD looks at the main containers only; one that initialises and is
+// in a crash loop holds up the pod just as much.
+func stuck(obj map[string]any) string {
 	var out []string
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		for _, c := range objects(obj, "status", field) {
 			reason := str(c, "state", "waiting", "reason")
-			if !badReason(reason) || reason == "CrashLoopBackOff" && !runsOn {
+			if !badReason(reason) {
 				continue
 			}
 			s := fmt.Sprintf("container %s: %s", str(c, "name"), reason)

@@ -14,7 +14,7 @@ func replicas(obj map[string]any) int64 {
 
 func deployment(obj map[string]any) model.HealthFacet {
 	if boolean(obj, "spec", "paused") {
-		return suspended("the rollout is paused")
+		return suspendedBecause("the rollout is paused")
 	}
 	if !observed(obj) {
 		return progressing(waitingForController)
@@ -62,9 +62,9 @@ func statefulSet(obj map[string]any) model.HealthFacet {
 		return healthy()
 	}
 	updated := integer(obj, "status", "updatedReplicas")
-	if partition := integer(obj, "spec", "updateStrategy", "rollingUpdate", "partition"); partition > 0 {
-		if target := want - partition; updated < target {
-			return progressing("partitioned rollout: %d of %d replicas are updated", updated, target)
+	if at(obj, "spec", "updateStrategy", "rollingUpdate") != nil { // as the API server defaults it
+		if target := want - integer(obj, "spec", "updateStrategy", "rollingUpdate", "partition"); updated < target {
+			return progressing("%d of %d replicas are updated", updated, target)
 		}
 		return healthy()
 	}
@@ -91,6 +91,10 @@ func daemonSet(obj map[string]any) model.HealthFacet {
 	return healthy()
 }
 
+// job follows https://kubernetes.io/docs/concepts/workloads/controllers/job/#terminal-job-conditions.
+// FailureTarget and SuccessCriteriaMet say how a Job will end, while its pods
+// still terminate. Argo CD looks at whether a condition is listed, not at its
+// status, and so calls a resumed Job, with Suspended=False, healthy.
 func job(obj map[string]any) model.HealthFacet {
 	if c := conditionOf(obj, "Failed"); c.is("True") {
 		return degraded("%s", c.text())
@@ -98,15 +102,39 @@ func job(obj map[string]any) model.HealthFacet {
 	if c := conditionOf(obj, "Complete"); c.is("True") {
 		return facet(model.HealthHealthy, c.message)
 	}
+	if c := conditionOf(obj, "FailureTarget"); c.is("True") {
+		return progressing("the job fails: %s", c.text())
+	}
+	if c := conditionOf(obj, "SuccessCriteriaMet"); c.is("True") {
+		return progressing("the job succeeds: its last pods are ending")
+	}
 	if c := conditionOf(obj, "Suspended"); c.is("True") {
-		return suspended("the job is suspended")
+		return suspendedBecause("the job is suspended")
 	}
 	return progressing("the job has not ended yet")
 }
 
+// cronJob: a schedule that is suspended does what it was told; as Suspended it
+// would hold up waves and those who wait for the application, as in Argo CD
+// before version 3.2. While a job runs, how the last one ended is not known.
 func cronJob(obj map[string]any) model.HealthFacet {
 	if boolean(obj, "spec", "suspend") {
-		return suspended("the schedule is suspended")
+		return facet(model.HealthHealthy, "the schedule is suspended")
+	}
+	if at(obj, "status") == nil {
+		return progressing(waitingForStatus)
+	}
+	scheduled := str(obj, "status", "lastScheduleTime")
+	succeeded := str(obj, "status", "lastSuccessfulTime")
+	switch {
+	case scheduled == "":
+		return facet(model.HealthHealthy, "no job has been scheduled yet")
+	case len(list(obj, "status", "active")) > 0:
+		return healthy()
+	case succeeded == "":
+		return facet(model.HealthHealthy, "no job has succeeded yet")
+	case succeeded < scheduled: // both in UTC, as Kubernetes writes times
+		return degraded("the last job did not succeed")
 	}
 	return healthy()
 }

@@ -222,8 +222,15 @@ func (b *Book) AcceptDesired(d model.Desired, previous []Owned) (DesiredResult, 
 			r.intend(withoutUID(previous, r))
 		case d.Generation == held.Generation && held.HoldDeletes:
 			// What was held may be deleted now: the automated sync of this
-			// generation has something left to do.
-			r.Attempt = nil
+			// generation has something left to do. Hooks that have run for it do not
+			// run again.
+			if at := r.Attempt; at == nil || at.Failed || at.Generation != d.Generation {
+				r.Attempt = nil
+			} else {
+				again := *at
+				again.Again = true
+				r.Attempt = &again
+			}
 		}
 	}
 	r.Name, r.Project, r.Desired = d.Name, d.Project, &d
@@ -250,6 +257,11 @@ func (b *Book) adopt(r *Record) Change {
 	for uid, old := range b.Apps {
 		if uid == r.App || old.Name != r.Name || old.Gone != nil || old.Withdraw != nil || old.Desired == nil {
 			continue
+		}
+		for _, h := range old.Hooks {
+			if !slices.ContainsFunc(r.Hooks, func(o Owned) bool { return o.Key == h.Key }) {
+				r.Hooks = append(r.Hooks, h)
+			}
 		}
 		index := r.index()
 		for _, o := range old.Inventory {
@@ -313,6 +325,10 @@ type SyncOutcome struct {
 	// stays, so a failed delete is tried again.
 	Dropped     []model.ObjectKey
 	InitiatedBy string
+	// Operation, Reason and Rollback are those of a manual sync.
+	Operation model.OperationID
+	Reason    string
+	Rollback  *model.RollbackSpec
 }
 
 // defaultHistory is the number of history entries when the application does not
@@ -343,7 +359,9 @@ func (b *Book) ConfirmSync(uid model.AppUID, o SyncOutcome) (Change, error) {
 	if !o.Complete || (r.Synced != nil && o.Generation < r.Synced.Generation) {
 		return changed(uid), nil
 	}
-	again := r.Synced != nil && r.Synced.Generation == o.Generation && r.Synced.Bundle == o.Bundle
+	// An automated sync that only repeats what was done is no deployment; one that
+	// somebody asked for is.
+	again := r.Synced != nil && r.Synced.Generation == o.Generation && r.Synced.Bundle == o.Bundle && o.Operation == ""
 	r.Synced = &Synced{Generation: o.Generation, Bundle: o.Bundle, Revision: o.Revision, At: o.At}
 	if !again {
 		r.remember(o)
@@ -363,6 +381,7 @@ func (r *Record) remember(o SyncOutcome) {
 	r.History = append(r.History, model.HistoryEntry{
 		ID: id, Generation: o.Generation, Revision: o.Revision,
 		StartedAt: o.StartedAt, DeployedAt: o.At, InitiatedBy: o.InitiatedBy,
+		Operation: o.Operation, Reason: o.Reason, Rollback: o.Rollback,
 	})
 	if over := int64(len(r.History)) - limit; over > 0 {
 		r.History = slices.Delete(r.History, 0, int(over))
@@ -396,6 +415,117 @@ func (b *Book) ForgetFailure(uid model.AppUID) Change {
 		return Change{}
 	}
 	r.Attempt = nil
+	return changed(uid)
+}
+
+// BeginRun says that a run with hooks begins, or goes on. What is known of another
+// run is forgotten.
+func (b *Book) BeginRun(uid model.AppUID, run string) (Change, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil {
+		return Change{}, unknown(uid)
+	}
+	if r.Run != nil && r.Run.ID == run {
+		return Change{}, nil
+	}
+	r.Run = &Run{ID: run}
+	return changed(uid), nil
+}
+
+// EndRun records that a run has come to its end.
+func (b *Book) EndRun(uid model.AppUID, run string) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Run == nil || r.Run.ID != run || r.Run.Over {
+		return Change{}
+	}
+	r.Run.Over = true
+	return changed(uid)
+}
+
+// RepeatRun begins a run in which those hooks of the one before count that have
+// succeeded.
+func (b *Book) RepeatRun(uid model.AppUID, run string) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Run == nil || r.Run.ID == run {
+		return Change{}
+	}
+	r.Run = &Run{ID: run, Hooks: slices.DeleteFunc(slices.Clone(r.Run.Hooks), func(h HookEnd) bool { return !h.Succeeded })}
+	return changed(uid)
+}
+
+// maxHooks bounds the objects of hooks that are remembered, for hooks with a
+// generateName and without a policy that deletes them.
+const maxHooks = 500
+
+// MadeHook records that the object of a hook exists.
+func (b *Book) MadeHook(uid model.AppUID, o Owned) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil {
+		return Change{}
+	}
+	o.Confirmed = o.UID != ""
+	if i := slices.IndexFunc(r.Hooks, func(h Owned) bool { return h.Key == o.Key }); i >= 0 {
+		if r.Hooks[i] == o {
+			return Change{}
+		}
+		r.Hooks[i] = o
+	} else {
+		r.Hooks = append(r.Hooks, o)
+		if over := len(r.Hooks) - maxHooks; over > 0 {
+			r.Hooks = slices.Delete(r.Hooks, 0, over)
+		}
+	}
+	return changed(uid)
+}
+
+// IntendHook records that the object of a hook may be created. One that is known
+// to exist stays as it is until the new one is made.
+func (b *Book) IntendHook(uid model.AppUID, o Owned) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || slices.ContainsFunc(r.Hooks, func(h Owned) bool { return h.Key == o.Key }) {
+		return Change{}
+	}
+	o.UID = ""
+	return b.MadeHook(uid, o)
+}
+
+// EndHook records how a hook of the present run ended. The first end stands.
+func (b *Book) EndHook(uid model.AppUID, run string, end HookEnd) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Run == nil || r.Run.ID != run {
+		return Change{}
+	}
+	if slices.ContainsFunc(r.Run.Hooks, func(h HookEnd) bool { return h.Phase == end.Phase && h.Key == end.Key }) {
+		return Change{}
+	}
+	r.Run.Hooks = append(r.Run.Hooks, end)
+	r.Run.Started = slices.DeleteFunc(r.Run.Started, func(h HookStart) bool { return h.Phase == end.Phase && h.Key == end.Key })
+	return changed(uid)
+}
+
+// StartHook records that the present run has started a hook, unless its end is
+// known.
+func (b *Book) StartHook(uid model.AppUID, run string, start HookStart) Change {
+	r := b.Apps[uid]
+	if r == nil || r.Gone != nil || r.Run == nil || r.Run.ID != run || start.UID == "" || slices.Contains(r.Run.Started, start) ||
+		slices.ContainsFunc(r.Run.Hooks, func(h HookEnd) bool { return h.Phase == start.Phase && h.Key == start.Key }) {
+		return Change{}
+	}
+	r.Run.Started = append(slices.DeleteFunc(r.Run.Started, func(h HookStart) bool { return h.Phase == start.Phase && h.Key == start.Key }), start)
+	return changed(uid)
+}
+
+// ForgetHooks drops objects of hooks that are known to be gone.
+func (b *Book) ForgetHooks(uid model.AppUID, keys []model.ObjectKey) Change {
+	r := b.Apps[uid]
+	if r == nil {
+		return Change{}
+	}
+	n := len(r.Hooks)
+	r.Hooks = slices.DeleteFunc(r.Hooks, func(h Owned) bool { return slices.Contains(keys, h.Key) })
+	if len(r.Hooks) == n {
+		return Change{}
+	}
 	return changed(uid)
 }
 

@@ -38,7 +38,7 @@ func ended(c model.Command, phase model.OperationPhase, message string, at time.
 	return model.OperationUpdate{ID: c.ID, Seq: c.Seq, App: c.App, Kind: c.Kind, Phase: phase, Message: message, FinishedAt: &at}
 }
 
-// AcceptOperation takes a sync command. It is never run twice: one whose number
+// AcceptOperation takes a command to sync or to run an action. It is never run twice: one whose number
 // is not above the last accepted is answered with its own stored result when
 // there is one, and as superseded otherwise. A command may arrive before its
 // desired state: then it waits (Record.Op is set, its Generation is not reached).
@@ -48,7 +48,7 @@ func (b *Book) AcceptOperation(c model.Command, now time.Time) (OperationVerdict
 	if err := b.open(); err != nil {
 		return OperationVerdict{}, err
 	}
-	if c.ID == "" || c.App == "" || c.Seq <= 0 || c.Kind != model.OperationSync {
+	if c.ID == "" || c.App == "" || c.Seq <= 0 || c.Kind != model.OperationSync && c.Kind != model.OperationAction {
 		return OperationVerdict{}, fault.New(fault.Invalid, "operation_invalid",
 			"operation %q of kind %q with number %d cannot be carried out", c.ID, c.Kind, c.Seq)
 	}
@@ -116,9 +116,11 @@ func (r *Record) result(id model.OperationID) (model.OperationUpdate, bool) {
 
 func (r *Record) end(u model.OperationUpdate) {
 	r.Ended = append(r.Ended, u)
-	if u.Kind == model.OperationSync {
+	if u.Kind == model.OperationSync || u.Kind == model.OperationAction {
 		u.Result = nil
-		r.LastOp = &u
+		if u.Kind == model.OperationSync {
+			r.LastOp = &u
+		}
 		r.Recent = append(r.Recent, u)
 		if over := len(r.Recent) - maxRecent; over > 0 {
 			r.Recent = slices.Delete(r.Recent, 0, over)
@@ -145,6 +147,18 @@ func (b *Book) StartOperation(uid model.AppUID, id model.OperationID, at time.Ti
 		return Change{}, nil
 	}
 	r.Op.StartedAt = &at
+	return changed(uid), nil
+}
+
+// RetryOperation records that a run of an operation has failed and that the next
+// is not before at.
+func (b *Book) RetryOperation(uid model.AppUID, id model.OperationID, message string, at time.Time) (Change, error) {
+	r := b.Apps[uid]
+	if r == nil || r.Op == nil || r.Op.ID != id {
+		return Change{}, notRunning(id)
+	}
+	r.Op.Tries++
+	r.Op.RetryAt, r.Op.LastError = &at, message
 	return changed(uid), nil
 }
 
@@ -196,7 +210,9 @@ func (b *Book) AckOperations(ids []model.OperationID) Change {
 }
 
 // AcceptWithdraw takes the decision to remove an application. When the agent
-// holds nothing of it, it is answered at once as done. It does not interrupt a
+// holds nothing of it, it is answered at once as done. While one is under way,
+// another, or the same again, may approve of deletions or turn it into one that
+// leaves the objects, never the other way round. It does not interrupt a
 // running operation: the caller ends that first, or CompleteWithdraw ends it.
 //
 // Refusals (Kind Conflict): generation_stale, a withdrawal that is not above
@@ -216,18 +232,31 @@ func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict
 	if u, ok := r.result(w.Operation); ok {
 		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
 	}
-	switch {
-	case r.Withdraw != nil && r.Withdraw.Operation == w.Operation,
-		slices.ContainsFunc(r.Joined, func(j model.Withdraw) bool { return j.Operation == w.Operation }):
-		return OperationVerdict{Verdict: Repeated, Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
-	case r.Withdraw != nil:
-		r.Joined = append(r.Joined, w)
+	taken := func() (OperationVerdict, error) {
 		return OperationVerdict{Change: changed(w.App), Verdict: Taken,
 			Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+	}
+	switch {
+	case r.Withdraw != nil:
+		// A later decision may approve of deletions that the first waits for, or
+		// give up deleting what cannot be deleted; the hub says a withdrawal again
+		// when it was changed so. Neither is taken back by a message that is late.
+		next := amended(*r.Withdraw, w)
+		news := next != *r.Withdraw
+		known := r.Withdraw.Operation == w.Operation ||
+			slices.ContainsFunc(r.Joined, func(j model.Withdraw) bool { return j.Operation == w.Operation })
+		if known && !news {
+			return OperationVerdict{Verdict: Repeated, Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+		}
+		if !known {
+			r.Joined = append(r.Joined, w)
+		}
+		r.Withdraw = &next // a copy: readers hold the one before
+		return taken()
 	case r.Gone != nil && r.Gone.Operation == w.Operation:
 		u := withdrawUpdate(w, model.PhaseSucceeded, "the application was removed before", now)
 		return OperationVerdict{Verdict: Answered, Updates: []model.OperationUpdate{u}}, nil
-	case r.Gone != nil || (r.Desired == nil && r.Op == nil && len(r.Inventory) == 0):
+	case r.Gone != nil || (r.Desired == nil && r.Op == nil && len(r.Inventory) == 0 && len(r.Hooks) == 0):
 		return b.nothingHeld(r, w, now), nil
 	case r.Desired != nil && w.Generation <= r.Desired.Generation:
 		return OperationVerdict{}, fault.New(fault.Conflict, "generation_stale",
@@ -235,8 +264,16 @@ func (b *Book) AcceptWithdraw(w model.Withdraw, now time.Time) (OperationVerdict
 	}
 	r.Withdraw = &w
 	b.Apps[w.App] = r
-	return OperationVerdict{Change: changed(w.App), Verdict: Taken,
-		Updates: []model.OperationUpdate{withdrawUpdate(w, model.PhaseRunning, "", now)}}, nil
+	return taken()
+}
+
+// amended is a withdrawal after a later one, or after the same again.
+func amended(w, later model.Withdraw) model.Withdraw {
+	w.ApproveDeletions = w.ApproveDeletions || later.ApproveDeletions
+	if later.Mode == model.WithdrawOrphan {
+		w.Mode = later.Mode
+	}
+	return w
 }
 
 func (b *Book) nothingHeld(r *Record, w model.Withdraw, now time.Time) OperationVerdict {

@@ -289,3 +289,84 @@ func TestAgreePrune(t *testing.T) {
 		t.Error("the next operation inherits the agreement")
 	}
 }
+
+func TestAWithdrawalThatIsApprovedLater(t *testing.T) {
+	b := holding(t, 3)
+	if _, err := b.AcceptWithdraw(withdrawal(4), now); err != nil {
+		t.Fatal(err)
+	}
+	approved := withdrawal(4)
+	approved.ApproveDeletions = true
+	for i, step := range []struct {
+		w    model.Withdraw
+		want Verdict
+	}{{withdrawal(4), Repeated}, {approved, Taken}, {approved, Repeated}, {withdrawal(4), Repeated}} {
+		v, err := b.AcceptWithdraw(step.w, now)
+		if err != nil || v.Verdict != step.want || v.Any() != (step.want == Taken) || len(v.Updates) != 1 {
+			t.Errorf("step %d: %+v, %v", i, v, err)
+		}
+	}
+	if !b.Apps["a"].Withdraw.ApproveDeletions {
+		t.Error("the approval is not in the book")
+	}
+}
+
+func TestADeletionThatIsGivenUpLater(t *testing.T) {
+	b := holding(t, 3)
+	if _, err := b.AcceptWithdraw(withdrawal(4), now); err != nil {
+		t.Fatal(err)
+	}
+	before := b.Apps["a"].Withdraw
+	orphan, background, approved := withdrawal(4), withdrawal(4), withdrawal(4)
+	orphan.Mode, background.Mode = model.WithdrawOrphan, model.WithdrawCascadeBackground
+	approved.ApproveDeletions = true
+	for i, step := range []struct {
+		w    model.Withdraw
+		want Verdict
+		mode model.WithdrawMode
+	}{
+		{background, Repeated, model.WithdrawCascade},
+		{orphan, Taken, model.WithdrawOrphan},
+		{orphan, Repeated, model.WithdrawOrphan},
+		{withdrawal(4), Repeated, model.WithdrawOrphan}, // a late one deletes nothing
+		{background, Repeated, model.WithdrawOrphan},
+		{approved, Taken, model.WithdrawOrphan},
+	} {
+		v, err := b.AcceptWithdraw(step.w, now)
+		if err != nil || v.Verdict != step.want || v.Any() != (step.want == Taken) || len(v.Updates) != 1 || v.Updates[0].Phase != model.PhaseRunning {
+			t.Errorf("step %d: %+v, %v", i, v, err)
+		}
+		if got := b.Apps["a"].Withdraw; got.Mode != step.mode || got.Operation != "del" {
+			t.Errorf("step %d: %+v", i, got)
+		}
+	}
+	if *before != withdrawal(4) {
+		t.Error("what readers hold was written to")
+	}
+	if v, err := b.CompleteWithdraw("a", "del", "", nil, now); err != nil || v.Updates[0].Phase != model.PhaseSucceeded {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if v, err := b.AcceptWithdraw(orphan, now); err != nil || v.Verdict != Answered || v.Updates[0].Phase != model.PhaseSucceeded {
+		t.Errorf("after its end: %+v, %v", v, err)
+	}
+}
+
+func TestAJoinedDeletionThatIsGivenUpLater(t *testing.T) {
+	b := holding(t, 3)
+	joined := withdrawal(5)
+	joined.Operation, joined.OperationSeq = "del2", 8
+	for _, w := range []model.Withdraw{withdrawal(4), joined} {
+		if v, err := b.AcceptWithdraw(w, now); err != nil || v.Verdict != Taken {
+			t.Fatalf("%+v, %v", v, err)
+		}
+	}
+	joined.Mode = model.WithdrawOrphan
+	for _, want := range []Verdict{Taken, Repeated} {
+		if v, err := b.AcceptWithdraw(joined, now); err != nil || v.Verdict != want || v.Updates[0].ID != "del2" {
+			t.Errorf("%+v, %v", v, err)
+		}
+	}
+	if r := b.Apps["a"]; r.Withdraw.Operation != "del" || r.Withdraw.Mode != model.WithdrawOrphan || len(r.Joined) != 1 {
+		t.Errorf("%+v, joined %+v", r.Withdraw, r.Joined)
+	}
+}

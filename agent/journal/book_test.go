@@ -215,8 +215,52 @@ func TestAReleaseOfTheHoldAsksForAnotherSync(t *testing.T) {
 	_, _ = b.MarkAttempt("a", 1, false, "", now)
 	d.HoldDeletes = false
 	_, _ = b.AcceptDesired(d, nil)
-	if b.Apps["a"].Attempt != nil {
-		t.Error("what was held would never be deleted")
+	if at := b.Apps["a"].Attempt; at == nil || !at.Again || at.Failed {
+		t.Errorf("%+v: what was held would never be deleted, or hooks would run twice for one revision", at)
+	}
+	_, _ = b.MarkAttempt("a", 1, false, "", now)
+	if b.Apps["a"].Attempt.Again {
+		t.Error("it is done for ever")
+	}
+	for name, attempt := range map[string]*Attempt{"it had failed": {Generation: 1, Failed: true, Count: 9}, "there was none": nil} {
+		d.HoldDeletes = true
+		b := opened(t)
+		_, _ = b.AcceptDesired(d, nil)
+		b.Apps["a"].Attempt = attempt
+		d.HoldDeletes = false
+		if _, _ = b.AcceptDesired(d, nil); b.Apps["a"].Attempt != nil {
+			t.Errorf("%s: %+v", name, b.Apps["a"].Attempt)
+		}
+	}
+}
+
+func TestHooksOfARun(t *testing.T) {
+	b := holding(t, 1)
+	start := HookStart{Phase: "PreSync", Key: object("h"), UID: "u1"}
+	if b.StartHook("a", "r1", start).Any() {
+		t.Error("a hook of no run is remembered")
+	}
+	_, _ = b.BeginRun("a", "r1")
+	if !b.StartHook("a", "r1", start).Any() || b.StartHook("a", "r1", start).Any() || b.StartHook("a", "r2", start).Any() {
+		t.Error("a start is recorded once, for the present run")
+	}
+	if run := b.Apps["a"].Run; !reflect.DeepEqual(run.Started, []HookStart{start}) {
+		t.Errorf("%+v", run)
+	}
+	b.EndHook("a", "r1", HookEnd{Phase: "PostSync", Key: object("h"), UID: "u9", Succeeded: true})
+	if len(b.Apps["a"].Run.Started) != 1 {
+		t.Error("the end of another phase ended it")
+	}
+	b.EndHook("a", "r1", HookEnd{Phase: "PreSync", Key: object("h"), UID: "u1", Succeeded: true})
+	if run := b.Apps["a"].Run; len(run.Started) != 0 || len(run.Hooks) != 2 {
+		t.Errorf("%+v", run)
+	}
+	if b.StartHook("a", "r1", start).Any() {
+		t.Error("one that has ended is under way again")
+	}
+	_, _ = b.BeginRun("a", "r2")
+	if run := b.Apps["a"].Run; len(run.Started) != 0 || len(run.Hooks) != 0 {
+		t.Errorf("%+v", run)
 	}
 }
 

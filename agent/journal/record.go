@@ -42,6 +42,12 @@ type Record struct {
 	// LastOpSeq is the highest number of an accepted sync operation.
 	LastOpSeq int64 `json:"lastOpSeq,omitempty"`
 
+	// Run is what is known of the hooks of the newest run that has any.
+	Run *Run `json:"run,omitempty"`
+	// Hooks are objects of hooks that were created and are not known to be gone.
+	// They are not pruned; they go when the application does.
+	Hooks []Owned `json:"hooks,omitempty"`
+
 	// Synced is the newest complete and successful sync.
 	Synced *Synced `json:"synced,omitempty"`
 	// Attempt is the newest automated sync: there is one for each generation.
@@ -69,6 +75,11 @@ type Operation struct {
 	StartedAt *time.Time `json:"startedAt,omitempty"`
 	// Terminating: somebody asked to end it.
 	Terminating bool `json:"terminating,omitempty"`
+	// Tries counts the runs that have failed; the next is not before RetryAt.
+	// LastError is how the newest of them failed.
+	Tries     int        `json:"tries,omitempty"`
+	RetryAt   *time.Time `json:"retryAt,omitempty"`
+	LastError string     `json:"lastError,omitempty"`
 	// Agreed is set when its prune has passed the guard by confirmation, before
 	// the first delete: after an interruption fewer objects are left.
 	Agreed *Agreement `json:"agreed,omitempty"`
@@ -79,6 +90,42 @@ type Operation struct {
 type Agreement struct {
 	Generation model.Generation `json:"generation"`
 	Count      int              `json:"count"`
+}
+
+// Run is one run of a sync or of a deletion, as far as its hooks go.
+type Run struct {
+	// ID is the operation's, or one that the agent made for an automated sync,
+	// with the number of the try. Hooks carry it.
+	ID string `json:"id"`
+	// Hooks are those that have ended, Started those that were started and are not
+	// known to have ended: they are not started again.
+	Hooks   []HookEnd   `json:"hooks,omitempty"`
+	Started []HookStart `json:"started,omitempty"`
+	// Over: the run has come to its end; another try is another run. One that was
+	// interrupted goes on instead.
+	Over bool `json:"over,omitempty"`
+}
+
+// Failed reports whether a hook of the run has failed.
+func (r *Run) Failed() bool {
+	return r != nil && slices.ContainsFunc(r.Hooks, func(h HookEnd) bool { return !h.Succeeded })
+}
+
+// HookStart is a hook that a run has started.
+type HookStart struct {
+	Phase string          `json:"phase"`
+	Key   model.ObjectKey `json:"key"`
+	UID   string          `json:"uid"`
+}
+
+// HookEnd is how one hook of a run ended.
+type HookEnd struct {
+	Phase     string          `json:"phase"`
+	Key       model.ObjectKey `json:"key"`
+	UID       string          `json:"uid,omitempty"`
+	Succeeded bool            `json:"succeeded,omitempty"`
+	Message   string          `json:"message,omitempty"`
+	At        time.Time       `json:"at"`
 }
 
 // Tombstone says that an application was withdrawn. It refuses what comes late
@@ -108,7 +155,10 @@ type Attempt struct {
 	Failed     bool             `json:"failed,omitempty"`
 	Message    string           `json:"message,omitempty"`
 	Count      int              `json:"count,omitempty"` // tries of this generation
-	At         time.Time        `json:"at"`
+	// Again: it ended well and had to leave deletes that were held then and may be
+	// done now.
+	Again bool      `json:"again,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 const maxRecent = 8

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -45,7 +46,9 @@ func (s *Store) flush(ctx context.Context) (written int64, err error) {
 	rest := slices.Concat(packs, jobs)
 	for err == nil && len(rest) > 0 {
 		var n int64
+		failpoint.Hit("journal.write.before")
 		n, err = s.write(ctx, rest[0])
+		failpoint.Hit("journal.write.after")
 		written += n
 		if err == nil {
 			rest = rest[1:]
@@ -70,6 +73,7 @@ func (s *Store) flush(ctx context.Context) (written int64, err error) {
 	}
 	s.sized()
 	s.mu.Unlock()
+	failpoint.Hit("journal.flight.before")
 	flight.land(nil)
 	s.collect(ctx)
 	return written, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -191,6 +192,7 @@ func (s *Store) collect(ctx context.Context) {
 	slices.Sort(dead)
 	s.mu.Unlock()
 	for _, name := range dead {
+		failpoint.Hit("journal.collect.before")
 		err := s.opts.Secrets.Delete(ctx, name)
 		s.count(0)
 		if err != nil && !fault.Is(err, fault.NotFound) {

@@ -34,4 +34,22 @@ func jitter(d time.Duration, r func(int64) int64) time.Duration {
 	return time.Duration(r(int64(d)))
 }
 
+// maxAsked bounds each wait that a hub asks for: whatever a hub says, a cluster
+// is not cut off from the next one for long.
+const maxAsked = 15 * time.Minute
+
+// wait is how long to stay away after a session ended: the backoff, whose cap
+// the hub may have changed, and what the hub asked for.
+func (e ending) wait(retry *backoff, r func(int64) int64) time.Duration {
+	wait := retry.next(r)
+	if e.welcomed {
+		retry.cap = min(max(5*time.Second, e.welcome.ReconnectCap), maxAsked)
+		wait += jitter(min(e.welcome.ReconnectSpread, maxAsked), r)
+	}
+	if g := e.goAway; g != nil {
+		wait += min(g.RetryAfter, maxAsked) + jitter(min(g.Spread, maxAsked), r)
+	}
+	return wait
+}
+
 func randomInt64(n int64) int64 { return rand.Int64N(n) }

@@ -59,3 +59,23 @@ type Sender interface {
 	// opens.
 	Cluster(r model.ClusterReport)
 }
+
+// Settings is the agent's keeper of the fleet-wide settings. Its methods are
+// called like a Handler's, and neither may wait for the network.
+type Settings interface {
+	// Held is the digest of the settings that are stored durably; empty when
+	// there are none. It is what the hello says.
+	Held() model.Digest
+	// Take hands over settings, which replace those that are held.
+	Take(s model.Settings)
+	// Refused says that the hub sent settings which this agent cannot take; those
+	// that are held stay.
+	Refused(err error)
+}
+
+// Tunnels is told when the hub wants an access tunnel. OpenTunnel is called
+// like a Handler's methods and must not wait; the tunnel is the caller's own
+// connection and names the id.
+type Tunnels interface {
+	OpenTunnel(id string)
+}

@@ -30,6 +30,10 @@ type Options struct {
 	ClusterName string
 	Identity    IdentityStore
 	Handler     Handler
+	// Settings and Tunnels take the messages of their names. The hello announces
+	// the capability of each that is set; nil ones are sent nothing.
+	Settings Settings
+	Tunnels  Tunnels
 	// Confirmed says which report's observations still hold, and since when
 	// that is known; it is asked for each heartbeat. Nil: nothing is confirmed.
 	Confirmed func() (seq uint64, at time.Time)
@@ -193,14 +197,7 @@ func (l *Link) Run(ctx context.Context) error {
 		if end.welcomed && end.lasted >= 10*time.Second {
 			retry.reset()
 		}
-		wait := retry.next(l.opts.Random)
-		if end.welcomed {
-			retry.cap = max(5*time.Second, end.welcome.ReconnectCap)
-			wait += jitter(end.welcome.ReconnectSpread, l.opts.Random)
-		}
-		if g := end.goAway; g != nil {
-			wait += g.RetryAfter + jitter(g.Spread, l.opts.Random)
-		}
+		wait := end.wait(&retry, l.opts.Random)
 		if l.enrolAgain(ctx, end.err, tokenTried) {
 			tokenTried = true
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
 )
 
 func TestBackoff(t *testing.T) {
@@ -44,6 +45,33 @@ func TestBackoff(t *testing.T) {
 	}
 	if jitter(0, most) != 0 {
 		t.Error("a jitter of nothing")
+	}
+}
+
+func TestTheHubsWishesToWaitAreRespectedAndBounded(t *testing.T) {
+	most := func(n int64) int64 { return n }
+	year := 365 * 24 * time.Hour
+	for name, c := range map[string]struct {
+		end  ending
+		want time.Duration // with the largest jitter and a backoff of 1 s
+		cap  time.Duration // of the backoff afterwards
+	}{
+		"cut before a welcome": {ending{}, time.Second, time.Minute},
+		"cut":                  {ending{welcomed: true, welcome: model.Welcome{ReconnectSpread: 20 * time.Second, ReconnectCap: 30 * time.Second}}, 21 * time.Second, 30 * time.Second},
+		"no cap given":         {ending{welcomed: true}, time.Second, 5 * time.Second},
+		"refused":              {ending{goAway: &wire.GoAway{RetryAfter: 7 * time.Second, Spread: 2 * time.Second}}, 10 * time.Second, time.Minute},
+		"a hub beyond reason": {ending{welcomed: true, welcome: model.Welcome{ReconnectSpread: year, ReconnectCap: year}, goAway: &wire.GoAway{RetryAfter: year, Spread: year}},
+			time.Second + 3*maxAsked, maxAsked},
+	} {
+		retry := backoff{base: time.Second, cap: time.Minute}
+		if got := c.end.wait(&retry, most); got != c.want || retry.cap != c.cap {
+			t.Errorf("%s: waits %s with a cap of %s; want %s and %s", name, got, retry.cap, c.want, c.cap)
+		}
+	}
+	least := func(int64) int64 { return 0 }
+	retry := backoff{base: time.Second, cap: time.Minute}
+	if got := (ending{goAway: &wire.GoAway{RetryAfter: 7 * time.Second, Spread: time.Minute}}).wait(&retry, least); got != 7*time.Second {
+		t.Errorf("it comes back after %s, before it was asked to", got)
 	}
 }
 

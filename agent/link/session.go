@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
@@ -50,6 +51,13 @@ func (l *Link) session(ctx context.Context) ending {
 	}
 	hello.Cluster, hello.AgentVersion, hello.Instance = id.Cluster, l.opts.AgentVersion, l.opts.Instance
 	hello.ProtocolMin, hello.ProtocolMax = wire.ProtocolMin, wire.ProtocolMax
+	if l.opts.Settings != nil {
+		hello.Capabilities = append(hello.Capabilities, model.CapabilitySettings)
+		hello.Settings = l.opts.Settings.Held()
+	}
+	if l.opts.Tunnels != nil {
+		hello.Capabilities = append(hello.Capabilities, model.CapabilityAccess)
+	}
 
 	cc, err := l.rpc(ctx, model.AgentServerName, trust{ca: id.ca}, &id.pair)
 	if err != nil {
@@ -92,6 +100,8 @@ type session struct {
 	goAway  *wire.GoAway
 	seq     *sequence
 	number  uint64 // of the outbox
+	// notedUnknown: the log has the first unknown message; of the reader.
+	notedUnknown bool
 }
 
 // reason turns a stream's error into the better one that led to it.
@@ -122,6 +132,7 @@ func (s *session) sayHello(hello model.Hello) error {
 	if err := s.stream.Send(msg); err != nil && !errors.Is(err, io.EOF) { // EOF: the reason is in Recv
 		return err
 	}
+	failpoint.Hit("link.hello.sent")
 	first, err := s.stream.Recv()
 	if err != nil {
 		return err
@@ -204,7 +215,10 @@ func (s *session) read() error {
 }
 
 // take judges one message: of another epoch is of another session, and what
-// does not decode is not guessed at.
+// does not decode is not guessed at. Where it can be answered, about one
+// application, it is refused, and the others go on; else the session ends. A message that this agent does not know is
+// a newer hub's and passed over: whatever needs an answer is held back until a
+// hello announces that it is known.
 func (s *session) take(msg *agentv1.HubMessage) error {
 	epoch, err := wire.Epoch(msg.Epoch)
 	if err != nil {
@@ -218,19 +232,23 @@ func (s *session) take(msg *agentv1.HubMessage) error {
 	case *agentv1.HubMessage_Desired:
 		d, inline, err := wire.Desired(m.Desired)
 		if err != nil {
-			return err
+			return s.refuseDesired(m.Desired, err)
 		}
 		s.seq.desired(d, inline)
 	case *agentv1.HubMessage_Withdraw:
 		w, err := wire.Withdraw(m.Withdraw)
 		if err != nil {
-			return err
+			p := m.Withdraw
+			return s.refuseOperation(model.OperationUpdate{ID: model.OperationID(p.GetOperationId()), Seq: p.GetOperationSeq(),
+				App: model.AppUID(p.GetAppUid()), Kind: model.OperationDelete}, err)
 		}
 		s.seq.withdraw(w)
 	case *agentv1.HubMessage_Operation:
 		c, err := wire.Command(m.Operation)
 		if err != nil {
-			return err
+			p := m.Operation
+			return s.refuseOperation(model.OperationUpdate{ID: model.OperationID(p.GetId()), Seq: p.GetSeq(),
+				App: model.AppUID(p.GetAppUid()), Kind: model.OperationKind(p.GetKind())}, err)
 		}
 		s.seq.operation(c)
 	case *agentv1.HubMessage_InSync:
@@ -249,12 +267,67 @@ func (s *session) take(msg *agentv1.HubMessage) error {
 			return err
 		}
 		s.seq.do(func(h Handler) { h.Refresh(apps) })
+	case *agentv1.HubMessage_Settings:
+		if l := s.l; l.opts.Settings != nil {
+			settings, err := wire.Settings(m.Settings)
+			if err != nil { // nothing of an application depends on it
+				s.seq.do(func(Handler) { l.opts.Settings.Refused(err) })
+				return nil
+			}
+			s.seq.do(func(Handler) { l.opts.Settings.Take(settings) })
+		}
+	case *agentv1.HubMessage_OpenTunnel:
+		if l := s.l; l.opts.Tunnels != nil {
+			id, err := wire.OpenTunnel(m.OpenTunnel)
+			if err != nil {
+				return err
+			}
+			s.seq.do(func(Handler) { l.opts.Tunnels.OpenTunnel(id) })
+		}
 	case *agentv1.HubMessage_GoAway:
 		s.farewell(m.GoAway)
-	default:
+	case nil:
+		s.unknown()
+	default: // a second welcome
 		return fault.New(fault.Invalid, "wire_invalid", "the hub sent a message that has no place in an open session")
 	}
 	return nil
+}
+
+// refuseDesired answers a desired state that does not decode; the application
+// keeps what it had.
+func (s *session) refuseDesired(p *agentv1.Desired, err error) error {
+	if p.GetAppUid() == "" || p.GetGeneration() <= 0 {
+		return err
+	}
+	s.l.log.Error("a desired state is refused", "app", p.AppUid, "generation", p.Generation, "error", err)
+	s.l.out.acker(s.number, model.AppUID(p.AppUid), model.Generation(p.Generation))(err)
+	return nil
+}
+
+// refuseOperation ends an operation that does not decode, such as one of a kind
+// that came after this agent, before it began. It is not in the journal: should
+// the answer be lost, the hub sends it again and gets the same one.
+func (s *session) refuseOperation(u model.OperationUpdate, err error) error {
+	if u.ID == "" || u.App == "" || u.Seq < 0 || u.Kind == "" {
+		return err
+	}
+	now := s.l.opts.Now()
+	u.Phase, u.StartedAt, u.FinishedAt = model.PhaseFailed, &now, &now
+	u.Message = "this agent cannot carry it out: " + fault.As(err).Message
+	s.l.log.Error("an operation is refused", "operation", string(u.ID), "kind", string(u.Kind), "error", err, "fix", "upgrade the agent")
+	s.l.out.operation(u)
+	return nil
+}
+
+// unknown notes, once in a session, that the hub says what this agent cannot
+// hear.
+func (s *session) unknown() {
+	if !s.notedUnknown {
+		s.notedUnknown = true
+		s.l.log.Warn("the hub sent a message that this agent does not know; it is passed over",
+			"code", "message_unknown", "hubVersion", s.welcome.HubVersion, "fix", "upgrade the agent")
+	}
 }
 
 // write sends what comes up, and a heartbeat at once and at each interval. It
@@ -315,19 +388,25 @@ func (s *session) flush() error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("link.operation.before")
 		if err := s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Operation{Operation: p}}); err != nil {
 			return err
 		}
+		failpoint.Hit("link.operation.after")
 	}
 	for app, a := range w.acks {
 		p := &agentv1.Ack{AppUid: string(app), Generation: int64(a.generation), ErrorCode: a.code, Error: a.message}
+		failpoint.Hit("link.ack.before")
 		if err := s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Ack{Ack: p}}); err != nil {
 			return err
 		}
+		failpoint.Hit("link.ack.after")
 	}
+	failpoint.Hit("link.report.before")
 	if err := s.sendReports(w.reports); err != nil {
 		return err
 	}
+	failpoint.Hit("link.report.after")
 	if w.cluster != nil {
 		return s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Cluster{Cluster: wire.ClusterReportToProto(*w.cluster)}})
 	}

@@ -52,7 +52,7 @@ func parseStatus(code int, body []byte) *statusError {
 		} `json:"details"`
 	}
 	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
-		e.reason, e.message = s.Reason, cut(s.Message, 200)
+		e.reason, e.message = s.Reason, cut(s.Message, maxReason)
 		if s.Code != 0 {
 			e.code = s.Code
 		}
@@ -60,6 +60,10 @@ func parseStatus(code int, body []byte) *statusError {
 	}
 	return e
 }
+
+// maxReason bounds what is told of an answer. Reasons come at the end, after the
+// path of the failure.
+const maxReason = 600
 
 func cut(s string, n int) string {
 	if len(s) <= n {

@@ -156,6 +156,7 @@ func short(t *testing.T) context.Context {
 var (
 	gkConfigMap  = model.GroupKind{Kind: "ConfigMap"}
 	gkDeployment = model.GroupKind{Group: "apps", Kind: "Deployment"}
+	gkJob        = model.GroupKind{Group: "batch", Kind: "Job"}
 	gkPod        = model.GroupKind{Kind: "Pod"}
 	gkWidget     = model.GroupKind{Group: "example.com", Kind: "Widget"}
 )
@@ -291,6 +292,41 @@ func TestRealCluster(t *testing.T) {
 		})
 	})
 
+	t.Run("a hook that ends and is deleted at once", func(t *testing.T) {
+		c := &cluster{t: t, client: admin, url: cp.URL()}
+		o.Watch(gkJob)
+		if err := o.WaitSynced(short(t), gkJob); err != nil {
+			t.Fatal(err)
+		}
+		k := model.ObjectKey{Group: "batch", Kind: "Job", Namespace: "default", Name: "migrate"}
+		path := "/apis/batch/v1/namespaces/default/jobs/migrate"
+		now := time.Now().UTC().Format(time.RFC3339)
+		for run, end := range map[string]struct {
+			status string
+			want   model.Health
+		}{
+			"run-1": {`{"status":{"startTime":"` + now + `","completionTime":"` + now + `","succeeded":1,"conditions":[
+				{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"` + now + `"},{"type":"Complete","status":"True","lastTransitionTime":"` + now + `"}]}}`, model.HealthHealthy},
+			"run-2": {`{"status":{"startTime":"` + now + `","failed":1,"conditions":[
+				{"type":"FailureTarget","status":"True","lastTransitionTime":"` + now + `"},{"type":"Failed","status":"True","reason":"BackoffLimitExceeded","lastTransitionTime":"` + now + `"}]}}`, model.HealthDegraded},
+		} {
+			c.apply(path, `{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"migrate","namespace":"default","annotations":{"hawser.dev/run":"`+run+`","argocd.argoproj.io/tracking-id":"shop:batch/Job:default/migrate"}},
+				"spec":{"managedBy":"example.com/test","template":{"spec":{"restartPolicy":"Never","containers":[{"name":"x","image":"x"}]}}}}`)
+			events.await(t, "created", about(k))
+			if _, ok := o.Gone(k); ok {
+				t.Error("an object that exists is gone")
+			}
+			// Nobody looks in between: the deletion, in the foreground and so in
+			// two steps, follows the end.
+			c.do(http.MethodPatch, path+"/status", "application/merge-patch+json", end.status)
+			c.do(http.MethodDelete, path, "application/json", `{"propagationPolicy":"Foreground"}`)
+			events.await(t, "deleted", func(ev live.Event) bool { return ev.Key == k && ev.Deleted })
+			if rec, ok := o.Gone(k); !ok || rec.Run != run || rec.Health.Status != end.want {
+				t.Errorf("%s: %v %+v", run, ok, rec)
+			}
+		}
+	})
+
 	t.Run("the excluded namespace is not observed", func(t *testing.T) {
 		c := &cluster{t: t, client: admin, url: cp.URL()}
 		c.apply("/api/v1/namespaces/hawser-system", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"hawser-system"}}`)
@@ -392,6 +428,9 @@ func TestRealCluster(t *testing.T) {
 			t.Errorf("up to %v the observer asked for ConfigMaps %d times and listed %d times (%v):\n%s", last.Time, len(asked), lists, err, strings.Join(asked, "\n"))
 		}
 	})
+
+	t.Run("a conversion webhook that is away", func(t *testing.T) { brokenConversion(t, cp, admin, o) })
+	t.Run("faults between us and the API server", func(t *testing.T) { behindFaults(t, cp, admin) })
 
 	t.Run("the API server goes and comes back", func(t *testing.T) {
 		c := &cluster{t: t, client: admin, url: cp.URL()}

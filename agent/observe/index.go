@@ -35,10 +35,10 @@ func (s *store) treeOfLocked(rec live.Record) (out []string) {
 			if e == nil || seen[o.UID] {
 				continue
 			}
-			if app := appOf(e.rec); app != "" {
+			if app := e.app(); app != "" {
 				out = union(out, []string{app})
 			} else {
-				next = append(next, e.rec.Owners...)
+				next = append(next, e.owners()...)
 			}
 			if seen == nil {
 				seen = map[string]bool{}
@@ -50,27 +50,54 @@ func (s *store) treeOfLocked(rec live.Record) (out []string) {
 	return out
 }
 
+// appsOf are the applications that an object belongs to: the one that its
+// tracking id names or, without one, those that own it through owner references.
+func (s *store) appsOf(key model.ObjectKey) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.kinds[key.GroupKind()]
+	if k == nil {
+		return nil
+	}
+	e := k.objects[nsName{key.Namespace, key.Name}]
+	if e == nil {
+		return nil
+	}
+	rec := e.record()
+	if out := apps(rec); out != nil {
+		return out
+	}
+	return s.treeOfLocked(rec)
+}
+
 func (s *store) indexLocked(e *entry) {
-	app := appOf(e.rec)
-	if e.rec.UID != "" && (app != "" || len(e.rec.Owners) > 0) {
-		s.byUID[e.rec.UID] = e
+	app, owners := e.app(), e.owners()
+	if app == "" && len(owners) == 0 {
+		return
+	}
+	if uid := e.uid(); uid != "" {
+		s.byUID[uid] = e
 	}
 	if app != "" {
 		s.byApp[app] = append(s.byApp[app], e)
 	}
-	for _, o := range e.rec.Owners {
+	for _, o := range owners {
 		s.children[o.UID] = append(s.children[o.UID], e)
 	}
 }
 
 func (s *store) unindexLocked(e *entry) {
-	if s.byUID[e.rec.UID] == e {
-		delete(s.byUID, e.rec.UID)
+	app, owners := e.app(), e.owners()
+	if app == "" && len(owners) == 0 {
+		return
 	}
-	if app := appOf(e.rec); app != "" {
+	if uid := e.uid(); s.byUID[uid] == e {
+		delete(s.byUID, uid)
+	}
+	if app != "" {
 		dropFrom(s.byApp, app, e)
 	}
-	for _, o := range e.rec.Owners {
+	for _, o := range owners {
 		dropFrom(s.children, o.UID, e)
 	}
 }

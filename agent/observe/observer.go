@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,8 +25,8 @@ type Options struct {
 	// ExcludeNamespaces are not observed: the agent's own, so that its journal
 	// does not wake it. Presence of objects in them is Unknown.
 	ExcludeNamespaces []string
-	// Health judges an object; health.Of when nil.
-	Health func(gk model.GroupKind, obj map[string]any) model.HealthFacet
+	// Health judges objects before the rules of agent/health do; see SetHealth.
+	Health health.Override
 	// AgentVersion is for the user agent, "hawser-agent/<version>".
 	AgentVersion string
 	Log          *slog.Logger
@@ -86,19 +87,16 @@ func New(o Options) *Observer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Health == nil {
-		o.Health = health.Of
-	}
 	ob := &Observer{
 		opts:    o,
 		log:     o.Log,
 		now:     o.Now,
-		trim:    trimmer{health: o.Health, now: o.Now},
 		queue:   newQueue(),
 		silence: silences{list: listSilence, bookmark: bookmarkSilence},
 		wanted:  map[model.GroupKind]*reflector{},
 		changed: make(chan struct{}),
 	}
+	ob.trim.setOverride(o.Health)
 	ob.store = newStore(o.Now, o.ExcludeNamespaces)
 	ob.client, ob.base, ob.initErr = newClient(o)
 	ob.disc = &discovery{get: ob.get, now: o.Now, log: o.Log, kick: make(chan struct{}, 1)}
@@ -121,15 +119,45 @@ func newClient(o Options) (*http.Client, *url.URL, error) {
 		version = "dev"
 	}
 	cfg.UserAgent = "hawser-agent/" + version
+	own := cfg.Transport == nil
+	if own && cfg.Dial == nil {
+		// client-go shares transports between equal configurations. With a dialler
+		// of its own this one is nobody else's, and boundReceiveBuffers changes it.
+		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	}
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, nil, fault.Wrap(err, fault.Invalid, "cluster_config", "the configuration to reach the cluster's API server is not usable")
+	}
+	if own {
+		boundReceiveBuffers(client.Transport)
 	}
 	base, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
 		return nil, nil, fault.Wrap(err, fault.Invalid, "cluster_config", "the address of the cluster's API server is not a URL")
 	}
 	return client, base, nil
+}
+
+// receiveBuffer is how much of a list or watch may have arrived and not be read
+// yet. Go's default for HTTP/2 is 4 MiB for each stream: an agent that lists ten
+// kinds at its start would hold 40 MiB of JSON that it has no use for yet.
+const receiveBuffer = 256 << 10
+
+// boundReceiveBuffers finds the transport below its wrappers; it must not have
+// been used yet.
+func boundReceiveBuffers(rt http.RoundTripper) {
+	for {
+		switch t := rt.(type) {
+		case *http.Transport:
+			t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: receiveBuffer}
+			return
+		case interface{ WrappedRoundTripper() http.RoundTripper }:
+			rt = t.WrappedRoundTripper()
+		default:
+			return
+		}
+	}
 }
 
 // Run discovers and watches until ctx ends. It owns every goroutine of the
@@ -241,6 +269,10 @@ func (o *Observer) WaitSynced(ctx context.Context, gks ...model.GroupKind) error
 // one known, if any. Cluster-scoped objects have no namespace in their key.
 func (o *Observer) Get(key model.ObjectKey) (live.Record, live.Presence) { return o.store.get(key) }
 
+// AppsOf are the names of the applications that an object belongs to, by its
+// tracking id or through its owners.
+func (o *Observer) AppsOf(key model.ObjectKey) []string { return o.store.appsOf(key) }
+
 // Tracked lists the objects whose tracking id names the application.
 func (o *Observer) Tracked(app string) []live.Record { return o.store.tracked(app) }
 
@@ -282,14 +314,8 @@ func (o *Observer) Saw(obj []byte) error {
 	if !watched {
 		return nil
 	}
-	rec, err := o.trim.record(gk, "", obj, full)
-	if err != nil {
-		return err
-	}
-	if ev, ok := o.store.saw(rec, full); ok {
-		o.queue.add(ev)
-	}
-	return nil
+	_, err = o.accept(gk, "", obj, full, func(rec live.Record) (live.Event, bool) { return o.store.saw(rec, full) })
+	return err
 }
 
 // kindChanged tells waiters and subscribers; the zero GroupKind stands for

@@ -34,6 +34,8 @@ type reflector struct {
 	o    *Observer
 	gk   model.GroupKind
 	full atomic.Bool // whole objects, else metadata only
+	// again: the objects are to be listed again, as their judgement changed.
+	again atomic.Bool
 	// unreachable: the last attempt failed because the API server could not be
 	// reached, so any success of another kind is a reason to try again.
 	unreachable atomic.Bool
@@ -48,6 +50,7 @@ type reflector struct {
 	listed    bool   // full value of the last list
 	noStream  bool   // the server cannot list through a watch
 	noExclude bool   // the server refuses our field selector
+	bookmarks bool   // the server sends bookmarks, so silence means something
 	failures  int
 }
 
@@ -188,7 +191,8 @@ func (r *reflector) handle(ctx context.Context, err error) {
 	}
 	pause = rand.N(pause)
 	if status && se.retryAfter > 0 {
-		pause = se.retryAfter + rand.N(se.retryAfter/2+1)
+		// At least as long as the server asks, and longer when it keeps asking.
+		pause = max(pause, se.retryAfter+rand.N(se.retryAfter/2+1))
 	}
 	r.wait(ctx, pause)
 }

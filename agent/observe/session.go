@@ -41,7 +41,7 @@ var (
 func (r *reflector) session(ctx context.Context, kind live.Kind) error {
 	full := r.full.Load()
 	path := resourcePath(kind)
-	if r.setPath(path) || full != r.listed {
+	if again := r.again.Swap(false); r.setPath(path) || again || full != r.listed {
 		r.version = "" // another version of the API, or other content
 	}
 	r.listed = full
@@ -81,12 +81,7 @@ func resourcePath(k live.Kind) string {
 	return "/apis/" + k.Group + "/" + k.Version + "/" + k.Resource
 }
 
-func apiVersion(k live.Kind) string {
-	if k.Group == "" {
-		return k.Version
-	}
-	return k.Group + "/" + k.Version
-}
+func apiVersion(k live.Kind) string { return apiVersionOf(k.Group, k.Version) }
 
 // query returns what list and watch have in common.
 func (r *reflector) query(kind live.Kind) url.Values {
@@ -152,10 +147,13 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 	}
 	defer body.Close()
 	silence := lasts + time.Minute
-	if listing {
-		silence = r.o.silence.list
-	} else {
+	if r.bookmarks {
+		silence = r.o.silence.bookmark
+	}
+	if !listing {
 		r.live()
+	} else {
+		silence = r.o.silence.list
 	}
 	watchdog.Reset(silence)
 
@@ -179,7 +177,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 			return err
 		}
 		if bookmark && !listing || listed {
-			silence = r.o.silence.bookmark
+			r.bookmarks, silence = true, r.o.silence.bookmark
 		}
 		if listed {
 			listing = false
@@ -210,22 +208,21 @@ func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (book
 	}
 	switch typ {
 	case "ADDED", "MODIFIED":
-		rec, err := r.o.trim.record(r.gk, apiVersion(kind), object, full)
+		rec, err := r.o.accept(r.gk, apiVersion(kind), object, full, func(rec live.Record) (live.Event, bool) {
+			return r.o.store.put(rec, full, listing)
+		})
 		if err != nil {
 			return false, false, err
-		}
-		if ev, ok := r.o.store.put(rec, full, listing); ok {
-			r.emit(ev)
 		}
 		if !listing {
 			r.version = rec.ResourceVersion
 		}
 	case "DELETED":
-		rec, err := r.o.trim.identity(r.gk, object)
+		rec, err := r.o.trim.last(r.gk, apiVersion(kind), object, full)
 		if err != nil {
 			return false, false, err
 		}
-		if ev, ok := r.o.store.remove(r.gk, rec.Key.Namespace, rec.Key.Name, rec.ResourceVersion); ok {
+		if ev, ok := r.o.store.remove(rec); ok {
 			r.emit(ev)
 		}
 		if !listing {
@@ -305,14 +302,10 @@ func (r *reflector) list(ctx context.Context, path string, kind live.Kind, full 
 				})
 			case "items":
 				return elements(v, func(item []byte) error {
-					rec, err := r.o.trim.record(r.gk, apiVersion(kind), item, full)
-					if err != nil {
-						return err
-					}
-					if ev, ok := r.o.store.put(rec, full, true); ok {
-						r.emit(ev)
-					}
-					return nil
+					_, err := r.o.accept(r.gk, apiVersion(kind), item, full, func(rec live.Record) (live.Event, bool) {
+						return r.o.store.put(rec, full, true)
+					})
+					return err
 				})
 			}
 			return nil

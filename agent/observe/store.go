@@ -30,31 +30,27 @@ type store struct {
 	byApp    map[string][]*entry
 	children map[string][]*entry // by uid of an owner
 	tick     uint64              // counts sightings
+	saws     map[*entry]uint64   // tick at which an entry that is ours was seen
+	gone     gone
 }
 
 type kindStore struct {
-	objects map[nsName]*entry
-	state   state
-	reason  string // why it is not live, for people
-	since   time.Time
-	full    bool   // whole objects are wanted
-	sweep   uint64 // number of the list that is running or ran last
-	began   uint64 // tick when that list began
+	gk       model.GroupKind
+	versions []string // of the API, as objects of the kind have had
+	objects  map[nsName]*entry
+	free     []*entry // see entry
+	state    state
+	reason   string // why it is not live, for people
+	since    time.Time
+	full     bool   // whole objects are wanted
+	sweep    uint32 // number of the list that is running or ran last
+	began    uint64 // tick when that list began
 	// reached is the resource version up to which list and watch have brought
 	// everything, "" while a list is running.
 	reached string
 }
 
 type nsName struct{ namespace, name string }
-
-type entry struct {
-	rec  live.Record
-	full bool   // rec was made of a whole object
-	seen uint64 // sweep that saw it last
-	// saw is the tick at which the record came from an answer to our own
-	// request, 0 when the watch has caught up with it.
-	saw uint64
-}
 
 func newStore(now func() time.Time, excluded []string) *store {
 	return &store{
@@ -64,6 +60,7 @@ func newStore(now func() time.Time, excluded []string) *store {
 		byUID:    map[string]*entry{},
 		byApp:    map[string][]*entry{},
 		children: map[string][]*entry{},
+		saws:     map[*entry]uint64{},
 	}
 }
 
@@ -71,7 +68,7 @@ func (s *store) addKind(gk model.GroupKind, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kinds[gk] == nil {
-		s.kinds[gk] = &kindStore{objects: map[nsName]*entry{}, full: full, since: s.now()}
+		s.kinds[gk] = &kindStore{gk: gk, objects: map[nsName]*entry{}, full: full, since: s.now()}
 	}
 }
 
@@ -150,9 +147,9 @@ func (s *store) get(key model.ObjectKey) (live.Record, live.Presence) {
 	}
 	if e := k.objects[nsName{key.Namespace, key.Name}]; e != nil {
 		if k.state == stateGone || k.full && !e.full {
-			return e.rec, live.Unknown
+			return e.record(), live.Unknown
 		}
-		return e.rec, live.Present
+		return e.record(), live.Present
 	}
 	if k.state == stateLive {
 		return live.Record{}, live.Absent
@@ -179,7 +176,7 @@ func (s *store) ownedBy(uid string) []live.Record {
 func records(es []*entry) []live.Record {
 	out := make([]live.Record, len(es))
 	for i, e := range es {
-		out[i] = e.rec
+		out[i] = e.record()
 	}
 	return out
 }
@@ -193,7 +190,7 @@ func (s *store) list(gk model.GroupKind) []live.Record {
 	}
 	out := make([]live.Record, 0, len(k.objects))
 	for _, e := range k.objects {
-		out = append(out, e.rec)
+		out = append(out, e.record())
 	}
 	return out
 }
@@ -238,7 +235,7 @@ func (s *store) endList(gk model.GroupKind, resourceVersion string) (events []li
 	}
 	k.reached = resourceVersion
 	for _, e := range k.objects {
-		if e.seen == k.sweep || e.saw > k.began && newer(e.rec.ResourceVersion, resourceVersion) {
+		if e.seen == k.sweep || s.saws[e] > k.began && newer(e.resourceVersion(), resourceVersion) {
 			continue
 		}
 		events = append(events, s.removeLocked(k, e))
@@ -264,11 +261,11 @@ func (s *store) put(rec live.Record, full, listing bool) (ev live.Event, ok bool
 		// Our own sight is newer than the stream, which will catch up. A list
 		// that began after our sight is the truth whatever its numbers say: the
 		// cluster may have been restored from a backup.
-		if e.saw > 0 && newer(e.rec.ResourceVersion, rec.ResourceVersion) && (!listing || e.saw > k.began) {
+		if e.ours && newer(e.resourceVersion(), rec.ResourceVersion) && (!listing || s.saws[e] > k.began) {
 			return live.Event{}, false
 		}
-		e.saw = 0
-		if e.rec.UID == rec.UID && e.rec.ResourceVersion == rec.ResourceVersion && e.full == full {
+		s.sawLocked(e, 0)
+		if e.full == full && !e.doubted && e.is(rec) {
 			return live.Event{}, false
 		}
 	}
@@ -284,7 +281,8 @@ func (s *store) saw(rec live.Record, full bool) (ev live.Event, ok bool) {
 		return live.Event{}, false
 	}
 	e := k.objects[nsName{rec.Key.Namespace, rec.Key.Name}]
-	if e != nil && (e.full == full || !full) && !newer(rec.ResourceVersion, e.rec.ResourceVersion) {
+	if e != nil && (e.full == full || !full) && !newer(rec.ResourceVersion, e.resourceVersion()) &&
+		!(e.doubted && e.is(rec)) {
 		return live.Event{}, false
 	}
 	if e == nil && isNumber(rec.ResourceVersion) && isNumber(k.reached) && !newer(rec.ResourceVersion, k.reached) {
@@ -297,40 +295,56 @@ func (s *store) saw(rec live.Record, full bool) (ev live.Event, ok bool) {
 	return s.replaceLocked(k, e, rec, full, s.tick)
 }
 
-// remove takes a deletion that the watch brought.
-func (s *store) remove(gk model.GroupKind, namespace, name, resourceVersion string) (ev live.Event, ok bool) {
+// remove takes a deletion that the watch brought, with the last state of the
+// object.
+func (s *store) remove(last live.Record) (ev live.Event, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kinds[gk]
-	if k == nil {
+	k := s.kinds[last.Key.GroupKind()]
+	if k == nil || s.isExcluded(last.Key.Namespace) {
 		return live.Event{}, false
 	}
-	k.reached = resourceVersion
-	e := k.objects[nsName{namespace, name}]
-	if e == nil || e.saw > 0 && newer(e.rec.ResourceVersion, resourceVersion) {
-		return live.Event{}, false // never known, or created again by us since
+	k.reached = last.ResourceVersion
+	e := k.objects[nsName{last.Key.Namespace, last.Key.Name}]
+	if e != nil && e.ours && newer(e.resourceVersion(), last.ResourceVersion) {
+		return live.Event{}, false // created again by us since
 	}
-	return s.removeLocked(k, e), true
+	if e == nil {
+		s.gone.note(last)
+		return live.Event{Key: last.Key, Apps: apps(last), SpecChanged: true, Deleted: true}, last.Run != "" && last.TrackingID != ""
+	}
+	known := e.record().Health
+	ev = s.removeLocked(k, e)
+	if last.Body != nil { // else it says less than what was known
+		if last.Health.Status == known.Status {
+			last.Health.Since = known.Since
+		}
+		s.gone.note(last)
+	}
+	return ev, true
 }
 
 func (s *store) replaceLocked(k *kindStore, e *entry, rec live.Record, full bool, saw uint64) (ev live.Event, ok bool) {
 	if e == nil {
-		e = &entry{rec: rec, full: full, seen: k.sweep, saw: saw}
-		k.objects[nsName{rec.Key.Namespace, rec.Key.Name}] = e
+		e = k.entry()
+		e.nsName, e.full, e.seen = nsName{rec.Key.Namespace, rec.Key.Name}, full, k.sweep
+		e.set(rec)
+		s.sawLocked(e, saw)
+		k.objects[e.nsName] = e
+		s.gone.forget(rec.Key)
 		s.indexLocked(e)
-		return live.Event{Key: rec.Key, Apps: apps(rec), SpecChanged: true, TreeOf: s.treeOfLocked(rec)}, true
+		ev = live.Event{Key: rec.Key, Apps: apps(rec), SpecChanged: true, TreeOf: s.treeOfLocked(rec)}
+		// While nothing is known of a kind nobody can have asked about an object
+		// that is no application's; that the kind becomes known is told as a whole.
+		return ev, k.state == stateLive || saw > 0 || ev.Apps != nil || ev.TreeOf != nil
 	}
-	before, wasFull := e.rec, e.full
-	switch {
-	case rec.Health.Status == before.Health.Status && before.UID == rec.UID:
-		rec.Health.Since = before.Health.Since
-	case rec.Health.Status != "":
-		at := s.now()
-		rec.Health.Since = &at
-	}
+	before, wasFull := e.record(), e.full
+	rec.Health = s.since(before, rec)
 	tree := s.treeOfLocked(before)
 	s.unindexLocked(e)
-	e.rec, e.full, e.saw = rec, full, saw
+	e.set(rec)
+	e.full, e.doubted = full, false
+	s.sawLocked(e, saw)
 	s.indexLocked(e)
 	ev = live.Event{
 		Key:  rec.Key,
@@ -342,6 +356,31 @@ func (s *store) replaceLocked(k *kindStore, e *entry, rec live.Record, full bool
 	return ev, ev.SpecChanged || visible(before, rec)
 }
 
+// sawLocked notes the tick at which an entry came from an answer to our own
+// request; 0 when the watch has caught up with it.
+func (s *store) sawLocked(e *entry, tick uint64) {
+	if tick > 0 {
+		s.saws[e] = tick
+	} else if e.ours {
+		delete(s.saws, e)
+	}
+	e.ours = tick > 0
+}
+
+// since is the health of rec with the time since when the object has it; before is
+// what was known of it.
+func (s *store) since(before, rec live.Record) model.HealthFacet {
+	h := rec.Health
+	switch {
+	case h.Status == before.Health.Status && before.UID == rec.UID:
+		h.Since = before.Health.Since
+	case h.Status != "":
+		at := s.now()
+		h.Since = &at
+	}
+	return h
+}
+
 // visible reports whether a status change shows in a record.
 func visible(a, b live.Record) bool {
 	return a.Health.Status != b.Health.Status || a.Health.Message != b.Health.Message || a.HealthIgnored != b.HealthIgnored ||
@@ -350,9 +389,13 @@ func visible(a, b live.Record) bool {
 }
 
 func (s *store) removeLocked(k *kindStore, e *entry) live.Event {
-	ev := live.Event{Key: e.rec.Key, Apps: apps(e.rec), SpecChanged: true, Deleted: true, TreeOf: s.treeOfLocked(e.rec)}
+	rec := e.record()
+	ev := live.Event{Key: rec.Key, Apps: apps(rec), SpecChanged: true, Deleted: true, TreeOf: s.treeOfLocked(rec)}
 	s.unindexLocked(e)
-	delete(k.objects, nsName{e.rec.Key.Namespace, e.rec.Key.Name})
+	delete(k.objects, e.nsName)
+	s.sawLocked(e, 0)
+	k.release(e)
+	s.gone.note(rec)
 	return ev
 }
 

@@ -119,7 +119,7 @@ func TestOwnAnswersAndTheWatch(t *testing.T) {
 		if _, ok := s.put(rec("a", "u", "11"), true, false); ok || versionOf(s, "a") != "12" {
 			t.Error("an older event of the watch won")
 		}
-		if _, ok := s.remove(gkConfigMap, "shop", "a", "11"); ok || presence(s, "a") != live.Present {
+		if _, ok := s.remove(rec("a", "", "11")); ok || presence(s, "a") != live.Present {
 			t.Error("the deletion of a former object removed the new one")
 		}
 		if _, ok := s.put(rec("a", "u", "12", trackedBy("app")), true, false); ok {
@@ -128,7 +128,7 @@ func TestOwnAnswersAndTheWatch(t *testing.T) {
 		if _, ok := s.put(rec("a", "u", "13", trackedBy("app"), spec("2")), true, false); !ok {
 			t.Error("a newer event is news")
 		}
-		if _, ok := s.remove(gkConfigMap, "shop", "a", "14"); !ok || presence(s, "a") != live.Absent {
+		if _, ok := s.remove(rec("a", "", "14")); !ok || presence(s, "a") != live.Absent {
 			t.Error("a newer deletion counts")
 		}
 	})
@@ -166,7 +166,7 @@ func TestOwnAnswersAndTheWatch(t *testing.T) {
 	t.Run("an object that was deleted again before our answer came", func(t *testing.T) {
 		s := liveStore("ConfigMap")
 		s.put(rec("a", "u", "10"), true, false)
-		s.remove(gkConfigMap, "shop", "a", "12")
+		s.remove(rec("a", "", "12"))
 		if _, ok := s.saw(rec("a", "u", "10"), true); ok || presence(s, "a") != live.Absent {
 			t.Error("a late answer brought a deleted object back")
 		}
@@ -235,11 +235,36 @@ func TestEvents(t *testing.T) {
 	step("foreign change", rec("a", "u", "7"), false, live.Event{})
 	step("made again", rec("a", "v", "8"), true, live.Event{SpecChanged: true})
 	step("deleting", rec("a", "v", "9", func(r *live.Record) { r.Deleting = true }), true, live.Event{SpecChanged: true})
-	if _, ok := s.remove(gkConfigMap, "shop", "none", "10"); ok {
+	if _, ok := s.remove(rec("none", "", "10")); ok {
 		t.Error("deletion of an unknown object is an event")
 	}
-	if ev, ok := s.remove(gkConfigMap, "shop", "a", "10"); !ok || !ev.Deleted || !ev.SpecChanged {
+	if ev, ok := s.remove(rec("a", "", "10")); !ok || !ev.Deleted || !ev.SpecChanged {
 		t.Errorf("%+v %v", ev, ok)
+	}
+}
+
+// TestFirstListIsQuiet: what is nobody's is not told one by one while a kind
+// becomes known.
+func TestFirstListIsQuiet(t *testing.T) {
+	s := newStore(time.Now, nil)
+	s.addKind(gkConfigMap, true)
+	s.beginList(gkConfigMap)
+	if _, ok := s.put(rec("a", "u", "1"), true, true); ok {
+		t.Error("a foreign object is told")
+	}
+	if _, ok := s.put(rec("b", "v", "2", trackedBy("x")), true, true); !ok {
+		t.Error("an application's object is not told")
+	}
+	if _, ok := s.put(rec("c", "w", "3", ownedBy("v")), true, true); !ok {
+		t.Error("an object in an application's tree is not told")
+	}
+	if _, ok := s.saw(rec("d", "x", "4"), true); !ok {
+		t.Error("what we did ourselves is not told")
+	}
+	s.endList(gkConfigMap, "5")
+	s.setLive(gkConfigMap, true)
+	if _, ok := s.put(rec("e", "y", "6"), true, false); !ok {
+		t.Error("a foreign object that comes later is not told")
 	}
 }
 
@@ -285,7 +310,7 @@ func TestTreeOf(t *testing.T) {
 	if got := s.ownedBy("d"); len(got) != 1 || got[0].Key.Name != "r" {
 		t.Errorf("children of d: %+v", got)
 	}
-	if ev, _ := s.remove(model.GroupKind{Kind: "Pod"}, "shop", "p", "5"); !slices.Equal(ev.TreeOf, []string{"shop"}) || len(s.ownedBy("r")) != 0 {
+	if ev, _ := s.remove(rec("p", "", "5", kind("Pod"))); !slices.Equal(ev.TreeOf, []string{"shop"}) || len(s.ownedBy("r")) != 0 {
 		t.Errorf("deleted: %+v", ev)
 	}
 	// owner references in a circle, and to itself

@@ -1,34 +1,99 @@
 package observe
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/health"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
 // trimmer makes records of objects.
 type trimmer struct {
-	health func(gk model.GroupKind, obj map[string]any) model.HealthFacet
-	now    func() time.Time
+	// override judges before the rules of agent/health do. epoch counts its
+	// replacements.
+	override atomic.Pointer[health.Override]
+	epoch    atomic.Uint64
+	// overridden says of which kinds the override has something to say, for each
+	// epoch: those are decoded as a whole.
+	overridden atomic.Pointer[sync.Map] // of model.GroupKind, bool
 }
 
-// sections are the parts of an object as bytes.
+func (t *trimmer) setOverride(f health.Override) {
+	if f == nil {
+		t.override.Store(nil)
+	} else {
+		t.override.Store(&f)
+	}
+	t.overridden.Store(&sync.Map{})
+	t.epoch.Add(1)
+}
+
+// parts are the parts of objects of a kind that its judgement needs; nil for all.
+// static is true when there is nothing to judge.
+func (t *trimmer) parts(gk model.GroupKind) (parts health.Parts, static bool) {
+	if known := t.overridden.Load(); known != nil {
+		v, ok := known.Load(gk)
+		if !ok {
+			// Stored where the override was read after, it may be one too new; then
+			// the epoch has changed as well, and the object is judged again.
+			v = t.evaluator().Overrides(gk)
+			known.Store(gk, v)
+		}
+		if v == true {
+			return nil, false
+		}
+	}
+	return health.Reads(gk), health.Static(gk)
+}
+
+func (t *trimmer) evaluator() health.Evaluator {
+	if f := t.override.Load(); f != nil {
+		return health.Evaluator{Override: *f}
+	}
+	return health.Evaluator{}
+}
+
+// sections are the parts of an object as bytes. What is below status is filled by
+// details only.
 type sections struct {
-	apiVersion, kind, metadata, status []byte
-	managedFields                      []byte
-	others                             [][2][]byte // key, value
-	metaOthers                         [][2][]byte // without managedFields
+	apiVersion, metadata []byte
+	managedFields        []byte
+	status               []byte
+	others               [][2][]byte // key, value
+	metaOthers           [][2][]byte // without managedFields
+}
+
+// details fills what only a body needs.
+func (s *sections) details(raw []byte) error {
+	err := members(raw, func(k, v []byte) error {
+		switch string(k) {
+		case "apiVersion", "kind", "metadata":
+		case "status":
+			s.status = v
+		default:
+			s.others = append(s.others, [2][]byte{k, v})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return members(s.metadata, func(k, v []byte) error {
+		if string(k) != "managedFields" {
+			s.metaOthers = append(s.metaOthers, [2][]byte{k, v})
+		}
+		return nil
+	})
 }
 
 // kindOf reads the kind of an object.
@@ -62,25 +127,16 @@ func (t *trimmer) record(gk model.GroupKind, apiVersion string, raw []byte, full
 		switch string(k) {
 		case "apiVersion":
 			s.apiVersion = v
-		case "kind":
-			s.kind = v
 		case "metadata":
 			s.metadata = v
-		case "status":
-			s.status = v
-		default:
-			s.others = append(s.others, [2][]byte{k, v})
 		}
 		return nil
 	})
 	if err != nil || s.metadata == nil {
 		return live.Record{}, unreadable(gk, err)
 	}
-	if !full { // the object is a PartialObjectMetadata of the kind
-		s.apiVersion, s.kind = nil, nil
-	}
-	if s.apiVersion != nil {
-		apiVersion = text(s.apiVersion)
+	if full && s.apiVersion != nil { // else it is that of PartialObjectMetadata
+		apiVersion = internText(s.apiVersion)
 	}
 	rec := live.Record{Key: model.ObjectKey{Group: gk.Group, Kind: gk.Kind}}
 	rec.Version = intern(apiVersion[strings.LastIndexByte(apiVersion, '/')+1:])
@@ -88,20 +144,33 @@ func (t *trimmer) record(gk model.GroupKind, apiVersion string, raw []byte, full
 		return live.Record{}, err
 	}
 	tracked := rec.TrackingID != ""
-	if !full || !tracked && len(rec.Owners) == 0 {
-		return rec, nil
-	}
-	body := s.body(gk, apiVersion)
-	t.judge(&rec, body)
-	if tracked {
-		rec.Body = bytes.Clone(body)
+	switch {
+	case !full:
+	case tracked:
+		if err := s.details(raw); err != nil {
+			return live.Record{}, unreadable(gk, err)
+		}
+		rec.Body = s.body(gk, apiVersion)
 		rec.SpecHash = s.specHash()
 		rec.Managers = managers(s.managedFields)
+		t.judge(&rec, rec.Body)
+	case len(rec.Owners) > 0:
+		t.judge(&rec, raw)
 	}
 	return rec, nil
 }
 
-// identity reads only the metadata of an object, for a deletion.
+// last reads an object that was deleted: only its metadata, except of hooks,
+// whose last state tells how they ended.
+func (t *trimmer) last(gk model.GroupKind, apiVersion string, raw []byte, full bool) (live.Record, error) {
+	rec, err := t.identity(gk, raw)
+	if err != nil || rec.Run == "" || rec.TrackingID == "" {
+		return rec, err
+	}
+	return t.record(gk, apiVersion, raw, full)
+}
+
+// identity reads only the metadata of an object.
 func (t *trimmer) identity(gk model.GroupKind, raw []byte) (live.Record, error) {
 	s := sections{}
 	rec := live.Record{Key: model.ObjectKey{Group: gk.Group, Kind: gk.Kind}}
@@ -126,16 +195,13 @@ func unreadable(gk model.GroupKind, cause error) error {
 func (t *trimmer) metadata(rec *live.Record, s *sections) error {
 	var tracking string
 	err := members(s.metadata, func(k, v []byte) error {
-		if string(k) == "managedFields" {
-			s.managedFields = v
-			return nil
-		}
-		s.metaOthers = append(s.metaOthers, [2][]byte{k, v})
 		switch string(k) {
+		case "managedFields":
+			s.managedFields = v
 		case "name":
 			rec.Key.Name = text(v)
 		case "namespace":
-			rec.Key.Namespace = intern(text(v))
+			rec.Key.Namespace = internText(v)
 		case "uid":
 			rec.UID = text(v)
 		case "resourceVersion":
@@ -169,7 +235,7 @@ func (t *trimmer) metadata(rec *live.Record, s *sections) error {
 					case "uid":
 						owner.UID = text(v)
 					case "kind":
-						owner.Kind = intern(text(v))
+						owner.Kind = internText(v)
 					case "name":
 						owner.Name = text(v)
 					}
@@ -186,6 +252,7 @@ func (t *trimmer) metadata(rec *live.Record, s *sections) error {
 	if err != nil || rec.Key.Name == "" {
 		return unreadable(rec.Key.GroupKind(), err)
 	}
+	rec.Owners = internOwners(rec.Owners)
 	if _, key, ok := model.ParseTrackingID(tracking); ok && key == rec.Key {
 		rec.TrackingID = tracking
 	}
@@ -194,67 +261,87 @@ func (t *trimmer) metadata(rec *live.Record, s *sections) error {
 
 // judge fills health and facts. A strange object must not take the agent down:
 // what cannot be judged is Unknown.
-func (t *trimmer) judge(rec *live.Record, body []byte) {
+func (t *trimmer) judge(rec *live.Record, body []byte) { t.judgeAs(rec, body, false) }
+
+// judgeLast judges an object that is gone as if it had not been about to be
+// deleted.
+func (t *trimmer) judgeLast(rec *live.Record) { t.judgeAs(rec, rec.Body, true) }
+
+func (t *trimmer) judgeAs(rec *live.Record, body []byte, last bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			rec.Health = model.HealthFacet{Status: model.HealthUnknown, Message: fmt.Sprintf("the state of this %s cannot be judged", rec.Key.Kind)}
 			rec.Images, rec.Info = nil, nil
 		}
 	}()
-	var obj map[string]any
-	if err := utiljson.Unmarshal(body, &obj); err != nil {
+	gk := rec.Key.GroupKind()
+	parts, static := t.parts(gk)
+	if static && (last || !rec.Deleting) {
+		rec.Health = model.HealthFacet{Status: model.HealthHealthy}
+		return
+	}
+	obj, err := decode(body, parts)
+	if err != nil {
 		rec.Health = model.HealthFacet{Status: model.HealthUnknown, Message: "the object cannot be read"}
 		return
 	}
-	gk := rec.Key.GroupKind()
-	rec.Health = t.health(gk, obj)
-	images, info := health.Facts(gk, obj)
-	for i, s := range images {
-		images[i] = intern(s)
+	if m, ok := obj["metadata"].(map[string]any); ok && last {
+		delete(m, "deletionTimestamp")
 	}
-	rec.Images, rec.Info = images, info
+	if _, named := obj["kind"]; !named { // items of lists do not repeat it
+		obj["apiVersion"], obj["kind"] = apiVersionOf(gk.Group, rec.Version), gk.Kind
+	}
+	rec.Health = t.evaluator().Of(gk, obj)
+	images, info := health.Facts(gk, obj)
+	rec.Images, rec.Info = internImages(images), internInfo(info)
 }
 
-// body puts the object together without managedFields.
-func (s *sections) body(gk model.GroupKind, apiVersion string) []byte {
-	var b bytes.Buffer
-	b.Grow(len(s.metadata) - len(s.managedFields) + len(s.status) + sizeOf(s.others) + 128)
-	b.WriteString(`{"apiVersion":`)
-	b.WriteString(strconv.Quote(apiVersion))
-	b.WriteString(`,"kind":`)
-	b.WriteString(strconv.Quote(gk.Kind))
-	b.WriteString(`,"metadata":{`)
-	for i, m := range s.metaOthers {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		writeMember(&b, m)
+func apiVersionOf(group, version string) string {
+	if group == "" {
+		return version
 	}
-	b.WriteByte('}')
-	for _, m := range s.others {
-		b.WriteByte(',')
-		writeMember(&b, m)
+	return group + "/" + version
+}
+
+// body puts the object together without managedFields, in as many bytes as it has.
+func (s *sections) body(gk model.GroupKind, apiVersion string) []byte {
+	head := `{"apiVersion":` + strconv.Quote(apiVersion) + `,"kind":` + strconv.Quote(gk.Kind) + `,"metadata":{`
+	const statusKey = `,"status":`
+	n := len(head) + sizeOf(s.metaOthers) + len("}}") + sizeOf(s.others)
+	if len(s.metaOthers) > 0 {
+		n-- // no comma before the first
 	}
 	if s.status != nil {
-		b.WriteString(`,"status":`)
-		b.Write(s.status)
+		n += len(statusKey) + len(s.status)
 	}
-	b.WriteByte('}')
-	return b.Bytes()
+	b := append(make([]byte, 0, n), head...)
+	for i, m := range s.metaOthers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendMember(b, m)
+	}
+	b = append(b, '}')
+	for _, m := range s.others {
+		b = appendMember(append(b, ','), m)
+	}
+	if s.status != nil {
+		b = append(append(b, statusKey...), s.status...)
+	}
+	return append(b, '}')
 }
 
+// sizeOf is the size of members with a comma each.
 func sizeOf(ms [][2][]byte) (n int) {
 	for _, m := range ms {
-		n += len(m[0]) + len(m[1]) + 4
+		n += len(m[0]) + len(m[1]) + len(`"":,`)
 	}
 	return n
 }
 
-func writeMember(b *bytes.Buffer, m [2][]byte) {
-	b.WriteByte('"')
-	b.Write(m[0])
-	b.WriteString(`":`)
-	b.Write(m[1])
+func appendMember(b []byte, m [2][]byte) []byte {
+	b = append(append(append(b, '"'), m[0]...), `":`...)
+	return append(b, m[1]...)
 }
 
 // specHash hashes what the object says, not what the server noted about it.
@@ -293,15 +380,15 @@ func managers(raw []byte) (out []live.FieldManager) {
 		if members(v, func(k, v []byte) error {
 			switch string(k) {
 			case "manager":
-				m.Manager = intern(text(v))
+				m.Manager = internText(v)
 			case "operation":
-				m.Operation = intern(text(v))
+				m.Operation = internText(v)
 			case "subresource":
-				m.Subresource = intern(text(v))
+				m.Subresource = internText(v)
 			case "time":
 				m.Time = timestamp(v)
 			case "fieldsV1":
-				m.FieldsV1 = bytes.Clone(v)
+				m.FieldsV1 = fieldSets.get(v)
 			}
 			return nil
 		}) == nil {

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hawser-dev/hawser/agent/health"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-var plain = trimmer{health: health.Of, now: time.Now}
+var plain trimmer
 
 const deploymentJSON = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"shop","uid":"u1","resourceVersion":"7","generation":3,
 "creationTimestamp":"2026-11-23T01:02:03Z","annotations":{"argocd.argoproj.io/tracking-id":"store:apps/Deployment:shop/web","x":"y"},
@@ -122,7 +121,8 @@ func TestPoisonedObjects(t *testing.T) {
 			t.Errorf("%s: %+v", doc, rec)
 		}
 	}
-	panics := trimmer{health: func(model.GroupKind, map[string]any) model.HealthFacet { panic("poison") }, now: time.Now}
+	var panics trimmer
+	panics.setOverride(func(model.GroupKind, map[string]any) (model.HealthFacet, bool) { panic("poison") })
 	rec, err := panics.record(gkDeployment, "", []byte(deploymentJSON), true)
 	if err != nil || rec.Health.Status != model.HealthUnknown || rec.Body == nil {
 		t.Errorf("a judge that panics: %+v, %v", rec, err)

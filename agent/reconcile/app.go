@@ -29,9 +29,13 @@ type app struct {
 	unseen     time.Time               // of the oldest event that no status shows, zero for none
 	showing    time.Time               // the same, of the status that is being computed
 	flight     *journal.Flight         // what the journal has not stored yet
+	held       *held                   // what it has stored, while there is a flight
 	cancel     context.CancelCauseFunc // of the run under way, nil for none
 	running    runKind
 	opID       model.OperationID
+	hooking    bool      // a hook of the run under way is being waited for
+	newer      time.Time // when a desired state came that the run gives way to
+	activity   string    // what the run under way waits for, for people
 	status     model.AppStatus
 	known      bool // status was computed
 
@@ -48,8 +52,10 @@ type app struct {
 	conditions []model.Condition // of the last sync
 	// healConditions are of the last self-heal.
 	healConditions []model.Condition
-	waitSince      time.Time // for kinds to be observed
+	waitSince      time.Time      // for kinds to be observed
+	withdrawing    model.Withdraw // that was worked on last
 	withdrawAt     time.Time
+	unapproved     []model.ObjectKey                        // that a withdrawal waits for an approval of
 	withdraws      int                                      // fruitless rounds of a withdrawal
 	removed        map[model.ObjectKey]model.ResourceResult // by a withdrawal
 }
@@ -197,10 +203,12 @@ func (a *app) begin(ctx context.Context, kind runKind, op model.OperationID) (co
 	ctx, cancel := context.WithCancelCause(ctx)
 	a.mu.Lock()
 	a.cancel, a.running, a.opID = cancel, kind, op
+	a.hooking, a.newer, a.activity = false, time.Time{}, ""
 	a.mu.Unlock()
 	return ctx, func() {
 		a.mu.Lock()
 		a.cancel, a.running, a.opID = nil, runNone, ""
+		a.activity = ""
 		a.mu.Unlock()
 		cancel(nil)
 	}
@@ -215,9 +223,49 @@ func (a *app) interrupt(cause error, kinds ...runKind) {
 	}
 }
 
+// giveWay ends an automated run for a newer desired state. One of which a hook is
+// under way goes on until that has ended, at most hookGrace: what a hook does,
+// as a migration, is not to be cut off half way.
+func (a *app) giveWay(now time.Time) (later bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.cancel == nil || a.running != runAuto && a.running != runHeal:
+	case a.hooking:
+		if a.newer.IsZero() {
+			a.newer = now
+		}
+		return true
+	default:
+		a.cancel(errNewer)
+	}
+	return false
+}
+
+// hookGrace is how long a newer desired state waits for a hook of the run before.
+const hookGrace = 10 * time.Minute
+
+// yield notes whether a hook is under way, and says whether the run has to end.
+func (a *app) yield(hooks bool, now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hooking = hooks
+	if !a.newer.IsZero() && (!hooks || now.Sub(a.newer) >= hookGrace) {
+		return errNewer
+	}
+	return nil
+}
+
+func (a *app) doing() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.activity
+}
+
 // snapshot is one application's record as a worker sees it.
 type snapshot struct {
 	gone      bool
+	held      bool // what is newer is not stored yet
 	name      string
 	desired   *model.Desired
 	withdraw  *model.Withdraw
@@ -229,6 +277,8 @@ type snapshot struct {
 	attempt   *journal.Attempt
 	confirmed bool
 	history   []model.HistoryEntry
+	run       *journal.Run
+	hooks     []journal.Owned
 }
 
 func (e *Engine) snapshot(uid model.AppUID) snapshot {
@@ -239,7 +289,10 @@ func (e *Engine) snapshot(uid model.AppUID) snapshot {
 			return
 		}
 		s = snapshot{name: r.Name, desired: r.Desired, withdraw: r.Withdraw, inventory: slices.Clone(r.Inventory),
-			confirmed: r.Confirmed(), history: slices.Clone(r.History)}
+			confirmed: r.Confirmed(), history: slices.Clone(r.History), hooks: slices.Clone(r.Hooks)}
+		if r.Run != nil {
+			s.run = &journal.Run{ID: r.Run.ID, Hooks: slices.Clone(r.Run.Hooks), Started: slices.Clone(r.Run.Started), Over: r.Run.Over}
+		}
 		if op, ok := r.Ready(); ok {
 			c := *op
 			s.op = &c
@@ -319,6 +372,9 @@ func (e *Engine) prepare(a *app, s snapshot) {
 		}
 	}
 	for _, o := range s.inventory {
+		see(o.Key.GroupKind())
+	}
+	for _, o := range s.hooks {
 		see(o.Key.GroupKind())
 	}
 	a.mu.Lock()

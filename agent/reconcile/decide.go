@@ -44,6 +44,13 @@ type situation struct {
 	// that may be tried.
 	Drifted bool
 	HealAt  time.Time
+	// Closed: a sync window forbids automated syncs and repairs now; OpensAt is
+	// when that may change, zero for never.
+	Closed  bool
+	OpensAt time.Time
+	// OpClosed: one forbids to go on with the operation; OpOpensAt likewise.
+	OpClosed  bool
+	OpOpensAt time.Time
 	// PruneDue: objects may be pruned that the sync of this generation had to
 	// leave, because deletes were held or their live state was not known.
 	PruneDue bool
@@ -91,11 +98,26 @@ func standing(s situation) (do deed, at time.Time) {
 		if s.Op.Terminating {
 			return doEnd, time.Time{}
 		}
+		if at := s.Op.RetryAt; at != nil && s.Now.Before(*at) {
+			return doNothing, *at
+		}
+		if s.OpClosed {
+			return doNothing, s.OpOpensAt
+		}
 		return doOperation, time.Time{}
 	}
 	if !s.Policy.AutomatedEnabled() {
 		return doNothing, time.Time{}
 	}
+	do, at = automatic(s)
+	if s.Closed && do != doNothing {
+		return doNothing, s.OpensAt
+	}
+	return do, at
+}
+
+// automatic decides what the agent does by itself.
+func automatic(s situation) (do deed, at time.Time) {
 	tried := s.Attempt != nil && s.Attempt.Generation >= s.Generation
 	switch {
 	case !tried:
@@ -109,7 +131,7 @@ func standing(s situation) (do deed, at time.Time) {
 			return doNothing, when
 		}
 		return doAutoSync, time.Time{}
-	case s.PruneDue && !s.Confirmed:
+	case (s.PruneDue || s.Attempt.Again) && !s.Confirmed:
 		return doAutoSync, time.Time{}
 	case s.Policy.Automated.SelfHeal && s.Drifted:
 		if s.Now.Before(s.HealAt) {
@@ -191,6 +213,7 @@ type healing struct {
 	Repeats int          // repairs of that content in a row
 	Since   time.Time    // begin of the present window
 	Count   int          // repairs in it
+	By      string       // field manager that set what was repaired, where known
 }
 
 // healAt is when a drift with the given content may be repaired.

@@ -24,6 +24,8 @@ func TestNext(t *testing.T) {
 	}
 	op := &journal.Operation{}
 	ending := &journal.Operation{Terminating: true}
+	soon := now.Add(time.Minute)
+	retrying := &journal.Operation{Tries: 1, RetryAt: &soon}
 	waiting := func(since time.Duration) *journal.Operation { return &journal.Operation{AcceptedAt: now.Add(-since)} }
 	cases := []struct {
 		name string
@@ -62,6 +64,14 @@ func TestNext(t *testing.T) {
 		{"drift, later", situation{Desired: true, Generation: 5, Policy: heal, Attempt: ok, Confirmed: true, Drifted: true, HealAt: now.Add(time.Minute)}, doNothing, now.Add(time.Minute)},
 		{"drift behind a prune guard", situation{Desired: true, Generation: 5, Policy: heal, Attempt: ok, Drifted: true, HealAt: now}, doHeal, time.Time{}},
 		{"drift without self-heal", situation{Desired: true, Generation: 5, Policy: noHeal, Attempt: ok, Confirmed: true, Drifted: true, HealAt: now}, doNothing, time.Time{}},
+		{"new generation in a closed window", situation{Desired: true, Generation: 6, Policy: heal, Attempt: ok, Closed: true, OpensAt: now.Add(time.Hour)}, doNothing, now.Add(time.Hour)},
+		{"drift in a window that never opens", situation{Desired: true, Generation: 5, Policy: heal, Attempt: ok, Confirmed: true, Drifted: true, HealAt: now, Closed: true}, doNothing, time.Time{}},
+		{"an operation does not ask this window", situation{Desired: true, Op: op, Policy: heal, Closed: true}, doOperation, time.Time{}},
+		{"an operation whose window has closed", situation{Desired: true, Op: op, Policy: heal, OpClosed: true, OpOpensAt: now.Add(time.Hour)}, doNothing, now.Add(time.Hour)},
+		{"it can be ended", situation{Desired: true, Op: ending, OpClosed: true}, doEnd, time.Time{}},
+		{"a withdrawal neither", situation{Withdrawing: true, Closed: true}, doWithdraw, time.Time{}},
+		{"operation that waits for its next try", situation{Desired: true, Op: retrying, Pending: retrying, Policy: heal, Drifted: true}, doNothing, now.Add(time.Minute)},
+		{"deletes that are not held any more", situation{Desired: true, Generation: 5, Policy: noHeal, Attempt: &journal.Attempt{Generation: 5, Again: true}}, doAutoSync, time.Time{}},
 		{"prune that was held", situation{Desired: true, Generation: 5, Policy: noHeal, Attempt: ok, PruneDue: true}, doAutoSync, time.Time{}},
 	}
 	for _, c := range cases {

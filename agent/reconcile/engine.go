@@ -31,6 +31,8 @@ type Journal interface {
 // RefreshDiscovery waits.
 type Observer interface {
 	Get(model.ObjectKey) (live.Record, live.Presence)
+	Gone(model.ObjectKey) (live.Record, bool)
+	AppsOf(model.ObjectKey) []string
 	Kind(model.GroupKind) (live.Kind, error)
 	RefreshDiscovery(context.Context) error
 	Saw(obj []byte) error
@@ -61,6 +63,7 @@ type Options struct {
 	Journal    Journal
 	Observer   Observer
 	Applier    sync.Applier
+	Actions    Actions // nil: there are none
 	Operations Operations
 	Reports    Reports
 	// Fence answers from memory whether effects are allowed: the Lease is held.
@@ -93,6 +96,9 @@ type Engine struct {
 	queue *queue
 	slots chan struct{} // a token for each worker that is not waiting
 	news  *news
+
+	rules   rules
+	schemas schemas
 
 	mu     gosync.Mutex
 	apps   map[model.AppUID]*app
@@ -192,6 +198,9 @@ func (e *Engine) Run(ctx context.Context) error {
 // quick.
 func (e *Engine) onEvent(ev live.Event) {
 	now := e.now()
+	if ev.SpecChanged && ev.Key.GroupKind() == kindCRD {
+		e.schemas.forget(model.GroupKind{}) // which one it was does not matter: they are read again when needed
+	}
 	e.mu.Lock()
 	uids := make([]model.AppUID, 0, 2)
 	if uid, ok := e.owners[ev.Key]; ok {
@@ -239,6 +248,7 @@ const healthDelay = 20 * time.Millisecond
 // onKind compares anew what depends on a kind that became known, or unknown.
 func (e *Engine) onKind(gk model.GroupKind) {
 	now := e.now()
+	e.schemas.forget(gk)
 	e.mu.Lock()
 	var uids []model.AppUID
 	for uid, a := range e.apps {

@@ -3,8 +3,10 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -14,6 +16,7 @@ var (
 	errBundleLost = fault.New(fault.Unavailable, "bundle_missing", "the manifests are missing from the agent's journal; the hub is asked for them again")
 	errNewer      = errors.New("a newer desired state was accepted")
 	errWithdrawn  = errors.New("the application is being removed")
+	errWindow     = errors.New("a sync window has closed")
 	errTerminated = errors.New("somebody asked to end it")
 )
 
@@ -24,7 +27,9 @@ func (e *Engine) Hello(context.Context) (model.Hello, error) {
 	if err := e.o.Journal.Err(); err != nil {
 		return model.Hello{}, err
 	}
-	return e.o.Journal.Hello(), nil
+	h := e.o.Journal.Hello()
+	h.Capabilities = append(h.Capabilities, model.CapabilityActions)
+	return h, nil
 }
 
 // Welcome implements link.Handler.
@@ -67,7 +72,7 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 		ack(fault.New(fault.Unavailable, "bundle_missing", "the agent does not hold bundle %s any more", d.Bundle))
 		return
 	}
-	previous := e.mayExist(d.App)
+	previous, held := e.mayExist(d.App), e.hold(d.App)
 	var refused error
 	var verdict journal.DesiredResult
 	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
@@ -83,15 +88,18 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 		ack(refused)
 		return
 	}
+	failpoint.Hit("reconcile.desired.booked")
 	a := e.app(d.App)
 	if verdict.Verdict == journal.Taken || lost {
-		a.mu.Lock()
-		a.flight = f
-		a.mu.Unlock()
+		a.takeOff(f, held)
 		a.touchAll()
-		a.interrupt(errNewer, runAuto, runHeal)
+		if a.giveWay(e.now()) {
+			e.news.publish()
+			time.AfterFunc(hookGrace, e.news.publish) // which asks again
+		}
 	}
 	e.whenStored(f, func(err error) {
+		failpoint.Hit("reconcile.desired.durable")
 		ack(err)
 		e.queue.add(d.App)
 	})
@@ -145,12 +153,11 @@ func (e *Engine) Withdraw(_ context.Context, w model.Withdraw) {
 		e.log.Warn("a withdrawal was refused", "application", w.Name, "operation", w.Operation, "reason", refused)
 		return
 	}
+	failpoint.Hit("reconcile.withdraw.booked")
 	a := e.app(w.App)
 	if v.Verdict == journal.Taken {
-		a.mu.Lock()
-		a.flight = f
-		a.mu.Unlock()
-		a.interrupt(errWithdrawn, runAuto, runHeal, runOperation)
+		a.takeOff(f, nil)
+		a.interrupt(errWithdrawn, runAuto, runHeal, runOperation, runWithdraw)
 	}
 	e.told(w.App, f, v.Updates)
 }
@@ -159,6 +166,7 @@ func (e *Engine) Withdraw(_ context.Context, w model.Withdraw) {
 func (e *Engine) Operation(_ context.Context, c model.Command) {
 	var v journal.OperationVerdict
 	var refused error
+	held := e.hold(c.App)
 	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
 		v, refused = b.AcceptOperation(c, e.now())
 		return v.Change
@@ -170,10 +178,11 @@ func (e *Engine) Operation(_ context.Context, c model.Command) {
 			Message: fault.As(refused).Message, FinishedAt: &at})
 		return
 	}
+	failpoint.Hit("reconcile.operation.booked")
 	a := e.app(c.App)
 	if v.Verdict == journal.Taken {
+		a.takeOff(f, held)
 		a.mu.Lock()
-		a.flight = f
 		mine := a.opID == c.ID
 		a.mu.Unlock()
 		if c.Terminate && mine {
@@ -188,6 +197,7 @@ func (e *Engine) Operation(_ context.Context, c model.Command) {
 // told sends updates once they are durable, and has the application looked at.
 func (e *Engine) told(uid model.AppUID, f *journal.Flight, updates []model.OperationUpdate) {
 	e.whenStored(f, func(err error) {
+		failpoint.Hit("reconcile.update.durable")
 		if err == nil { // otherwise the next session's hello tells
 			for _, u := range updates {
 				e.o.Operations.Operation(u)

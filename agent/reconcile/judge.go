@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 	gosync "sync"
 
 	"github.com/hawser-dev/hawser/agent/diff"
@@ -25,6 +24,8 @@ type judgement struct {
 	problems      []string
 	// failed: it could not be compared; problems says why.
 	failed bool
+	// rules by which it was compared.
+	rules uint64
 	// asked: the API server was asked by a dry run, or applying was the test.
 	asked bool
 }
@@ -36,16 +37,29 @@ func (j judgement) holds(p sync.Prepared, rec live.Record) bool {
 // bodies decodes the bundle of an application when the first body is needed. It
 // may be used by several goroutines.
 type bodies struct {
-	engine *Engine
 	app    string
 	bundle model.Digest
-	once   gosync.Once
-	objs   []manifest.Object
-	err    error
+	// encoded is held from the beginning: the journal lets a bundle go when a newer
+	// desired state is accepted, and a run may last longer.
+	encoded []byte
+	once    gosync.Once
+	objs    []manifest.Object
+	err     error
+}
+
+func (e *Engine) bodiesOf(d *model.Desired) *bodies {
+	encoded, _ := e.o.Journal.Bundle(d.Bundle)
+	return &bodies{app: d.Name, bundle: d.Bundle, encoded: encoded}
 }
 
 func (b *bodies) of(p sync.Prepared) (map[string]any, error) {
-	b.once.Do(func() { b.objs, b.err = b.engine.decode(b.bundle) })
+	b.once.Do(func() {
+		if b.encoded == nil {
+			b.err = errBundleLost
+			return
+		}
+		b.objs, b.err = manifest.DecodeBundle(b.encoded, b.bundle)
+	})
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -53,6 +67,14 @@ func (b *bodies) of(p sync.Prepared) (map[string]any, error) {
 		return nil, errBundleLost
 	}
 	return sync.Body(b.app, p.Key, b.objs[p.Index]), nil
+}
+
+// hook is the body of a hook in a phase of a run.
+func (b *bodies) hook(p sync.Prepared, key model.ObjectKey, run string, phase sync.Phase) (map[string]any, error) {
+	if _, err := b.of(p); err != nil {
+		return nil, err
+	}
+	return sync.HookBody(b.app, key, b.objs[p.Index], run, phase), nil
 }
 
 // compare judges the touched objects, or all, of which the judgement does not
@@ -74,10 +96,11 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 	}
 	old, ok := a.judged[p.Key]
 	mayAsk := !selfHeals(s) && (s.confirmed || !s.desired.Spec.SyncPolicy.AutomatedEnabled())
-	if ok && old.holds(p, rec) && (old.same || old.asked || !mayAsk) {
+	_, rules := e.rules.now()
+	if ok && old.holds(p, rec) && old.rules == rules && (old.same || old.asked || !mayAsk) {
 		return
 	}
-	j := judgement{desired: p.Hash, live: rec.SpecHash}
+	j := judgement{desired: p.Hash, live: rec.SpecHash, rules: rules}
 	if rec.Body == nil {
 		// Nobody tracks it yet: our annotation is what it lacks.
 		id, _ := json.Marshal(model.TrackingID(s.desired.Name, p.Key))
@@ -91,15 +114,25 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 		a.judged[p.Key] = j
 		return
 	}
-	res, err := diff.Compare(diff.Input{Desired: body, Live: rec.Body, Managers: rec.Managers, Ignore: s.desired.Spec.IgnoreDifferences, RedactionKey: e.o.RedactionKey})
+	in, rules := e.comparison(s, p, body, rec)
+	j.rules = rules
+	apiVersion, _ := body["apiVersion"].(string)
+	e.learnSchema(ctx, apiVersion, p.Key.GroupKind())
+	res, err := diff.Compare(in)
 	if err != nil {
 		j.failed, j.problems = true, []string{fault.As(err).Message}
 		a.judged[p.Key] = j
 		return
 	}
 	j.same, j.differences, j.problems = res.Same(), res.Differences, res.Problems
-	if !j.same && mayAsk && sameOwner(rec, s.desired.Name) {
-		e.ask(ctx, &j, s, p, rec, body)
+	// A difference is put to the API server before it is called one, but where
+	// applying is itself the test. What only the server can tell is always asked.
+	doubtful := res.Same() && !res.Certain() && s.confirmed
+	if (!j.same && mayAsk || doubtful) && sameOwner(rec, s.desired.Name) {
+		e.ask(ctx, &j, s, p, rec, in)
+	}
+	if res.RuleFailed && !j.same && !j.asked {
+		j.failed = true // the difference may be one that the rule ignores
 	}
 	a.judged[p.Key] = j
 }
@@ -118,29 +151,31 @@ func sameOwner(rec live.Record, app string) bool {
 // ask lets the API server decide by a dry run whether applying would change
 // anything. When it cannot say, as when a webhook refuses dry runs, the
 // comparison of fields stands.
-func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepared, rec live.Record, body map[string]any) {
+func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepared, rec live.Record, in diff.Input) {
 	j.asked = true
 	kind, err := e.o.Observer.Kind(p.Key.GroupKind())
 	if err != nil {
 		return
 	}
-	answer, err := e.o.Applier.Apply(ctx, sync.Write{Kind: kind, Key: p.Key, Version: p.Version, Body: manifest.AppendJSON(nil, body),
+	answer, err := e.o.Applier.Apply(ctx, sync.Write{Kind: kind, Key: p.Key, Version: p.Version, Body: manifest.AppendJSON(nil, in.Desired),
 		DryRun: true, Validate: !p.Option("Validate", "false"), Operation: "compare-" + string(s.desired.App)})
 	if err != nil {
 		e.log.Debug("a dry run did not decide", "object", p.Key, "error", err)
 		j.asked = ctx.Err() == nil && !fault.As(err).Kind.Retryable()
 		return
 	}
-	present := rec.Body
 	if rec.Version != p.Version {
-		if present, err = e.o.Applier.Get(ctx, kind, p.Version, p.Key); err != nil {
+		if in.Live, err = e.o.Applier.Get(ctx, kind, p.Version, p.Key); err != nil {
 			j.asked = false
 			return
 		}
+		in.Managers = nil // those of this version
 	}
-	if same, err := diff.Equal(answer, present); err == nil && same {
-		j.same, j.differences = true, nil
+	res, err := diff.CompareAnswer(in, answer)
+	if err != nil || res.OtherVersion {
+		return
 	}
+	j.same, j.differences = res.Same(), res.Differences
 }
 
 // owned are the objects of a desired bundle as inventory entries without uid.
@@ -163,21 +198,58 @@ func ownedOf(prepared []sync.Prepared) []journal.Owned {
 	return out
 }
 
-// liveObject is what prune decisions know of an object; its options only when
-// asked for, because they are read from the body.
-func (e *Engine) liveObject(k model.ObjectKey, options bool) sync.LiveObject {
+// liveObject is what prune decisions know of an object.
+func (e *Engine) liveObject(k model.ObjectKey) sync.LiveObject {
 	rec, presence := e.o.Observer.Get(k)
 	l := sync.LiveObject{Presence: presence}
 	if presence == live.Present {
 		l.UID, l.TrackingID, l.Deleting = rec.UID, rec.TrackingID, rec.Deleting
-		l.NotApplied = len(rec.Managers) > 0 && !slices.ContainsFunc(rec.Managers, func(m live.FieldManager) bool {
-			return m.Manager == model.FieldManager && m.Operation == "Apply"
-		})
-		if options {
-			l.SyncOptions = strings.Split(annotation(rec.Body, model.AnnotationSyncOptions), ",")
-		}
+		l.NotApplied = len(rec.Managers) > 0 && !slices.ContainsFunc(rec.Managers, sync.Ours)
 	}
 	return l
+}
+
+// ownedObject is liveObject with the sync options that apply to it: those of the
+// application and those in the object's body, which win.
+func (e *Engine) ownedObject(k model.ObjectKey, appOptions []string) sync.LiveObject {
+	l := e.liveObject(k)
+	if l.Presence != live.Present {
+		return l
+	}
+	l.SyncOptions = asList(e.optionsOf(k, appOptions))
+	return l
+}
+
+// optionsOf are the sync options that apply to a live object. A chart's "keep" is
+// one.
+func (e *Engine) optionsOf(k model.ObjectKey, appOptions []string) map[string]string {
+	rec, _ := e.o.Observer.Get(k)
+	var o manifest.Object
+	if rec.Body != nil {
+		if got, err := manifest.DecodeObject(rec.Body); err == nil {
+			o = got
+		}
+	}
+	options := manifest.SyncOptions(appOptions, o)
+	if sync.KeptByHelm(o) {
+		options["Prune"], options["Delete"] = "false", "false"
+	}
+	return options
+}
+
+func asList(options map[string]string) []string {
+	out := make([]string, 0, len(options))
+	for name, value := range options {
+		out = append(out, name+"="+value)
+	}
+	return out
+}
+
+func syncOptions(d *model.Desired) []string {
+	if d == nil || d.Spec.SyncPolicy == nil {
+		return nil
+	}
+	return d.Spec.SyncPolicy.SyncOptions
 }
 
 // annotation reads one annotation of a live body, or its alias.

@@ -12,6 +12,8 @@ import (
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/failpoint"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -24,14 +26,19 @@ type attempt struct {
 	s         snapshot
 	bodies    *bodies
 	operation string // for the audit log
+	run       string // marks the hooks: the operation, or one of its tries
 	automated bool
 	prune     bool
 	confirm   *int
+	approved  bool // deletions that want a confirmation
 	dryRun    bool
+	skipHooks bool
 	options   []string // of the operation, beside the application's
 	selected  map[model.ObjectKey]bool
+	selection *sync.Selection // of a selective sync
 
 	prepared []sync.Prepared
+	rules    uint64 // that the run goes by
 	started  time.Time
 	decision sync.PruneDecision
 	guard    *sync.Guard
@@ -42,12 +49,17 @@ type attempt struct {
 
 // autoSync runs the automated sync of a generation.
 func (e *Engine) autoSync(ctx context.Context, a *app, s snapshot, b *bodies) {
-	ctx, end := a.begin(ctx, runAuto, "")
+	outer := ctx
+	ctx, end := e.begin(ctx, a, s, runAuto)
 	defer end()
 	at := &attempt{engine: e, app: a, s: s, bodies: b, automated: true, prune: s.desired.Spec.SyncPolicy.Automated.Prune,
 		operation: fmt.Sprintf("auto-%s-g%d", a.uid, s.desired.Generation)}
-	err := at.run(ctx)
+	at.run = nextRun(s.run, at.operation)
+	// What follows on a good sync is only to prune what had to be left.
+	at.skipHooks = s.attempt != nil && s.attempt.Generation == s.desired.Generation && !s.attempt.Failed
+	err := at.perform(ctx)
 	if err != nil {
+		at.endHooks(outer, err)
 		e.afterInterruption(a, err)
 		return
 	}
@@ -58,8 +70,9 @@ func (e *Engine) autoSync(ctx context.Context, a *app, s snapshot, b *bodies) {
 		if err != nil {
 			e.log.Debug("an attempt was not recorded", "reason", err)
 		}
-		return joined(c, mc)
+		return joined(joined(c, mc), book.EndRun(a.uid, at.run))
 	})
+	failpoint.Hit("reconcile.auto.booked")
 	if failed {
 		e.log.Warn("automated sync failed", "application", s.desired.Name, "generation", s.desired.Generation, "reason", message)
 	} else {
@@ -70,19 +83,23 @@ func (e *Engine) autoSync(ctx context.Context, a *app, s snapshot, b *bodies) {
 
 // heal repairs the objects whose time has come.
 func (e *Engine) heal(ctx context.Context, a *app, s snapshot, b *bodies, drift map[model.ObjectKey]model.Digest) {
-	ctx, end := a.begin(ctx, runHeal, "")
+	ctx, end := e.begin(ctx, a, s, runHeal)
 	defer end()
 	now := e.now()
 	selected := map[model.ObjectKey]bool{}
 	for k, content := range drift {
 		if !healAt(a.heals[k], content, now).After(now) {
 			selected[k] = true
-			a.heals[k] = healed(a.heals[k], content, now)
+			h := healed(a.heals[k], content, now)
+			h.By = a.changedBy(k)
+			a.heals[k] = h
 		}
 	}
 	at := &attempt{engine: e, app: a, s: s, bodies: b, automated: true, selected: selected,
-		operation: fmt.Sprintf("heal-%s-g%d", a.uid, s.desired.Generation)}
-	err := at.run(ctx)
+		skipHooks: true, operation: fmt.Sprintf("heal-%s-g%d", a.uid, s.desired.Generation)}
+	failpoint.Hit("reconcile.heal.before")
+	err := at.perform(ctx)
+	failpoint.Hit("reconcile.heal.after")
 	if err != nil {
 		e.afterInterruption(a, err)
 		return
@@ -102,6 +119,16 @@ func (e *Engine) heal(ctx context.Context, a *app, s snapshot, b *bodies, drift 
 	}
 }
 
+// changedBy is who set what differs, as far as managed fields say.
+func (a *app) changedBy(k model.ObjectKey) string {
+	for _, d := range a.judged[k].differences {
+		if d.Manager != "" {
+			return d.Manager
+		}
+	}
+	return ""
+}
+
 // newUIDs reports whether something was written that the inventory does not know
 // as it is now.
 func (at *attempt) newUIDs() bool {
@@ -116,7 +143,8 @@ func (at *attempt) newUIDs() bool {
 // operate runs a manual sync, which ends exactly once.
 func (e *Engine) operate(ctx context.Context, a *app, s snapshot, b *bodies) {
 	op := s.op
-	ctx, end := a.begin(ctx, runOperation, op.ID)
+	outer := ctx
+	ctx, end := e.begin(ctx, a, s, runOperation)
 	defer end()
 	e.o.Journal.Update(journal.Lazy, func(book *journal.Book) journal.Change {
 		c, err := book.StartOperation(a.uid, op.ID, e.now())
@@ -126,42 +154,102 @@ func (e *Engine) operate(ctx context.Context, a *app, s snapshot, b *bodies) {
 		return c
 	})
 	at := &attempt{engine: e, app: a, s: s, bodies: b, prune: op.Spec.Prune, confirm: op.Spec.ConfirmPrune, dryRun: op.Spec.DryRun,
-		options: op.Spec.SyncOptions, operation: string(op.ID)}
-	if want := op.Spec.Revision; want != "" && !strings.HasPrefix(s.desired.Revision.Commit, want) {
+		approved: op.Spec.ApproveDeletions, skipHooks: op.Spec.SkipHooks, options: op.Spec.SyncOptions, operation: string(op.ID), run: nextRun(s.run, runOf(op.ID, s.desired.Bundle))}
+	if want := op.Spec.Revision; want != "" && op.Spec.Rollback == nil && !strings.HasPrefix(s.desired.Revision.Commit, want) {
 		e.finish(a, op, model.PhaseSuperseded, fmt.Sprintf("the application has moved on to revision %s", short(s.desired.Revision.Commit)), nil, nil)
 		return
 	}
-	err := at.run(ctx)
+	// One that has begun before the window closed waits for the next.
+	if w := window(s.desired, false, e.now(), time.Time{}); !w.Allowed && !at.dryRun && op.StartedAt == nil {
+		e.finish(a, op, model.PhaseFailed, "a sync window forbids it: "+w.Reason, nil, nil)
+		return
+	}
+	if err := at.choose(op.Spec.Resources); err != nil {
+		e.finish(a, op, model.PhaseFailed, fault.As(err).Message, nil, nil)
+		return
+	}
+	err := at.perform(ctx)
 	switch {
 	case errors.Is(err, errTerminated):
+		at.endHooks(outer, err)
 		e.finish(a, op, model.PhaseTerminated, "ended on request", at.result(), at.record(op))
 		return
 	case err != nil:
+		at.endHooks(outer, err)
 		e.afterInterruption(a, err)
 		return
 	}
 	failed, message := at.verdict()
-	phase := model.PhaseSucceeded
-	if failed {
-		phase = model.PhaseFailed
+	if !at.dryRun {
+		a.conditions = at.conditions()
 	}
-	if at.dryRun {
-		e.finish(a, op, phase, message, at.result(), nil)
-		return
+	switch {
+	case failed && at.retries(op):
+		e.retry(a, op, at, message)
+	case failed:
+		e.finish(a, op, model.PhaseFailed, message, at.result(), at.record(op))
+	default:
+		e.finish(a, op, model.PhaseSucceeded, message, at.result(), at.record(op))
 	}
-	a.conditions = at.conditions()
-	e.finish(a, op, phase, message, at.result(), at.record(op))
+}
+
+// choose limits the run to what a selective sync names, which runs no hooks.
+func (at *attempt) choose(entries []string) (err error) {
+	if at.selection, err = sync.ParseSelection(entries); err != nil || at.selection == nil {
+		return err
+	}
+	at.skipHooks = true
+	at.selected = map[model.ObjectKey]bool{}
+	for _, p := range at.app.objects {
+		if p.Hook == "" && at.selection.Matches(p.Key) {
+			at.selected[p.Key] = true
+		}
+	}
+	if len(at.selected) > 0 {
+		return nil
+	}
+	for _, o := range at.s.inventory {
+		if at.selection.Matches(o.Key) {
+			return nil
+		}
+	}
+	return fault.New(fault.NotFound, "selection_empty", "the selection matches no object of %q; it is written group:kind:name or group:kind:namespace/name", at.s.desired.Name)
+}
+
+// retries reports whether a failed operation is to be tried again.
+func (at *attempt) retries(op *journal.Operation) bool {
+	return op.Spec.Retry != nil && !at.dryRun && at.guard == nil && (op.Spec.Retry.Limit < 0 || int64(op.Tries) < op.Spec.Retry.Limit)
+}
+
+// retry has the operation run again later. The present revision is taken then,
+// whatever it is: a fix in Git must not wait for the tries of what it fixes.
+func (e *Engine) retry(a *app, op *journal.Operation, at *attempt, message string) {
+	_, backoff := retryOf(&model.SyncPolicy{Retry: op.Spec.Retry})
+	when := e.now().Add(backoff(op.Tries + 1))
+	e.log.Warn("operation failed and is tried again", "operation", op.ID, "at", when, "reason", message)
+	e.o.Journal.Update(journal.Lazy, func(book *journal.Book) journal.Change {
+		c := at.recordIn(book, initiator(op))
+		rc, err := book.RetryOperation(a.uid, op.ID, message, when)
+		if err != nil {
+			e.log.Debug("a retry was not recorded", "reason", err)
+		}
+		return joined(joined(c, rc), book.EndRun(a.uid, at.run))
+	})
+	e.queue.addAt(a.uid, when)
+}
+
+func initiator(op *journal.Operation) string {
+	if op.InitiatedBy != "" {
+		return op.InitiatedBy
+	}
+	return "operation " + string(op.ID)
 }
 
 func (at *attempt) record(op *journal.Operation) func(*journal.Book) journal.Change {
 	if at.dryRun {
 		return nil
 	}
-	who := op.InitiatedBy
-	if who == "" {
-		who = "operation " + string(op.ID)
-	}
-	return func(b *journal.Book) journal.Change { return at.recordIn(b, who) }
+	return func(b *journal.Book) journal.Change { return at.recordIn(b, initiator(op)) }
 }
 
 func short(commit string) string {
@@ -180,10 +268,16 @@ func (e *Engine) afterInterruption(a *app, err error) {
 	}
 }
 
-// run decides and acts. An error means that it was interrupted; everything else
-// is in the fields.
-func (at *attempt) run(ctx context.Context) error {
+// perform decides and acts. An error means that it was interrupted; everything
+// else is in the fields.
+func (at *attempt) perform(ctx context.Context) error {
 	at.started = at.engine.now()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if at.bodies.encoded == nil && !at.engine.o.Journal.Lost(at.app.uid) {
+		return errNewer // it was accepted while this was about to begin
+	}
 	at.prepare()
 	if at.check() {
 		return nil
@@ -198,9 +292,42 @@ func (at *attempt) run(ctx context.Context) error {
 	if err := at.intend(ctx, plan); err != nil {
 		return err
 	}
-	at.outcome = at.engine.exec.Execute(ctx, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body, Waiting: at.waiting(ctx)})
+	hooks, err := at.memory(ctx, plan)
+	if err != nil {
+		return err
+	}
+	at.clearAbandoned(ctx)
+	failpoint.Hit("reconcile.run.begins")
+	at.outcome = at.engine.exec.Execute(ctx, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body, Waiting: at.waiting(ctx),
+		Yield: at.yield, Hooks: hooks})
+	failpoint.Hit("reconcile.run.ended")
 	at.learn()
 	return at.outcome.Stopped
+}
+
+// yield lets go of the run for a newer desired state, and between waves when a sync
+// window has closed that does not let syncs overrun.
+func (at *attempt) yield(hooks bool) error {
+	now := at.engine.now()
+	if err := at.app.yield(hooks, now); err != nil || hooks || at.dryRun {
+		return err
+	}
+	if w := window(at.s.desired, at.automated, now, at.started); !w.Allowed {
+		return errWindow
+	}
+	return nil
+}
+
+// endHooks deletes what a run that is over for good has left running.
+func (at *attempt) endHooks(ctx context.Context, why error) {
+	if !errors.Is(why, errTerminated) && !errors.Is(why, errNewer) {
+		return // it goes on later, or the application is removed with its hooks
+	}
+	for _, h := range at.outcome.Running {
+		if err := at.engine.exec.EndHook(ctx, h, at.operation); err != nil {
+			at.engine.log.Warn("a hook could not be ended", "object", h.Key, "error", err)
+		}
+	}
 }
 
 // publishEvery paces the status while a run waits for a wave.
@@ -208,11 +335,21 @@ const publishEvery = 200 * time.Millisecond
 
 // waiting keeps the status honest while a run takes long: what is shown must
 // not be older than it says.
-func (at *attempt) waiting(ctx context.Context) func() {
-	e := at.engine
-	return paced(e.now, at.app.hasMoved,
+func (at *attempt) waiting(ctx context.Context) func(string) {
+	e, a := at.engine, at.app
+	told := ""
+	publish := paced(e.now, func() bool { return a.hasMoved() || told != a.doing() },
 		func(d time.Duration) { time.AfterFunc(d, e.news.publish) }, // which asks again
-		func() { e.publish(ctx, at.app, e.snapshot(at.app.uid), nil) })
+		func() {
+			told = a.doing()
+			e.publish(ctx, a, e.snapshot(a.uid), nil)
+		})
+	return func(what string) {
+		a.mu.Lock()
+		a.activity = what
+		a.mu.Unlock()
+		publish()
+	}
 }
 
 // paced returns a function that publishes at its first call and then when
@@ -278,13 +415,18 @@ func (at *attempt) check() bool {
 func (at *attempt) body(s sync.Step) ([]byte, error) {
 	for _, p := range at.prepared {
 		if p.Index == s.Index {
+			if s.Run != "" {
+				body, err := at.bodies.hook(p, s.Key, at.run, s.Phase)
+				return manifest.AppendJSON(nil, body), err
+			}
 			body, err := at.bodies.of(p)
 			if err != nil {
 				return nil, err
 			}
-			if rules := at.s.desired.Spec.IgnoreDifferences; len(rules) > 0 && p.Option("RespectIgnoreDifferences", "true") {
+			if p.Option("RespectIgnoreDifferences", "true") {
 				if rec, presence := at.engine.o.Observer.Get(p.Key); presence == live.Present && rec.Body != nil {
-					body = diff.Respect(body, rec.Body, rec.Managers, rules)
+					in, _ := at.engine.comparison(at.s, p, body, rec)
+					body = diff.RespectInput(in)
 				}
 			}
 			return manifest.AppendJSON(nil, body), nil
@@ -295,39 +437,21 @@ func (at *attempt) body(s sync.Step) ([]byte, error) {
 
 func (at *attempt) plan(ctx context.Context) sync.Plan {
 	e, d := at.engine, at.s.desired
-	f := sync.PlanFacts{App: d.Name, ClusterName: targetOf(d, e.o.ClusterName).ClusterName, Namespace: d.Spec.Namespace, Selected: at.selected}
+	f := sync.PlanFacts{App: d.Name, ClusterName: targetOf(d, e.o.ClusterName).ClusterName, Namespace: d.Spec.Namespace, Selected: at.selected,
+		Run: at.run, Ended: at.ended(), Started: started(at.s.run, at.run), SkipHooks: at.skipHooks}
 	keys := make([]model.ObjectKey, 0, len(at.prepared))
 	for _, p := range at.prepared {
-		it := sync.Item{Prepared: p}
-		it.Kind, it.KindErr = e.o.Observer.Kind(p.Key.GroupKind())
-		rec, presence := e.o.Observer.Get(p.Key)
-		it.Presence = presence
-		if presence == live.Present {
-			it.UID, it.ResourceVersion, it.TrackingID, it.Deleting = rec.UID, rec.ResourceVersion, rec.TrackingID, rec.Deleting
-			j, ok := at.app.judged[p.Key]
-			if !ok || !j.holds(p, rec) {
-				if p.Hook == "" {
-					e.judge(ctx, at.app, at.s, p, at.bodies)
-				}
-				j = at.app.judged[p.Key]
-			}
-			it.Same = j.same && j.desired == p.Hash && rec.TrackingID != ""
+		if p.Hook != "" {
+			f.Items = append(f.Items, at.hookItems(p)...)
+			continue
 		}
-		f.Items = append(f.Items, it)
 		keys = append(keys, p.Key)
+		f.Items = append(f.Items, at.item(ctx, p))
 	}
-	options := map[string]string{}
-	if p := d.Spec.SyncPolicy; p != nil {
-		for _, o := range append(append([]string{}, p.SyncOptions...), at.options...) {
-			name, value, _ := strings.Cut(o, "=")
-			options[strings.TrimSpace(name)] = strings.TrimSpace(value)
-		}
-		f.NamespaceMetadata = p.ManagedNamespaceMetadata
-	} else {
-		for _, o := range at.options {
-			name, value, _ := strings.Cut(o, "=")
-			options[strings.TrimSpace(name)] = strings.TrimSpace(value)
-		}
+	app := append(append([]string{}, syncOptions(d)...), at.options...)
+	options := manifest.SyncOptions(app, manifest.Object{})
+	if d.Spec.SyncPolicy != nil {
+		f.NamespaceMetadata = d.Spec.SyncPolicy.ManagedNamespaceMetadata
 	}
 	f.CreateNamespace = strings.EqualFold(options["CreateNamespace"], "true")
 	if f.CreateNamespace && f.Namespace != "" && (at.selected == nil || anyMissing(f.Items, at.selected)) {
@@ -335,10 +459,66 @@ func (at *attempt) plan(ctx context.Context) sync.Plan {
 	} else {
 		f.CreateNamespace = false
 	}
-	if at.selected == nil {
-		at.decidePrune(keys, options, &f)
+	if at.selected == nil || at.selection != nil {
+		at.decidePrune(keys, &f)
 	}
-	return sync.BuildPlan(f)
+	plan := sync.BuildPlan(f)
+	if at.automated && !at.skipHooks && at.repeats() && !plan.Changes() {
+		// The same manifests as before under another revision: nothing to do, so
+		// there is nothing for hooks to stand around.
+		at.skipHooks, f.SkipHooks = true, true
+		plan = sync.BuildPlan(f)
+	}
+	return plan
+}
+
+// repeats reports whether the manifests are those of the last sync.
+func (at *attempt) repeats() bool {
+	return at.s.synced != nil && at.s.synced.Bundle == at.s.desired.Bundle
+}
+
+// item is an ordinary object with what is known of it.
+func (at *attempt) item(ctx context.Context, p sync.Prepared) sync.Item {
+	e := at.engine
+	it := sync.Item{Prepared: p}
+	it.Kind, it.KindErr = e.o.Observer.Kind(p.Key.GroupKind())
+	rec, presence := e.o.Observer.Get(p.Key)
+	it.Presence = presence
+	if presence == live.Present {
+		it.UID, it.ResourceVersion, it.TrackingID, it.Deleting, it.Managers = rec.UID, rec.ResourceVersion, rec.TrackingID, rec.Deleting, rec.Managers
+		j, ok := at.app.judged[p.Key]
+		if !ok || !j.holds(p, rec) {
+			e.judge(ctx, at.app, at.s, p, at.bodies)
+			j = at.app.judged[p.Key]
+		}
+		it.Same = j.same && j.desired == p.Hash && rec.TrackingID != ""
+	}
+	return it
+}
+
+// hookItems are a hook in each phase of a sync that it has. One of a deletion
+// only, or of none, is a single item without a phase, which is skipped.
+func (at *attempt) hookItems(p sync.Prepared) []sync.Item {
+	var out []sync.Item
+	for _, phase := range p.SyncPhases() {
+		out = append(out, at.engine.hookItem(p, at.run, phase))
+	}
+	if out == nil {
+		out = []sync.Item{{Prepared: p}}
+	}
+	return out
+}
+
+func (e *Engine) hookItem(p sync.Prepared, run string, phase sync.Phase) sync.Item {
+	it := sync.Item{Prepared: p, Phase: phase}
+	it.Key = sync.HookKey(p, run, phase)
+	it.Kind, it.KindErr = e.o.Observer.Kind(p.Key.GroupKind())
+	rec, presence := e.o.Observer.Get(it.Key)
+	it.Presence = presence
+	if presence == live.Present {
+		it.UID, it.TrackingID = rec.UID, rec.TrackingID
+	}
+	return it
 }
 
 // anyMissing: a self-heal needs the namespace only for objects to be created.
@@ -411,7 +591,7 @@ func (at *attempt) learn() {
 	for _, w := range at.outcome.Applied {
 		rec, presence := at.engine.o.Observer.Get(w.Key)
 		if presence == live.Present && rec.UID == w.UID && rec.ResourceVersion == w.ResourceVersion && rec.SpecHash != "" {
-			at.app.judged[w.Key] = judgement{desired: hashes[w.Key], live: rec.SpecHash, same: true, asked: true}
+			at.app.judged[w.Key] = judgement{desired: hashes[w.Key], live: rec.SpecHash, rules: at.rules, same: true, asked: true}
 		}
 	}
 }
@@ -420,6 +600,9 @@ func (at *attempt) learn() {
 func (at *attempt) recordIn(b *journal.Book, who string) journal.Change {
 	d := at.s.desired
 	o := journal.SyncOutcome{Generation: d.Generation, Bundle: d.Bundle, Revision: d.Revision.Commit, StartedAt: at.started, At: at.engine.now(), InitiatedBy: who}
+	if op := at.s.op; op != nil && !at.automated {
+		o.Operation, o.Reason, o.Rollback = op.ID, op.Spec.Reason, op.Spec.Rollback
+	}
 	done := make(map[model.ObjectKey]bool, len(at.prepared))
 	for _, w := range at.outcome.Applied {
 		o.Applied = append(o.Applied, journal.Owned{Key: w.Key, Version: w.Version, UID: w.UID, Confirmed: w.UID != ""})

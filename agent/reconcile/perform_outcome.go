@@ -93,14 +93,14 @@ func (at *attempt) conditions() []model.Condition {
 	if held > 0 {
 		add("DeletesHeld", "deletes_held", fmt.Sprintf("%d objects are not pruned: %s", held, skipWords[sync.SkipHeld]))
 	}
-	hooks := 0
-	for _, p := range at.prepared {
-		if p.Hook != "" {
-			hooks++
+	confirm := 0
+	for _, s := range at.decision.Skip {
+		if s.Reason == sync.SkipConfirm {
+			confirm++
 		}
 	}
-	if hooks > 0 {
-		add("HooksSkipped", "hooks_skipped", fmt.Sprintf("%d objects are hooks, which this version does not run", hooks))
+	if confirm > 0 {
+		add("DeletionConfirmation", "deletion_unconfirmed", fmt.Sprintf("%d objects say Prune=confirm. Approve with `hawser app confirm-deletion %s`", confirm, at.s.desired.Name))
 	}
 	return out
 }

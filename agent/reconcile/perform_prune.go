@@ -9,11 +9,15 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-// decidePrune turns the decision about pruning into plan items.
-func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string, f *sync.PlanFacts) {
+// decidePrune turns the decision about pruning into plan items. keys are the
+// desired objects without hooks.
+func (at *attempt) decidePrune(keys []model.ObjectKey, f *sync.PlanFacts) {
 	e, d := at.engine, at.s.desired
 	pf := sync.PruneFacts{App: d.Name, Complete: true, Desired: keys, Inventory: at.s.inventory, Live: map[model.ObjectKey]sync.LiveObject{},
-		Allowed: at.prune, Automated: at.automated, HoldDeletes: d.HoldDeletes, ConfirmPrune: at.confirm}
+		Allowed: at.prune, Automated: at.automated, HoldDeletes: d.HoldDeletes, ConfirmPrune: at.confirm, Approved: at.approved}
+	if at.selection != nil {
+		pf.Selected = at.selection.Matches
+	}
 	if agreed := at.agreed(); agreed != nil && agreed.Generation == d.Generation {
 		pf.AgreedPrune = agreed.Count
 	}
@@ -21,11 +25,17 @@ func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string
 		pf.AllowEmpty = p.Automated.AllowEmpty
 	}
 	for _, k := range keys {
-		pf.Live[k] = e.liveObject(k, false)
+		pf.Live[k] = e.liveObject(k)
 	}
+	for _, p := range at.prepared {
+		if p.Hook != "" {
+			pf.Hooks = append(pf.Hooks, p.Key)
+		}
+	}
+	options := append(append([]string{}, syncOptions(d)...), at.options...)
 	for _, o := range at.s.inventory {
 		if _, ok := pf.Live[o.Key]; !ok {
-			pf.Live[o.Key] = e.liveObject(o.Key, true)
+			pf.Live[o.Key] = e.ownedObject(o.Key, options)
 		}
 	}
 	at.decision = sync.DecidePrune(pf)
@@ -35,18 +45,22 @@ func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string
 		if err != nil {
 			skip = "its kind is not known to the cluster now"
 		}
-		rec, _ := e.o.Observer.Get(o.Key)
-		wave := sync.WaveOf(annotation(rec.Body, model.AnnotationSyncWave))
-		f.Prune = append(f.Prune, sync.PruneItem{Key: o.Key, Kind: kind, UID: pf.Live[o.Key].UID, Wave: wave, Skip: skip, Propagation: strings.ToLower(options["PrunePropagationPolicy"])})
+		own := e.optionsOf(o.Key, options)
+		f.Prune = append(f.Prune, sync.PruneItem{Key: o.Key, Kind: kind, UID: pf.Live[o.Key].UID, Wave: e.waveOf(o.Key), Skip: skip,
+			Propagation: strings.ToLower(own["PrunePropagationPolicy"]), Last: strings.EqualFold(own["PruneLast"], "true")})
 	}
 	for _, o := range at.decision.Delete {
 		item(o, "")
 	}
 	for _, s := range at.decision.Skip {
-		item(s.Owned, skipWords[s.Reason])
-		if s.Reason == sync.SkipOption || s.Reason == sync.SkipNotAllowed {
+		switch s.Reason {
+		case sync.SkipSelected:
+			at.kept = append(at.kept, s.Key)
+			continue
+		case sync.SkipOption, sync.SkipNotAllowed, sync.SkipConfirm:
 			at.kept = append(at.kept, s.Key)
 		}
+		item(s.Owned, skipWords[s.Reason])
 	}
 	if at.guard != nil {
 		for _, k := range at.guard.Objects {
@@ -55,11 +69,18 @@ func (at *attempt) decidePrune(keys []model.ObjectKey, options map[string]string
 	}
 }
 
+// waveOf is the wave of a live object.
+func (e *Engine) waveOf(k model.ObjectKey) int {
+	rec, _ := e.o.Observer.Get(k)
+	return sync.WaveOf(annotation(rec.Body, model.AnnotationSyncWave))
+}
+
 var skipWords = map[sync.SkipReason]string{
 	sync.SkipIncomplete: "the rendered manifests are not complete",
 	sync.SkipUnknown:    "its live state is not known now",
 	sync.SkipDeleting:   "it is being deleted already",
 	sync.SkipOption:     "it asks not to be pruned",
+	sync.SkipConfirm:    "it says Prune=confirm; a sync that approves of deletions prunes it",
 	sync.SkipNotAllowed: "pruning is off",
 	sync.SkipHeld:       "deletes are held until an administrator acknowledges that the hub was restored",
 }

@@ -39,7 +39,7 @@ func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
 	}
 	if a.bundleErr == nil {
 		if b == nil || b.bundle != s.desired.Bundle {
-			b = &bodies{engine: e, app: s.desired.Name, bundle: s.desired.Bundle}
+			b = e.bodiesOf(s.desired)
 		}
 		if a.bundle == s.desired.Bundle {
 			e.compare(ctx, a, s, true, nil, b)
@@ -69,6 +69,9 @@ func since(old, facet model.HealthFacet, now time.Time) model.HealthFacet {
 func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 	d := s.desired
 	st := model.AppStatus{Generation: d.Generation, History: s.history, Operation: operationInfo(s)}
+	if doing := a.doing(); doing != "" && st.Operation != nil && st.Operation.Phase == model.PhaseRunning {
+		st.Operation.Message = doing
+	}
 	if s.synced != nil {
 		st.Revision = s.synced.Revision
 	}
@@ -89,6 +92,7 @@ func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 	slices.SortStableFunc(objects, func(x, y sync.Prepared) int { return x.Wave - y.Wave })
 	for _, p := range objects {
 		if p.Hook != "" {
+			st.Resources = append(st.Resources, e.hookStatus(s, p)...)
 			continue
 		}
 		rs, item, probs := e.resourceStatus(a, s, p, reason)
@@ -112,8 +116,9 @@ func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 		if presence == live.Absent || presence == live.Present && (rec.TrackingID != model.TrackingID(d.Name, o.Key) || o.Confirmed && o.UID != rec.UID) {
 			continue // gone, or not ours
 		}
-		rs := model.ResourceStatus{ObjectKey: o.Key, Version: o.Version, UID: o.UID, Health: rec.Health, RequiresPruning: true,
-			Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}}
+		rs := model.ResourceStatus{ObjectKey: o.Key, Version: o.Version, UID: o.UID, Health: rec.Health, RequiresPruning: true, Wave: e.waveOf(o.Key),
+			RequiresDeletionConfirmation: strings.EqualFold(e.optionsOf(o.Key, syncOptions(d))["Prune"], "confirm"),
+			Sync:                         model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}}
 		if presence == live.Unknown {
 			rs.Sync = model.SyncFacet{Status: model.SyncUnknown}
 			unknown = true
@@ -132,7 +137,7 @@ func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 	default:
 		st.Sync = model.SyncFacet{Status: model.SyncSynced}
 	}
-	st.Health = health.Aggregate(items)
+	st.Health, st.HealthCauses = health.Aggregate(items)
 	if unknown && st.Health.Status == model.HealthHealthy {
 		st.Health = model.HealthFacet{Status: model.HealthUnknown, Message: "some objects cannot be observed now"}
 	}
@@ -156,7 +161,7 @@ func reasonOf(rs []model.ResourceStatus) model.SyncReason {
 
 func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason model.SyncReason) (model.ResourceStatus, health.Item, []string) {
 	rec, presence := e.o.Observer.Get(p.Key)
-	rs := model.ResourceStatus{ObjectKey: p.Key, Version: p.Version}
+	rs := model.ResourceStatus{ObjectKey: p.Key, Version: p.Version, Wave: p.Wave}
 	item := health.Item{Key: p.Key}
 	var problems []string
 	if p.Err != nil {
@@ -171,7 +176,7 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 		item.Health = rs.Health
 	case presence == live.Present:
 		rs.UID, rs.Health = rec.UID, rec.Health
-		item.Health, item.Ignored = rec.Health, rec.HealthIgnored
+		item.Health, item.Ignored = rec.Health, rec.HealthIgnored || health.IsSelf(s.desired.Name, p.Key)
 		j, ok := a.judged[p.Key]
 		switch {
 		case !ok || j.failed:
@@ -200,6 +205,66 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 	return rs, item, problems
 }
 
+// hookStatus are the rows of a hook, one for each phase, with what is known of its
+// newest run. It has no sync facet: a hook is never out of sync.
+func (e *Engine) hookStatus(s snapshot, p sync.Prepared) []model.ResourceStatus {
+	if len(p.Phases) == 0 {
+		return []model.ResourceStatus{{ObjectKey: p.Key, Version: p.Version, Wave: p.Wave, Hook: p.Hook}}
+	}
+	var out []model.ResourceStatus
+	for _, phase := range p.Phases {
+		named := ""
+		if s.run != nil {
+			named = s.run.ID
+		}
+		if w := s.withdraw; w != nil && (phase == sync.PhasePreDelete || phase == sync.PhasePostDelete) {
+			named = string(w.Operation)
+		}
+		rs := model.ResourceStatus{ObjectKey: p.Key, Version: p.Version, Wave: p.Wave, Hook: string(phase)}
+		if s.run != nil {
+			rs.ObjectKey = sync.HookKey(p, named, phase)
+			rec, presence := e.o.Observer.Get(rs.ObjectKey)
+			if presence == live.Present {
+				rs.UID, rs.Health = rec.UID, rec.Health
+				if rec.Run == sync.RunMark(s.run.ID, phase) {
+					rs.HookPhase = sync.HookPhaseRunning
+				}
+			}
+			for _, end := range s.run.Hooks {
+				if end.Phase == string(phase) && end.Key == rs.ObjectKey {
+					rs.HookPhase = sync.HookPhaseFailed
+					if end.Succeeded {
+						rs.HookPhase = sync.HookPhaseSucceeded
+					}
+				}
+			}
+		}
+		out = append(out, rs)
+	}
+	return out
+}
+
+// fightFrom is how many repairs of the same drift in a row are a fight.
+const fightFrom = 5
+
+// fights names who puts back what is repaired, again and again.
+func (a *app) fights(now time.Time) []model.Condition {
+	var out []model.Condition
+	for _, p := range a.objects {
+		h := a.heals[p.Key]
+		if h.Repeats < fightFrom || now.Sub(h.At) >= healPause(h.Repeats)+healWindow {
+			continue
+		}
+		who := ""
+		if h.By != "" {
+			who = fmt.Sprintf(" by %q", h.By)
+		}
+		out = append(out, condition("FightDetected", "fight_detected",
+			fmt.Sprintf("%s was repaired %d times in a row and is changed back%s; ignore the field or stop what sets it", p.Key, h.Repeats, who)))
+	}
+	return out
+}
+
 func condition(typ, code, message string) model.Condition {
 	return model.Condition{Type: typ, Code: code, Message: message}
 }
@@ -209,6 +274,17 @@ const maxProblems = 5
 func (e *Engine) conditionsOf(a *app, s snapshot, problems []string) []model.Condition {
 	out := slices.Clone(a.conditions)
 	out = append(out, a.healConditions...)
+	out = append(out, a.fights(e.now())...)
+	closed := windowOf(s.op, s.desired, e.now())
+	if closed.Allowed && s.desired.Spec.SyncPolicy.AutomatedEnabled() {
+		closed = window(s.desired, true, e.now(), time.Time{})
+	}
+	if !closed.Allowed {
+		out = append(out, condition("SyncWindow", "sync_window_closed", closed.Reason))
+	}
+	if doing := a.doing(); doing != "" {
+		out = append(out, condition("Syncing", "sync_waiting", doing))
+	}
 	if len(a.conditions) == 0 && !s.confirmed && s.attempt != nil && s.attempt.Failed && s.attempt.Generation == s.desired.Generation {
 		at := s.attempt.At
 		c := condition("SyncError", "sync_failed", s.attempt.Message)
@@ -244,6 +320,9 @@ func operationInfo(s snapshot) *model.OperationInfo {
 			info.StartedAt = op.StartedAt
 		} else if s.op == nil {
 			info.Message = fmt.Sprintf("waits for generation %d", op.Generation)
+		}
+		if op.RetryAt != nil {
+			info.Message = fmt.Sprintf("try %d failed (%s); the next is at %s", op.Tries, op.LastError, op.RetryAt.UTC().Format(time.RFC3339))
 		}
 		return info
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -17,7 +18,7 @@ import (
 // withdraw carries a withdrawal one step on. Every step decides anew from what
 // is live; events about the application's objects bring the next one.
 func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
-	ctx, end := a.begin(ctx, runWithdraw, s.withdraw.Operation)
+	ctx, end := e.begin(ctx, a, s, runWithdraw)
 	defer end()
 	var bundle []journal.Owned
 	if s.desired != nil && !s.confirmed {
@@ -29,7 +30,7 @@ func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
 			owned = r.MayOwn(bundle)
 		}
 	})
-	for _, o := range owned {
+	for _, o := range append(slices.Clone(owned), s.hooks...) {
 		e.o.Observer.Watch(o.Key.GroupKind())
 		a.watches(o.Key.GroupKind())
 	}
@@ -40,9 +41,9 @@ func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
 	var err error
 	var done bool
 	if s.withdraw.Mode == model.WithdrawOrphan {
-		done, err = e.orphan(ctx, a, s, name, owned)
+		done, err = e.orphan(ctx, a, s, name, append(owned, s.hooks...))
 	} else {
-		done, err = e.cascade(ctx, a, s, name, owned)
+		done, err = e.remove(ctx, a, s, name, owned)
 	}
 	if ctx.Err() != nil {
 		return
@@ -51,6 +52,7 @@ func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
 		e.again(a, err)
 		return
 	}
+	failpoint.Hit("reconcile.withdraw.complete")
 	var v journal.OperationVerdict
 	var refused error
 	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
@@ -86,16 +88,20 @@ func (e *Engine) again(a *app, err error) {
 		a.conditions = []model.Condition{{Type: "DeletionError", Code: fault.As(err).Code, Message: fault.As(err).Message, Since: &now}}
 	} else {
 		a.withdraws, a.withdrawAt = 0, time.Time{}
+		if n := len(a.unapproved); n > 0 {
+			a.conditions = []model.Condition{condition("DeletionConfirmation", "deletion_unconfirmed",
+				fmt.Sprintf("%d objects say Delete=confirm, the first is %s; nothing is deleted before somebody approves", n, a.unapproved[0]))}
+		}
 	}
 	e.queue.addAt(a.uid, e.now().Add(pause))
 }
 
 // factsOf are the live facts of a withdrawal. A kind that complete discovery
 // does not name has no objects any more.
-func (e *Engine) factsOf(owned []journal.Owned) map[model.ObjectKey]sync.LiveObject {
+func (e *Engine) factsOf(owned []journal.Owned, options []string) map[model.ObjectKey]sync.LiveObject {
 	facts := make(map[model.ObjectKey]sync.LiveObject, len(owned))
 	for _, o := range owned {
-		l := e.liveObject(o.Key, true)
+		l := e.ownedObject(o.Key, options)
 		if l.Presence == live.Unknown {
 			if _, err := e.o.Observer.Kind(o.Key.GroupKind()); isKindUnknown(err) {
 				l.Presence = live.Absent
@@ -116,8 +122,8 @@ func propagation(m model.WithdrawMode) string {
 // cascade deletes in reverse order: objects of a later wave or stage are gone
 // before those of an earlier one are deleted.
 func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, owned []journal.Owned) (done bool, err error) {
-	facts := e.factsOf(owned)
-	d := sync.DecideCascade(sync.CascadeFacts{App: name, Owned: owned, Live: facts})
+	facts := e.factsOf(owned, syncOptions(s.desired))
+	d := sync.DecideCascade(sync.CascadeFacts{App: name, Owned: owned, Live: facts, Approved: s.withdraw.ApproveDeletions})
 	if a.removed == nil {
 		a.removed = map[model.ObjectKey]model.ResourceResult{}
 	}
@@ -140,8 +146,12 @@ func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, o
 	for _, o := range d.Kept {
 		note(o.Key, sync.StatusOrphaned, "it asks not to be deleted")
 	}
-	if d.Done() {
-		return true, nil
+	a.unapproved = nil
+	for _, o := range d.Unapproved {
+		a.unapproved = append(a.unapproved, o.Key)
+	}
+	if d.Done() || len(d.Unapproved) > 0 {
+		return d.Done(), nil
 	}
 	top := e.latest(d)
 	for _, o := range d.Delete {
@@ -157,8 +167,10 @@ func (e *Engine) cascade(ctx context.Context, a *app, s snapshot, name string, o
 			if err := e.fence(); err != nil {
 				return err
 			}
+			failpoint.Hit("reconcile.withdraw.delete.before")
 			return e.o.Applier.Delete(ctx, sync.Removal{Kind: kind, Key: o.Key, UID: o.UID, Propagation: propagation(s.withdraw.Mode), Operation: string(s.withdraw.Operation)})
 		})
+		failpoint.Hit("reconcile.withdraw.delete.after")
 		if doErr != nil {
 			note(o.Key, sync.StatusFailed, fault.As(doErr).Message)
 			err = doErr
@@ -193,18 +205,26 @@ func (e *Engine) latest(d sync.CascadeDecision) place {
 	return top
 }
 
-// orphan takes the tracking annotations off and leaves the objects.
+// orphan takes the tracking annotations off and leaves the objects. Those that
+// were deleted before somebody gave the deletion up are still told of.
 func (e *Engine) orphan(ctx context.Context, a *app, s snapshot, name string, owned []journal.Owned) (done bool, err error) {
-	facts := e.factsOf(owned)
+	facts := e.factsOf(owned, nil)
+	before := a.removed
 	a.removed = map[model.ObjectKey]model.ResourceResult{}
+	for k, r := range before {
+		if r.Status == sync.StatusDeleted {
+			a.removed[k] = r
+		}
+	}
 	done = true
 	for _, o := range owned {
 		l := facts[o.Key]
 		switch {
 		case l.Presence == live.Unknown:
 			done = false
-		case l.Presence == live.Absent, l.TrackingID != model.TrackingID(name, o.Key), o.Confirmed && o.UID != l.UID:
-			// gone, not ours, or released before
+		case l.Presence == live.Absent: // there is nothing to leave
+		case l.TrackingID != model.TrackingID(name, o.Key), o.Confirmed && o.UID != l.UID:
+			// not ours, or released before
 			a.removed[o.Key] = model.ResourceResult{ObjectKey: o.Key, Status: sync.StatusOrphaned}
 		default:
 			kind, kindErr := e.o.Observer.Kind(o.Key.GroupKind())

@@ -3,12 +3,15 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // work does what is to be done next for one application, and publishes its
@@ -17,8 +20,10 @@ import (
 func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	a := e.app(uid)
 	if !a.stored() {
-		return // handed out again when the journal has stored it
+		e.meanwhile(ctx, a) // it is handed out again when the journal has stored it
+		return
 	}
+	a.land()
 	s := e.snapshot(uid)
 	if s.gone {
 		e.forget(uid)
@@ -27,15 +32,24 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	}
 	e.prepare(a, s)
 	all, touched := a.take()
+	if s.withdraw != nil && *s.withdraw != a.withdrawing { // a changed one does not wait for what failed before
+		a.withdrawing, a.withdrawAt, a.withdraws = *s.withdraw, time.Time{}, 0
+	}
 	sit := situation{Now: e.now(), Withdrawing: s.withdraw != nil, WithdrawAt: a.withdrawAt, Op: s.op, Pending: s.pending, Attempt: s.attempt, Confirmed: s.confirmed}
 	if s.desired != nil {
 		sit.Generation, sit.Policy = s.desired.Generation, s.desired.Spec.SyncPolicy
 		sit.Desired = a.bundleErr == nil
+		if w := window(s.desired, true, sit.Now, time.Time{}); !w.Allowed {
+			sit.Closed, sit.OpensAt = true, w.Next
+		}
+		if w := windowOf(s.op, s.desired, sit.Now); !w.Allowed {
+			sit.OpClosed, sit.OpOpensAt = true, w.Next
+		}
 	}
 	var b *bodies
 	var drift map[model.ObjectKey]model.Digest
 	if sit.Desired {
-		b = &bodies{engine: e, app: s.desired.Name, bundle: s.desired.Bundle}
+		b = e.bodiesOf(s.desired)
 		e.compare(ctx, a, s, all, touched, b)
 		drift = e.drifted(a, s)
 		for k, content := range drift {
@@ -55,7 +69,8 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		}
 	}
 	do, at := next(sit)
-	if do == doAutoSync || do == doOperation || do == doHeal || do == doWithdraw {
+	left := do == doEnd && s.leftUnderWay()
+	if do == doAutoSync || do == doOperation || do == doHeal || do == doWithdraw || left {
 		if !e.observed(a) {
 			e.publish(ctx, a, s, b)
 			return
@@ -72,7 +87,14 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		e.publish(ctx, a, e.snapshot(uid), nil)
 		return // events, or the clock, bring the next step
 	case doEnd:
-		e.finish(a, s.pending, model.PhaseTerminated, "ended on request before it began", nil, nil)
+		message := "ended on request before it began"
+		if s.pending.StartedAt != nil {
+			message = "ended on request"
+		}
+		if left {
+			e.endLeft(ctx, s)
+		}
+		e.finish(a, s.pending, model.PhaseTerminated, message, nil, nil)
 	case doGiveUp:
 		message := fmt.Sprintf("the desired state of generation %d did not arrive within %s; nothing was changed", s.pending.Generation, desiredTimeout)
 		if s.op != nil { // it is held, but its manifests are lost
@@ -80,7 +102,11 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		}
 		e.finish(a, s.pending, model.PhaseFailed, message, nil, nil)
 	case doOperation:
-		e.operate(ctx, a, s, b)
+		if s.op.Kind == model.OperationAction {
+			e.act(ctx, a, s)
+		} else {
+			e.operate(ctx, a, s, b)
+		}
 	case doAutoSync:
 		e.autoSync(ctx, a, s, b)
 	case doHeal:
@@ -94,6 +120,25 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	}
 	e.publish(ctx, a, e.snapshot(uid), nil)
 	e.queue.add(uid)
+}
+
+// windowOf asks about a sync that has begun and was interrupted.
+func windowOf(op *journal.Operation, d *model.Desired, now time.Time) policy.WindowDecision {
+	if op == nil || op.Kind == model.OperationAction || op.Spec.DryRun || op.StartedAt == nil {
+		return policy.WindowDecision{Allowed: true}
+	}
+	return window(d, false, now, *op.StartedAt)
+}
+
+// window asks the project's sync windows whether the application may be synced
+// now. since is when the sync began that is under way, zero for none.
+func window(d *model.Desired, automated bool, now, since time.Time) policy.WindowDecision {
+	if len(d.ProjectSpec.SyncWindows) == 0 {
+		return policy.WindowDecision{Allowed: true}
+	}
+	clusters := []string{d.Spec.ClusterName, d.Spec.Destination.Server, d.Spec.Destination.Name}
+	clusters = slices.DeleteFunc(append(clusters, d.Spec.ServerAliases...), func(s string) bool { return s == "" })
+	return policy.DecideWindows(d.ProjectSpec.SyncWindows, policy.WindowFacts{App: d.Name, Namespace: d.Spec.Namespace, Clusters: clusters, Automated: automated, Now: now, RunningSince: since})
 }
 
 const fencedPause = time.Second
@@ -136,6 +181,7 @@ func (e *Engine) finish(a *app, op *journal.Operation, phase model.OperationPhas
 		e.log.Error("an operation could not be ended", "operation", op.ID, "reason", refused)
 		return
 	}
+	failpoint.Hit("reconcile.finish.booked")
 	e.log.Info("operation ended", "operation", op.ID, "application", string(a.uid), "phase", phase, "message", message)
 	e.told(a.uid, f, []model.OperationUpdate{u})
 }
@@ -155,6 +201,15 @@ func (e *Engine) tidy(a *app, s snapshot) {
 			gone = append(gone, o.Key)
 		}
 	}
+	var hooks []model.ObjectKey
+	for _, o := range s.hooks {
+		if _, presence := e.o.Observer.Get(o.Key); presence == live.Absent {
+			hooks = append(hooks, o.Key)
+		}
+	}
+	if len(hooks) > 0 {
+		e.o.Journal.Update(journal.Lazy, func(b *journal.Book) journal.Change { return b.ForgetHooks(a.uid, hooks) })
+	}
 	if len(gone) == 0 {
 		return
 	}
@@ -172,8 +227,10 @@ func (e *Engine) pruneOnly(a *app, s snapshot) *attempt {
 	at := &attempt{engine: e, app: a, s: s, automated: true, prune: true, prepared: a.objects}
 	keys := make([]model.ObjectKey, 0, len(a.objects))
 	for _, p := range a.objects {
-		keys = append(keys, p.Key)
+		if p.Hook == "" {
+			keys = append(keys, p.Key)
+		}
 	}
-	at.decidePrune(keys, nil, &sync.PlanFacts{})
+	at.decidePrune(keys, &sync.PlanFacts{})
 	return at
 }

@@ -146,7 +146,7 @@ func dropWell(s *model.AppStatus) {
 
 func need(r model.ResourceStatus) int {
 	n := 0
-	if r.Sync.Status != model.SyncSynced || r.RequiresPruning {
+	if r.Sync.Status != model.SyncSynced && r.Hook == "" || r.RequiresPruning {
 		n++
 	}
 	if r.Health.Status != model.HealthHealthy && r.Health.Status != "" {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	gosync "sync"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -42,12 +44,31 @@ type Run struct {
 	Operation string
 	// DryRun sends every write with dryRun=All, and deletes nothing.
 	DryRun bool
-	// Body is the object of a step as JSON, as Body makes it. It is called from
-	// several goroutines.
+	// Body is the object of a step as JSON, as Body or HookBody makes it. It is
+	// called from several goroutines.
 	Body func(Step) ([]byte, error)
 	// Waiting is called while a wave is waited for, at its beginning and
-	// whenever something changes, from the goroutine of Execute; it may be nil.
-	Waiting func()
+	// whenever something changes, from the goroutine of Execute, with what is
+	// waited for in words; it may be nil.
+	Waiting func(what string)
+	// Yield is asked between stages and while a wave is waited for; an error ends
+	// the run. hooks tells that a hook is under way, which should not be left
+	// alone lightly. It may be nil.
+	Yield func(hooks bool) error
+	// Hooks remembers what becomes of hooks. It may be nil when there are none.
+	Hooks HookMemory
+}
+
+// HookMemory is the journal, as far as hooks need it. Its methods do not wait,
+// except Settle.
+type HookMemory interface {
+	// Made: the object of a hook exists. version is its API version without the
+	// group.
+	Made(hook HookStart, version string)
+	// Ended: a hook has ended.
+	Ended(HookEnd)
+	// Settle waits until what was told is durable.
+	Settle(context.Context) error
 }
 
 // Status values of model.ResourceResult that an Executor gives.
@@ -59,6 +80,7 @@ const (
 	StatusPruneSkip   = "PruneSkipped"
 	StatusDeleted     = "Deleted"
 	StatusOrphaned    = "Orphaned"
+	StatusSucceeded   = "Succeeded" // a hook
 	StatusFailed      = "Failed"
 	StatusSkipped     = "Skipped"
 	maxResultMessages = 300
@@ -87,6 +109,10 @@ type Outcome struct {
 	Errs []error
 	// Failed counts the steps that failed or were not tried.
 	Failed int
+	// Hooks are those that ended in this run, before an interruption or now;
+	// Running those that were left under way because the run was stopped.
+	Hooks   []HookEnd
+	Running []RunningHook
 	// Stopped says why the run ended before its end: the fence, or ctx.
 	Stopped error
 }
@@ -108,7 +134,7 @@ func (o Outcome) Message() string {
 		return fmt.Sprintf("%d of %d objects failed; the first: %s", o.Failed, len(o.Results), first)
 	}
 	s := ""
-	for _, st := range []string{StatusCreated, StatusConfigured, StatusPruned, StatusUnchanged, StatusPruneSkip, StatusSkipped} {
+	for _, st := range []string{StatusSucceeded, StatusCreated, StatusConfigured, StatusPruned, StatusUnchanged, StatusPruneSkip, StatusSkipped} {
 		if n := count[st]; n > 0 {
 			if s != "" {
 				s += ", "
@@ -122,54 +148,131 @@ func (o Outcome) Message() string {
 	return s
 }
 
-var words = map[string]string{StatusCreated: "created", StatusConfigured: "configured", StatusPruned: "pruned",
+var words = map[string]string{StatusSucceeded: "hooks succeeded", StatusCreated: "created", StatusConfigured: "configured", StatusPruned: "pruned",
 	StatusUnchanged: "unchanged", StatusPruneSkip: "not pruned", StatusSkipped: "skipped"}
 
-// Execute carries the plan out: wave by wave, stage by stage, the steps of one
-// stage side by side. A failed step does not stop its wave, but no later wave
-// begins and nothing is pruned. It returns when every request has ended.
+// Execute carries the plan out: phase by phase, wave by wave, stage by stage, the
+// steps of one stage side by side. A failed step does not stop its wave, but no
+// later wave begins and nothing is pruned; then the hooks of SyncFail run. It
+// returns when every request has ended.
 func (e *Executor) Execute(ctx context.Context, r Run) Outcome {
-	x := &execution{Executor: e, run: r, results: make([]stepResult, len(r.Plan.Steps))}
 	steps := r.Plan.Steps
-	for from := 0; from < len(steps) && x.stopped() == nil; {
-		to := from + 1
-		for to < len(steps) && sameStage(steps[from], steps[to]) {
-			to++
-		}
-		x.stage(ctx, from, to)
-		lastOfWave := to == len(steps) || steps[to].Wave != steps[from].Wave || isPrune(steps[to])
-		if lastOfWave && to < len(steps) && !isPrune(steps[from]) && x.failed == 0 && r.Plan.CheckHealth && !r.DryRun {
-			x.awaitHealth(ctx, steps[from].Wave)
-		}
-		from = to
+	if len(r.Plan.OnFailure) > 0 {
+		steps = append(slices.Clone(steps), r.Plan.OnFailure...)
+	}
+	x := &execution{Executor: e, run: r, steps: steps, results: make([]stepResult, len(steps))}
+	main := len(r.Plan.Steps)
+	x.carryOut(ctx, 0, main)
+	if x.failed > 0 && x.stopped() == nil && !r.DryRun {
+		x.begun, x.failedBefore, x.blocked = len(steps), x.failed, false
+		x.carryOut(ctx, main, len(steps))
+	} else {
+		x.begun = main
+	}
+	if x.stopped() == nil && !r.DryRun {
+		x.tidyHooks(ctx)
+	}
+	if err := context.Cause(ctx); err != nil && x.failed > 0 {
+		x.end(err) // what failed last failed because of it
 	}
 	return x.outcome()
 }
 
+// carryOut deals with the steps from … to.
+func (x *execution) carryOut(ctx context.Context, from, end int) {
+	steps := x.steps[:end]
+	waveFrom := from
+	for from < end && x.stopped() == nil {
+		to := from + 1
+		for to < end && sameStage(steps[from], steps[to]) {
+			to++
+		}
+		// Before a hook is started it counts as under way, so that nothing cuts it off.
+		if !x.mayGoOn(x.hooksUnderWay()) || startsHooks(steps[from:to]) && !x.mayGoOn(true) {
+			return
+		}
+		x.stage(ctx, from, to)
+		failpoint.Hit("sync.stage.ended")
+		if to == end || !sameWave(steps[from], steps[to]) {
+			x.endWave(ctx, waveFrom, to, to < end)
+			failpoint.Hit("sync.wave.ended")
+			waveFrom = to
+		}
+		from = to
+	}
+}
+
+// endWave waits for what has to be over before the next wave begins, or the run
+// ends: the end of its hooks and, when something follows, the health of its
+// objects, or that they are gone.
+func (x *execution) endWave(ctx context.Context, from, to int, more bool) {
+	if x.run.DryRun || x.stopped() != nil {
+		return
+	}
+	if isPrune(x.steps[from]) {
+		if more && isPrune(x.steps[to]) && x.failed == x.failedBefore {
+			x.awaitGone(ctx, from, to)
+		}
+		return
+	}
+	x.awaitHooks(ctx, from, to)
+	if more && x.failed == x.failedBefore && x.run.Plan.CheckHealth && x.stopped() == nil {
+		x.awaitHealth(ctx, from, to)
+	}
+}
+
+func startsHooks(steps []Step) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == RunHook })
+}
+
+func (x *execution) hooksUnderWay() bool {
+	return slices.ContainsFunc(x.results, func(r stepResult) bool { return r.hook != nil && !r.hook.ended })
+}
+
+// mayGoOn asks whether the run is to go on.
+func (x *execution) mayGoOn(hooks bool) bool {
+	if x.run.Yield == nil {
+		return true
+	}
+	err := x.run.Yield(hooks)
+	if err != nil {
+		x.end(err)
+	}
+	return err == nil
+}
+
 func isPrune(s Step) bool { return s.Action == Prune || s.Action == PruneSkip }
 
-func sameStage(a, b Step) bool {
-	return a.Wave == b.Wave && a.Stage == b.Stage && isPrune(a) == isPrune(b)
+func sameWave(a, b Step) bool {
+	return a.Phase == b.Phase && a.Wave == b.Wave && isPrune(a) == isPrune(b) && a.Last == b.Last
 }
+
+func sameStage(a, b Step) bool { return sameWave(a, b) && a.Stage == b.Stage }
 
 type stepResult struct {
 	status  string
 	message string
 	err     error
 	applied *Applied
+	hook    *hookState
 }
 
 type execution struct {
 	*Executor
-	run Run
+	run   Run
+	steps []Step // the plan's, then those of OnFailure
+	// begun is the end of the steps that count.
+	begun int
 
 	mu      gosync.Mutex
 	results []stepResult
 	failed  int
-	stop    error
+	// failedBefore is what had failed when the present part of the plan began.
+	failedBefore int
+	stop         error
 	// blockedBy is the wave whose failure keeps later ones from beginning.
 	blocked   bool
-	blockedBy int
+	blockedBy string
 }
 
 func (x *execution) stopped() error {
@@ -178,19 +281,38 @@ func (x *execution) stopped() error {
 	return x.stop
 }
 
-func (x *execution) set(i int, r stepResult) {
+// end stops the run; the first reason stands.
+func (x *execution) end(err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.results[i] = r
-	if r.status == StatusFailed {
-		x.failed++
+	if x.stop == nil {
+		x.stop = err
 	}
 }
 
+func (x *execution) set(i int, r stepResult) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if r.status == StatusFailed && x.results[i].status != StatusFailed {
+		x.failed++
+	}
+	x.results[i] = r
+}
+
+func waveName(s Step) string {
+	if isPrune(s) {
+		return "the prune of wave " + fmt.Sprint(s.Wave)
+	}
+	if s.Phase == PhaseSync || s.Phase == "" {
+		return "wave " + fmt.Sprint(s.Wave)
+	}
+	return fmt.Sprintf("wave %d of %s", s.Wave, s.Phase)
+}
+
 func (x *execution) stage(ctx context.Context, from, to int) {
-	steps := x.run.Plan.Steps
-	if x.failed > 0 && !x.blocked && from > 0 && (steps[from].Wave != steps[from-1].Wave || isPrune(steps[from])) {
-		x.blocked, x.blockedBy = true, steps[from-1].Wave
+	steps := x.steps
+	if x.failed > x.failedBefore && !x.blocked && !x.run.DryRun && from > 0 && !sameWave(steps[from], steps[from-1]) {
+		x.blocked, x.blockedBy = true, waveName(steps[from-1])
 	}
 	var wg gosync.WaitGroup
 	for i := from; i < to; i++ {
@@ -207,7 +329,7 @@ func (x *execution) stage(ctx context.Context, from, to int) {
 		case x.blocked && s.Action == Prune:
 			x.set(i, stepResult{status: StatusPruneSkip, message: "not pruned, because other objects failed"})
 		case x.blocked:
-			err := fault.New(fault.Precondition, "wave_blocked", "%s: not tried, because wave %d failed", s.Key, x.blockedBy)
+			err := fault.New(fault.Precondition, "wave_blocked", "%s: not tried, because %s failed", s.Key, x.blockedBy)
 			x.set(i, stepResult{status: StatusFailed, message: err.Message, err: err})
 		case to-from == 1:
 			x.set(i, x.step(ctx, s))
@@ -225,11 +347,7 @@ func (x *execution) fence(ctx context.Context) error {
 		err = x.Fence()
 	}
 	if err != nil {
-		x.mu.Lock()
-		if x.stop == nil {
-			x.stop = err
-		}
-		x.mu.Unlock()
+		x.end(err)
 	}
 	return err
 }
@@ -243,6 +361,8 @@ func (x *execution) step(ctx context.Context, s Step) stepResult {
 	switch {
 	case s.Action == Prune:
 		r, err = x.prune(ctx, s)
+	case s.Action == RunHook:
+		r, err = x.hook(ctx, s)
 	case s.Index < 0:
 		r, err = x.namespace(ctx, s)
 	default:
@@ -274,9 +394,10 @@ func (x *execution) apply(ctx context.Context, s Step) (stepResult, error) {
 		if err = x.fence(ctx); err != nil {
 			return err
 		}
+		failpoint.Hit("sync.apply.before")
 		answer, err = x.Applier.Apply(ctx, Write{
 			Kind: s.Kind, Key: s.Key, Version: s.Version, Body: body, Mode: s.Mode, UID: s.UID, ResourceVersion: s.ResourceVersion,
-			DryRun: x.run.DryRun, Validate: s.Validate, Operation: x.run.Operation,
+			Force: s.Force, Migrate: s.Migrate, DryRun: x.run.DryRun, Validate: s.Validate, Operation: x.run.Operation,
 		})
 		return err
 	})
@@ -286,6 +407,7 @@ func (x *execution) apply(ctx context.Context, s Step) (stepResult, error) {
 	if err != nil {
 		return stepResult{}, err
 	}
+	failpoint.Hit("sync.apply.after")
 	uid, rv := identity(answer)
 	a := &Applied{Key: s.Key, Version: s.Version, UID: uid, ResourceVersion: rv, Changed: rv != s.ResourceVersion || uid != s.UID}
 	r := stepResult{status: StatusConfigured, applied: a}
@@ -396,11 +518,13 @@ func (x *execution) prune(ctx context.Context, s Step) (stepResult, error) {
 		if err := x.fence(ctx); err != nil {
 			return err
 		}
+		failpoint.Hit("sync.prune.before")
 		return x.Applier.Delete(ctx, Removal{Kind: s.Kind, Key: s.Key, UID: s.UID, Propagation: s.Propagation, Operation: x.run.Operation})
 	})
 	if err != nil {
 		return stepResult{}, err
 	}
+	failpoint.Hit("sync.prune.after")
 	return stepResult{status: StatusPruned}, nil
 }
 
@@ -419,16 +543,28 @@ func identity(body []byte) (uid, resourceVersion string) {
 
 func (x *execution) outcome() Outcome {
 	o := Outcome{Stopped: x.stop, Failed: x.failed}
-	for i, s := range x.run.Plan.Steps {
+	for i, s := range x.steps[:x.begun] {
 		r := x.results[i]
 		if r.status == "" { // the run was stopped before
-			r = stepResult{status: StatusFailed, message: "not tried: " + fault.As(x.stop).Message, err: x.stop}
+			r.status, r.message, r.err = StatusFailed, "not tried: "+fault.As(x.stop).Message, x.stop
+			if r.hook != nil {
+				r.message = "it was not waited for: " + fault.As(x.stop).Message
+			}
 			o.Failed++
 		}
 		if s.Index < 0 && !isPrune(s) && r.status == StatusUnchanged {
 			continue // a namespace that somebody else made meanwhile
 		}
-		o.Results = append(o.Results, model.ResourceResult{ObjectKey: s.Key, Status: r.status, Message: r.message})
+		res := model.ResourceResult{ObjectKey: s.Key, Status: r.status, Message: r.message, Phase: string(s.Phase), Wave: s.Wave}
+		if r.hook != nil {
+			res.HookPhase = r.hook.phase()
+			if r.hook.ended {
+				o.Hooks = append(o.Hooks, HookEnd{HookID: s.hookID(), UID: r.hook.uid, Succeeded: r.status == StatusSucceeded, Message: r.message})
+			} else {
+				o.Running = append(o.Running, RunningHook{HookID: s.hookID(), Kind: r.hook.kind, UID: r.hook.uid})
+			}
+		}
+		o.Results = append(o.Results, res)
 		if r.err != nil {
 			o.Errs = append(o.Errs, r.err)
 		}

@@ -25,6 +25,8 @@ type fakeCluster struct {
 	served  map[model.GroupKind]bool
 	fail    map[string]error // by name of the object
 	health  func(model.ObjectKey) model.Health
+	deletes bool // deleted objects are gone
+	gone    map[model.ObjectKey]live.Record
 	changed chan struct{}
 	at      atomic.Int32
 	most    atomic.Int32
@@ -81,10 +83,33 @@ func (f *fakeCluster) Delete(_ context.Context, r Removal) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.log = append(f.log, fmt.Sprintf("delete %s uid=%s %s", r.Key, r.UID, r.Propagation))
+	if f.deletes && f.objects[r.Key].UID == r.UID {
+		delete(f.objects, r.Key)
+	}
 	return f.fail[r.Key.Name]
 }
 
+// remove takes an object away, as somebody else does.
+func (f *fakeCluster) remove(k model.ObjectKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.objects, k)
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
 func (f *fakeCluster) Release(context.Context, Release) error { return nil }
+
+func (f *fakeCluster) Create(ctx context.Context, w Write) ([]byte, error) {
+	answer, err := f.Apply(ctx, w)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last := len(f.log) - 1
+	f.log[last] = strings.Replace(f.log[last], "apply ", "create ", 1)
+	return answer, err
+}
+
+func (f *fakeCluster) Patch(context.Context, PatchRequest) ([]byte, error) { return nil, nil }
 
 func (f *fakeCluster) Get(k model.ObjectKey) (live.Record, live.Presence) {
 	f.mu.Lock()
@@ -109,6 +134,13 @@ func (f *fakeCluster) Kind(gk model.GroupKind) (live.Kind, error) {
 		return live.Kind{}, fault.New(fault.Unprocessable, "kind_unknown", "unknown")
 	}
 	return live.Kind{GroupKind: gk, Version: "v1"}, nil
+}
+
+func (f *fakeCluster) Gone(k model.ObjectKey) (live.Record, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.gone[k]
+	return r, ok
 }
 
 func (f *fakeCluster) RefreshDiscovery(context.Context) error { return nil }

@@ -28,6 +28,9 @@ func NewGovernor(n int, now func() time.Time) *Governor {
 // RetryAfter is an error's wish to be tried again no earlier than that.
 type RetryAfter struct {
 	After time.Duration
+	// Alone: it is about this request only, as when one aggregated API is not
+	// available. Otherwise nobody should send anything meanwhile.
+	Alone bool
 	Err   error
 }
 
@@ -36,36 +39,67 @@ func (e *RetryAfter) Error() string { return e.Err.Error() }
 // Unwrap returns the error proper.
 func (e *RetryAfter) Unwrap() error { return e.Err }
 
+// Pending is an error that time alone will take away, as an object that is not
+// gone yet. It is tried again, for pendingPatience, and holds no slot meanwhile.
+type Pending struct{ Err error }
+
+func (e *Pending) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error proper.
+func (e *Pending) Unwrap() error { return e.Err }
+
 const (
 	throttledTries = 10
-	failedTries    = 3
+	failedTries    = 5
 	firstPause     = 200 * time.Millisecond
 	maxPause       = 30 * time.Second
+	// failedPatience bounds the time in which a failed request is begun again:
+	// an API server that answers nothing holds each one for requestTimeout.
+	failedPatience  = time.Minute
+	pendingPatience = time.Minute
+	maxPendingPause = 4 * time.Second
 )
 
 // Do runs f in a slot. It runs it again when the server was too busy, as often
 // as throttledTries, and when it could not be reached or failed, as often as
-// failedTries; f must therefore be idempotent.
+// failedTries or for failedPatience; f must therefore be idempotent.
 func (g *Governor) Do(ctx context.Context, f func() error) error {
-	for throttled, failed := 0, 0; ; {
+	var began, pendingSince time.Time
+	for throttled, failed, pending := 0, 0, 0; ; {
 		if err := g.enter(ctx); err != nil {
 			return err
+		}
+		if began.IsZero() {
+			began = g.now()
 		}
 		err := f()
 		<-g.slots
 		var later *RetryAfter
+		var soon *Pending
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
 		case errors.As(err, &later):
-			throttled++
-			if throttled >= throttledTries {
+			if throttled++; throttled >= throttledTries {
 				return err
 			}
-			g.pause(later.After)
+			if !later.Alone {
+				g.pause(later.After)
+				began = time.Time{} // the pause is no failure
+			} else if !wait(ctx, bounded(later.After)) {
+				return err
+			}
+		case errors.As(err, &soon):
+			if pending++; pending == 1 {
+				pendingSince = g.now()
+			} else if g.now().Sub(pendingSince) >= pendingPatience {
+				return err
+			}
+			if !wait(ctx, min(firstPause<<min(pending, 10), maxPendingPause)) {
+				return err
+			}
 		case fault.Is(err, fault.Unavailable):
-			failed++
-			if failed >= failedTries {
+			if failed++; failed >= failedTries || g.now().Sub(began) >= failedPatience {
 				return err
 			}
 			if !wait(ctx, firstPause<<failed) {
@@ -76,6 +110,8 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 		}
 	}
 }
+
+func bounded(d time.Duration) time.Duration { return min(max(d, firstPause), maxPause) }
 
 func (g *Governor) enter(ctx context.Context) error {
 	for {
@@ -98,7 +134,7 @@ func (g *Governor) enter(ctx context.Context) error {
 }
 
 func (g *Governor) pause(d time.Duration) {
-	d = min(max(d, firstPause), maxPause)
+	d = bounded(d)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := g.now().Add(d); t.After(g.until) {

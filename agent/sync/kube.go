@@ -2,6 +2,7 @@ package sync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -28,22 +31,55 @@ type Kube struct {
 	client    *http.Client
 	base      *url.URL
 	userAgent string
+	timeout   time.Duration // of one request
+	now       func() time.Time
 }
 
 // NewKube writes through client to the API server at base. userAgent is
 // "hawser-agent/<version>"; each write adds " op/<operation>" to it.
 func NewKube(client *http.Client, base *url.URL, userAgent string) *Kube {
-	return &Kube{client: client, base: base, userAgent: userAgent}
+	return &Kube{client: client, base: base, userAgent: userAgent, timeout: requestTimeout, now: time.Now}
 }
 
 // Apply implements Applier.
 func (k *Kube) Apply(ctx context.Context, w Write) ([]byte, error) {
-	q := url.Values{}
-	manager := w.Manager
-	if manager == "" {
-		manager = model.FieldManager
+	switch {
+	case w.Mode == ModeReplace:
+		return k.replace(ctx, w)
+	case w.Mode == ModeRecreate && w.UID != "":
+		return k.recreate(ctx, w)
+	case len(w.Migrate) > 0 && !w.DryRun:
+		if err := k.migrate(ctx, w); err != nil {
+			return nil, err
+		}
 	}
-	q.Set("fieldManager", manager)
+	answer, err := k.apply(ctx, w)
+	if w.Force && fault.HasCode(err, "immutable_field") {
+		return k.force(ctx, w, err)
+	}
+	if err == nil && w.DryRun && len(w.Migrate) > 0 {
+		return k.asMigrated(ctx, w, answer)
+	}
+	return answer, err
+}
+
+// apply is one server-side apply.
+func (k *Kube) apply(ctx context.Context, w Write) ([]byte, error) {
+	q := writeQuery(w, model.FieldManager)
+	q.Set("force", "true")
+	answer, err := k.do(ctx, request{method: http.MethodPatch, kind: w.Kind, version: w.Version, key: w.Key, query: q,
+		contentType: "application/apply-patch+yaml", body: w.Body, operation: w.Operation})
+	if fault.HasCode(err, "version_conflict") {
+		// It has no precondition: others write the object all the time, and the
+		// server has given up merging with them for now.
+		err = fault.Wrap(err, fault.Unavailable, "version_conflict", "%s", fault.As(err).Message)
+	}
+	return answer, err
+}
+
+// writeQuery are the parameters that every write of a whole object has.
+func writeQuery(w Write, manager string) url.Values {
+	q := url.Values{"fieldManager": {cmp.Or(w.Manager, manager)}}
 	if w.DryRun {
 		q.Set("dryRun", "All")
 	}
@@ -52,70 +88,7 @@ func (k *Kube) Apply(ctx context.Context, w Write) ([]byte, error) {
 	} else {
 		q.Set("fieldValidation", "Ignore")
 	}
-	switch w.Mode {
-	case ModeReplace:
-		return k.replace(ctx, w, q)
-	case ModeRecreate:
-		if !w.DryRun {
-			if err := k.deleteAndWait(ctx, w); err != nil {
-				return nil, err
-			}
-		}
-	}
-	q.Set("force", "true")
-	return k.do(ctx, request{method: http.MethodPatch, kind: w.Kind, version: w.Version, key: w.Key, query: q,
-		contentType: "application/apply-patch+yaml", body: w.Body, operation: w.Operation})
-}
-
-// replace puts the whole object in the place of the one that was seen.
-func (k *Kube) replace(ctx context.Context, w Write, q url.Values) ([]byte, error) {
-	var obj map[string]any
-	if err := json.Unmarshal(w.Body, &obj); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "body_invalid", "%s: the object to write is not JSON", w.Key)
-	}
-	if meta, ok := obj["metadata"].(map[string]any); ok {
-		meta["resourceVersion"] = w.ResourceVersion
-		meta["uid"] = w.UID
-	}
-	body, err := json.Marshal(obj)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "body_invalid", "%s: the object to write cannot be encoded", w.Key)
-	}
-	return k.do(ctx, request{method: http.MethodPut, kind: w.Kind, version: w.Version, key: w.Key, query: q,
-		contentType: "application/json", body: body, operation: w.Operation})
-}
-
-// deleteAndWait makes room for a new object of the same name.
-func (k *Kube) deleteAndWait(ctx context.Context, w Write) error {
-	if err := k.Delete(ctx, Removal{Kind: w.Kind, Key: w.Key, UID: w.UID, Propagation: "background", Operation: w.Operation}); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		body, err := k.Get(ctx, w.Kind, w.Version, w.Key)
-		if fault.Is(err, fault.NotFound) || err == nil && uidOf(body) != w.UID {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !wait(ctx, pause) {
-			return fault.New(fault.Unavailable, "still_deleting", "%s was deleted to be created again, and is not gone after %s", w.Key, requestTimeout)
-		}
-	}
-}
-
-func uidOf(body []byte) string {
-	var o struct {
-		Metadata struct {
-			UID string `json:"uid"`
-		} `json:"metadata"`
-	}
-	if json.Unmarshal(body, &o) != nil {
-		return ""
-	}
-	return o.Metadata.UID
+	return q
 }
 
 // Get implements Applier.
@@ -173,13 +146,28 @@ type request struct {
 	kind        live.Kind
 	version     string
 	key         model.ObjectKey
+	subresource string
 	query       url.Values
 	contentType string
 	body        []byte
 	operation   string
 }
 
-// objectPath is the URL path of an object.
+// path is the URL path of the request's object, or of its collection for POST.
+func (r request) path() string {
+	key := r.key
+	if r.method == http.MethodPost {
+		key.Name = ""
+	}
+	path := objectPath(r.kind, r.version, key)
+	if r.subresource != "" {
+		path += "/" + r.subresource
+	}
+	return path
+}
+
+// objectPath is the URL path of an object, or of its collection when it has no
+// name.
 func objectPath(kind live.Kind, version string, key model.ObjectKey) string {
 	var b strings.Builder
 	if key.Group == "" {
@@ -191,15 +179,18 @@ func objectPath(kind live.Kind, version string, key model.ObjectKey) string {
 	if key.Namespace != "" {
 		b.WriteString("/namespaces/" + key.Namespace)
 	}
-	b.WriteString("/" + kind.Resource + "/" + key.Name)
+	b.WriteString("/" + kind.Resource)
+	if key.Name != "" {
+		b.WriteString("/" + key.Name)
+	}
 	return b.String()
 }
 
 func (k *Kube) do(ctx context.Context, r request) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	u := *k.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + objectPath(r.kind, r.version, r.key)
+	u.Path = strings.TrimSuffix(u.Path, "/") + r.path()
 	u.RawQuery = r.query.Encode()
 	var reader io.Reader
 	if r.body != nil {
@@ -218,23 +209,57 @@ func (k *Kube) do(ctx context.Context, r request) ([]byte, error) {
 		agent += " op/" + r.operation
 	}
 	req.Header.Set("User-Agent", agent)
+	failpoint.Hit("kube.request.before")
 	resp, err := k.client.Do(req)
 	if err != nil {
 		return nil, k.unreachable(ctx, r.key, err)
 	}
 	defer resp.Body.Close()
 	body, err := readAnswer(resp)
+	if err == nil { // an answer can be lost
+		err = failpoint.Error("kube.request.after")
+	}
 	if err != nil {
 		return nil, k.unreachable(ctx, r.key, err)
 	}
-	if resp.StatusCode/100 != 2 {
+	if code := resp.StatusCode; code/100 != 2 {
+		if code/100 == 4 && code != http.StatusTooManyRequests && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") && !json.Valid(body) {
+			return nil, broken(r.key) // what a refusal means is in its text
+		}
 		apiVersion := r.version
 		if r.key.Group != "" {
 			apiVersion = r.key.Group + "/" + r.version
 		}
-		return nil, Classify(resp.StatusCode, resp.Header.Get("Retry-After"), body, r.key, apiVersion)
+		return nil, Classify(code, retryAfter(resp.Header, k.now()), body, r.key, apiVersion)
+	}
+	if !json.Valid(body) {
+		return nil, broken(r.key)
 	}
 	return body, nil
+}
+
+// broken is the error about an answer that a proxy in between has cut, or made up:
+// whether the request was carried out is not known then.
+func broken(key model.ObjectKey) error {
+	return fault.New(fault.Unavailable, "answer_broken", "%s: the answer of the API server is not whole JSON; something between may have cut it", key)
+}
+
+// retryAfter is what the header Retry-After asks for: seconds, or a date, which
+// counts from the sender's own clock where it says what that shows (RFC 9110,
+// section 10.2.3). Zero: nothing.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+		return time.Duration(max(n, 0)) * time.Second
+	}
+	date, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if sent, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = sent
+	}
+	return max(date.Sub(now), 0)
 }
 
 func readAnswer(resp *http.Response) ([]byte, error) {
@@ -253,7 +278,45 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 func (k *Kube) unreachable(ctx context.Context, key model.ObjectKey, err error) error {
 	why := "it does not answer"
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		why = fmt.Sprintf("no answer within %s", requestTimeout)
+		why = fmt.Sprintf("no answer within %s", k.timeout)
 	}
 	return fault.Wrap(err, fault.Unavailable, "cluster_unreachable", "%s: the API server cannot be reached: %s", key, why)
+}
+
+// edit is a JSON object with fields of its metadata set, and those that are nil
+// taken away. All else stays as it is written: numbers keep their digits.
+func edit(body []byte, set map[string]any) ([]byte, error) {
+	var obj map[string]json.RawMessage
+	if err := json.Unmarshal(body, &obj); err != nil {
+		return nil, err
+	}
+	if obj == nil {
+		return nil, errors.New("it is no object")
+	}
+	meta := map[string]json.RawMessage{}
+	if raw, ok := obj["metadata"]; ok {
+		if err := json.Unmarshal(raw, &meta); err != nil || meta == nil {
+			return nil, errors.New("its metadata is no object")
+		}
+	}
+	for name, v := range set {
+		if v == nil {
+			delete(meta, name)
+			continue
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		meta[name] = raw
+	}
+	if len(set) == 0 {
+		return body, nil
+	}
+	raw, err := json.Marshal(meta)
+	if err != nil {
+		return nil, err
+	}
+	obj["metadata"] = raw
+	return json.Marshal(obj)
 }

@@ -21,6 +21,7 @@ const (
 	Create    Action = "Create"    // apply; the object does not exist
 	Configure Action = "Configure" // apply; it differs, or how it is cannot be known
 	Unchanged Action = "Unchanged" // no request
+	RunHook   Action = "Hook"      // create the object of a hook and await its end
 	Skip      Action = "Skip"      // deliberately left alone
 	Refuse    Action = "Refuse"    // cannot be applied; Err says why
 	Prune     Action = "Prune"
@@ -38,15 +39,19 @@ const (
 	ModeRecreate Mode = "Recreate"
 )
 
-// Item is what is known of one prepared object.
+// Item is what is known of one prepared object. A hook is one item for each of
+// its phases, with the key of HookKey.
 type Item struct {
 	Prepared
-	Kind live.Kind
+	// Phase of a hook; empty for what is no hook.
+	Phase Phase
+	Kind  live.Kind
 	// KindErr is why Kind is not known: kind_unknown or kind_undetermined.
 	KindErr  error
 	Presence live.Presence
-	// UID, ResourceVersion, TrackingID and Deleting of the live object.
+	// UID, ResourceVersion, TrackingID, Managers and Deleting of the live object.
 	UID, ResourceVersion, TrackingID string
+	Managers                         []live.FieldManager
 	Deleting                         bool
 	// Same: the comparison found nothing to write.
 	Same bool
@@ -62,13 +67,22 @@ type PruneItem struct {
 	Skip string
 	// Propagation is foreground, background or orphan; empty: foreground.
 	Propagation string
+	// Last: after everything else is healthy (PruneLast=true).
+	Last bool
 }
 
 // PlanFacts is everything that a plan is made of.
 type PlanFacts struct {
 	App         string
 	ClusterName string
-	Items       []Item
+	// Run identifies the run of an operation: its hooks carry it, and those that
+	// carry it already are not started again.
+	Run   string
+	Items []Item
+	// Ended are the hooks of this very run whose end is known from before an
+	// interruption, Started those that were under way then.
+	Ended   []HookEnd
+	Started []HookStart
 	// Namespace is the application's namespace, to be created when
 	// CreateNamespace is set. NamespacePresence is whether it exists.
 	Namespace         string
@@ -78,13 +92,17 @@ type PlanFacts struct {
 	// NamespaceSame: the namespace exists and already has that metadata.
 	NamespaceSame bool
 	Prune         []PruneItem
-	// Selected limits the plan to some objects, as self-heal does; nil: all.
+	// Selected limits the plan to some objects, as self-heal and selective syncs
+	// do; nil: all.
 	Selected map[model.ObjectKey]bool
+	// SkipHooks leaves hooks out, as selective syncs and self-heal do.
+	SkipHooks bool
 }
 
 // Step is one thing to do.
 type Step struct {
 	Action  Action
+	Phase   Phase
 	Key     model.ObjectKey
 	Version string
 	Kind    live.Kind
@@ -94,26 +112,44 @@ type Step struct {
 	// Stage orders the steps of a wave; steps of one stage run side by side.
 	Stage int
 	Mode  Mode
+	// Force recreates the object when it can be changed in no other way.
+	Force bool
+	// Migrate are managers whose fields become ours before the object is applied.
+	Migrate []string
 	// Index of the object in the bundle; -1 for a namespace that
 	// CreateNamespace asks for, and for objects to prune.
 	Index           int
 	UID             string
 	ResourceVersion string
 	Propagation     string
+	// Last marks a prune that awaits the health of everything before.
+	Last bool
 	// Validate is false when the object asks not to be validated.
 	Validate bool
 	Reason   string
 	Err      *fault.Error
+
+	// Of hooks: Run is the mark of this run, Policies say when the object is
+	// deleted, Ended is set when the end is known from before, and Started is the
+	// uid of the object that this run has made before.
+	Run      string
+	Policies []HookPolicy
+	Ended    *HookEnd
+	Started  string
 }
+
+func (s Step) hookID() HookID { return HookID{Phase: s.Phase, Key: s.Key} }
 
 // Plan is what a sync does, in order.
 type Plan struct {
 	App   string
 	Steps []Step
+	// OnFailure are the hooks that run when a step has failed.
+	OnFailure []Step
 	// NamespaceMetadata is for the step that makes the application's namespace.
 	NamespaceMetadata *model.NamespaceMetadata
-	// CheckHealth: there are several waves, so each waits until the one before
-	// is healthy.
+	// CheckHealth: something comes after a wave, so each waits until the one
+	// before is healthy.
 	CheckHealth bool
 }
 
@@ -147,16 +183,16 @@ var (
 	ingressClassRank = manifest.KindRank(model.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"})
 )
 
-// BuildPlan orders everything. A namespace or CRD of the bundle moves to the
-// earliest wave of what lives in it or is of its kind. Pruning comes last, in
-// reverse order.
+// BuildPlan orders everything: by phase, wave, stage and kind. A namespace or CRD
+// of the bundle moves to the earliest wave of what lives in it or is of its
+// kind. Pruning ends the phase Sync, in reverse order.
 func BuildPlan(f PlanFacts) Plan {
 	plan := Plan{App: f.App}
 	items := slices.Clone(f.Items)
 	liftDependencies(items)
 	defined := map[model.GroupKind]bool{}
 	namespaceDesired := false
-	first := 0
+	first := Step{Phase: PhaseSync}
 	for i, it := range items {
 		if it.Defines.Kind != "" && it.Hook == "" {
 			defined[it.Defines] = true
@@ -164,31 +200,81 @@ func BuildPlan(f PlanFacts) Plan {
 		if it.Key == namespaceKey(f.Namespace) {
 			namespaceDesired = true
 		}
-		if i == 0 || it.Wave < first {
-			first = it.Wave
+		if i == 0 || it.Wave < first.Wave {
+			first.Wave = it.Wave
 		}
 	}
-	if s, ok := namespaceStep(f, first); ok && !namespaceDesired {
-		plan.NamespaceMetadata = f.NamespaceMetadata
-		plan.Steps = append(plan.Steps, s)
-	}
+	shared := false
 	for _, it := range items {
 		if f.Selected != nil && !f.Selected[it.Key] {
 			continue
 		}
-		plan.Steps = append(plan.Steps, stepFor(f, it, defined))
-	}
-	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
-		return cmp.Or(cmp.Compare(a.Wave, b.Wave), cmp.Compare(a.Stage, b.Stage), manifest.CompareForApply(a.Key, b.Key))
-	})
-	waves := map[int]bool{}
-	for _, s := range plan.Steps {
-		if s.Action != Skip {
-			waves[s.Wave] = true
+		s := stepFor(f, it, defined)
+		shared = shared || s.Err != nil && s.Err.Code == "resource_owned" && it.Option("FailOnSharedResource", "true")
+		switch {
+		case s.Phase == PhaseSyncFail && s.Action == RunHook:
+			plan.OnFailure = append(plan.OnFailure, s)
+		default:
+			plan.Steps = append(plan.Steps, s)
 		}
 	}
-	plan.CheckHealth = len(waves) > 1
-	plan.Steps = append(plan.Steps, pruneSteps(f.Prune)...)
+	slices.SortStableFunc(plan.Steps, compareSteps)
+	slices.SortStableFunc(plan.OnFailure, compareSteps)
+	if len(plan.Steps) > 0 && compareSteps(plan.Steps[0], first) < 0 {
+		first.Phase, first.Wave = plan.Steps[0].Phase, plan.Steps[0].Wave
+	}
+	if s, ok := namespaceStep(f, first); ok && !namespaceDesired {
+		plan.NamespaceMetadata = f.NamespaceMetadata
+		plan.Steps = slices.Insert(plan.Steps, 0, s)
+	}
+	waves := map[[2]int]bool{}
+	after := len(plan.Steps)
+	for i, s := range plan.Steps {
+		if s.Action != Skip {
+			waves[[2]int{phaseOrder[s.Phase], s.Wave}] = true
+		}
+		if s.Phase == PhasePostSync && after > i {
+			after = i
+		}
+	}
+	prune := pruneSteps(f.Prune)
+	plan.CheckHealth = len(waves) > 1 || slices.ContainsFunc(prune, func(s Step) bool { return s.Last && s.Action == Prune })
+	plan.Steps = slices.Insert(plan.Steps, after, prune...)
+	if shared {
+		plan.holdBack()
+	}
+	return plan
+}
+
+func compareSteps(a, b Step) int {
+	return cmp.Or(cmp.Compare(phaseOrder[a.Phase], phaseOrder[b.Phase]), cmp.Compare(a.Wave, b.Wave), cmp.Compare(a.Stage, b.Stage), manifest.CompareForApply(a.Key, b.Key))
+}
+
+// holdBack takes every effect out of a plan of which an object belongs to another
+// application and that was asked to fail then (FailOnSharedResource=true).
+func (p *Plan) holdBack() {
+	const reason = "not tried, because another object belongs to another application and FailOnSharedResource=true"
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; s.Action {
+		case Create, Configure, RunHook:
+			s.Action, s.Reason = Skip, reason
+		case Prune:
+			s.Action, s.Reason = PruneSkip, reason
+		}
+	}
+	p.OnFailure = nil
+}
+
+// BuildHooks is the plan of one phase of hooks by themselves, as around the
+// deletion of an application. Only items of that phase count.
+func BuildHooks(f PlanFacts, phase Phase) Plan {
+	plan := Plan{App: f.App, CheckHealth: true}
+	for _, it := range f.Items {
+		if it.Phase == phase {
+			plan.Steps = append(plan.Steps, stepFor(f, it, nil))
+		}
+	}
+	slices.SortStableFunc(plan.Steps, compareSteps)
 	return plan
 }
 
@@ -196,6 +282,9 @@ func liftDependencies(items []Item) {
 	inNamespace := map[string]int{}
 	ofKind := map[model.GroupKind]int{}
 	for _, it := range items {
+		if it.Hook != "" {
+			continue
+		}
 		if w, ok := inNamespace[it.Key.Namespace]; !ok || it.Wave < w {
 			inNamespace[it.Key.Namespace] = it.Wave
 		}
@@ -205,6 +294,9 @@ func liftDependencies(items []Item) {
 	}
 	for i := range items {
 		it := &items[i]
+		if it.Hook != "" {
+			continue
+		}
 		if isNamespace(it.Key.GroupKind()) {
 			if w, ok := inNamespace[it.Key.Name]; ok {
 				it.Wave = min(it.Wave, w)
@@ -220,12 +312,12 @@ func liftDependencies(items []Item) {
 
 // namespaceStep makes the application's namespace when it is not known to
 // exist; writing one that exists changes nothing.
-func namespaceStep(f PlanFacts, wave int) (Step, bool) {
+func namespaceStep(f PlanFacts, first Step) (Step, bool) {
 	if !f.CreateNamespace || f.Namespace == "" {
 		return Step{}, false
 	}
 	s := Step{
-		Key: namespaceKey(f.Namespace), Version: "v1", Index: -1, Wave: wave, Stage: stageNamespaces, Validate: true,
+		Key: namespaceKey(f.Namespace), Version: "v1", Index: -1, Phase: first.Phase, Wave: first.Wave, Stage: stageNamespaces, Validate: true,
 		Kind: live.Kind{GroupKind: model.GroupKind{Kind: "Namespace"}, Version: "v1", Resource: "namespaces"},
 	}
 	switch {
@@ -241,24 +333,26 @@ func namespaceStep(f PlanFacts, wave int) (Step, bool) {
 
 func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
 	s := Step{
-		Key: it.Key, Version: it.Version, Kind: it.Kind, Wave: it.Wave, Stage: StageOf(it.Key.GroupKind()), Index: it.Index,
-		UID: it.UID, ResourceVersion: it.ResourceVersion, Validate: !it.Option("Validate", "false"),
+		Phase: cmp.Or(it.Phase, PhaseSync), Key: it.Key, Version: it.Version, Kind: it.Kind, Wave: it.Wave, Stage: StageOf(it.Key.GroupKind()), Index: it.Index,
+		UID: it.UID, ResourceVersion: it.ResourceVersion, Validate: !it.Option("Validate", "false"), Force: it.Option("Force", "true"),
 	}
 	refuse := func(e *fault.Error) Step {
 		s.Action, s.Err, s.Reason = Refuse, e, e.Message
 		return s
 	}
 	switch {
-	case it.Hook != "":
-		s.Action, s.Reason = Skip, fmt.Sprintf("it is a %s hook; hooks are not run", it.Hook)
+	case it.Hook != "" && (f.SkipHooks || f.Selected != nil):
+		s.Action, s.Reason = Skip, "this sync runs no hooks"
 		return s
 	case it.Err != nil:
 		return refuse(it.Err)
-	case it.KindErr != nil && defined[it.Key.GroupKind()]:
-		s.Action, s.KindLater, s.Reason = Create, true, "its kind comes with this sync"
+	case it.Hook != "" && it.Phase == "":
+		s.Action, s.Reason = Skip, fmt.Sprintf("it is marked %s, which no sync runs", it.Hook)
 		return s
-	case it.KindErr != nil && it.Option("SkipDryRunOnMissingResource", "true") && fault.HasCode(it.KindErr, "kind_unknown"):
-		return refuse(kindUnknown(f.ClusterName, it))
+	case it.KindErr != nil && defined[it.Key.GroupKind()]:
+		s.KindLater, s.Reason = true, "its kind comes with this sync"
+	case fault.HasCode(it.KindErr, "kind_unknown") && it.Option("SkipDryRunOnMissingResource", "true"):
+		s.KindLater, s.Reason = true, "its kind is expected to come while this sync runs"
 	case fault.HasCode(it.KindErr, "kind_unknown"):
 		return refuse(kindUnknown(f.ClusterName, it))
 	case it.KindErr != nil:
@@ -269,12 +363,25 @@ func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
 			return refuse(fault.New(fault.Conflict, "resource_owned", "%s belongs to application %q; remove it there first", it.Key, owner))
 		}
 	}
+	if it.Hook != "" {
+		return hookStep(f, it, s)
+	}
+	if it.Presence == live.Present && !it.Option("ClientSideApplyMigration", "false") {
+		s.Migrate = NeedsMigration(it.Managers, it.MigrateFrom)
+	}
 	switch {
+	case s.KindLater:
+		s.Action = Create
+		return s
 	case it.Presence == live.Absent:
 		s.Action, s.Reason = Create, "it does not exist"
-	case it.Presence == live.Present && it.Same:
+	case it.Presence == live.Present && it.Same && len(s.Migrate) > 0 && !applied(it.Managers) && !it.Option("Replace", "true"):
+		s.Action, s.Reason = Configure, "its fields are taken over from "+s.Migrate[0]
+	case it.Presence == live.Present && it.Same && !it.Option("ApplyOutOfSyncOnly", "false"):
 		s.Action = Unchanged
 		return s
+	case it.Presence == live.Present && it.Same:
+		s.Action, s.Reason = Configure, "ApplyOutOfSyncOnly=false"
 	case it.Presence == live.Present && it.Deleting:
 		s.Action, s.Reason = Configure, "it differs and is being deleted"
 	case it.Presence == live.Present:
@@ -284,8 +391,31 @@ func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
 	}
 	if it.Presence == live.Present && it.Option("Replace", "true") {
 		s.Mode = ModeReplace
+		s.Migrate = nil // what is replaced has no fields of others
 		if it.Option("Force", "true") {
 			s.Mode = ModeRecreate
+		}
+	}
+	return s
+}
+
+// applied reports whether we have ever applied the object.
+func applied(managers []live.FieldManager) bool {
+	return slices.ContainsFunc(managers, func(m live.FieldManager) bool { return m.Manager == model.FieldManager && m.Operation == "Apply" })
+}
+
+// hookStep completes the step of a hook.
+func hookStep(f PlanFacts, it Item, s Step) Step {
+	s.Action, s.Run, s.Policies = RunHook, RunMark(f.Run, it.Phase), it.Policies
+	s.Reason = "it is a hook"
+	for _, e := range f.Ended {
+		if e.HookID == s.hookID() {
+			s.Ended, s.Reason = &e, "it has ended already in this run"
+		}
+	}
+	for _, h := range f.Started {
+		if h.HookID == s.hookID() {
+			s.Started = h.UID
 		}
 	}
 	return s
@@ -313,11 +443,11 @@ func kindUnknown(cluster string, it Item) *fault.Error {
 func pruneSteps(items []PruneItem) []Step {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b PruneItem) int {
-		return cmp.Or(cmp.Compare(b.Wave, a.Wave), cmp.Compare(StageOf(b.Key.GroupKind()), StageOf(a.Key.GroupKind())), manifest.CompareForApply(b.Key, a.Key))
+		return cmp.Or(last(a)-last(b), cmp.Compare(b.Wave, a.Wave), cmp.Compare(StageOf(b.Key.GroupKind()), StageOf(a.Key.GroupKind())), manifest.CompareForApply(b.Key, a.Key))
 	})
 	steps := make([]Step, 0, len(items))
 	for _, p := range items {
-		s := Step{Action: Prune, Key: p.Key, Version: p.Kind.Version, Kind: p.Kind, Wave: p.Wave, Stage: StageOf(p.Key.GroupKind()), Index: -1, UID: p.UID, Propagation: p.Propagation, Reason: "it is no longer desired"}
+		s := Step{Action: Prune, Phase: PhaseSync, Last: p.Last, Key: p.Key, Version: p.Kind.Version, Kind: p.Kind, Wave: p.Wave, Stage: StageOf(p.Key.GroupKind()), Index: -1, UID: p.UID, Propagation: p.Propagation, Reason: "it is no longer desired"}
 		if p.Skip != "" {
 			s.Action, s.Reason = PruneSkip, p.Skip
 		}
@@ -326,11 +456,18 @@ func pruneSteps(items []PruneItem) []Step {
 	return steps
 }
 
+func last(p PruneItem) int {
+	if p.Last {
+		return 1
+	}
+	return 0
+}
+
 // Writes counts the steps that send a request.
 func (p Plan) Writes() int {
 	n := 0
 	for _, s := range p.Steps {
-		if s.Action == Create || s.Action == Configure || s.Action == Prune {
+		if s.Action == Create || s.Action == Configure || s.Action == RunHook || s.Action == Prune {
 			n++
 		}
 	}
@@ -352,14 +489,39 @@ func (p Plan) Err() error {
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, s := range p.Steps {
-		fmt.Fprintf(&b, "%d.%d %s %s", s.Wave, s.Stage, s.Action, s.Key)
-		if s.Mode != ModeApply {
-			fmt.Fprintf(&b, " [%s]", s.Mode)
+		phase := string(s.Phase)
+		if s.Phase == PhaseSync {
+			phase = ""
 		}
-		if s.Reason != "" {
-			fmt.Fprintf(&b, " (%s)", s.Reason)
-		}
-		b.WriteByte('\n')
+		s.print(&b, phase)
+	}
+	for _, s := range p.OnFailure {
+		s.print(&b, "on failure")
 	}
 	return b.String()
+}
+
+func (s Step) print(b *strings.Builder, phase string) {
+	if phase != "" {
+		b.WriteString(phase + " ")
+	}
+	fmt.Fprintf(b, "%d.%d %s %s", s.Wave, s.Stage, s.Action, s.Key)
+	if s.Mode != ModeApply {
+		fmt.Fprintf(b, " [%s]", s.Mode)
+	}
+	if s.Reason != "" {
+		fmt.Fprintf(b, " (%s)", s.Reason)
+	}
+	b.WriteByte('\n')
+}
+
+// Changes reports whether the plan changes an object that is no hook.
+func (p Plan) Changes() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Create || s.Action == Configure || s.Action == Prune })
+}
+
+// HasHooks reports whether the plan may run a hook.
+func (p Plan) HasHooks() bool {
+	isHook := func(s Step) bool { return s.Action == RunHook }
+	return slices.ContainsFunc(p.Steps, isHook) || slices.ContainsFunc(p.OnFailure, isHook)
 }

@@ -112,8 +112,17 @@ func kindOf(gk model.GroupKind) (live.Kind, error) {
 // unknown, or "owner=app" (and differs).
 func facts(t *testing.T, yaml string, states map[string]string) PlanFacts {
 	t.Helper()
-	f := PlanFacts{App: "app", ClusterName: "eu-1", Namespace: "ns", NamespacePresence: live.Present}
+	f := PlanFacts{App: "app", ClusterName: "eu-1", Run: "op-1", Namespace: "ns", NamespacePresence: live.Present}
 	for _, p := range Prepare(Target{App: "app", Namespace: "ns"}, parse(t, yaml), scope) {
+		if phases := p.SyncPhases(); len(phases) > 0 {
+			for _, phase := range phases {
+				it := Item{Prepared: p, Phase: phase, Presence: live.Absent}
+				it.Key = HookKey(p, f.Run, phase)
+				it.Kind, it.KindErr = kindOf(p.Key.GroupKind())
+				f.Items = append(f.Items, it)
+			}
+			continue
+		}
 		it := Item{Prepared: p, Presence: live.Absent}
 		it.Kind, it.KindErr = kindOf(p.Key.GroupKind())
 		switch st := states[p.Key.Name]; {
@@ -162,7 +171,45 @@ func TestBuildPlan(t *testing.T) {
 		{"owned by another", doc("v1", "ConfigMap", "c"), map[string]string{"c": "owner=base"}, nil,
 			"0.2 Refuse ConfigMap ns/c (ConfigMap ns/c belongs to application \"base\"; remove it there first)\n"},
 		{"a copied tracking id owns nothing", doc("v1", "ConfigMap", "c"), map[string]string{"c": "copied"}, nil, "0.2 Configure ConfigMap ns/c (it differs)\n"},
-		{"hooks are skipped", doc("batch/v1", "Job", "j", "hook: PreSync"), nil, nil, "0.3 Skip batch/Job ns/j (it is a PreSync hook; hooks are not run)\n"},
+		{"phases come in their order, whatever the waves", doc("batch/v1", "Job", "after", "hook: PostSync", "sync-wave: '-5'") + doc("v1", "ConfigMap", "c", "sync-wave: '2'") +
+			doc("batch/v1", "Job", "before", "hook: PreSync", "sync-wave: '3'") + doc("v1", "ServiceAccount", "before", "hook: PreSync", "sync-wave: '3'") +
+			doc("batch/v1", "Job", "first", "hook: PreSync") + doc("batch/v1", "Job", "between", "hook: Sync", "sync-wave: '1'") + doc("batch/v1", "Job", "alarm", "hook: SyncFail"), nil, func(f *PlanFacts) {
+			f.Prune = []PruneItem{{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "ns", Name: "old"}, UID: "1"}}
+		}, "PreSync 0.3 Hook batch/Job ns/first (it is a hook)\nPreSync 3.2 Hook ServiceAccount ns/before (it is a hook)\nPreSync 3.3 Hook batch/Job ns/before (it is a hook)\n" +
+			"1.3 Hook batch/Job ns/between (it is a hook)\n2.2 Create ConfigMap ns/c (it does not exist)\n0.2 Prune ConfigMap ns/old (it is no longer desired)\n" +
+			"PostSync -5.3 Hook batch/Job ns/after (it is a hook)\non failure 0.3 Hook batch/Job ns/alarm (it is a hook)\n"},
+		{"a hook of two phases is two steps", doc("batch/v1", "Job", "j", "hook: 'PreSync, PostSync'"), nil, nil,
+			"PreSync 0.3 Hook batch/Job ns/j (it is a hook)\nPostSync 0.3 Hook batch/Job ns/j (it is a hook)\n"},
+		{"a hook that has ended in this run", doc("batch/v1", "Job", "j", "hook: PreSync"), nil, func(f *PlanFacts) {
+			f.Ended = []HookEnd{{HookID: HookID{Phase: PhasePreSync, Key: f.Items[0].Key}, Succeeded: true}}
+		}, "PreSync 0.3 Hook batch/Job ns/j (it has ended already in this run)\n"},
+		{"no sync runs the hooks of a deletion, or a skipped object", doc("batch/v1", "Job", "j", "hook: PostDelete") + doc("batch/v1", "Job", "k", "hook: Skip"), nil, nil,
+			"0.3 Skip batch/Job ns/j (it is marked PostDelete, which no sync runs)\n0.3 Skip batch/Job ns/k (it is marked Skip, which no sync runs)\n"},
+		{"hooks that are left out", doc("batch/v1", "Job", "j", "hook: PreSync") + doc("v1", "ConfigMap", "c"), nil, func(f *PlanFacts) { f.SkipHooks = true },
+			"PreSync 0.3 Skip batch/Job ns/j (this sync runs no hooks)\n0.2 Create ConfigMap ns/c (it does not exist)\n"},
+		{"a hook that cannot be", doc("batch/v1", "Job", "j", "hook: PreSnc") + doc("batch/v1", "Job", "k", "hook: PreSync", "hook-delete-policy: Never"), nil, nil,
+			"PreSync 0.3 Refuse batch/Job ns/k (batch/Job k: the hook delete policy \"Never\" is not known; use HookSucceeded, HookFailed or BeforeHookCreation)\n" +
+				"0.3 Refuse batch/Job ns/j (batch/Job j: the hook \"PreSnc\" is not known; use PreSync, Sync, PostSync, SyncFail, PreDelete, PostDelete or Skip)\n"},
+		{"a namespace is made before the hooks that need it", doc("batch/v1", "Job", "j", "hook: PreSync", "sync-wave: '-1'") + doc("v1", "ConfigMap", "c"), nil,
+			func(f *PlanFacts) { f.CreateNamespace, f.NamespacePresence = true, live.Absent },
+			"PreSync -1.0 Create Namespace ns (CreateNamespace=true)\nPreSync -1.3 Hook batch/Job ns/j (it is a hook)\n0.2 Create ConfigMap ns/c (it does not exist)\n"},
+		{"a hook does not lift what lives beside it", doc("v1", "Namespace", "ns", "sync-wave: '2'") + doc("batch/v1", "Job", "j", "hook: PostSync", "sync-wave: '-9'"), nil, nil,
+			"2.0 Create Namespace ns (it does not exist)\nPostSync -9.3 Hook batch/Job ns/j (it is a hook)\n"},
+		{"what is to be applied always", doc("v1", "ConfigMap", "c", "sync-options: ApplyOutOfSyncOnly=false"), map[string]string{"c": "same"}, nil,
+			"0.2 Configure ConfigMap ns/c (ApplyOutOfSyncOnly=false)\n"},
+		{"a kind that is expected", doc("y.example.io/v1", "Car", "g", "sync-options: SkipDryRunOnMissingResource=true"), nil, nil,
+			"0.4 Create y.example.io/Car ns/g (its kind is expected to come while this sync runs)\n"},
+		{"a shared object holds everything back when asked to", doc("v1", "ConfigMap", "c", "sync-options: FailOnSharedResource=true") + doc("v1", "ConfigMap", "d"), map[string]string{"c": "owner=base"}, func(f *PlanFacts) {
+			f.Prune = []PruneItem{{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "ns", Name: "old"}, UID: "1"}}
+		}, "0.2 Refuse ConfigMap ns/c (ConfigMap ns/c belongs to application \"base\"; remove it there first)\n" +
+			"0.2 Skip ConfigMap ns/d (not tried, because another object belongs to another application and FailOnSharedResource=true)\n" +
+			"0.2 PruneSkip ConfigMap ns/old (not tried, because another object belongs to another application and FailOnSharedResource=true)\n"},
+		{"PruneLast comes after the other prunes", "", nil, func(f *PlanFacts) {
+			f.Prune = []PruneItem{
+				{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "ns", Name: "last"}, UID: "1", Wave: 9, Last: true},
+				{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "ns", Name: "other"}, UID: "2"},
+			}
+		}, "0.2 Prune ConfigMap ns/other (it is no longer desired)\n9.2 Prune ConfigMap ns/last (it is no longer desired)\n"},
 		{"create namespace", doc("v1", "ConfigMap", "c", "sync-wave: '-2'"), nil, func(f *PlanFacts) { f.CreateNamespace, f.NamespacePresence = true, live.Absent },
 			"-2.0 Create Namespace ns (CreateNamespace=true)\n-2.2 Create ConfigMap ns/c (it does not exist)\n"},
 		{"create namespace that exists", doc("v1", "ConfigMap", "c"), nil, func(f *PlanFacts) { f.CreateNamespace = true }, "0.2 Create ConfigMap ns/c (it does not exist)\n"},

@@ -30,8 +30,15 @@ type Prepared struct {
 	// Options are the sync options that apply to the object; nil when none.
 	Options map[string]string
 	// Hook is the value of the hook annotation, or the phases of a hook of Helm;
-	// such objects are not applied as part of the application.
-	Hook string
+	// such objects are not applied as part of the application. Phases are when it
+	// is run; without any it never is.
+	Hook     string
+	Phases   []Phase
+	Policies []HookPolicy
+	// Generated: the hook has a generateName, which Key.Name holds; see HookKey.
+	Generated bool
+	// MigrateFrom is one more field manager whose fields become ours.
+	MigrateFrom string
 	// Defines is the kind that a CustomResourceDefinition brings.
 	Defines model.GroupKind
 	// Err says why the object cannot be applied, found without the API server.
@@ -67,7 +74,11 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 	out := make([]Prepared, len(objs))
 	seen := make(map[model.ObjectKey]bool, len(objs))
 	for i, o := range objs {
-		p := Prepared{Version: o.Version, Index: i, Hook: hookOf(o), Wave: helmWave(o)}
+		mark := hookOf(o)
+		p := Prepared{Version: o.Version, Index: i, Hook: mark.raw, Phases: mark.phases, Policies: mark.policies, Wave: helmWave(o), Err: mark.err}
+		if meta, _ := o.Body["metadata"].(map[string]any); p.Hook != "" && meta["name"] == nil && meta["generateName"] != nil {
+			p.Generated = true
+		}
 		namespaced, known := scope(o.Key.GroupKind())
 		if !known {
 			if namespaced, known = defined[o.Key.GroupKind()]; !known {
@@ -75,7 +86,7 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 			}
 		}
 		p.Key = placed(o.Key, t.Namespace, namespaced)
-		if p.Key.Namespace == "" && namespaced && known {
+		if p.Key.Namespace == "" && namespaced && known && p.Err == nil {
 			p.Err = fault.New(fault.Unprocessable, "namespace_missing", "%s %q has no namespace and the application sets none", o.Key.Kind, o.Key.Name).
 				WithField("spec.destination.namespace").WithFix("set metadata.namespace or the application's spec.destination.namespace")
 		}
@@ -90,10 +101,11 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 		if opts := manifest.SyncOptions(t.SyncOptions, o); len(opts) > 0 {
 			p.Options = opts
 		}
+		p.MigrateFrom = o.Annotation(annotationMigrateFrom)
 		if gk, _, ok := definedKind(o); ok {
 			p.Defines = gk
 		}
-		if seen[p.Key] && p.Err == nil {
+		if seen[p.Key] && p.Err == nil && !p.Generated {
 			p.Err = fault.New(fault.Unprocessable, "duplicate_object", "%s is defined twice: once with its namespace and once without", p.Key)
 		}
 		seen[p.Key] = true
@@ -106,6 +118,10 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 	}
 	return out
 }
+
+// annotationMigrateFrom names a field manager beside kubectl's whose fields are
+// taken over when the object is applied.
+const annotationMigrateFrom = "argocd.argoproj.io/client-side-apply-migration-manager"
 
 // notBase64 is the first field of a Secret's data that the API server could not
 // decode; it answers that with an internal error that says nothing.

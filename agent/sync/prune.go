@@ -15,7 +15,8 @@ type LiveObject struct {
 	Presence   live.Presence
 	UID        string
 	TrackingID string
-	// SyncOptions of the live object's annotation, as in "Prune=false".
+	// SyncOptions of the application and of the live object's annotation, which
+	// win, as in "Prune=false".
 	SyncOptions []string
 	// Deleting: it has a deletionTimestamp.
 	Deleting bool
@@ -31,8 +32,11 @@ type PruneFacts struct {
 	App string
 	// Complete: Desired was decoded from a bundle whose trailer, count and
 	// digest agree. Without it nothing is ever deleted.
-	Complete  bool
-	Desired   []model.ObjectKey
+	Complete bool
+	Desired  []model.ObjectKey
+	// Hooks are objects of the bundle that are hooks. They are not pruned, and are
+	// no part of what remains of an application.
+	Hooks     []model.ObjectKey
 	Inventory []journal.Owned
 	// Live holds the objects of the inventory and the desired ones. A key that
 	// it lacks is Unknown.
@@ -52,6 +56,10 @@ type PruneFacts struct {
 	AgreedPrune int
 	// AllowEmpty permits to delete all objects; the other bounds stand.
 	AllowEmpty bool
+	// Approved: somebody approved of deleting what says Prune=confirm.
+	Approved bool
+	// Selected limits a manual sync to some objects; nil: all.
+	Selected func(model.ObjectKey) bool
 }
 
 // SkipReason says why an object of the inventory that is no longer desired is
@@ -63,7 +71,9 @@ const (
 	SkipIncomplete SkipReason = "incomplete"  // the bundle is not known to be complete
 	SkipUnknown    SkipReason = "unknown"     // its live state is not known
 	SkipDeleting   SkipReason = "deleting"    // it is being deleted already
-	SkipOption     SkipReason = "option"      // the object says Prune=false or Prune=confirm
+	SkipOption     SkipReason = "option"      // the object says Prune=false
+	SkipConfirm    SkipReason = "confirm"     // the object says Prune=confirm and nobody did
+	SkipSelected   SkipReason = "selected"    // a selective sync leaves it out
 	SkipNotAllowed SkipReason = "not_allowed" // pruning is off
 	SkipHeld       SkipReason = "held"        // the hub holds deletes after a restore
 )
@@ -143,7 +153,10 @@ func DecidePrune(f PruneFacts) PruneDecision {
 	for k := range desired {
 		all[k] = true
 	}
-	seen := make(map[model.ObjectKey]bool, len(f.Inventory))
+	seen := make(map[model.ObjectKey]bool, len(f.Inventory)+len(f.Hooks))
+	for _, k := range f.Hooks {
+		seen[k] = true
+	}
 	for _, o := range f.Inventory {
 		if desired[o.Key] || seen[o.Key] {
 			continue
@@ -184,8 +197,12 @@ func classify(f PruneFacts, o journal.Owned, desiredUIDs map[string]bool) (reaso
 	case desiredUIDs[f.Live[o.Key].UID]:
 		// The same object under another API group, as when a kind moved.
 		return "", false
-	case hasOption(f.Live[o.Key].SyncOptions, "Prune=false"), hasOption(f.Live[o.Key].SyncOptions, "Prune=confirm"):
+	case hasOption(f.Live[o.Key].SyncOptions, "Prune=false"):
 		return SkipOption, true
+	case f.Selected != nil && !f.Selected(o.Key):
+		return SkipSelected, true
+	case !f.Approved && hasOption(f.Live[o.Key].SyncOptions, "Prune=confirm"):
+		return SkipConfirm, true
 	case !f.Allowed:
 		return SkipNotAllowed, true
 	case f.HoldDeletes:

@@ -14,6 +14,8 @@ type CascadeFacts struct {
 	// state is not confirmed the objects of its bundle.
 	Owned []journal.Owned
 	Live  map[model.ObjectKey]LiveObject
+	// Approved: somebody approved of deleting what says Delete=confirm.
+	Approved bool
 }
 
 // CascadeDecision is the next step of carrying out a cascading withdrawal.
@@ -24,17 +26,22 @@ type CascadeDecision struct {
 	Wait []Skipped
 	// Dropped are gone, or not ours.
 	Dropped []model.ObjectKey
-	// Kept ask not to be deleted with their application (Delete=false,
-	// Delete=confirm). They stay in the cluster.
+	// Kept ask not to be deleted with their application (Delete=false). They stay
+	// in the cluster.
 	Kept []journal.Owned
+	// Unapproved say Delete=confirm. Nothing is deleted before somebody approves.
+	Unapproved []journal.Owned
 }
 
 // Done reports whether nothing is left to delete or to wait for.
-func (d CascadeDecision) Done() bool { return len(d.Delete) == 0 && len(d.Wait) == 0 }
+func (d CascadeDecision) Done() bool {
+	return len(d.Delete) == 0 && len(d.Wait) == 0 && len(d.Unapproved) == 0
+}
 
 // DecideCascade decides which objects a cascading withdrawal deletes. The
 // withdrawal is an audited decision, so there is no guard; ownership is asked
-// as for a prune, and an object whose live state is not known is waited for.
+// as for a prune, an object whose live state is not known is waited for, and nothing
+// is deleted while an object waits for an approval.
 func DecideCascade(f CascadeFacts) CascadeDecision {
 	var d CascadeDecision
 	seen := make(map[model.ObjectKey]bool, len(f.Owned))
@@ -50,15 +57,21 @@ func DecideCascade(f CascadeFacts) CascadeDecision {
 			d.Dropped = append(d.Dropped, o.Key)
 		case reason != "":
 			d.Wait = append(d.Wait, Skipped{Owned: o, Reason: reason})
-		case hasOption(l.SyncOptions, "Delete=false"), hasOption(l.SyncOptions, "Delete=confirm"):
+		case hasOption(l.SyncOptions, "Delete=false"):
 			d.Kept = append(d.Kept, o)
+		case !f.Approved && hasOption(l.SyncOptions, "Delete=confirm"):
+			d.Unapproved = append(d.Unapproved, o)
 		default:
 			o.UID = l.UID
 			d.Delete = append(d.Delete, o)
 		}
 	}
+	if len(d.Unapproved) > 0 {
+		d.Delete = nil
+	}
 	sortOwned(d.Delete)
 	sortOwned(d.Kept)
+	sortOwned(d.Unapproved)
 	slices.SortFunc(d.Wait, func(a, b Skipped) int { return compareKeys(a.Key, b.Key) })
 	slices.SortFunc(d.Dropped, compareKeys)
 	return d

@@ -65,7 +65,11 @@ func TestWhatIsDeletedOfOneObject(t *testing.T) {
 		"being deleted":                {change: func(_ *PruneFacts, l *LiveObject) { l.Deleting = true }, skip: SkipDeleting},
 		"Prune=false":                  {change: func(_ *PruneFacts, l *LiveObject) { l.SyncOptions = []string{"Prune=false"} }, skip: SkipOption},
 		"Prune=false among others":     {change: func(_ *PruneFacts, l *LiveObject) { l.SyncOptions = []string{"Validate=false, prune=FALSE"} }, skip: SkipOption},
-		"Prune=confirm":                {change: func(_ *PruneFacts, l *LiveObject) { l.SyncOptions = []string{"Prune=confirm"} }, skip: SkipOption},
+		"Prune=confirm":                {change: func(_ *PruneFacts, l *LiveObject) { l.SyncOptions = []string{"Prune=confirm"} }, skip: SkipConfirm},
+		"Prune=confirm, approved":      {change: func(f *PruneFacts, l *LiveObject) { f.Approved = true; l.SyncOptions = []string{"Prune=confirm"} }, deleted: true},
+		"Prune=false, approved":        {change: func(f *PruneFacts, l *LiveObject) { f.Approved = true; l.SyncOptions = []string{"Prune=false"} }, skip: SkipOption},
+		"not selected":                 {change: func(f *PruneFacts, _ *LiveObject) { f.Selected = func(model.ObjectKey) bool { return false } }, skip: SkipSelected},
+		"selected":                     {change: func(f *PruneFacts, _ *LiveObject) { f.Selected = func(model.ObjectKey) bool { return true } }, deleted: true},
 		"Delete=false":                 {change: func(_ *PruneFacts, l *LiveObject) { l.SyncOptions = []string{"Delete=false"} }, deleted: true},
 		"pruning off":                  {change: func(f *PruneFacts, _ *LiveObject) { f.Allowed = false }, skip: SkipNotAllowed},
 		"pruning off, absent":          {change: func(f *PruneFacts, l *LiveObject) { f.Allowed = false; l.Presence = live.Absent }, dropped: true},
@@ -129,10 +133,16 @@ func TestPruneGuard(t *testing.T) {
 		change  func(*PruneFacts)
 		reason  GuardReason // empty: not stopped
 	}{
-		"one of two":                           {n: 1, kept: 1},
-		"nothing":                              {n: 0, kept: 4},
-		"all":                                  {n: 3, kept: 0, reason: GuardAll},
-		"the only one":                         {n: 1, kept: 0, reason: GuardAll},
+		"one of two":   {n: 1, kept: 1},
+		"nothing":      {n: 0, kept: 4},
+		"all":          {n: 3, kept: 0, reason: GuardAll},
+		"the only one": {n: 1, kept: 0, reason: GuardAll},
+		"all but hooks": {n: 3, kept: 0, change: func(f *PruneFacts) {
+			for i := range 20 {
+				f.Hooks = append(f.Hooks, configMap(fmt.Sprintf("hook%d", i)))
+			}
+		}, reason: GuardAll},
+		"10 of 49, and hooks":                  {n: 10, kept: 39, change: func(f *PruneFacts) { f.Hooks = []model.ObjectKey{configMap("hook")} }, reason: GuardShare},
 		"all, allowed to be empty":             {n: 3, kept: 0, change: func(f *PruneFacts) { f.AllowEmpty = true }},
 		"all of many, allowed to be empty":     {n: 30, kept: 0, change: func(f *PruneFacts) { f.AllowEmpty = true }, reason: GuardShare},
 		"9 of 10":                              {n: 9, kept: 1},
@@ -269,32 +279,45 @@ func TestDecideCascade(t *testing.T) {
 		wait    SkipReason
 		dropped bool
 		kept    bool
+		held    bool
+		agreed  bool
 	}{
-		"ours":                  {own: confirmed(k), live: func(*LiveObject) {}, deleted: true},
-		"absent":                {own: confirmed(k), live: func(l *LiveObject) { l.Presence = live.Absent }, dropped: true},
-		"not known":             {own: confirmed(k), live: func(l *LiveObject) { l.Presence = live.Unknown }, wait: SkipUnknown},
-		"being deleted":         {own: confirmed(k), live: func(l *LiveObject) { l.Deleting = true }, wait: SkipDeleting},
-		"another uid":           {own: confirmed(k), live: func(l *LiveObject) { l.UID = "other" }, dropped: true},
-		"another application's": {own: confirmed(k), live: func(l *LiveObject) { l.TrackingID = model.TrackingID("db", k) }, dropped: true},
-		"Delete=false":          {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Delete=false"} }, kept: true},
-		"Delete=confirm":        {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Delete=confirm"} }, kept: true},
-		"Prune=false":           {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Prune=false"} }, deleted: true},
-		"unconfirmed":           {own: journal.Owned{Key: k}, live: func(*LiveObject) {}, deleted: true},
-		"unconfirmed, a copy":   {own: journal.Owned{Key: k}, live: func(l *LiveObject) { l.NotApplied = true }, dropped: true},
+		"ours":                   {own: confirmed(k), live: func(*LiveObject) {}, deleted: true},
+		"absent":                 {own: confirmed(k), live: func(l *LiveObject) { l.Presence = live.Absent }, dropped: true},
+		"not known":              {own: confirmed(k), live: func(l *LiveObject) { l.Presence = live.Unknown }, wait: SkipUnknown},
+		"being deleted":          {own: confirmed(k), live: func(l *LiveObject) { l.Deleting = true }, wait: SkipDeleting},
+		"another uid":            {own: confirmed(k), live: func(l *LiveObject) { l.UID = "other" }, dropped: true},
+		"another application's":  {own: confirmed(k), live: func(l *LiveObject) { l.TrackingID = model.TrackingID("db", k) }, dropped: true},
+		"Delete=false":           {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Delete=false"} }, kept: true},
+		"Delete=confirm":         {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Delete=confirm"} }, held: true},
+		"Delete=confirm, agreed": {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Delete=confirm"} }, agreed: true, deleted: true},
+		"Prune=false":            {own: confirmed(k), live: func(l *LiveObject) { l.SyncOptions = []string{"Prune=false"} }, deleted: true},
+		"unconfirmed":            {own: journal.Owned{Key: k}, live: func(*LiveObject) {}, deleted: true},
+		"unconfirmed, a copy":    {own: journal.Owned{Key: k}, live: func(l *LiveObject) { l.NotApplied = true }, dropped: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := ours(k)
 			c.live(&l)
-			d := DecideCascade(CascadeFacts{App: "web", Owned: []journal.Owned{c.own, c.own}, Live: map[model.ObjectKey]LiveObject{k: l}})
-			if (len(d.Delete) == 1) != c.deleted || (c.deleted && d.Delete[0].UID != l.UID) || (len(d.Kept) == 1) != c.kept || (len(d.Dropped) == 1) != c.dropped {
+			d := DecideCascade(CascadeFacts{App: "web", Owned: []journal.Owned{c.own, c.own}, Live: map[model.ObjectKey]LiveObject{k: l}, Approved: c.agreed})
+			if (len(d.Unapproved) == 1) != c.held || (len(d.Delete) == 1) != c.deleted || (c.deleted && d.Delete[0].UID != l.UID) || (len(d.Kept) == 1) != c.kept || (len(d.Dropped) == 1) != c.dropped {
 				t.Errorf("%+v", d)
 			}
 			if (len(d.Wait) == 1) != (c.wait != "") || (c.wait != "" && d.Wait[0].Reason != c.wait) {
 				t.Errorf("waits %+v", d.Wait)
 			}
-			if d.Done() != (!c.deleted && c.wait == "") {
+			if d.Done() != (!c.deleted && !c.held && c.wait == "") {
 				t.Errorf("done %v", d.Done())
 			}
 		})
+	}
+}
+
+// An object that has become a hook is the business of the hook.
+func TestAnObjectThatBecomesAHookIsNotPruned(t *testing.T) {
+	f := pruneFacts(2, 3)
+	f.Hooks = []model.ObjectKey{configMap("o000")}
+	d := DecidePrune(f)
+	if len(d.Delete) != 1 || d.Delete[0].Key != configMap("o001") || len(d.Skip)+len(d.Dropped) != 0 || d.Stopped != nil {
+		t.Errorf("%+v", d)
 	}
 }

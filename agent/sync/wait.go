@@ -3,6 +3,7 @@ package sync
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
@@ -44,25 +45,27 @@ func (x *execution) awaitKind(ctx context.Context, key model.ObjectKey) (live.Ki
 	}
 }
 
-// awaitHealth waits until the objects of a wave are healthy, so that the next
-// may begin. What fails is written into the results of the wave's objects.
-func (x *execution) awaitHealth(ctx context.Context, wave int) {
+// awaitHealth waits until the objects of a wave, the steps from … to, are healthy,
+// so that the next may begin. What fails is written into their results.
+func (x *execution) awaitHealth(ctx context.Context, from, to int) {
 	limit := cmp.Or(x.WaveTimeout, defaultWaveTimeout)
 	waitCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	steps := x.run.Plan.Steps
-	bad, worst := -1, live.Record{}
+	bad, worst, vanished := -1, live.Record{}, false
 	err := x.Live.Await(waitCtx, func() bool {
-		if x.run.Waiting != nil {
-			x.run.Waiting()
-		}
 		bad = -1
-		for i, s := range steps {
-			if s.Wave != wave || isPrune(s) || s.Index < 0 || s.Action == Skip {
+		for i := from; i < to; i++ {
+			s := x.steps[i]
+			if isPrune(s) || s.Index < 0 || s.Action == Skip || s.Action == RunHook {
 				continue
 			}
 			rec, p := x.Live.Get(s.Key)
 			switch {
+			case p == live.Absent && s.Action != Refuse:
+				// Somebody has deleted it. A retry or self-heal makes it anew; to wait
+				// for it would keep both from looking.
+				bad, vanished = i, true
+				return true
 			case p == live.Present && (rec.HealthIgnored || rec.Health.Status == model.HealthHealthy || rec.Health.Status == model.HealthSuspended || rec.Health.Status == ""):
 			default:
 				bad, worst = i, rec
@@ -71,24 +74,70 @@ func (x *execution) awaitHealth(ctx context.Context, wave int) {
 				}
 			}
 		}
-		return bad < 0
+		if bad >= 0 {
+			x.tell("%s: waits until %s is healthy", waveName(x.steps[from]), x.steps[bad].Key)
+		}
+		return bad < 0 || !x.mayGoOn(false)
 	})
-	if bad < 0 {
+	if bad < 0 || x.stopped() != nil {
 		return
 	}
 	if ctx.Err() != nil {
-		x.mu.Lock()
-		x.stop = context.Cause(ctx)
-		x.mu.Unlock()
+		x.end(context.Cause(ctx))
 		return
 	}
-	key := steps[bad].Key
+	key, wave := x.steps[bad].Key, waveName(x.steps[from])
 	var e *fault.Error
-	if err == nil {
-		e = fault.New(fault.Precondition, "wave_degraded", "%s is Degraded (%s), so the waves after %d were not begun", key, clip(worst.Health.Message, 120), wave)
+	if vanished {
+		e = fault.New(fault.Precondition, "object_vanished", "%s was deleted by somebody while the sync ran, so what comes after %s was not begun", key, wave)
+	} else if err == nil {
+		e = fault.New(fault.Precondition, "wave_degraded", "%s is Degraded (%s), so what comes after %s was not begun", key, clip(worst.Health.Message, 120), wave)
 	} else {
-		e = fault.New(fault.Precondition, "wave_timeout", "%s was not healthy within %s, so the waves after %d were not begun", key, limit, wave)
+		e = fault.New(fault.Precondition, "wave_timeout", "%s was not healthy within %s, so what comes after %s was not begun", key, limit, wave)
 	}
 	applied := x.results[bad].applied
 	x.set(bad, stepResult{status: StatusFailed, message: e.Message, err: e, applied: applied})
+}
+
+// tell says what is waited for.
+func (x *execution) tell(format string, args ...any) {
+	if x.run.Waiting != nil {
+		x.run.Waiting(fmt.Sprintf(format, args...))
+	}
+}
+
+// goneTimeout bounds the wait for pruned objects to be gone before those of an
+// earlier wave are pruned. Finalizers may take long; the next try goes on.
+const goneTimeout = 2 * time.Minute
+
+// awaitGone waits until what was pruned, the steps from … to, does not exist any
+// more.
+func (x *execution) awaitGone(ctx context.Context, from, to int) {
+	waitCtx, cancel := context.WithTimeout(ctx, goneTimeout)
+	defer cancel()
+	left := -1
+	err := x.Live.Await(waitCtx, func() bool {
+		left = -1
+		for i := from; i < to; i++ {
+			s := x.steps[i]
+			if s.Action != Prune || s.Propagation == "orphan" {
+				continue
+			}
+			if rec, p := x.Live.Get(s.Key); p == live.Unknown || p == live.Present && rec.UID == s.UID {
+				left = i
+				x.tell("waits until %s is gone", s.Key)
+				break
+			}
+		}
+		return left < 0 || !x.mayGoOn(false)
+	})
+	if left < 0 || x.stopped() != nil {
+		return
+	}
+	if ctx.Err() != nil {
+		x.end(context.Cause(ctx))
+		return
+	}
+	e := fault.Wrap(err, fault.Unavailable, "still_deleting", "%s was deleted and is not gone after %s, so what comes after it was not pruned; look at its finalizers", x.steps[left].Key, goneTimeout)
+	x.set(left, stepResult{status: StatusFailed, message: e.Message, err: e})
 }

@@ -15,7 +15,9 @@ import (
 func newApp(s *session) *cobra.Command {
 	return group("app", "Applications",
 		newAppList(s), newAppGet(s), newAppCreate(s), newAppSync(s), newAppWait(s), newAppDiff(s),
-		newAppHistory(s), newAppDelete(s), newAppTree(s), newAppParameters(s), newAppRefresh(s))
+		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppActions(s), newAppConfirmDeletion(s), newAppTerminate(s),
+		newAppDelete(s), newAppTree(s), newAppParameters(s), newAppRefresh(s),
+		newAppResource(s), newAppEvents(s), newAppLogs(s), newAppExec(s))
 }
 
 func appPath(name string) string {
@@ -75,5 +77,5 @@ func operationText(op *model.OperationInfo) string {
 	if op == nil {
 		return ""
 	}
-	return string(op.Kind) + " " + string(op.Phase)
+	return operationKind(*op) + " " + string(op.Phase)
 }

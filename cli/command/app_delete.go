@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,30 +15,50 @@ import (
 )
 
 func newAppDelete(s *session) *cobra.Command {
-	var cascade, yes, wait bool
+	var cascade, approve, yes, wait bool
 	var propagation string
 	c := &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete an application, with or without its objects",
 		Long: `Delete an application. --cascade deletes its objects too; --cascade=false leaves
 them running and takes the tracking mark from them. Without the flag a person is
-asked; where there is nobody to ask the flag is needed.`,
+asked; where there is nobody to ask the flag is needed, or --yes: then the
+application's finalizer decides, as in Argo CD, and without one the objects stay.
+
+A deletion with --cascade that is under way, and blocked perhaps, is given up by
+--cascade=false: what is still there stays.`,
 		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			v, err := getApp(c.ctx, c.api, c.args[0])
 			if err != nil {
 				return err
 			}
-			if err := s.confirmDelete(v, c.cmd.Flags().Changed("cascade"), &cascade, yes); err != nil {
-				return err
+			chosen := c.cmd.Flags().Changed("cascade")
+			query := url.Values{}
+			if !yes {
+				if err := s.confirmDelete(v, chosen, &cascade); err != nil {
+					return err
+				}
+				chosen = true
 			}
-			query := url.Values{"cascade": {fmt.Sprint(cascade)}}
+			if chosen {
+				query.Set("cascade", fmt.Sprint(cascade))
+			}
+			if approve {
+				query.Set("approveDeletions", "true")
+			}
 			if propagation != "" {
 				query.Set("propagation", propagation)
 			}
 			var op model.OperationInfo
-			if err := c.api.Do(c.ctx, http.MethodDelete, appPath(c.args[0])+"?"+query.Encode(), nil, &op); err != nil {
+			if err := c.api.Do(c.ctx, http.MethodDelete, appPath(c.args[0])+suffix(query), nil, &op); err != nil {
 				return err
+			}
+			switch {
+			case chosen && cascade && !op.Spec.Cascade:
+				c.note("%q is being deleted without its objects already; they stay", v.Name)
+			case chosen && !cascade && givenUp(op):
+				c.note("the deletion of the objects of %q is given up; what is still there stays", v.Name)
 			}
 			if !wait {
 				c.note("deletion of %q accepted as operation %s", v.Name, op.ID)
@@ -50,27 +71,36 @@ asked; where there is nobody to ask the flag is needed.`,
 	}
 	c.Flags().BoolVar(&cascade, "cascade", false, "delete the application's objects too")
 	c.Flags().StringVar(&propagation, "propagation-policy", "", "foreground or background (default: as the finalizer says, else foreground)")
+	c.Flags().BoolVar(&approve, "approve-deletions", false, "delete also what says Delete=confirm")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
 	return c
 }
 
+// givenUp reports whether a delete was to delete the objects too at first.
+func givenUp(op model.OperationInfo) bool {
+	return slices.ContainsFunc(op.Amendments, func(a model.Amendment) bool { return a.What == model.AmendOrphan })
+}
+
 // confirmDelete asks a person what is to become of the objects.
-func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool, yes bool) error {
-	if yes && chosen {
-		return nil
+func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool) error {
+	var objects []model.ResourceStatus // those that there are
+	for _, r := range v.Resources {
+		if r.Health.Status != model.HealthMissing {
+			objects = append(objects, r)
+		}
 	}
 	if !s.Terminal {
 		if chosen {
 			return nil
 		}
-		return fault.New(fault.Invalid, "delete_needs_choice", "nobody is there to ask what becomes of the %d objects of %q", len(v.Resources), v.Name).
+		return fault.New(fault.Invalid, "delete_needs_choice", "nobody is there to ask what becomes of the %d objects of %q", len(objects), v.Name).
 			WithFix("add --cascade to delete them, or --cascade=false to leave them running")
 	}
-	fmt.Fprintf(s.Err, "%q has %d objects on %s:\n", output.Clean(v.Name), len(v.Resources), output.Clean(v.Cluster))
-	for i, r := range v.Resources {
+	fmt.Fprintf(s.Err, "%q has %d objects on %s:\n", output.Clean(v.Name), len(objects), output.Clean(v.Cluster))
+	for i, r := range objects {
 		if i == 20 {
-			fmt.Fprintf(s.Err, "  … and %d more\n", len(v.Resources)-i)
+			fmt.Fprintf(s.Err, "  … and %d more\n", len(objects)-i)
 			break
 		}
 		fmt.Fprintf(s.Err, "  %s\n", output.Clean(r.String()))
@@ -99,4 +129,12 @@ func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool, yes
 		return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was deleted"))
 	}
 	return nil
+}
+
+// suffix is a query as the end of a path.
+func suffix(query url.Values) string {
+	if len(query) == 0 {
+		return ""
+	}
+	return "?" + query.Encode()
 }

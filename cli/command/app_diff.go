@@ -26,7 +26,8 @@ their cluster.`,
 			if err != nil {
 				return err
 			}
-			defer c.warnNotRendered(v) // what differs, differs from an older revision
+			defer c.notePinned(v) // what differs, differs from an older revision
+			defer c.warnNotRendered(v)
 			if v.ObservedAt == nil {
 				return fault.New(fault.Unavailable, "never_observed", "no agent has reported %q yet", v.Name)
 			}
@@ -54,7 +55,7 @@ their cluster.`,
 func (c *call) printDiff(v model.AppView) error {
 	differing := []model.ResourceStatus{}
 	for _, r := range v.Resources {
-		if r.Sync.Status != model.SyncSynced {
+		if r.Sync.Status != model.SyncSynced && r.Hook == "" { // a hook has run, or not
 			differing = append(differing, r)
 		}
 	}

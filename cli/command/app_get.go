@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,6 +53,16 @@ func (c *call) describeApp(v model.AppView) error {
 	if v.Operation != nil {
 		fields = append(fields, [2]string{"Operation", operationText(v.Operation) + "  " + v.Operation.Message})
 	}
+	if c.format == output.Wide {
+		fields = append(fields, wideFields(v)...)
+	}
+	if p := v.Pin; p != nil {
+		fields = append(fields,
+			[2]string{"Pinned", fmt.Sprintf("to deployment %d, %s, by %s %s ago", p.HistoryID, revisionText(p.Revision), p.InitiatedBy, output.Age(c.now(), &p.At))},
+			[2]string{"Because", p.Reason},
+			[2]string{"Set aside", revisionText(p.SetAside) + ", until a newer revision comes: hawser app unpin " + v.Name})
+	}
+	fields = append(fields, [2]string{"Unhealthy", causesText(v.HealthCauses)})
 	for _, x := range v.Conditions {
 		fields = append(fields, [2]string{"Condition", conditionText(c.now(), v, x)})
 	}
@@ -59,14 +71,63 @@ func (c *call) describeApp(v model.AppView) error {
 	}
 	fmt.Fprintln(c.Out)
 	rows := make([][]string, 0, len(v.Resources))
+	waiting := 0
 	for _, r := range v.Resources {
-		state := facetText(r.Sync)
-		if r.RequiresPruning {
-			state += ", to prune"
+		if r.RequiresDeletionConfirmation {
+			waiting++
 		}
-		rows = append(rows, []string{r.GroupKind().String(), r.Namespace, r.Name, state, string(r.Health.Status), r.Health.Message, r.UID})
+		rows = append(rows, []string{r.GroupKind().String(), r.Namespace, r.Name, resourceState(r), string(r.Health.Status), r.Health.Message,
+			strconv.Itoa(r.Wave), r.Version, r.UID})
 	}
-	return output.Rows(c.Out, c.format, []output.Column{
-		{Title: "KIND"}, {Title: "NAMESPACE"}, {Title: "NAME"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "MESSAGE"}, {Title: "UID", Wide: true},
+	err := output.Rows(c.Out, c.format, []output.Column{
+		{Title: "KIND"}, {Title: "NAMESPACE"}, {Title: "NAME"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "MESSAGE"},
+		{Title: "WAVE", Wide: true}, {Title: "VERSION", Wide: true}, {Title: "UID", Wide: true},
 	}, rows)
+	if waiting > 0 {
+		c.note("%d of %d objects wait for an approval before they are deleted: hawser app confirm-deletion %s", waiting, len(v.Resources), v.Name)
+	}
+	return err
+}
+
+// wideFields are what few people look for.
+func wideFields(v model.AppView) [][2]string {
+	automated := "off"
+	if v.AutoSync {
+		automated = "on"
+	}
+	fields := [][2]string{{"UID", string(v.UID)}, {"Cluster ID", string(v.ClusterID)}, {"Generation", strconv.FormatInt(int64(v.Generation), 10)},
+		{"Automated sync", automated}, {"Sources", strings.Join(v.Desired.Sources, ", ")}}
+	if op := v.Operation; op != nil {
+		fields = append(fields, [2]string{"Operation ID", string(op.ID)}, [2]string{"Asked by", op.InitiatedBy}, [2]string{"Reason", op.Spec.Reason})
+	}
+	return fields
+}
+
+// resourceState is what there is to say of an object besides its health. A hook
+// is not in sync or out of it; it has run, or not.
+func resourceState(r model.ResourceStatus) string {
+	state := facetText(r.Sync)
+	if r.Hook != "" {
+		state = strings.TrimSpace(r.Hook + " hook " + r.HookPhase)
+	}
+	switch {
+	case r.RequiresDeletionConfirmation:
+		state += ", to confirm"
+	case r.RequiresPruning:
+		state += ", to prune"
+	}
+	return state
+}
+
+// causesText names the objects that make an application unhealthy.
+func causesText(causes []model.HealthCause) string {
+	lines := make([]string, 0, len(causes))
+	for _, x := range causes {
+		line := x.ObjectKey.String() + " is " + string(x.Status)
+		if x.Message != "" {
+			line += ": " + x.Message
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }

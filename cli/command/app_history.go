@@ -1,7 +1,10 @@
 package command
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,10 +15,20 @@ import (
 
 func newAppHistory(s *session) *cobra.Command {
 	history := listing[model.HistoryEntry]{
-		kind:    "AppHistory",
-		columns: []output.Column{{Title: "ID"}, {Title: "DEPLOYED"}, {Title: "REVISION"}, {Title: "BY"}, {Title: "GENERATION", Wide: true}},
+		kind: "AppHistory",
+		columns: []output.Column{{Title: "ID"}, {Title: "DEPLOYED"}, {Title: "REVISION"}, {Title: "BY"},
+			{Title: "GENERATION", Wide: true}, {Title: "OPERATION", Wide: true}, {Title: "HELD", Wide: true}, {Title: "SOURCES", Wide: true}, {Title: "SET ASIDE", Wide: true}, {Title: "NOTE", Text: true}},
 		row: func(h model.HistoryEntry) []string {
-			return []string{strconv.FormatInt(int64(h.ID), 10), h.DeployedAt.Format(time.RFC3339), short(h.Revision), h.InitiatedBy, strconv.FormatInt(int64(h.Generation), 10)}
+			sources := make([]string, len(h.Sources))
+			for i, revision := range h.Sources {
+				sources[i] = short(revision)
+			}
+			aside := ""
+			if h.Rollback != nil {
+				aside = short(h.Rollback.SetAside)
+			}
+			return []string{strconv.FormatInt(h.ID, 10), h.DeployedAt.Format(time.RFC3339), short(h.Revision), h.InitiatedBy,
+				strconv.FormatInt(int64(h.Generation), 10), string(h.Operation), strconv.FormatBool(h.Held), strings.Join(sources, ","), aside, historyNote(h)}
 		},
 	}
 	return &cobra.Command{
@@ -28,4 +41,17 @@ func newAppHistory(s *session) *cobra.Command {
 			return history.print(c, v.History, c.now())
 		}),
 	}
+}
+
+// historyNote says why something was deployed: the rollback, the words of who
+// asked, else the commit's.
+func historyNote(h model.HistoryEntry) string {
+	if h.Rollback == nil {
+		return cmp.Or(h.Reason, h.Message)
+	}
+	note := fmt.Sprintf("rollback to %d", h.Rollback.HistoryID)
+	if h.Reason != "" {
+		note += ": " + h.Reason
+	}
+	return note
 }

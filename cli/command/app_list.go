@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"net/url"
 	"time"
 
@@ -40,6 +41,7 @@ func newAppList(s *session) *cobra.Command {
 			}
 			if c.format != output.Name {
 				c.noteNotRendered(items)
+				c.noteAllPinned(items)
 			}
 			return nil
 		}),
@@ -57,19 +59,46 @@ func appListing(now time.Time) listing[model.AppView] {
 		columns: []output.Column{
 			{Title: "NAME"}, {Title: "PROJECT"}, {Title: "CLUSTER"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "OBSERVED"}, {Title: "OPERATION"},
 			{Title: "REVISION", Wide: true}, {Title: "NAMESPACE", Wide: true}, {Title: "REPO", Wide: true}, {Title: "PATH", Wide: true}, {Title: "TARGET", Wide: true},
-			{Title: "CODE", Wide: true},
+			{Title: "CODE", Wide: true}, {Title: "PINNED", Wide: true},
 		},
 		row: func(v model.AppView) []string {
 			state := syncText(v)
 			problem, marked := notRendered(v)
+			if v.Pin != nil {
+				state += " pinned"
+			}
 			if marked {
 				state += " !"
 			}
 			return []string{
 				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now, v.ObservedAt), operationText(v.Operation),
-				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target, problem.Code,
+				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target, problem.Code, pinText(v.Pin),
 			}
 		},
+	}
+}
+
+// pinText is a rollback in short.
+func pinText(p *model.Pin) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("to %d, not %s", p.HistoryID, short(p.SetAside.Commit))
+}
+
+// noteAllPinned closes a list: how many stay where they were rolled back to.
+func (c *call) noteAllPinned(items []model.AppView) {
+	first, n := "", 0
+	for _, v := range items {
+		if v.Pin != nil {
+			if n == 0 {
+				first = v.Name
+			}
+			n++
+		}
+	}
+	if n > 0 {
+		c.note("%d of %d pinned to an older deployment by a rollback: hawser app get %s", n, len(items), first)
 	}
 }
 

@@ -29,7 +29,8 @@ func newAppWait(s *session) *cobra.Command {
 		Long: `Wait until applications are synced, healthy and without a running operation; with
 flags, only for what they name. What is stale does not count. On a timeout the exit
 status is 7 and what was not ready is printed. With --revision, a commit that cannot be
-rendered or is not permitted ends the waiting at once, with exit status 10.`,
+rendered or is not permitted ends the waiting at once, with exit status 10, and one
+that a rollback has set aside with exit status 6.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fault.New(fault.Invalid, "usage", "name at least one application").WithFix("see hawser app wait --help")
@@ -66,6 +67,7 @@ rendered or is not permitted ends the waiting at once, with exit status 10.`,
 			defer func() {
 				for _, v := range views {
 					c.warnNotRendered(v)
+					c.notePinned(v)
 				}
 			}()
 			if c.format != output.Table && c.format != output.Wide {
@@ -113,6 +115,10 @@ func look(ctx context.Context, api *client.Client, names []string, want wanted) 
 // hopeless is the error that keeps the wanted revision from ever being synced,
 // nil when there is none.
 func hopeless(v model.AppView, want wanted) error {
+	if p := v.Pin; p != nil && want.sync && want.revision != "" && isRevision(p.SetAside.Commit, want.revision) && !isRevision(v.Revision, want.revision) {
+		return fault.New(fault.Precondition, "revision_set_aside", "%s: %s was set aside when %s went back to deployment %d", v.Name, short(p.SetAside.Commit), p.InitiatedBy, p.HistoryID).
+			WithFix("deploy it again: hawser app unpin %s", v.Name)
+	}
 	problem, ok := notRendered(v)
 	if !ok || !want.sync || want.revision == "" || problem.Revision == "" ||
 		!isRevision(problem.Revision, want.revision) || isRevision(v.Revision, want.revision) {

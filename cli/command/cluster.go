@@ -122,6 +122,11 @@ func (c *call) describeCluster(x model.Cluster) error {
 	if x.CertNotAfter != nil {
 		fields = append(fields, [2]string{"Certificate", "until " + x.CertNotAfter.Format(time.RFC3339)})
 	}
+	settings := "none"
+	if x.SettingsVersion > 0 {
+		settings = "version " + strconv.FormatInt(x.SettingsVersion, 10)
+	}
+	fields = append(fields, [2]string{"Settings", settings})
 	for _, cond := range x.Conditions {
 		fields = append(fields, [2]string{"Condition", cond})
 	}

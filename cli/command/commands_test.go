@@ -22,17 +22,24 @@ const (
  {"kind":"ConfigMap","namespace":"shop-web","name":"old","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":""},"requiresPruning":true},
  {"kind":"Service","namespace":"shop-web","name":"new","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":"Missing"}}],
 "history":[{"id":7,"generation":3,"revision":"0123456789012345678901234567890123456789","deployedAt":"2026-01-02T03:04:05Z","initiatedBy":"ana"}]}`
-	doneOp   = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Succeeded","message":"3 applied","createdAt":"2026-01-02T03:04:05Z","initiatedBy":"ana","spec":{},"result":{"resources":[{"kind":"Service","namespace":"n","name":"s","status":"Created"}]}}`
-	queuedOp = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","message":"eu is away","spec":{}}`
-	eu       = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
-	project  = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
-	repo     = `{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok","project":"shop","credential":{"kinds":["password"],"username":"bot","insecure":["insecureSkipVerify"]}}`
-	repoTest = `{"step":{"name":"dns","ok":true,"detail":"192.0.2.1","milliseconds":1.54}}
+	doneOp     = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Succeeded","message":"3 applied","createdAt":"2026-01-02T03:04:05Z","initiatedBy":"ana","spec":{},"result":{"resources":[{"kind":"Service","namespace":"n","name":"s","status":"Created"}]}}`
+	rollbackOp = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","spec":{"rollback":{"historyID":6}}}`
+	queuedOp   = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","message":"eu is away","spec":{}}`
+	deleteOp   = `{"id":"op-2","appUID":"u","app":"web","kind":"delete","phase":"Queued","spec":{"cascade":true}}`
+	orphanOp   = `{"id":"op-2","appUID":"u","app":"web","kind":"delete","phase":"Succeeded","spec":{},"amendments":[{"what":"approve-deletions","by":"bob","at":"2026-01-02T03:04:05Z"},{"what":"orphan","by":"ana\u001b[2J","at":"2026-01-02T03:04:06Z"},{"what":"terminate","by":"eve","at":"2026-01-02T03:04:07Z"}]}`
+	eu         = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"settingsVersion":12,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
+	project    = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
+	repo       = `{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok","project":"shop","credential":{"kinds":["password"],"username":"bot","insecure":["insecureSkipVerify"]}}`
+	repoTest   = `{"step":{"name":"dns","ok":true,"detail":"192.0.2.1","milliseconds":1.54}}
 {"step":{"name":"tls","ok":true,"detail":"TLS 1.3\u001b[2J","milliseconds":120.4}}
 {"test":{"url":"https://git/x","type":"git","credential":"template","template":"https://git","ok":true,"steps":[{"name":"dns","ok":true,"milliseconds":1.54}]}}
 `
-	template = `{"id":"t1","url":"https://git/team","project":"shop","credential":{"kinds":["password"],"username":"bot"}}`
-	asOf     = `,"asOf":"2026-01-02T03:04:05Z"}`
+	template      = `{"id":"t1","url":"https://git/team","project":"shop","credential":{"kinds":["password"],"username":"bot"}}`
+	fleetSettings = `{"version":3,"changedBy":"ana","changedAt":"2026-01-02T03:04:05Z","customizations":{"resource.customizations.health.X":"return {}"},
+"clusters":{"current":4,"behind":30,"behindNames":["us"]},"versions":[{"version":3,"changedBy":"ana","changedAt":"2026-01-02T03:04:05Z"}]}`
+	fleetChange = `{"version":4,"result":"configured","changes":[{"key":"resource.customizations.health.X","change":"changed","before":"a\nb\nd\n","after":"a\nc\nd\n"},{"key":"resource.compareoptions","change":"added","after":"\u001b[2Jx"}],
+"unused":[{"key":"url","why":"it is not about resources"},{"key":"resource.x","why":"unknown","resource":true}]}`
+	asOf = `,"asOf":"2026-01-02T03:04:05Z"}`
 )
 
 func everything() map[string]answer {
@@ -48,6 +55,8 @@ func everything() map[string]answer {
 		"PUT /clusters/eu/aliases":             {200, eu},
 		"POST /clusters/eu/revoke":             {200, eu},
 		"DELETE /clusters/eu":                  {204, ""},
+		"GET /settings/customizations":         {200, fleetSettings},
+		"PUT /settings/customizations":         {200, fleetChange},
 		"GET /projects":                        {200, `{"items":[` + project + `]` + asOf},
 		"GET /projects/shop":                   {200, project},
 		"PUT /projects/shop":                   {201, project},
@@ -65,13 +74,23 @@ func everything() map[string]answer {
 		"GET /applications?cursor=n&limit=500&project=shop&selector=a%3Db": {200, `{"items":[{"name":"second","freshness":"stale"}]` + asOf},
 		"GET /applications/web":                   {200, webApp},
 		"PUT /applications/web":                   {201, webApp},
-		"DELETE /applications/web":                {202, queuedOp},
+		"DELETE /applications/web":                {202, deleteOp},
 		"POST /applications/web/sync":             {202, queuedOp},
 		"POST /applications/web/refresh":          {202, ""},
+		"POST /applications/web/rollback":         {202, rollbackOp},
+		"DELETE /applications/web/pin":            {200, `{"historyID":7,"setAside":{"commit":"fedcba9876543210fedcba9876543210fedcba98"}}`},
+		"POST /applications/web/confirm-deletion": {202, queuedOp},
+		"POST /applications/web/terminate":        {200, strings.Replace(queuedOp, "Queued", "Terminated", 1)},
+		"POST /applications/web/actions":          {202, queuedOp},
+		"GET /applications/web/resource-actions":  {200, `{"items":[{"name":"restart","displayName":"Restart"},{"name":"scale","disabled":true,"params":["replicas"]}]` + asOf},
 		"GET /applications/web/tree":              {200, `{"nodes":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web","uid":"d","version":"v1","health":{"status":"Healthy"}},{"kind":"Pod","namespace":"n","name":"web-1","uid":"p","version":"v1","parentUIDs":["d"],"health":{"status":""},"info":[{"name":"ready","value":"1/1 ready"}]}],"truncated":true}`},
 		"GET /applications/web/plugin-parameters": {200, `{"items":[{"source":1,"plugin":"cue","parameters":[{"name":"env","title":"Environment","required":true,"collectionType":"array","array":["eu","us"]}]}]` + asOf},
+		"GET /applications/web/resource":          {200, `{"apiVersion":"v1","kind":"Secret","data":{"a":"redacted:0123"}}`},
+		"GET /applications/web/events":            {200, `{"items":[{"uid":"1","type":"Warning","reason":"BackOff","message":"again\u001b[2J","count":3,"lastSeen":"2026-01-02T03:04:05Z","object":{"kind":"Pod","namespace":"n","name":"web-1"}}]` + asOf},
+		"GET /applications/web/logs":              {200, someLogs},
 		"GET /operations":                         {200, `{"items":[` + doneOp + `]` + asOf},
 		"GET /operations/op-1":                    {200, doneOp},
+		"GET /operations/op-2":                    {200, strings.Replace(doneOp, "op-1", "op-2", 1)},
 		"POST /operations/op-1/terminate":         {200, strings.Replace(queuedOp, "Queued", "Terminated", 1)},
 	}
 }
@@ -96,6 +115,7 @@ var commandCases = []commandCase{
 	{args: "cluster list", out: "eu    Connected  never  4\n"},
 	{args: "cluster list -o wide", out: "a=1,b=2"},
 	{args: "cluster list -o name", out: "cluster/eu\n"},
+	{args: "cluster get eu", out: "Settings:      version 12\nCondition:     Careful\n"},
 	{args: "cluster get eu", out: "Unknown app:   lost (project shop, generation 9): held by the agent"},
 	{args: "cluster alias eu https://new", err: `https://new now means cluster "eu"`, asked: `PUT /clusters/eu/aliases {"aliases":["https://eu:6443","https://new"]}`},
 	{args: "cluster alias eu https://eu:6443 --remove", err: `does not mean cluster "eu" any more`, asked: `{"aliases":[]}`},
@@ -145,6 +165,31 @@ var commandCases = []commandCase{
 	{args: "app sync web --prune", out: "sync web: Succeeded  3 applied\n", asked: `POST /applications/web/sync {"prune":true}`},
 	{args: "app sync web --async -o name", out: "operation/op-1\n", err: "accepted as operation op-1"},
 	{args: "app sync web --confirm-prune 0 --async", out: "sync web: Queued", err: "accepted", asked: `"confirmPrune":0`},
+	{args: "app sync web --resource apps:Deployment:web --resource !:Secret:* --strategy apply --force --replace --server-side --apply-out-of-sync-only --sync-option Validate=false --reason hotfix --revision 0123456 --approve-deletions",
+		out: "Succeeded", asked: `POST /applications/web/sync {"revision":"0123456","syncOptions":["Validate=false","Force=true","Replace=true","ServerSideApply=true","ApplyOutOfSyncOnly=true"],"resources":["apps:Deployment:web","!:Secret:*"],"skipHooks":true,"approveDeletions":true,"reason":"hotfix"}`},
+	{args: "app sync web --retry-limit 3 --retry-backoff-duration 5s --retry-backoff-factor 2 --retry-backoff-max-duration 1m", out: "Succeeded",
+		asked: `POST /applications/web/sync {"retry":{"limit":3,"backoff":{"duration":"5s","factor":2,"maxDuration":"1m"}}}`},
+	{args: "app sync web --retry-backoff-duration 5s", code: 2, err: "a backoff needs retries"},
+	{args: "app sync web --strategy nix", code: 2, err: "is not known"},
+	{args: "app sync web --wait=false", out: "Queued", err: "accepted as operation op-1"},
+	{args: "app rollback web", out: "sync web: Succeeded  3 applied\n", asked: "POST /applications/web/rollback {}"},
+	{args: "app rollback web 6 --reason x --prune --async", out: "rollback web: Queued\n", err: `rollback of "web" accepted as operation op-1`,
+		asked: `POST /applications/web/rollback {"historyID":6,"reason":"x","prune":true}`},
+	{args: "app rollback web six", code: 2, err: `"six" is not the number of a deployment`},
+	{args: "app rollback web 0", code: 2, err: `"0" is not the number of a deployment`},
+	{args: "app rollback", code: 2, err: "takes 2 argument(s) (NAME [ID]), got 0"},
+	{args: "app unpin web", err: `"web" is not pinned to deployment 7 any more; fedcba98 is wanted again`, asked: "DELETE /applications/web/pin"},
+	{args: "app confirm-deletion web --confirm-prune 3 --reason old", out: "Succeeded", asked: `POST /applications/web/confirm-deletion {"confirmPrune":3,"reason":"old"}`},
+	{args: "app terminate web", out: "Terminated", asked: "POST /applications/web/terminate"},
+	{args: "app actions list web --kind deployment", out: "apps/Deployment  shop-web   web   scale    no         replicas\n",
+		asked: "GET /applications/web/resource-actions?group=apps&kind=Deployment&namespace=shop-web&resourceName=web"},
+	{args: "app actions list web --kind Pod", out: "Pod   n          web-1  restart", asked: "GET /applications/web/tree"},
+	{args: "app actions list web --kind Job", code: 3, err: "(object_not_of_application)"},
+	{args: "app actions run web scale --kind Deployment --param replicas=3 --reason sale", out: "Succeeded",
+		asked: `POST /applications/web/actions {"resource":{"group":"apps","kind":"Deployment","namespace":"shop-web","name":"web"},"action":"scale","params":{"replicas":"3"},"reason":"sale"}`},
+	{args: "app actions run web scale --kind Deployment --group batch", code: 3, err: "(object_not_of_application)"},
+	{args: "app actions run web scale --kind Deployment --param x", code: 2, err: "is not NAME=VALUE"},
+	{args: "app actions run web restart", code: 2, err: "add --kind"},
 	{args: "app wait web --operation", out: "web  OutOfSync (Drift)  Healthy  01234567\n"},
 	{args: "app wait gone --delete", out: "", code: 0},
 	{args: "app wait", code: 2, err: "name at least one application"},
@@ -154,15 +199,35 @@ var commandCases = []commandCase{
 	{args: "app history web", out: "7   2026-01-02T03:04:05Z  01234567  ana\n"},
 	{args: "app tree web", out: "└─ Pod", err: "more nodes than are shown"},
 	{args: "app parameters web", out: "env        array  true      eu, us   Environment  cue\n"},
+	{args: "app resource web secret/pass", out: "data:\n  a: redacted:0123\nkind: Secret\n", asked: "GET /applications/web/resource?kind=secret&resourceName=pass"},
+	{args: "app resource web deployments.apps/web -n n --show-managed-fields -o name", out: "deployments.apps/web\n", asked: "resource?group=apps&kind=deployments&managedFields=true&namespace=n&resourceName=web"},
+	{args: "app resource web secret", code: 2, err: "is not KIND/NAME"},
+	{args: "app events web --kind pod --limit 7", out: "Warning  BackOff  Pod web-1  3      again\uFFFD[2J\n", asked: "GET /applications/web/events?kind=pod&limit=7"},
+	{args: "app events web -f -o yaml", code: 2, err: "as text or with -o json"},
+	{args: "app logs web -o json", out: `"text":"between"}` + "\n"},
+	{args: "app logs web -o yaml", code: 2, err: "as text or with -o json"},
+	{args: "app logs web -c a --all-containers", code: 2, err: "if any flags in the group"},
+	{args: "app exec web --pod p", code: 2, err: "hawser app exec NAME --pod POD -- COMMAND"},
+	{args: "app exec web -- ls", code: 2, err: "add --pod"},
+	{args: "app exec nix --pod p -- ls", code: 3, err: "(application_not_found)"},
 	{args: "app refresh web", err: "accepted", asked: "POST /applications/web/refresh"},
 	{args: "app delete web", code: 2, err: "(delete_needs_choice)"},
 	{args: "app delete web --cascade=false --propagation-policy background", out: "Succeeded", asked: "DELETE /applications/web?cascade=false&propagation=background"},
+	{args: "app delete web -y", out: "Succeeded", asked: "DELETE /applications/web\nGET"},
+	{args: "app delete web -y --cascade --approve-deletions", out: "Succeeded", asked: "DELETE /applications/web?approveDeletions=true&cascade=true"},
 	{args: "app delete web --cascade --wait=false", out: "Queued", err: "accepted", asked: "cascade=true"},
 	{args: "operation list", out: "op-1  web          sync  Succeeded  "},
 	{args: "operation list -o name", out: "operation/op-1\n"},
 	{args: "operation get op-1", out: "Created     Service"},
 	{args: "operation get operation/op-1 -o name", out: "operation/op-1\n"},
 	{args: "operation terminate op-1", out: "Terminated"},
+	{args: "settings customizations get", out: "resource.customizations.health.X: return {}\n", err: "version 3, set by ana"},
+	{args: "settings customizations get --version 2 -o name", out: "settings/customizations\n", asked: "version=2"},
+	{args: "settings customizations set -f -", in: "kind: ConfigMap", out: "customizations set, version 4: 2 keys changed\n", err: "left out: 1 keys that are not about resources", asked: "PUT /settings/customizations kind: ConfigMap"},
+	{args: "settings customizations set -f - --dry-run", in: "kind: ConfigMap", out: "2 keys would change", err: "left out: resource.x: unknown", asked: "dryRun=true"},
+	{args: "settings customizations set", code: 2, err: "nothing to read"},
+	{args: "settings customizations diff -f -", in: "kind: ConfigMap", code: 1, out: "~ resource.customizations.health.X\n    - b\n    + c\n+ resource.compareoptions\n    + \uFFFD[2Jx\n", err: "left out: resource.x"},
+	{args: "settings customizations history", out: "3        2026-01-02T03:04:05Z  ana\n"},
 	{args: "help exit-codes", out: "130  interrupted"},
 	{args: "help environment", out: "HAWSER_CA_HASH"},
 	{args: "help nix", code: 3, err: "(help_unknown)"},
@@ -179,6 +244,22 @@ func TestCommands(t *testing.T) {
 				t.Errorf("the hub was asked\n%s", hub.requests())
 			}
 		})
+	}
+}
+
+func TestADeletionThatIsUnderWay(t *testing.T) {
+	for args, want := range map[string]string{
+		"app delete web -y --cascade=false": `the deletion of the objects of "web" is given up; what is still there stays`,
+		"app delete web -y --cascade":       `"web" is being deleted without its objects already; they stay`,
+		"app delete web -y":                 "",
+	} {
+		answers := everything()
+		answers["DELETE /applications/web"] = answer{202, strings.Replace(orphanOp, "Succeeded", "Running", 1)}
+		answers["GET /operations/op-2"] = answer{200, orphanOp}
+		newHubOf(t, answers)
+		r := run(t, "", strings.Fields(args)...)
+		r.check(t, 0, "2026-01-02T03:04:05Z deletions approved by bob\n2026-01-02T03:04:06Z deletion of the objects given up by ana\uFFFD[2J\n"+
+			"2026-01-02T03:04:07Z asked to end by eve\ndelete web: Succeeded\n", want)
 	}
 }
 

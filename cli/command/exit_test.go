@@ -129,7 +129,7 @@ func TestDeleteAsksAPerson(t *testing.T) {
 		{"app delete web", "yes\n", 0, "cascade=true"},
 		{"app delete web", "no\n", 0, "cascade=false"},
 		{"app delete web", "\n", 2, ""},
-		{"app delete web --yes", "cancel\n", 2, ""},
+		{"app delete web --yes", "", 0, "DELETE /applications/web"},
 		{"app delete web --cascade", "yes\n", 0, "cascade=true"},
 		{"app delete web --cascade", "no\n", 2, ""},
 		{"app delete web --cascade=false", "yes\n", 0, "cascade=false"},

@@ -37,7 +37,7 @@ func newOperationList(s *session) *cobra.Command {
 			if op.CreatedAt != nil {
 				age, created = output.Age(s.now(), op.CreatedAt), op.CreatedAt.Format(time.RFC3339)
 			}
-			return []string{string(op.ID), op.AppName, string(op.Kind), string(op.Phase), age, op.InitiatedBy, created, op.Message}
+			return []string{string(op.ID), op.AppName, operationKind(op), string(op.Phase), age, op.InitiatedBy, created, op.Message}
 		},
 	}
 	c := &cobra.Command{
@@ -108,10 +108,60 @@ func (c *call) printOperation(op model.OperationInfo) error {
 	return c.one(op, "operation/"+string(op.ID), func() error {
 		if op.Result != nil {
 			for _, r := range op.Result.Resources {
-				fmt.Fprintf(c.Out, "%-11s %s\n", output.Clean(r.Status), output.Clean(strings.TrimSpace(r.ObjectKey.String()+"  "+r.Message)))
+				fmt.Fprintf(c.Out, "%-11s %s\n", output.Clean(r.Status), output.Clean(resultText(r)))
 			}
 		}
-		_, err := fmt.Fprintln(c.Out, output.Clean(strings.TrimSpace(fmt.Sprintf("%s %s: %s  %s", op.Kind, op.AppName, op.Phase, op.Message))))
+		for _, a := range op.Amendments {
+			fmt.Fprintf(c.Out, "%s %s by %s\n", a.At.Format(time.RFC3339), amendmentText(a.What), output.Clean(a.By))
+		}
+		_, err := fmt.Fprintln(c.Out, output.Clean(strings.TrimSpace(fmt.Sprintf("%s %s: %s  %s", operationKind(op), op.AppName, op.Phase, op.Message))))
 		return err
 	})
+}
+
+// amendmentText is what was decided about an operation that is under way.
+func amendmentText(what model.AmendmentKind) string {
+	switch what {
+	case model.AmendTerminate:
+		return "asked to end"
+	case model.AmendApprove:
+		return "deletions approved"
+	case model.AmendOrphan:
+		return "deletion of the objects given up"
+	}
+	return output.Clean(string(what))
+}
+
+// operationKind is what an operation does, in one or two words.
+func operationKind(op model.OperationInfo) string {
+	switch {
+	case op.Spec.Rollback != nil:
+		return "rollback"
+	case op.Kind == model.OperationAction && op.Spec.Action != nil:
+		return "action " + op.Spec.Action.Name
+	}
+	return string(op.Kind)
+}
+
+// resultText is what became of one object: which, where in the sync when that is
+// not its middle, and why.
+func resultText(r model.ResourceResult) string {
+	parts := []string{r.ObjectKey.String()}
+	var where []string
+	if r.Phase != "" && (r.Phase != "Sync" || r.HookPhase != "") {
+		where = append(where, r.Phase)
+	}
+	if r.Wave != 0 {
+		where = append(where, fmt.Sprintf("wave %d", r.Wave))
+	}
+	if r.HookPhase != "" {
+		where = append(where, "hook "+r.HookPhase)
+	}
+	if len(where) > 0 {
+		parts = append(parts, "("+strings.Join(where, ", ")+")")
+	}
+	if r.Message != "" {
+		parts = append(parts, r.Message)
+	}
+	return strings.Join(parts, "  ")
 }

@@ -15,7 +15,7 @@ const module = "github.com/hawser-dev/hawser/"
 // pure packages decide and do nothing; their neighbours may import them.
 var pure = []string{
 	"hub/fleet",
-	"agent/live", "agent/diff", "agent/health", "agent/journal", "agent/sync",
+	"agent/live", "agent/diff", "agent/health", "agent/journal", "agent/sync", "agent/lua", "agent/action",
 }
 
 // parts are packages below another package of the same half that only that

@@ -3,7 +3,7 @@
 // the same run on the same machine, and compares them with their goals.
 //
 //	hawser-bench -bin bin -out bench/result.json
-//	             [-only first,change,latency,idle,render,monorepo,git-idle]
+//	             [-only first,change,latency,idle,memory,render,monorepo,git-idle]
 //	             [-apps 200,500] [-repeat 3]
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
@@ -42,6 +42,15 @@
 //   - idle: 60 s, beginning 10 s after everything is settled. One cluster with three
 //     applications whose Deployments have pods (the demo has such an agent in each of
 //     its three clusters); idle-N with N applications.
+//
+//   - memory: the largest number of applications in a cluster that holds 10,000
+//     ConfigMaps of 2 KB and 2,000 pods in ReplicaSets that nobody manages. Idle is
+//     the agent before all of that. Steady is read 30 s after everything is settled, in
+//     a process that was killed and started again; peak is that process's until it
+//     has healed what drifted meanwhile and the hub shows every application by a later
+//     observation. In a run of its own a fine
+//     profile of the heap says which packages of the agent hold it; HAWSER_BENCH_KEEP_PROFILE
+//     names a file for that profile.
 //
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
 //     render of content that was not seen before, twice as many asked for at a time as

@@ -20,7 +20,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
-	only := flag.String("only", "first,change,latency,idle,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
+	only := flag.String("only", "first,change,latency,idle,memory,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
 	apps := flag.String("apps", "200,500", "numbers of applications")
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
@@ -50,7 +50,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "render", "monorepo", "git-idle"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "render", "monorepo", "git-idle"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -86,6 +86,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	}
 	for i, n := range b.apps {
 		b.many(ctx, n, i == len(b.apps)-1)
+	}
+	if b.only["memory"] {
+		b.try("memory", func() error { return b.memory(ctx, b.apps[len(b.apps)-1]) })
 	}
 	if b.only["latency"] {
 		b.try("latency", func() error { return b.one(ctx) })

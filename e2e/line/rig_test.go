@@ -212,10 +212,14 @@ func (h *hub) write(cluster model.ClusterID, uid model.AppUID, bundle []byte) mo
 
 // operation creates a command as the API does.
 func (h *hub) operation(cluster model.ClusterID, uid model.AppUID) model.OperationInfo {
+	return h.command(cluster, uid, model.OperationSync)
+}
+
+func (h *hub) command(cluster model.ClusterID, uid model.AppUID, kind model.OperationKind) model.OperationInfo {
 	var op model.OperationInfo
 	h.store.with(cluster, func(c *clusterRow) {
 		h.store.opSeq++
-		op = model.OperationInfo{ID: model.OperationID(uuid.NewString()), Seq: h.store.opSeq, App: uid, Cluster: cluster, Kind: model.OperationSync, Phase: model.PhaseQueued}
+		op = model.OperationInfo{ID: model.OperationID(uuid.NewString()), Seq: h.store.opSeq, App: uid, Cluster: cluster, Kind: kind, Phase: model.PhaseQueued}
 		c.ops[op.ID] = op
 	})
 	h.gateway.NotifyOperation(cluster)
@@ -273,6 +277,7 @@ type journal struct {
 	refreshed []model.AppUID
 	lost      []error
 	pending   []model.OperationUpdate // for the next hello
+	able      []string                // capabilities, for the next hello
 	refuse    error
 	order     []string
 	welcomed  func() // called once, while the session is being opened
@@ -285,7 +290,7 @@ func newJournal() *journal {
 func (j *journal) Hello(context.Context) (model.Hello, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	h := model.Hello{LastEpoch: j.epoch, KubeVersion: "v1.37.2", Operations: slices.Clone(j.pending)}
+	h := model.Hello{LastEpoch: j.epoch, KubeVersion: "v1.37.2", Operations: slices.Clone(j.pending), Capabilities: slices.Clone(j.able)}
 	for _, d := range j.known {
 		h.Known = append(h.Known, model.KnownApp{UID: d.App, Name: d.Name, Project: d.Project, Generation: d.Generation, Content: d.Content(), HoldDeletes: d.HoldDeletes})
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -189,6 +190,79 @@ func TestAWithdrawalTravelsUntilItHasEnded(t *testing.T) {
 	await(t, "the withdrawal again", a.journal.is(func(j *journal) bool { return len(j.withdraws) == 2 }))
 	a.link.Operation(model.OperationUpdate{ID: op.ID, Seq: 1, App: "app", Kind: op.Kind, Phase: model.PhaseSucceeded})
 	await(t, "the end", func() bool { return h.phase(id, op.ID) == model.PhaseSucceeded })
+}
+
+func TestADeletionIsGivenUpInTheSameSession(t *testing.T) {
+	h := newHub(t, nil)
+	a, id := h.join("eu-prod", nil)
+	w := model.Withdraw{App: "app", Name: "app", Generation: 2, Mode: model.WithdrawCascade, Operation: "op-delete", OperationSeq: 1}
+	say := func() {
+		h.store.with(id, func(c *clusterRow) {
+			if _, ok := c.ops[w.Operation]; !ok {
+				c.ops[w.Operation] = model.OperationInfo{ID: w.Operation, Seq: 1, App: "app", Cluster: id, Kind: model.OperationDelete, Phase: model.PhaseQueued}
+			}
+			c.withdraws["app"] = w
+		})
+		h.gateway.Notify(id, "app")
+	}
+	say()
+	await(t, "the withdrawal", a.journal.is(func(j *journal) bool { return len(j.withdraws) == 1 }))
+	a.link.Operation(model.OperationUpdate{ID: w.Operation, Seq: 1, App: "app", Kind: model.OperationDelete, Phase: model.PhaseRunning})
+	await(t, "its begin", func() bool { return h.phase(id, w.Operation) == model.PhaseRunning })
+	w.Mode = model.WithdrawOrphan
+	say()
+	await(t, "the change", a.journal.is(func(j *journal) bool {
+		return len(j.withdraws) == 2 && j.withdraws[1].Mode == model.WithdrawOrphan && j.withdraws[1].Operation == w.Operation
+	}))
+}
+
+func TestAnActionIsRefusedForAnAgentThatDoesNotKnowThem(t *testing.T) {
+	var mu sync.Mutex
+	told := map[model.OperationID]model.OperationPhase{}
+	h := newHub(t, func(o *gateway.Options) {
+		o.OperationsChanged = func(ops []model.OperationInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, op := range ops {
+				told[op.ID] = op.Phase
+			}
+		}
+	})
+	a, id := h.join("eu-prod", nil)
+	h.deploy(id, "app", random(10))
+	op := h.command(id, "app", model.OperationAction)
+	await(t, "the refusal", func() bool { return h.phase(id, op.ID) == model.PhaseFailed })
+	h.store.with(id, func(c *clusterRow) {
+		if m := c.ops[op.ID].Message; !strings.HasPrefix(m, "agent_too_old: ") {
+			t.Errorf("it says %q", m)
+		}
+	})
+	await(t, "that it is told", func() bool { mu.Lock(); defer mu.Unlock(); return told[op.ID] == model.PhaseFailed })
+	marker := h.operation(id, "app")
+	await(t, "the marker", a.journal.is(func(j *journal) bool { return len(j.commands) == 1 && j.commands[0].ID == marker.ID }))
+	a.link.Operation(model.OperationUpdate{ID: marker.ID, Seq: marker.Seq, App: "app", Kind: marker.Kind, Phase: model.PhaseSucceeded})
+	await(t, "its end", func() bool { return h.phase(id, marker.ID) == model.PhaseSucceeded })
+
+	// One that waits for its cluster is refused when an old agent comes, and sent
+	// to a new one.
+	for _, able := range []bool{false, true} {
+		h.stop()
+		a.journal.mu.Lock()
+		if able {
+			a.journal.able = []string{model.CapabilityActions}
+		}
+		a.journal.mu.Unlock()
+		waiting := h.command(id, "app", model.OperationAction)
+		h.start(h.addr)
+		if !able {
+			await(t, "the refusal", func() bool { return h.phase(id, waiting.ID) == model.PhaseFailed })
+			continue
+		}
+		await(t, "the action", a.journal.is(func(j *journal) bool { return j.commands[len(j.commands)-1].ID == waiting.ID }))
+	}
+	if n := len(a.journal.commands); n != 2 {
+		t.Errorf("%d commands", n)
+	}
 }
 
 func TestReportsAreCoalescedAndAcknowledged(t *testing.T) {

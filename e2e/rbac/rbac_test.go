@@ -24,6 +24,7 @@ import (
 
 	"github.com/hawser-dev/hawser/e2e/rig"
 	"github.com/hawser-dev/hawser/e2e/testbed"
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 const (
@@ -195,6 +196,41 @@ spec:
 ---
 `
 
+// lookAt has everything looked at that people can look at.
+func lookAt(t *testing.T, ctx context.Context, r *rig.Rig) {
+	t.Helper()
+	out, err := r.CLI(ctx, "app", "tree", "shop", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree model.ResourceTree
+	if err := json.Unmarshal(out, &tree); err != nil {
+		t.Fatal(err)
+	}
+	pods := 0
+	for _, n := range tree.Nodes {
+		kind := n.Kind
+		if n.Group != "" {
+			kind += "." + n.Group
+		}
+		if out, err := r.CLI(ctx, "app", "resource", "shop", kind+"/"+n.Name); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if n.Kind != "Pod" {
+			continue
+		}
+		pods++
+		for _, args := range [][]string{{"exec", "shop", "--pod", n.Name, "--", "echo", "x"}, {"logs", "shop", "--kind", "pod", "--name", n.Name}, {"events", "shop"}} {
+			if out, err := r.CLI(ctx, append([]string{"app"}, args...)...); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
+	}
+	if pods == 0 {
+		t.Errorf("no pod is in the tree: %s", out)
+	}
+}
+
 func TestAgentWithTheDocumentedRules(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -211,7 +247,12 @@ func TestAgentWithTheDocumentedRules(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c, err := r.AddCluster(ctx, "limited")
+	kubelet, err := testbed.StartKubelet(testbed.KubeletOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kubelet.Close)
+	c, err := r.AddClusterWith(ctx, testbed.Options{Name: "limited", Kubelet: kubelet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +271,7 @@ func TestAgentWithTheDocumentedRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	audit := c.Audit()
-	if err := c.Enrol(ctx, "--kubeconfig", file); err != nil {
+	if err := c.Enrol(ctx, "--kubeconfig", file, "--allow-exec"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -260,6 +301,7 @@ func TestAgentWithTheDocumentedRules(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cli("app", "wait", "shop", "swap", "--timeout", patience.String())
+	lookAt(t, ctx, r)
 
 	configMaps := schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	await := func(ns, name, what string, holds func(*unstructured.Unstructured) bool) {
@@ -346,5 +388,31 @@ func TestAgentWithTheDocumentedRules(t *testing.T) {
 	}
 	if !strings.Contains(string(out), "Kind rbac.authorization.k8s.io/Role is not observed") {
 		t.Errorf("the cluster's conditions do not name the kind that cannot be watched:\n%s", out)
+	}
+
+	// The account suffices to obey the cluster's own policy.
+	veto := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "hawser-veto", "namespace": namespace},
+		"data": map[string]any{"policy.yaml": "deny: [{namespaces: [denied], reason: closed}]"},
+	}}
+	client, err := dynamic.NewForConfig(c.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Resource(configMaps).Namespace(namespace).Create(ctx, veto, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		out, err = r.CLI(ctx, "app", "sync", "denied", "--timeout", patience.String(), "-o", "json")
+		if !errors.As(err, &failed) {
+			t.Fatalf("a sync into a closed namespace ends with %v\n%s", err, out)
+		}
+		// Until the agent has heard of the policy, its account is what is in the way.
+		if strings.Contains(failed.Stdout, "is vetoed by the cluster's own policy (deny[0]: closed)") {
+			break
+		}
+		if ctx.Err() != nil || !strings.Contains(failed.Stdout, "the agent's account may not") {
+			t.Fatalf("the policy is not obeyed: %v\n%s", err, failed.Stdout+failed.Stderr)
+		}
 	}
 }

@@ -27,7 +27,14 @@ type Cluster struct {
 
 // AddCluster starts a control plane under a name. It does not enrol it.
 func (r *Rig) AddCluster(ctx context.Context, name string) (*Cluster, error) {
-	cp, err := testbed.StartControlPlane(ctx, testbed.Options{Name: name, Log: r.Log})
+	return r.AddClusterWith(ctx, testbed.Options{Name: name})
+}
+
+// AddClusterWith is AddCluster with a control plane of its own making.
+func (r *Rig) AddClusterWith(ctx context.Context, o testbed.Options) (*Cluster, error) {
+	name := o.Name
+	o.Log = r.Log
+	cp, err := testbed.StartControlPlane(ctx, o)
 	if err != nil {
 		return nil, err
 	}

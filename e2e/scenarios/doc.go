@@ -38,6 +38,10 @@
 //	                        somebody at the API server: get KIND [NS/]NAME [PATH],
 //	                        patch KIND [NS/]NAME JSON, create FILE,
 //	                        delete KIND [NS/]NAME, await KIND [NS/]NAME COND…
+//	kubelet say [NS/]POD CONTAINER LINE…
+//	                        a container in eu writes lines to its log
+//	kubelet restart [NS/]POD CONTAINER
+//	                        and is started again
 //	audit CLUSTER mark      the witness: look at requests from here on
 //	audit CLUSTER write VERB KIND [NS/]NAME
 //	                        waits until the agent has done this

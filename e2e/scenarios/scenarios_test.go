@@ -37,6 +37,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"app":      cmdApp,
 	"cluster":  cmdCluster,
 	"kube":     cmdKube,
+	"kubelet":  cmdKubelet,
 	"audit":    cmdAudit,
 	"enrol":    cmdEnrol,
 	"refused":  cmdRefused,

@@ -34,9 +34,11 @@ type world struct {
 	*rig.Rig
 	api    *client.Client
 	eu, us *rig.Cluster
-	locked *testbed.GitServer
-	ssh    *testbed.SSHGitServer
-	close  []func()
+	// kubelet answers for the nodes of eu, whose agent allows commands.
+	kubelet *testbed.Kubelet
+	locked  *testbed.GitServer
+	ssh     *testbed.SSHGitServer
+	close   []func()
 }
 
 // theWorld is started by the first script that needs it and ended by TestMain.
@@ -110,15 +112,20 @@ func startWorld(ctx context.Context) (_ *world, err error) {
 		return nil, err
 	}
 	w.close = append(w.close, w.ssh.Close)
-	for name, into := range map[string]**rig.Cluster{"eu": &w.eu, "us": &w.us} {
-		if *into, err = w.AddCluster(ctx, name); err != nil {
-			return nil, err
-		}
-		if err := (*into).Enrol(ctx); err != nil {
-			return nil, err
-		}
+	if w.kubelet, err = testbed.StartKubelet(testbed.KubeletOptions{}); err != nil {
+		return nil, err
 	}
-	return w, nil
+	w.close = append([]func(){w.kubelet.Close}, w.close...) // after the clusters
+	if w.eu, err = w.AddClusterWith(ctx, testbed.Options{Name: "eu", Kubelet: w.kubelet}); err != nil {
+		return nil, err
+	}
+	if err := w.eu.Enrol(ctx, "--allow-exec"); err != nil {
+		return nil, err
+	}
+	if w.us, err = w.AddCluster(ctx, "us"); err != nil {
+		return nil, err
+	}
+	return w, w.us.Enrol(ctx)
 }
 
 // configManagementPlugins are what the hub of the scenarios runs: one that makes

@@ -29,6 +29,9 @@ type Options struct {
 	// NoKwok leaves nodes and pods without anybody who runs them: nodes are
 	// created but never Ready, pods stay Pending.
 	NoKwok bool
+	// Kubelet answers for all nodes what an API server asks kubelets for: logs and
+	// commands. Nil for nobody. It is the caller's to close, after Stop.
+	Kubelet *Kubelet
 	// Throttled leaves the controller-manager at its own limit of 20 requests a
 	// second and few workers. Otherwise it is fast, so that measurements are of
 	// the system under test.

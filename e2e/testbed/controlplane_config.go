@@ -107,6 +107,8 @@ func (cp *ControlPlane) commandLine(name string) (path string, args []string) {
 			"--audit-log-path=" + cp.AuditLog(),
 			// Large enough that it never rotates: readers follow one file.
 			"--audit-log-maxsize=100000",
+			// The nodes have host names that nobody resolves.
+			"--kubelet-preferred-address-types=InternalIP",
 		}, cp.opts.APIServerArgs...)
 	case ProcControllerManager:
 		args := []string{
@@ -136,7 +138,7 @@ func (cp *ControlPlane) commandLine(name string) (path string, args []string) {
 		}
 		return cp.bins.Scheduler, args
 	case ProcKwok:
-		return cp.bins.Kwok, []string{
+		args := []string{
 			"--kubeconfig=" + cp.file(ProcKwok+".kubeconfig"),
 			"--config=" + cp.bins.KwokStages,
 			"--manage-all-nodes",
@@ -144,6 +146,11 @@ func (cp *ControlPlane) commandLine(name string) (path string, args []string) {
 			"--cidr=10.244.0.0/16",
 			"--node-lease-duration-seconds=40",
 		}
+		if cp.opts.Kubelet != nil {
+			// kwok tells the port to the nodes, and would listen on it itself.
+			args = append(args, fmt.Sprintf("--node-port=%d", cp.opts.Kubelet.Port()), "--server-address=127.0.0.1:0")
+		}
+		return cp.bins.Kwok, args
 	}
 	panic("testbed: no process is called " + name)
 }

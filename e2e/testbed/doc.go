@@ -2,11 +2,12 @@
 // benchmarks run against: Kubernetes control planes (etcd, kube-apiserver,
 // kube-controller-manager, kube-scheduler and kwok nodes whose pods run), Git
 // servers over HTTP and SSH, a private PostgreSQL, a TCP proxy that misbehaves
-// on request and an HTTP CONNECT proxy.
+// on request, an HTTP CONNECT proxy, and a server that answers for the kubelets.
 //
 // It is not a fake: every API server, Git exchange and database answer comes
-// from the program a user has. Only the kubelet is simulated (by kwok), so pods
-// become Running without a container runtime.
+// from the program a user has. Only the kubelet is simulated (by kwok, and by
+// Kubelet for logs and commands), so pods become Running without a container
+// runtime.
 //
 // Everything listens on 127.0.0.1 on ports below the range that the kernel
 // hands to outgoing connections, so that a server that is stopped can come back

@@ -18,6 +18,8 @@ type api struct {
 	store Store
 	log   *slog.Logger
 	now   func() time.Time
+	// meters count what people look at.
+	meters *meters
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
@@ -32,7 +34,7 @@ func New(o Options) http.Handler {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
-	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now}
+	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits)}
 
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
@@ -118,16 +120,27 @@ func (a *api) routes(g *gin.RouterGroup) {
 	g.PUT("/applications/:name", a.putApplication)
 	g.DELETE("/applications/:name", a.deleteApplication)
 	g.POST("/applications/:name/sync", a.syncApplication)
+	g.POST("/applications/:name/rollback", a.rollbackApplication)
+	g.DELETE("/applications/:name/pin", a.unpinApplication)
+	g.POST("/applications/:name/confirm-deletion", a.confirmDeletion)
+	g.GET("/applications/:name/resource-actions", a.listActions)
+	g.POST("/applications/:name/actions", a.runAction)
 	g.POST("/applications/:name/refresh", a.refreshApplication)
 	g.POST("/applications/:name/terminate", a.terminateApplication)
 	g.GET("/applications/:name/operations", a.listApplicationOperations)
 	g.GET("/applications/:name/tree", a.getTree)
+	g.GET("/applications/:name/resource", a.getResource)
+	g.GET("/applications/:name/events", a.resourceEvents)
+	g.GET("/applications/:name/logs", a.logs)
+	g.GET("/applications/:name/exec", a.execResource)
 	g.GET("/applications/:name/plugin-parameters", a.pluginParameters)
 	g.POST("/apply", a.apply)
 
 	g.GET("/operations", a.listOperations)
 	g.GET("/operations/:id", a.getOperation)
 	g.POST("/operations/:id/terminate", a.terminateOperation)
+
+	a.settingsRoutes(g)
 
 	g.GET("/events", a.events)
 }

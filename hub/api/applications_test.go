@@ -163,7 +163,7 @@ func TestOperationInAnAppliedObject(t *testing.T) {
 	if w.store.apps["web"].Application.Operation != nil {
 		t.Error("the operation was stored with the application")
 	}
-	w.call("PUT", "/api/v1/applications/web", application("web")+"operation: {sync: {resources: [{kind: Pod, name: x}]}}\n").problem(422, "operation_unsupported")
+	w.call("PUT", "/api/v1/applications/web", application("web")+"operation: {sync: {manifests: [x]}}\n").problem(422, "operation_unsupported")
 }
 
 func TestListApplications(t *testing.T) {

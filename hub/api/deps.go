@@ -62,7 +62,18 @@ type Store interface {
 	// Tree is NotFound (tree_not_found) as long as none was reported.
 	Tree(ctx context.Context, app model.AppUID) (model.ResourceTree, time.Time, error)
 
+	// Deployments are what was deployed of an application, oldest first.
+	Deployments(ctx context.Context, app model.AppUID) ([]fleet.Deployment, error)
+	// DesiredOf is not ok when nothing of the application was rendered yet.
+	DesiredOf(ctx context.Context, app model.AppUID) (d model.Desired, ok bool, err error)
+	// ReleasePin is Precondition (not_pinned) when there is no pin.
+	ReleasePin(ctx context.Context, app model.AppUID) (fleet.Pin, error)
+	// AmendDelete changes the delete that is under way; At is set by the store. It
+	// is NotFound (operation_not_found) when the application is not being deleted.
+	AmendDelete(ctx context.Context, app model.AppUID, a model.Amendment) (model.OperationInfo, error)
+
 	CreateOperation(ctx context.Context, n fleet.NewOperation) (op model.OperationInfo, existed bool, err error)
+	OperationByKey(ctx context.Context, key string) (op model.OperationInfo, found bool, err error)
 	Operation(ctx context.Context, id model.OperationID) (model.OperationInfo, error)
 	Operations(ctx context.Context, f fleet.OperationFilter) ([]model.OperationInfo, error)
 	TerminateOperation(ctx context.Context, id model.OperationID, by string) (model.OperationInfo, error)
@@ -88,10 +99,24 @@ type Agents interface {
 	CloseCluster(cluster model.ClusterID, code, reason string)
 }
 
-// Delivery looks at applications anew. Its methods never block.
+// Delivery looks at applications anew.
 type Delivery interface {
+	// ApplicationsWritten and ProjectWritten never block.
 	ApplicationsWritten(apps ...model.AppUID)
 	ProjectWritten(name string)
+	// Prepare makes sure that content can be desired again. It blocks while the
+	// database is read, and while something is rendered. deployment is the one
+	// that is gone back to, 0 for none.
+	Prepare(ctx context.Context, app fleet.App, content fleet.Content, deployment int64) (fleet.Deploy, error)
+	// Changes tells two bundles of an application apart.
+	Changes(ctx context.Context, app fleet.App, from, to model.Digest) ([]model.ResourceResult, error)
+}
+
+// Actions asks agents what can be done with an object.
+type Actions interface {
+	// ResourceActions blocks until the agent has answered; Unavailable when it is
+	// not connected.
+	ResourceActions(ctx context.Context, app fleet.App, by string, key model.ObjectKey) ([]model.ResourceAction, error)
 }
 
 // Sources speaks to repositories.
@@ -162,6 +187,17 @@ type Options struct {
 	Ready func(ctx context.Context) error
 	// Plugins may be nil when there are none.
 	Plugins Plugins
+	// Actions may be nil when agents cannot be asked.
+	Actions Actions
+	// Access may be nil when agents cannot be asked. AllowExec lets commands be
+	// run in containers, where the cluster's agent allows it too.
+	Access       Access
+	AccessLimits AccessLimits
+	AllowExec    bool
+	// Settings for all clusters; nil for none. SettingsChanged, which may be nil,
+	// is called when they changed and must not block.
+	Settings        Settings
+	SettingsChanged func()
 	// Webhook takes POST /api/webhook; nil for none.
 	Webhook http.Handler
 

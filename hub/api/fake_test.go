@@ -38,9 +38,17 @@ type fakeStore struct {
 	ops       []model.OperationInfo
 	keys      map[string]model.OperationID
 	tree      model.ResourceTree
-	down      bool // every call fails as if the database were away
-	panics    bool
-	upserts   int
+	resources []model.ResourceStatus
+	history   []fleet.Deployment
+	desired   model.Desired
+	rendered  bool
+	deploys   []fleet.Deploy // of the operations that had one
+	// changes is how often an application is written between decision and
+	// storing.
+	changes int
+	down    bool // every call fails as if the database were away
+	panics  bool
+	upserts int
 }
 
 var errDown = fault.Wrap(errors.New("dial /var/run/postgresql/.s.PGSQL.5432: CANARY"), fault.Unavailable, "db_unavailable", "the database is not reachable")
@@ -490,6 +498,7 @@ func (s *fakeStore) AppView(ctx context.Context, name string) (model.AppView, er
 	}
 	v := s.view(a)
 	v.Application = &a.Application
+	v.Resources = s.resources
 	return v, nil
 }
 
@@ -515,6 +524,9 @@ func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (mo
 			}
 		}
 	}
+	if a, err := fleet.Admit(s.ops, n); err == nil && a.Existing != nil {
+		return *a.Existing, true, nil
+	}
 	op := model.OperationInfo{ID: model.OperationID(fmt.Sprint("op-", len(s.ops)+1)), App: n.App, Kind: n.Kind, Spec: n.Spec,
 		Phase: model.PhaseQueued, InitiatedBy: n.InitiatedBy}
 	for _, a := range s.apps {
@@ -525,9 +537,70 @@ func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (mo
 	if !n.Deadline.IsZero() {
 		op.Deadline = &n.Deadline
 	}
+	if d := n.Deploy; d != nil {
+		if s.changes > 0 {
+			s.changes--
+			return model.OperationInfo{}, false, fault.New(fault.Conflict, "application_changed", "the application was written")
+		}
+		if d.Expected != 0 && d.Expected != s.desired.Generation {
+			return model.OperationInfo{}, false, fault.New(fault.Conflict, "generation_changed", "generation %d", s.desired.Generation)
+		}
+		s.deploys = append(s.deploys, *d)
+		op.Generation = s.desired.Generation + 1
+	}
 	s.ops = append(s.ops, op)
 	s.keys[n.IdempotencyKey] = op.ID
 	return op, false, nil
+}
+
+func (s *fakeStore) OperationByKey(ctx context.Context, key string) (model.OperationInfo, bool, error) {
+	s.mu.Lock()
+	id, ok := s.keys[key]
+	s.mu.Unlock()
+	if !ok {
+		return model.OperationInfo{}, false, nil
+	}
+	op, err := s.Operation(ctx, id)
+	return op, err == nil, err
+}
+
+func (s *fakeStore) Deployments(context.Context, model.AppUID) ([]fleet.Deployment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.history, nil
+}
+
+func (s *fakeStore) DesiredOf(context.Context, model.AppUID) (model.Desired, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.desired, s.rendered, nil
+}
+
+func (s *fakeStore) ReleasePin(_ context.Context, uid model.AppUID) (fleet.Pin, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, a := range s.apps {
+		if a.UID == uid && a.Pin != nil {
+			pin := *a.Pin
+			a.Pin = nil
+			s.apps[name] = a
+			return pin, nil
+		}
+	}
+	return fleet.Pin{}, fault.New(fault.Precondition, "not_pinned", "it is not pinned")
+}
+
+func (s *fakeStore) AmendDelete(_ context.Context, uid model.AppUID, a model.Amendment) (model.OperationInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.ops {
+		if op := &s.ops[i]; op.App == uid && op.Kind == model.OperationDelete && !op.Phase.Terminal() {
+			next, _, err := fleet.Amend(*op, a)
+			*op = next
+			return next, err
+		}
+	}
+	return model.OperationInfo{}, unknown("operation_not_found", "the application is not being deleted")
 }
 
 func (s *fakeStore) Operation(_ context.Context, id model.OperationID) (model.OperationInfo, error) {
@@ -599,6 +672,33 @@ func (c *calls) Poke(url string)                                 { c.add("poke %
 func (c *calls) PublishApplications(apps []model.AppUID)         { c.add("publish-apps %s", apps) }
 func (c *calls) Publish(kind, key string, _ any)                 { c.add("publish %s %s", kind, key) }
 
+// deliveryParts is what of the API's requests delivery has to carry out.
+type deliveryParts struct {
+	*calls
+	w *world
+}
+
+func (d deliveryParts) Prepare(_ context.Context, app fleet.App, content fleet.Content, deployment int64) (fleet.Deploy, error) {
+	d.add("prepare %d of %s", deployment, app.Name)
+	out := fleet.Deploy{AppVersion: app.Version, Content: content}
+	if deployment != 0 && content.Bundle != app.Source.Bundle {
+		out.Pin = &fleet.Pin{Pin: model.Pin{HistoryID: deployment, Revision: content.Revision, SetAside: app.Source.Revision}}
+	}
+	return out, d.w.prepareErr
+}
+
+func (d deliveryParts) Changes(_ context.Context, _ fleet.App, from, to model.Digest) ([]model.ResourceResult, error) {
+	return []model.ResourceResult{{ObjectKey: model.ObjectKey{Kind: "ConfigMap", Name: string(from + ">" + to)}, Status: "Configured"}}, nil
+}
+
+// agentActions answers for agents.
+type agentActions struct{ *calls }
+
+func (a agentActions) ResourceActions(_ context.Context, app fleet.App, by string, key model.ObjectKey) ([]model.ResourceAction, error) {
+	a.add("actions of %s in %s for %s", key, app.Name, by)
+	return []model.ResourceAction{{Name: "restart"}, {Name: "scale", Params: []string{"replicas"}}}, nil
+}
+
 // broker fits events.Broker to Stream, as hub/app does.
 type broker struct{ *events.Broker }
 
@@ -636,6 +736,8 @@ type world struct {
 	ready   error
 	tested  *fleet.Credential
 	echo    string // what the server repeats in an answer
+	// prepareErr is why a past deployment cannot be desired again.
+	prepareErr error
 	// betweenSteps, when set, is called in the middle of a probe.
 	betweenSteps func()
 }
@@ -694,7 +796,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	now := func() time.Time { return start }
 	w.auth = auth.New(w.store, now, log)
 	w.opts = Options{
-		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: w.calls, Sources: sources{w.calls, w}, Publisher: w.calls,
+		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,
 		Stream:            broker{w.broker},
 		NewEnrolmentToken: func() (string, []byte, error) { return "hwe_secret", []byte("hash"), nil },
 		Ready:             func(context.Context) error { return w.ready },

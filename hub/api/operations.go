@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,24 +16,21 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // createOperation stores a command, then wakes those who carry it out.
 func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOperation) (model.OperationInfo, error) {
-	if n.Kind == model.OperationSync {
-		if err := a.checkSync(app, n.Spec); err != nil {
-			return model.OperationInfo{}, err
-		}
-	}
 	op, existed, err := a.store.CreateOperation(ctx, n)
 	if err != nil {
 		return model.OperationInfo{}, err
 	}
 	a.log.InfoContext(ctx, "operation accepted", "operation", op.ID, "kind", op.Kind, "app", app.Name, "by", n.InitiatedBy, "repeated", existed)
-	if n.Kind == model.OperationDelete {
+	if n.Kind == model.OperationDelete || n.Deploy != nil {
 		a.opts.Agents.Notify(app.Cluster, app.UID)
 		a.opts.Delivery.ApplicationsWritten(app.UID)
-	} else {
+	}
+	if n.Kind != model.OperationDelete {
 		a.opts.Agents.NotifyOperation(app.Cluster)
 	}
 	a.opts.Publisher.Publish("operation", string(op.ID), op)
@@ -39,15 +38,33 @@ func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOpe
 	return op, nil
 }
 
-// checkSync decides whether a sync can be asked for.
-func (a *api) checkSync(app fleet.App, spec model.OperationSpec) error {
-	var problems fault.List
-	problems = append(problems, decode.SyncOptions("syncOptions", spec.SyncOptions)...)
-	if n := spec.ConfirmPrune; n != nil && *n < 0 {
-		problems = append(problems, fault.New(fault.Invalid, "out_of_range", "confirmPrune is %d; it must be 0 or more", *n).WithField("confirmPrune"))
+// createSync stores a sync that was checked. When it names the revision that a
+// rollback has set aside, that is desired again together with it.
+func (a *api) createSync(ctx context.Context, app fleet.App, n fleet.NewOperation) (model.OperationInfo, error) {
+	if err := checkSync(app, n.Spec); err != nil {
+		return model.OperationInfo{}, err
 	}
-	if len(problems) > 0 {
-		return problems
+	if wantsAside(app, n.Spec.Revision) && !n.Spec.DryRun {
+		content := fleet.Content{Bundle: app.Source.Bundle, Revision: app.Source.Revision, Sources: app.Source.Sources}
+		deploy, err := a.opts.Delivery.Prepare(ctx, app, content, 0)
+		if err != nil {
+			return model.OperationInfo{}, err
+		}
+		n.Deploy = &deploy
+	}
+	return a.createOperation(ctx, app, n)
+}
+
+// wantsAside reports whether a revision means what a rollback has set aside, and
+// not what it went back to.
+func wantsAside(app fleet.App, revision string) bool {
+	return app.Pin != nil && revision != "" && !names(revision, app.Pin.Revision.Commit) && names(revision, app.Source.Revision.Commit)
+}
+
+// checkSync decides whether a sync can be asked for.
+func checkSync(app fleet.App, spec model.OperationSpec) error {
+	if err := checkSpec(spec); err != nil {
+		return err
 	}
 	if e := app.Source.Error; e != nil && app.Source.Bundle == "" {
 		// An agent would wait for a desired state that nobody can make.
@@ -55,11 +72,71 @@ func (a *api) checkSync(app fleet.App, spec model.OperationSpec) error {
 			WithFix("put the source right, then sync again")
 	}
 	rendered := app.Source.Revision.Commit
-	if !names(spec.Revision, rendered) {
+	if app.Pin != nil {
+		rendered = app.Pin.Revision.Commit
+	}
+	if !names(spec.Revision, rendered) && !wantsAside(app, spec.Revision) {
 		e := fault.New(fault.Unprocessable, "revision_not_rendered", "revision %q is not the one that the hub has rendered", cut(spec.Revision)).
 			WithField("revision").WithFound(cut(spec.Revision), rendered).
 			WithFix("leave revision out, or change spec.source.targetRevision of the application")
+		if app.Pin != nil {
+			e.Allowed += ", or " + app.Source.Revision.Commit + ", which a rollback has set aside"
+		}
 		return e
+	}
+	return nil
+}
+
+// maxReason bounds, in characters, why somebody does something.
+const maxReason = 500
+
+// checkSpec decides about the options of a sync, whatever the application.
+func checkSpec(spec model.OperationSpec) error {
+	var problems fault.List
+	problems = append(problems, decode.SyncOptions("syncOptions", spec.SyncOptions)...)
+	if n := spec.ConfirmPrune; n != nil && *n < 0 {
+		problems = append(problems, fault.New(fault.Invalid, "out_of_range", "confirmPrune is %d; it must be 0 or more", *n).WithField("confirmPrune"))
+	}
+	if _, err := policy.ParseSelection(spec.Resources); err != nil {
+		problems = append(problems, fault.As(err))
+	}
+	problems = append(problems, decode.Retry("retry", spec.Retry)...)
+	if r := spec.Retry; r != nil && r.Limit < 0 {
+		// Without a bound it might never end.
+		problems = append(problems, fault.New(fault.Invalid, "out_of_range", "retry.limit is %d; it must be 0 or more", r.Limit).
+			WithField("retry.limit").WithFound(strconv.FormatInt(r.Limit, 10), "0 or more"))
+	}
+	if err := checkReason(spec.Reason); err != nil {
+		problems = append(problems, err)
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+func checkReason(reason string) *fault.Error {
+	if n := utf8.RuneCountInString(reason); n > maxReason {
+		return fault.New(fault.Invalid, "out_of_range", "reason has %d characters; at most %d are kept", n, maxReason).WithField("reason")
+	}
+	if strings.ContainsFunc(reason, unicode.IsControl) {
+		return fault.New(fault.Invalid, "text_invalid", "reason has characters that cannot be shown, such as an end of line").WithField("reason")
+	}
+	return nil
+}
+
+// notOfASync are the fields of an operation that are no options of a sync.
+func notOfASync(spec model.OperationSpec) error {
+	for _, f := range []struct {
+		name, what string
+		set        bool
+	}{
+		{"cascade", "a delete", spec.Cascade}, {"propagation", "a delete", spec.Propagation != ""},
+		{"rollback", "the route /rollback", spec.Rollback != nil}, {"action", "the route /actions", spec.Action != nil},
+	} {
+		if f.set {
+			return fault.New(fault.Invalid, "unknown_field", "%s belongs to %s, not to a sync", f.name, f.what).WithField(f.name)
+		}
 	}
 	return nil
 }
@@ -91,8 +168,8 @@ func (a *api) syncApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	if spec.Cascade || spec.Propagation != "" {
-		a.fail(c, fault.New(fault.Invalid, "unknown_field", "cascade and propagation belong to a delete, not to a sync").WithField("cascade"))
+	if err := notOfASync(spec); err != nil {
+		a.fail(c, err)
 		return
 	}
 	key, err := idempotencyKey(c)
@@ -105,7 +182,7 @@ func (a *api) syncApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	op, err := a.createOperation(ctx, app, fleet.NewOperation{
+	op, err := a.createSync(ctx, app, fleet.NewOperation{
 		App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name,
 		IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
 	})
@@ -156,6 +233,9 @@ func (a *api) deleteApplication(c *gin.Context) {
 		return
 	}
 	spec, err := deletion(c.Query("cascade"), c.Query("propagation"), app.Application.Metadata.Finalizers)
+	if err == nil {
+		spec.ApproveDeletions, err = boolean(c, "approveDeletions")
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -167,7 +247,94 @@ func (a *api) deleteApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	// A delete may be under way already, and wait for an approval, or be given up.
+	// Only who says so in words gives it up: that no finalizer asks for a cascade
+	// is no wish.
+	for _, change := range []struct {
+		what model.AmendmentKind
+		due  bool
+	}{
+		{model.AmendApprove, spec.ApproveDeletions && !op.Spec.ApproveDeletions},
+		{model.AmendOrphan, c.Query("cascade") == "false" && op.Spec.Cascade},
+	} {
+		if !change.due || op.Phase.Terminal() {
+			continue
+		}
+		next, err := a.amendDelete(ctx, app, model.Amendment{What: change.what, By: identity(c).Name})
+		if fault.HasCode(err, "operation_not_found") { // it has ended meanwhile; the answer says how
+			next, err = a.store.Operation(ctx, op.ID)
+		}
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		op = next
+	}
 	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// amendDelete changes the delete that is under way, and wakes who carries it out.
+func (a *api) amendDelete(ctx context.Context, app fleet.App, amendment model.Amendment) (model.OperationInfo, error) {
+	op, err := a.store.AmendDelete(ctx, app.UID, amendment)
+	if err != nil {
+		return op, err
+	}
+	a.log.InfoContext(ctx, "operation amended", "operation", op.ID, "app", app.Name, "what", amendment.What, "by", amendment.By)
+	a.opts.Agents.Notify(app.Cluster, app.UID)
+	a.opts.Publisher.Publish("operation", string(op.ID), op)
+	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
+	return op, nil
+}
+
+// confirmDeletion approves of deleting what says Prune=confirm or
+// Delete=confirm: of the delete that is under way, else of a sync that prunes.
+func (a *api) confirmDeletion(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in struct {
+		ConfirmPrune *int   `json:"confirmPrune,omitempty"`
+		Reason       string `json:"reason,omitempty"`
+	}
+	err := a.into(c, &in, true)
+	var key string
+	if err == nil {
+		key, err = idempotencyKey(c)
+	}
+	spec := model.OperationSpec{Prune: true, ApproveDeletions: true, ConfirmPrune: in.ConfirmPrune, Reason: in.Reason}
+	if err == nil {
+		err = checkSpec(spec)
+	}
+	var app fleet.App
+	if err == nil {
+		app, err = a.store.Application(ctx, c.Param("name"))
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	op, err := a.amendDelete(ctx, app, model.Amendment{What: model.AmendApprove, By: identity(c).Name})
+	if fault.HasCode(err, "operation_not_found") {
+		op, err = a.createSync(ctx, app, fleet.NewOperation{
+			App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
+		})
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.log.InfoContext(ctx, "deletions approved", "operation", op.ID, "kind", op.Kind, "app", app.Name, "by", identity(c).Name)
+	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// boolean is a query parameter that is true, false or absent.
+func boolean(c *gin.Context, name string) (bool, error) {
+	switch v := c.Query(name); v {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, fault.New(fault.Invalid, "value_unknown", "%s is %q; allowed: true, false", name, cut(v)).WithField(name).WithFound(cut(v), "true, false")
+	}
 }
 
 // deletion decides what becomes of an application's objects: as the caller
@@ -295,15 +462,8 @@ func operationFilter(c *gin.Context) (fleet.OperationFilter, error) {
 	if err != nil {
 		return fleet.OperationFilter{}, err
 	}
-	f := fleet.OperationFilter{Limit: limit}
-	switch open := c.Query("open"); open {
-	case "", "false":
-	case "true":
-		f.OpenOnly = true
-	default:
-		return f, fault.New(fault.Invalid, "value_unknown", "open is %q; allowed: true, false", cut(open)).WithField("open")
-	}
-	return f, nil
+	open, err := boolean(c, "open")
+	return fleet.OperationFilter{Limit: limit, OpenOnly: open}, err
 }
 
 func (a *api) answerOperations(c *gin.Context, f fleet.OperationFilter) {

@@ -33,12 +33,111 @@ func TestSync(t *testing.T) {
 	for body, code := range map[string]string{
 		`{"prun":true}`: "unknown_field", `{"cascade":true}`: "unknown_field", `{"syncOptions":["Foo=true"]}`: "sync_option_unknown",
 		`{"confirmPrune":-1}`: "out_of_range", `{"prune":"true"}`: "type_mismatch", `[]`: "type_mismatch",
+		`{"resources":["Deployment:web"]}`: "selection_invalid", `{"retry":{"limit":-1}}`: "out_of_range",
+		`{"retry":{"limit":1,"backoff":{"duration":"soon"}}}`: "expression_invalid", `{"rollback":{"historyID":1}}`: "unknown_field",
+		`{"action":{"name":"restart"}}`: "unknown_field", `{"reason":"a\nb"}`: "text_invalid",
+		`{"reason":"` + strings.Repeat("x", maxReason+1) + `"}`: "out_of_range",
 	} {
 		w.call("POST", "/api/v1/applications/web/sync", body).problem(400, code)
 	}
 	w.call("POST", "/api/v1/applications/nix/sync", "").problem(404, "application_not_found")
 	if len(w.store.ops) != 3 {
 		t.Errorf("%d operations", len(w.store.ops))
+	}
+}
+
+func TestOptionsOfASync(t *testing.T) {
+	w := withApp(t)
+	var op model.OperationInfo
+	w.call("POST", "/api/v1/applications/web/sync", `{"resources":["apps:Deployment:shop/web","!:Secret:*"],"skipHooks":true,"retry":{"limit":3,"backoff":{"duration":"5s","factor":2,"maxDuration":"1m"}},
+		"approveDeletions":true,"reason":"a hotfix"}`).ok(202).into(&op)
+	s := op.Spec
+	if len(s.Resources) != 2 || !s.SkipHooks || s.Retry.Limit != 3 || s.Retry.Backoff.MaxDuration != "1m" || !s.ApproveDeletions || s.Reason != "a hotfix" {
+		t.Errorf("%+v", s)
+	}
+	// Everything that is wrong at once.
+	p := w.call("POST", "/api/v1/applications/web/sync", `{"resources":["x"],"retry":{"limit":-1},"syncOptions":["Foo=true"]}`).problem(400, "sync_option_unknown")
+	if len(p.Errors) != 3 {
+		t.Errorf("%+v", p.Errors)
+	}
+}
+
+func TestTheOperationOfAnAppliedObject(t *testing.T) {
+	w := newWorld(t)
+	w.call("PUT", "/api/v1/applications/web", application("web")+`operation:
+  initiatedBy: {username: ci}
+  info: [{name: Reason, value: nightly}]
+  retry: {limit: 2}
+  sync:
+    prune: true
+    syncOptions: [Validate=false]
+    syncStrategy: {apply: {force: true}}
+    resources: [{group: apps, kind: Deployment, name: web}, {kind: ConfigMap, name: a, namespace: n}]
+`).ok(201)
+	got := w.store.ops[0].Spec
+	if strings.Join(got.Resources, " ") != "apps:Deployment:web :ConfigMap:n/a" || !got.SkipHooks || got.Reason != "nightly" || got.Retry.Limit != 2 ||
+		strings.Join(got.SyncOptions, " ") != "Validate=false Force=true" || !got.Prune {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConfirmDeletion(t *testing.T) {
+	w := withApp(t)
+	var op model.OperationInfo
+	w.call("POST", "/api/v1/applications/web/confirm-deletion", `{"reason":"they may go","confirmPrune":3}`).ok(202).into(&op)
+	if s := op.Spec; op.Kind != model.OperationSync || !s.Prune || !s.ApproveDeletions || *s.ConfirmPrune != 3 || s.Reason != "they may go" {
+		t.Errorf("%+v", op)
+	}
+	w.call("POST", "/api/v1/applications/web/confirm-deletion", `{"confirmPrune":-3}`).problem(400, "out_of_range")
+	w.call("POST", "/api/v1/applications/nix/confirm-deletion", "").problem(404, "application_not_found")
+
+	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)
+	w.calls.take()
+	w.call("POST", "/api/v1/applications/web/confirm-deletion", "").ok(202).into(&op)
+	if op.Kind != model.OperationDelete || !op.Spec.ApproveDeletions || len(w.store.ops) != 2 {
+		t.Errorf("%+v, %d operations", op, len(w.store.ops))
+	}
+	if calls := w.calls.take(); calls != "notify id-eu [uid-web]; publish operation op-2; publish-apps [uid-web]" {
+		t.Errorf("told: %s", calls)
+	}
+}
+
+func TestADeleteThatApprovesOfDeletions(t *testing.T) {
+	w := withApp(t)
+	var op model.OperationInfo
+	w.call("DELETE", "/api/v1/applications/web?cascade=true&approveDeletions=maybe", "").problem(400, "value_unknown")
+	w.call("DELETE", "/api/v1/applications/web?cascade=true&approveDeletions=true", "").ok(202).into(&op)
+	if !op.Spec.ApproveDeletions || !op.Spec.Cascade {
+		t.Errorf("%+v", op.Spec)
+	}
+}
+
+func TestADeleteIsGivenUp(t *testing.T) {
+	w := withApp(t)
+	ask := func(query string) (op model.OperationInfo) {
+		t.Helper()
+		w.call("DELETE", "/api/v1/applications/web"+query, "").ok(202).into(&op)
+		return op
+	}
+	ask("?cascade=true&propagation=background")
+	w.calls.take()
+	// That no finalizer asks for a cascade is no wish to give it up.
+	op := ask("")
+	if !op.Spec.Cascade || len(op.Amendments) != 0 {
+		t.Errorf("%+v", op)
+	}
+	w.calls.take()
+	op = ask("?cascade=false")
+	if op.ID != "op-1" || op.Spec.Cascade || op.Spec.Propagation != "" || len(op.Amendments) != 1 || op.Amendments[0].What != model.AmendOrphan || op.Amendments[0].By != "ana" {
+		t.Errorf("%+v", op)
+	}
+	if calls := w.calls.take(); !strings.HasSuffix(calls, "notify id-eu [uid-web]; publish operation op-1; publish-apps [uid-web]") {
+		t.Errorf("told: %s", calls)
+	}
+	ask("?cascade=false&approveDeletions=true")
+	op = ask("?cascade=true")
+	if op.ID != "op-1" || op.Spec.Cascade || !op.Spec.ApproveDeletions || len(op.Amendments) != 2 || len(w.store.ops) != 1 {
+		t.Errorf("a cascade that comes later: %+v", op)
 	}
 }
 

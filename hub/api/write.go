@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -282,21 +283,40 @@ func (w *writer) cluster(ctx context.Context, d model.Destination) (model.Cluste
 // operation field.
 func (w *writer) requestedSync(ctx context.Context, app fleet.App, r *model.RequestedOperation) error {
 	s := r.Sync
-	if len(s.Resources) > 0 || len(s.Manifests) > 0 || len(s.Revisions) > 0 || s.Source != nil || len(s.Sources) > 0 {
+	if len(s.Manifests) > 0 || len(s.Revisions) > 0 || s.Source != nil || len(s.Sources) > 0 {
 		return fault.New(fault.Unprocessable, "operation_unsupported",
-			"operation.sync of %q selects resources, manifests, sources or revisions, which this release cannot do; the application itself was written", app.Name).
-			WithField("operation.sync").WithFix("sync the whole application")
+			"operation.sync of %q brings manifests, sources or revisions of its own, which this release cannot do; the application itself was written", app.Name).
+			WithField("operation.sync").WithFix("sync what the application says")
 	}
 	by := w.by
 	if r.InitiatedBy != nil && r.InitiatedBy.Username != "" {
 		by = fmt.Sprintf("%s (for %s)", w.by, cut(r.InitiatedBy.Username))
 	}
-	_, err := w.a.createOperation(ctx, app, fleet.NewOperation{
-		App: app.UID, Kind: model.OperationSync, InitiatedBy: by,
-		Spec:     model.OperationSpec{Prune: s.Prune, DryRun: s.DryRun, Revision: s.Revision, SyncOptions: s.SyncOptions},
-		Deadline: w.a.now().Add(syncDeadline),
+	_, err := w.a.createSync(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationSync, InitiatedBy: by, Spec: specOf(r), Deadline: w.a.now().Add(syncDeadline),
 	})
 	return err
+}
+
+// specOf is the sync that the operation field of an applied object means.
+func specOf(r *model.RequestedOperation) model.OperationSpec {
+	s := r.Sync
+	spec := model.OperationSpec{Prune: s.Prune, DryRun: s.DryRun, Revision: s.Revision, SyncOptions: slices.Clone(s.SyncOptions), Retry: r.Retry}
+	for _, x := range s.Resources {
+		spec.Resources = append(spec.Resources, policy.FormatKey(model.ObjectKey{Group: x.Group, Kind: x.Kind, Namespace: x.Namespace, Name: x.Name}))
+	}
+	if st := s.SyncStrategy; st != nil {
+		spec.SkipHooks = st.Apply != nil
+		if st.Apply != nil && st.Apply.Force || st.Hook != nil && st.Hook.Force {
+			spec.SyncOptions = append(spec.SyncOptions, "Force=true")
+		}
+	}
+	for _, i := range r.Info {
+		if strings.EqualFold(i.Name, "reason") {
+			spec.Reason = i.Value
+		}
+	}
+	return spec
 }
 
 func sameApplication(stored, app model.Application) bool {

@@ -52,6 +52,11 @@ type Config struct {
 	Plugins       []string
 	// RenderWorkers is the number of render processes; 0 means one per core.
 	RenderWorkers int
+	// Exec lets people run commands in containers of clusters whose agents allow
+	// it too. AccessStreams is how many logs, commands and the like one API token
+	// may have open at once; 0 is the API's default.
+	Exec          bool
+	AccessStreams int
 	// LoginCodeFile and CAHashFile receive the one-time login code of the first
 	// start and the CA hash, for programs that start the hub.
 	LoginCodeFile, CAHashFile string
@@ -77,6 +82,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.PluginSockets, "plugin-sockets", env("HAWSER_PLUGIN_SOCKETS", ""), "directory with the sockets of config management plugins that run beside the hub")
 	f.StringArrayVar(&c.Plugins, "plugin", nil, "file of a ConfigManagementPlugin that the hub runs itself; may be repeated")
 	f.IntVar(&c.RenderWorkers, "render-workers", 0, "render processes (0: one per core)")
+	f.BoolVar(&c.Exec, "exec", env("HAWSER_EXEC", "true") != "false", "let people run commands in containers, in clusters whose agents were started with --allow-exec")
+	f.IntVar(&c.AccessStreams, "access-streams", 0, "logs, commands and the like that one API token may have open at once (0: 20)")
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
 	f.StringVar(&c.LogFormat, "log-format", env("HAWSER_LOG_FORMAT", "text"), "text or json")

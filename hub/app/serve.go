@@ -278,11 +278,12 @@ func (h *hub) startIngest(context.Context) error {
 		},
 	})
 	h.gateway = gateway.New(gateway.Options{
-		Store: h.store, Authority: h.ca, Ingest: h.ingest, Log: h.log, Version: telemetry.Version,
+		Store: h.store, Authority: h.ca, Ingest: h.ingest, Settings: h.store, Log: h.log, Version: telemetry.Version,
 		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
 		OperationsChanged: h.operationsChanged,
 		ClusterReported: func(cluster model.ClusterID, kubeVersion string, apis []string) {
 			h.delivery.ClusterReported(cluster, kubeVersion, apis)
+			h.clusterChanged(cluster) // its conditions, for those who look at it
 		},
 	})
 	return nil
@@ -314,6 +315,12 @@ func (h *hub) sessionOpened(cluster model.ClusterID, opening fleet.Opening) {
 		h.delivery.ApplicationsWritten(apps...)
 	}
 	h.clusterChanged(cluster)
+	// What a hello tells of operations is said as what an open session does.
+	ops := make([]model.OperationInfo, 0, len(opening.Operations))
+	for _, t := range opening.Operations {
+		ops = append(ops, t.Operation)
+	}
+	h.operationsChanged(ops)
 }
 
 func (h *hub) clusterChanged(cluster model.ClusterID) {
@@ -425,6 +432,12 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Ready:             h.store.Ping,
 		Webhook:           hook,
 		Plugins:           announced,
+		Actions:           actions{h.gateway},
+		Access:            access{h.gateway},
+		AccessLimits:      api.AccessLimits{UserStreams: h.cfg.AccessStreams},
+		AllowExec:         h.cfg.Exec,
+		Settings:          h.store,
+		SettingsChanged:   h.gateway.NotifySettings,
 		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,

@@ -34,7 +34,8 @@ type world struct {
 	asked    []RenderRequest
 	watched  []fleet.Target
 	notified []model.AppUID
-	// content by "path@commit"; a missing one is path_not_found.
+	// content by "path@commit", or "path@commit#namespace" for another namespace
+	// than shop; a missing one is path_not_found.
 	content map[string][]manifest.Object
 	changed chan struct{} // closed and replaced at every change
 }
@@ -93,6 +94,16 @@ func (w *world) ClusterAPIs(context.Context, model.ClusterID) (string, []string,
 	return "v1.37.2", nil, nil, nil
 }
 
+func (w *world) Bundle(_ context.Context, digest model.Digest) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b, ok := w.bundles[digest]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "bundle_not_found", "there is no bundle %s", digest)
+	}
+	return b, w.down
+}
+
 func (w *world) PutBundles(_ context.Context, bundles []fleet.Bundle) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,6 +130,12 @@ func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) (
 			continue
 		}
 		app.Source = c.Source
+		switch {
+		case c.Release:
+			app.Pin = nil
+		case c.Pin != nil:
+			app.Pin = c.Pin
+		}
 		w.apps[app.UID] = app
 		old, ok := w.desired[app.UID]
 		if c.LimitsOnly {
@@ -171,7 +188,11 @@ func (w *world) Render(_ context.Context, req RenderRequest) (Rendered, error) {
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, req)
 	w.moved()
-	objs, ok := w.content[req.Source.Path+"@"+req.Commit]
+	place := req.Source.Path + "@" + req.Commit
+	if req.Namespace != "shop" { // an option that the render depends on
+		place += "#" + req.Namespace
+	}
+	objs, ok := w.content[place]
 	if !ok {
 		return Rendered{}, fault.New(fault.Unprocessable, "path_not_found", "path %q does not exist", req.Source.Path)
 	}

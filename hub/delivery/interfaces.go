@@ -15,6 +15,8 @@ type Store interface {
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	ClusterAPIs(ctx context.Context, id model.ClusterID) (kubeVersion string, apiResources, namespacedKinds []string, err error)
+	// Bundle is NotFound (bundle_not_found) when the digest is not stored.
+	Bundle(ctx context.Context, digest model.Digest) ([]byte, error)
 	PutBundles(ctx context.Context, bundles []fleet.Bundle) error
 	WriteDesired(ctx context.Context, changes []fleet.DesiredChange) ([]model.Desired, error)
 	RecordSourceStates(ctx context.Context, states []fleet.SourceState) error

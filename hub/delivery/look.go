@@ -131,11 +131,20 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 		return d.failed(app, revision, fault.New(fault.Unprocessable, "destination_unknown",
 			"the destination cluster is not enrolled any more"))
 	}
+	if app.Pin != nil {
+		return d.lookAtPinned(ctx, f, project, cluster, app, heads)
+	}
 	// Before anything is read from a repository the project has to permit it.
 	if err := permitApplication(project, cluster, app); err != nil {
 		return d.refused(app, f.projects, revision, err)
 	}
-	rendered, waiting, err := d.render(ctx, f, project, app, heads, l)
+	previous := ""
+	if !l.force && app.Source.Error == nil {
+		// After an error everything is judged again: the inputs may be as they
+		// were, and the project may still refuse what comes of them.
+		previous = app.Source.RenderKey
+	}
+	rendered, waiting, err := d.render(ctx, f, project, app, heads, previous)
 	switch {
 	case waiting:
 		return outcome{}, false
@@ -144,26 +153,50 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	case rendered.Unchanged:
 		return outcome{}, false
 	}
-	if err := CheckEmpty(app.Application.Spec, rendered, app.Source.Bundle == ""); err != nil {
+	return d.accept(f, project, cluster, app, heads, rendered, false)
+}
+
+// accept delivers what was rendered at the present heads, if the project permits
+// it. release: a pin ends with that.
+func (d *Delivery) accept(f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered, release bool) (outcome, bool) {
+	spec := app.Application.Spec
+	revision := revisionOf(spec, heads)
+	if err := CheckEmpty(spec, rendered, app.Source.Bundle == ""); err != nil {
 		return d.refused(app, f.projects, revision, err)
 	}
 	if err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced); err != nil {
 		return d.refused(app, f.projects, revision, err)
 	}
-
-	spec := app.Application.Spec
-	repos := make([]string, 0, 1)
-	for _, s := range spec.AllSources() {
-		repos = append(repos, s.RepoURL)
-	}
 	state := fleet.SourceState{
 		App: app.UID, Revision: rendered.Revision, RenderKey: rendered.Key,
-		Bundle: rendered.Digest, Warnings: rendered.Warnings, At: d.Now(),
+		Bundle: rendered.Digest, Sources: sourcesAt(spec, heads), Warnings: rendered.Warnings, At: d.Now(),
 	}
-	desired := model.Desired{
+	content := fleet.Content{
+		Bundle: rendered.Digest, BundleBytes: int64(len(rendered.Encoded)), Revision: rendered.Revision, Sources: state.Sources,
+	}
+	d.remember(state)
+	if release {
+		d.rememberPin(app.UID, nil)
+	}
+	return outcome{
+		change: &fleet.DesiredChange{
+			Cluster: app.Cluster, AppVersion: app.Version, Source: state, Sources: state.Sources, Release: release,
+			Desired: desiredOf(project, cluster, app, content),
+		},
+		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
+	}, true
+}
+
+// desiredOf is what an application's agent is to have of content.
+func desiredOf(project model.AppProject, cluster model.Cluster, app fleet.App, content fleet.Content) model.Desired {
+	spec := app.Application.Spec
+	repos := make([]string, 0, 1)
+	for _, s := range content.Sources {
+		repos = append(repos, s.RepoURL)
+	}
+	return model.Desired{
 		App: app.UID, Name: app.Name, Project: app.Project,
-		Bundle: rendered.Digest, BundleBytes: int64(len(rendered.Encoded)),
-		Revision: rendered.Revision,
+		Bundle: content.Bundle, BundleBytes: content.BundleBytes, Revision: content.Revision,
 		Spec: model.DesiredSpec{
 			Namespace:            spec.Destination.Namespace,
 			SyncPolicy:           spec.SyncPolicy,
@@ -176,22 +209,22 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 		},
 		ProjectSpec: project.Spec,
 	}
-	d.remember(state)
-	return outcome{
-		change: &fleet.DesiredChange{Cluster: app.Cluster, AppVersion: app.Version, Desired: desired, Source: state},
-		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
-	}, true
+}
+
+// sourcesAt are an application's sources at what they are resolved to.
+func sourcesAt(spec model.ApplicationSpec, heads headOf) []fleet.SourceAt {
+	out := fleet.PlacesOf(spec)
+	for i, s := range spec.AllSources() {
+		if h, ok := heads(s); ok && h.Err == nil {
+			out[i].Commit = h.Commit
+		}
+	}
+	return out
 }
 
 // render renders the sources of an application. waiting means that a source has
 // not been resolved for the first time yet.
-func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, heads headOf, l look) (out Rendered, waiting bool, err error) {
-	previous := ""
-	if !l.force && app.Source.Error == nil {
-		// After an error everything is judged again: the inputs may be as they
-		// were, and the project may still refuse what comes of them.
-		previous = app.Source.RenderKey
-	}
+func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, heads headOf, previous string) (out Rendered, waiting bool, err error) {
 	unresolved := false
 	head := func(s model.Source) (Head, bool) {
 		h, ok := heads(s)
@@ -209,13 +242,18 @@ func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject
 			d.settled(app.UID)
 		}
 	}()
-	return RenderSources(ctx, d.Renderer, app.Application.Spec, head, RenderRequest{
+	return RenderSources(ctx, d.Renderer, app.Application.Spec, head, request(f, project, app, previous))
+}
+
+// request is all of a RenderRequest that does not differ from source to source.
+func request(f facts, project model.AppProject, app fleet.App, previous string) RenderRequest {
+	return RenderRequest{
 		App: app.UID, AppName: app.Name, Project: app.Project, PreviousKey: previous,
 		Namespace:   app.Application.Spec.Destination.Namespace,
 		Permit:      PermitFetch(project),
 		KubeVersion: f.serves[app.Cluster].kubeVersion, APIs: f.serves[app.Cluster].apis,
 		GeneratePaths: GeneratePaths(app.Application),
-	})
+	}
 }
 
 // refused records why an application keeps its last good state, and has that
@@ -271,6 +309,16 @@ func (d *Delivery) remember(s fleet.SourceState) {
 	if app, ok := d.apps[s.App]; ok {
 		app.Source = s
 		d.apps[s.App] = app
+	}
+}
+
+// rememberPin is remember for the pin.
+func (d *Delivery) rememberPin(uid model.AppUID, pin *fleet.Pin) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if app, ok := d.apps[uid]; ok {
+		app.Pin = pin
+		d.apps[uid] = app
 	}
 }
 

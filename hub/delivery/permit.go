@@ -11,39 +11,6 @@ import (
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
-// clusterScopedCore are the cluster-scoped kinds that every cluster serves; used
-// until the agent has reported what its cluster serves.
-var clusterScopedCore = map[model.GroupKind]bool{
-	{Kind: "Namespace"}:        true,
-	{Kind: "Node"}:             true,
-	{Kind: "PersistentVolume"}: true,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:                         true,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:                  true,
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:                 true,
-	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                             true,
-	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                   true,
-	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                      true,
-	{Group: "storage.k8s.io", Kind: "CSINode"}:                                        true,
-	{Group: "storage.k8s.io", Kind: "VolumeAttachment"}:                               true,
-	{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:                               true,
-	{Group: "networking.k8s.io", Kind: "IngressClass"}:                                true,
-	{Group: "node.k8s.io", Kind: "RuntimeClass"}:                                      true,
-	{Group: "certificates.k8s.io", Kind: "CertificateSigningRequest"}:                 true,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:     true,
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}:   true,
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicy"}:        true,
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicyBinding"}: true,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"}:          true,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"}:   true,
-	{Group: "flowcontrol.apiserver.k8s.io", Kind: "FlowSchema"}:                       true,
-	{Group: "flowcontrol.apiserver.k8s.io", Kind: "PriorityLevelConfiguration"}:       true,
-	{Group: "resource.k8s.io", Kind: "DeviceClass"}:                                   true,
-	{Group: "resource.k8s.io", Kind: "ResourceSlice"}:                                 true,
-	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:                        true,
-	{Group: "policy.networking.k8s.io", Kind: "AdminNetworkPolicy"}:                   true,
-	{Group: "policy.networking.k8s.io", Kind: "BaselineAdminNetworkPolicy"}:           true,
-}
-
 // scopeOf returns whether a kind is namespaced, from what the agent reported
 // ("group/Kind"). A kind that the cluster does not serve yet, such as one whose
 // CRD comes in the same bundle, counts as namespaced here; the agent, which
@@ -58,7 +25,7 @@ func scopeOf(namespaced []string) func(model.GroupKind) bool {
 		served[model.GroupKind{Group: group, Kind: kind}] = true
 	}
 	return func(gk model.GroupKind) bool {
-		return served[gk] || !clusterScopedCore[gk]
+		return served[gk] || !manifest.ClusterScoped(gk)
 	}
 }
 

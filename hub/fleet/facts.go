@@ -56,6 +56,8 @@ type App struct {
 	Deleting  bool // a delete operation is not finished
 	CreatedAt time.Time
 	Source    SourceState
+	// Pin is set while a rollback is in force.
+	Pin *Pin
 }
 
 // SourceState is what the hub knows of an application's sources. The last good
@@ -68,6 +70,8 @@ type SourceState struct {
 	// tool version); equal keys need no render.
 	RenderKey string
 	Bundle    model.Digest
+	// Sources that it was rendered from, all of them; nil when that is not known.
+	Sources []SourceAt
 	// Warnings of that render.
 	Warnings []model.Condition
 	// Error of the newest attempt, nil when it succeeded.
@@ -85,6 +89,13 @@ type DesiredChange struct {
 	AppVersion int64
 	Desired    model.Desired // Generation and HoldDeletes are ignored
 	Source     SourceState
+	// Sources that the bundle was rendered from, for the history; nil: those of
+	// the generation before.
+	Sources []SourceAt
+	// Pin replaces the one in force, which is of the same rollback and now holds
+	// another render. Release ends it: what is desired is not the past any more.
+	Pin     *Pin
+	Release bool
 	// LimitsOnly: the application was refused. The stored state stays as it is
 	// but for Project and ProjectSpec, so that its agent works within the limits
 	// that are in force; the rest of Desired is ignored. Without a stored state
@@ -100,6 +111,9 @@ type NewOperation struct {
 	InitiatedBy    string
 	IdempotencyKey string // empty: none
 	Deadline       time.Time
+	// Deploy changes what is desired together with the operation, which is then
+	// about that generation; nil for most.
+	Deploy *Deploy
 }
 
 // Report is one observation of one application and where it came from.

@@ -324,7 +324,7 @@ func (o *opener) operations() {
 			case proof:
 				op, _, _ = Advance(op, OperationEvent{Type: EventNotAccepted, At: o.now})
 				o.ops[id] = op
-			case op.Kind == model.OperationSync && op.Deadline != nil && o.now.After(*op.Deadline):
+			case op.Kind != model.OperationDelete && op.Deadline != nil && o.now.After(*op.Deadline):
 				op, _, _ = Advance(op, OperationEvent{Type: EventTerminate, Reason: "its deadline has passed", At: o.now})
 				o.ops[id] = op
 			}
@@ -387,12 +387,12 @@ func (o *opener) send() {
 	for _, w := range o.out.Withdraws {
 		withdrawn[w.Operation] = true
 	}
-	given := make(map[model.AppUID]bool, len(o.out.Desired)) // see Session.Sendable
+	given := make(map[model.AppUID]model.Generation, len(o.out.Desired)) // see Session.Sendable
 	for _, d := range o.out.Desired {
-		given[d.App] = true
+		given[d.App] = d.Generation
 	}
 	for uid, k := range o.known {
-		given[uid] = given[uid] || k.Generation > 0
+		given[uid] = max(given[uid], k.Generation)
 	}
 	for _, id := range o.order {
 		op := o.ops[id]
@@ -415,7 +415,11 @@ func (o *opener) send() {
 			}
 			op.Terminating = true
 		}
-		if isListed && !op.Terminating || op.Phase == model.PhaseQueued && !given[op.App] {
+		if !isListed && !able(op, o.hello.Capabilities) {
+			o.ops[id], _, _ = Advance(op, Update(tooOld(op, o.hello.AgentVersion, o.now), o.now))
+			continue
+		}
+		if isListed && !op.Terminating || op.Phase == model.PhaseQueued && given[op.App] < max(1, op.Generation) {
 			continue
 		}
 		if op.Phase == model.PhaseQueued {

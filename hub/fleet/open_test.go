@@ -385,3 +385,24 @@ func TestANewerEpochThanTheHubRemembersIsARestore(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenKeepsBackAnOperationOfALaterGeneration(t *testing.T) {
+	for name, c := range map[string]struct {
+		about, held model.Generation
+		sent        bool
+	}{
+		"of no generation":         {0, 3, true},
+		"of the one that is held":  {3, 3, true},
+		"of the one that is sent":  {4, 3, true},
+		"of one that is not there": {5, 3, false},
+	} {
+		op := operation("op", "a", model.OperationSync, model.PhaseQueued)
+		op.Generation = c.about
+		f := facts(app("a", 4, "b"))
+		f.Operations = []model.OperationInfo{op}
+		o, err := Open(f, hello(known("a", c.held, "x")), now)
+		if err != nil || (len(o.Send) == 1) != c.sent {
+			t.Errorf("%s: sends %+v, %v", name, o.Send, err)
+		}
+	}
+}

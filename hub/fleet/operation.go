@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -34,6 +35,7 @@ type OperationEvent struct {
 	Type   OperationEventType
 	Update model.OperationUpdate // for EventUpdate
 	Reason string                // for EventTerminate and EventSupersede
+	By     string                // for EventTerminate: who asks; "" is the hub itself
 	At     time.Time             // the hub's clock
 }
 
@@ -133,6 +135,9 @@ func update(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, boo
 
 func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, bool, error) {
 	next := op
+	if ev.By != "" {
+		next.Amendments = amended(op, model.Amendment{What: model.AmendTerminate, By: ev.By, At: ev.At})
+	}
 	switch {
 	case op.Phase == model.PhaseQueued:
 		return end(next, model.PhaseTerminated, ev.Reason, ev.At), true, nil
@@ -143,7 +148,49 @@ func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, 
 	}
 	next.Terminating = true
 	next.Message = ev.Reason
-	return next, !op.Terminating, nil
+	if op.Terminating {
+		return op, false, nil // the first who asked is remembered
+	}
+	return next, true, nil
+}
+
+// amended are the operation's amendments with one more. Lists of older values
+// are not written to.
+func amended(op model.OperationInfo, a model.Amendment) []model.Amendment {
+	return append(slices.Clip(op.Amendments), a)
+}
+
+// Amend changes a delete that is under way: it approves of deletions, or gives
+// up deleting. Neither is ever taken back: what was deleted meanwhile does not
+// come back, and nothing is deleted by a request that came before somebody
+// decided to leave it. changed is false when it is so already, or the delete has
+// ended.
+func Amend(op model.OperationInfo, a model.Amendment) (next model.OperationInfo, changed bool, err error) {
+	if op.Kind != model.OperationDelete {
+		return op, false, fault.New(fault.Internal, "operation_amendment", "operation %s of kind %q cannot be changed", op.ID, op.Kind)
+	}
+	next = op
+	if next.Spec, err = amend(op.Spec, a.What); err != nil {
+		return op, false, err
+	}
+	if op.Phase.Terminal() || reflect.DeepEqual(next.Spec, op.Spec) {
+		return op, false, nil
+	}
+	next.Amendments = amended(op, a)
+	return next, true, nil
+}
+
+func amend(spec model.OperationSpec, what model.AmendmentKind) (model.OperationSpec, error) {
+	switch what {
+	case model.AmendApprove:
+		spec.ApproveDeletions = true
+	case model.AmendOrphan:
+		spec.Cascade, spec.Propagation = false, ""
+	case model.AmendTerminate: // asks for nothing else
+	default:
+		return spec, fault.New(fault.Internal, "operation_amendment", "unknown amendment %q", what)
+	}
+	return spec, nil
 }
 
 // end puts an operation into its terminal phase. Everything that ends other
@@ -219,15 +266,20 @@ type Admission struct {
 
 // Admit decides on a new operation against the operations of its application
 // that have not ended. (A repeated idempotency key is looked up before, see
-// Repeats.) A sync supersedes a queued sync and is refused while one is with
-// the agent or a delete is open. A delete supersedes queued syncs, does not
-// wait here for running ones (the agent finishes them first), and joins a
-// delete that is open.
+// Repeats.) A sync supersedes a queued sync and is refused while an operation is
+// with the agent, which carries out one at a time, or a delete is open. An
+// action is of its moment: it waits for nothing, and is refused while any
+// operation is open; a sync does not take the place of a queued one. A delete
+// supersedes what is queued, does not wait here for what is running (the agent
+// finishes that first), and joins a delete that is open, which is not changed by
+// that: see Amend.
 func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
 	var a Admission
-	if n.Kind != model.OperationSync && n.Kind != model.OperationDelete {
+	switch n.Kind {
+	case model.OperationSync, model.OperationDelete, model.OperationAction:
+	default:
 		return a, fault.New(fault.Invalid, "operation_kind", "unknown kind of operation %q", n.Kind).
-			WithField("kind").WithFound(string(n.Kind), "sync, delete")
+			WithField("kind").WithFound(string(n.Kind), "sync, delete, action")
 	}
 	for _, op := range open {
 		if op.App != n.App || op.Phase.Terminal() || op.Kind != model.OperationDelete {
@@ -244,11 +296,12 @@ func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
 		if op.App != n.App || op.Phase.Terminal() {
 			continue
 		}
-		if op.Phase == model.PhaseQueued {
+		replaced := n.Kind == model.OperationDelete || n.Kind == model.OperationSync && op.Kind == model.OperationSync
+		if replaced && op.Phase == model.PhaseQueued {
 			a.Supersede = append(a.Supersede, op.ID)
 			continue
 		}
-		if n.Kind == model.OperationSync {
+		if n.Kind != model.OperationDelete {
 			return Admission{}, fault.New(fault.Precondition, "operation_running",
 				"operation %s of the application has not ended (%s)", op.ID, op.Phase).
 				WithFix("wait for it, or end it with: hawser operation terminate %s", op.ID)
@@ -258,9 +311,16 @@ func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
 }
 
 // Repeats decides what becomes of a request whose idempotency key is taken: nil
-// when it asks for the same as the operation that the key made.
+// when it asks for the same as the operation that the key made, whatever was
+// decided about that later.
 func Repeats(existing model.OperationInfo, n NewOperation) error {
-	if existing.App == n.App && existing.Kind == n.Kind && reflect.DeepEqual(existing.Spec, n.Spec) {
+	spec := n.Spec
+	for _, a := range existing.Amendments {
+		if later, err := amend(spec, a.What); err == nil {
+			spec = later
+		}
+	}
+	if existing.App == n.App && existing.Kind == n.Kind && reflect.DeepEqual(existing.Spec, spec) {
 		return nil
 	}
 	return fault.New(fault.Conflict, "idempotency_key_reused",

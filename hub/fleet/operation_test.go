@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestAdvance(t *testing.T) {
 			"terminate": {term, "", ""}, "supersede": {x, "", ""}, "expire": {q, s, r},
 		},
 	}
+	want[model.OperationAction] = want[model.OperationSync]
 	for kind, table := range want {
 		for name, ev := range events {
 			for i, from := range phases {
@@ -53,7 +55,7 @@ func TestAdvance(t *testing.T) {
 				if next.Phase.Terminal() && !from.Terminal() && (next.FinishedAt == nil || next.Message == "") {
 					t.Errorf("%s %s on %s ends without a time or a reason: %+v", kind, name, from, next)
 				}
-				if name == "terminate" && kind == model.OperationSync && (from == s || from == r) && (!next.Terminating || !changed) {
+				if name == "terminate" && kind != model.OperationDelete && (from == s || from == r) && (!next.Terminating || !changed) {
 					t.Errorf("terminate on %s does not tell the agent", from)
 				}
 			}
@@ -115,7 +117,7 @@ func TestAdmit(t *testing.T) {
 	op := func(id model.OperationID, kind model.OperationKind, phase model.OperationPhase) model.OperationInfo {
 		return operation(id, "a", kind, phase)
 	}
-	sync, del := model.OperationSync, model.OperationDelete
+	sync, del, act := model.OperationSync, model.OperationDelete, model.OperationAction
 	for name, c := range map[string]struct {
 		open      []model.OperationInfo
 		kind      model.OperationKind
@@ -139,6 +141,16 @@ func TestAdmit(t *testing.T) {
 		"delete over ended delete":     {open: []model.OperationInfo{op("1", del, model.PhaseTerminated)}, kind: del},
 		"another application":          {open: []model.OperationInfo{operation("1", "b", sync, model.PhaseRunning)}, kind: sync},
 		"another kind":                 {kind: "rollback", code: "operation_kind"},
+		"action, nothing open":         {kind: act},
+		"action over queued sync":      {open: []model.OperationInfo{op("1", sync, model.PhaseQueued)}, kind: act, code: "operation_running"},
+		"action over running sync":     {open: []model.OperationInfo{op("1", sync, model.PhaseRunning)}, kind: act, code: "operation_running"},
+		"action over queued action":    {open: []model.OperationInfo{op("1", act, model.PhaseQueued)}, kind: act, code: "operation_running"},
+		"action over ended action":     {open: []model.OperationInfo{op("1", act, model.PhaseFailed)}, kind: act},
+		"action over queued delete":    {open: []model.OperationInfo{op("1", del, model.PhaseQueued)}, kind: act, code: "application_deleting"},
+		"sync over queued action":      {open: []model.OperationInfo{op("1", act, model.PhaseQueued)}, kind: sync, code: "operation_running"},
+		"sync over running action":     {open: []model.OperationInfo{op("1", act, model.PhaseRunning)}, kind: sync, code: "operation_running"},
+		"delete over queued action":    {open: []model.OperationInfo{op("1", act, model.PhaseQueued)}, kind: del, supersede: 1},
+		"delete over running action":   {open: []model.OperationInfo{op("1", act, model.PhaseRunning)}, kind: del},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := Admit(c.open, NewOperation{App: "a", Kind: c.kind})
@@ -201,5 +213,91 @@ func TestTransition(t *testing.T) {
 		if tr := Transition(before, after); tr.AppRemoved || tr.AppKept {
 			t.Errorf("a sync removes or keeps: %+v", tr)
 		}
+	}
+}
+
+func TestAmend(t *testing.T) {
+	cascade := model.OperationSpec{Cascade: true, Propagation: "Background"}
+	approved := cascade
+	approved.ApproveDeletions = true
+	for name, c := range map[string]struct {
+		spec  model.OperationSpec
+		phase model.OperationPhase
+		what  model.AmendmentKind
+		want  model.OperationSpec
+	}{
+		"approve a queued delete":       {cascade, model.PhaseQueued, model.AmendApprove, approved},
+		"approve a running delete":      {cascade, model.PhaseRunning, model.AmendApprove, approved},
+		"approve what is approved":      {approved, model.PhaseRunning, model.AmendApprove, approved},
+		"give up a queued cascade":      {cascade, model.PhaseQueued, model.AmendOrphan, model.OperationSpec{}},
+		"give up a sent cascade":        {cascade, model.PhaseSent, model.AmendOrphan, model.OperationSpec{}},
+		"give up a running cascade":     {cascade, model.PhaseRunning, model.AmendOrphan, model.OperationSpec{}},
+		"give up an approved cascade":   {approved, model.PhaseRunning, model.AmendOrphan, model.OperationSpec{ApproveDeletions: true}},
+		"give up what leaves them":      {model.OperationSpec{}, model.PhaseRunning, model.AmendOrphan, model.OperationSpec{}},
+		"give up a cascade that ended":  {cascade, model.PhaseSucceeded, model.AmendOrphan, cascade},
+		"approve of one that was ended": {cascade, model.PhaseTerminated, model.AmendApprove, cascade},
+	} {
+		earlier := model.Amendment{What: model.AmendTerminate, By: "eve", At: now}
+		op := operation("1", "a", model.OperationDelete, c.phase)
+		op.Spec, op.Amendments = c.spec, append(make([]model.Amendment, 0, 4), earlier)
+		a := model.Amendment{What: c.what, By: "ann", At: now}
+		next, changed, err := Amend(op, a)
+		if err != nil || !reflect.DeepEqual(next.Spec, c.want) || changed == reflect.DeepEqual(c.spec, c.want) || next.Phase != c.phase {
+			t.Errorf("%s: %+v, %v, %v", name, next, changed, err)
+			continue
+		}
+		want := []model.Amendment{earlier}
+		if changed {
+			want = append(want, a)
+		}
+		if !reflect.DeepEqual(next.Amendments, want) || len(op.Amendments) != 1 || op.Amendments[:2][1] != (model.Amendment{}) {
+			t.Errorf("%s: amendments %+v, of the operation before %+v", name, next.Amendments, op.Amendments[:2])
+		}
+	}
+	if _, changed, err := Amend(operation("1", "a", model.OperationSync, model.PhaseRunning), model.Amendment{What: model.AmendOrphan}); changed || !fault.HasCode(err, "operation_amendment") {
+		t.Errorf("a sync: %v", err)
+	}
+	if _, changed, err := Amend(operation("1", "a", model.OperationDelete, model.PhaseRunning), model.Amendment{What: "cascade"}); changed || !fault.HasCode(err, "operation_amendment") {
+		t.Errorf("another amendment: %v", err)
+	}
+}
+
+func TestWhoAsksForTheEndIsRemembered(t *testing.T) {
+	for _, phase := range []model.OperationPhase{model.PhaseQueued, model.PhaseSent, model.PhaseRunning} {
+		op := operation("1", "a", model.OperationSync, phase)
+		for _, who := range []string{"ann", "bob"} {
+			next, _, err := Advance(op, OperationEvent{Type: EventTerminate, Reason: "ended on request of " + who, By: who, At: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			op = next
+		}
+		if phase != model.PhaseQueued {
+			op, _, _ = Advance(op, Update(model.OperationUpdate{ID: "1", Phase: model.PhaseTerminated, Message: "ended on request"}, now))
+		}
+		if want := []model.Amendment{{What: model.AmendTerminate, By: "ann", At: now}}; !reflect.DeepEqual(op.Amendments, want) {
+			t.Errorf("%s: %+v", phase, op.Amendments)
+		}
+	}
+	op, _, _ := Advance(operation("1", "a", model.OperationSync, model.PhaseSent), OperationEvent{Type: EventTerminate, Reason: "its deadline has passed", At: now})
+	if !op.Terminating || op.Amendments != nil {
+		t.Errorf("the hub's own decision: %+v", op)
+	}
+}
+
+func TestARequestIsKnownByItsKeyAfterAnAmendment(t *testing.T) {
+	asked := NewOperation{App: "a", Kind: model.OperationDelete, Spec: model.OperationSpec{Cascade: true, Propagation: "Foreground"}}
+	op := operation("1", "a", model.OperationDelete, model.PhaseRunning)
+	op.Spec = asked.Spec
+	for _, what := range []model.AmendmentKind{model.AmendApprove, model.AmendOrphan} {
+		op, _, _ = Amend(op, model.Amendment{What: what, By: "ann", At: now})
+		if err := Repeats(op, asked); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	other := asked
+	other.Spec.Reason = "another"
+	if err := Repeats(op, other); !fault.HasCode(err, "idempotency_key_reused") {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ type Session struct {
 	// holds deletes sends no withdrawal; acknowledging the restore closes it.
 	HoldDeletes bool
 
+	capabilities []string // of the hello
+	agentVersion string
+
 	apps map[model.AppUID]*sessionApp
 	sent map[model.OperationID]bool // value: sent with Terminate
 }
@@ -30,6 +34,8 @@ type sessionApp struct {
 	sent        model.Generation // highest sent or held
 	hold        bool             // HoldDeletes of what was sent or is held
 	withdraw    model.OperationID
+	approved    bool // the withdrawal was sent with its deletions approved
+	orphaned    bool // the withdrawal was sent as one that leaves the objects
 	withdrawing bool // the agent is withdrawing, by whosever decision
 }
 
@@ -38,6 +44,7 @@ type sessionApp struct {
 func NewSession(o Opening, hello model.Hello) *Session {
 	s := &Session{
 		Cluster: hello.Cluster, Epoch: o.Epoch, HoldDeletes: o.Hub.HoldDeletes,
+		capabilities: hello.Capabilities, agentVersion: hello.AgentVersion,
 		apps: make(map[model.AppUID]*sessionApp, len(hello.Known)),
 		sent: map[model.OperationID]bool{},
 	}
@@ -92,17 +99,19 @@ func (s *Session) Desired(rows []model.Desired) []model.Desired {
 	return out
 }
 
-// Withdraws returns those of the rows that were not sent in this session, and
-// counts them as sent. The caller has stored their operations as Sent and read
-// the rows after that: a delete that was taken back has no row any more.
+// Withdraws returns those of the rows that were not sent in this session, or
+// were amended since (see Amend), and counts them as sent. The caller has stored
+// their operations as Sent and read the rows after that: a delete that was taken
+// back has no row any more.
 func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 	var out []model.Withdraw
 	for _, w := range rows {
 		a := s.app(w.App)
-		if s.HoldDeletes || a.withdraw == w.Operation {
+		orphan := w.Mode == model.WithdrawOrphan
+		if s.HoldDeletes || a.withdraw == w.Operation && (a.approved || !w.ApproveDeletions) && (a.orphaned || !orphan) {
 			continue
 		}
-		a.withdraw = w.Operation
+		a.withdraw, a.approved, a.orphaned = w.Operation, w.ApproveDeletions, orphan
 		out = append(out, w)
 	}
 	return out
@@ -112,24 +121,26 @@ func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 // of an application of which the agent was sent no desired state in this
 // session, and holds none, stays Queued: an operation that an agent has taken on
 // cannot expire, and this one may never find a desired state, as when its source
-// cannot be read. Deletes always travel; they need no desired state.
+// cannot be read. So does one that is about a generation which the agent was not
+// sent yet. Deletes always travel; they need no desired state.
 func (s *Session) Sendable(op model.OperationInfo) bool {
 	if op.Kind == model.OperationDelete {
 		return true
 	}
 	a := s.apps[op.App]
-	return a != nil && a.sent > 0
+	return a != nil && a.sent >= max(1, op.Generation)
 }
 
 // Commands returns the messages for those of the operations that the agent was
 // not given in this session, or has to be told to end. Terminal ones, deletes
-// (they travel as Withdraw) and Queued ones give none: the caller stores a
+// (they travel as Withdraw), what the agent does not know (see Refused) and
+// Queued ones give none: the caller stores a
 // Queued one as Sent first and then reads it again, because it may have ended
 // in between, and what has ended must not be carried out.
 func (s *Session) Commands(ops []model.OperationInfo) []model.Command {
 	var out []model.Command
 	for _, op := range ops {
-		if op.Phase.Terminal() || op.Phase == model.PhaseQueued || op.Kind == model.OperationDelete {
+		if op.Phase.Terminal() || op.Phase == model.PhaseQueued || op.Kind == model.OperationDelete || s.unable(op) {
 			continue
 		}
 		told, given := s.sent[op.ID]
@@ -147,6 +158,44 @@ func (s *Session) Commands(ops []model.OperationInfo) []model.Command {
 		out = append(out, c)
 	}
 	return out
+}
+
+// Refused are the ends, at now, of those of the operations that the agent is too
+// old for. Its message begins with the code agent_too_old.
+func (s *Session) Refused(ops []model.OperationInfo, now time.Time) []model.OperationUpdate {
+	var out []model.OperationUpdate
+	for _, op := range ops {
+		if op.Phase.Terminal() || !s.unable(op) {
+			continue
+		}
+		out = append(out, tooOld(op, s.agentVersion, now))
+	}
+	return out
+}
+
+// unable reports whether the agent cannot be given an operation. One that it
+// says it has accepted it knows.
+func (s *Session) unable(op model.OperationInfo) bool {
+	_, given := s.sent[op.ID]
+	return !given && !able(op, s.capabilities)
+}
+
+// able reports whether an agent with these capabilities knows what an operation
+// is.
+func able(op model.OperationInfo, capabilities []string) bool {
+	return op.Kind != model.OperationAction || slices.Contains(capabilities, model.CapabilityActions)
+}
+
+// tooOld is the end of an operation that the agent does not know.
+func tooOld(op model.OperationInfo, version string, now time.Time) model.OperationUpdate {
+	if version != "" {
+		version = " (" + version + ")"
+	}
+	return model.OperationUpdate{
+		ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Phase: model.PhaseFailed, FinishedAt: &now,
+		Message: fmt.Sprintf("agent_too_old: the cluster's agent%s cannot run actions (it lacks the capability %q); upgrade it, then run the action again",
+			version, model.CapabilityActions),
+	}
 }
 
 // Ack takes the agent's answer to a desired state. It returns the
@@ -178,7 +227,7 @@ func (s *Session) Updated(u model.OperationUpdate) []model.AppUID {
 		a.withdrawing = true
 		return nil
 	}
-	a.withdraw, a.withdrawing = "", true
+	a.withdraw, a.approved, a.orphaned, a.withdrawing = "", false, false, true
 	var out []model.AppUID
 	for uid, other := range s.apps {
 		// Another application of the same name may have been kept back too.

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -168,5 +170,146 @@ func TestASyncWaitsAtTheHubForADesiredState(t *testing.T) {
 	s.Ack(Ack{App: "new", Generation: 1, ErrorCode: "withdrawing"})
 	if s.Sendable(sync("new")) {
 		t.Error("it was refused for the time being")
+	}
+}
+
+func TestSessionKeepsBackAnOperationOfALaterGeneration(t *testing.T) {
+	s := session(false, known("a", 2, "b"))
+	op := operation("op", "a", model.OperationSync, model.PhaseQueued)
+	for _, step := range []struct {
+		about, sent model.Generation
+		want        bool
+	}{{0, 2, true}, {2, 2, true}, {3, 2, false}, {3, 3, true}, {3, 5, true}, {6, 5, false}} {
+		s.Desired([]model.Desired{*desired("a", step.sent, "c")})
+		op.Generation = step.about
+		if got := s.Sendable(op); got != step.want {
+			t.Errorf("about %d, sent %d: %v", step.about, step.sent, got)
+		}
+	}
+	op.Kind = model.OperationDelete
+	if !s.Sendable(op) {
+		t.Error("a delete waits")
+	}
+}
+
+func TestSessionSendsAnApprovalOfDeletions(t *testing.T) {
+	w := model.Withdraw{App: "a", Operation: "op", Generation: 3}
+	approved := w
+	approved.ApproveDeletions = true
+	s := session(false, known("a", 2, "b"))
+	for i, step := range []struct {
+		row  model.Withdraw
+		sent int
+	}{{w, 1}, {w, 0}, {approved, 1}, {approved, 0}, {w, 0}} {
+		if got := s.Withdraws([]model.Withdraw{step.row}); len(got) != step.sent {
+			t.Errorf("step %d: sent %+v", i, got)
+		}
+	}
+	s = session(false, known("a", 2, "b"))
+	if len(s.Withdraws([]model.Withdraw{approved})) != 1 || len(s.Withdraws([]model.Withdraw{approved})) != 0 {
+		t.Error("approved from the beginning: it travels once")
+	}
+}
+
+func TestSessionSendsThatADeleteIsGivenUp(t *testing.T) {
+	w := model.Withdraw{App: "a", Operation: "op", Generation: 3, Mode: model.WithdrawCascade}
+	orphan, approved, both := w, w, w
+	orphan.Mode = model.WithdrawOrphan
+	approved.ApproveDeletions = true
+	both.Mode, both.ApproveDeletions = model.WithdrawOrphan, true
+	s := session(false, known("a", 2, "b"))
+	for i, step := range []struct {
+		row  model.Withdraw
+		sent int
+	}{{w, 1}, {w, 0}, {orphan, 1}, {orphan, 0}, {w, 0}, {both, 1}, {both, 0}, {approved, 0}, {orphan, 0}} {
+		if got := s.Withdraws([]model.Withdraw{step.row}); len(got) != step.sent {
+			t.Errorf("step %d: sent %+v", i, got)
+		}
+	}
+	// Another delete of the application begins anew.
+	s.Updated(model.OperationUpdate{ID: "op", App: "a", Kind: model.OperationDelete, Phase: model.PhaseFailed})
+	next := w
+	next.Operation = "op2"
+	if len(s.Withdraws([]model.Withdraw{next})) != 1 {
+		t.Error("a new delete does not travel")
+	}
+	next.Mode = model.WithdrawOrphan
+	if len(s.Withdraws([]model.Withdraw{next})) != 1 {
+		t.Error("the new delete is not given up")
+	}
+	if session(true).Withdraws([]model.Withdraw{orphan}) != nil {
+		t.Error("it travels while deletes are held")
+	}
+}
+
+func TestAnAgentThatDoesNotKnowActionsIsSentNone(t *testing.T) {
+	action := func(id model.OperationID, phase model.OperationPhase) model.OperationInfo {
+		return operation(id, "a", model.OperationAction, phase)
+	}
+	ops := []model.OperationInfo{action("queued", model.PhaseQueued), action("sent", model.PhaseSent), action("ended", model.PhaseFailed),
+		operation("sync", "a", model.OperationSync, model.PhaseSent), action("listed", model.PhaseRunning)}
+	for name, c := range map[string]struct {
+		capabilities []string
+		refused      []model.OperationID
+		sent         []model.OperationID
+	}{
+		"too old": {[]string{model.CapabilitySettings}, []model.OperationID{"queued", "sent"}, []model.OperationID{"sync"}},
+		"able":    {[]string{model.CapabilitySettings, model.CapabilityActions}, nil, []model.OperationID{"sent", "sync"}},
+	} {
+		hello := model.Hello{Cluster: "eu", AgentVersion: "0.1.0", Capabilities: c.capabilities, Known: []model.KnownApp{known("a", 2, "b")},
+			Operations: []model.OperationUpdate{{ID: "listed", App: "a", Kind: model.OperationAction, Phase: model.PhaseRunning}}}
+		s := NewSession(Opening{}, hello)
+		var refused, sent []model.OperationID
+		for _, u := range s.Refused(ops, now) {
+			refused = append(refused, u.ID)
+			if u.Phase != model.PhaseFailed || !strings.HasPrefix(u.Message, "agent_too_old: ") || !strings.Contains(u.Message, `(0.1.0)`) ||
+				!strings.Contains(u.Message, `"actions"`) || u.FinishedAt == nil {
+				t.Errorf("%s: %+v", name, u)
+			}
+			if _, changed, err := Advance(ops[0], Update(model.OperationUpdate{ID: "queued", App: u.App, Kind: u.Kind, Phase: u.Phase}, now)); err != nil || !changed {
+				t.Errorf("%s: the end is not taken: %v", name, err)
+			}
+		}
+		for _, cmd := range s.Commands(ops) {
+			sent = append(sent, cmd.ID)
+		}
+		if !slices.Equal(refused, c.refused) || !slices.Equal(sent, c.sent) {
+			t.Errorf("%s: refused %v, sent %v", name, refused, sent)
+		}
+	}
+}
+
+func TestOpenRefusesActionsForAnAgentThatDoesNotKnowThem(t *testing.T) {
+	for _, able := range []bool{false, true} {
+		for _, stale := range []bool{false, true} { // of what was sent nothing is known
+			f := facts(AppFacts{UID: "a", Counter: 2, Desired: desired("a", 2, "b")})
+			f.Operations = []model.OperationInfo{operation("q", "a", model.OperationAction, model.PhaseQueued), operation("s", "a", model.OperationAction, model.PhaseSent),
+				operation("r", "a", model.OperationAction, model.PhaseRunning)}
+			h := hello(known("a", 2, "b"))
+			h.Operations = []model.OperationUpdate{{ID: "r", App: "a", Kind: model.OperationAction, Phase: model.PhaseRunning}}
+			if able {
+				h.Capabilities = []string{model.CapabilityActions}
+			}
+			if stale {
+				h.LastEpoch.Number--
+			}
+			o, err := Open(f, h, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sent, failed []model.OperationID
+			for _, op := range o.Send {
+				sent = append(sent, op.ID)
+			}
+			for _, ot := range o.Operations {
+				if ot.Operation.Phase == model.PhaseFailed && strings.HasPrefix(ot.Operation.Message, "agent_too_old: ") {
+					failed = append(failed, ot.Operation.ID)
+				}
+			}
+			both := []model.OperationID{"q", "s"}
+			if able && (!slices.Equal(sent, both) || failed != nil) || !able && (!slices.Equal(failed, both) || sent != nil) {
+				t.Errorf("able %v, stale %v: sends %v, refuses %v", able, stale, sent, failed)
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -107,9 +108,13 @@ func (w *outwork) merge(left outwork) {
 		w.markDesired(keys(left.apps))
 	}
 	w.operations = w.operations || left.operations
+	w.settings = w.settings || left.settings
 	w.reportAck = max(w.reportAck, left.reportAck)
 	add(&w.refreshes, keys(left.refreshes))
 	add(&w.opAcks, keys(left.opAcks))
+	if w.tunnel == "" {
+		w.tunnel = left.tunnel
+	}
 }
 
 // sendOpening sends the welcome, everything owed, and InSync.
@@ -131,6 +136,11 @@ func (s *session) sendOpening(ctx context.Context, hello model.Hello, o fleet.Op
 	if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Welcome{Welcome: wire.WelcomeToProto(welcome)}}); err != nil {
 		return err
 	}
+	// First, because applications are judged by them.
+	s.settings = hello.Settings
+	if err := s.openSettings(ctx); err != nil {
+		return err
+	}
 	if err := s.pushOperationAck(o.Acknowledge); err != nil {
 		return err
 	}
@@ -150,6 +160,12 @@ func (s *session) sendOpening(ctx context.Context, hello model.Hello, o fleet.Op
 // operations that may want them. What is done is taken out of work, so that
 // after an error the rest can be tried again.
 func (s *session) deliver(ctx context.Context, work *outwork) error {
+	if work.tunnel != "" { // somebody waits, and no store is asked
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_OpenTunnel{OpenTunnel: wire.OpenTunnelToProto(work.tunnel)}}); err != nil {
+			return err
+		}
+		work.tunnel = ""
+	}
 	if work.reportAck > 0 {
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_ReportAck{ReportAck: &agentv1.ReportAck{Seq: work.reportAck}}}); err != nil {
 			return err
@@ -160,6 +176,12 @@ func (s *session) deliver(ctx context.Context, work *outwork) error {
 		return err
 	}
 	work.opAcks = nil
+	if work.settings {
+		if err := s.pushSettings(ctx); err != nil {
+			return err
+		}
+		work.settings = false
+	}
 	delivered := work.all || len(work.apps) > 0
 	if work.all {
 		if err := s.deliverDesired(ctx, nil); err != nil {
@@ -301,6 +323,9 @@ func (s *session) deliverOperations(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if pending, err = s.refuse(ctx, pending); err != nil {
+		return err
+	}
 	var mark []model.OperationID
 	s.kept = false
 	s.factsMu.Lock()
@@ -326,4 +351,25 @@ func (s *session) deliverOperations(ctx context.Context) error {
 		}
 	}
 	return s.pushCommands(pending)
+}
+
+// refuse ends the operations that the agent is too old for, and answers the
+// others.
+func (s *session) refuse(ctx context.Context, pending []model.OperationInfo) ([]model.OperationInfo, error) {
+	s.factsMu.Lock()
+	refused := s.facts.Refused(pending, s.g.opts.Now())
+	s.factsMu.Unlock()
+	if len(refused) == 0 {
+		return pending, nil
+	}
+	ended, err := s.g.opts.Store.ApplyOperationUpdates(ctx, s.cluster, s.epoch, refused)
+	if err != nil {
+		return nil, err
+	}
+	if s.g.opts.OperationsChanged != nil && len(ended) > 0 {
+		s.g.opts.OperationsChanged(ended)
+	}
+	return slices.DeleteFunc(pending, func(op model.OperationInfo) bool {
+		return slices.ContainsFunc(refused, func(u model.OperationUpdate) bool { return u.ID == op.ID })
+	}), nil
 }

@@ -16,6 +16,7 @@ import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/tunnel"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
 
@@ -54,9 +55,11 @@ type Options struct {
 	Store     Store
 	Authority *ca.Authority
 	Ingest    Ingest
-	Log       *slog.Logger
-	Now       func() time.Time
-	Version   string // of the hub, told to agents
+	// Settings for all clusters; nil: agents are sent none.
+	Settings Settings
+	Log      *slog.Logger
+	Now      func() time.Time
+	Version  string // of the hub, told to agents
 
 	// Heartbeat interval of both ends; default 10 s. A session is dead when
 	// two and a half of them passed in silence.
@@ -72,6 +75,12 @@ type Options struct {
 	SessionRefill time.Duration
 	// Opening bounds the sessions that load their state at once; default 32.
 	Opening int
+
+	// Tunnel bounds what one cluster's access tunnel carries at once.
+	Tunnel tunnel.Options
+	// TunnelOpening is how long an agent may take to open its tunnel; default
+	// 10 s. TunnelIdle is how long one without streams is kept; default 1 min.
+	TunnelOpening, TunnelIdle time.Duration
 
 	// SessionOpened is called when a session has been welcomed, after it
 	// replaced an older one. rerender are applications whose desired state must
@@ -95,6 +104,9 @@ type Gateway struct {
 	bundles *bundleCache
 	opening chan struct{}
 	enrols  chan struct{}
+	tunnels *tunnels
+
+	settings settingsCache
 
 	mu       sync.Mutex
 	clusters map[model.ClusterID]*clusterSessions
@@ -132,6 +144,12 @@ func New(opts Options) *Gateway {
 	if opts.Opening <= 0 {
 		opts.Opening = 32
 	}
+	if opts.TunnelOpening <= 0 {
+		opts.TunnelOpening = 10 * time.Second
+	}
+	if opts.TunnelIdle <= 0 {
+		opts.TunnelIdle = time.Minute
+	}
 	g := &Gateway{
 		opts:     opts,
 		log:      opts.Log,
@@ -140,6 +158,7 @@ func New(opts Options) *Gateway {
 		enrols:   make(chan struct{}, 16),
 		clusters: map[model.ClusterID]*clusterSessions{},
 		rates:    map[model.ClusterID]*bucket{},
+		tunnels:  &tunnels{open: map[model.ClusterID]*clusterTunnel{}},
 	}
 	// The buffer sizes are what keeps an idle agent cheap: a shared write
 	// buffer is given back between writes, and TLS has a read buffer already.
@@ -147,8 +166,10 @@ func New(opts Options) *Gateway {
 		grpc.Creds(handedOver{authority: opts.Authority}),
 		grpc.WriteBufferSize(4<<10),
 		grpc.ReadBufferSize(0),
-		grpc.InitialWindowSize(256<<10),
-		grpc.InitialConnWindowSize(1<<20),
+		// What an access tunnel needs to be fast over a long line. An idle agent
+		// holds nothing of it.
+		grpc.InitialWindowSize(4<<20),
+		grpc.InitialConnWindowSize(4<<20),
 		grpc.MaxRecvMsgSize(wire.MaxMessageBytes),
 		grpc.MaxSendMsgSize(wire.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(16),
@@ -159,6 +180,7 @@ func New(opts Options) *Gateway {
 	)
 	agentv1.RegisterEnrolmentServer(g.server, &enrolment{g: g})
 	agentv1.RegisterControlServer(g.server, &control{g: g})
+	agentv1.RegisterAccessServer(g.server, &access{g: g})
 	return g
 }
 

@@ -25,6 +25,8 @@ type outwork struct {
 	refreshes  map[model.AppUID]struct{}
 	reportAck  uint64
 	opAcks     map[model.OperationID]struct{}
+	tunnel     string // id of the access tunnel that is wanted
+	settings   bool   // the settings for all clusters
 }
 
 func newOutbox() outbox { return outbox{wake: make(chan struct{}, 1)} }
@@ -68,6 +70,12 @@ func (o *outbox) ackReports(seq uint64) {
 			o.acked, w.reportAck = seq, seq
 		}
 	})
+}
+
+func (o *outbox) markSettings() { o.change(func(w *outwork) { w.settings = true }) }
+
+func (o *outbox) openTunnel(id string) {
+	o.change(func(w *outwork) { w.tunnel = id })
 }
 
 func (o *outbox) ackOperations(ids []model.OperationID) {

@@ -133,6 +133,7 @@ func (g *Gateway) leave(s *session) {
 		}
 	}
 	g.mu.Unlock()
+	g.tunnels.end(s)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.stream.Context()), 5*time.Second)
 	defer cancel()
 	if err := g.opts.Store.CloseSession(ctx, s.cluster, s.epoch); err != nil && !fault.HasCode(err, "epoch_stale") {

@@ -41,6 +41,7 @@ type session struct {
 	cluster      model.ClusterID
 	agentVersion string
 	instance     string
+	capabilities []string // of the hello
 	since        time.Time
 	epoch        model.Epoch // set before the session is current
 
@@ -61,6 +62,9 @@ type session struct {
 	// facts is what the agent holds and was sent; it says what it lacks.
 	factsMu sync.Mutex
 	facts   *fleet.Session
+	// settings is the digest of those that the agent holds or was sent
+	// (converse's own).
+	settings model.Digest
 	// kept: some operation waits for a desired state to be sent (converse's own).
 	kept bool
 }
@@ -168,7 +172,7 @@ func (s *session) serve() error {
 		s.g.logRefusal(ctx, "hello refused", err)
 		return err
 	}
-	s.agentVersion, s.instance = hello.AgentVersion, hello.Instance
+	s.agentVersion, s.instance, s.capabilities = hello.AgentVersion, hello.Instance, hello.Capabilities
 	if p := s.admit(hello); p != nil {
 		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
 		return s.sayGoodbye(*p)

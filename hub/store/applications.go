@@ -143,11 +143,12 @@ func (s *Store) applications(ctx context.Context, name string) ([]fleet.App, err
 func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 	var (
 		doc, revision, failure, warnings []byte
+		sources, pin                     []byte
 		renderKey, bundle                *string
 		at                               *time.Time
 	)
 	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterName, &doc, &a.Version, &a.Deleting, &a.CreatedAt,
-		&revision, &renderKey, &bundle, &warnings, &failure, &at)
+		&revision, &renderKey, &bundle, &sources, &warnings, &failure, &at, &pin)
 	if err != nil {
 		return a, err
 	}
@@ -160,12 +161,21 @@ func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 	a.Application.Metadata.Generation = a.Version
 	created := a.CreatedAt
 	a.Application.Metadata.CreationTimestamp = &created
+	if len(pin) > 0 {
+		a.Pin = new(fleet.Pin)
+		if err := decode(pin, a.Pin); err != nil {
+			return a, err
+		}
+	}
 	a.Source.App = a.UID
 	if at == nil {
 		return a, nil
 	}
 	a.Source.RenderKey, a.Source.Bundle, a.Source.At = *renderKey, model.Digest(*bundle), at.UTC()
 	if err := decode(revision, &a.Source.Revision); err != nil {
+		return a, err
+	}
+	if err := decode(sources, &a.Source.Sources); err != nil {
 		return a, err
 	}
 	if err := decode(warnings, &a.Source.Warnings); err != nil {

@@ -54,7 +54,7 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 		var unknown []byte
 		var open bool
 		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
-			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown,
+			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion,
 			&c.LastSeen, &open, &c.Applications)
 		if err != nil {
 			return c, err
@@ -188,7 +188,8 @@ func (s *Store) SaveClusterReport(ctx context.Context, r fleet.ClusterReport) er
 			return err
 		}
 		_, err := tx.Exec(ctx, q("SaveClusterReport"), r.Cluster, text(r.KubeVersion), text(r.Platform), clampInt32(r.Nodes),
-			clampInt32(r.Namespaces), texts(r.Conditions), texts(r.APIResources), texts(r.NamespacedKinds), r.ObservedAt)
+			clampInt32(r.Namespaces), texts(r.Conditions), texts(r.APIResources), texts(r.NamespacedKinds), r.ObservedAt,
+			r.SettingsVersion, text(string(r.SettingsDigest)))
 		return err
 	})
 }

@@ -92,9 +92,11 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 	}
 
 	var (
-		out     []model.Desired
-		rows    desiredRows
-		sources []fleet.SourceState
+		out      []model.Desired
+		rows     desiredRows
+		sources  []fleet.SourceState
+		released []string
+		pins     = map[model.AppUID]fleet.Pin{}
 	)
 	for _, a := range apps {
 		c := byUID[a.uid]
@@ -103,6 +105,12 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		}
 		c.Source.App = a.uid
 		sources = append(sources, c.Source)
+		switch {
+		case c.Release:
+			released = append(released, string(a.uid))
+		case c.Pin != nil:
+			pins[a.uid] = *c.Pin
+		}
 		var stored *model.Desired
 		if d, ok := current[a.uid]; ok {
 			stored = &d
@@ -120,7 +128,7 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		}
 		d := c.Desired
 		d.Generation, d.HoldDeletes = generation, false
-		if err := rows.add(a.cluster, d); err != nil {
+		if err := rows.add(a.cluster, d, c.Sources, fleet.Cause{}); err != nil {
 			return nil, err
 		}
 		d.HoldDeletes = hub.HoldDeletes
@@ -128,26 +136,71 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 	}
 	now := s.now()
 	b = &pgx.Batch{}
-	if len(rows.uids) > 0 {
-		b.Queue(q("WriteDesired"), rows.uids, rows.clusters, rows.generations, rows.contents, rows.bundles, rows.sizes, rows.revisions, rows.documents, now)
-	}
+	rows.queue(b, now)
 	if err := queueSources(b, sources, now); err != nil {
 		return nil, err
+	}
+	if len(released) > 0 {
+		b.Queue(q("ReleasePins"), released)
+	}
+	for uid, pin := range pins {
+		if err := queuePin(b, uid, pin); err != nil {
+			return nil, err
+		}
 	}
 	if b.Len() == 0 {
 		return nil, nil
 	}
-	return out, tx.SendBatch(ctx, b).Close()
+	if err := tx.SendBatch(ctx, b).Close(); err != nil || len(released) == 0 {
+		return out, err
+	}
+	return out, s.overtake(ctx, tx, released, now)
 }
 
-// desiredRows are the columns of rows to be written.
+// overtake ends what was to go back, and was given to no agent, before the pin
+// was released: it would find something newer.
+func (s *Store) overtake(ctx context.Context, tx pgx.Tx, uids []string, now time.Time) error {
+	queued, err := queryOperations(ctx, tx, "QueuedWithGeneration", uids)
+	if err != nil {
+		return err
+	}
+	var ts []fleet.OperationTransition
+	for _, op := range queued {
+		next, changed, err := fleet.Advance(op, fleet.Supersede("a newer revision came before an agent was given it", now))
+		if err != nil {
+			return err
+		}
+		if changed {
+			ts = append(ts, fleet.Transition(op, next))
+		}
+	}
+	return s.storeTransitions(ctx, tx, ts, now)
+}
+
+// desiredRows are the columns of rows to be written, and of what the history
+// needs of them.
 type desiredRows struct {
 	uids, clusters, contents, bundles []string
 	generations, sizes                []int64
-	revisions, documents              [][]byte
+	revisions, documents, sources     [][]byte
+	causes                            causeColumns
 }
 
-func (r *desiredRows) add(cluster model.ClusterID, d model.Desired) error {
+// issuedWindow is how many generations are kept that no agent has taken.
+const issuedWindow = 10
+
+// queue writes the rows.
+func (r *desiredRows) queue(b *pgx.Batch, now time.Time) {
+	if len(r.uids) == 0 {
+		return
+	}
+	b.Queue(q("WriteDesired"), r.uids, r.clusters, r.generations, r.contents, r.bundles, r.sizes, r.revisions, r.documents, now)
+	b.Queue(q("RecordIssued"), r.uids, r.generations, r.bundles, r.sizes, r.revisions, r.sources,
+		r.causes.by, r.causes.reasons, r.causes.operations, r.causes.rollbacks)
+	b.Queue(q("TrimIssued"), r.uids, r.generations, issuedWindow)
+}
+
+func (r *desiredRows) add(cluster model.ClusterID, d model.Desired, sources []fleet.SourceAt, cause fleet.Cause) error {
 	revision, err := document(d.Revision)
 	if err != nil {
 		return err
@@ -156,6 +209,14 @@ func (r *desiredRows) add(cluster model.ClusterID, d model.Desired) error {
 	if err != nil {
 		return err
 	}
+	places, err := optionalList(sources)
+	if err != nil {
+		return err
+	}
+	if err := r.causes.add(cause); err != nil {
+		return err
+	}
+	r.sources = append(r.sources, places)
 	r.uids, r.clusters = append(r.uids, string(d.App)), append(r.clusters, string(cluster))
 	r.generations, r.contents = append(r.generations, int64(d.Generation)), append(r.contents, string(d.Content()))
 	r.bundles, r.sizes = append(r.bundles, string(d.Bundle)), append(r.sizes, d.BundleBytes)
@@ -198,7 +259,7 @@ func queueSources(b *pgx.Batch, states []fleet.SourceState, now time.Time) error
 	slices.SortFunc(sorted, func(a, b fleet.SourceState) int { return strings.Compare(string(a.App), string(b.App)) })
 	var (
 		uids, keys, bundles []string
-		revisions           [][]byte
+		revisions, sources  [][]byte
 		warnings, errs      [][]byte
 		ats                 []time.Time
 	)
@@ -211,16 +272,18 @@ func queueSources(b *pgx.Batch, states []fleet.SourceState, now time.Time) error
 		if err != nil {
 			return err
 		}
-		var warning []byte
-		if len(st.Warnings) > 0 {
-			if warning, err = document(st.Warnings); err != nil {
-				return err
-			}
+		warning, err := optionalList(st.Warnings)
+		if err != nil {
+			return err
 		}
-		warnings = append(warnings, warning)
+		places, err := optionalList(st.Sources)
+		if err != nil {
+			return err
+		}
+		warnings, sources = append(warnings, warning), append(sources, places)
 		uids, revisions, keys = append(uids, text(string(st.App))), append(revisions, revision), append(keys, st.RenderKey)
 		bundles, errs, ats = append(bundles, string(st.Bundle)), append(errs, failure), append(ats, st.At)
 	}
-	b.Queue(q("RecordSourceStates"), uids, revisions, keys, bundles, warnings, errs, ats)
+	b.Queue(q("RecordSourceStates"), uids, revisions, keys, bundles, sources, warnings, errs, ats)
 	return nil
 }

@@ -26,9 +26,17 @@ func document(v any) ([]byte, error) {
 	return out, nil
 }
 
-// optional encodes a value, or gives NULL for a nil pointer or an empty slice.
+// optional encodes a value, or gives NULL for a nil pointer.
 func optional[T any](v *T) ([]byte, error) {
 	if v == nil {
+		return nil, nil
+	}
+	return document(v)
+}
+
+// optionalList encodes a list, or gives NULL for an empty one.
+func optionalList[T any](v []T) ([]byte, error) {
+	if len(v) == 0 {
 		return nil, nil
 	}
 	return document(v)

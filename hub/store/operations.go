@@ -18,16 +18,19 @@ import (
 const defaultOperationLimit = 100
 
 func scanOperation(r pgx.CollectableRow) (op model.OperationInfo, err error) {
-	var spec, result []byte
+	var spec, result, amendments []byte
 	var created time.Time
 	err = r.Scan(&op.ID, &op.Seq, &op.App, &op.AppName, &op.Cluster, &op.Kind, &spec, &op.Phase, &op.Message, &op.Terminating,
-		&result, &op.InitiatedBy, &created, &op.StartedAt, &op.FinishedAt, &op.Deadline)
+		&result, &op.InitiatedBy, &created, &op.StartedAt, &op.FinishedAt, &op.Deadline, &op.Generation, &amendments)
 	if err != nil {
 		return op, err
 	}
 	op.CreatedAt = utc(&created)
 	op.StartedAt, op.FinishedAt, op.Deadline = utc(op.StartedAt), utc(op.FinishedAt), utc(op.Deadline)
 	if err := decode(spec, &op.Spec); err != nil {
+		return op, err
+	}
+	if err := decode(amendments, &op.Amendments); err != nil {
 		return op, err
 	}
 	if len(result) > 0 {
@@ -89,7 +92,8 @@ const commitUnknownRetries = 3
 // the answer is Unavailable commit_unknown, with the operation's id to ask for.
 //
 // Codes: application_not_found, operation_running, application_deleting,
-// operation_kind, idempotency_key_reused.
+// operation_kind, idempotency_key_reused; with NewOperation.Deploy also
+// application_changed, generation_changed, nothing_rendered.
 func (s *Store) CreateOperation(ctx context.Context, n fleet.NewOperation) (op model.OperationInfo, existed bool, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -202,7 +206,12 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 		d := n.Deadline.UTC().Truncate(time.Microsecond)
 		op.Deadline = &d
 	}
-	err = tx.QueryRow(ctx, q("InsertOperation"), id, n.App, name, cluster, n.Kind, spec, text(n.InitiatedBy), key, now, op.Deadline).Scan(&op.Seq)
+	if n.Deploy != nil {
+		if op.Generation, err = s.deploy(ctx, tx, id, n, now); err != nil {
+			return op, false, err
+		}
+	}
+	err = tx.QueryRow(ctx, q("InsertOperation"), id, n.App, name, cluster, n.Kind, spec, text(n.InitiatedBy), key, now, op.Deadline, op.Generation).Scan(&op.Seq)
 	if err != nil {
 		return op, false, err
 	}
@@ -217,7 +226,7 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 	if _, err := tx.Exec(ctx, q("MarkDeleting"), n.App, now); err != nil {
 		return op, false, err
 	}
-	_, err = tx.Exec(ctx, q("InsertWithdrawal"), n.App, cluster, name, fleet.NextWithdrawal(counter, floor), mode, id, op.Seq, now)
+	_, err = tx.Exec(ctx, q("InsertWithdrawal"), n.App, cluster, name, fleet.NextWithdrawal(counter, floor), mode, id, op.Seq, now, n.Spec.ApproveDeletions)
 	return op, false, err
 }
 
@@ -234,7 +243,11 @@ func (s *Store) storeTransitions(ctx context.Context, tx pgx.Tx, ts []fleet.Oper
 		if err != nil {
 			return err
 		}
-		b.Queue(q("UpdateOperation"), op.ID, op.Phase, text(op.Message), op.Terminating, result, op.StartedAt, op.FinishedAt)
+		amendments, err := optionalList(op.Amendments)
+		if err != nil {
+			return err
+		}
+		b.Queue(q("UpdateOperation"), op.ID, op.Phase, text(op.Message), op.Terminating, result, op.StartedAt, op.FinishedAt, amendments)
 	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return err
@@ -263,9 +276,12 @@ func (s *Store) removeApp(ctx context.Context, tx pgx.Tx, op model.OperationInfo
 	if err := s.storeTransitions(ctx, tx, fleet.OnAppRemoved(open, op.ID, now), now); err != nil {
 		return err
 	}
+	s.takenMu.Lock()
+	delete(s.taken, appOfCluster{op.Cluster, op.App})
+	s.takenMu.Unlock()
 	b := &pgx.Batch{}
 	b.Queue(q("BuryApp"), op.App, op.ID, now)
-	for _, statement := range []string{"RemoveTree", "RemoveObserved", "RemoveWithdrawal", "RemoveDesired", "RemoveSource", "RemoveApp"} {
+	for _, statement := range []string{"RemoveTree", "RemoveObserved", "RemoveWithdrawal", "RemovePin", "RemoveDeployments", "RemoveIssued", "RemoveDesired", "RemoveSource", "RemoveApp"} {
 		b.Queue(q(statement), op.App)
 	}
 	return tx.SendBatch(ctx, b).Close()
@@ -376,7 +392,7 @@ func (s *Store) TerminateOperation(ctx context.Context, id model.OperationID, by
 	var ops []model.OperationInfo
 	err := s.tx(ctx, "end the operation", func(tx pgx.Tx) (err error) {
 		ops, err = s.advance(ctx, tx, "", []model.OperationID{id}, func(op model.OperationInfo, now time.Time) (model.OperationInfo, bool, error) {
-			return fleet.Advance(op, fleet.OperationEvent{Type: fleet.EventTerminate, Reason: fmt.Sprintf("ended on request of %s", by), At: now})
+			return fleet.Advance(op, fleet.OperationEvent{Type: fleet.EventTerminate, Reason: fmt.Sprintf("ended on request of %s", by), By: by, At: now})
 		})
 		return err
 	})

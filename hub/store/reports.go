@@ -21,7 +21,8 @@ type reportColumns struct {
 }
 
 // SaveReports stores observations in one statement and one commit, which does
-// not wait for the disk: after a crash of the database agents say it again.
+// not wait for the disk: after a crash of the database agents say it again. What
+// they say of deployments is stored for good.
 // Left out, without an error, is what comes from a session that is not its
 // cluster's newest, of an application that is not that cluster's, and what is
 // older than what is stored.
@@ -29,15 +30,10 @@ func (s *Store) SaveReports(ctx context.Context, reports []fleet.Report) error {
 	if len(reports) == 0 {
 		return nil
 	}
-	// One row per application and statement: the newest. The cluster is part of
-	// the key, so that no agent can push aside what another says of its own.
-	type key struct {
-		cluster model.ClusterID
-		app     model.AppUID
-	}
-	newest := make(map[key]fleet.Report, len(reports))
+	// One row per application and statement: the newest.
+	newest := make(map[appOfCluster]fleet.Report, len(reports))
 	for _, r := range reports {
-		k := key{r.Cluster, r.App}
+		k := appOfCluster{r.Cluster, r.App}
 		old, seen := newest[k]
 		if seen {
 			if older(r, old) {
@@ -63,10 +59,20 @@ func (s *Store) SaveReports(ctx context.Context, reports []fleet.Report) error {
 		b.Queue(q("SaveReports"), c.uids, c.clusters, c.incarnations, c.numbers, c.seqs, c.generations, c.observed,
 			c.revisions, c.syncs, c.reasons, c.healths, c.messages, c.since, c.conditions, c.operations, c.statuses, c.trees, s.now())
 		err := s.pool.SendBatch(ctx, b).Close()
-		if err == nil || attempt == maxAttempts || !repeatable(err) {
+		if err == nil {
+			return s.recordHistories(ctx, newest)
+		}
+		if attempt == maxAttempts || !repeatable(err) {
 			return wrap(err, "store reports")
 		}
 	}
+}
+
+// appOfCluster is an application as the agent of a cluster names it. The cluster
+// is part of it, so that no agent can push aside what another says of its own.
+type appOfCluster struct {
+	cluster model.ClusterID
+	app     model.AppUID
 }
 
 func older(a, b fleet.Report) bool {

@@ -170,8 +170,9 @@ func scanAppFacts(r pgx.CollectableRow) (a fleet.AppFacts, err error) {
 		doc                                []byte
 		mode, operation                    *string
 		seq                                *int64
+		approved                           *bool
 	)
-	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Counter, &a.Floor, &generation, &doc, &bundleBytes, &withdrawn, &mode, &operation, &seq)
+	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Counter, &a.Floor, &generation, &doc, &bundleBytes, &withdrawn, &mode, &operation, &seq, &approved)
 	if err != nil {
 		return a, err
 	}
@@ -184,7 +185,7 @@ func scanAppFacts(r pgx.CollectableRow) (a fleet.AppFacts, err error) {
 	}
 	if withdrawn != nil {
 		a.Withdraw = &model.Withdraw{App: a.UID, Name: a.Name, Generation: model.Generation(*withdrawn),
-			Mode: model.WithdrawMode(*mode), Operation: model.OperationID(*operation), OperationSeq: *seq}
+			Mode: model.WithdrawMode(*mode), Operation: model.OperationID(*operation), OperationSeq: *seq, ApproveDeletions: *approved}
 	}
 	return a, nil
 }
@@ -225,7 +226,7 @@ func (s *Store) DesiredFor(ctx context.Context, cluster model.ClusterID, uids []
 	})
 	b.Queue(q("ClusterWithdrawals"), cluster, only).Query(func(r pgx.Rows) (err error) {
 		withdraws, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (w model.Withdraw, err error) {
-			err = r.Scan(&w.App, &w.Name, &w.Generation, &w.Mode, &w.Operation, &w.OperationSeq)
+			err = r.Scan(&w.App, &w.Name, &w.Generation, &w.Mode, &w.Operation, &w.OperationSeq, &w.ApproveDeletions)
 			return w, err
 		})
 		return err

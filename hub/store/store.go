@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,11 @@ type Store struct {
 	clock func() time.Time
 	log   *slog.Logger
 	lease time.Duration
+
+	// taken is the newest entry of each agent's history that is stored, as this
+	// process knows it.
+	takenMu sync.Mutex
+	taken   map[appOfCluster]taken
 }
 
 const (
@@ -80,7 +86,7 @@ func Open(ctx context.Context, dsn string, box Sealer, opts Options) (*Store, er
 	if err != nil {
 		return nil, wrap(err, "open the database")
 	}
-	s := &Store{pool: pool, box: box, clock: opts.Now, log: opts.Log, lease: opts.Lease}
+	s := &Store{pool: pool, box: box, clock: opts.Now, log: opts.Log, lease: opts.Lease, taken: map[appOfCluster]taken{}}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -19,6 +19,7 @@ type viewRow struct {
 	view                  model.AppView
 	deleting              bool
 	srcError, srcWarnings []byte
+	pin                   []byte
 
 	desiredGeneration      *int64
 	desiredRevision        []byte
@@ -57,6 +58,7 @@ type operationRow struct {
 	terminating                  *bool
 	created, started, finished   *time.Time
 	deadline                     *time.Time
+	generation                   *int64
 }
 
 // confirms reports whether the session's last heartbeat still holds for the
@@ -108,12 +110,12 @@ func (s *Store) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppVi
 func (v *viewRow) scan(r pgx.CollectableRow) error {
 	a, o, l, p := &v.view, &v.obs, &v.lease, &v.op
 	return r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterID, &a.Namespace, &a.RepoURL, &a.Path, &a.Target, &a.AutoSync, &v.deleting,
-		&v.srcError, &v.srcWarnings,
+		&v.srcError, &v.srcWarnings, &v.pin,
 		&v.desiredGeneration, &v.desiredRevision, &v.ackCode, &v.ackError, &v.ackedAt,
 		&o.incarnation, &o.number, &o.seq, &v.obsGeneration, &o.at, &v.obsRevision, &v.syncStatus, &v.syncReason,
 		&v.health, &v.healthMessage, &v.healthSince, &v.conditions, &v.operation,
 		&l.incarnation, &l.number, &l.closedAt, &l.lastSeen, &l.reportSeq, &l.confirmedAt, &v.revoked,
-		&p.id, &p.seq, &p.kind, &p.spec, &p.phase, &p.message, &p.terminating, &p.by, &p.created, &p.started, &p.finished, &p.deadline)
+		&p.id, &p.seq, &p.kind, &p.spec, &p.phase, &p.message, &p.terminating, &p.by, &p.created, &p.started, &p.finished, &p.deadline, &p.generation)
 }
 
 func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, error) {
@@ -121,6 +123,12 @@ func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, err
 	a.Deleting = v.deleting
 	if err := decode(v.desiredRevision, &a.Desired); err != nil {
 		return a, err
+	}
+	if len(v.pin) > 0 {
+		a.Pin = new(model.Pin)
+		if err := decode(v.pin, a.Pin); err != nil {
+			return a, err
+		}
 	}
 	if v.desiredGeneration != nil {
 		a.Generation = model.Generation(*v.desiredGeneration)
@@ -227,6 +235,7 @@ func (p operationRow) info(a model.AppView) (*model.OperationInfo, error) {
 		ID: model.OperationID(*p.id), Seq: *p.seq, App: a.UID, AppName: a.Name, Cluster: a.ClusterID,
 		Kind: model.OperationKind(*p.kind), Phase: model.OperationPhase(*p.phase), Message: *p.message, Terminating: *p.terminating,
 		InitiatedBy: *p.by, CreatedAt: utc(p.created), StartedAt: utc(p.started), FinishedAt: utc(p.finished), Deadline: utc(p.deadline),
+		Generation: model.Generation(*p.generation),
 	}
 	return op, decode(p.spec, &op.Spec)
 }
@@ -264,7 +273,14 @@ func (s *Store) AppView(ctx context.Context, name string) (model.AppView, error)
 	if err := decode(status, &observed); err != nil {
 		return model.AppView{}, wrap(err, "read the application")
 	}
-	v.Resources, v.History = observed.Resources, observed.History
+	v.Resources, v.HealthCauses = observed.Resources, observed.HealthCauses
+	history, err := s.Deployments(ctx, v.UID)
+	if err != nil {
+		return model.AppView{}, err
+	}
+	for _, d := range history {
+		v.History = append(v.History, d.Entry())
+	}
 	switch op := v.Operation; {
 	case op == nil:
 	case observed.Operation != nil && observed.Operation.ID == op.ID && op.Seq == 0:

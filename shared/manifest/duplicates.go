@@ -13,6 +13,9 @@ func Duplicates(objs []Object) error {
 	first := make(map[model.ObjectKey]int, len(objs))
 	var found fault.List
 	for i, o := range objs {
+		if meta, _ := o.Body["metadata"].(map[string]any); meta["name"] == nil && meta["generateName"] != nil {
+			continue // each hook of that prefix gets a name of its own
+		}
 		j, ok := first[o.Key]
 		if !ok {
 			first[o.Key] = i

@@ -24,11 +24,16 @@ type AppView struct {
 	ObservedAt *time.Time     `json:"observedAt,omitempty"`
 	Revision   string         `json:"revision,omitempty"` // last synced commit
 	Deleting   bool           `json:"deleting,omitempty"`
+	// Pin is set while the application stays at a past deployment.
+	Pin *Pin `json:"pin,omitempty"`
 	// Conditions of hub (source, render, policy) and agent together.
 	Conditions []Condition `json:"conditions,omitempty"`
-	// Resources and History only in the answer for one application.
-	Resources []ResourceStatus `json:"resources,omitempty"`
-	History   []HistoryEntry   `json:"history,omitempty"`
+	// Resources, HealthCauses and History only in the answer for one
+	// application. History is the hub's: what agents reported, newest last, with
+	// what the hub knows of each.
+	Resources    []ResourceStatus `json:"resources,omitempty"`
+	HealthCauses []HealthCause    `json:"healthCauses,omitempty"`
+	History      []HistoryEntry   `json:"history,omitempty"`
 	// Application is the object as written, only in the answer for one.
 	Application *Application `json:"application,omitempty"`
 }

@@ -20,9 +20,12 @@ type Cluster struct {
 	Namespaces   int        `json:"namespaces,omitempty"`
 	Applications int        `json:"applications"`
 	Conditions   []string   `json:"conditions,omitempty"`
-	CertNotAfter *time.Time `json:"certificateNotAfter,omitempty"`
-	EnrolledAt   *time.Time `json:"enrolledAt,omitempty"`
-	Revoked      bool       `json:"revoked,omitempty"`
+	// SettingsVersion is of the fleet-wide settings that its agent has stored; 0:
+	// none, or an agent that takes none.
+	SettingsVersion int64      `json:"settingsVersion,omitempty"`
+	CertNotAfter    *time.Time `json:"certificateNotAfter,omitempty"`
+	EnrolledAt      *time.Time `json:"enrolledAt,omitempty"`
+	Revoked         bool       `json:"revoked,omitempty"`
 	// UnknownApps are applications that the agent holds and the hub does not
 	// know, as after a restore. They are shown, never withdrawn.
 	UnknownApps []UnknownApp `json:"unknownApplications,omitempty"`

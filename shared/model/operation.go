@@ -136,4 +136,32 @@ type OperationInfo struct {
 	FinishedAt  *time.Time       `json:"finishedAt,omitempty"`
 	// Deadline after which an operation that no agent accepted expires.
 	Deadline *time.Time `json:"deadline,omitempty"`
+	// Generation that the operation is about: no agent is given it before that
+	// desired state. Zero: whichever is the newest.
+	Generation Generation `json:"generation,omitempty"`
+	// Amendments are what was decided about the operation after it was asked
+	// for, oldest first. Spec is as they leave it. What an agent says, and the
+	// operation of an application's view, have none.
+	Amendments []Amendment `json:"amendments,omitempty"`
 }
+
+// Amendment is a decision about an operation that is under way, and whose it is.
+type Amendment struct {
+	What AmendmentKind `json:"what"`
+	By   string        `json:"by,omitempty"`
+	At   time.Time     `json:"at"`
+}
+
+// AmendmentKind is what was decided.
+type AmendmentKind string
+
+// The kinds of amendments.
+const (
+	// AmendTerminate: the operation is to end.
+	AmendTerminate AmendmentKind = "terminate"
+	// AmendApprove: a delete may delete what says Delete=confirm.
+	AmendApprove AmendmentKind = "approve-deletions"
+	// AmendOrphan: a delete gives up deleting objects, and leaves those that
+	// there still are.
+	AmendOrphan AmendmentKind = "orphan"
+)

@@ -30,7 +30,22 @@ type Hello struct {
 	ProtocolMin  uint32
 	ProtocolMax  uint32
 	Instance     string
+
+	// Settings that the agent holds; empty when it holds none.
+	Settings Digest
 }
+
+// What a hello may announce in Capabilities. The hub sends the messages of a
+// capability only to agents that have it, because agents from before it end
+// their session at a message that they do not know.
+const (
+	// CapabilitySettings: the agent takes Settings.
+	CapabilitySettings = "settings"
+	// CapabilityAccess: the agent opens a tunnel when it is told to.
+	CapabilityAccess = "access"
+	// CapabilityActions: the agent takes operations of kind action.
+	CapabilityActions = "actions"
+)
 
 // Welcome opens a session.
 type Welcome struct {
@@ -90,4 +105,8 @@ type ClusterReport struct {
 	NamespacedKinds []string // "group/Kind"
 	Conditions      []string
 	ObservedAt      time.Time
+	// SettingsVersion and SettingsDigest are of the fleet-wide settings that
+	// the agent has stored.
+	SettingsVersion int64
+	SettingsDigest  Digest
 }

@@ -146,19 +146,29 @@ type FieldDifference struct {
 	ChangedAt *time.Time `json:"changedAt,omitempty"`
 }
 
-// HistoryEntry is one deployment.
+// HistoryEntry is one deployment. The hub numbers the deployments of an
+// application itself, so that a number stays what it is whatever becomes of the
+// agent's own.
 type HistoryEntry struct {
-	ID          int64      `json:"id"`
-	Generation  Generation `json:"generation"`
-	Revision    string     `json:"revision"`
-	StartedAt   time.Time  `json:"deployStartedAt"`
-	DeployedAt  time.Time  `json:"deployedAt"`
-	InitiatedBy string     `json:"initiatedBy,omitempty"`
+	ID         int64      `json:"id"`
+	Generation Generation `json:"generation"`
+	Revision   string     `json:"revision"`
+	// Sources are the commits or versions of all sources of manifests, of an
+	// application with several, and Message is the commit's; the hub's entries
+	// have them.
+	Sources     []string  `json:"sources,omitempty"`
+	Message     string    `json:"message,omitempty"`
+	StartedAt   time.Time `json:"deployStartedAt"`
+	DeployedAt  time.Time `json:"deployedAt"`
+	InitiatedBy string    `json:"initiatedBy,omitempty"`
 	// Operation that deployed it; Reason is why, in the words of who asked.
 	Operation OperationID `json:"operation,omitempty"`
 	Reason    string      `json:"reason,omitempty"`
 	// Rollback is set when the deployment went back to an older one.
 	Rollback *RollbackSpec `json:"rollback,omitempty"`
+	// Held: the hub has its manifests, so that going back to it needs no
+	// repository.
+	Held bool `json:"held,omitempty"`
 }
 
 // ResourceTree is the managed objects and what they own, down to pods.

@@ -25,5 +25,7 @@
 //   - An Application that lives in another namespace than the usual "argocd"
 //     needs a match in sourceNamespaces.
 //
-// The policy says nothing about users, sync windows or signatures.
+// Decision says nothing about users or signatures, nor about the time: whether
+// sync windows let a sync run now is DecideWindows, which the agent asks before
+// and during a sync. Selection limits a sync to some objects.
 package policy

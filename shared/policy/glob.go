@@ -146,11 +146,14 @@ func writeSetRune(b *strings.Builder, r rune) {
 	b.WriteRune(r)
 }
 
+// maxPattern is the length in bytes that a pattern may have.
+const maxPattern = 512
+
 // CheckPattern reports why a pattern of a project can never match, or nil.
 func CheckPattern(pattern string) error {
 	rest := strings.TrimPrefix(pattern, "!")
-	if len(rest) > 512 {
-		return fmt.Errorf("pattern is %d characters; the limit is 512", len(rest))
+	if len(rest) > maxPattern {
+		return fmt.Errorf("pattern is %d characters; the limit is %d", len(rest), maxPattern)
 	}
 	_, err := compileGlob(rest, "/")
 	return err

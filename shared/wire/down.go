@@ -217,7 +217,7 @@ func Command(p *agentv1.Operation) (model.Command, error) {
 }
 
 func knownKind(k model.OperationKind) bool {
-	return k == model.OperationSync || k == model.OperationDelete
+	return k == model.OperationSync || k == model.OperationDelete || k == model.OperationAction
 }
 
 // OperationIDs translates ids, none of which may be empty.
@@ -242,6 +242,41 @@ func AppUIDs(ids []string) ([]model.AppUID, error) {
 		out[i] = model.AppUID(id)
 	}
 	return out, nil
+}
+
+// SettingsToProto translates settings.
+func SettingsToProto(s model.Settings) *agentv1.Settings {
+	return &agentv1.Settings{Version: s.Version, Digest: string(s.Customizations.Digest()), CustomizationsJson: s.Customizations.JSON()}
+}
+
+// Settings translates settings; what their digest does not match was damaged
+// and is not taken.
+func Settings(p *agentv1.Settings) (model.Settings, error) {
+	if p == nil || p.Version < 0 {
+		return model.Settings{}, invalid("settings are missing or have a negative version")
+	}
+	if len(p.CustomizationsJson) > model.MaxCustomizationsBytes {
+		return model.Settings{}, invalid("settings have %d bytes of customizations; at most %d are taken", len(p.CustomizationsJson), model.MaxCustomizationsBytes)
+	}
+	s := model.Settings{Version: p.Version}
+	if err := decodeJSON(p.CustomizationsJson, "settings.customizations", &s.Customizations); err != nil {
+		return model.Settings{}, err
+	}
+	if got := s.Customizations.Digest(); string(got) != p.Digest {
+		return model.Settings{}, invalid("settings of version %d have the digest %s, not %s", s.Version, got, p.Digest)
+	}
+	return s, nil
+}
+
+// OpenTunnelToProto translates the wish for an access tunnel.
+func OpenTunnelToProto(id string) *agentv1.OpenTunnel { return &agentv1.OpenTunnel{Id: id} }
+
+// OpenTunnel answers the id that the tunnel is to name; it must have one.
+func OpenTunnel(p *agentv1.OpenTunnel) (string, error) {
+	if p.GetId() == "" {
+		return "", invalid("open_tunnel lacks its id")
+	}
+	return p.Id, nil
 }
 
 // Strings turns named strings into plain ones.

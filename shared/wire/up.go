@@ -19,6 +19,7 @@ func HelloToProto(h model.Hello) (*agentv1.Hello, error) {
 		LastEpoch:       EpochToProto(h.LastEpoch),
 		MaxOperationSeq: h.MaxOpSeq,
 		Instance:        h.Instance,
+		SettingsDigest:  string(h.Settings),
 	}
 	for _, k := range h.Known {
 		p.Known = append(p.Known, &agentv1.KnownApplication{
@@ -56,6 +57,10 @@ func Hello(p *agentv1.Hello) (model.Hello, error) {
 		KubeVersion:  p.KubeVersion,
 		MaxOpSeq:     p.MaxOperationSeq,
 		Instance:     p.Instance,
+		Settings:     model.Digest(p.SettingsDigest),
+	}
+	if p.SettingsDigest != "" && !validDigest(p.SettingsDigest) {
+		return model.Hello{}, invalid("hello names settings with a digest that is none")
 	}
 	var err error
 	if h.LastEpoch, err = Epoch(p.LastEpoch); err != nil {
@@ -183,7 +188,7 @@ func ClusterReportToProto(r model.ClusterReport) *agentv1.ClusterReport {
 	return &agentv1.ClusterReport{
 		KubeVersion: r.KubeVersion, Platform: r.Platform, Nodes: int32(r.Nodes), Namespaces: int32(r.Namespaces),
 		ApiResources: r.APIResources, NamespacedKinds: r.NamespacedKinds, Conditions: r.Conditions,
-		ObservedAt: timeToProto(r.ObservedAt),
+		ObservedAt: timeToProto(r.ObservedAt), SettingsVersion: r.SettingsVersion, SettingsDigest: string(r.SettingsDigest),
 	}
 }
 
@@ -192,8 +197,11 @@ func ClusterReport(p *agentv1.ClusterReport) (model.ClusterReport, error) {
 	if p == nil {
 		return model.ClusterReport{}, invalid("cluster report is missing")
 	}
-	if p.Nodes < 0 || p.Namespaces < 0 || p.ObservedAt == nil {
+	if p.Nodes < 0 || p.Namespaces < 0 || p.SettingsVersion < 0 || p.ObservedAt == nil {
 		return model.ClusterReport{}, invalid("cluster report has a negative count or no time")
+	}
+	if p.SettingsDigest != "" && !validDigest(p.SettingsDigest) {
+		return model.ClusterReport{}, invalid("cluster report names settings with a digest that is none")
 	}
 	at, err := timeFromProto(p.ObservedAt, "cluster.observed_at")
 	if err != nil {
@@ -202,5 +210,6 @@ func ClusterReport(p *agentv1.ClusterReport) (model.ClusterReport, error) {
 	return model.ClusterReport{
 		KubeVersion: p.KubeVersion, Platform: p.Platform, Nodes: int(p.Nodes), Namespaces: int(p.Namespaces),
 		APIResources: p.ApiResources, NamespacedKinds: p.NamespacedKinds, Conditions: p.Conditions, ObservedAt: at,
+		SettingsVersion: p.SettingsVersion, SettingsDigest: model.Digest(p.SettingsDigest),
 	}, nil
 }

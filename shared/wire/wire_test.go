@@ -160,6 +160,8 @@ func TestEveryFieldSurvivesTheWire(t *testing.T) {
 	t.Run("operation update", func(t *testing.T) { roundTrip(t, OperationUpdateToProto, OperationUpdate) })
 	t.Run("app report", func(t *testing.T) { roundTrip(t, AppReportToProto, AppReport) })
 	t.Run("cluster report", func(t *testing.T) { roundTrip(t, noError(ClusterReportToProto), ClusterReport) })
+	t.Run("settings", func(t *testing.T) { roundTrip(t, noError(SettingsToProto), Settings) })
+	t.Run("open tunnel", func(t *testing.T) { roundTrip(t, noError(OpenTunnelToProto), OpenTunnel) })
 	t.Run("go away", func(t *testing.T) { roundTrip(t, noError(GoAwayToProto), ParseGoAway) })
 	t.Run("epoch", func(t *testing.T) { roundTrip(t, noError(EpochToProto), Epoch) })
 	t.Run("desired", func(t *testing.T) {

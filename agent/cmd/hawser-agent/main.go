@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/agent/app"
+	"github.com/hawser-dev/hawser/agent/explain"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/telemetry"
 )
@@ -21,7 +22,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	if err != nil {
+	switch {
+	case errors.Is(err, explain.ErrNo):
+		os.Exit(1)
+	case err != nil:
 		printError(err)
 		os.Exit(2)
 	}
@@ -49,11 +53,22 @@ func root() *cobra.Command {
 		Use: "version", Short: "Version of this program", Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) { fmt.Println("hawser-agent", telemetry.Version) },
 	}
-	root.AddCommand(run, version)
+	root.AddCommand(run, explain.Command(), version)
 	return root
 }
 
 func printError(err error) {
+	var list fault.List
+	if errors.As(err, &list) {
+		for i, e := range list {
+			if i == 20 {
+				fmt.Fprintf(os.Stderr, "hawser-agent: %d more\n", len(list)-i)
+				break
+			}
+			printError(e)
+		}
+		return
+	}
 	var e *fault.Error
 	if errors.As(err, &e) && e.Fix != "" {
 		fmt.Fprintf(os.Stderr, "hawser-agent: %v\n  fix: %s\n", err, e.Fix)

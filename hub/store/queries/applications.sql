@@ -16,9 +16,10 @@ SELECT 1 FROM projects WHERE name = $1 FOR KEY SHARE;
 
 -- name: Applications
 SELECT a.uid, a.name, a.project, a.cluster_id, c.name, a.document, a.version, a.deleting, a.created_at,
-       s.revision, s.render_key, s.bundle, s.warnings, s.error, s.at
+       s.revision, s.render_key, s.bundle, s.sources, s.warnings, s.error, s.at, p.document
 FROM apps a
 JOIN clusters c ON c.id = a.cluster_id
 LEFT JOIN app_sources s ON s.app_uid = a.uid
+LEFT JOIN pins p ON p.app_uid = a.uid
 WHERE ($1 = '' OR a.name = $1)
 ORDER BY a.name;

@@ -1,6 +1,6 @@
 -- name: Clusters
 SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
-       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps,
+       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version,
        s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
        (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
 FROM clusters c
@@ -22,7 +22,7 @@ UPDATE clusters SET labels = $2 WHERE id = $1;
 
 -- name: SaveClusterReport
 UPDATE clusters SET kube_version = $2, platform = $3, nodes = $4, namespaces = $5, conditions = $6,
-       api_resources = $7, namespaced_kinds = $8, observed_at = $9
+       api_resources = $7, namespaced_kinds = $8, observed_at = $9, settings_version = $10, settings_digest = $11
 WHERE id = $1;
 
 -- name: ClusterAPIs

@@ -18,7 +18,10 @@ WHERE digest = $2 AND EXISTS (SELECT 1 FROM desired WHERE bundle = $2 AND cluste
 DELETE FROM bundles b
 WHERE b.used_at < $1
   AND NOT EXISTS (SELECT 1 FROM desired d WHERE d.bundle = b.digest)
-  AND NOT EXISTS (SELECT 1 FROM app_sources s WHERE s.bundle = b.digest);
+  AND NOT EXISTS (SELECT 1 FROM app_sources s WHERE s.bundle = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM issued i WHERE i.bundle = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM deployments h WHERE h.bundle = b.digest)
+  AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.bundle = b.digest);
 
 -- name: LockApps
 SELECT uid, version, deleting, cluster_id, generation_counter, generation_floor
@@ -40,16 +43,17 @@ ON CONFLICT (app_uid) DO UPDATE SET
 -- name: RecordSourceStates
 -- An attempt that failed keeps what the last good one gave. Attempts that are
 -- older than the stored one change nothing, and gone applications have no row.
-INSERT INTO app_sources AS old (app_uid, revision, render_key, bundle, warnings, error, at)
-SELECT s.app_uid, s.revision, s.render_key, s.bundle, s.warnings, s.error, s.at
-FROM unnest($1::text[], $2::json[], $3::text[], $4::text[], $5::json[], $6::json[], $7::timestamptz[])
-    AS s (app_uid, revision, render_key, bundle, warnings, error, at)
+INSERT INTO app_sources AS old (app_uid, revision, render_key, bundle, sources, warnings, error, at)
+SELECT s.app_uid, s.revision, s.render_key, s.bundle, s.sources, s.warnings, s.error, s.at
+FROM unnest($1::text[], $2::json[], $3::text[], $4::text[], $5::json[], $6::json[], $7::json[], $8::timestamptz[])
+    AS s (app_uid, revision, render_key, bundle, sources, warnings, error, at)
 JOIN apps a ON a.uid = s.app_uid
 ORDER BY s.app_uid
 ON CONFLICT (app_uid) DO UPDATE SET
     revision   = CASE WHEN excluded.error IS NULL THEN excluded.revision   ELSE old.revision   END,
     render_key = CASE WHEN excluded.error IS NULL THEN excluded.render_key ELSE old.render_key END,
     bundle     = CASE WHEN excluded.error IS NULL THEN excluded.bundle     ELSE old.bundle     END,
+    sources    = CASE WHEN excluded.error IS NULL THEN excluded.sources    ELSE old.sources    END,
     warnings   = CASE WHEN excluded.error IS NULL THEN excluded.warnings   ELSE old.warnings   END,
     error      = excluded.error,
     at         = excluded.at

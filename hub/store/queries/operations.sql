@@ -15,17 +15,17 @@ ORDER BY uid FOR NO KEY UPDATE;
 
 -- name: Operation
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations WHERE id = $1;
 
 -- name: OperationByKey
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations WHERE idempotency_key = $1;
 
 -- name: Operations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE ($1 = '' OR app_uid = $1) AND ($2 = '' OR cluster_id = $2) AND (NOT $3::boolean OR open)
 ORDER BY seq DESC
@@ -33,22 +33,31 @@ LIMIT $4;
 
 -- name: PendingOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE cluster_id = $1 AND open AND kind <> 'delete'
 ORDER BY seq;
 
 -- name: OpenOperationsOfApp
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE app_uid = $1 AND open
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- name: QueuedWithGeneration
+-- Operations that no agent was given and that are about one desired state.
+SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
+       created_at, started_at, finished_at, deadline, generation, amendments
+FROM operations
+WHERE app_uid = ANY ($1) AND open AND phase = 'Queued' AND generation > 0
+ORDER BY id
+FOR NO KEY UPDATE;
+
 -- name: LockOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE id = ANY ($1)
 ORDER BY id
@@ -56,7 +65,7 @@ FOR NO KEY UPDATE;
 
 -- name: LockClusterOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE id = ANY ($1) AND cluster_id = $2
 ORDER BY id
@@ -66,17 +75,23 @@ FOR NO KEY UPDATE;
 SELECT id FROM operations WHERE open AND phase = 'Queued' AND deadline < $1 ORDER BY seq LIMIT 500;
 
 -- name: InsertOperation
-INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, initiated_by, idempotency_key, created_at, deadline)
-VALUES ($1, nextval('operation_seq'), $2, $3, $4, $5, $6, 'Queued', $7, $8, $9, $10)
+INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, initiated_by, idempotency_key, created_at, deadline, generation)
+VALUES ($1, nextval('operation_seq'), $2, $3, $4, $5, $6, 'Queued', $7, $8, $9, $10, $11)
 RETURNING seq;
 
 -- name: UpdateOperation
-UPDATE operations SET phase = $2, message = $3, terminating = $4, result = $5, started_at = $6, finished_at = $7
+UPDATE operations SET phase = $2, message = $3, terminating = $4, result = $5, started_at = $6, finished_at = $7, amendments = $8
 WHERE id = $1;
 
 -- name: InsertWithdrawal
-INSERT INTO withdrawals (app_uid, cluster_id, name, generation, mode, operation_id, operation_seq, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+INSERT INTO withdrawals (app_uid, cluster_id, name, generation, mode, operation_id, operation_seq, created_at, approve_deletions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: AmendWithdrawal
+UPDATE withdrawals SET mode = $3, approve_deletions = $4 WHERE app_uid = $1 AND operation_id = $2;
+
+-- name: AmendOperation
+UPDATE operations SET spec = $2, amendments = $3 WHERE id = $1;
 
 -- name: MarkDeleting
 UPDATE apps SET deleting = true, version = version + 1, updated_at = $2 WHERE uid = $1;
@@ -107,6 +122,15 @@ DELETE FROM withdrawals WHERE app_uid = $1;
 
 -- name: RemoveDesired
 DELETE FROM desired WHERE app_uid = $1;
+
+-- name: RemovePin
+DELETE FROM pins WHERE app_uid = $1;
+
+-- name: RemoveIssued
+DELETE FROM issued WHERE app_uid = $1;
+
+-- name: RemoveDeployments
+DELETE FROM deployments WHERE app_uid = $1;
 
 -- name: RemoveSource
 DELETE FROM app_sources WHERE app_uid = $1;

@@ -20,7 +20,7 @@ SELECT uid FROM apps WHERE cluster_id = $1 ORDER BY uid FOR NO KEY UPDATE;
 -- All applications of a cluster as facts of an opening session.
 SELECT a.uid, a.name, a.project, greatest(a.generation_counter, coalesce(d.generation, 0), coalesce(w.generation, 0)),
        a.generation_floor, d.generation, d.document, d.bundle_bytes,
-       w.generation, w.mode, w.operation_id, w.operation_seq
+       w.generation, w.mode, w.operation_id, w.operation_seq, w.approve_deletions
 FROM apps a
 LEFT JOIN desired d ON d.app_uid = a.uid
 LEFT JOIN withdrawals w ON w.app_uid = a.uid
@@ -30,7 +30,7 @@ ORDER BY a.uid;
 -- name: SessionOperations
 -- What has not ended, and what the hello names; foreign clusters' never.
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline
+       created_at, started_at, finished_at, deadline, generation, amendments
 FROM operations
 WHERE cluster_id = $1 AND (open OR id = ANY ($2))
 ORDER BY id
@@ -91,7 +91,7 @@ WHERE d.cluster_id = $1 AND a.cluster_id = $1 AND ($2::text[] IS NULL OR d.app_u
 ORDER BY d.app_uid;
 
 -- name: ClusterWithdrawals
-SELECT app_uid, name, generation, mode, operation_id, operation_seq
+SELECT app_uid, name, generation, mode, operation_id, operation_seq, approve_deletions
 FROM withdrawals
 WHERE cluster_id = $1 AND ($2::text[] IS NULL OR app_uid = ANY ($2))
 ORDER BY operation_seq;

@@ -1,14 +1,15 @@
 -- name: AppViews
 SELECT a.uid, a.name, a.project, c.name, a.cluster_id, a.namespace, a.repo_url, a.path, a.target_revision, a.auto_sync, a.deleting,
-       s.error, s.warnings,
+       s.error, s.warnings, n.document,
        d.generation, d.revision, d.ack_error_code, d.ack_error, d.acked_at,
        o.incarnation, o.number, o.seq, o.generation, o.observed_at, o.revision, o.sync_status, o.sync_reason,
        o.health_status, o.health_message, o.health_since, o.conditions, o.operation,
        l.incarnation, l.number, l.closed_at, l.last_seen, l.report_seq, l.confirmed_at, c.revoked,
-       p.id, p.seq, p.kind, p.spec, p.phase, p.message, p.terminating, p.initiated_by, p.created_at, p.started_at, p.finished_at, p.deadline
+       p.id, p.seq, p.kind, p.spec, p.phase, p.message, p.terminating, p.initiated_by, p.created_at, p.started_at, p.finished_at, p.deadline, p.generation
 FROM apps a
 JOIN clusters c ON c.id = a.cluster_id
 LEFT JOIN app_sources s ON s.app_uid = a.uid
+LEFT JOIN pins n ON n.app_uid = a.uid
 LEFT JOIN desired d ON d.app_uid = a.uid
 LEFT JOIN observed o ON o.app_uid = a.uid
 LEFT JOIN sessions l ON l.cluster_id = a.cluster_id

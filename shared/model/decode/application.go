@@ -168,6 +168,13 @@ func (p *problems) syncOptions(field string, options []string) {
 	}
 }
 
+// Retry checks a retry strategy, as in syncPolicy.retry.
+func Retry(field string, r *model.RetryStrategy) []*fault.Error {
+	var p problems
+	p.retry(field, r)
+	return p.list
+}
+
 func contains(list []string, s string) bool {
 	for _, v := range list {
 		if v == s {

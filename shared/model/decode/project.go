@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -111,16 +112,12 @@ func badPattern(field, text, why string) *fault.Error {
 }
 
 func (p *problems) syncWindow(field string, w model.SyncWindow) {
-	if w.Kind != "allow" && w.Kind != "deny" {
-		p.check(fault.New(fault.Invalid, "value_unknown", "%s.kind is %s; allowed: allow, deny", field, quote(w.Kind)).
-			WithField(field+".kind").WithFound(w.Kind, "allow, deny"))
+	var list fault.List
+	if errors.As(policy.CheckWindow(w), &list) {
+		for _, e := range list {
+			e = e.WithField(field + "." + e.Field)
+			e.Message = field + "." + e.Message
+			p.check(e)
+		}
 	}
-	if n := len(strings.Fields(w.Schedule)); n != 5 && !strings.HasPrefix(w.Schedule, "@") {
-		p.check(fault.New(fault.Invalid, "expression_invalid", "%s.schedule %s: %d fields, 5 needed", field, quote(w.Schedule), n).
-			WithField(field+".schedule").WithFound(quote(w.Schedule), "minute hour day month weekday"))
-	}
-	if w.Duration == "" {
-		p.check(missing(field + ".duration"))
-	}
-	p.check(Duration(field+".duration", w.Duration))
 }

@@ -316,6 +316,8 @@ type HubMessage struct {
 	//	*HubMessage_Heartbeat
 	//	*HubMessage_Refresh
 	//	*HubMessage_GoAway
+	//	*HubMessage_Settings
+	//	*HubMessage_OpenTunnel
 	Message       isHubMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -455,6 +457,24 @@ func (x *HubMessage) GetGoAway() *GoAway {
 	return nil
 }
 
+func (x *HubMessage) GetSettings() *Settings {
+	if x != nil {
+		if x, ok := x.Message.(*HubMessage_Settings); ok {
+			return x.Settings
+		}
+	}
+	return nil
+}
+
+func (x *HubMessage) GetOpenTunnel() *OpenTunnel {
+	if x != nil {
+		if x, ok := x.Message.(*HubMessage_OpenTunnel); ok {
+			return x.OpenTunnel
+		}
+	}
+	return nil
+}
+
 type isHubMessage_Message interface {
 	isHubMessage_Message()
 }
@@ -499,6 +519,16 @@ type HubMessage_GoAway struct {
 	GoAway *GoAway `protobuf:"bytes,11,opt,name=go_away,json=goAway,proto3,oneof"`
 }
 
+type HubMessage_Settings struct {
+	// To agents whose hello has the capability "settings".
+	Settings *Settings `protobuf:"bytes,12,opt,name=settings,proto3,oneof"`
+}
+
+type HubMessage_OpenTunnel struct {
+	// To agents whose hello has the capability "access".
+	OpenTunnel *OpenTunnel `protobuf:"bytes,13,opt,name=open_tunnel,json=openTunnel,proto3,oneof"`
+}
+
 func (*HubMessage_Welcome) isHubMessage_Message() {}
 
 func (*HubMessage_Desired) isHubMessage_Message() {}
@@ -518,6 +548,10 @@ func (*HubMessage_Heartbeat) isHubMessage_Message() {}
 func (*HubMessage_Refresh) isHubMessage_Message() {}
 
 func (*HubMessage_GoAway) isHubMessage_Message() {}
+
+func (*HubMessage_Settings) isHubMessage_Message() {}
+
+func (*HubMessage_OpenTunnel) isHubMessage_Message() {}
 
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -539,9 +573,11 @@ type Hello struct {
 	// Highest operation sequence number that the agent has ever accepted.
 	MaxOperationSeq int64 `protobuf:"varint,10,opt,name=max_operation_seq,json=maxOperationSeq,proto3" json:"max_operation_seq,omitempty"`
 	// Unique to this process; tells two agents of one cluster apart in logs.
-	Instance      string `protobuf:"bytes,11,opt,name=instance,proto3" json:"instance,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Instance string `protobuf:"bytes,11,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Settings.digest of what the agent holds; empty when it holds none.
+	SettingsDigest string `protobuf:"bytes,12,opt,name=settings_digest,json=settingsDigest,proto3" json:"settings_digest,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -647,6 +683,13 @@ func (x *Hello) GetMaxOperationSeq() int64 {
 func (x *Hello) GetInstance() string {
 	if x != nil {
 		return x.Instance
+	}
+	return ""
+}
+
+func (x *Hello) GetSettingsDigest() string {
+	if x != nil {
+		return x.SettingsDigest
 	}
 	return ""
 }
@@ -1711,6 +1754,9 @@ type ClusterReport struct {
 	Platform   string                 `protobuf:"bytes,7,opt,name=platform,proto3" json:"platform,omitempty"`
 	// Namespaced kinds, as "group/Kind", so that the hub can judge scope.
 	NamespacedKinds []string `protobuf:"bytes,8,rep,name=namespaced_kinds,json=namespacedKinds,proto3" json:"namespaced_kinds,omitempty"`
+	// The fleet-wide settings that the agent has stored; 0 and empty: none.
+	SettingsVersion int64  `protobuf:"varint,9,opt,name=settings_version,json=settingsVersion,proto3" json:"settings_version,omitempty"`
+	SettingsDigest  string `protobuf:"bytes,10,opt,name=settings_digest,json=settingsDigest,proto3" json:"settings_digest,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1799,6 +1845,20 @@ func (x *ClusterReport) GetNamespacedKinds() []string {
 		return x.NamespacedKinds
 	}
 	return nil
+}
+
+func (x *ClusterReport) GetSettingsVersion() int64 {
+	if x != nil {
+		return x.SettingsVersion
+	}
+	return 0
+}
+
+func (x *ClusterReport) GetSettingsDigest() string {
+	if x != nil {
+		return x.SettingsDigest
+	}
+	return ""
 }
 
 // Heartbeat keeps the session live. From the agent it says that every report
@@ -1900,6 +1960,119 @@ func (x *Refresh) GetAppUids() []string {
 	return nil
 }
 
+// Settings are what the hub says to all agents alike. They replace those that
+// the agent holds. They are sent after the welcome when the hello tells another
+// digest, and whenever they change.
+type Settings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For people: rises by one with each change at the hub.
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Of customizations_json: "sha256:" and 64 hexadecimal digits.
+	Digest string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// A JSON object of strings: the keys and texts of resource customizations,
+	// as the argocd-cm ConfigMap has them. "{}" when there are none.
+	CustomizationsJson []byte `protobuf:"bytes,3,opt,name=customizations_json,json=customizationsJson,proto3" json:"customizations_json,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Settings) Reset() {
+	*x = Settings{}
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settings) ProtoMessage() {}
+
+func (x *Settings) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settings.ProtoReflect.Descriptor instead.
+func (*Settings) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_session_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Settings) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Settings) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Settings) GetCustomizationsJson() []byte {
+	if x != nil {
+		return x.CustomizationsJson
+	}
+	return nil
+}
+
+// OpenTunnel asks the agent to open an access tunnel and to name this id when
+// it does; see access.proto.
+type OpenTunnel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenTunnel) Reset() {
+	*x = OpenTunnel{}
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenTunnel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenTunnel) ProtoMessage() {}
+
+func (x *OpenTunnel) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenTunnel.ProtoReflect.Descriptor instead.
+func (*OpenTunnel) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *OpenTunnel) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // GoAway is the hub's last message of a session, or its answer to a hello that
 // it refuses. The stream's status repeats code and message.
 type GoAway struct {
@@ -1917,7 +2090,7 @@ type GoAway struct {
 
 func (x *GoAway) Reset() {
 	*x = GoAway{}
-	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2102,7 @@ func (x *GoAway) String() string {
 func (*GoAway) ProtoMessage() {}
 
 func (x *GoAway) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_session_proto_msgTypes[20]
+	mi := &file_hawser_agent_v1_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2115,7 @@ func (x *GoAway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoAway.ProtoReflect.Descriptor instead.
 func (*GoAway) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_session_proto_rawDescGZIP(), []int{20}
+	return file_hawser_agent_v1_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GoAway) GetCode() string {
@@ -1990,7 +2163,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\acluster\x18\x06 \x01(\v2\x1e.hawser.agent.v1.ClusterReportH\x00R\acluster\x12:\n" +
 	"\theartbeat\x18\a \x01(\v2\x1a.hawser.agent.v1.HeartbeatH\x00R\theartbeat\x123\n" +
 	"\asent_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAtB\t\n" +
-	"\amessage\"\x83\x05\n" +
+	"\amessage\"\xfc\x05\n" +
 	"\n" +
 	"HubMessage\x12,\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x16.hawser.agent.v1.EpochR\x05epoch\x124\n" +
@@ -2005,8 +2178,11 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\theartbeat\x18\t \x01(\v2\x1a.hawser.agent.v1.HeartbeatH\x00R\theartbeat\x124\n" +
 	"\arefresh\x18\n" +
 	" \x01(\v2\x18.hawser.agent.v1.RefreshH\x00R\arefresh\x122\n" +
-	"\ago_away\x18\v \x01(\v2\x17.hawser.agent.v1.GoAwayH\x00R\x06goAwayB\t\n" +
-	"\amessage\"\xd2\x03\n" +
+	"\ago_away\x18\v \x01(\v2\x17.hawser.agent.v1.GoAwayH\x00R\x06goAway\x127\n" +
+	"\bsettings\x18\f \x01(\v2\x19.hawser.agent.v1.SettingsH\x00R\bsettings\x12>\n" +
+	"\vopen_tunnel\x18\r \x01(\v2\x1b.hawser.agent.v1.OpenTunnelH\x00R\n" +
+	"openTunnelB\t\n" +
+	"\amessage\"\xfb\x03\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12#\n" +
@@ -2023,7 +2199,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"operations\x12*\n" +
 	"\x11max_operation_seq\x18\n" +
 	" \x01(\x03R\x0fmaxOperationSeq\x12\x1a\n" +
-	"\binstance\x18\v \x01(\tR\binstance\"\xe5\x01\n" +
+	"\binstance\x18\v \x01(\tR\binstance\x12'\n" +
+	"\x0fsettings_digest\x18\f \x01(\tR\x0esettingsDigest\"\xe5\x01\n" +
 	"\x10KnownApplication\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2130,7 +2307,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"statusJson\x12\x1b\n" +
 	"\ttree_json\x18\x06 \x01(\fR\btreeJson\"\x1d\n" +
 	"\tReportAck\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xb1\x02\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x85\x03\n" +
 	"\rClusterReport\x12!\n" +
 	"\fkube_version\x18\x01 \x01(\tR\vkubeVersion\x12\x14\n" +
 	"\x05nodes\x18\x02 \x01(\x05R\x05nodes\x12\x1e\n" +
@@ -2144,13 +2321,23 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\vobserved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"observedAt\x12\x1a\n" +
 	"\bplatform\x18\a \x01(\tR\bplatform\x12)\n" +
-	"\x10namespaced_kinds\x18\b \x03(\tR\x0fnamespacedKinds\"Z\n" +
+	"\x10namespaced_kinds\x18\b \x03(\tR\x0fnamespacedKinds\x12)\n" +
+	"\x10settings_version\x18\t \x01(\x03R\x0fsettingsVersion\x12'\n" +
+	"\x0fsettings_digest\x18\n" +
+	" \x01(\tR\x0esettingsDigest\"Z\n" +
 	"\tHeartbeat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12;\n" +
 	"\vobserved_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"observedAt\"$\n" +
 	"\aRefresh\x12\x19\n" +
-	"\bapp_uids\x18\x01 \x03(\tR\aappUids\"\xa5\x01\n" +
+	"\bapp_uids\x18\x01 \x03(\tR\aappUids\"m\n" +
+	"\bSettings\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\tR\x06digest\x12/\n" +
+	"\x13customizations_json\x18\x03 \x01(\fR\x12customizationsJson\"\x1c\n" +
+	"\n" +
+	"OpenTunnel\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xa5\x01\n" +
 	"\x06GoAway\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12:\n" +
@@ -2174,7 +2361,7 @@ func file_hawser_agent_v1_session_proto_rawDescGZIP() []byte {
 }
 
 var file_hawser_agent_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hawser_agent_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hawser_agent_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hawser_agent_v1_session_proto_goTypes = []any{
 	(Withdraw_Mode)(0),            // 0: hawser.agent.v1.Withdraw.Mode
 	(*Epoch)(nil),                 // 1: hawser.agent.v1.Epoch
@@ -2197,11 +2384,13 @@ var file_hawser_agent_v1_session_proto_goTypes = []any{
 	(*ClusterReport)(nil),         // 18: hawser.agent.v1.ClusterReport
 	(*Heartbeat)(nil),             // 19: hawser.agent.v1.Heartbeat
 	(*Refresh)(nil),               // 20: hawser.agent.v1.Refresh
-	(*GoAway)(nil),                // 21: hawser.agent.v1.GoAway
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*GetBundleRequest)(nil),      // 24: hawser.agent.v1.GetBundleRequest
-	(*BundleChunk)(nil),           // 25: hawser.agent.v1.BundleChunk
+	(*Settings)(nil),              // 21: hawser.agent.v1.Settings
+	(*OpenTunnel)(nil),            // 22: hawser.agent.v1.OpenTunnel
+	(*GoAway)(nil),                // 23: hawser.agent.v1.GoAway
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*GetBundleRequest)(nil),      // 26: hawser.agent.v1.GetBundleRequest
+	(*BundleChunk)(nil),           // 27: hawser.agent.v1.BundleChunk
 }
 var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	1,  // 0: hawser.agent.v1.AgentMessage.epoch:type_name -> hawser.agent.v1.Epoch
@@ -2211,7 +2400,7 @@ var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	11, // 4: hawser.agent.v1.AgentMessage.operation:type_name -> hawser.agent.v1.OperationUpdate
 	18, // 5: hawser.agent.v1.AgentMessage.cluster:type_name -> hawser.agent.v1.ClusterReport
 	19, // 6: hawser.agent.v1.AgentMessage.heartbeat:type_name -> hawser.agent.v1.Heartbeat
-	22, // 7: hawser.agent.v1.AgentMessage.sent_at:type_name -> google.protobuf.Timestamp
+	24, // 7: hawser.agent.v1.AgentMessage.sent_at:type_name -> google.protobuf.Timestamp
 	1,  // 8: hawser.agent.v1.HubMessage.epoch:type_name -> hawser.agent.v1.Epoch
 	6,  // 9: hawser.agent.v1.HubMessage.welcome:type_name -> hawser.agent.v1.Welcome
 	7,  // 10: hawser.agent.v1.HubMessage.desired:type_name -> hawser.agent.v1.Desired
@@ -2222,34 +2411,36 @@ var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	12, // 15: hawser.agent.v1.HubMessage.operation_ack:type_name -> hawser.agent.v1.OperationAck
 	19, // 16: hawser.agent.v1.HubMessage.heartbeat:type_name -> hawser.agent.v1.Heartbeat
 	20, // 17: hawser.agent.v1.HubMessage.refresh:type_name -> hawser.agent.v1.Refresh
-	21, // 18: hawser.agent.v1.HubMessage.go_away:type_name -> hawser.agent.v1.GoAway
-	1,  // 19: hawser.agent.v1.Hello.last_epoch:type_name -> hawser.agent.v1.Epoch
-	5,  // 20: hawser.agent.v1.Hello.known:type_name -> hawser.agent.v1.KnownApplication
-	11, // 21: hawser.agent.v1.Hello.operations:type_name -> hawser.agent.v1.OperationUpdate
-	1,  // 22: hawser.agent.v1.Welcome.epoch:type_name -> hawser.agent.v1.Epoch
-	23, // 23: hawser.agent.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
-	23, // 24: hawser.agent.v1.Welcome.reconnect_spread:type_name -> google.protobuf.Duration
-	23, // 25: hawser.agent.v1.Welcome.reconnect_cap:type_name -> google.protobuf.Duration
-	8,  // 26: hawser.agent.v1.Desired.revision:type_name -> hawser.agent.v1.Revision
-	22, // 27: hawser.agent.v1.Revision.committed_at:type_name -> google.protobuf.Timestamp
-	0,  // 28: hawser.agent.v1.Withdraw.mode:type_name -> hawser.agent.v1.Withdraw.Mode
-	22, // 29: hawser.agent.v1.OperationUpdate.started_at:type_name -> google.protobuf.Timestamp
-	22, // 30: hawser.agent.v1.OperationUpdate.finished_at:type_name -> google.protobuf.Timestamp
-	16, // 31: hawser.agent.v1.AppReports.reports:type_name -> hawser.agent.v1.AppReport
-	22, // 32: hawser.agent.v1.AppReport.observed_at:type_name -> google.protobuf.Timestamp
-	22, // 33: hawser.agent.v1.ClusterReport.observed_at:type_name -> google.protobuf.Timestamp
-	22, // 34: hawser.agent.v1.Heartbeat.observed_at:type_name -> google.protobuf.Timestamp
-	23, // 35: hawser.agent.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
-	23, // 36: hawser.agent.v1.GoAway.spread:type_name -> google.protobuf.Duration
-	2,  // 37: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
-	24, // 38: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
-	3,  // 39: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
-	25, // 40: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
-	39, // [39:41] is the sub-list for method output_type
-	37, // [37:39] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	23, // 18: hawser.agent.v1.HubMessage.go_away:type_name -> hawser.agent.v1.GoAway
+	21, // 19: hawser.agent.v1.HubMessage.settings:type_name -> hawser.agent.v1.Settings
+	22, // 20: hawser.agent.v1.HubMessage.open_tunnel:type_name -> hawser.agent.v1.OpenTunnel
+	1,  // 21: hawser.agent.v1.Hello.last_epoch:type_name -> hawser.agent.v1.Epoch
+	5,  // 22: hawser.agent.v1.Hello.known:type_name -> hawser.agent.v1.KnownApplication
+	11, // 23: hawser.agent.v1.Hello.operations:type_name -> hawser.agent.v1.OperationUpdate
+	1,  // 24: hawser.agent.v1.Welcome.epoch:type_name -> hawser.agent.v1.Epoch
+	25, // 25: hawser.agent.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
+	25, // 26: hawser.agent.v1.Welcome.reconnect_spread:type_name -> google.protobuf.Duration
+	25, // 27: hawser.agent.v1.Welcome.reconnect_cap:type_name -> google.protobuf.Duration
+	8,  // 28: hawser.agent.v1.Desired.revision:type_name -> hawser.agent.v1.Revision
+	24, // 29: hawser.agent.v1.Revision.committed_at:type_name -> google.protobuf.Timestamp
+	0,  // 30: hawser.agent.v1.Withdraw.mode:type_name -> hawser.agent.v1.Withdraw.Mode
+	24, // 31: hawser.agent.v1.OperationUpdate.started_at:type_name -> google.protobuf.Timestamp
+	24, // 32: hawser.agent.v1.OperationUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	16, // 33: hawser.agent.v1.AppReports.reports:type_name -> hawser.agent.v1.AppReport
+	24, // 34: hawser.agent.v1.AppReport.observed_at:type_name -> google.protobuf.Timestamp
+	24, // 35: hawser.agent.v1.ClusterReport.observed_at:type_name -> google.protobuf.Timestamp
+	24, // 36: hawser.agent.v1.Heartbeat.observed_at:type_name -> google.protobuf.Timestamp
+	25, // 37: hawser.agent.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
+	25, // 38: hawser.agent.v1.GoAway.spread:type_name -> google.protobuf.Duration
+	2,  // 39: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
+	26, // 40: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
+	3,  // 41: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
+	27, // 42: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
+	41, // [41:43] is the sub-list for method output_type
+	39, // [39:41] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_hawser_agent_v1_session_proto_init() }
@@ -2277,6 +2468,8 @@ func file_hawser_agent_v1_session_proto_init() {
 		(*HubMessage_Heartbeat)(nil),
 		(*HubMessage_Refresh)(nil),
 		(*HubMessage_GoAway)(nil),
+		(*HubMessage_Settings)(nil),
+		(*HubMessage_OpenTunnel)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2284,7 +2477,7 @@ func file_hawser_agent_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_agent_v1_session_proto_rawDesc), len(file_hawser_agent_v1_session_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,86 @@
+package access
+
+import (
+	"context"
+
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// chunk is how much of an object travels in one piece.
+const chunk = 256 << 10
+
+// object answers one live object, redacted.
+func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error {
+	r, err := pickOne(objects, q.ObjectSelector)
+	if err != nil {
+		return err
+	}
+	body, err := s.read(a.ctx, r)
+	if err != nil {
+		return err
+	}
+	if !q.ManagedFields {
+		if meta, ok := body["metadata"].(map[string]any); ok {
+			delete(meta, "managedFields")
+		}
+	}
+	for rest := manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey)); len(rest) > 0; {
+		n := min(len(rest), chunk)
+		if err := a.send(model.AccessAnswer{Object: rest[:n]}); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// actions answers what can be done with one object.
+func (s *Server) actions(a *answer, objects []reached, selector model.ObjectSelector) error {
+	r, err := pickOne(objects, selector)
+	if err != nil {
+		return err
+	}
+	body, err := s.read(a.ctx, r)
+	if err != nil {
+		return err
+	}
+	list, err := s.o.Actions.Actions(r.Key.GroupKind(), body)
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []model.ResourceAction{}
+	}
+	return a.send(model.AccessAnswer{Actions: list})
+}
+
+// read asks the API server for an object as it is now. It holds the values of
+// Secrets: nothing of it may leave without redaction.
+func (s *Server) read(ctx context.Context, r reached) (map[string]any, error) {
+	if err := s.o.Veto.Allow("get", r.Key); err != nil {
+		return nil, err
+	}
+	raw, err := s.get(ctx, pathOf(r.kind, versionOf(r), r.Key), nil)
+	if err != nil {
+		return nil, err
+	}
+	o, err := manifest.DecodeObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	meta, _ := o.Body["metadata"].(map[string]any)
+	if uid, _ := meta["uid"].(string); uid != r.UID {
+		return nil, errGone(r.Key)
+	}
+	return o.Body, nil
+}
+
+// versionOf is the version in which an object is asked for: the one in which it
+// is observed.
+func versionOf(r reached) string {
+	if r.Version != "" {
+		return r.Version
+	}
+	return r.kind.Version
+}

@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"net"
+
+	"github.com/hawser-dev/hawser/agent/access"
+	"github.com/hawser-dev/hawser/agent/action"
+	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// makeAccess makes what answers people at the hub who look into the cluster. It
+// is made before the observer runs, which tells it of changes.
+func (a *agent) makeAccess(redactionKey []byte) (err error) {
+	a.access, err = access.New(access.Options{
+		Config: a.rest, Applications: holdings{a}, Objects: a.observer, Veto: a.veto, Actions: offers{a},
+		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
+		RedactionKey: redactionKey, AllowExec: a.cfg.AllowExec, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.observer.Subscribe(a.access.Event)
+	return nil
+}
+
+// holdings say which objects are an application's by the agent's own books: the
+// status lists what is desired and what is in the inventory.
+type holdings struct{ *agent }
+
+func (h holdings) Managed(app model.AppUID) (name string, objects []model.ObjectKey, ok bool) {
+	h.journal.View(func(b *journal.Book) {
+		if r := b.Apps[app]; r != nil && r.Gone == nil && r.Desired != nil {
+			name, ok = r.Desired.Name, true
+		}
+	})
+	if !ok {
+		return "", nil, false
+	}
+	status, _ := h.engine.Status(app)
+	objects = make([]model.ObjectKey, len(status.Resources))
+	for i, r := range status.Resources {
+		objects[i] = r.ObjectKey
+	}
+	return name, objects, true
+}
+
+// offers are the actions that the present scripts and the agent itself have.
+type offers struct{ *agent }
+
+func (o offers) Actions(gk model.GroupKind, object map[string]any) ([]model.ResourceAction, error) {
+	return action.Set{Scripts: o.scripts.current.Load()}.Actions(gk, object)
+}

@@ -1,0 +1,220 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/agent/diff"
+	"github.com/hawser-dev/hawser/agent/sync"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// deeds are Actions of the tests: "label" patches, "copy" creates, "wander" makes
+// what it may not.
+type deeds struct{}
+
+func (deeds) Run(_ model.GroupKind, name string, params map[string]string, obj map[string]any, op string, now time.Time) ([]ActionEffect, error) {
+	meta := obj["metadata"].(map[string]any)
+	switch name {
+	case "label":
+		meta["labels"] = map[string]any{"at": fmt.Sprint(now.Unix()), "by": params["by"]}
+		return []ActionEffect{{Object: obj}}, nil
+	case "copy":
+		return []ActionEffect{{Create: true, Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+			"metadata": map[string]any{"generateName": "copy-", "namespace": meta["namespace"]}}}}, nil
+	case "wander":
+		return []ActionEffect{{Create: true, Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+			"metadata": map[string]any{"name": "stray", "namespace": "default"}}}}, nil
+	}
+	return nil, errors.New("no such action")
+}
+
+func TestActionsAreOperations(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-act")
+	a.engine.o.Actions = deeds{}
+	const ns, uid = "act", "uid-act"
+	d, b := desired(t, "act", ns, 1, automated(true, true), configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	a.k.do(http.MethodPost, "/api/v1/namespaces/act/configmaps", "application/json", `{"metadata":{"name":"foreign"}}`)
+	audit := auditOf(t, cp)
+	seq := int64(0)
+	act := func(name, object string) model.OperationUpdate {
+		seq++
+		id := model.OperationID(fmt.Sprintf("op-act-%d", seq))
+		c := model.Command{ID: id, Seq: seq, App: uid, Kind: model.OperationAction, Spec: model.OperationSpec{Action: &model.ActionSpec{
+			Resource: model.ObjectKey{Kind: "ConfigMap", Namespace: ns, Name: object}, Name: name, Params: map[string]string{"by": "me"}}}}
+		a.engine.Operation(t.Context(), c)
+		end := a.ended(id)
+		a.engine.Operation(t.Context(), c) // once more, as after a lost answer
+		return end
+	}
+	if end := act("label", "a"); end.Phase != model.PhaseSucceeded || len(end.Result.Resources) != 1 || end.Result.Resources[0].Status != sync.StatusConfigured {
+		t.Errorf("%+v %+v", end, end.Result)
+	}
+	if by := field(a.k.get(cmPath(ns, "a")), "metadata", "labels", "by"); by != "me" {
+		t.Errorf("by %v", by)
+	}
+	end := act("copy", "a")
+	if end.Phase != model.PhaseSucceeded || len(end.Result.Resources) != 1 || !strings.HasPrefix(end.Result.Resources[0].Name, "copy-") {
+		t.Fatalf("%+v %+v", end, end.Result)
+	}
+	made := end.Result.Resources[0].Name
+	if mark := field(a.k.get(cmPath(ns, made)), "metadata", "annotations", model.AnnotationRun); mark != "op-act-2" {
+		t.Errorf("mark %v", mark)
+	}
+	for name, object := range map[string]string{"wander": "a", "label": "foreign", "nonsense": "a"} {
+		if end := act(name, object); end.Phase != model.PhaseFailed || end.Message == "" {
+			t.Errorf("%s of %s: %+v", name, object, end)
+		}
+	}
+	if w := written(t, audit, ns); strings.Join(w, ", ") != "patch a, create "+made {
+		t.Errorf("writes: %v", w)
+	}
+	if st := a.status(uid); st.Sync.Status != model.SyncSynced {
+		t.Errorf("a label of an action is a drift: %+v", st)
+	}
+}
+
+func TestASelectiveSyncTouchesNothingElse(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-sel")
+	const ns, uid = "sel", "uid-sel"
+	manual := &model.SyncPolicy{SyncOptions: []string{"CreateNamespace=true"}}
+	d, b := desired(t, "sel", ns, 1, manual, configMap(ns, "a", "1")+configMap(ns, "b", "1")+configMap(ns, "old-a", "1")+configMap(ns, "old-b", "1"))
+	a.mustSend(d, b)
+	a.operation("op-sel-1", 1, uid, model.OperationSpec{})
+	a.ended("op-sel-1")
+	d, b = desired(t, "sel", ns, 2, manual, configMap(ns, "a", "2")+configMap(ns, "b", "2")+hookPod(ns, "before", "PreSync"))
+	a.mustSend(d, b)
+	audit := auditOf(t, cp)
+	a.operation("op-sel-2", 2, uid, model.OperationSpec{Prune: true, Resources: []string{":ConfigMap:*a"}})
+	if end := a.ended("op-sel-2"); end.Phase != model.PhaseSucceeded {
+		t.Fatalf("%+v", end)
+	}
+	if w := written(t, audit, ns); strings.Join(w, ", ") != "patch a, delete old-a" {
+		t.Errorf("writes: %v", w)
+	}
+	if st := a.status(uid); st.Sync.Status != model.SyncOutOfSync || len(st.History) != 1 {
+		t.Errorf("%+v", st)
+	}
+	for i, c := range []struct{ selection, want string }{{":Secret:x", "matches no object"}, {"ConfigMap", "ConfigMap"}} {
+		id := model.OperationID(fmt.Sprintf("op-sel-e%d", i))
+		a.operation(id, int64(3+i), uid, model.OperationSpec{Resources: []string{c.selection}})
+		if end := a.ended(id); end.Phase != model.PhaseFailed || !strings.Contains(end.Message, c.want) {
+			t.Errorf("%q: %+v", c.selection, end)
+		}
+	}
+}
+
+func TestSyncWindowsAreKeptByTheAgent(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-win")
+	const ns, uid = "win", "uid-win"
+	d, b := desired(t, "win", ns, 1, automated(true, true), configMap(ns, "a", "1"))
+	closed := model.SyncWindow{Kind: "deny", Schedule: "* * * * *", Duration: "1h", Applications: []string{"win"}}
+	d.ProjectSpec.SyncWindows = []model.SyncWindow{closed}
+	a.mustSend(d, b)
+	eventually(t, 20*time.Second, func() error {
+		for _, c := range a.status(uid).Conditions {
+			if c.Code == "sync_window_closed" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v", a.status(uid))
+	})
+	a.operation("op-win-1", 1, uid, model.OperationSpec{})
+	if end := a.ended("op-win-1"); end.Phase != model.PhaseFailed || !strings.Contains(end.Message, "sync window") {
+		t.Errorf("%+v", end)
+	}
+	if a.k.get(cmPath(ns, "a")) != nil {
+		t.Fatal("synced in a closed window")
+	}
+	d.Generation, closed.ManualSync = 2, true
+	d.ProjectSpec.SyncWindows = []model.SyncWindow{closed}
+	a.mustSend(d, b)
+	a.operation("op-win-2", 2, uid, model.OperationSpec{})
+	if end := a.ended("op-win-2"); end.Phase != model.PhaseSucceeded || a.k.get(cmPath(ns, "a")) == nil {
+		t.Errorf("%+v", end)
+	}
+	a.k.merge(cmPath(ns, "a"), `{"data":{"v":"drift"}}`)
+	eventually(t, 20*time.Second, func() error {
+		if st := a.status(uid); st.Sync.Status != model.SyncOutOfSync || st.Sync.Reason != model.ReasonDrifted {
+			return fmt.Errorf("%+v", st.Sync)
+		}
+		return nil
+	})
+	d.Generation, d.Revision.Commit, d.ProjectSpec.SyncWindows = 3, fmt.Sprintf("%040d", 3), nil
+	a.mustSend(d, b)
+	a.synced(uid, 3)
+}
+
+func TestAFailedOperationIsTriedAgain(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-again")
+	const ns, uid = "again", "uid-again"
+	d, b := desired(t, "again", ns, 1, nil, configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.operation("op-again-1", 1, uid, model.OperationSpec{Retry: &model.RetryStrategy{Limit: 1, Backoff: &model.Backoff{Duration: "1s"}}})
+	if end := a.ended("op-again-1"); end.Phase != model.PhaseFailed || !strings.Contains(end.Message, "namespace") {
+		t.Errorf("%+v", end)
+	}
+	a.operation("op-again-2", 2, uid, model.OperationSpec{Retry: &model.RetryStrategy{Limit: -1, Backoff: &model.Backoff{Duration: "1s", MaxDuration: "1s"}}})
+	eventually(t, 20*time.Second, func() error {
+		if op := a.status(uid).Operation; op == nil || op.ID != "op-again-2" || !strings.Contains(op.Message, "try 2 failed") {
+			return fmt.Errorf("%+v", op)
+		}
+		return nil
+	})
+	a.stop() // the tries outlive the agent
+	a = startAgent(t, cp, "agent-again")
+	a.k.do(http.MethodPost, "/api/v1/namespaces", "application/json", `{"metadata":{"name":"again"}}`)
+	if end := a.ended("op-again-2"); end.Phase != model.PhaseSucceeded {
+		t.Errorf("%+v", end)
+	}
+	st := a.status(uid)
+	if len(st.History) != 1 || st.History[0].Operation != "op-again-2" {
+		t.Errorf("%+v", st.History)
+	}
+}
+
+// Rules of the fleet hide a drift, and show it again when they go.
+func TestSystemRulesAreForAllApplications(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-rules")
+	const ns, uid = "rules", "uid-rules"
+	d, b := desired(t, "rules", ns, 1, automated(true, false), configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	rules, err := diff.ParseSystemRules(map[string]string{"resource.customizations.ignoreDifferences.ConfigMap": "jsonPointers: [/data/v]\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sync := func() model.SyncStatus { return a.status(uid).Sync.Status }
+	a.k.merge(cmPath(ns, "a"), `{"data":{"v":"drift"}}`)
+	eventually(t, 20*time.Second, func() error {
+		if s := sync(); s != model.SyncOutOfSync {
+			return errors.New(string(s))
+		}
+		return nil
+	})
+	a.engine.SetSystemRules(rules)
+	eventually(t, 20*time.Second, func() error {
+		if s := sync(); s != model.SyncSynced {
+			return errors.New(string(s))
+		}
+		return nil
+	})
+	a.engine.SetSystemRules(nil)
+	eventually(t, 20*time.Second, func() error {
+		if s := sync(); s != model.SyncOutOfSync {
+			return errors.New(string(s))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// actionDeadline is how long an action waits for its agent before it expires.
+// It is of its moment: a restart an hour later is nobody's wish.
+const actionDeadline = 5 * time.Minute
+
+// actionsTimeout bounds how long an agent is asked what can be done.
+const actionsTimeout = 15 * time.Second
+
+// Limits of an action's parameters.
+const (
+	maxActionParams = 64
+	maxActionText   = 4096
+)
+
+// listActions answers what can be done with one object of an application. The
+// object's cluster is asked: it has the scripts, and the object.
+func (a *api) listActions(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), actionsTimeout)
+	defer cancel()
+	key := model.ObjectKey{Group: c.Query("group"), Kind: c.Query("kind"), Namespace: c.Query("namespace"), Name: c.Query("resourceName")}
+	app, err := a.objectOf(ctx, c.Param("name"), key, "kind", "resourceName")
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	if a.opts.Actions == nil {
+		a.fail(c, fault.New(fault.Precondition, "access_unsupported", "this hub cannot ask agents for live objects"))
+		return
+	}
+	found, err := a.opts.Actions.ResourceActions(ctx, app, identity(c).Name, key)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, newList(a, found))
+}
+
+// actionRequest asks for an action on one object.
+type actionRequest struct {
+	Resource model.ObjectKey   `json:"resource"`
+	Action   string            `json:"action"`
+	Params   map[string]string `json:"params,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+}
+
+// runAction stores an action. Whether the object offers it, its agent decides.
+func (a *api) runAction(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in actionRequest
+	err := a.into(c, &in, false)
+	if err == nil {
+		err = in.check()
+	}
+	var key string
+	if err == nil {
+		key, err = idempotencyKey(c)
+	}
+	var app fleet.App
+	if err == nil {
+		app, err = a.objectOf(ctx, c.Param("name"), in.Resource, "resource.kind", "resource.name")
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	op, err := a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationAction, InitiatedBy: identity(c).Name, IdempotencyKey: key, Deadline: a.now().Add(actionDeadline),
+		Spec: model.OperationSpec{Reason: in.Reason, Action: &model.ActionSpec{Resource: in.Resource, Name: in.Action, Params: in.Params}},
+	})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+func (in actionRequest) check() error {
+	if in.Action == "" || len(in.Action) > 128 || strings.ContainsFunc(in.Action, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) {
+		return fault.New(fault.Invalid, "name_invalid", "action %q is not the name of an action", cut(in.Action)).WithField("action").
+			WithFix("see what there is: hawser app actions list NAME")
+	}
+	if len(in.Params) > maxActionParams {
+		return fault.New(fault.Invalid, "out_of_range", "%d parameters are given; at most %d are taken", len(in.Params), maxActionParams).WithField("params")
+	}
+	for name, value := range in.Params {
+		if name == "" || len(name) > 128 || len(value) > maxActionText {
+			return fault.New(fault.Invalid, "out_of_range", "parameter %q has no name, or is too long; names have at most 128 bytes, values %d", cut(name), maxActionText).
+				WithField("params")
+		}
+	}
+	if err := checkReason(in.Reason); err != nil {
+		return err
+	}
+	return nil
+}
+
+// objectOf reads an application and makes sure that the object belongs to it, as
+// far as the hub knows: it is managed, or below something that is. When not all
+// objects are known here the agent has the last word; it always checks again.
+func (a *api) objectOf(ctx context.Context, name string, key model.ObjectKey, kindField, nameField string) (fleet.App, error) {
+	for _, f := range []struct{ field, value string }{{kindField, key.Kind}, {nameField, key.Name}} {
+		if f.value == "" {
+			return fleet.App{}, fault.New(fault.Invalid, "field_missing", "%s is missing; name the object", f.field).WithField(f.field)
+		}
+	}
+	app, err := a.store.Application(ctx, name)
+	if err != nil {
+		return app, err
+	}
+	view, err := a.store.AppView(ctx, name)
+	if err != nil {
+		return app, err
+	}
+	if slices.ContainsFunc(view.Resources, func(r model.ResourceStatus) bool { return r.ObjectKey == key }) {
+		return app, nil
+	}
+	tree, _, err := a.store.Tree(ctx, app.UID)
+	if err != nil && !fault.HasCode(err, "tree_not_found") {
+		return app, err
+	}
+	if err != nil || tree.Truncated || slices.ContainsFunc(tree.Nodes, func(n model.TreeNode) bool { return n.ObjectKey == key }) {
+		return app, nil
+	}
+	return app, fault.New(fault.NotFound, "object_not_of_application", "%s does not belong to application %q", key, name).
+		WithField(nameField).WithFix("see its objects: hawser app tree %s", name)
+}

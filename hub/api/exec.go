@@ -1,0 +1,304 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// ExecProtocol is the WebSocket subprotocol of a command. Every message is
+// binary; its first byte says what the rest is.
+//
+//	to the hub:   0 standard input, 4 {"columns":…,"rows":…}, 5 the end of the input
+//	to the client: 1 standard output, 2 standard error, 3 the end, and the last:
+//	              {"exitCode":…} or a problem document
+//
+// These are the channels of Kubernetes' own protocol, as far as it has them.
+const ExecProtocol = "v1.exec.hawser.dev"
+
+// The channels.
+const (
+	channelStdin  = 0
+	channelStdout = 1
+	channelStderr = 2
+	channelEnd    = 3
+	channelSize   = 4
+	channelStdEnd = 5
+)
+
+const (
+	// maxExecMessage bounds what a client sends at once.
+	maxExecMessage = 64 << 10
+	// execPing is how often it is looked whether the client is still there.
+	execPing = 15 * time.Second
+	// startTimeout is how long a command may take to begin.
+	startTimeout = 30 * time.Second
+)
+
+// execResource runs a command in a container of a pod of an application. What
+// can be refused is refused before the connection becomes a WebSocket.
+func (a *api) execResource(c *gin.Context) {
+	p := parametersIn(c)
+	core := ""
+	q := model.ExecQuery{
+		ObjectSelector: model.ObjectSelector{Group: &core, Kind: "Pod", Namespace: p.text("namespace"), Name: p.text("pod")},
+		Container:      p.text("container"), Command: p.texts("command"), TTY: p.flag("tty", false), Stdin: p.flag("stdin", false),
+	}
+	if n, ok := p.number("columns", 1, 1<<16-1); ok {
+		q.Size.Columns = uint16(n)
+	}
+	if n, ok := p.number("rows", 1, 1<<16-1); ok {
+		q.Size.Rows = uint16(n)
+	}
+	err := p.done()
+	if err == nil {
+		err = a.mayExec(c, q)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	l, err := a.look(c, model.AccessRequest{Exec: &q})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	defer l.close()
+	started, err := l.started()
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	conn, err := websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}})
+	if err != nil {
+		return // it has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(maxExecMessage + 1)
+	// The words of a command may be secrets; the first is its program.
+	log := a.log.With("app", l.app.Name, "by", l.by.Name, "from", address(c.Request), "request", requestID(c),
+		"namespace", started.Namespace, "pod", started.Pod, "container", started.Container, "program", cut(q.Command[0]))
+	log.InfoContext(l.ctx, "a command was started in a container")
+	code, err := l.runCommand(conn, q)
+	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exitCode", code, "error", err)
+}
+
+// mayExec refuses what needs no agent to be refused.
+func (a *api) mayExec(c *gin.Context, q model.ExecQuery) error {
+	switch {
+	case !a.opts.AllowExec:
+		return fault.New(fault.Denied, "exec_disabled", "this hub runs no commands in containers").WithFix("start the hub without --exec=false")
+	case q.Name == "":
+		return fault.New(fault.Invalid, "field_missing", "pod is missing; name the pod").WithField("pod")
+	case len(q.Command) == 0 || q.Command[0] == "":
+		return fault.New(fault.Invalid, "command_missing", "there is no command to run").WithField("command")
+	case !c.IsWebsocket():
+		return fault.New(fault.Invalid, "websocket_required", "commands need a WebSocket with the subprotocol %s", ExecProtocol)
+	}
+	for offered := range strings.SplitSeq(c.GetHeader("Sec-WebSocket-Protocol"), ",") {
+		if strings.TrimSpace(offered) == ExecProtocol {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "websocket_required", "the WebSocket must speak %s", ExecProtocol).
+		WithFound(cut(c.GetHeader("Sec-WebSocket-Protocol")), ExecProtocol)
+}
+
+// started waits until the command runs.
+func (l *look) started() (*model.ExecStarted, error) {
+	late := time.AfterFunc(startTimeout, l.stream.Close)
+	defer late.Stop()
+	m, err := l.receive()
+	switch {
+	case err != nil && l.ctx.Err() == nil && !late.Stop():
+		return nil, fault.New(fault.Unavailable, "access_timeout", "the command did not begin within %s", startTimeout)
+	case err != nil:
+		return nil, err
+	case m.Started == nil:
+		return nil, fault.New(fault.Upstream, "access_failed", "the cluster's agent did not say that the command runs")
+	}
+	return m.Started, nil
+}
+
+// terminal is a command with a client at the other end of a WebSocket.
+type terminal struct {
+	l    *look
+	q    model.ExecQuery
+	conn *websocket.Conn
+	// reading ends with the connection, writing a moment after the permission:
+	// a read or write whose context ends takes the connection with it, and the
+	// last message with that.
+	reading, writing context.Context
+	// stalled: the command takes no input, so that nothing is read from the client.
+	stalled atomic.Bool
+}
+
+// runCommand passes input and output on until the command, the client or the
+// permission ends, and says to the client which.
+func (l *look) runCommand(conn *websocket.Conn, q model.ExecQuery) (exitCode int, err error) {
+	ctx, cancel := context.WithCancelCause(l.ctx)
+	t := &terminal{l: l, q: q, conn: conn}
+	var stopReading, stopWriting context.CancelFunc
+	t.reading, stopReading = context.WithCancel(context.WithoutCancel(l.ctx))
+	t.writing, stopWriting = context.WithCancel(context.WithoutCancel(l.ctx))
+	context.AfterFunc(l.ctx, func() { time.AfterFunc(stopGrace, stopWriting) })
+	var wg sync.WaitGroup
+	gone := func(err error) {
+		if err != nil {
+			cancel(err)
+			stopWriting()
+		}
+	}
+	wg.Go(func() { gone(t.takeInput(ctx)) })
+	wg.Go(func() { gone(t.alive(ctx)) })
+	exitCode, err = t.passOutput(ctx)
+	l.stream.Close()
+	t.end(exitCode, err)
+	cancel(nil)
+	stopReading()
+	stopWriting()
+	wg.Wait()
+	return exitCode, err
+}
+
+// end says how the command ended, and closes the connection.
+func (t *terminal) end(exitCode int, err error) {
+	end, status := any(gin.H{"exitCode": exitCode}), websocket.StatusNormalClosure
+	if err != nil {
+		p := newProblem(err, "")
+		end = p
+		if status = websocket.StatusInternalError; p.Kind == fault.Unauthorized || p.Kind == fault.Denied {
+			status = websocket.StatusPolicyViolation
+		}
+	}
+	body, _ := json.Marshal(end) // plain values always encode
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.l.ctx), stopGrace)
+	defer cancel()
+	if t.conn.Write(ctx, websocket.MessageBinary, append([]byte{channelEnd}, body...)) == nil {
+		late := time.AfterFunc(stopGrace, func() { t.conn.CloseNow() })
+		_ = t.conn.Close(status, "") // the client may be gone
+		late.Stop()
+	}
+	t.conn.CloseNow()
+}
+
+// passOutput writes to the client until the command has ended.
+func (t *terminal) passOutput(ctx context.Context) (exitCode int, err error) {
+	for {
+		m, err := t.l.receive()
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return 0, t.why(ctx, err)
+		case err != nil:
+			return 0, err
+		case m.End != nil:
+			return m.End.ExitCode, nil
+		case m.Output == nil:
+			continue
+		}
+		for channel, b := range map[byte][]byte{channelStdout: m.Output.Stdout, channelStderr: m.Output.Stderr} {
+			if len(b) == 0 {
+				continue
+			}
+			write, cancel := context.WithTimeout(t.writing, t.l.a.meters.limits.SlowReader)
+			err := t.conn.Write(write, websocket.MessageBinary, append([]byte{channel}, b...))
+			cancel()
+			if err != nil {
+				return 0, t.why(ctx, err)
+			}
+		}
+	}
+}
+
+// why is the reason that led to an error.
+func (t *terminal) why(ctx context.Context, err error) error {
+	if t.l.ctx.Err() != nil {
+		return t.l.explain(err)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return fault.Wrap(err, fault.Unavailable, "client_gone", "the client has gone")
+}
+
+// takeInput passes on what the client says, until ctx ends or the client has
+// gone, which is an error. It closes the stream then, which frees passOutput.
+func (t *terminal) takeInput(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			t.l.stream.Close()
+		}
+	}()
+	for {
+		kind, b, err := t.conn.Read(t.reading)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case kind != websocket.MessageBinary || len(b) == 0:
+			return fault.New(fault.Invalid, "message_invalid", "a message of the WebSocket is not binary, or is empty")
+		}
+		var in model.AccessInput
+		switch b[0] {
+		case channelStdin:
+			if in.Stdin = b[1:]; len(in.Stdin) == 0 || !t.q.Stdin {
+				continue
+			}
+		case channelStdEnd:
+			in.StdinEnd = true
+		case channelSize:
+			var size model.TerminalSize
+			if json.Unmarshal(b[1:], &size) != nil || size.Columns == 0 || size.Rows == 0 {
+				return fault.New(fault.Invalid, "message_invalid", "the size of the terminal is not {\"columns\":…,\"rows\":…}")
+			}
+			in.Size = &size
+		default:
+			return fault.New(fault.Invalid, "message_invalid", "there is no channel %d", b[0])
+		}
+		t.stalled.Store(true)
+		err = t.l.stream.Send(ctx, in)
+		t.stalled.Store(false)
+		if err != nil {
+			// The command has ended, or its answer tells what is wrong: the client
+			// is listened to until it is told.
+			if ctx.Err() != nil {
+				return nil
+			}
+		}
+	}
+}
+
+// alive finds out when the client has gone without a word.
+func (t *terminal) alive(ctx context.Context) error {
+	tick := time.NewTicker(execPing)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		ping, cancel := context.WithTimeout(ctx, 2*execPing)
+		err := t.conn.Ping(ping)
+		cancel()
+		if err != nil && ctx.Err() == nil && !t.stalled.Load() {
+			t.l.stream.Close()
+			return err
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// rollbackRequest asks for a past deployment.
+type rollbackRequest struct {
+	// HistoryID of the deployment; 0 is the one before the present.
+	HistoryID    int64    `json:"historyID,omitempty"`
+	Reason       string   `json:"reason,omitempty"`
+	Prune        bool     `json:"prune,omitempty"`
+	ConfirmPrune *int     `json:"confirmPrune,omitempty"`
+	SyncOptions  []string `json:"syncOptions,omitempty"`
+	// DryRun only tells what would be desired otherwise; nothing is stored.
+	DryRun bool `json:"dryRun,omitempty"`
+	// ExpectedGeneration must be the desired one; 0 is any.
+	ExpectedGeneration model.Generation `json:"expectedGeneration,omitempty"`
+}
+
+func (r rollbackRequest) spec(target int64) model.OperationSpec {
+	return model.OperationSpec{
+		Prune: r.Prune, ConfirmPrune: r.ConfirmPrune, SyncOptions: r.SyncOptions, Reason: r.Reason,
+		Rollback: &model.RollbackSpec{HistoryID: target},
+	}
+}
+
+// rollbackPlan is the answer to a dry run.
+type rollbackPlan struct {
+	DryRun     bool               `json:"dryRun"`
+	Deployment model.HistoryEntry `json:"deployment"`
+	// SetAside is not deployed again until a newer revision comes; nil when the
+	// deployment is what the sources say now.
+	SetAside *model.Revision `json:"setAside,omitempty"`
+	// Resources compares the manifests of the deployment with those that are
+	// desired now. The cluster is not asked.
+	Resources []model.ResourceResult `json:"resources"`
+}
+
+// rollbackAttempts bounds how often a rollback is decided anew because the
+// application was written meanwhile.
+const rollbackAttempts = 3
+
+// rollbackApplication goes back to a past deployment. The application is pinned
+// to it, whatever its sync policy.
+func (a *api) rollbackApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in rollbackRequest
+	err := a.into(c, &in, true)
+	if err == nil {
+		err = checkSpec(in.spec(in.HistoryID))
+	}
+	if err == nil && in.ExpectedGeneration < 0 {
+		err = fault.New(fault.Invalid, "out_of_range", "expectedGeneration is %d; it must be 1 or more", in.ExpectedGeneration).WithField("expectedGeneration")
+	}
+	var key string
+	if err == nil {
+		key, err = idempotencyKey(c)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	for attempt := 1; ; attempt++ {
+		op, plan, err := a.rollback(ctx, c.Param("name"), identity(c).Name, key, in)
+		switch {
+		case fault.HasCode(err, "application_changed") && attempt < rollbackAttempts:
+			continue
+		case err != nil:
+			a.fail(c, err)
+		case plan != nil:
+			c.JSON(http.StatusOK, plan)
+		default:
+			c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+		}
+		return
+	}
+}
+
+func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackRequest) (op model.OperationInfo, plan *rollbackPlan, err error) {
+	app, err := a.store.Application(ctx, name)
+	if err != nil {
+		return op, nil, err
+	}
+	if key != "" {
+		// Asked for again, another deployment would be the one before the present.
+		if op, found, err := a.store.OperationByKey(ctx, key); err != nil || found {
+			return op, nil, repeated(op, err, app, in)
+		}
+	}
+	if app.Deleting {
+		return op, nil, fault.New(fault.Precondition, "application_deleting", "application %q is being deleted", app.Name)
+	}
+	desired, ok, err := a.store.DesiredOf(ctx, app.UID)
+	if err != nil {
+		return op, nil, err
+	}
+	if !ok {
+		return op, nil, fault.New(fault.Precondition, "nothing_rendered", "nothing of %q was rendered yet", app.Name)
+	}
+	history, err := a.store.Deployments(ctx, app.UID)
+	if err != nil {
+		return op, nil, err
+	}
+	target, err := fleet.RollbackTarget(fleet.RollbackFacts{App: app.Name, History: history, Desired: desired, Source: app.Source.Bundle, Pin: app.Pin}, in.HistoryID)
+	if err != nil {
+		return op, nil, err
+	}
+	deploy, err := a.opts.Delivery.Prepare(ctx, app, target.Content, target.ID)
+	if err != nil {
+		return op, nil, err
+	}
+	deploy.Expected = in.ExpectedGeneration
+	spec := in.spec(target.ID)
+	if deploy.Pin != nil {
+		spec.Rollback.SetAside = deploy.Pin.SetAside.Commit
+	}
+	if in.DryRun {
+		plan = &rollbackPlan{DryRun: true, Deployment: target.Entry()}
+		if deploy.Pin != nil {
+			plan.SetAside = &deploy.Pin.SetAside
+		}
+		plan.Resources, err = a.opts.Delivery.Changes(ctx, app, desired.Bundle, deploy.Bundle)
+		return op, plan, err
+	}
+	op, err = a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: by, IdempotencyKey: key,
+		Deadline: a.now().Add(syncDeadline), Deploy: &deploy,
+	})
+	return op, nil, err
+}
+
+// repeated decides about a rollback whose idempotency key is taken.
+func repeated(op model.OperationInfo, err error, app fleet.App, in rollbackRequest) error {
+	if err != nil {
+		return err
+	}
+	want := in.spec(in.HistoryID)
+	if made := op.Spec.Rollback; made != nil && (in.HistoryID == 0 || in.HistoryID == made.HistoryID) {
+		want.Rollback = made
+	}
+	return fleet.Repeats(op, fleet.NewOperation{App: app.UID, Kind: model.OperationSync, Spec: want})
+}
+
+// unpinApplication ends a rollback: what the sources say is wanted again.
+func (a *api) unpinApplication(c *gin.Context) {
+	ctx := c.Request.Context()
+	app, err := a.store.Application(ctx, c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	pin, err := a.store.ReleasePin(ctx, app.UID)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.log.InfoContext(ctx, "the pin of a rollback is released", "app", app.Name, "deployment", pin.HistoryID, "by", identity(c).Name)
+	a.opts.Delivery.ApplicationsWritten(app.UID)
+	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
+	c.JSON(http.StatusOK, pin.Pin)
+}

@@ -1,0 +1,358 @@
+package delivery
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// lookAtPinned decides for an application that was rolled back. fleet.Pin.Decide
+// says whether the pin holds; here is found out what that needs to know, and done
+// what follows.
+func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
+	spec := app.Application.Spec
+	known := fleet.PinFacts{Sources: sourcesAt(spec, heads), Options: fleet.OptionsOf(spec)}
+	verdict := app.Pin.Decide(known)
+	if verdict == fleet.PinMoved || verdict == fleet.PinEnded {
+		if err := permitApplication(project, cluster, app); err != nil {
+			return d.refused(app, f.projects, revisionOf(spec, heads), err)
+		}
+		previous, aside := "", model.Digest("")
+		if verdict == fleet.PinMoved {
+			previous, aside = d.renderAside(ctx, f, project, app)
+		}
+		rendered, waiting, err := d.render(ctx, f, project, app, heads, previous)
+		switch {
+		case ctx.Err() != nil:
+			return outcome{}, false
+		case err != nil:
+			// What cannot be rendered releases nothing.
+			return d.refused(app, f.projects, revisionOf(spec, heads), err)
+		case waiting && verdict == fleet.PinEnded:
+			return outcome{}, false
+		case waiting, rendered.Unchanged, rendered.Digest == aside:
+			known.SameContent = true
+			verdict = app.Pin.Decide(known)
+		default:
+			o, ok := d.accept(f, project, cluster, app, heads, rendered, true)
+			if ok && o.change != nil && o.change.Release {
+				d.Log.Info("the pin of a rollback is released", "application", app.Name, "deployment", app.Pin.HistoryID,
+					"revision", rendered.Revision.Commit, "setAside", app.Pin.SetAside.Commit)
+			}
+			return o, ok
+		}
+	}
+	if verdict == fleet.PinRenders {
+		return d.renderHeld(ctx, f, project, cluster, app, heads)
+	}
+	return d.hold(ctx, f, project, cluster, app, heads, verdict == fleet.PinOutdated)
+}
+
+// renderAside renders what was set aside with the present options: what it is to
+// be told by. Both are empty when that cannot be rendered any more; then it can
+// be told from nothing.
+func (d *Delivery) renderAside(ctx context.Context, f facts, project model.AppProject, app fleet.App) (key string, digest model.Digest) {
+	out, waiting, err := RenderSources(ctx, d.Renderer, app.Application.Spec, fixed(app.Application.Spec, app.Pin.Aside), request(f, project, app, ""))
+	if waiting || err != nil {
+		return "", ""
+	}
+	return out.Key, out.Digest
+}
+
+// fixed resolves an application's sources to given commits. at has the same
+// places as the application.
+func fixed(spec model.ApplicationSpec, at []fleet.SourceAt) headOf {
+	commits := make(map[fleet.SourceAt]string, len(at))
+	for _, s := range at {
+		commit := s.Commit
+		s.Commit = ""
+		commits[s] = commit
+	}
+	return func(s model.Source) (Head, bool) {
+		place := fleet.PlacesOf(model.ApplicationSpec{Source: &s})[0]
+		commit := commits[place]
+		return Head{Commit: commit}, commit != ""
+	}
+}
+
+// hold keeps the pin's bundle desired, under the application's present policy and
+// its project's present limits. Nothing of that needs a repository.
+func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, outdated bool) (outcome, bool) {
+	revision := app.Pin.Revision.Commit
+	encoded, err := d.Store.Bundle(ctx, app.Pin.Bundle)
+	if err != nil {
+		d.Log.Warn("the bundle of a rollback cannot be read", "application", app.Name, "error", err)
+		d.retryLater(app.UID, err)
+		return outcome{}, false
+	}
+	objects, err := manifest.DecodeBundle(encoded, app.Pin.Bundle)
+	if err != nil {
+		return d.refused(app, f.projects, revision, err)
+	}
+	held := heldSources(app)
+	if err := permitPast(project, cluster, app, held, objects, f.serves[app.Cluster].namespaced); err != nil {
+		return d.refused(app, f.projects, revision, err)
+	}
+	d.settled(app.UID)
+	content := fleet.Content{Bundle: app.Pin.Bundle, BundleBytes: int64(len(encoded)), Revision: app.Pin.Revision, Sources: held}
+	return outcome{change: &fleet.DesiredChange{
+		Cluster: app.Cluster, AppVersion: app.Version, Source: d.stateWhileHeld(app, heads, outdated), Sources: held,
+		Desired: desiredOf(project, cluster, app, content),
+	}}, true
+}
+
+// renderHeld renders the commits that the pin holds with the options that the
+// application has now, and has the pin hold that.
+func (d *Delivery) renderHeld(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
+	spec := app.Application.Spec
+	revision := app.Pin.Revision.Commit
+	if err := permitApplication(project, cluster, app); err != nil {
+		return d.refused(app, f.projects, revision, err)
+	}
+	rendered, _, err := d.render(ctx, f, project, app, fixed(spec, app.Pin.Sources), "")
+	if err == nil {
+		err = CheckEmpty(spec, rendered, app.Source.Bundle == "")
+	}
+	if err == nil {
+		err = permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced)
+	}
+	if err != nil {
+		return d.refused(app, f.projects, revision, err)
+	}
+	pin := *app.Pin
+	pin.Bundle, pin.BundleBytes, pin.Revision, pin.Options = rendered.Digest, int64(len(rendered.Encoded)), rendered.Revision, fleet.OptionsOf(spec)
+	content := fleet.Content{Bundle: pin.Bundle, BundleBytes: pin.BundleBytes, Revision: pin.Revision, Sources: pin.Sources}
+	state := d.stateWhileHeld(app, heads, false)
+	d.rememberPin(app.UID, &pin)
+	return outcome{
+		change: &fleet.DesiredChange{
+			Cluster: app.Cluster, AppVersion: app.Version, Source: state, Sources: pin.Sources, Pin: &pin,
+			Desired: desiredOf(project, cluster, app, content),
+		},
+		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
+	}, true
+}
+
+// heldSources are the sources that the pin's bundle is from, those of the
+// application where that is not known.
+func heldSources(app fleet.App) []fleet.SourceAt {
+	if app.Pin.Sources != nil {
+		return app.Pin.Sources
+	}
+	return fleet.PlacesOf(app.Application.Spec)
+}
+
+// permitPast asks the project about manifests that come from other sources than
+// the application may have now.
+func permitPast(project model.AppProject, cluster model.Cluster, app fleet.App, sources []fleet.SourceAt, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
+	past := app
+	past.Application.Spec.Source, past.Application.Spec.Sources = nil, nil
+	for _, s := range sources {
+		past.Application.Spec.Sources = append(past.Application.Spec.Sources, model.Source{RepoURL: s.RepoURL})
+	}
+	if err := permitApplication(project, cluster, past); err != nil {
+		return err
+	}
+	return permitObjects(project, cluster, app, objects, namespaced)
+}
+
+// codeOptionsHeld is the warning that changed options are not in force.
+const codeOptionsHeld = "options_not_applied"
+
+// stateWhileHeld is what is known of the sources while a pin holds: what they
+// gave last is what was set aside, and stays known as that.
+func (d *Delivery) stateWhileHeld(app fleet.App, heads headOf, outdated bool) fleet.SourceState {
+	state := app.Source
+	state.App, state.At, state.Error = app.UID, d.Now(), nil
+	for _, s := range app.Application.Spec.AllSources() {
+		if h, ok := heads(s); ok && h.Err != nil {
+			state.Error = app.Source.Error
+			if o, changed := d.failed(app, "", h.Err); changed {
+				state.Error = o.state.Error
+			}
+			break
+		}
+	}
+	state.Warnings = slices.DeleteFunc(slices.Clone(state.Warnings), func(c model.Condition) bool { return c.Code == codeOptionsHeld })
+	if outdated {
+		state.Warnings = append(state.Warnings, model.Condition{Type: "RenderWarning", Code: codeOptionsHeld,
+			Message: "the options of the sources were changed after the rollback; they are applied when it ends, because what was gone back to came from other sources"})
+	}
+	d.remember(state)
+	return state
+}
+
+// Prepare makes sure that content which was desired before can be desired
+// again: that its manifests are there (else they are rendered again), and that
+// the project permits them now. deployment is the one that is gone back to; with
+// 0 the content is what the sources gave last, and is pinned to nothing.
+//
+// Codes: deployment_not_held, source_not_resolved, destination_unknown,
+// project_unknown, those of renders and of the project.
+func (d *Delivery) Prepare(ctx context.Context, app fleet.App, content fleet.Content, deployment int64) (fleet.Deploy, error) {
+	f, project, cluster, err := d.factsOf(ctx, app)
+	if err != nil {
+		return fleet.Deploy{}, err
+	}
+	spec := app.Application.Spec
+	if content.Bundle == "" {
+		if content, err = d.renderPast(ctx, f, project, cluster, app, content); err != nil {
+			return fleet.Deploy{}, err
+		}
+	} else {
+		encoded, err := d.Store.Bundle(ctx, content.Bundle)
+		if err != nil {
+			return fleet.Deploy{}, err
+		}
+		objects, err := manifest.DecodeBundle(encoded, content.Bundle)
+		if err != nil {
+			return fleet.Deploy{}, err
+		}
+		sources := content.Sources
+		if sources == nil {
+			sources = fleet.PlacesOf(spec)
+		}
+		if err := permitPast(project, cluster, app, sources, objects, f.serves[app.Cluster].namespaced); err != nil {
+			return fleet.Deploy{}, err
+		}
+		content.BundleBytes = int64(len(encoded))
+	}
+	out := fleet.Deploy{AppVersion: app.Version, Content: content}
+	if deployment == 0 || content.Bundle == app.Source.Bundle {
+		return out, nil
+	}
+	aside, err := d.aside(app)
+	if err != nil {
+		return fleet.Deploy{}, err
+	}
+	out.Pin = &fleet.Pin{
+		Pin:    model.Pin{HistoryID: deployment, Revision: content.Revision, SetAside: app.Source.Revision},
+		Bundle: content.Bundle, BundleBytes: content.BundleBytes, Sources: content.Sources, Aside: aside, Options: fleet.OptionsOf(spec),
+	}
+	return out, nil
+}
+
+// aside are the sources at what is not to be deployed again: what they gave
+// last, not what may have been found since and was not delivered yet.
+func (d *Delivery) aside(app fleet.App) ([]fleet.SourceAt, error) {
+	spec := app.Application.Spec
+	if places := fleet.PlacesOf(spec); fleet.SamePlaces(places, app.Source.Sources) {
+		return app.Source.Sources, nil
+	}
+	out := sourcesAt(spec, d.headsOf(spec))
+	for i, s := range out {
+		if s.Commit == "" {
+			return nil, fault.New(fault.Unavailable, "source_not_resolved", "source %d of %q is not resolved at the moment; what to set aside is not known", i+1, app.Name).
+				WithFix("try again when its repository answers")
+		}
+	}
+	return out, nil
+}
+
+func (d *Delivery) factsOf(ctx context.Context, app fleet.App) (f facts, project model.AppProject, cluster model.Cluster, err error) {
+	projects, err := d.Store.Projects(ctx)
+	if err != nil {
+		return f, project, cluster, err
+	}
+	i := slices.IndexFunc(projects, func(p model.AppProject) bool { return p.Metadata.Name == app.Project })
+	if i < 0 {
+		return f, project, cluster, fault.New(fault.Denied, "project_unknown", "project %q does not exist", app.Project)
+	}
+	clusters, err := d.Store.Clusters(ctx)
+	if err != nil {
+		return f, project, cluster, err
+	}
+	j := slices.IndexFunc(clusters, func(c model.Cluster) bool { return c.ID == app.Cluster })
+	if j < 0 {
+		return f, project, cluster, fault.New(fault.Unprocessable, "destination_unknown", "the destination cluster is not enrolled any more")
+	}
+	version, apis, namespaced, err := d.Store.ClusterAPIs(ctx, app.Cluster)
+	f.serves = map[model.ClusterID]served{app.Cluster: {kubeVersion: version, apis: apis, namespaced: scopeOf(namespaced)}}
+	return f, projects[i], clusters[j], err
+}
+
+// renderPast renders a deployment whose manifests are not held: the
+// application's sources, with their present options, at the commits of then.
+func (d *Delivery) renderPast(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, content fleet.Content) (fleet.Content, error) {
+	spec := app.Application.Spec
+	places := fleet.PlacesOf(spec)
+	if content.Sources == nil && len(places) == 1 && fleet.TargetOf(spec.AllSources()[0]).Type() == fleet.Git {
+		content.Sources = places
+		content.Sources[0].Commit = content.Revision.Commit
+	}
+	if !fleet.SamePlaces(content.Sources, places) || slices.ContainsFunc(content.Sources, func(s fleet.SourceAt) bool { return s.Commit == "" }) {
+		return content, fault.New(fault.Precondition, "deployment_not_held",
+			"the hub holds neither the manifests of this deployment nor all commits that they were rendered from").
+			WithFix("set targetRevision of the sources to what it was")
+	}
+	if err := permitApplication(project, cluster, app); err != nil {
+		return content, err
+	}
+	rendered, _, err := RenderSources(ctx, d.Renderer, spec, fixed(spec, content.Sources), request(f, project, app, ""))
+	if err != nil {
+		return content, err
+	}
+	if err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced); err != nil {
+		return content, err
+	}
+	bundle := fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)}
+	if err := d.Store.PutBundles(ctx, []fleet.Bundle{bundle}); err != nil {
+		return content, err
+	}
+	content.Bundle, content.BundleBytes, content.Revision = rendered.Digest, int64(len(rendered.Encoded)), rendered.Revision
+	return content, nil
+}
+
+// Changes compares two bundles of an application: what would be created,
+// configured, pruned and left as it is when the second is desired in place of the
+// first. What the cluster has is not asked.
+func (d *Delivery) Changes(ctx context.Context, app fleet.App, from, to model.Digest) ([]model.ResourceResult, error) {
+	_, _, namespacedKinds, err := d.Store.ClusterAPIs(ctx, app.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	namespaced := scopeOf(namespacedKinds)
+	named := func(k model.ObjectKey) model.ObjectKey {
+		if k.Namespace == "" && namespaced(k.GroupKind()) {
+			k.Namespace = app.Application.Spec.Destination.Namespace
+		}
+		return k
+	}
+	var objects [2][]manifest.Object
+	for i, digest := range []model.Digest{from, to} {
+		encoded, err := d.Store.Bundle(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		if objects[i], err = manifest.DecodeBundle(encoded, digest); err != nil {
+			return nil, err
+		}
+	}
+	before := make(map[model.ObjectKey]model.Digest, len(objects[0]))
+	for _, o := range objects[0] {
+		before[named(o.Key)] = manifest.Hash(o.Body)
+	}
+	out := make([]model.ResourceResult, 0, len(objects[1]))
+	for _, o := range objects[1] {
+		key := named(o.Key)
+		r := model.ResourceResult{ObjectKey: key, Status: "Created"}
+		if was, ok := before[key]; ok {
+			r.Status = "Configured"
+			if was == manifest.Hash(o.Body) {
+				r.Status = "Unchanged"
+			}
+			delete(before, key)
+		}
+		out = append(out, r)
+	}
+	for _, o := range slices.Backward(objects[0]) { // in the order of pruning
+		if _, gone := before[named(o.Key)]; gone {
+			out = append(out, model.ResourceResult{ObjectKey: named(o.Key), Status: "Pruned"})
+		}
+	}
+	return out, nil
+}

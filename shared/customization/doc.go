@@ -1,0 +1,8 @@
+// Package customization knows the keys of an argocd-cm ConfigMap that say how
+// resources are judged and compared: which of them Hawser uses, and what shape
+// their texts must have.
+//
+// It is pure. It does not compile scripts, which only agents can (agent/lua), nor
+// evaluate rules (agent/diff). The hub asks it before it stores what somebody
+// sends for the whole fleet, and agent/settings about the ConfigMap of a cluster.
+package customization

@@ -1,0 +1,101 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"net"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// What the guard looks at, from yamux's spec.md: every frame begins with 12
+// bytes, version, type, flags (2), stream (4) and length (4), and only frames of
+// type data have length bytes after that.
+const (
+	headerBytes = 12
+
+	typeData = 0
+	typePing = 2
+
+	flagSyn = 1
+)
+
+const (
+	// maxPings and pingSpan bound the pings that a peer may send: each costs a
+	// goroutine. An honest one sends one in keepAlive.
+	maxPings = 30
+	pingSpan = 10 * time.Second
+)
+
+// guard watches the frames that come in for what yamux itself does not limit.
+// Its error ends the session.
+type guard struct {
+	net.Conn
+	// mayOpen is asked for each stream that the peer opens.
+	mayOpen func() error
+
+	header [headerBytes]byte
+	have   int    // bytes of the header
+	skip   uint32 // bytes of a body that are still to come
+
+	pings     int
+	pingsFrom time.Time
+}
+
+// Read implements net.Conn. yamux reads in one goroutine.
+func (g *guard) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	if watched := g.watch(b[:n]); watched != nil {
+		return 0, watched
+	}
+	return n, err
+}
+
+func (g *guard) watch(b []byte) error {
+	for len(b) > 0 {
+		if g.skip > 0 {
+			n := min(uint32(len(b)), g.skip)
+			g.skip -= n
+			b = b[n:]
+			continue
+		}
+		n := copy(g.header[g.have:], b)
+		g.have += n
+		b = b[n:]
+		if g.have < headerBytes {
+			return nil
+		}
+		g.have = 0
+		if err := g.frame(g.header[1], binary.BigEndian.Uint16(g.header[2:4])); err != nil {
+			return err
+		}
+		if g.header[1] == typeData {
+			g.skip = binary.BigEndian.Uint32(g.header[8:12])
+		}
+	}
+	return nil
+}
+
+func (g *guard) frame(kind byte, flags uint16) error {
+	if flags&flagSyn == 0 {
+		return nil
+	}
+	if kind != typePing {
+		return g.mayOpen()
+	}
+	now := time.Now()
+	if now.Sub(g.pingsFrom) > pingSpan {
+		g.pings, g.pingsFrom = 0, now
+	}
+	if g.pings++; g.pings > maxPings {
+		return violation("more than %d pings in %s", maxPings, pingSpan)
+	}
+	return nil
+}
+
+// violation is an error of a peer that does not keep to the rules.
+func violation(format string, args ...any) error {
+	e := fault.New(fault.Invalid, "tunnel_violated", "the other end of the access tunnel does not keep to the rules: ")
+	e.Message += fault.New(fault.Invalid, "", format, args...).Message
+	return e
+}
