@@ -349,6 +349,9 @@ type fieldsReader struct {
 	text  string
 	pos   int
 	block []node
+	// fields and items are stacks of what is found.
+	fields []namedNode
+	items  []item
 	// leaf stands for all places without anything below, when not nil.
 	leaf *node
 }
@@ -388,6 +391,8 @@ func (r *fieldsReader) object(n *node, bit bits, depth int) bool {
 	if r.char('}') {
 		return true
 	}
+	// What is found is put on a stack, and taken off in one piece at the end.
+	fields, items := len(r.fields), len(r.items)
 	for {
 		key, ok := r.string()
 		if !ok || !r.char(':') {
@@ -398,14 +403,6 @@ func (r *fieldsReader) object(n *node, bit bits, depth int) bool {
 		if !empty {
 			child = r.node()
 		}
-		switch {
-		case key == ".":
-			n.owners |= bit
-		case strings.HasPrefix(key, "f:"):
-			n.fields = append(n.fields, namedNode{key[2:], child})
-		default:
-			n.items = append(n.items, item{raw: key, node: child})
-		}
 		if empty {
 			r.pos += 2
 		} else if !r.object(child, bit, depth+1) {
@@ -414,12 +411,30 @@ func (r *fieldsReader) object(n *node, bit bits, depth int) bool {
 		if child.leaf() {
 			child.owners |= bit
 		}
+		switch {
+		case key == ".":
+			n.owners |= bit
+		case strings.HasPrefix(key, "f:"):
+			r.fields = append(r.fields, namedNode{key[2:], child})
+		default:
+			r.items = append(r.items, item{raw: key, node: child})
+		}
 		if r.char(',') {
 			continue
 		}
+		n.fields, r.fields = takeOff(r.fields, fields)
+		n.items, r.items = takeOff(r.items, items)
 		n.inOrder()
 		return r.char('}')
 	}
+}
+
+// takeOff is a copy of what is on a stack above a height, and the rest of it.
+func takeOff[T any](stack []T, height int) (top, rest []T) {
+	if len(stack) > height {
+		top = slices.Clone(stack[height:])
+	}
+	return top, stack[:height]
 }
 
 // node takes one from a block.

@@ -203,8 +203,8 @@ func serverSame(t testing.TB, answer, liveBody []byte) (bool, string) {
 	return true, ""
 }
 
-// withoutEmptyLists drops nulls, and lists that are empty in a fresh answer and
-// null after they were stored.
+// withoutEmptyLists drops nulls of the server's own kinds, and lists that are empty
+// in a fresh answer and null after they were stored.
 func withoutEmptyLists(v any) any {
 	if m, ok := v.(map[string]any); ok {
 		builtIn := !strings.Contains(text(m["apiVersion"]), "example.com")
@@ -217,7 +217,7 @@ func dropEmpty(v any, lists bool) any {
 	switch t := v.(type) {
 	case map[string]any:
 		for k, e := range t {
-			if l, ok := e.([]any); e == nil || ok && len(l) == 0 && lists {
+			if l, ok := e.([]any); lists && (e == nil || ok && len(l) == 0) {
 				delete(t, k)
 				continue
 			}
@@ -250,7 +250,9 @@ func firstDifference(path string, a, b any) string {
 			}
 		}
 		for _, k := range keys {
-			if d := firstDifference(path+"."+k, am[k], bm[k]); d != "" {
+			if has(am, k) != has(bm, k) {
+				out = append(out, fmt.Sprintf("%s.%s: would be there %v, is %v", path, k, has(am, k), has(bm, k)))
+			} else if d := firstDifference(path+"."+k, am[k], bm[k]); d != "" {
 				out = append(out, d)
 			}
 		}
@@ -505,7 +507,8 @@ func (m *mutator) addition(t *Type, have map[string]any) (string, any) {
 func (m *mutator) learn(t *Type, v any) {
 	switch x := v.(type) {
 	case map[string]any:
-		for k, e := range x {
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			e := x[k]
 			f, _ := t.field(k)
 			if t.shape == shapeStruct {
 				id := t.name + "." + k

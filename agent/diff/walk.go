@@ -151,7 +151,7 @@ func (c *comparer) value(p *place, f *fieldType, dv, lv any, has bool, n *node) 
 		if c.vanishes(f, dv) {
 			return
 		}
-		if (f.typ.shape == shapeUnknown || f.typ.partial) && isEmpty(dv) && p.up != nil && p.up.field == "metadata" {
+		if (f.typ.shape == shapeUnknown || f.partial) && isZero(nil, dv) && p.up != nil && p.up.field == "metadata" {
 			c.doubt(p) // of an object in an object, it would not be stored
 			return
 		}

@@ -30,6 +30,8 @@ func (c *comparer) wholeFields(p *place, t *Type, d, l map[string]any, skip func
 		switch {
 		case set && dv != nil && (f.presence || !isZero(f.typ, dv)):
 			c.wholeValue(q, f, dv, lv, has)
+		case c.answers && set != has && f.keepsNull():
+			c.report(q, dv, lv, set, has) // one is null, the other is not there
 		case !has || lv == nil:
 		case !f.presence && isZero(f.typ, lv):
 		case !c.filledIn(q, t, f, lv, l):
@@ -175,7 +177,7 @@ func (c *comparer) isDefault(p *place, f *fieldType, lv any) bool {
 		c.doubt(p)
 		return true
 	case lv == nil:
-		return !f.hasDef || f.def == nil
+		return f.hasDef && f.def == nil
 	case f.hasDef:
 		return c.quiet(func() { c.wholeValue(p, f, f.def, lv, true) })
 	case f.presence:

@@ -69,7 +69,7 @@ func (k *kindStore) entry() *entry {
 func (k *kindStore) release(e *entry) {
 	*e = entry{}
 	k.free = append(k.free, e)
-	if len(k.objects) == 0 { // so that a kind that was large once is so no longer
+	if k.objects.n == 0 { // so that a kind that was large once is so no longer
 		k.free = nil
 	}
 }
@@ -197,6 +197,20 @@ func (k *kindStore) versionIndex(v string) (uint8, bool) {
 	}
 	k.versions = append(k.versions, v)
 	return uint8(len(k.versions) - 1), true
+}
+
+// uidKey is a UID as a key: 16 bytes where it has the usual form, so that the
+// indexes do not hold it as text once more.
+type uidKey struct {
+	id    [16]byte
+	other string
+}
+
+func keyOfUID(uid string) uidKey {
+	if id, ok := parseUID(uid); ok {
+		return uidKey{id: id}
+	}
+	return uidKey{other: uid}
 }
 
 // parseUID reads a UUID in the form in which the API server writes it.

@@ -134,8 +134,8 @@ func TestEntriesAreUsedAgain(t *testing.T) {
 			}
 		}
 	}
-	if len(k.objects) != 20 || len(k.free) != entriesAtOnce-20 || len(s.byUID)+len(s.children["o"]) > 40 || len(s.saws) > 20 {
-		t.Errorf("%d objects, %d free, %d by UID, %d ours", len(k.objects), len(k.free), len(s.byUID), len(s.saws))
+	if k.objects.n != 20 || len(k.free) != entriesAtOnce-20 || len(s.byUID)+len(s.children["o"]) > 40 || len(s.saws) > 20 {
+		t.Errorf("%d objects, %d free, %d by UID, %d ours", k.objects.n, len(k.free), len(s.byUID), len(s.saws))
 	}
 	for _, r := range s.list(gkConfigMap) {
 		if got, p := s.get(r.Key); p != live.Present || got.UID != r.UID {
@@ -143,7 +143,7 @@ func TestEntriesAreUsedAgain(t *testing.T) {
 		}
 		s.remove(rec(r.Key.Name, r.UID, "9000001"))
 	}
-	if len(k.objects) != 0 || k.free != nil || len(s.byUID) != 0 || len(s.children) != 0 || len(s.saws) != 0 {
+	if k.objects.n != 0 || k.free != nil || len(s.byUID) != 0 || len(s.children) != 0 || len(s.saws) != 0 {
 		t.Errorf("something is left: %+v %+v", k, s)
 	}
 }

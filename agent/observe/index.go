@@ -31,7 +31,7 @@ func (s *store) treeOfLocked(rec live.Record) (out []string) {
 	for level := 0; level < levels && len(todo) > 0; level++ {
 		var next []live.Owner
 		for _, o := range todo {
-			e := s.byUID[o.UID]
+			e := s.byUID[keyOfUID(o.UID)]
 			if e == nil || seen[o.UID] {
 				continue
 			}
@@ -59,7 +59,7 @@ func (s *store) appsOf(key model.ObjectKey) []string {
 	if k == nil {
 		return nil
 	}
-	e := k.objects[nsName{key.Namespace, key.Name}]
+	e := k.objects.get(nsName{key.Namespace, key.Name})
 	if e == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (s *store) indexLocked(e *entry) {
 	if app == "" && len(owners) == 0 {
 		return
 	}
-	if uid := e.uid(); uid != "" {
+	if uid := keyOfUID(e.uid()); uid != (uidKey{}) {
 		s.byUID[uid] = e
 	}
 	if app != "" {
@@ -91,7 +91,7 @@ func (s *store) unindexLocked(e *entry) {
 	if app == "" && len(owners) == 0 {
 		return
 	}
-	if uid := e.uid(); s.byUID[uid] == e {
+	if uid := keyOfUID(e.uid()); s.byUID[uid] == e {
 		delete(s.byUID, uid)
 	}
 	if app != "" {

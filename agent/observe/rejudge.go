@@ -110,7 +110,7 @@ func (s *store) judged(gk model.GroupKind) (keys []model.ObjectKey, bodiless boo
 	if k == nil {
 		return nil, false
 	}
-	for _, e := range k.objects {
+	for _, e := range k.objects.all() {
 		switch {
 		case e.rich != nil && e.rich.Body != nil:
 			keys = append(keys, e.rich.Key)
@@ -130,7 +130,7 @@ func (s *store) judge(rec live.Record) (ev live.Event, changed bool) {
 	if k == nil {
 		return live.Event{}, false
 	}
-	e := k.objects[nsName{rec.Key.Namespace, rec.Key.Name}]
+	e := k.objects.get(nsName{rec.Key.Namespace, rec.Key.Name})
 	if e == nil || e.rich == nil || !e.is(rec) {
 		return live.Event{}, false
 	}
@@ -146,7 +146,7 @@ func (s *store) distrust(gk model.GroupKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.kinds[gk]; k != nil {
-		for _, e := range k.objects {
+		for _, e := range k.objects.all() {
 			e.doubted = true
 		}
 	}
@@ -156,7 +156,7 @@ func (s *store) distrustOne(key model.ObjectKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.kinds[key.GroupKind()]; k != nil {
-		if e := k.objects[nsName{key.Namespace, key.Name}]; e != nil {
+		if e := k.objects.get(nsName{key.Namespace, key.Name}); e != nil {
 			e.doubted = true
 		}
 	}

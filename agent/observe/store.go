@@ -26,7 +26,7 @@ type store struct {
 
 	mu       sync.RWMutex
 	kinds    map[model.GroupKind]*kindStore
-	byUID    map[string]*entry // tracked or owned objects: what owner chains lead through
+	byUID    map[uidKey]*entry // tracked or owned objects: what owner chains lead through
 	byApp    map[string][]*entry
 	children map[string][]*entry // by uid of an owner
 	tick     uint64              // counts sightings
@@ -37,7 +37,7 @@ type store struct {
 type kindStore struct {
 	gk       model.GroupKind
 	versions []string // of the API, as objects of the kind have had
-	objects  map[nsName]*entry
+	objects  objects
 	free     []*entry // see entry
 	state    state
 	reason   string // why it is not live, for people
@@ -57,7 +57,7 @@ func newStore(now func() time.Time, excluded []string) *store {
 		now:      now,
 		excluded: excluded,
 		kinds:    map[model.GroupKind]*kindStore{},
-		byUID:    map[string]*entry{},
+		byUID:    map[uidKey]*entry{},
 		byApp:    map[string][]*entry{},
 		children: map[string][]*entry{},
 		saws:     map[*entry]uint64{},
@@ -68,7 +68,7 @@ func (s *store) addKind(gk model.GroupKind, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kinds[gk] == nil {
-		s.kinds[gk] = &kindStore{gk: gk, objects: map[nsName]*entry{}, full: full, since: s.now()}
+		s.kinds[gk] = &kindStore{gk: gk, full: full, since: s.now()}
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *store) get(key model.ObjectKey) (live.Record, live.Presence) {
 	if k == nil || s.isExcluded(key.Namespace) {
 		return live.Record{}, live.Unknown
 	}
-	if e := k.objects[nsName{key.Namespace, key.Name}]; e != nil {
+	if e := k.objects.get(nsName{key.Namespace, key.Name}); e != nil {
 		if k.state == stateGone || k.full && !e.full {
 			return e.record(), live.Unknown
 		}
@@ -188,8 +188,8 @@ func (s *store) list(gk model.GroupKind) []live.Record {
 	if k == nil {
 		return nil
 	}
-	out := make([]live.Record, 0, len(k.objects))
-	for _, e := range k.objects {
+	out := make([]live.Record, 0, k.objects.n)
+	for _, e := range k.objects.all() {
 		out = append(out, e.record())
 	}
 	return out
@@ -199,7 +199,7 @@ func (s *store) count(gk model.GroupKind) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if k := s.kinds[gk]; k != nil {
-		return len(k.objects)
+		return k.objects.n
 	}
 	return 0
 }
@@ -234,7 +234,7 @@ func (s *store) endList(gk model.GroupKind, resourceVersion string) (events []li
 		return nil
 	}
 	k.reached = resourceVersion
-	for _, e := range k.objects {
+	for _, e := range k.objects.all() {
 		if e.seen == k.sweep || s.saws[e] > k.began && newer(e.resourceVersion(), resourceVersion) {
 			continue
 		}
@@ -255,7 +255,7 @@ func (s *store) put(rec live.Record, full, listing bool) (ev live.Event, ok bool
 	if !listing {
 		k.reached = rec.ResourceVersion
 	}
-	e := k.objects[nsName{rec.Key.Namespace, rec.Key.Name}]
+	e := k.objects.get(nsName{rec.Key.Namespace, rec.Key.Name})
 	if e != nil {
 		e.seen = k.sweep
 		// Our own sight is newer than the stream, which will catch up. A list
@@ -280,7 +280,7 @@ func (s *store) saw(rec live.Record, full bool) (ev live.Event, ok bool) {
 	if k == nil || k.full != full || s.isExcluded(rec.Key.Namespace) {
 		return live.Event{}, false
 	}
-	e := k.objects[nsName{rec.Key.Namespace, rec.Key.Name}]
+	e := k.objects.get(nsName{rec.Key.Namespace, rec.Key.Name})
 	if e != nil && (e.full == full || !full) && !newer(rec.ResourceVersion, e.resourceVersion()) &&
 		!(e.doubted && e.is(rec)) {
 		return live.Event{}, false
@@ -305,7 +305,7 @@ func (s *store) remove(last live.Record) (ev live.Event, ok bool) {
 		return live.Event{}, false
 	}
 	k.reached = last.ResourceVersion
-	e := k.objects[nsName{last.Key.Namespace, last.Key.Name}]
+	e := k.objects.get(nsName{last.Key.Namespace, last.Key.Name})
 	if e != nil && e.ours && newer(e.resourceVersion(), last.ResourceVersion) {
 		return live.Event{}, false // created again by us since
 	}
@@ -330,7 +330,7 @@ func (s *store) replaceLocked(k *kindStore, e *entry, rec live.Record, full bool
 		e.nsName, e.full, e.seen = nsName{rec.Key.Namespace, rec.Key.Name}, full, k.sweep
 		e.set(rec)
 		s.sawLocked(e, saw)
-		k.objects[e.nsName] = e
+		k.objects.add(e)
 		s.gone.forget(rec.Key)
 		s.indexLocked(e)
 		ev = live.Event{Key: rec.Key, Apps: apps(rec), SpecChanged: true, TreeOf: s.treeOfLocked(rec)}
@@ -392,7 +392,7 @@ func (s *store) removeLocked(k *kindStore, e *entry) live.Event {
 	rec := e.record()
 	ev := live.Event{Key: rec.Key, Apps: apps(rec), SpecChanged: true, Deleted: true, TreeOf: s.treeOfLocked(rec)}
 	s.unindexLocked(e)
-	delete(k.objects, e.nsName)
+	k.objects.remove(e.nsName)
 	s.sawLocked(e, 0)
 	k.release(e)
 	s.gone.note(rec)

@@ -62,8 +62,11 @@ func TestACutOffAgentHealsAndThenDoesWhatWasAskedOnce(t *testing.T) {
 			if old := by(s.user, mine, func(r kill.Request) bool { return r.Content == `{"v":"2"}` }); len(old) > 0 {
 				t.Errorf("the second commit, which was overtaken, was applied:%s", describe(old))
 			}
-			if gone := by(s.user, mine, isDelete); len(gone) != 1 || gone[0].Key.Name != "b" {
-				t.Errorf("deletes:%s\nwant one, of b", describe(gone))
+			// The same object may be asked away twice, by the operation and by the
+			// automated sync, before the watch tells that it goes.
+			gone := by(s.user, mine, isDelete)
+			if len(gone) == 0 || slices.ContainsFunc(gone, func(r kill.Request) bool { return r.Key.Name != "b" || r.Precondition != gone[0].Precondition }) {
+				t.Errorf("deletes:%s\nwant one object, b", describe(gone))
 			}
 		})
 	}

@@ -118,13 +118,20 @@ func (c *checker) fail(rule string, at time.Time, format string, args ...any) {
 // operations holds what hub and journal say against each other.
 func (c *checker) operations() {
 	ended := map[model.OperationID]Statement{}
+	type voice struct {
+		id    model.OperationID
+		asked bool
+	}
+	over := map[voice]bool{}
 	for _, s := range c.h.Said {
-		end, over := ended[s.ID]
-		switch {
-		case over && (s.Phase != end.Phase || s.Message != end.Message):
+		end, known := ended[s.ID]
+		switch v := (voice{s.ID, s.Asked}); {
+		case s.Phase.Terminal() && !known:
+			ended[s.ID], over[v] = s, true
+		case s.Phase.Terminal() && s.Phase == end.Phase && s.Message == end.Message:
+			over[v] = true
+		case s.Phase.Terminal(), over[v]:
 			c.fail(EndedOnce, s.At, "operation %s had ended as %s (%s), and then was %s (%s)", s.ID, end.Phase, end.Message, s.Phase, s.Message)
-		case !over && s.Phase.Terminal():
-			ended[s.ID] = s
 		}
 	}
 	for _, a := range c.h.Asked {

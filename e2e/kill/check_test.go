@@ -364,6 +364,11 @@ func TestGoodHistoriesPass(t *testing.T) {
 		}),
 		"a write that is refused":  after("a 1", func(p *pen) { p.change(auto1, cm("z"), "z1", refused) }),
 		"a hook is gone by itself": all(after("postsync 2 done", func(p *pen) { p.remove("", job("check-2"), by("controller")) })),
+		"the event stream is behind the answers": all(
+			instead("told", func(p *pen) {
+				p.h.Said = append(p.h.Said, Statement{At: p.now(), Asked: true, ID: op, Phase: model.PhaseSucceeded, Message: "done"})
+			}),
+			after("told", func(p *pen) { p.said(op, model.PhaseRunning, "") })),
 		"an operation is superseded": all(after("told", func(p *pen) {
 			p.asked("op-late", model.OperationSync, model.OperationSpec{})
 			p.said("op-late", model.PhaseSuperseded, "newer")
@@ -386,6 +391,14 @@ func TestBrokenHistoriesAreNamed(t *testing.T) {
 		{"an operation never ends", EndedOnce, without("told", "told again")},
 		{"an operation ends twice", EndedOnce, after("told", func(p *pen) { p.said(op, model.PhaseFailed, "wave failed") })},
 		{"an ended operation runs again", EndedOnce, after("told", func(p *pen) { p.said(op, model.PhaseRunning, "") })},
+		{"an answer takes an end back", EndedOnce, after("told", func(p *pen) {
+			for _, phase := range []model.OperationPhase{model.PhaseSucceeded, model.PhaseRunning} {
+				p.h.Said = append(p.h.Said, Statement{At: p.now(), Asked: true, ID: op, Phase: phase, Message: "done"})
+			}
+		})},
+		{"an answer tells another end than the stream", EndedOnce, after("told", func(p *pen) {
+			p.h.Said = append(p.h.Said, Statement{At: p.now(), Asked: true, ID: op, Phase: model.PhaseFailed, Message: "done"})
+		})},
 		{"an end gets another message", EndedOnce, after("told", func(p *pen) { p.said(op, model.PhaseSucceeded, "1 configured") })},
 		{"the journal changes an end", EndedOnce, after("told", func(p *pen) {
 			p.stored(func(e *Entry) { e.Ended = []End{{op, model.PhaseFailed, "no"}} })

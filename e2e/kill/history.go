@@ -66,7 +66,10 @@ type Asked struct {
 
 // Statement is what the hub says about one operation.
 type Statement struct {
-	At      time.Time
+	At time.Time
+	// Asked: it answers a question, and is not of the event stream. Each of the two
+	// is in order; which of them was first between the two, nobody knows.
+	Asked   bool
 	ID      model.OperationID
 	Phase   model.OperationPhase
 	Message string

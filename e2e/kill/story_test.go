@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type story struct {
 	nth   int    // at which hit
 	// lost is the request whose answer the agent does not get, 0 for none.
 	lost int
+	took time.Duration
 
 	uid model.AppUID
 	// automated: syncs and self-heal by itself.
@@ -430,7 +432,7 @@ func (s *story) history(audit Audit) (History, error) {
 		Marks: s.marks, Views: s.views,
 	}
 	for _, said := range s.world.eye.Said(s.uid) {
-		h.Said = append(h.Said, Statement{At: said.At, ID: said.ID, Phase: said.Phase, Message: said.Message})
+		h.Said = append(h.Said, Statement{At: said.At, Asked: said.Asked, ID: said.ID, Phase: said.Phase, Message: said.Message})
 	}
 	for _, r := range audit.Requests {
 		if r.Key.Namespace == s.name || r.Key == (model.ObjectKey{Kind: "Namespace", Name: s.name}) {
@@ -458,6 +460,12 @@ func hits(log string) (map[string]int, error) {
 		}
 	}
 	return counts, nil
+}
+
+// missed reports whether the answer was kept from the agent.
+func (s *story) missed() bool {
+	b, err := os.ReadFile(filepath.Join(s.world.Dir, s.name+".log"))
+	return err == nil && strings.Contains(string(b), fmt.Sprintf("%skube.request.after %d error\n", failpoint.Prefix, s.lost))
 }
 
 func gone(err error) bool { return apierrors.IsNotFound(err) || errors.Is(err, context.Canceled) }

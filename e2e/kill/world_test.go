@@ -39,7 +39,6 @@ type world struct {
 	plane *testbed.ControlPlane
 	api   *client.Client
 	eye   *rig.Watcher
-	bin   string            // with the agent that has failpoints
 	lanes chan *lane        // that are free, the longest first
 	hand  dynamic.Interface // the outsider's
 	log   testbed.TB

@@ -17,6 +17,9 @@ import (
 type Said struct {
 	// At is when it came, or when it was asked for.
 	At time.Time
+	// Asked: it answers a question. What the event stream says meanwhile may be
+	// older or newer.
+	Asked bool
 	model.OperationInfo
 }
 
@@ -85,7 +88,7 @@ func (w *Watcher) take(ctx context.Context, ev client.Event) bool {
 			return false
 		}
 		w.mu.Lock()
-		w.said[op.App] = append(w.said[op.App], Said{time.Now(), op})
+		w.said[op.App] = append(w.said[op.App], Said{At: time.Now(), OperationInfo: op})
 	default:
 		return true
 	}
@@ -111,7 +114,7 @@ func (w *Watcher) Operation(ctx context.Context, id model.OperationID) (model.Op
 func (w *Watcher) Keep(asked time.Time, op model.OperationInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.said[op.App] = append(w.said[op.App], Said{asked, op})
+	w.said[op.App] = append(w.said[op.App], Said{At: asked, Asked: true, OperationInfo: op})
 }
 
 // Said are the statements on the operations of one application, in order.
