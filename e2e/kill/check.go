@@ -23,7 +23,8 @@ const (
 	DurableFirst = "durable first"
 	// NothingAfter: nothing is written for an operation whose end is recorded.
 	NothingAfter = "nothing after the end"
-	// HookOnce: a hook is created at most once in a run, and says which run.
+	// HookOnce: a hook is created at most once in a run, and says which run; unless
+	// somebody deletes it before the journal can know of it.
 	HookOnce = "hook once"
 	// HookOrder: no hook, and nothing after a hook, before what comes before it
 	// is complete.
@@ -464,7 +465,7 @@ func (c *checker) hook(r Request, o Object, d duty) {
 		return
 	}
 	run := hookRun{o.Key.String(), r.Run}
-	if _, twice := c.hooks[run]; twice {
+	if first, twice := c.hooks[run]; twice && !c.unheardOf(first) {
 		c.fail(HookOnce, r.At, "the hook %s is created again in run %s", o.Key, r.Run)
 	}
 	if k, twice := c.uids[r.UID]; twice {
@@ -477,6 +478,16 @@ func (c *checker) hook(r Request, o Object, d duty) {
 		c.inOrder(r, d)
 	}
 	c.hooks[run], c.uids[r.UID] = madeHook{r.UID, r.Content}, r.Key
+}
+
+// unheardOf: somebody has deleted the hook before the journal knew that it was
+// started, which no agent can know that begins with the journal.
+func (c *checker) unheardOf(hook madeHook) bool {
+	k := c.uids[hook.uid]
+	deleted := slices.ContainsFunc(c.h.Requests, func(r Request) bool {
+		return r.Verb == "delete" && r.OK() && r.User != c.h.Agent && r.Key == k && (r.Precondition == "" || r.Precondition == hook.uid)
+	})
+	return deleted && !slices.ContainsFunc(c.before(), func(e Entry) bool { return slices.Contains(e.Hooks, hook.uid) })
 }
 
 // deleteHook judges the hooks around a cascade: PreDelete before the first

@@ -369,6 +369,11 @@ func TestGoodHistoriesPass(t *testing.T) {
 				p.h.Said = append(p.h.Said, Statement{At: p.now(), Asked: true, ID: op, Phase: model.PhaseSucceeded, Message: "done"})
 			}),
 			after("told", func(p *pen) { p.said(op, model.PhaseRunning, "") })),
+		"a hook is swept away before the journal knows of it": after("presync 1 done", func(p *pen) {
+			p.remove("", job("migrate"), by(somebd))
+			p.make(auto1, job("migrate"), "migrate", inRun(runAut1))
+			p.rest(job("migrate"), "migrate", inRun(runAut1))
+		}),
 		"an operation is superseded": all(after("told", func(p *pen) {
 			p.asked("op-late", model.OperationSync, model.OperationSpec{})
 			p.said("op-late", model.PhaseSuperseded, "newer")
@@ -412,6 +417,10 @@ func TestBrokenHistoriesAreNamed(t *testing.T) {
 		{"an operation writes after its end", NothingAfter, after("finish op", func(p *pen) { p.change(op, cm("a"), "a2") })},
 		{"an operation deletes after its end", NothingAfter, move("finish op", "postsync 2 gone")},
 		{"a hook is created again after a restart", HookOnce, after("presync 1 done", func(p *pen) {
+			p.make(auto1, job("migrate"), "migrate", inRun(runAut1))
+		})},
+		{"a hook that the journal knows is created again after somebody deleted it", HookOnce, after("presync 1 done", func(p *pen) {
+			p.stored(func(e *Entry) { e.Hooks = []string{p.uids[job("migrate")]} })
 			p.remove("", job("migrate"), by(somebd))
 			p.make(auto1, job("migrate"), "migrate", inRun(runAut1))
 		})},

@@ -126,6 +126,8 @@ type Entry struct {
 	// Inventory are the uids of the objects that the application owns, "" for
 	// those that are only intended.
 	Inventory map[model.ObjectKey]string
+	// Hooks are the uids of hooks that are known to have been started.
+	Hooks []string
 	// Gone: the record says only that the application was removed.
 	Gone bool
 }

@@ -445,6 +445,10 @@ func (a Audit) Entries(namespace string, uid model.AppUID) ([]Entry, error) {
 					Key model.ObjectKey
 					UID string
 				}
+				Hooks []struct{ UID string }
+				Run   *struct {
+					Hooks, Started []struct{ UID string }
+				}
 			}
 			if err := json.Unmarshal(raw, &r); err != nil {
 				return nil, fmt.Errorf("a record of the journal: %w", err)
@@ -465,6 +469,15 @@ func (a Audit) Entries(namespace string, uid model.AppUID) ([]Entry, error) {
 			e.Ended = append(append(e.Ended, r.Ended...), r.Recent...)
 			for _, o := range r.Inventory {
 				e.Inventory[o.Key] = o.UID
+			}
+			hooks := r.Hooks
+			if r.Run != nil {
+				hooks = append(append(hooks, r.Run.Hooks...), r.Run.Started...)
+			}
+			for _, h := range hooks {
+				if h.UID != "" {
+					e.Hooks = append(e.Hooks, h.UID)
+				}
 			}
 			out = append(out, e)
 		}

@@ -34,6 +34,7 @@ type story struct {
 	// lost is the request whose answer the agent does not get, 0 for none.
 	lost int
 	took time.Duration
+	err  error
 
 	uid model.AppUID
 	// automated: syncs and self-heal by itself.
@@ -207,6 +208,14 @@ func (s *story) live(ctx context.Context) error {
 		}
 	}
 	if !s.automated {
+		// A sync is about what the hub has rendered when it is asked for.
+		err := s.world.eye.Await(ctx, "the hub has rendered the newest commit of "+s.name, func() bool {
+			v, ok := s.world.eye.App(s.name)
+			return ok && v.Desired.Commit == s.revisions[len(s.revisions)-1].Commit
+		})
+		if err != nil {
+			return err
+		}
 		if err := s.sync(ctx, model.OperationSpec{Prune: true}); err != nil {
 			return err
 		}
