@@ -56,7 +56,7 @@ func TestServerAgrees(t *testing.T) {
 		}
 	}
 	t.Logf("%d comparisons, %d of equal objects; the server refused %d random changes; without a schema %d are undecided", compared, same, refused, unsure)
-	if compared < 3*len(objects) || same < compared/20 {
+	if *agreeOnly == "" && (compared < 3*len(objects) || same < compared/20) {
 		t.Errorf("the test does not test enough")
 	}
 }

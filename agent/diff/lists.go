@@ -11,15 +11,20 @@ import (
 // set says how they merge.
 var guessedKeys = []string{"name"}
 
-// keyValue is one part of an element's key, with what the server fills in.
+// keyValue is one part of an element's key, with what the server fills in: in its
+// own kinds also the empty text.
 func keyValue(t *Type, element map[string]any, key string) (any, bool) {
-	v, ok := element[key]
-	if ok && v != nil {
+	if v, ok := element[key]; ok {
 		return v, true
 	}
-	if t != nil {
-		if f, _ := t.field(key); f.hasDef {
+	if t != nil && t.shape == shapeStruct {
+		f := t.fields[key]
+		switch {
+		case f == nil:
+		case f.hasDef:
 			return f.def, true
+		case !t.verbatim:
+			return "", true
 		}
 	}
 	if key == "protocol" && (t == nil || t.shape == shapeUnknown) {
@@ -71,6 +76,8 @@ func scalarID(v any) (string, bool) {
 		return strconv.FormatFloat(v, 'g', -1, 64), true
 	case bool:
 		return strconv.FormatBool(v), true
+	case nil:
+		return "\x00null", true // which the server does not take for absent
 	}
 	return "", false
 }

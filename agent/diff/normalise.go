@@ -47,6 +47,18 @@ func Normalise(desired map[string]any) map[string]any {
 // the object, and of a Secret's values.
 const lastApplied = manifest.LastAppliedAnnotation
 
+// takeLastApplied takes client-side apply's record out of an object. It says
+// nothing of how the object is.
+func takeLastApplied(obj map[string]any) string {
+	meta, _ := obj["metadata"].(map[string]any)
+	annotations, _ := meta["annotations"].(map[string]any)
+	last := text(annotations[lastApplied])
+	if delete(annotations, lastApplied); len(annotations) == 0 {
+		delete(meta, "annotations")
+	}
+	return last
+}
+
 // joinStringData does what the API server does on writes: stringData wins over
 // data and is not stored.
 func joinStringData(secret map[string]any) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -149,7 +150,7 @@ func (in *Input) ownership(managers []live.FieldManager) *ownership {
 	us := cmp.Or(in.FieldManager, model.FieldManager)
 	o := &ownership{managers: managers[:min(len(managers), maxManagers)], ours: &node{}}
 	for i, m := range o.managers {
-		if m.Subresource == "" && (m.Manager == us && m.Operation == "Apply" || m.Operation == "Update" && slices.Contains(in.TakenOver, m.Manager)) {
+		if m.Subresource == "" && (m.Manager == us && m.Operation == "Apply" || slices.Contains(in.TakenOver, m.Manager)) {
 			o.own |= 1 << i
 		}
 	}
@@ -169,6 +170,81 @@ func (o *ownership) all() *node {
 		}
 	}
 	return o.everyone
+}
+
+// applied takes for this agent's own what kubectl recorded as applied last. It
+// stands in for managedFields where an object has none, as when it was printed
+// without them.
+func (o *ownership) applied(t *Type, object map[string]any) {
+	o.own = 1 << (maxManagers - 1)
+	for k, v := range object {
+		if k != "apiVersion" && k != "kind" && k != "status" {
+			f, _ := t.field(k)
+			o.ours.apply(k, f.typ, v, o.own)
+		}
+	}
+	o.ours.inOrder()
+	o.everyone = o.ours
+}
+
+// apply adds the field set of having applied a value as a field.
+func (n *node) apply(name string, t *Type, v any, bit bits) {
+	if c := setOf(t, v, bit); c != nil {
+		n.fields = append(n.fields, namedNode{name, c})
+	}
+}
+
+// setOf is the field set of having applied a value, nil where it is not known how
+// it merges.
+func setOf(t *Type, v any, bit bits) *node {
+	n := &node{}
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 0 || !t.merges() {
+			n.owners = bit
+			return n
+		}
+		for k, e := range v {
+			f, declared := t.field(k)
+			n.apply(k, f.typ, e, bit)
+			if i := len(n.fields) - 1; !declared && i >= 0 && n.fields[i].name == k {
+				n.fields[i].node.owners |= bit
+			}
+		}
+		n.inOrder()
+	case []any:
+		if t.shape == shapeUnknown || t.shape == shapeList && t.merge == mergeUnknown {
+			return nil
+		}
+		if len(v) == 0 || t.shape != shapeList || t.merge == mergeAtomic {
+			n.owners = bit
+			return n
+		}
+		for _, e := range v {
+			it := item{raw: "v:" + string(manifest.AppendJSON(nil, e)), node: &node{}}
+			if t.merge == mergeKeys {
+				m, ok := e.(map[string]any)
+				if !ok {
+					return nil
+				}
+				keys := map[string]any{}
+				for _, k := range t.keys {
+					if part, ok := keyValue(t.elem, m, k); ok {
+						keys[k] = part
+					}
+				}
+				it.raw = "k:" + string(manifest.AppendJSON(nil, keys))
+				if it.node = setOf(t.elem, e, bit); it.node == nil {
+					continue
+				}
+			}
+			it.node.owners |= bit
+			n.items = append(n.items, it)
+		}
+	default:
+		n.owners = bit
+	}
+	return n
 }
 
 // at is everybody's node at a place, or nil. above is the deepest node on the

@@ -84,16 +84,20 @@ func (f *fieldType) keepsNull() bool {
 
 var (
 	unknownType = &Type{shape: shapeUnknown, verbatim: true}
-	anyType     = &Type{shape: shapeAny, verbatim: true}
-	vagueType   = &Type{shape: shapeAny, verbatim: true, partial: true}
-	scalarType  = &Type{shape: shapeScalar}
-	quantityT   = &Type{shape: shapeQuantity}
-	timeT       = &Type{shape: shapeTime}
-	microTimeT  = &Type{shape: shapeMicroTime}
-	durationT   = &Type{shape: shapeDuration}
-	bytesT      = &Type{shape: shapeBytes}
+	// looseType is like it, of the server's own kinds or fields of other releases:
+	// it may be that zero is taken for absent.
+	looseType  = &Type{shape: shapeUnknown}
+	anyType    = &Type{shape: shapeAny, verbatim: true}
+	vagueType  = &Type{shape: shapeAny, verbatim: true, partial: true}
+	scalarType = &Type{shape: shapeScalar}
+	quantityT  = &Type{shape: shapeQuantity}
+	timeT      = &Type{shape: shapeTime}
+	microTimeT = &Type{shape: shapeMicroTime}
+	durationT  = &Type{shape: shapeDuration}
+	bytesT     = &Type{shape: shapeBytes}
 
 	unknownField = &fieldType{typ: unknownType, presence: true}
+	looseField   = &fieldType{typ: looseType, presence: true}
 	anyField     = &fieldType{typ: anyType, presence: true}
 	vagueField   = &fieldType{typ: vagueType, presence: true, partial: true}
 	// present is what elements of lists and maps are: they exist or not.
@@ -127,7 +131,14 @@ func (t *Type) field(name string) (f *fieldType, declared bool) {
 	if f, ok := t.fields[name]; ok {
 		return f, false
 	}
-	return unknownField, false
+	return t.unknown(), false
+}
+
+func (t *Type) unknown() *fieldType {
+	if t.verbatim {
+		return unknownField
+	}
+	return looseField
 }
 
 // element is the type of the elements of a list.
@@ -148,7 +159,7 @@ func (t *Type) element() *fieldType {
 			return anyField
 		}
 	}
-	return unknownField
+	return t.unknown()
 }
 
 func elementOf(t *Type) *fieldType {
@@ -159,6 +170,8 @@ func elementOf(t *Type) *fieldType {
 		return anyField
 	case vagueType:
 		return vagueField
+	case looseType:
+		return looseField
 	case unknownType, nil:
 		return unknownField
 	}

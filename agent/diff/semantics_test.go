@@ -180,6 +180,77 @@ spec:
               template: {type: object, x-kubernetes-embedded-resource: true, x-kubernetes-preserve-unknown-fields: true}
 `
 
+// TestLastAppliedByOthers: what kubectl or another tool applied before counts as
+// ours where applying takes it over.
+func TestLastAppliedByOthers(t *testing.T) {
+	live0 := func(annotations string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop, labels: {a: b, old: x}, annotations: {" + annotations + "}}\nspec: {replicas: 3, minReadySeconds: 5, paused: true, template: {spec: {containers: [{name: web, image: x, ports: [{containerPort: 80, protocol: TCP}]}, {name: gone, image: x}, {name: injected}], tolerations: [{key: a}], nodeSelector: {a: b}}}}"
+	}
+	record := `kubectl.kubernetes.io/last-applied-configuration: '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"annotations":{},"labels":{"a":"b","old":"x"},"name":"web"},"spec":{"minReadySeconds":5,"replicas":3,"template":{"spec":{"containers":[{"name":"web","image":"x","ports":[{"containerPort":80}]},{"name":"gone","image":"x"}],"tolerations":[{"key":"a"}],"nodeSelector":{"a":"b"}}},"stray":{}}}'`
+	desired := "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop, labels: {a: b}}\nspec: {replicas: 3, template: {spec: {containers: [{name: web, image: x}]}}}"
+	gone := []string{`.metadata.labels.old  "x"`, ".spec.minReadySeconds  5", `.spec.template.spec.containers[name=gone]  {"image":"x","name":"gone"}`, `.spec.template.spec.containers[name=web].ports  [{"containerPort":80,"protocol":"TCP"}]`, `.spec.template.spec.nodeSelector  {"a":"b"}`, `.spec.template.spec.tolerations  [{"key":"a"}]`}
+	for _, c := range []struct {
+		name  string
+		in    Input
+		want  []string
+		named string
+	}{
+		{"kubectl's record, without managedFields", Input{Live: body(t, live0(record))}, gone, ""},
+		{"a record that is no JSON", Input{Live: body(t, live0("kubectl.kubernetes.io/last-applied-configuration: '{'"))}, nil, ""},
+		{"the record does not count beside managedFields", Input{Live: body(t, live0(record)), Managers: []live.FieldManager{other("x", "{}")}}, nil, ""},
+		{"a manager that is taken over", Input{Live: body(t, live0(record)), TakenOver: []string{"kubectl-client-side-apply"}, Managers: []live.FieldManager{
+			other("kubectl-client-side-apply", `{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}}},"f:spec":{"f:minReadySeconds":{}}}`)}}, gone[1:2], "kubectl-client-side-apply"},
+		{"a manager that is not", Input{Live: body(t, live0(record)), Managers: []live.FieldManager{
+			other("kubectl-client-side-apply", `{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}}},"f:spec":{"f:minReadySeconds":{}}}`)}}, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.in.Desired = object(t, desired)
+			res, err := Compare(c.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, w := range c.want {
+				if c.named != "" {
+					w += " " + c.named
+				}
+				want = append(want, w)
+			}
+			if got := lines(res); !reflect.DeepEqual(got, want) {
+				t.Errorf("differences\n got %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+// TestOtherReleases: what an API server of another release may do with kinds and
+// fields that the table does not have is a doubt, not a difference.
+func TestOtherReleases(t *testing.T) {
+	for _, c := range []struct {
+		name, desired, live string
+		want, doubts        []string
+	}{
+		{"a zero of an old version", head("batch/v1beta1", "CronJob") + "spec: {suspend: false, schedule: '* * * * *', list: [{a: 0}]}", head("batch/v1beta1", "CronJob") + "spec: {schedule: '* * * * *', list: [{}], successfulJobsHistoryLimit: 3}", nil, []string{".spec.list[0].a", ".spec.suspend"}},
+		{"a value of an old version", head("batch/v1beta1", "CronJob") + "spec: {suspend: true}", head("batch/v1beta1", "CronJob") + "spec: {}", []string{".spec.suspend true "}, nil},
+		{"a zero of a new field", pod("{newField: false, containers: [{name: a, newer: {x: 0}}]}"), pod("{containers: [{name: a}]}"), []string{`.spec.template.spec.containers[name=a].newer {"x":0} `}, []string{".spec.template.spec.newField"}},
+		{"a value of a new field", pod("{newField: 1}"), pod("{hostPID: true}"), []string{".spec.template.spec.newField 1 "}, nil},
+		{"a zero of a custom resource counts", head("acme.io/v1", "X") + "spec: {a: false}", head("acme.io/v1", "X") + "spec: {}", []string{".spec.a false "}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			res, err := Compare(Input{Desired: object(t, c.desired), Live: body(t, c.live), Managers: []live.FieldManager{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := lines(res); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("differences %q, want %q", got, c.want)
+			}
+			if got := res.Doubts; !reflect.DeepEqual(append([]string(nil), got...), c.doubts) {
+				t.Errorf("doubts %q, want %q", got, c.doubts)
+			}
+		})
+	}
+}
+
 func TestCustomResources(t *testing.T) {
 	j, err := kyaml.YAMLToJSON([]byte(widgetCRD))
 	if err != nil {

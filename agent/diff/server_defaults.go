@@ -2,6 +2,8 @@ package diff
 
 import (
 	"maps"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -90,7 +92,8 @@ func completed(t *Type, d map[string]any) map[string]any {
 }
 
 // beforeAdmission is a live Pod without the tolerations that the admission plugin
-// DefaultTolerationSeconds adds to every pod, as it does by default. The arguments are not modified.
+// DefaultTolerationSeconds adds to every pod which has none of its own for them, as
+// it does by default. The arguments are not modified.
 func beforeAdmission(t *Type, desired, liveObj map[string]any) map[string]any {
 	if t.name != "v1.Pod" {
 		return liveObj
@@ -99,28 +102,31 @@ func beforeAdmission(t *Type, desired, liveObj map[string]any) map[string]any {
 	wanted, _ := desired["spec"].(map[string]any)
 	list, _ := spec["tolerations"].([]any)
 	mine, _ := wanted["tolerations"].([]any)
-	if len(list) <= len(mine) {
-		return liveObj
-	}
-	kept := make([]any, 0, len(list))
-	added := map[string]bool{}
-	for i, e := range list {
-		m, _ := e.(map[string]any)
-		key := text(m["key"])
-		if i >= len(mine) && (key == "node.kubernetes.io/not-ready" || key == "node.kubernetes.io/unreachable") &&
-			text(m["operator"]) == "Exists" && text(m["effect"]) == "NoExecute" && m["value"] == nil && m["tolerationSeconds"] == int64(300) && !added[key] {
-			added[key] = true
+	at := len(mine)
+	for _, key := range []string{"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"} {
+		if tolerates(mine, key) {
 			continue
 		}
-		kept = append(kept, e)
+		if at >= len(list) || !reflect.DeepEqual(list[at], map[string]any{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": int64(300)}) {
+			return liveObj
+		}
+		at++
 	}
-	if len(kept) == len(list) {
+	if at != len(list) || at == len(mine) {
 		return liveObj
 	}
 	liveObj, spec = maps.Clone(liveObj), maps.Clone(spec)
-	spec["tolerations"] = kept
+	spec["tolerations"] = list[:len(mine)]
 	liveObj["spec"] = spec
 	return liveObj
+}
+
+func tolerates(tolerations []any, key string) bool {
+	return slices.ContainsFunc(tolerations, func(e any) bool {
+		m, _ := e.(map[string]any)
+		k, effect := text(m["key"]), text(m["effect"])
+		return (k == key || k == "") && (effect == "NoExecute" || effect == "")
+	})
 }
 
 // filled is a map with the keys of others that it lacks.

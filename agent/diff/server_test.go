@@ -42,6 +42,8 @@ type served struct {
 	Namespaced bool   `json:"namespaced"`
 }
 
+// startServer starts a control plane for a test, or uses the one that
+// HAWSER_DIFF_KUBECONFIG names: for somebody who runs many seeds.
 func startServer(t testing.TB) *server {
 	t.Helper()
 	if testing.Short() {

@@ -82,10 +82,6 @@ func (c *comparer) setField(p *place, parent *Type, f *fieldType, dv, lv any, ha
 			return
 		}
 	}
-	if f == unknownField && !parent.verbatim && !has && isZero(nil, dv) {
-		c.doubt(p) // a field of a newer release: the server may leave out its zero
-		return
-	}
 	if !f.presence && isZero(f.typ, dv) && !containsMerging(f.typ, lv) {
 		// The server takes it for absent, and fills in what it likes.
 		if !has || isZero(f.typ, lv) {
@@ -149,6 +145,10 @@ func (c *comparer) value(p *place, f *fieldType, dv, lv any, has bool, n *node) 
 	t := f.typ
 	if !has || lv == nil {
 		if c.vanishes(f, dv) {
+			return
+		}
+		if f.typ == looseType && isZero(nil, dv) {
+			c.doubt(p)
 			return
 		}
 		if (f.typ.shape == shapeUnknown || f.partial) && isZero(nil, dv) && p.up != nil && p.up.field == "metadata" {

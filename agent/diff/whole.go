@@ -130,7 +130,11 @@ func (c *comparer) answerList(p *place, t *Type, elem *fieldType, d, l []any) bo
 
 func (c *comparer) wholeValue(p *place, f *fieldType, dv, lv any, has bool) {
 	if !has || lv == nil {
-		if dv != nil && !c.vanishes(f, dv) {
+		switch {
+		case dv == nil, c.vanishes(f, dv):
+		case f.typ == looseType && isZero(nil, dv) && !c.answers:
+			c.doubt(p)
+		default:
 			c.report(p, dv, nil, true, false)
 		}
 		return

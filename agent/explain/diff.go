@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/agent/diff"
+	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -28,9 +29,10 @@ func diffCommand() *cobra.Command {
 when it decides whether an application is in sync.
 
 Only what the desired object sets counts, and what --manager applied before and
-that is desired no longer; for that, and to name who changed a field, the live
-object needs its managedFields (kubectl get --show-managed-fields). Objects of
-several documents are paired by group, kind, namespace and name. Values of
+that is desired no longer (what kubectl apply or Argo CD applied, too: the agent
+takes it over). For that, and to name who changed a field, the live object needs
+its managedFields (kubectl get --show-managed-fields); without them the record that
+kubectl keeps in an annotation serves for what was applied. Objects of several documents are paired by group, kind, namespace and name. Values of
 Secrets are masked.
 
 --ignore has rules: a list of ignoreDifferences entries, an Application with
@@ -229,6 +231,11 @@ func (o diffOptions) pair(p objectPair, rules ignoreRules, schema diff.Schema) (
 		return item, []string{describe(p.desired) + " is not live"}, nil
 	}
 	in.Live = manifest.AppendJSON(nil, p.live.Body)
+	if in.Managers, err = diff.Managers(in.Live); err != nil {
+		return item, nil, err
+	}
+	// As when the agent applies, see docs/sync.md.
+	in.TakenOver = sync.NeedsMigration(in.Managers, "")
 	in.Desired = tracked(p.desired.Body, p.live.Body)
 	res, err := diff.Compare(in)
 	if err != nil {

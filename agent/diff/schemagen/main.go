@@ -245,12 +245,12 @@ func (g *generator) fields(st *structType, t reflect.Type, def *spec.Schema) {
 		if tag == "" {
 			tag = f.Name
 		}
-		prop := def.Properties[tag]
-		x := &field{name: tag, presence: f.Type.Kind() == reflect.Pointer, seen: map[string]string{}}
-		x.typ = g.typeOf(f.Type, &prop)
 		if tag == "status" && hasSpec(st) && t != claimType {
 			continue // of whole objects, which is not compared
 		}
+		prop := def.Properties[tag]
+		x := &field{name: tag, presence: f.Type.Kind() == reflect.Pointer, seen: map[string]string{}}
+		x.typ = g.typeOf(f.Type, &prop)
 		st.fields = append(st.fields, x)
 	}
 }
