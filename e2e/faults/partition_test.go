@@ -29,6 +29,10 @@ func TestACutOffAgentHealsAndThenDoesWhatWasAskedOnce(t *testing.T) {
 			defer s.line.Set(testbed.Well)
 			cut := time.Now()
 			// Both ends notice: the hub shows it, and the agent gives the session up.
+			s.eventually("the hub has given the session up", patience, func() bool {
+				var cluster struct{ Connected bool }
+				return s.world.api.Get(s.ctx, "/clusters/"+s.Cluster, &cluster) == nil && !cluster.Connected
+			})
 			s.eventually("the hub shows it as not live any more", patience, func() bool {
 				var v model.AppView // an age passes without an event
 				return s.world.api.Get(s.ctx, "/applications/"+app, &v) == nil && v.Freshness != model.FreshLive
