@@ -136,6 +136,9 @@ func (a *agent) needsSync(r *journal.Record) (op *journal.Operation, automated b
 		}
 		return nil, true
 	}
+	if r.Attempt.Again {
+		return nil, true
+	}
 	return nil, p.Automated.SelfHeal && a.differs(r)
 }
 
