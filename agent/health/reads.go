@@ -16,17 +16,23 @@ func Reads(gk model.GroupKind) Parts { return reads[gk] }
 func Static(gk model.GroupKind) bool { return inert[gk] }
 
 var (
+	metaParts = Parts{"name": nil, "generation": nil, "annotations": nil, "deletionTimestamp": nil, "finalizers": nil}
 	container = Parts{"name": nil, "image": nil}
 	podParts  = Parts{"restartPolicy": nil, "containers": container, "initContainers": container}
 	template  = Parts{"spec": podParts}
+
+	conditionParts = Parts{"type": nil, "status": nil, "reason": nil, "message": nil, "observedGeneration": nil}
+	startedParts   = Parts{"name": nil, "ready": nil, "restartCount": nil, "state": nil, "lastState": nil}
+	podStatusParts = Parts{"phase": nil, "reason": nil, "message": nil, "conditions": conditionParts,
+		"containerStatuses": startedParts, "initContainerStatuses": startedParts}
 )
 
 var reads = map[model.GroupKind]Parts{
-	{Kind: "Pod"}:                        {"*": nil, "spec": podParts},
-	{Group: "apps", Kind: "Deployment"}:  {"*": nil, "spec": {"replicas": nil, "paused": nil, "template": template}},
-	{Group: "apps", Kind: "ReplicaSet"}:  {"*": nil, "spec": {"replicas": nil, "template": template}},
-	{Group: "apps", Kind: "StatefulSet"}: {"*": nil, "spec": {"replicas": nil, "updateStrategy": nil, "template": template}},
-	{Group: "apps", Kind: "DaemonSet"}:   {"*": nil, "spec": {"updateStrategy": nil, "template": template}},
-	{Group: "batch", Kind: "Job"}:        {"*": nil, "spec": {"completions": nil, "template": template}},
-	{Group: "batch", Kind: "CronJob"}:    {"*": nil, "spec": {"suspend": nil, "jobTemplate": {"spec": {"template": template}}}},
+	{Kind: "Pod"}:                        {"metadata": metaParts, "spec": podParts, "status": podStatusParts},
+	{Group: "apps", Kind: "Deployment"}:  {"metadata": metaParts, "status": nil, "spec": {"replicas": nil, "paused": nil, "template": template}},
+	{Group: "apps", Kind: "ReplicaSet"}:  {"metadata": metaParts, "status": nil, "spec": {"replicas": nil, "template": template}},
+	{Group: "apps", Kind: "StatefulSet"}: {"metadata": metaParts, "status": nil, "spec": {"replicas": nil, "updateStrategy": nil, "template": template}},
+	{Group: "apps", Kind: "DaemonSet"}:   {"metadata": metaParts, "status": nil, "spec": {"updateStrategy": nil, "template": template}},
+	{Group: "batch", Kind: "Job"}:        {"metadata": metaParts, "status": nil, "spec": {"completions": nil, "template": template}},
+	{Group: "batch", Kind: "CronJob"}:    {"metadata": metaParts, "status": nil, "spec": {"suspend": nil, "jobTemplate": {"spec": {"template": template}}}},
 }

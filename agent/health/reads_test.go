@@ -70,7 +70,11 @@ func TestReads(t *testing.T) {
 	objects := map[model.GroupKind][]string{
 		{Kind: "Pod"}: {
 			`{metadata: {name: p, annotations: {argocd.argoproj.io/ignore-restart-policy: "true"}}, spec: {` + pod + `}, status: {phase: Running, conditions: [{type: Ready, status: "True"}], containerStatuses: [{name: a, ready: true, restartCount: 2}]}}`,
-			`{metadata: {name: p}, spec: {` + pod + `}, status: {phase: Running, containerStatuses: [{name: a, state: {waiting: {reason: ErrImagePull, message: m}}}]}}`,
+			`{metadata: {name: p, labels: {a: b}}, spec: {restartPolicy: Always, containers: [{name: a, image: x}]}, status: {phase: Running, hostIP: 10.0.0.1, containerStatuses: [{name: a, imageID: y, state: {waiting: {reason: ErrImagePull, message: m}}}]}}`,
+			`{metadata: {name: p}, spec: {restartPolicy: Always}, status: {phase: Running, conditions: [{type: Ready, status: "False", reason: x, message: m, lastTransitionTime: t}], containerStatuses: [{name: a, lastState: {terminated: {exitCode: 3}}}]}}`,
+			`{metadata: {name: p}, spec: {restartPolicy: Never}, status: {phase: Failed, reason: Evicted, startTime: t, initContainerStatuses: [{name: i, containerID: c, state: {terminated: {exitCode: 2}}}]}}`,
+			`{metadata: {name: p}, spec: {}, status: {phase: Pending, conditions: [{type: PodScheduled, status: "False", message: m}], initContainerStatuses: [{name: i, state: {terminated: {exitCode: 2}}}]}}`,
+			`{metadata: {name: p, deletionTimestamp: t, finalizers: [f], ownerReferences: [{uid: u}]}, spec: {containers: [{name: a}]}, status: {phase: Unknown, message: m}}`,
 		},
 		apps("Deployment"): {
 			`{metadata: {generation: 2}, spec: {replicas: 2, minReadySeconds: 5, template: {metadata: {labels: {a: b}}, spec: {` + pod + `}}}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2, readyReplicas: 2}}`,

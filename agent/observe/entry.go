@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"math"
 	"strconv"
@@ -199,18 +200,16 @@ func (k *kindStore) versionIndex(v string) (uint8, bool) {
 	return uint8(len(k.versions) - 1), true
 }
 
-// uidKey is a UID as a key: 16 bytes where it has the usual form, so that the
-// indexes do not hold it as text once more.
-type uidKey struct {
-	id    [16]byte
-	other string
-}
+// uidKey is a UID as a key, so that indexes do not hold it as text once more: its
+// bytes, or a digest where it has not the usual form.
+type uidKey [16]byte
 
 func keyOfUID(uid string) uidKey {
 	if id, ok := parseUID(uid); ok {
-		return uidKey{id: id}
+		return id
 	}
-	return uidKey{other: uid}
+	sum := sha256.Sum256([]byte(uid))
+	return uidKey(sum[:16])
 }
 
 // parseUID reads a UUID in the form in which the API server writes it.

@@ -75,8 +75,8 @@ func (s *store) indexLocked(e *entry) {
 	if app == "" && len(owners) == 0 {
 		return
 	}
-	if uid := keyOfUID(e.uid()); uid != (uidKey{}) {
-		s.byUID[uid] = e
+	if uid := e.uid(); uid != "" {
+		s.byUID[keyOfUID(uid)] = e
 	}
 	if app != "" {
 		s.byApp[app] = append(s.byApp[app], e)
