@@ -25,7 +25,11 @@ func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error
 			delete(meta, "managedFields")
 		}
 	}
-	for rest := manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey)); len(rest) > 0; {
+	var annotations []string
+	if s.o.SensitiveAnnotations != nil {
+		annotations = s.o.SensitiveAnnotations()
+	}
+	for rest := manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey, annotations...)); len(rest) > 0; {
 		n := min(len(rest), chunk)
 		if err := a.send(model.AccessAnswer{Object: rest[:n]}); err != nil {
 			return err

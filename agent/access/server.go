@@ -62,6 +62,9 @@ type Options struct {
 	Dial func(ctx context.Context, id string) (net.Conn, error)
 	// RedactionKey masks values of Secrets; it is random for each cluster.
 	RedactionKey []byte
+	// SensitiveAnnotations are the names of annotations of Secrets that are masked
+	// like their values; nil: there are none.
+	SensitiveAnnotations func() []string
 	// AllowExec lets commands be run in containers.
 	AllowExec bool
 	Log       *slog.Logger

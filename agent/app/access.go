@@ -16,7 +16,7 @@ func (a *agent) makeAccess(redactionKey []byte) (err error) {
 	a.access, err = access.New(access.Options{
 		Config: a.rest, Applications: holdings{a}, Objects: a.observer, Veto: a.veto, Actions: offers{a},
 		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
-		RedactionKey: redactionKey, AllowExec: a.cfg.AllowExec, Log: a.log,
+		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec, Log: a.log,
 	})
 	if err != nil {
 		return err

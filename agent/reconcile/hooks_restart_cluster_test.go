@@ -151,3 +151,34 @@ func TestHooksOfADeletionAwaitItsApproval(t *testing.T) {
 		t.Errorf("%d hooks were started, want the good one once and the bad one twice", creates)
 	}
 }
+
+// A migration runs when its application is deleted. It is ended, and gone, before
+// the backup of PreDelete begins.
+func TestADeletionEndsAHookThatRunsBeforeItsOwnBegin(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-cut")
+	const ns, uid = "cut", "uid-cut"
+	migrate := strings.Replace(hookPod(ns, "migrate", "PreSync"), "  annotations:", "  finalizers: [example.com/hold]\n  annotations:", 1)
+	d, b := desired(t, "cut", ns, 1, automated(true, true), configMap(ns, "a", "1")+migrate+hookPod(ns, "backup", "PreDelete"))
+	a.mustSend(d, b)
+	a.begun(ns, "migrate")
+	a.engine.Withdraw(t.Context(), model.Withdraw{App: uid, Name: "cut", Generation: 2, Mode: model.WithdrawCascade, Operation: "op-cut", OperationSeq: 2})
+	eventually(t, 30*time.Second, func() error {
+		if field(a.k.get(podPath(ns, "migrate")), "metadata", "deletionTimestamp") == nil {
+			return errors.New("the migration is not ended")
+		}
+		return nil
+	})
+	if a.k.get(podPath(ns, "backup")) != nil {
+		t.Error("the backup began beside the migration")
+	}
+	a.k.merge(podPath(ns, "migrate"), `{"metadata":{"finalizers":null}}`)
+	a.begun(ns, "backup")
+	if a.k.get(podPath(ns, "migrate")) != nil {
+		t.Error("the backup began before the migration was gone")
+	}
+	a.ends(ns, "backup", "Succeeded")
+	if end := a.ended("op-cut"); end.Phase != model.PhaseSucceeded {
+		t.Errorf("%+v", end)
+	}
+}

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-// remove carries a cascading withdrawal one step on: the hooks of PreDelete, the
-// application's objects, the hooks of PostDelete, and last what hooks have left.
+// remove carries a cascading withdrawal one step on: what still runs of older hooks, the
+// hooks of PreDelete, the application's objects, the hooks of PostDelete, and last what hooks have left.
 // A hook that fails keeps the rest from being deleted; it is run again after a
 // pause. Deleting the application without its objects gives that up.
 func (e *Engine) remove(ctx context.Context, a *app, s snapshot, name string, owned []journal.Owned) (done bool, err error) {
@@ -20,6 +21,10 @@ func (e *Engine) remove(ctx context.Context, a *app, s snapshot, name string, ow
 	// Hooks may do what cannot be undone as well.
 	if all := append(slices.Clone(owned), e.leftHooks(s, run)...); e.unapproved(s, name, all) {
 		return e.cascade(ctx, a, s, name, all)
+	}
+	// A backup does not run beside the migration that the deletion has cut off.
+	if done, err := e.cascade(ctx, a, s, name, e.runningHooks(s, run)); !done || err != nil {
+		return false, err
 	}
 	if err := e.removalHooks(ctx, a, s, run, sync.PhasePreDelete); err != nil {
 		return false, err
@@ -67,6 +72,15 @@ func (e *Engine) leftHooks(s snapshot, run string) []journal.Owned {
 		}
 	}
 	return out
+}
+
+// runningHooks are those of leftHooks that still run, or may: a hook whose state is
+// not known is waited for.
+func (e *Engine) runningHooks(s snapshot, run string) []journal.Owned {
+	return slices.DeleteFunc(e.leftHooks(s, run), func(o journal.Owned) bool {
+		rec, presence := e.o.Observer.Get(o.Key)
+		return !sync.RunsToAnEnd(o.Key.GroupKind()) || presence == live.Present && !rec.Deleting && rec.Health.Status != model.HealthProgressing
+	})
 }
 
 // removalHooks runs the hooks of one phase of a deletion, unless they have

@@ -203,6 +203,9 @@ func (x *execution) settleFor(ctx context.Context, key model.ObjectKey) error {
 	return err
 }
 
+// hookRequest bounds the request that makes a hook; admission webhooks may take 30 s.
+const hookRequest = 35 * time.Second
+
 // write creates or applies the object of a hook.
 func (x *execution) write(ctx context.Context, s Step, h *hookState, do func(context.Context, Write) ([]byte, error)) (stepResult, error) {
 	body, err := x.run.Body(s)
@@ -215,7 +218,11 @@ func (x *execution) write(ctx context.Context, s Step, h *hookState, do func(con
 			return err
 		}
 		failpoint.Hit("sync.hook.create.before")
-		answer, err = do(ctx, Write{Kind: s.Kind, Key: s.Key, Version: s.Version, Body: body, Validate: s.Validate, Operation: x.run.Operation})
+		// Once it is sent its answer is awaited, whatever ends the run: a hook whose
+		// uid is not known could not be ended.
+		sent, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookRequest)
+		defer cancel()
+		answer, err = do(sent, Write{Kind: s.Kind, Key: s.Key, Version: s.Version, Body: body, Validate: s.Validate, Operation: x.run.Operation})
 		return err
 	})
 	if err != nil {

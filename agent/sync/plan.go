@@ -190,13 +190,11 @@ func BuildPlan(f PlanFacts) Plan {
 	plan := Plan{App: f.App}
 	items := slices.Clone(f.Items)
 	liftDependencies(items)
-	defined := map[model.GroupKind]bool{}
+	defined := kindsToCome{}
 	namespaceDesired := false
 	first := Step{Phase: PhaseSync}
 	for i, it := range items {
-		if it.Defines.Kind != "" && it.Hook == "" {
-			defined[it.Defines] = true
-		}
+		defined.note(it)
 		if it.Key == namespaceKey(f.Namespace) {
 			namespaceDesired = true
 		}
@@ -241,19 +239,49 @@ func BuildPlan(f PlanFacts) Plan {
 	plan.CheckHealth = len(waves) > 1 || slices.ContainsFunc(prune, func(s Step) bool { return s.Last && s.Action == Prune })
 	plan.Steps = slices.Insert(plan.Steps, after, prune...)
 	if shared {
-		plan.holdBack()
+		plan.holdBack("another object belongs to another application and FailOnSharedResource=true")
+	} else if i := slices.IndexFunc(plan.Steps, cannotBe); i >= 0 && slices.ContainsFunc(plan.Steps, preparesSync) {
+		// A migration is not run for a revision that is known to fail, nor is what
+		// needs the migration applied without it.
+		plan.holdBack(fmt.Sprintf("%s cannot be applied, and hooks of PreSync run only for what can", plan.Steps[i].Key))
 	}
 	return plan
+}
+
+// kindsToCome are the kinds that CRDs of the bundle define, with the first phase
+// that brings them.
+type kindsToCome map[model.GroupKind]Phase
+
+func (k kindsToCome) note(it Item) {
+	phase := cmp.Or(it.Phase, PhaseSync)
+	if it.Defines.Kind == "" || it.Hook != "" && it.Phase == "" {
+		return
+	}
+	if before, ok := k[it.Defines]; !ok || phaseOrder[phase] < phaseOrder[before] {
+		k[it.Defines] = phase
+	}
+}
+
+// by reports whether a kind is there when a phase is, if all goes well.
+func (k kindsToCome) by(gk model.GroupKind, phase Phase) bool {
+	from, ok := k[gk]
+	return ok && phaseOrder[from] <= phaseOrder[phase]
+}
+
+// cannotBe: what another application owns keeps only itself from being applied.
+func cannotBe(s Step) bool { return s.Action == Refuse && s.Err.Code != "resource_owned" }
+
+func preparesSync(s Step) bool {
+	return s.Phase == PhasePreSync && s.Action == RunHook && s.Ended == nil
 }
 
 func compareSteps(a, b Step) int {
 	return cmp.Or(cmp.Compare(phaseOrder[a.Phase], phaseOrder[b.Phase]), cmp.Compare(a.Wave, b.Wave), cmp.Compare(a.Stage, b.Stage), manifest.CompareForApply(a.Key, b.Key))
 }
 
-// holdBack takes every effect out of a plan of which an object belongs to another
-// application and that was asked to fail then (FailOnSharedResource=true).
-func (p *Plan) holdBack() {
-	const reason = "not tried, because another object belongs to another application and FailOnSharedResource=true"
+// holdBack takes every effect out of a plan that is to fail as a whole.
+func (p *Plan) holdBack(because string) {
+	reason := "not tried, because " + because
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; s.Action {
 		case Create, Configure, RunHook:
@@ -331,7 +359,7 @@ func namespaceStep(f PlanFacts, first Step) (Step, bool) {
 	return s, true
 }
 
-func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
+func stepFor(f PlanFacts, it Item, defined kindsToCome) Step {
 	s := Step{
 		Phase: cmp.Or(it.Phase, PhaseSync), Key: it.Key, Version: it.Version, Kind: it.Kind, Wave: it.Wave, Stage: StageOf(it.Key.GroupKind()), Index: it.Index,
 		UID: it.UID, ResourceVersion: it.ResourceVersion, Validate: !it.Option("Validate", "false"), Force: it.Option("Force", "true"),
@@ -349,7 +377,7 @@ func stepFor(f PlanFacts, it Item, defined map[model.GroupKind]bool) Step {
 	case it.Hook != "" && it.Phase == "":
 		s.Action, s.Reason = Skip, fmt.Sprintf("it is marked %s, which no sync runs", it.Hook)
 		return s
-	case it.KindErr != nil && defined[it.Key.GroupKind()]:
+	case it.KindErr != nil && defined.by(it.Key.GroupKind(), s.Phase):
 		s.KindLater, s.Reason = true, "its kind comes with this sync"
 	case fault.HasCode(it.KindErr, "kind_unknown") && it.Option("SkipDryRunOnMissingResource", "true"):
 		s.KindLater, s.Reason = true, "its kind is expected to come while this sync runs"

@@ -204,6 +204,23 @@ func TestBuildPlan(t *testing.T) {
 		}, "0.2 Refuse ConfigMap ns/c (ConfigMap ns/c belongs to application \"base\"; remove it there first)\n" +
 			"0.2 Skip ConfigMap ns/d (not tried, because another object belongs to another application and FailOnSharedResource=true)\n" +
 			"0.2 PruneSkip ConfigMap ns/old (not tried, because another object belongs to another application and FailOnSharedResource=true)\n"},
+		{"a migration is not run for what cannot be applied", doc("batch/v1", "Job", "j", "hook: PreSync") + doc("y.example.io/v1", "Car", "g", "sync-wave: '2'") + doc("v1", "ConfigMap", "c") + doc("batch/v1", "Job", "alarm", "hook: SyncFail"), nil, nil,
+			"PreSync 0.3 Skip batch/Job ns/j (not tried, because y.example.io/Car ns/g cannot be applied, and hooks of PreSync run only for what can)\n" +
+				"0.2 Skip ConfigMap ns/c (not tried, because y.example.io/Car ns/g cannot be applied, and hooks of PreSync run only for what can)\n" +
+				"2.4 Refuse y.example.io/Car ns/g (cluster \"eu-1\" has no kind Car (y.example.io/v1); install its CRD first or put it in an earlier wave)\n"},
+		{"a migration is run beside what another application owns", doc("batch/v1", "Job", "j", "hook: PreSync") + doc("v1", "ConfigMap", "c"), map[string]string{"c": "owner=base"}, nil,
+			"PreSync 0.3 Hook batch/Job ns/j (it is a hook)\n0.2 Refuse ConfigMap ns/c (ConfigMap ns/c belongs to application \"base\"; remove it there first)\n"},
+		{"a migration that has run does not keep the rest", doc("batch/v1", "Job", "j", "hook: PreSync") + doc("y.example.io/v1", "Car", "g") + doc("v1", "ConfigMap", "c"), nil, func(f *PlanFacts) {
+			f.Ended = []HookEnd{{HookID: HookID{Phase: PhasePreSync, Key: model.ObjectKey{Group: "batch", Kind: "Job", Namespace: "ns", Name: "j"}}, Succeeded: true}}
+		}, "PreSync 0.3 Hook batch/Job ns/j (it has ended already in this run)\n0.2 Create ConfigMap ns/c (it does not exist)\n" +
+			"0.4 Refuse y.example.io/Car ns/g (cluster \"eu-1\" has no kind Car (y.example.io/v1); install its CRD first or put it in an earlier wave)\n"},
+		{"a hook whose CRD comes too late", doc("x.example.io/v1", "Boat", "b", "hook: PreSync") + crdBoat, nil, nil,
+			"PreSync 0.4 Refuse x.example.io/Boat ns/b (cluster \"eu-1\" has no kind Boat (x.example.io/v1); install its CRD first or put it in an earlier wave)\n" +
+				"5.1 Create apiextensions.k8s.io/CustomResourceDefinition boats.x.example.io (it does not exist)\n"},
+		{"a hook whose CRD has come", doc("x.example.io/v1", "Boat", "b", "hook: PostSync") + crdBoat, nil, nil,
+			"5.1 Create apiextensions.k8s.io/CustomResourceDefinition boats.x.example.io (it does not exist)\nPostSync 0.4 Hook x.example.io/Boat ns/b (it is a hook)\n"},
+		{"a CRD that is a hook", doc("x.example.io/v1", "Boat", "b") + strings.Replace(crdBoat, "sync-wave: '5'", "hook: PreSync", 1), nil, nil,
+			"PreSync 0.1 Hook apiextensions.k8s.io/CustomResourceDefinition boats.x.example.io (it is a hook)\n0.4 Create x.example.io/Boat ns/b (its kind comes with this sync)\n"},
 		{"PruneLast comes after the other prunes", "", nil, func(f *PlanFacts) {
 			f.Prune = []PruneItem{
 				{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "ns", Name: "last"}, UID: "1", Wave: 9, Last: true},

@@ -390,6 +390,9 @@ func stateOf(raw audited, r Request) (State, bool, error) {
 	if r.Key.Kind != "Secret" || !strings.HasPrefix(r.Key.Name, statePrefix) || r.Key.Name == statePrefix+"head" || !r.OK() && !r.lost() || raw.Verb == "delete" {
 		return State{}, false, nil
 	}
+	if !r.OK() && len(raw.RequestObject) == 0 {
+		return State{}, false, nil // the agent died before it had sent all of it
+	}
 	var secret struct {
 		Metadata struct{ ResourceVersion string }
 		Data     map[string][]byte

@@ -1,6 +1,7 @@
 package kill
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,5 +105,22 @@ func TestStoredStates(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+func TestARequestThatNeverArrivedWholeStoresNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	line := `{"stage":"ResponseComplete","verb":"update","requestURI":"/api/v1/namespaces/agent/secrets/hawser-state-1","user":{"username":"agent"},"objectRef":{"resource":"secrets","namespace":"agent","name":"hawser-state-1"},"responseStatus":{"code":%d}}` + "\n"
+	if err := os.WriteFile(path, fmt.Appendf(nil, line, 500), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := ReadAudit(path); err != nil || len(a.States) != 0 || len(a.Requests) != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, line, 200), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAudit(path); err == nil {
+		t.Error("one that was stored without a body is believed")
 	}
 }

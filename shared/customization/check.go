@@ -110,6 +110,13 @@ func checkText(key, text string) error {
 			return invalid("ignoreResourceStatusField is %.40q; use crd, all or none", *s)
 		}
 		return nil
+	case key == SensitiveAnnotations:
+		for name := range strings.SplitSeq(text, ",") {
+			if name = strings.TrimSpace(name); strings.ContainsAny(name, " \t\n:=") {
+				return invalid("%.80q is not the name of an annotation; they are separated by commas", name)
+			}
+		}
+		return nil
 	}
 	return checkPart(k.Part, text)
 }

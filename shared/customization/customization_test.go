@@ -81,6 +81,7 @@ func TestTextsThatAreTaken(t *testing.T) {
 		"type fields":         {p + "knownTypeFields.argoproj.io_Rollout", "- field: spec.template.spec\n  type: core/v1/PodSpec\n"},
 		"libraries":           {p + "useOpenLibs.argoproj.io_Rollout", " true\n"},
 		"options":             {CompareOptions, "ignoreAggregatedRoles: true\nignoreResourceStatusField: crd\n"},
+		"annotations":         {SensitiveAnnotations, "token, example.com/api-key"},
 		"the older form": {All, "argoproj.io/Rollout:\n  health.lua: return {}\n  health.lua.useOpenLibs: true\n  actions: |\n    discovery.lua: return {}\n" +
 			"  ignoreDifferences: |\n    jsonPointers: [/spec]\n  knownTypeFields:\n  - {field: spec, type: core/v1/PodSpec}\nConfigMap:\n  health.lua: return {}\n"},
 	} {
@@ -108,6 +109,7 @@ func TestTextsThatAreNot(t *testing.T) {
 		"fields as text":       {p + "knownTypeFields.apps_X", "spec", "must be a list"},
 		"a field without type": {p + "knownTypeFields.apps_X", "- field: a", "no type"},
 		"unknown status field": {CompareOptions, "ignoreResourceStatusField: some", "use crd, all or none"},
+		"no annotation":        {SensitiveAnnotations, "token: x", "not the name of an annotation"},
 		"older, unknown":       {All, "a/B:\n  health: x", "unknown field"},
 		"older, inner":         {All, "a/B:\n  actions: |\n    x: y", "actions of \"a/B\""},
 		"older, no list":       {All, "a/B:\n  knownTypeFields: x", "must be a list"},

@@ -16,6 +16,9 @@ const (
 	All = "resource.customizations"
 	// CompareOptions are options of every comparison.
 	CompareOptions = "resource.compareoptions"
+	// SensitiveAnnotations are names of annotations of Secrets, separated by commas,
+	// whose values are hidden as well.
+	SensitiveAnnotations = "resource.sensitive.mask.annotations"
 
 	prefix = All + "."
 )
@@ -40,10 +43,10 @@ var notNeeded = map[string]string{
 	"resource.customLabels":                 "labels are chosen where they are shown",
 	"resource.includeEventLabelKeys":        "this release writes no Kubernetes events",
 	"resource.excludeEventLabelKeys":        "this release writes no Kubernetes events",
-	"resource.sensitive.mask.annotations":   "annotations are masked by what they hold, not by their names",
 }
 
-// Key is a key taken apart. Part is empty for All and CompareOptions.
+// Key is a key taken apart. Part is empty for All, CompareOptions and
+// SensitiveAnnotations.
 type Key struct {
 	Part string
 	// Kind is group_Kind, Kind for the core group, with "*" as wildcard, or
@@ -53,7 +56,7 @@ type Key struct {
 
 // ParseKey takes a key that Hawser uses apart.
 func ParseKey(key string) (Key, bool) {
-	if key == All || key == CompareOptions {
+	if key == All || key == CompareOptions || key == SensitiveAnnotations {
 		return Key{}, true
 	}
 	rest, ok := strings.CutPrefix(key, prefix)

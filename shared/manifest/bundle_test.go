@@ -337,6 +337,10 @@ kind: ConfigMap
 metadata: {name: s, annotations: {kubectl.kubernetes.io/last-applied-configuration: x}}
 data: {a: b}
 `))[0]
+	marked := map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"annotations": map[string]any{"token": "abc", "open": "x"}}}
+	if a := Redact(marked, key, "token", "missing")["metadata"].(map[string]any)["annotations"].(map[string]any); a["token"] == "abc" || a["open"] != "x" || len(a) != 2 {
+		t.Errorf("annotations of a Secret: %v", a)
+	}
 	if got := string(AppendJSON(nil, Redact(plain.Body, key))); got != `{"apiVersion":"v1","data":{"a":"b"},"kind":"ConfigMap","metadata":{"name":"s"}}` {
 		t.Errorf("got %s", got)
 	}

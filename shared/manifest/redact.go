@@ -24,16 +24,17 @@ var secretOpenFields = map[string]bool{"apiVersion": true, "kind": true, "metada
 // annotation with the last applied configuration is gone. In a Secret every
 // value is replaced by "redacted:" and the first 8 hexadecimal digits of its
 // HMAC-SHA256 under key, so that a change is visible and the value is not;
-// values compare equal only under the same key.
-func Redact(body map[string]any, key []byte) map[string]any {
+// values compare equal only under the same key. So are those of its annotations of
+// the given names.
+func Redact(body map[string]any, key []byte, annotations ...string) map[string]any {
 	out := deepCopy(body).(map[string]any)
 	if out == nil {
 		return nil
 	}
 	if meta, ok := out["metadata"].(map[string]any); ok {
-		if annotations, ok := meta["annotations"].(map[string]any); ok {
-			delete(annotations, LastAppliedAnnotation)
-			if len(annotations) == 0 {
+		if present, ok := meta["annotations"].(map[string]any); ok {
+			delete(present, LastAppliedAnnotation)
+			if len(present) == 0 {
 				delete(meta, "annotations")
 			}
 		}
@@ -42,6 +43,14 @@ func Redact(body map[string]any, key []byte) map[string]any {
 	kind, _ := out["kind"].(string)
 	if apiVersion != "v1" || !IsSecret(model.GroupKind{Kind: kind}) {
 		return out
+	}
+	if meta, ok := out["metadata"].(map[string]any); ok {
+		present, _ := meta["annotations"].(map[string]any)
+		for _, name := range annotations {
+			if v, ok := present[name]; ok {
+				present[name] = redacted(v, key)
+			}
+		}
 	}
 	for field, v := range out {
 		if secretOpenFields[field] {
