@@ -99,6 +99,7 @@ type Engine struct {
 
 	rules   rules
 	schemas schemas
+	care    care
 
 	mu     gosync.Mutex
 	apps   map[model.AppUID]*app
@@ -161,6 +162,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.ctx = ctx
 	e.mu.Unlock()
+	e.wg.Go(func() { e.calm(ctx) })
+	e.beginCarefully(ctx)
 	var held []model.AppUID
 	e.o.Journal.View(func(b *journal.Book) {
 		for uid, r := range b.Apps {
@@ -423,15 +426,20 @@ type liveView struct {
 }
 
 // Await gives the worker's token away while it waits, so that waves that take
-// long do not keep other applications from being worked on.
+// long do not keep other applications from being worked on. While it waits the
+// application is not being worked on.
 func (v liveView) Await(ctx context.Context, cond func() bool) error {
 	e := v.engine
 	changed := e.news.next()
 	if cond() {
 		return nil
 	}
+	resume := e.pause(ctx)
 	<-e.slots
-	defer func() { e.slots <- struct{}{} }()
+	defer func() {
+		e.slots <- struct{}{}
+		resume()
+	}()
 	for {
 		select {
 		case <-ctx.Done():

@@ -59,6 +59,12 @@ func (e *Engine) HaveBundle(digest model.Digest) bool {
 // Desired implements link.Handler.
 func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ack func(error)) {
 	lost := e.o.Journal.Lost(d.App)
+	leave, err := e.receive(ctx, d)
+	if err != nil {
+		ack(err)
+		return
+	}
+	defer leave()
 	if bundle != nil {
 		if _, err := manifest.BundleLines(bundle, d.Bundle); err != nil {
 			ack(err)
@@ -72,7 +78,7 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 		ack(fault.New(fault.Unavailable, "bundle_missing", "the agent does not hold bundle %s any more", d.Bundle))
 		return
 	}
-	previous, held := e.mayExist(d.App), e.hold(d.App)
+	previous, held := e.mayExist(d), e.hold(d.App)
 	var refused error
 	var verdict journal.DesiredResult
 	f := e.o.Journal.Update(journal.Urgent, func(b *journal.Book) journal.Change {
@@ -106,10 +112,10 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 }
 
 // mayExist are the objects of the present bundle, for the case that a sync of it
-// had begun.
-func (e *Engine) mayExist(uid model.AppUID) []journal.Owned {
-	s := e.snapshot(uid)
-	if s.gone || s.desired == nil || s.confirmed {
+// had begun and next takes its place.
+func (e *Engine) mayExist(next model.Desired) []journal.Owned {
+	s := e.snapshot(next.App)
+	if s.gone || s.desired == nil || s.confirmed || next.Generation <= s.desired.Generation {
 		return nil
 	}
 	return e.owned(s.desired)

@@ -178,11 +178,25 @@ func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepa
 	j.same, j.differences = res.Same(), res.Differences
 }
 
-// owned are the objects of a desired bundle as inventory entries without uid.
+// owned are the objects of a desired bundle as inventory entries without uid. It
+// holds one object at a time in memory: it is also asked about a bundle that was
+// too much for the agent.
 func (e *Engine) owned(d *model.Desired) []journal.Owned {
-	objs, err := e.decode(d.Bundle)
+	encoded, _ := e.o.Journal.Bundle(d.Bundle)
+	lines, err := manifest.BundleLines(encoded, d.Bundle)
 	if err != nil {
 		return nil
+	}
+	objs := make([]manifest.Object, 0, len(lines))
+	for _, line := range lines {
+		o, err := manifest.DecodeObject(line)
+		if err != nil {
+			return nil
+		}
+		if o.Key.GroupKind() != kindCRD { // which says where its objects are
+			o.Body = map[string]any{"metadata": o.Body["metadata"]}
+		}
+		objs = append(objs, o)
 	}
 	prepared := e.refuseOwn(sync.Prepare(targetOf(d, e.o.ClusterName), objs, sync.ScopeFrom(e.o.Observer.Kind)))
 	return ownedOf(prepared)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/health"
+	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -77,7 +78,7 @@ func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 	}
 	if a.bundleErr != nil {
 		st.Sync.Status, st.Health.Status = model.SyncUnknown, model.HealthUnknown
-		st.Conditions = append(st.Conditions, condition("ComparisonError", fault.As(a.bundleErr).Code, fault.As(a.bundleErr).Message))
+		st.Conditions = append(st.Conditions, condition(bundleErrType(a.bundleErr), fault.As(a.bundleErr).Code, fault.As(a.bundleErr).Message))
 		st.Conditions = append(st.Conditions, e.o.Journal.Conditions()...)
 		return st
 	}
@@ -196,6 +197,11 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 	case presence == live.Absent || isKindUnknown(kindErr):
 		rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: reason}
 		rs.Health = model.HealthFacet{Status: model.HealthMissing}
+		if isKindUnknown(kindErr) && s.hadMade(p.Key) {
+			// Somebody has removed its CRD. That does not heal by itself, as a missing
+			// object would.
+			rs.Health = model.HealthFacet{Status: model.HealthDegraded, Message: "kind missing: the cluster does not serve " + kindName(p) + " any more"}
+		}
 		item.Health = rs.Health
 	default:
 		rs.Sync.Status = model.SyncUnknown
@@ -203,6 +209,19 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 		item.Health = rs.Health
 	}
 	return rs, item, problems
+}
+
+func kindName(p sync.Prepared) string {
+	if p.Key.Group == "" {
+		return p.Key.Kind
+	}
+	return p.Key.Kind + "." + p.Key.Group
+}
+
+// hadMade reports whether an object was made by an earlier sync. It may be gone, and
+// on its way to be made again.
+func (s snapshot) hadMade(k model.ObjectKey) bool {
+	return s.synced != nil && slices.ContainsFunc(s.inventory, func(o journal.Owned) bool { return o.Key == k })
 }
 
 // hookStatus are the rows of a hook, one for each phase, with what is known of its

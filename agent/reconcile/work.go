@@ -19,6 +19,8 @@ import (
 // call.
 func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	a := e.app(uid)
+	ctx, leave := e.enter(ctx, uid)
+	defer leave()
 	if !a.stored() {
 		e.meanwhile(ctx, a) // it is handed out again when the journal has stored it
 		return
@@ -28,6 +30,9 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	if s.gone {
 		e.forget(uid)
 		e.o.Reports.Changed(uid)
+		return
+	}
+	if e.isolated(ctx, a, s) {
 		return
 	}
 	e.prepare(a, s)

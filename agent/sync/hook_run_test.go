@@ -9,6 +9,7 @@ import (
 	gosync "sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -443,4 +444,36 @@ func TestEndingAHookKeepsData(t *testing.T) {
 	if len(f.log) != 1 || !strings.Contains(f.log[0], "pre") {
 		t.Errorf("%v", f.log)
 	}
+}
+
+// slowCreate answers a create after a while, unless its context ends before: then,
+// as with a real server, nobody knows whether the object exists.
+type slowCreate struct{ applier }
+
+func (s slowCreate) Create(ctx context.Context, w Write) ([]byte, error) {
+	answer, err := s.applier.Create(ctx, w)
+	select {
+	case <-time.After(10 * time.Second):
+		return answer, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestARunThatEndsWhileAHookIsMadeKnowsTheHook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, m := newFakeCluster(), &memory{}
+		f.health = func(model.ObjectKey) model.Health { return model.HealthProgressing }
+		e := executor(f)
+		e.Applier = slowCreate{applier{f}}
+		ended := errors.New("ended on request")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(ended) })
+		r := run(BuildPlan(facts(t, phases(), nil)))
+		r.Hooks = m
+		o := e.Execute(ctx, r)
+		if !errors.Is(o.Stopped, ended) || len(o.Running) != 1 || o.Running[0].UID == "" || len(m.made) != 1 {
+			t.Errorf("stopped by %v, running %+v, made %v", o.Stopped, o.Running, m.made)
+		}
+	})
 }

@@ -87,7 +87,9 @@ func TestAKindThatVanishesIsMissedAndComesBackWithItsObjects(t *testing.T) {
 	s.settled(other, beside)
 
 	s.check(s.world.hand.Resource(crds).Delete(s.ctx, "anchors."+group, metav1.DeleteOptions{}))
-	s.view(app, "misses its kind", func(v model.AppView) bool { return v.Sync.Status == model.SyncOutOfSync })
+	s.view(app, "misses its kind", func(v model.AppView) bool {
+		return v.Sync.Status == model.SyncOutOfSync && v.Health.Status == model.HealthDegraded && strings.Contains(v.Health.Message, "kind missing")
+	})
 	// Git goes on, and takes the kind's object out, as well as another.
 	second := s.commit(app, configMap("a", "2"), custom(group+"/v1", "Anchor", "stern", "1"))
 	s.condition(app, "kind_unknown")
