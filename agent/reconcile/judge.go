@@ -97,7 +97,7 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 	old, ok := a.judged[p.Key]
 	mayAsk := !selfHeals(s) && (s.confirmed || !s.desired.Spec.SyncPolicy.AutomatedEnabled())
 	_, rules := e.rules.now()
-	if ok && old.holds(p, rec) && old.rules == rules && (old.same || old.asked || !mayAsk) {
+	if ok && old.holds(p, rec) && old.rules == rules && !old.failed && (old.same || old.asked || !mayAsk) {
 		return
 	}
 	j := judgement{desired: p.Hash, live: rec.SpecHash, rules: rules}
@@ -158,7 +158,7 @@ func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepa
 		return
 	}
 	answer, err := e.o.Applier.Apply(ctx, sync.Write{Kind: kind, Key: p.Key, Version: p.Version, Body: manifest.AppendJSON(nil, in.Desired),
-		DryRun: true, Validate: !p.Option("Validate", "false"), Operation: "compare-" + string(s.desired.App)})
+		DryRun: true, Migrate: in.TakenOver, Validate: !p.Option("Validate", "false"), Operation: "compare-" + string(s.desired.App)})
 	if err != nil {
 		e.log.Debug("a dry run did not decide", "object", p.Key, "error", err)
 		j.asked = ctx.Err() == nil && !fault.As(err).Kind.Retryable()

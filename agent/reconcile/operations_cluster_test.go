@@ -218,3 +218,31 @@ func TestSystemRulesAreForAllApplications(t *testing.T) {
 		return nil
 	})
 }
+
+// A field that somebody has set with kubectl apply goes with the next sync. The API
+// server's dry run alone would call the object equal.
+func TestAFieldThatKubectlHasAppliedIsADifferenceUntilTheSyncTakesIt(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-taken")
+	const ns, uid = "taken", "uid-taken"
+	d, b := desired(t, "taken", ns, 1, &model.SyncPolicy{SyncOptions: []string{"CreateNamespace=true"}}, configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.operation("op-taken-1", 1, uid, model.OperationSpec{})
+	a.synced(uid, 1)
+	a.k.do(http.MethodPatch, cmPath(ns, "a")+"?fieldManager=kubectl-client-side-apply", "application/merge-patch+json", `{"data":{"extra":"x"}}`)
+	eventually(t, 30*time.Second, func() error {
+		st := a.status(uid)
+		if len(st.Resources) != 1 || len(st.Resources[0].Differences) != 1 || st.Resources[0].Differences[0].Path != ".data.extra" {
+			return fmt.Errorf("%s, %+v", st.Sync.Status, st.Resources)
+		}
+		return nil
+	})
+	a.operation("op-taken-2", 2, uid, model.OperationSpec{})
+	if end := a.ended("op-taken-2"); end.Phase != model.PhaseSucceeded {
+		t.Errorf("%+v", end)
+	}
+	a.synced(uid, 1)
+	if extra := field(a.k.get(cmPath(ns, "a")), "data", "extra"); extra != nil {
+		t.Errorf("it is still there: %v", extra)
+	}
+}
