@@ -178,3 +178,12 @@ func TestConfigure(t *testing.T) {
 		t.Errorf("got %+v, %v", b, err)
 	}
 }
+
+func TestFiguresOfGoBenchmarks(t *testing.T) {
+	got := map[string][]float64{}
+	nanoseconds("goos: linux\nBenchmarkOf/typed-2  \t 6155 \t 193.5 ns/op \t 64 B/op\nBenchmarkOf/typed-2 10 200 ns/op\nBenchmarkHealth/2KB-16 1 11000 ns/op\nBenchmarkX/a-b 1 7 ns/op\nBenchmarkY 1 3 MB/s\nPASS\n", got)
+	want := map[string][]float64{"BenchmarkOf/typed": {193.5, 200}, "BenchmarkHealth/2KB": {11000}, "BenchmarkX/a-b": {7}}
+	if !maps.EqualFunc(got, want, slices.Equal[[]float64]) {
+		t.Errorf("%v", got)
+	}
+}

@@ -3,7 +3,7 @@
 // the same run on the same machine, and compares them with their goals.
 //
 //	hawser-bench -bin bin -out bench/result.json
-//	             [-only first,change,latency,idle,memory,render,monorepo,git-idle]
+//	             [-only first,change,latency,idle,memory,decisions,render,monorepo,git-idle]
 //	             [-apps 200,500] [-repeat 3]
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
@@ -51,6 +51,9 @@
 //     observation. In a run of its own a fine
 //     profile of the heap says which packages of the agent hold it; HAWSER_BENCH_KEEP_PROFILE
 //     names a file for that profile.
+//
+//   - decisions: health and comparisons of one object, in the benchmarks of the packages
+//     agent/health, agent/lua and agent/diff, run by go test.
 //
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
 //     render of content that was not seen before, twice as many asked for at a time as

@@ -20,7 +20,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
-	only := flag.String("only", "first,change,latency,idle,memory,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
+	only := flag.String("only", "first,change,latency,idle,memory,decisions,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
 	apps := flag.String("apps", "200,500", "numbers of applications")
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
@@ -50,7 +50,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "memory", "render", "monorepo", "git-idle"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "render", "monorepo", "git-idle"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -77,6 +77,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	b.Requests, b.Errors = map[string]requestKind{}, map[string]string{}
 	if b.only["render"] {
 		b.try("render", func() error { return b.rendering(ctx) })
+	}
+	if b.only["decisions"] {
+		b.try("decisions", func() error { return b.decisions(ctx) })
 	}
 	if b.only["monorepo"] {
 		b.try("monorepo", func() error { return b.monorepo(ctx) })
@@ -227,6 +230,7 @@ func (b *bench) recordFirst(n int, s firstSync) {
 	b.add(name+"cpu-postgres", "CPU of the hub's Postgres", "s", round(postgres))
 	b.add(name+"cpu-apiserver", "CPU of the API server", "s", round(s.after.APIServerCPU-s.before.APIServerCPU)).over(fmt.Sprintf("floor-%d/cpu-apiserver", n))
 	requests := b.add(name+"requests", "API requests without watches and discovery", "", float64(s.requests.counted())).over(fmt.Sprintf("floor-%d/requests", n))
+	perApplication := b.add(name+"requests-per-application", "of which for objects, for each application of 4 objects", "", round(float64(s.requests.Rest)/float64(n)))
 	journal := b.add(name+"requests-journal", "of which journal", "", float64(s.requests.Journal))
 	peak := b.add(name+"agent-peak", "agent's peak memory", "MiB", mib(s.after.AgentPeak))
 	b.add(name+"hub-peak", "hub's peak memory, without workers", "MiB", mib(s.after.HubPeak))
@@ -236,6 +240,7 @@ func (b *bench) recordFirst(n int, s firstSync) {
 		wall.atMost("ratio", 1.5)
 		cpu.atMost("median", 6)
 		requests.atMost("max", 2500)
+		perApplication.atMost("max", 5)
 		journal.atMost("max", 100)
 		peak.atMost("max", 64)
 	}
@@ -268,15 +273,27 @@ func (b *bench) change(ctx context.Context, f *fleet) error {
 func (b *bench) latency(ctx context.Context, name string, f *fleet) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
-	err := f.latency(ctx, func(d time.Duration) {
+	audit, err := f.cluster.AuditFromNow()
+	if err != nil {
+		return err
+	}
+	err = f.latency(ctx, func(d time.Duration) {
 		b.add(name+"/commit", "commit and webhook until the object is changed in the cluster", "s", seconds(d)).atMost("p50", 0.150).atMost("p99", 0.500)
 	}, func(d time.Duration) {
 		b.add(name+"/drift", "drift until it is reverted", "s", seconds(d)).atMost("p50", 0.100).atMost("p99", 0.300)
 	})
-	if err == nil {
-		b.logf("✔ %s: %d commits and drifts", name, repeats)
+	if err != nil {
+		return err
 	}
-	return err
+	requests, err := requestsUntilNow(ctx, f.cluster.ControlPlane, audit)
+	if err != nil {
+		return err
+	}
+	b.Requests[name] = requests
+	b.logf("✔ %s: %d commits and drifts, %v", name, repeats, requests)
+	// Each repeat is a commit and a drift.
+	b.add(name+"/requests-per-change", "API requests for one change, without journal, watches and lease", "", round(float64(requests.Rest)/(2*repeats))).atMost("max", 2)
+	return nil
 }
 
 // one measures latency with a single application in the cluster.
