@@ -71,6 +71,8 @@ func healthChanged(before, after model.Customizations) (kinds []model.GroupKind,
 		switch {
 		case key == customization.All:
 			all = true
+		case key == customization.SensitiveAnnotations: // a script may have shown one
+			kinds = append(kinds, model.GroupKind{Kind: "Secret"})
 		case k.Part == customization.Health:
 			group, kind, grouped := strings.Cut(k.Kind, "_")
 			if !grouped {

@@ -44,6 +44,7 @@ func isSecret(obj map[string]any) bool {
 // mask renders values for people and hides those of Secrets.
 type mask struct {
 	secret      bool
+	object      map[string]any
 	key         []byte
 	annotations []string // of Secrets, whose values are hidden, too
 }
@@ -60,7 +61,7 @@ func newMask(obj map[string]any, key []byte, annotations []string) *mask {
 	if len(key) == 0 {
 		key = processKey
 	}
-	return &mask{secret: isSecret(obj), key: key, annotations: annotations}
+	return &mask{secret: isSecret(obj), object: obj, key: key, annotations: annotations}
 }
 
 // visible is the part of a path that may be shown: in a Secret, keys of elements
@@ -95,12 +96,13 @@ func (m *mask) hide(p path, v any) any {
 		if values, ok := v.(map[string]any); ok {
 			out := make(map[string]any, len(values))
 			for k, e := range values {
-				out[k] = m.tag(e)
+				out[k] = m.tag(k, e)
 			}
 			return out
 		}
+		return m.tag(p[0].field, v)
 	}
-	return m.tag(v)
+	return m.tag(p[1].field, v)
 }
 
 func (m *mask) hideMetadata(p path, v any) any {
@@ -109,7 +111,7 @@ func (m *mask) hideMetadata(p path, v any) any {
 	}
 	if len(p) > 2 {
 		if m.sensitive(p[2].field) {
-			return m.tag(v)
+			return m.tag(p[2].field, v)
 		}
 		return v
 	}
@@ -120,7 +122,7 @@ func (m *mask) hideMetadata(p path, v any) any {
 	out := make(map[string]any, len(values))
 	for k, e := range values {
 		if m.sensitive(k) {
-			e = m.tag(e)
+			e = m.tag(k, e)
 		}
 		out[k] = e
 	}
@@ -131,17 +133,15 @@ func (m *mask) sensitive(annotation string) bool {
 	return annotation == lastApplied || slices.Contains(m.annotations, annotation)
 }
 
-// tag stands for a value: the same for the same value under one key, and telling
-// nothing else of it. Data in another base64 spelling is the same.
-func (m *mask) tag(v any) any {
+// tag stands for a value, see manifest.Tag. Data in another base64 spelling is the
+// same.
+func (m *mask) tag(field string, v any) any {
 	if s, ok := v.(string); ok {
 		if raw, err := base64.StdEncoding.DecodeString(s); err == nil {
 			v = base64.StdEncoding.EncodeToString(raw)
 		}
 	}
-	out := manifest.Redact(map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"v": v}}, m.key)
-	values, _ := out["data"].(map[string]any)
-	return values["v"]
+	return manifest.Tag(m.object, field, v, m.key)
 }
 
 // cut shortens s to at most n bytes without splitting a character.

@@ -166,6 +166,8 @@ func TestWhatDiscoveryAnswers(t *testing.T) {
 			want: `[{"name":"a","disabled":false,"displayName":"A","iconClass":"fa","params":[{"name":"n","type":"number","default":"1"},{"name":"m"}]}]`},
 		{script: `return {a = {true}, b = {name = "c", DisplayName = "C", params = {}}, d = {defaultValue = "1", hasParameters = true}}`,
 			want: `[{"name":"a","disabled":false,"displayName":"","params":[]},{"name":"c","disabled":false,"displayName":"C","params":[]},{"name":"d","disabled":false,"displayName":"","params":[]}]`},
+		{script: `return {a = {params = {{name = "n", default = obj.spec.replicas}, {name = "f", default = 0.5, type = {}}, {name = "b", Default = false}, {name = "l", default = {1}}}}}`,
+			want: `[{"name":"a","disabled":false,"displayName":"","params":[{"name":"n","default":"2"},{"name":"f","default":"0.5"},{"name":"b","default":"false"},{"name":"l"}]}]`},
 		{script: `return nil`, err: "the script returned nothing; it must return a table of actions"},
 		{script: `return {"a"}`, err: "the script returned a list"},
 		{script: `return {a = true}`, err: `action "a": it must be a table`},
@@ -173,7 +175,7 @@ func TestWhatDiscoveryAnswers(t *testing.T) {
 		{script: `return {a = {displayName = 1}}`, err: `action "a": displayName must be a string`},
 		{script: `return {a = {params = {x = 1}}}`, err: `action "a": params must be a list`},
 		{script: `return {a = {params = {"x"}}}`, err: `params[0] must be a table`},
-		{script: `return {a = {params = {{name = "n", default = 1}}}}`, err: `params[0].default must be a string`},
+		{script: `return {a = {params = {{name = 1}}}}`, err: `params[0].name must be a string`},
 		{script: `return obj.status.x.y`, err: "attempt to index"},
 	} {
 		got, err := acting(t, c.script).Discover(benchKind, decoded(t, wholeObject))

@@ -15,8 +15,9 @@ const hiddenValue = "(hidden)"
 var secretFields = []string{"data", "stringData"}
 
 // conceal is what a script may see of an object: of a Secret the names of its
-// values, and no copy of it in an annotation. obj is not changed.
-func conceal(gk model.GroupKind, obj map[string]any) map[string]any {
+// values and of its sensitive annotations, and no copy of it in an annotation. obj is
+// not changed.
+func conceal(gk model.GroupKind, obj map[string]any, sensitive []string) map[string]any {
 	if !manifest.IsSecret(gk) {
 		return obj
 	}
@@ -35,9 +36,14 @@ func conceal(gk model.GroupKind, obj map[string]any) map[string]any {
 		}
 		out[field] = hidden
 	}
-	if meta, annotations, ok := lastApplied(obj); ok {
+	if meta, annotations := annotationsOf(obj); annotations != nil {
 		annotations = maps.Clone(annotations)
 		delete(annotations, manifest.LastAppliedAnnotation)
+		for _, name := range sensitive {
+			if _, there := annotations[name]; there {
+				annotations[name] = hiddenValue
+			}
+		}
 		meta = maps.Clone(meta)
 		meta["annotations"] = annotations
 		out["metadata"] = meta
@@ -45,11 +51,10 @@ func conceal(gk model.GroupKind, obj map[string]any) map[string]any {
 	return out
 }
 
-func lastApplied(obj map[string]any) (meta, annotations map[string]any, ok bool) {
+func annotationsOf(obj map[string]any) (meta, annotations map[string]any) {
 	meta, _ = obj["metadata"].(map[string]any)
 	annotations, _ = meta["annotations"].(map[string]any)
-	_, ok = annotations[manifest.LastAppliedAnnotation]
-	return meta, annotations, ok
+	return meta, annotations
 }
 
 // reveal puts back in an effect what conceal took from obj, where the script
@@ -61,22 +66,20 @@ func reveal(gk model.GroupKind, e Effect, obj map[string]any) {
 	for _, field := range secretFields {
 		before, _ := obj[field].(map[string]any)
 		after, _ := e.Object[field].(map[string]any)
-		for k, v := range after {
-			if v != hiddenValue {
-				continue
-			}
-			if was, ok := before[k]; ok {
-				after[k] = was
-			}
+		restore(after, before)
+	}
+	_, before := annotationsOf(obj)
+	_, after := annotationsOf(e.Object)
+	restore(after, before)
+	if was, ok := before[manifest.LastAppliedAnnotation]; ok && after != nil {
+		after[manifest.LastAppliedAnnotation] = was
+	}
+}
+
+func restore(after, before map[string]any) {
+	for k, v := range after {
+		if was, ok := before[k]; ok && v == hiddenValue {
+			after[k] = was
 		}
-	}
-	_, before, ok := lastApplied(obj)
-	if !ok {
-		return
-	}
-	meta, _ := e.Object["metadata"].(map[string]any)
-	annotations, _ := meta["annotations"].(map[string]any)
-	if annotations != nil {
-		annotations[manifest.LastAppliedAnnotation] = before[manifest.LastAppliedAnnotation]
 	}
 }

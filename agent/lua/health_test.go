@@ -195,11 +195,12 @@ func TestScriptsMayRunAtOnce(t *testing.T) {
 // TestSecretsAreHidden: scripts come from the hub, and their answers go there.
 func TestSecretsAreHidden(t *testing.T) {
 	gk := model.GroupKind{Kind: "Secret"}
-	obj := decoded(t, `{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{"name":"n","annotations":{"a":"b",
+	obj := decoded(t, `{"apiVersion":"v1","kind":"Secret","type":"Opaque","metadata":{"name":"n","annotations":{"a":"b","token":"aHVudGVyMg",
 		"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"password\":\"aHVudGVyMg==\"}}"}},
 		"data":{"password":"aHVudGVyMg==","user":"Ym8="},"stringData":"not a map"}`)
 	before := fmt.Sprint(obj)
 	s := parsed(t, map[string]string{
+		"resource.sensitive.mask.annotations": "other, token",
 		"resource.customizations.health.Secret": `
 			local all = {}
 			local function walk(v, path)
@@ -233,7 +234,7 @@ definitions:
 	if !reflect.DeepEqual(data, map[string]any{"password": "aHVudGVyMg==", "user": "bmV3", "fresh": "(hidden)"}) {
 		t.Errorf("%v", data)
 	}
-	if annotations["copy"] != "(hidden)" || !strings.Contains(annotations["kubectl.kubernetes.io/last-applied-configuration"].(string), "aHVudGVyMg") {
+	if annotations["copy"] != "(hidden)" || annotations["token"] != "aHVudGVyMg" || !strings.Contains(annotations["kubectl.kubernetes.io/last-applied-configuration"].(string), "aHVudGVyMg") {
 		t.Errorf("%v", annotations)
 	}
 	effects, err = s.Run(gk, "copy", nil, obj, testNow)

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hawser-dev/hawser/shared/customization"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
@@ -39,6 +40,7 @@ var customizationTypes = append(slices.Sorted(maps.Keys(ignoredTypes)), typeHeal
 //	resource.customizations.actions.<group>_<Kind>            YAML: discovery.lua, definitions, mergeBuiltinActions
 //	resource.customizations.ignoreDifferences.<group>_<Kind>  YAML; "all" means every kind
 //	resource.customizations                                   YAML: all of these by "group/Kind", with "*"
+//	resource.sensitive.mask.annotations                       annotations of Secrets that scripts do not see
 //
 // A kind of the core group is named without a group. useOpenLibs,
 // knownTypeFields and ignoreResourceUpdates are accepted and have no effect,
@@ -49,6 +51,11 @@ var customizationTypes = append(slices.Sorted(maps.Keys(ignoredTypes)), typeHeal
 // lua_script_invalid, lua_script_too_large. All problems are listed.
 func Parse(data map[string]string) (*Scripts, error) {
 	p := parser{scripts: newScripts()}
+	for name := range strings.SplitSeq(data[customization.SensitiveAnnotations], ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			p.scripts.sensitive = append(p.scripts.sensitive, name)
+		}
+	}
 	if text, ok := data[keyPrefix]; ok {
 		p.long(text)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	glua "github.com/yuin/gopher-lua"
+
+	"github.com/hawser-dev/hawser/shared/manifest"
 )
 
 // discovered reads what a discovery script returned: a table from the names of
@@ -68,8 +70,8 @@ func actionOf(name string, item any) (Action, error) {
 		var p Param
 		pf := fields{m: m, at: fmt.Sprintf("params[%d].", i)}
 		pf.text("name", &p.Name)
-		pf.text("type", &p.Type)
-		pf.text("default", &p.Default)
+		pf.hint("type", &p.Type)
+		pf.hint("default", &p.Default)
 		if pf.err != nil {
 			return a, pf.err
 		}
@@ -108,6 +110,17 @@ func (f *fields) text(name string, to *string) {
 		f.err = fmt.Errorf("%s%s must be a string", f.at, name)
 	}
 	*to = s
+}
+
+// hint reads what forms show. Argo CD reads nothing but the names of parameters,
+// so scripts write numbers, too; what has no short text is left out.
+func (f *fields) hint(name string, to *string) {
+	switch v, _ := f.get(name); v := v.(type) {
+	case string:
+		*to = v
+	case int64, float64, bool:
+		*to = string(manifest.AppendJSON(nil, v))
+	}
 }
 
 func (f *fields) boolean(name string, to *bool) {

@@ -30,6 +30,8 @@ type Scripts struct {
 	// set before the first run.
 	Print func(line string)
 
+	// sensitive are annotations of Secrets whose values scripts do not see.
+	sensitive []string
 	// free has a place for each state that may exist; nil is one not made yet.
 	free chan *state
 	// now is for tests.
@@ -93,7 +95,7 @@ func (s *Scripts) Health(gk model.GroupKind, obj map[string]any) (model.HealthFa
 	}
 	var f model.HealthFacet
 	err := s.with(func(st *state) error {
-		v, err := st.run(p, input{obj: conceal(gk, obj), now: s.now, print: s.Print})
+		v, err := st.run(p, input{obj: conceal(gk, obj, s.sensitive), now: s.now, print: s.Print})
 		if err != nil {
 			return err
 		}
@@ -217,7 +219,7 @@ func (s *Scripts) Discover(gk model.GroupKind, obj map[string]any) ([]Action, er
 	}
 	var out []Action
 	err := s.with(func(st *state) error {
-		v, err := st.run(a.discovery, input{obj: conceal(gk, obj), now: s.now, print: s.Print})
+		v, err := st.run(a.discovery, input{obj: conceal(gk, obj, s.sensitive), now: s.now, print: s.Print})
 		if err != nil {
 			return err
 		}
@@ -251,7 +253,7 @@ func (s *Scripts) Run(gk model.GroupKind, name string, params map[string]string,
 	if params == nil {
 		params = map[string]string{}
 	}
-	seen := conceal(gk, obj)
+	seen := conceal(gk, obj, s.sensitive)
 	var out []Effect
 	err := s.with(func(st *state) error {
 		v, err := st.run(p, input{obj: seen, params: params, now: func() time.Time { return now }, print: s.Print})

@@ -191,9 +191,14 @@ func (e *Engine) Operation(_ context.Context, c model.Command) {
 		a.mu.Lock()
 		mine := a.opID == c.ID
 		a.mu.Unlock()
-		if c.Terminate && mine {
+		switch {
+		case c.Terminate && mine:
 			a.interrupt(errTerminated, runOperation)
-		} else if !c.Terminate {
+		case c.Terminate: // it waits, perhaps behind a hook of an automated sync that hangs
+			a.interrupt(errNewer, runAuto, runHeal)
+		case c.Spec.Rollback != nil: // what hangs is what is to be undone
+			a.interrupt(errNewer, runAuto, runHeal)
+		default:
 			a.interrupt(errNewer, runHeal)
 		}
 	}

@@ -182,3 +182,29 @@ func TestADeletionEndsAHookThatRunsBeforeItsOwnBegin(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 }
+
+// The hook of a bad revision hangs. A rollback does not wait for it, though a newer
+// revision would.
+func TestARollbackEndsTheHookThatHangs(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-hang")
+	const ns, uid = "hang", "uid-hang"
+	d, b := desired(t, "hang", ns, 1, automated(true, true), configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	d, b = desired(t, "hang", ns, 2, automated(true, true), configMap(ns, "a", "2")+hookPod(ns, "stuck", "PreSync"))
+	a.mustSend(d, b)
+	a.begun(ns, "stuck")
+	d, b = desired(t, "hang", ns, 3, automated(true, true), configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.engine.Operation(t.Context(), model.Command{ID: "op-hang", Seq: 1, App: uid, Kind: model.OperationSync, Generation: 3, Spec: model.OperationSpec{Rollback: &model.RollbackSpec{HistoryID: 1}}})
+	if end := a.ended("op-hang"); end.Phase != model.PhaseSucceeded {
+		t.Errorf("%+v", end)
+	}
+	eventually(t, 30*time.Second, func() error {
+		if a.k.get(podPath(ns, "stuck")) != nil {
+			return errors.New("the hook still runs")
+		}
+		return nil
+	})
+}

@@ -302,7 +302,7 @@ metadata:
   annotations: {kubectl.kubernetes.io/last-applied-configuration: "`+canary+`", keep: me}
 type: Opaque
 immutable: true
-data: {a: `+canary+`, b: other, same: `+canary+`, nothing: ~}
+data: {a: `+canary+`, b: other, copy: `+canary+`, nothing: ~}
 stringData: {c: `+canary+`, n: 5}
 Data: {d: `+canary+`}
 extra: `+canary+`
@@ -322,11 +322,16 @@ list: [`+canary+`]
 	if a := data["a"].(string); !strings.HasPrefix(a, "redacted:") || len(a) != len("redacted:")+8 {
 		t.Errorf("got %q", a)
 	}
-	if data["a"] != data["same"] || data["a"] == data["b"] || data["nothing"] != nil {
-		t.Errorf("got %v", data)
+	// The same value is recognized in its place, and nowhere else.
+	if again := Redact(secret.Body, key)["data"].(map[string]any); again["a"] != data["a"] || data["a"] == data["copy"] || data["a"] == data["b"] || data["nothing"] != nil {
+		t.Errorf("got %v, then %v", data, again)
 	}
 	if other := Redact(secret.Body, []byte("other key"))["data"].(map[string]any); other["a"] == data["a"] {
 		t.Error("the key makes no difference")
+	}
+	elsewhere := map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "s", "namespace": "mine"}, "data": map[string]any{"a": canary}}
+	if other := Redact(elsewhere, key)["data"].(map[string]any); other["a"] == data["a"] {
+		t.Error("a value can be tried in another Secret")
 	}
 	if out["type"] != "Opaque" || out["immutable"] != true || out["metadata"].(map[string]any)["annotations"].(map[string]any)["keep"] != "me" {
 		t.Errorf("open fields are gone: %s", text)

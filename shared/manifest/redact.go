@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -23,9 +24,8 @@ var secretOpenFields = map[string]bool{"apiVersion": true, "kind": true, "metada
 // Redact returns a deep copy of body that may be shown, stored and sent. The
 // annotation with the last applied configuration is gone. In a Secret every
 // value is replaced by "redacted:" and the first 8 hexadecimal digits of its
-// HMAC-SHA256 under key, so that a change is visible and the value is not;
-// values compare equal only under the same key. So are those of its annotations of
-// the given names.
+// HMAC-SHA256 under key, so that a change is visible and the value is not (see
+// Tag). So are those of its annotations of the given names.
 func Redact(body map[string]any, key []byte, annotations ...string) map[string]any {
 	out := deepCopy(body).(map[string]any)
 	if out == nil {
@@ -48,7 +48,7 @@ func Redact(body map[string]any, key []byte, annotations ...string) map[string]a
 		present, _ := meta["annotations"].(map[string]any)
 		for _, name := range annotations {
 			if v, ok := present[name]; ok {
-				present[name] = redacted(v, key)
+				present[name] = Tag(body, name, v, key)
 			}
 		}
 	}
@@ -58,21 +58,29 @@ func Redact(body map[string]any, key []byte, annotations ...string) map[string]a
 		}
 		m, ok := v.(map[string]any)
 		if !ok {
-			out[field] = redacted(v, key)
+			out[field] = Tag(body, field, v, key)
 			continue
 		}
 		for k, item := range m {
-			m[k] = redacted(item, key)
+			m[k] = Tag(body, k, item, key)
 		}
 	}
 	return out
 }
 
-func redacted(v any, key []byte) any {
+// Tag is what stands for the value v of a Secret's field, in its data the entry: the
+// same for the same value of the same object and field under one key. It is another
+// elsewhere, so that nobody finds a value out by trying it in a Secret of his own,
+// or sees where a value is used again. nil stays nil.
+func Tag(secret map[string]any, field string, v any, key []byte) any {
 	if v == nil {
 		return nil
 	}
+	meta, _ := secret["metadata"].(map[string]any)
+	namespace, _ := meta["namespace"].(string)
+	name, _ := meta["name"].(string)
 	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%q %q %q ", namespace, name, field)
 	if s, ok := v.(string); ok {
 		mac.Write([]byte(s))
 	} else {
