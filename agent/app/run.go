@@ -174,6 +174,9 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 		return err
 	})
 	failpoint.Hit("app.journal.opened")
+	if err == nil {
+		a.beginLife(ctx)
+	}
 	return err
 }
 
@@ -273,6 +276,7 @@ func (a *agent) reportCluster(ctx context.Context) error {
 			for _, c := range slices.Concat(a.journal.Conditions(), a.veto.Conditions(), a.settings.Conditions()) {
 				r.Conditions = append(r.Conditions, c.Message)
 			}
+			r.Conditions = append(r.Conditions, a.lifeConditions()...)
 			r.SettingsVersion, r.SettingsDigest = a.settings.Stored()
 			a.link.Cluster(r)
 		}

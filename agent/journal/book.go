@@ -27,6 +27,8 @@ type Head struct {
 	Epoch model.Epoch `json:"epoch"`
 	// MaxOpSeq covers the records that were dropped; see Book.MaxOpSeq.
 	MaxOpSeq int64 `json:"maxOpSeq,omitempty"`
+	// Lives is nil as long as agents end in good order.
+	Lives *Lives `json:"lives,omitempty"`
 }
 
 // New returns an empty book.

@@ -1,6 +1,7 @@
 // Package journal is what an agent must not forget: the desired states it has
 // accepted, the objects it owns, the operations it has taken on and how they
-// ended, and the highest epoch.
+// ended, the highest epoch, and what agents were doing that did not end in good
+// order (Lives).
 //
 // Book is pure: transitions on values, no I/O, no clock. Each says what it
 // changed; the store writes that to the agent's own cluster before anything is

@@ -62,6 +62,7 @@ type Lease struct {
 	// open are the renew times of writes whose answer did not come: they may
 	// have been stored.
 	open     []time.Time
+	before   End // of the holder before, until this one has acquired it
 	acquired chan struct{}
 }
 
@@ -94,6 +95,14 @@ func (l *Lease) RenewedAt() time.Time {
 		return time.Time{}
 	}
 	return l.until.Add(leaseMargin - LeaseDuration)
+}
+
+// Before is how the holder before this one ended, as far as the Lease says: one
+// that ends in good order gives it up. Call it after Acquired.
+func (l *Lease) Before() End {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.before
 }
 
 // Acquired is closed when the lease was acquired for the first time.
@@ -149,6 +158,7 @@ func (l *Lease) step(ctx context.Context) error {
 		if !free {
 			return nil
 		}
+		l.precede(got)
 	}
 	next := LeaseRecord{Exists: rec.Exists, ResourceVersion: rec.ResourceVersion, Holder: l.instance, Duration: LeaseDuration,
 		Transitions: rec.Transitions, AcquireTime: rec.AcquireTime, RenewTime: asked}
@@ -181,6 +191,20 @@ func (l *Lease) step(ctx context.Context) error {
 	l.open = append(l.open, next.RenewTime.Truncate(time.Microsecond))
 	l.log.Warn("the agent's Lease cannot be renewed", "error", err)
 	return nil
+}
+
+// precede notes whom the first write to the Lease takes it from. One whose answer
+// was lost has taken it already.
+func (l *Lease) precede(r LeaseRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.until.IsZero() || r.Holder == l.instance {
+		return
+	}
+	l.before = End{Unclean: r.Exists && r.Holder != ""}
+	if l.before.Unclean && !r.AcquireTime.IsZero() {
+		l.before.Ran = max(0, r.RenewTime.Sub(r.AcquireTime))
+	}
 }
 
 // maxOpen is more writes than fit into a lease's duration.

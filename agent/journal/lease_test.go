@@ -165,6 +165,49 @@ func TestLease(t *testing.T) {
 			}
 		})
 	})
+	t.Run("it tells how the holder before ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeLeases{down: map[string]bool{}}
+			next := func(name string) (*Lease, func() error) {
+				l, stop := runLease(t, f, name)
+				<-l.Acquired()
+				return l, stop
+			}
+			a, stop := next("a")
+			if a.Before() != (End{}) {
+				t.Errorf("before the first: %+v", a.Before())
+			}
+			time.Sleep(time.Minute)
+			_ = stop()
+			b, stop := next("b")
+			if b.Before() != (End{}) {
+				t.Errorf("after a clean stop: %+v", b.Before())
+			}
+			time.Sleep(time.Minute)
+			f.set("", true) // it cannot give it up
+			_ = stop()
+			f.mu.Lock()
+			f.lose = true // the answer to the write that takes it
+			f.mu.Unlock()
+			c, stop := next("c")
+			if end := c.Before(); !end.Unclean || end.Ran > time.Minute || end.Ran < time.Minute-leaseRenewal {
+				t.Errorf("after a kill: %+v", end)
+			}
+			time.Sleep(time.Hour)
+			f.set("c", true) // it loses it for a while, to nobody
+			time.Sleep(time.Minute)
+			f.set("c", false)
+			time.Sleep(time.Minute)
+			if end := c.Before(); end.Ran > time.Minute {
+				t.Errorf("its own lease counts as another's: %+v", end)
+			}
+			_ = stop()
+			d, _ := next("d")
+			if end := d.Before(); !end.Unclean || end.Ran < time.Hour {
+				t.Errorf("after a long run: %+v", end)
+			}
+		})
+	})
 	t.Run("a lease that a person deleted is taken again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fakeLeases{down: map[string]bool{}}

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	gosync "sync"
 	"time"
@@ -115,9 +114,9 @@ func (e *Engine) await(ctx context.Context, f *journal.Flight) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, markWait)
+	wait, cancel := context.WithTimeout(ctx, markWait)
 	defer cancel()
-	if err := f.Wait(ctx); err != nil {
+	if err := f.Wait(wait); err != nil && ctx.Err() == nil {
 		e.log.Warn("what is being worked on could not be marked in the journal", "error", err)
 	}
 	e.care.mu.Lock()
@@ -132,8 +131,10 @@ func (e *Engine) await(ctx context.Context, f *journal.Flight) {
 
 // mark makes durable that work is about to be begun, when it has to be, and reports
 // whether it did.
-func (e *Engine) mark(ctx context.Context, w journal.Work) bool {
-	l := e.lives()
+func (e *Engine) mark(ctx context.Context, w journal.Work, l journal.Lives) bool {
+	if l.Empty() {
+		return false
+	}
 	e.care.mu.Lock()
 	done, ok := e.care.done[w.App]
 	must := l.MustMark(w, e.care.on, ok && done == w)
@@ -150,19 +151,16 @@ func (e *Engine) unmark(w journal.Work) {
 }
 
 // turn is work that is under way, as its context knows it.
-type turn struct {
-	work   journal.Work
-	marked bool
-}
+type turn struct{ work journal.Work }
 
 type turnKey struct{}
 
 // enter begins work on an application; leave ends it.
 func (e *Engine) enter(ctx context.Context, uid model.AppUID) (_ context.Context, leave func()) {
+	var l journal.Lives
 	t := &turn{}
-	e.o.Journal.View(func(b *journal.Book) { t.work = b.WorkOf(uid) })
-	t.marked = e.mark(ctx, t.work)
-	if !t.marked {
+	e.o.Journal.View(func(b *journal.Book) { t.work, l = b.WorkOf(uid), b.Lives() })
+	if !e.mark(ctx, t.work, l) {
 		return ctx, func() {}
 	}
 	return context.WithValue(ctx, turnKey{}, t), func() { e.leave(t) }
@@ -188,24 +186,24 @@ func (e *Engine) pause(ctx context.Context) (resume func()) {
 		return func() {}
 	}
 	e.unmark(t.work)
-	return func() { t.marked = e.mark(ctx, t.work) }
+	return func() { e.mark(ctx, t.work, e.lives()) }
 }
 
 // receive begins to take on a desired state, which is work, too: its manifests are
 // unpacked. It is refused when agents were ended by exactly that.
 func (e *Engine) receive(ctx context.Context, d model.Desired) (leave func(), err error) {
 	var w journal.Work
-	var s journal.Suspect
-	held, isolated := false, false
+	var l journal.Lives
+	held := false
 	e.o.Journal.View(func(b *journal.Book) {
 		w = b.WorkOf(d.App)
 		held = w.Generation >= d.Generation
 		w.Generation = max(w.Generation, d.Generation)
-		s, isolated = b.Lives().Isolated(w)
+		l = b.Lives()
 	})
-	switch {
+	switch s, isolated := l.Isolated(w); {
 	case isolated && !held:
-		return nil, isolation(s, e.lives())
+		return nil, isolation(s, l)
 	case isolated:
 		return func() {}, nil
 	}
@@ -224,7 +222,7 @@ func (e *Engine) receive(ctx context.Context, d model.Desired) (leave func(), er
 			return nil, fault.New(fault.Unavailable, "agent_stopping", "the session has ended")
 		}
 	}
-	if !e.mark(ctx, w) {
+	if !e.mark(ctx, w, l) {
 		return release, nil
 	}
 	return func() {
@@ -243,8 +241,8 @@ func isolation(s journal.Suspect, l journal.Lives) *fault.Error {
 		how = "by the system, for want of memory"
 	}
 	return fault.New(fault.Unprocessable, codeIsolated,
-		"the agent was ended %d times (%s) while it worked on this application and on nothing else, last at %s; it is not worked on any more: nothing of it is synced, healed or deleted. "+
-			"Make the application smaller or give the agent more memory; a new revision, a sync or another version of the agent tries it again",
+		"the agent was ended %d times (%s) while it worked on this application and on nothing else, last at %s; it is not worked on any more, so nothing of it is synced, healed or deleted. "+
+			"A smaller application or more memory for the agent helps; a new revision, a sync by hand or another version of the agent tries it again",
 		s.Deaths, how, s.At.UTC().Format(time.RFC3339)).
 		WithFix("commit a smaller application, or raise the agent's memory limit and run `hawser app sync`")
 }
@@ -260,10 +258,13 @@ func bundleErrType(err error) string {
 // isolated deals with an application that must not be worked on: it says so, and
 // ends the operation that was to do it.
 func (e *Engine) isolated(ctx context.Context, a *app, s snapshot) bool {
-	l := e.lives()
+	var l journal.Lives
 	var suspect journal.Suspect
 	isolated := false
-	e.o.Journal.View(func(b *journal.Book) { suspect, isolated = l.Isolated(b.WorkOf(a.uid)) })
+	e.o.Journal.View(func(b *journal.Book) {
+		l = b.Lives()
+		suspect, isolated = l.Isolated(b.WorkOf(a.uid))
+	})
 	if !isolated {
 		return false
 	}
@@ -276,7 +277,7 @@ func (e *Engine) isolated(ctx context.Context, a *app, s snapshot) bool {
 		e.log.Error("an application is isolated", "application", s.name, "deaths", suspect.Deaths, "last", suspect.At)
 	}
 	if s.op != nil {
-		e.finish(a, s.op, model.PhaseFailed, fmt.Sprintf("not begun: %s", why.Message), nil, nil)
+		e.finish(a, s.op, model.PhaseFailed, why.Message, nil, nil)
 	}
 	e.publish(ctx, a, e.snapshot(a.uid), nil)
 	return true

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -98,6 +99,14 @@ func (d desert) Kind(gk model.GroupKind) (live.Kind, error) {
 	return live.Kind{Version: "v1", Resource: strings.ToLower(gk.Kind) + "s", Namespaced: true}, nil
 }
 
+// endless is an Applier whose writes take for ever.
+type endless struct{ sync.Applier }
+
+func (endless) Apply(ctx context.Context, _ sync.Write) ([]byte, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
 // crashing is an agent that is killed at will.
 type crashing struct {
 	t      *testing.T
@@ -105,6 +114,7 @@ type crashing struct {
 	store  *journal.Store
 	engine *Engine
 	ops    *opLog
+	onKill func()
 	kill   func()
 }
 
@@ -117,8 +127,8 @@ func (l *locker) start(t *testing.T, end journal.End, reading func(kind string))
 		t.Fatal(err)
 	}
 	store.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.BeginLife(end, "1", time.Now()) })
-	c := &crashing{t: t, locker: l, store: store, ops: &opLog{}}
-	c.engine = New(Options{Journal: store, Observer: desert{reading: reading}, Operations: c.ops, Reports: noReports{},
+	c := &crashing{t: t, locker: l, store: store, ops: &opLog{}, onKill: func() {}}
+	c.engine = New(Options{Journal: store, Observer: desert{reading: reading}, Applier: endless{}, Operations: c.ops, Reports: noReports{},
 		Fence: func() error { return nil }, ClusterName: "test"})
 	// Killed is who writes no more: what is on its way is lost.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -130,6 +140,7 @@ func (l *locker) start(t *testing.T, end journal.End, reading func(kind string))
 		l.broken = true
 		l.mu.Unlock()
 		cancel()
+		c.onKill()
 		wg.Wait()
 		l.mu.Lock()
 		l.broken = false
@@ -139,7 +150,39 @@ func (l *locker) start(t *testing.T, end journal.End, reading func(kind string))
 	return c
 }
 
-// app is a desired state of an application with one object of a kind of its own.
+// dieReading is a life that is killed while it reads the manifests of a kind. begun
+// may have it do that.
+func (l *locker) dieReading(t *testing.T, kind string, begun func(c *crashing)) {
+	t.Helper()
+	var mu gosync.Mutex
+	armed, reached := begun == nil, false
+	dead := make(chan struct{})
+	c := l.start(t, suddenly, func(k string) {
+		mu.Lock()
+		dies := armed && k == kind
+		reached = reached || dies
+		mu.Unlock()
+		if dies {
+			<-dead
+		}
+	})
+	c.onKill = func() { close(dead) }
+	if begun != nil {
+		time.Sleep(10 * time.Second)
+		mu.Lock()
+		armed = true
+		mu.Unlock()
+		begun(c)
+	}
+	time.Sleep(10 * time.Second)
+	synctest.Wait()
+	c.kill()
+	if !reached {
+		t.Fatalf("%s was not read", kind)
+	}
+}
+
+// kindOfOwn is a desired state of an application with one object of a kind of its own.
 func kindOfOwn(t *testing.T, name string, g model.Generation) (model.Desired, []byte) {
 	return desired(t, name, name, g, nil, fmt.Sprintf("apiVersion: example.com/v1\nkind: %s\nmetadata: {name: x%d}\n", name, g))
 }
@@ -264,15 +307,8 @@ func TestAnIsolatedApplicationIsLeftAlone(t *testing.T) {
 		}
 		synctest.Wait()
 		c.kill()
-		for i := range 2 + journal.MaxDeaths {
-			c = l.start(t, suddenly, func(string) {})
-			if i >= 2 { // it is killed while it reads
-				w := journal.Work{App: "uid-Bad", Generation: 1}
-				if err := c.store.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.EnterWork(w, time.Now()) }).Wait(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c.kill()
+		for range 1 + journal.MaxDeaths { // an end in peace, one that is not marked, and these
+			l.dieReading(t, "Bad", nil)
 		}
 		var mu gosync.Mutex
 		read := map[string]int{}
@@ -312,18 +348,13 @@ func TestAnIsolatedApplicationIsLeftAlone(t *testing.T) {
 		}
 		// A person asks, so it is tried, marked; and three deaths later the
 		// operation is ended.
-		c.engine.Operation(t.Context(), model.Command{ID: "op", Seq: 1, App: "uid-Bad", Kind: model.OperationSync, Generation: 2, Spec: model.OperationSpec{DryRun: true}})
+		c.engine.Operation(t.Context(), model.Command{ID: "op", Seq: 1, App: "uid-Bad", Kind: model.OperationSync, Generation: 1, Spec: model.OperationSpec{}})
 		if reads("Bad") == 0 {
 			t.Error("it was not worked on for an operation")
 		}
 		c.kill()
-		for range journal.MaxDeaths {
-			c = l.start(t, suddenly, func(string) {})
-			w := journal.Work{App: "uid-Bad", Generation: 1, OpSeq: 1}
-			if err := c.store.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.EnterWork(w, time.Now()) }).Wait(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			c.kill()
+		for range journal.MaxDeaths - 1 { // it was the first
+			l.dieReading(t, "Bad", nil)
 		}
 		clear(read)
 		c = l.start(t, suddenly, func(kind string) {
@@ -333,6 +364,9 @@ func TestAnIsolatedApplicationIsLeftAlone(t *testing.T) {
 		})
 		if reads("Bad") != 0 || !isolated() {
 			t.Errorf("after the operation has ended agents it is worked on: %v", read)
+		}
+		if ends := c.ops.of("op"); len(ends) != 1 || ends[0].Phase != model.PhaseFailed || !strings.Contains(ends[0].Message, "3 times") {
+			t.Errorf("the operation ended as %+v", ends)
 		}
 		// It has become another.
 		if err := c.deliver("Bad", 2); err != nil {
@@ -371,15 +405,11 @@ func TestADesiredStateThatEndsAgentsIsRefused(t *testing.T) {
 		}
 		synctest.Wait()
 		c.kill()
-		for i := range 2 + journal.MaxDeaths {
-			c = l.start(t, suddenly, func(string) {})
-			if i >= 2 {
-				w := journal.Work{App: "uid-Bad", Generation: 2}
-				if err := c.store.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.EnterWork(w, time.Now()) }).Wait(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c.kill()
+		for range 1 + journal.MaxDeaths { // an end in peace, one that is not marked, and these
+			l.dieReading(t, "Bad", func(c *crashing) {
+				d, bundle := kindOfOwn(t, "Bad", 2)
+				go c.engine.Desired(t.Context(), d, bundle, func(error) {})
+			})
 		}
 		c = l.start(t, suddenly, func(string) {})
 		c.store.Update(journal.Urgent, func(b *journal.Book) journal.Change {
