@@ -214,7 +214,9 @@ var builtins = map[model.GroupKind][]builtin{
 		{name: "unpause", icon: iconPlay, state: when("spec", "pause"), run: write(false, "spec", "pause")},
 	},
 	{Group: "core.strimzi.io", Kind: "StrimziPodSet"}: {
-		{name: "rolling-update", icon: iconRestart, run: func(r *request) error {
+		{name: "rolling-update", icon: iconRestart, state: func(o map[string]any) state {
+			return on(annotation(o, "strimzi.io/manual-rolling-update") != "true", disabled) // asked for, and not begun yet
+		}, run: func(r *request) error {
 			r.annotate("strimzi.io/manual-rolling-update", "true")
 			return nil
 		}},

@@ -170,8 +170,8 @@ func TestBuiltinActions(t *testing.T) {
 		{"a push secret", "apiVersion: external-secrets.io/v1alpha1\nkind: PushSecret\n" + meta, "push", []run{{"push", `patch metadata.annotations={"force-sync":"` + stamped + `"}`}}},
 		{"a Postgres cluster", "apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: {name: pg}\nstatus: {currentPrimary: pg-2, instancesStatus: {healthy: [pg-1, pg-2]}}", "hibernate promote reload restart suspend", []run{
 			{"restart", `patch metadata.annotations={"kubectl.kubernetes.io/restartedAt":"` + stamped + `"}`}, {"reload", `patch metadata.annotations={"cnpg.io/reloadedAt":"` + stamped + `"}`},
-			{"promote", `patch status status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`}, {"promote instance=any", `patch status status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`},
-			{"promote instance=1", `patch status status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`}, {"promote instance=pg-1", `patch status status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`},
+			{"promote", `patch status status.phase="Switchover in progress" status.phaseReason="Switching over to pg-1" status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`}, {"promote instance=any", `patch status status.phase="Switchover in progress" status.phaseReason="Switching over to pg-1" status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`},
+			{"promote instance=1", `patch status status.phase="Switchover in progress" status.phaseReason="Switching over to pg-1" status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`}, {"promote instance=pg-1", `patch status status.phase="Switchover in progress" status.phaseReason="Switching over to pg-1" status.targetPrimary="pg-1" status.targetPrimaryTimestamp="` + stamped + `"`},
 			{"promote instance=pg-3", "action_param_invalid"}, {"promote instance=2", "action_not_possible"},
 			{"suspend", `patch metadata.annotations={"cnpg.io/reconciliationLoop":"disabled"}`}, {"hibernate", `patch metadata.annotations={"cnpg.io/hibernation":"on"}`},
 		}},
@@ -180,14 +180,18 @@ func TestBuiltinActions(t *testing.T) {
 		}},
 		{"MariaDB", "apiVersion: k8s.mariadb.com/v1alpha1\nkind: MariaDB\n" + meta + "spec: {}", "suspend", []run{{"suspend", `patch spec.suspend=true`}, {"resume", `patch spec.suspend=false`}}},
 		{"MongoDB that is paused", "apiVersion: psmdb.percona.com/v1\nkind: PerconaServerMongoDB\n" + meta + "spec: {pause: true}", "unpause", []run{{"unpause", `patch spec.pause=false`}}},
+		{"pods of Strimzi that will roll", "apiVersion: core.strimzi.io/v1beta2\nkind: StrimziPodSet\nmetadata: {name: one, annotations: {strimzi.io/manual-rolling-update: 'true'}}", "-rolling-update", nil},
 		{"pods of Strimzi", "apiVersion: core.strimzi.io/v1beta2\nkind: StrimziPodSet\n" + meta, "rolling-update", []run{{"rolling-update", `patch metadata.annotations={"strimzi.io/manual-rolling-update":"true"}`}}},
 		{"a promotion", "apiVersion: promoter.argoproj.io/v1alpha1\nkind: PullRequest\n" + meta + "spec: {state: open}", "merge", []run{{"merge", `patch spec.state="merged"`}}},
 		{"a pipeline", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: Pipeline\n" + meta + "spec: {}", "-force-promote pause -unpause-fast -unpause-gradual", []run{{"pause", `patch spec.lifecycle={"desiredPhase":"Paused"}`}}},
 		{"a paused pipeline", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: Pipeline\n" + meta + "spec: {lifecycle: {desiredPhase: Paused}}", "-force-promote -pause -unpause-fast unpause-gradual", []run{
-			{"unpause-gradual", `patch metadata.labels={"numaflow.numaproj.io/resume-strategy":"slow"} spec.lifecycle.desiredPhase="Running"`},
+			{"unpause-gradual", `patch metadata.annotations={"numaflow.numaproj.io/resume-strategy":"slow"} spec.lifecycle.desiredPhase="Running"`},
 		}},
-		{"a paused vertex that may resume fast", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: MonoVertex\nmetadata: {name: one, annotations: {numaflow.numaproj.io/allowed-resume-strategies: 'slow, fast'}, labels: {numaplane.numaproj.io/upgrade-state: in-progress}}\nspec: {lifecycle: {desiredPhase: Paused}}", "force-promote -pause unpause-fast unpause-gradual", []run{
-			{"unpause-fast", `patch metadata.labels.numaflow.numaproj.io/resume-strategy="fast" spec.lifecycle.desiredPhase="Running"`}, {"force-promote", `patch metadata.labels.numaplane.numaproj.io/force-promote="true"`},
+		{"a paused pipeline that may resume fast", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: Pipeline\nmetadata: {name: one, annotations: {numaflow.numaproj.io/allowed-resume-strategies: fast}, labels: {numaplane.numaproj.io/upgrade-state: trial}}\nspec: {lifecycle: {desiredPhase: Paused}}", "force-promote -pause unpause-fast -unpause-gradual", []run{
+			{"unpause-fast", `patch metadata.annotations.numaflow.numaproj.io/resume-strategy="fast" spec.lifecycle.desiredPhase="Running"`},
+		}},
+		{"a paused vertex that may resume fast", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: MonoVertex\nmetadata: {name: one, annotations: {numaflow.numaproj.io/allowed-resume-strategies: 'slow, fast'}, labels: {numaplane.numaproj.io/upgrade-state: in-progress}}\nspec: {replicas: 4, lifecycle: {desiredPhase: Paused}}", "force-promote -pause unpause-fast unpause-gradual", []run{
+			{"unpause-fast", `patch spec.lifecycle.desiredPhase="Running"`}, {"unpause-gradual", `patch spec.lifecycle.desiredPhase="Running" spec.replicas`}, {"force-promote", `patch metadata.labels.numaplane.numaproj.io/force-promote="true"`},
 		}},
 		{"a buffer service", "apiVersion: numaflow.numaproj.io/v1alpha1\nkind: InterStepBufferService\n" + meta, "-force-promote", nil},
 		{"a kind without actions", "apiVersion: v1\nkind: ConfigMap\n" + meta, "", []run{{"restart", "action_unknown"}}},

@@ -69,6 +69,9 @@ func promotePrimary(r *request) error {
 	}
 	set(r.obj, target, "status", "targetPrimary")
 	set(r.obj, r.timestamp(), "status", "targetPrimaryTimestamp")
+	// So that it shows before the operator acts.
+	set(r.obj, "Switchover in progress", "status", "phase")
+	set(r.obj, "Switching over to "+target, "status", "phaseReason")
 	return nil
 }
 
@@ -87,8 +90,8 @@ var numaflow = []builtin{
 
 // forcePromote ends a progressive upgrade of numaplane with the new version.
 var forcePromote = builtin{name: "force-promote", display: "Force Promote", icon: iconForward, state: func(o map[string]any) state {
-	return on(str(o, "metadata", "labels", "numaplane.numaproj.io/upgrade-state") == "in-progress" &&
-		str(o, "metadata", "labels", "numaplane.numaproj.io/force-promote") != "true", disabled)
+	s := str(o, "metadata", "labels", "numaplane.numaproj.io/upgrade-state")
+	return on((s == "in-progress" || s == "trial") && str(o, "metadata", "labels", "numaplane.numaproj.io/force-promote") != "true", disabled)
 }, run: write("true", "metadata", "labels", "numaplane.numaproj.io/force-promote")}
 
 func numaflowPaused(o map[string]any) bool {
@@ -101,10 +104,18 @@ func numaflowResume(o map[string]any) string {
 	return firstOf(annotation(o, key), str(o, "spec", "metadata", "annotations", key))
 }
 
+// unpause lets a pipeline run again. How it gets its pods back, a Pipeline is told
+// by an annotation, which its controller reads when it resumes. A MonoVertex
+// resumes with its spec.replicas, so slowly means without them: from the minimum.
 func unpause(strategy string) func(*request) error {
 	return func(r *request) error {
 		set(r.obj, "Running", "spec", "lifecycle", "desiredPhase")
-		set(r.obj, strategy, "metadata", "labels", "numaflow.numaproj.io/resume-strategy")
+		switch {
+		case str(r.obj, "kind") == "Pipeline":
+			set(r.obj, strategy, "metadata", "annotations", "numaflow.numaproj.io/resume-strategy")
+		case strategy == "slow":
+			remove(r.obj, "spec", "replicas")
+		}
 		return nil
 	}
 }

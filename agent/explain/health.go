@@ -65,7 +65,7 @@ func printHealth(c *cobra.Command, scripts *lua.Scripts, objs []manifest.Object,
 	healthy := true
 	for _, o := range objs {
 		f, script := healthOf(scripts, o)
-		healthy = healthy && f.Status == model.HealthHealthy
+		healthy = healthy && (f.Status == model.HealthHealthy || f.Status == "")
 		items = append(items, judged{o.Key, f.Status, f.Message})
 		by = append(by, script)
 	}

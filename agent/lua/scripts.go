@@ -82,7 +82,8 @@ func (s *Scripts) with(do func(*state) error) error {
 
 // Health judges an object by the script for its kind; false when there is none.
 // obj is not changed. Since is not set. What a script answers that is no health
-// becomes Unknown, with the reason. A script may say what the deletion of an
+// becomes Unknown, with the reason; one that returns nothing, or an empty table, says
+// that the object has no health, as in Argo CD (util/lua). A script may say what the deletion of an
 // object waits for; one that calls an object well that is being deleted did not
 // think of that, and counts as none. Messages have at most 4 KiB.
 func (s *Scripts) Health(gk model.GroupKind, obj map[string]any) (model.HealthFacet, bool) {
@@ -105,7 +106,7 @@ func (s *Scripts) Health(gk model.GroupKind, obj map[string]any) (model.HealthFa
 	if err != nil {
 		return model.HealthFacet{Status: model.HealthUnknown, Message: explain(p, err)}, true
 	}
-	if deleting(obj) && (f.Status == model.HealthHealthy || f.Status == model.HealthSuspended) {
+	if deleting(obj) && (f.Status == "" || f.Status == model.HealthHealthy || f.Status == model.HealthSuspended) {
 		return model.HealthFacet{}, false
 	}
 	return f, true
@@ -147,10 +148,16 @@ const invalidStatus = "Lua returned an invalid health status"
 func (st *state) verdict(v glua.LValue) (model.HealthFacet, error) {
 	var f model.HealthFacet
 	t, ok := v.(*glua.LTable)
+	if v.Type() == glua.LTNil {
+		return f, nil
+	}
 	if !ok {
 		return f, fmt.Errorf("the script returned %s; it must return a table with status and message", article(v))
 	}
 	st.fill(t)
+	if empty(t) {
+		return f, nil
+	}
 	if t.Len() > 0 {
 		return f, fmt.Errorf("the script returned a list; it must return a table with status and message")
 	}
@@ -170,6 +177,11 @@ func (st *state) verdict(v glua.LValue) (model.HealthFacet, error) {
 		return model.HealthFacet{Status: model.HealthUnknown, Message: invalidStatus}, nil
 	}
 	return f, nil
+}
+
+func empty(t *glua.LTable) bool {
+	k, _ := t.Next(glua.LNil)
+	return k == glua.LNil
 }
 
 func article(v glua.LValue) string {
