@@ -12,8 +12,8 @@ const (
 	// startEvery how often while the agent starts.
 	memoryEvery = 10 * time.Second
 	startEvery  = 2 * time.Second
-	// worthReturning is how much must be gained by it at least; it is a tenth of
-	// what lives where that is more, as the collection before costs that much more.
+	// worthReturning is how much must be gained by it at least; it is a sixteenth
+	// of what lives where that is more, as the collection before costs that much more.
 	worthReturning = 1 << 20
 	// busyAllocating: an agent that allocated more than this since the last look
 	// would soon take back what it gave.
@@ -78,7 +78,7 @@ func keepMemoryLow() (stop func()) {
 						debug.SetGCPercent(calmGC)
 					}
 				}
-				if now.gain() >= max(worthReturning, now.live/10) {
+				if now.gain() >= max(worthReturning, now.live/16) {
 					debug.FreeOSMemory()
 				}
 			}

@@ -72,17 +72,39 @@ type loadedShard struct {
 }
 
 func (l *loadedShard) decodeRecords() error {
+	words := map[string]string{}
 	for _, raw := range l.Records {
 		r := &Record{}
 		if err := json.Unmarshal(raw, r); err != nil {
 			return err
 		}
+		r.share(words)
 		if r.App == "" {
 			return fmt.Errorf("a record names no application")
 		}
 		l.decoded = append(l.decoded, r)
 	}
 	return nil
+}
+
+// share has words that come again and again in inventories kept once: what is read
+// lives as long as the application.
+func (r *Record) share(words map[string]string) {
+	once := func(s *string) {
+		if have, ok := words[*s]; ok {
+			*s = have
+		} else {
+			words[*s] = *s
+		}
+	}
+	for i := range r.Inventory {
+		o := &r.Inventory[i]
+		once(&o.Key.Group)
+		once(&o.Key.Kind)
+		once(&o.Key.Namespace)
+		once(&o.Key.Name)
+		once(&o.Version)
+	}
 }
 
 // adopt puts what was read into the book. Records move only to higher shards,

@@ -41,7 +41,7 @@ type app struct {
 
 	// Guarded by Engine.mu.
 	name    string
-	indexed map[model.ObjectKey]bool
+	indexed []model.ObjectKey // no key twice
 
 	bundle     model.Digest // that objects were prepared from
 	target     string       // and what else they depend on

@@ -322,8 +322,15 @@ func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
 		next[p.Key] = true
 	}
 	heirs := e.release(a, next)
+	before := make(map[model.ObjectKey]bool, len(a.indexed))
+	for _, k := range a.indexed {
+		before[k] = true
+	}
+	// A slice, as it is kept for every application.
+	a.indexed = make([]model.ObjectKey, 0, len(next))
 	for k := range next {
-		if a.indexed[k] {
+		a.indexed = append(a.indexed, k)
+		if before[k] {
 			continue
 		}
 		if _, taken := e.owners[k]; taken {
@@ -332,7 +339,6 @@ func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
 			e.owners[k] = a.uid
 		}
 	}
-	a.indexed = next
 	if a.name != "" && a.name != name && e.byName[a.name] == a.uid {
 		delete(e.byName, a.name)
 	}
@@ -354,7 +360,7 @@ func (e *Engine) inherit(heirs []model.AppUID) {
 // release takes back what the application has indexed and does not keep, and
 // answers the applications that own some of it now. e.mu is held.
 func (e *Engine) release(a *app, keep map[model.ObjectKey]bool) (heirs []model.AppUID) {
-	for k := range a.indexed {
+	for _, k := range a.indexed {
 		if keep[k] {
 			continue
 		}

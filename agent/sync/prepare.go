@@ -27,7 +27,8 @@ type Prepared struct {
 	Hash model.Digest
 	// Wave of the object; see BuildPlan for the waves of namespaces and CRDs.
 	Wave int
-	// Options are the sync options that apply to the object; nil when none.
+	// Options are the sync options that apply to the object; nil when none. Objects
+	// share them, so they must not be modified.
 	Options map[string]string
 	// Hook is the value of the hook annotation, or the phases of a hook of Helm;
 	// such objects are not applied as part of the application. Phases are when it
@@ -71,6 +72,7 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 			defined[gk] = namespaced
 		}
 	}
+	options := manifest.SyncOptions(t.SyncOptions, manifest.Object{}) // of objects without their own
 	out := make([]Prepared, len(objs))
 	seen := make(map[model.ObjectKey]bool, len(objs))
 	for i, o := range objs {
@@ -98,8 +100,11 @@ func Prepare(t Target, objs []manifest.Object, scope Scope) []Prepared {
 			}
 			p.Wave = n
 		}
-		if opts := manifest.SyncOptions(t.SyncOptions, o); len(opts) > 0 {
-			p.Options = opts
+		switch {
+		case o.Annotation(model.AnnotationSyncOptions) != "":
+			p.Options = manifest.SyncOptions(t.SyncOptions, o)
+		case len(options) > 0:
+			p.Options = options
 		}
 		p.MigrateFrom = o.Annotation(annotationMigrateFrom)
 		if gk, _, ok := definedKind(o); ok {
