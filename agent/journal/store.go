@@ -62,7 +62,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	book    *Book
-	raw     map[model.AppUID][]byte // records as JSON, as last written or to be written
+	raw     map[model.AppUID]rawRecord // as last written or to be written
 	place   map[model.AppUID]int
 	bundles map[model.Digest]*bundle
 	packs   map[string]*pack
@@ -175,7 +175,7 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	s := &Store{
 		opts: o, log: o.Log, now: o.Now, code: code,
 		kick: make(chan struct{}, 1), book: New(), next: newFlight(),
-		raw: map[model.AppUID][]byte{}, place: map[model.AppUID]int{},
+		raw: map[model.AppUID]rawRecord{}, place: map[model.AppUID]int{},
 		bundles: map[model.Digest]*bundle{}, packs: map[string]*pack{},
 		dirty: map[model.AppUID]bool{}, conds: map[string]model.Condition{},
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"slices"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -79,6 +80,19 @@ type shardDoc struct {
 	Records []json.RawMessage             `json:"records"`
 	Bundles map[model.Digest][]bundlePart `json:"bundles"`
 }
+
+// rawRecord is the JSON of a record, pressed: it is needed again only when another
+// record of its shard changes, and there is one for every application.
+type rawRecord struct {
+	block []byte // s2
+	size  int    // of the JSON
+}
+
+func pressed(plain []byte) rawRecord {
+	return rawRecord{block: slices.Clone(s2.Encode(nil, plain)), size: len(plain)}
+}
+
+func (r rawRecord) json() (json.RawMessage, error) { return s2.Decode(nil, r.block) }
 
 // headDoc is the content of the head Secret.
 type headDoc struct {

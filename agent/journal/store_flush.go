@@ -149,7 +149,7 @@ func (s *Store) refreshRecord(uid model.AppUID) error {
 	if r == nil {
 		if placed {
 			s.shards[at].dirty = true
-			s.shards[at].rawBytes -= len(s.raw[uid])
+			s.shards[at].rawBytes -= s.raw[uid].size
 		}
 		delete(s.place, uid)
 		delete(s.raw, uid)
@@ -160,7 +160,7 @@ func (s *Store) refreshRecord(uid model.AppUID) error {
 		return fault.Wrap(err, fault.Internal, "journal_encode", "the record of application %q cannot be encoded", r.Name)
 	}
 	if placed {
-		s.shards[at].rawBytes += len(raw) - len(s.raw[uid])
+		s.shards[at].rawBytes += len(raw) - s.raw[uid].size
 	} else {
 		if at, err = s.shardFor(len(raw), 0); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (s *Store) refreshRecord(uid model.AppUID) error {
 		s.place[uid] = at
 		s.shards[at].rawBytes += len(raw)
 	}
-	s.raw[uid] = raw
+	s.raw[uid] = pressed(raw)
 	s.shards[at].dirty = true
 	return nil
 }
@@ -217,8 +217,12 @@ func (s *Store) encodeShard(i int) (job, error) {
 		doc := shardDoc{Seq: sh.seq, Bundles: map[model.Digest][]bundlePart{}}
 		sh.rawBytes = 0
 		for _, uid := range uids {
-			doc.Records = append(doc.Records, s.raw[uid])
-			sh.rawBytes += len(s.raw[uid])
+			plain, err := s.raw[uid].json()
+			if err != nil {
+				return job{}, fault.Wrap(err, fault.Internal, "journal_encode", "the record of %q cannot be read back", uid)
+			}
+			doc.Records = append(doc.Records, plain)
+			sh.rawBytes += s.raw[uid].size
 			if d := s.book.Apps[uid].Desired; d != nil {
 				if b := s.bundles[d.Bundle]; b != nil && b.parts != nil {
 					doc.Bundles[d.Bundle] = b.parts
@@ -244,14 +248,14 @@ func (s *Store) giveAway(i int, uids []model.AppUID, encoded int) bool {
 	moved := false
 	for k := len(uids) - 1; k > 0 && over > 0; k-- {
 		uid := uids[k]
-		to, err := s.shardFor(len(s.raw[uid]), i+1)
+		to, err := s.shardFor(s.raw[uid].size, i+1)
 		if err != nil || to <= i {
 			return moved
 		}
 		s.place[uid] = to
-		s.shards[to].rawBytes += len(s.raw[uid])
+		s.shards[to].rawBytes += s.raw[uid].size
 		s.shards[to].dirty = true
-		over -= max(1, len(s.raw[uid])*encoded/max(1, s.shards[i].rawBytes))
+		over -= max(1, s.raw[uid].size*encoded/max(1, s.shards[i].rawBytes))
 		moved = true
 	}
 	return moved

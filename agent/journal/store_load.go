@@ -120,7 +120,7 @@ func (s *Store) adopt(shards []loadedShard, packs map[string][]byte, lost bool) 
 			}
 			s.book.Apps[r.App] = r
 			s.place[r.App] = sh.index
-			s.raw[r.App] = sh.Records[i]
+			s.raw[r.App] = pressed(sh.Records[i])
 			s.shards[sh.index].rawBytes += len(sh.Records[i])
 			if r.Desired == nil {
 				continue
