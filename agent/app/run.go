@@ -211,7 +211,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Applier:    a.veto.Applier(sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version)),
 		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
-		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Log: a.log,
+		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews, Log: a.log,
 	})
 	a.engine.SetSystemRules(a.systemRules.Load())
 	return a.makeAccess(key)
@@ -277,6 +277,9 @@ func (a *agent) reportCluster(ctx context.Context) error {
 				r.Conditions = append(r.Conditions, c.Message)
 			}
 			r.Conditions = append(r.Conditions, a.lifeConditions()...)
+			if n, since := a.engine.Throttled(); n > 0 {
+				r.Conditions = append(r.Conditions, fmt.Sprintf("api_throttled: the API server has refused or failed %d writes since %s; it is too busy, and syncs take longer", n, since.UTC().Format(time.RFC3339)))
+			}
 			r.SettingsVersion, r.SettingsDigest = a.settings.Stored()
 			a.link.Cluster(r)
 		}

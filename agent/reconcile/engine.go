@@ -82,8 +82,10 @@ type Options struct {
 	// SyncedTimeout bounds how long an application waits for its kinds to be
 	// observed before it is synced as far as possible; 30 s when zero.
 	SyncedTimeout time.Duration
-	Log           *slog.Logger
-	Now           func() time.Time // time.Now when nil
+	// Changed is called when what Throttled answers begins or ends; it must not wait.
+	Changed func()
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now when nil
 }
 
 // Engine runs the applications of one cluster. It implements link.Handler; its
@@ -138,6 +140,7 @@ func New(o Options) *Engine {
 	e.exec = &sync.Executor{
 		Applier: o.Applier, Live: liveView{Observer: o.Observer, engine: e}, Governor: sync.NewGovernor(o.Requests, o.Now), Fence: e.fence,
 	}
+	e.exec.Governor.Changed = o.Changed
 	o.Observer.Subscribe(e.onEvent)
 	o.Observer.OnKind(e.onKind)
 	return e
@@ -300,6 +303,10 @@ func (e *Engine) Apps() []model.AppUID {
 	})
 	return uids
 }
+
+// Throttled says how often the API server has refused or failed writes, see
+// sync.Governor.
+func (e *Engine) Throttled() (times int, since time.Time) { return e.exec.Governor.Throttled() }
 
 // Unprocessed is the time of the oldest news from the cluster that no published
 // status shows yet, zero when there is none. It does not wait.

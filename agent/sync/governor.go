@@ -13,11 +13,16 @@ import (
 // agent, and holds all of them back when the API server says to come later.
 // There is no rate limit: the API server's priority and fairness decides.
 type Governor struct {
+	// Changed is called when what Throttled answers begins or ends, from any
+	// goroutine; it must not wait. It may be nil, and is set before the first Do.
+	Changed func()
+
 	slots chan struct{}
 	now   func() time.Time
 
 	mu    gosync.Mutex
 	until time.Time
+	busy  throttling
 }
 
 // NewGovernor allows n requests at a time.
@@ -80,6 +85,9 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 		case err == nil || ctx.Err() != nil:
 			return err
 		case errors.As(err, &later):
+			if !later.Alone {
+				g.throttled()
+			}
 			if throttled++; throttled >= throttledTries {
 				return err
 			}
@@ -99,6 +107,7 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 				return err
 			}
 		case fault.Is(err, fault.Unavailable):
+			g.throttled()
 			if failed++; failed >= failedTries || g.now().Sub(began) >= failedPatience {
 				return err
 			}

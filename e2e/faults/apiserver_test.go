@@ -151,6 +151,10 @@ func TestAnAPIServerThatRefusesAThirdMakesThingsLateAndNothingElse(t *testing.T)
 		}
 	}
 	lasted := time.Since(began)
+	s.eventually("the cluster says that its API server is too busy", 30*time.Second, func() bool {
+		out, err := s.world.CLI(s.ctx, "cluster", "get", s.Cluster)
+		return err == nil && strings.Contains(string(out), "api_throttled")
+	})
 	m.mood(false)
 	s.settled(app, commit)
 	s.eventually("b is healed", 30*time.Second, func() bool { return s.value(app, "b") == "0" })
