@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	gosync "sync"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/journal"
@@ -26,8 +27,24 @@ type judgement struct {
 	failed bool
 	// rules by which it was compared.
 	rules uint64
+	// doubtful: it counts as the same, and only the API server could tell.
+	doubtful bool
 	// asked: the API server was asked by a dry run, or applying was the test.
 	asked bool
+}
+
+// settled reports whether a judgement that holds needs no other. mayAsk: a
+// difference would be put to the API server; doubts are once there is a sync.
+func (j judgement) settled(mayAsk, confirmed bool) bool {
+	switch {
+	case j.failed:
+		return false
+	case j.asked:
+		return true
+	case j.doubtful:
+		return !confirmed
+	}
+	return j.same || !mayAsk
 }
 
 func (j judgement) holds(p sync.Prepared, rec live.Record) bool {
@@ -97,7 +114,7 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 	old, ok := a.judged[p.Key]
 	mayAsk := !selfHeals(s) && (s.confirmed || !s.desired.Spec.SyncPolicy.AutomatedEnabled())
 	_, rules := e.rules.now()
-	if ok && old.holds(p, rec) && old.rules == rules && !old.failed && (old.same || old.asked || !mayAsk) {
+	if ok && old.holds(p, rec) && old.rules == rules && old.settled(mayAsk, s.confirmed) {
 		return
 	}
 	j := judgement{desired: p.Hash, live: rec.SpecHash, rules: rules}
@@ -127,8 +144,8 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 	j.same, j.differences, j.problems = res.Same(), res.Differences, res.Problems
 	// A difference is put to the API server before it is called one, but where
 	// applying is itself the test. What only the server can tell is always asked.
-	doubtful := res.Same() && !res.Certain() && s.confirmed
-	if (!j.same && mayAsk || doubtful) && sameOwner(rec, s.desired.Name) {
+	j.doubtful = res.Same() && !res.Certain() && sameOwner(rec, s.desired.Name)
+	if (!j.same && mayAsk || j.doubtful && s.confirmed) && sameOwner(rec, s.desired.Name) {
 		e.ask(ctx, &j, s, p, rec, in)
 	}
 	if res.RuleFailed && !j.same && !j.asked {
@@ -161,12 +178,15 @@ func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepa
 		DryRun: true, Migrate: in.TakenOver, Validate: !p.Option("Validate", "false"), Operation: "compare-" + string(s.desired.App)})
 	if err != nil {
 		e.log.Debug("a dry run did not decide", "object", p.Key, "error", err)
-		j.asked = ctx.Err() == nil && !fault.As(err).Kind.Retryable()
+		if j.asked = ctx.Err() == nil && !fault.As(err).Kind.Retryable(); !j.asked {
+			e.askAgain(s.desired.App, p.Key)
+		}
 		return
 	}
 	if rec.Version != p.Version {
 		if in.Live, err = e.o.Applier.Get(ctx, kind, p.Version, p.Key); err != nil {
 			j.asked = false
+			e.askAgain(s.desired.App, p.Key)
 			return
 		}
 		in.Managers = nil // those of this version
@@ -176,6 +196,22 @@ func (e *Engine) ask(ctx context.Context, j *judgement, s snapshot, p sync.Prepa
 		return
 	}
 	j.same, j.differences = res.Same(), res.Differences
+}
+
+// askPause is how long a question waits that the API server could not answer.
+const askPause = 15 * time.Second
+
+// askAgain has an object looked at again in a while.
+func (e *Engine) askAgain(uid model.AppUID, key model.ObjectKey) {
+	time.AfterFunc(askPause, func() {
+		e.mu.Lock()
+		a := e.apps[uid]
+		e.mu.Unlock()
+		if a != nil {
+			a.touch(key)
+			e.queue.add(uid)
+		}
+	})
 }
 
 // owned are the objects of a desired bundle as inventory entries without uid. It

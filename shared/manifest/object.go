@@ -198,13 +198,17 @@ func splitAPIVersion(s, where string) (group, version string, err error) {
 }
 
 // stringMap refuses values that are no strings, which the API server would
-// refuse with a message that does not name the place.
+// refuse with a message that does not name the place. A null, as templates write
+// where they have no value, becomes the empty string, as in the API server.
 func stringMap(v any, path, where string) error {
 	switch m := v.(type) {
 	case nil:
 		return nil
 	case map[string]any:
 		for _, k := range sortedKeys(m) {
+			if m[k] == nil {
+				m[k] = ""
+			}
 			if _, ok := m[k].(string); !ok {
 				return invalid(where, "%s[%s] must be a string, got %s; quote it", path, quote(k), describe(m[k]))
 			}

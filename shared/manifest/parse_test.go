@@ -373,3 +373,10 @@ func TestOnlyHooksMayHaveAGeneratedName(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestANullLabelIsEmpty(t *testing.T) {
+	o := parsed(t, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels: {q: null}\n  annotations:\n    foo:\n"))[0]
+	if got := string(o.JSON()); got != `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"annotations":{"foo":""},"labels":{"q":""},"name":"a"}}` {
+		t.Error(got)
+	}
+}
