@@ -57,8 +57,12 @@ func (c *call) describeApp(v model.AppView) error {
 		fields = append(fields, wideFields(v)...)
 	}
 	if p := v.Pin; p != nil {
+		text := revisionText(p.Revision)
+		if p.HistoryID != 0 {
+			text = fmt.Sprintf("deployment %d, %s", p.HistoryID, text)
+		}
 		fields = append(fields,
-			[2]string{"Pinned", fmt.Sprintf("to deployment %d, %s, by %s %s ago", p.HistoryID, revisionText(p.Revision), p.InitiatedBy, output.Age(c.now(), &p.At))},
+			[2]string{"Pinned", fmt.Sprintf("to %s, by %s %s ago", text, p.InitiatedBy, output.Age(c.now(), &p.At))},
 			[2]string{"Because", p.Reason},
 			[2]string{"Set aside", revisionText(p.SetAside) + ", until a newer revision comes: hawser app unpin " + v.Name})
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,11 @@ func pinText(p *model.Pin) string {
 	if p == nil {
 		return ""
 	}
-	return fmt.Sprintf("to %d, not %s", p.HistoryID, short(p.SetAside.Commit))
+	to := short(p.Revision.Commit)
+	if p.HistoryID != 0 {
+		to = strconv.FormatInt(p.HistoryID, 10)
+	}
+	return fmt.Sprintf("to %s, not %s", to, short(p.SetAside.Commit))
 }
 
 // noteAllPinned closes a list: how many stay where they were rolled back to.

@@ -82,6 +82,43 @@ func TestAnApplicationThatWasRolledBack(t *testing.T) {
 	}
 }
 
+// What came to be set aside again is of no deployment.
+func TestAPinThatCameByItself(t *testing.T) {
+	app := strings.Replace(pinnedApp(), `"pin":{"historyID":3,`, `"pin":{`, 1)
+	newHubOf(t, with(map[string]answer{"GET /applications": {200, `{"items":[` + app + `]` + asOf}, "GET /applications/shop": {200, app}}))
+	run(t, "", "app", "get", "shop").check(t, 0, "Pinned:     to 7cc9050e \"the good one\", by ana 40m ago\n", waiting)
+	run(t, "", "app", "list", "-o", "wide").check(t, 0, "to 7cc9050e, not d8b6439d", "1 of 1 pinned")
+	run(t, "", "app", "wait", "shop", "--sync").check(t, 0, "shop", "shop stays at 7cc9050e after a rollback; d8b6439d is set aside")
+	run(t, "", "app", "wait", "shop", "--sync", "--revision", "d8b6439").check(t, 6, "", "shop: d8b6439d was set aside by an earlier rollback")
+}
+
+// A confirmation names what it is of, so that it approves of nothing else.
+func TestWhatAConfirmationIsOf(t *testing.T) {
+	const deletion = `{"id":"op-2","kind":"delete","phase":"Running","initiatedBy":"bob","spec":{"cascade":true}}`
+	const sync = `{"id":"op-3","kind":"sync","phase":"Running","spec":{}}`
+	approved := strings.Replace(orphanOp, `"by":"bob",`, `"by":"bob","reason":"it is empty",`, 1)
+	for _, c := range []struct {
+		args, open      string
+		code            int
+		out, err, asked string
+	}{
+		{"", deletion, 0, "deletions approved by bob: it is empty\n", `"web" is being deleted by operation op-2, which bob asked for; what says Delete=confirm is deleted, too`, `{"kind":"delete","operation":"op-2"}`},
+		{"", sync, 0, "Succeeded", `"web" is synced and prunes, also what says Prune=confirm`, `{"kind":"sync"}`},
+		{"", deletion + "," + sync, 6, "", "(confirmation_ambiguous)\n  fix: say which is meant: --kind delete or --kind sync", ""},
+		{"--kind delete", deletion + "," + sync, 0, "Succeeded", "bob", `{"kind":"delete","operation":"op-2"}`},
+		{"--kind sync", deletion + "," + sync, 0, "Succeeded", "prunes", `{"kind":"sync"}`},
+	} {
+		hub := newHubOf(t, with(map[string]answer{
+			"GET /applications/web/operations?open=true": {200, `{"items":[` + c.open + `]` + asOf},
+			"POST /applications/web/confirm-deletion":    {202, approved}, "GET /operations/op-2": {200, approved},
+		}))
+		run(t, "", append([]string{"app", "confirm-deletion", "web"}, strings.Fields(c.args)...)...).check(t, c.code, c.out, c.err)
+		if asked := "POST /applications/web/confirm-deletion " + c.asked; strings.Contains(hub.requests(), asked) != (c.asked != "") {
+			t.Errorf("%s with %s: asked %s", c.args, c.open, hub.requests())
+		}
+	}
+}
+
 // A person who says yes is asked nothing, and the finalizer decides.
 func TestDeleteWithoutQuestions(t *testing.T) {
 	for _, terminal := range []bool{true, false} {

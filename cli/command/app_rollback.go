@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,8 @@ Automated sync may stay on: the cluster is healed to that deployment, and the
 revision that was gone back from is set aside. It is not deployed again by a poll, a
 webhook or a plain sync. A newer commit that changes the application ends the
 rollback, and so do "hawser app unpin", "hawser app sync --revision" with the commit
-that was set aside, and another targetRevision.`,
+that was set aside, and another targetRevision. When the branch is at the commit that
+was set aside again later, that is still not deployed until somebody says so.`,
 		Args: func(c *cobra.Command, args []string) (err error) {
 			if len(args) == 1 {
 				return nil
@@ -101,44 +103,116 @@ func (c *call) printRollback(name string, plan rollbackPlan) error {
 }
 
 func newAppUnpin(s *session) *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	c := &cobra.Command{
 		Use: "unpin NAME", Short: "End a rollback: what Git says is wanted again", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var pin model.Pin
-			if err := c.api.Do(c.ctx, http.MethodDelete, appPath(c.args[0])+"/pin", nil, &pin); err != nil {
+			path := appPath(c.args[0]) + "/pin"
+			if reason != "" {
+				path += "?" + url.Values{"reason": {reason}}.Encode()
+			}
+			if err := c.api.Do(c.ctx, http.MethodDelete, path, nil, &pin); err != nil {
 				return err
 			}
 			return c.one(pin, "", func() error {
-				c.note("%q is not pinned to deployment %d any more; %s is wanted again", c.args[0], pin.HistoryID, short(pin.SetAside.Commit))
+				c.note("%q is not pinned to %s any more; %s is wanted again", c.args[0], pinnedTo(pin), short(pin.SetAside.Commit))
 				return nil
 			})
 		}),
 	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	return c
+}
+
+// pinnedTo is what a pin holds: a deployment, or, of one that came by itself, a
+// revision.
+func pinnedTo(p model.Pin) string {
+	if p.HistoryID == 0 {
+		return short(p.Revision.Commit)
+	}
+	return fmt.Sprintf("deployment %d", p.HistoryID)
+}
+
+// confirmation is what the hub takes.
+type confirmation struct {
+	Kind         model.OperationKind `json:"kind"`
+	Operation    model.OperationID   `json:"operation,omitempty"`
+	ConfirmPrune *int                `json:"confirmPrune,omitempty"`
+	Reason       string              `json:"reason,omitempty"`
+}
+
+// confirmed finds out what a confirmation is of, and says so: what somebody else
+// asks for meanwhile is not approved of with it.
+func (c *call) confirmed(name string, request *confirmation) error {
+	var open list[model.OperationInfo]
+	if err := c.get(appPath(name)+"/operations?open=true", &open); err != nil {
+		return err
+	}
+	var deletion, sync *model.OperationInfo
+	for i, op := range open.Items {
+		switch op.Kind {
+		case model.OperationDelete:
+			deletion = &open.Items[i]
+		case model.OperationSync:
+			sync = &open.Items[i]
+		}
+	}
+	if request.Kind == "" {
+		switch {
+		case deletion != nil && sync != nil:
+			return fault.New(fault.Precondition, "confirmation_ambiguous", "operation %s deletes %q (asked for by %s), and its sync %s has not ended",
+				deletion.ID, name, deletion.InitiatedBy, sync.ID).WithFix("say which is meant: --kind delete or --kind sync")
+		case deletion != nil:
+			request.Kind = model.OperationDelete
+		default:
+			request.Kind = model.OperationSync
+		}
+	}
+	if request.Kind == model.OperationSync {
+		c.note("%q is synced and prunes, also what says Prune=confirm", name)
+		return nil
+	}
+	if deletion == nil {
+		return fault.New(fault.NotFound, "operation_not_found", "%q is not being deleted", name)
+	}
+	request.Operation = deletion.ID
+	c.note("%q is being deleted by operation %s, which %s asked for; what says Delete=confirm is deleted, too", name, deletion.ID, deletion.InitiatedBy)
+	return nil
 }
 
 func newAppConfirmDeletion(s *session) *cobra.Command {
 	var wait waitFlags
 	var confirmPrune int
-	var request struct {
-		ConfirmPrune *int   `json:"confirmPrune,omitempty"`
-		Reason       string `json:"reason,omitempty"`
-	}
+	var request confirmation
 	c := &cobra.Command{
 		Use:   "confirm-deletion NAME",
 		Short: "Approve of deleting what says Prune=confirm or Delete=confirm",
 		Long: `Approve of deleting the objects that ask for it: when the application is being
 deleted, those that say Delete=confirm; else a sync prunes, also those that say
-Prune=confirm. "hawser app get" shows what waits.`,
+Prune=confirm. "hawser app get" shows what waits. --kind says which of both is meant;
+without it the command says which it has found, and wants the choice when there is a
+delete and a sync.`,
 		Args: exactArgs("NAME"),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if k := request.Kind; k != model.OperationSync && k != model.OperationDelete && c.Flags().Changed("kind") {
+				return fault.New(fault.Invalid, "usage", "--kind is %q; allowed: sync, delete", string(k))
+			}
+			return nil
+		},
 		RunE: s.run(func(c *call) error {
 			if c.cmd.Flags().Changed("confirm-prune") {
 				request.ConfirmPrune = &confirmPrune
+			}
+			if err := c.confirmed(c.args[0], &request); err != nil {
+				return err
 			}
 			return c.carryOut(appPath(c.args[0])+"/confirm-deletion", request, wait.waits(), "confirmation for %q", c.args[0])
 		}),
 	}
 	c.Flags().IntVar(&confirmPrune, "confirm-prune", 0, "confirm that this many objects may be deleted, past the prune guard")
 	c.Flags().StringVar(&request.Reason, "reason", "", "why, for the history")
+	c.Flags().StringVar((*string)(&request.Kind), "kind", "", "what is approved of: sync or delete (default: the one that there is)")
 	wait.register(c)
 	return c
 }

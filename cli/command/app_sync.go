@@ -115,8 +115,12 @@ synced is the deployment that was gone back to, until a newer commit comes;
 // that the newest revision is what is wanted.
 func (c *call) notePinned(v model.AppView) {
 	if p := v.Pin; p != nil {
-		c.note("%s stays at deployment %d (%s) after a rollback; %s is set aside until a newer revision comes: hawser app unpin %s",
-			v.Name, p.HistoryID, short(p.Revision.Commit), short(p.SetAside.Commit), v.Name)
+		at := fmt.Sprintf("deployment %d (%s)", p.HistoryID, short(p.Revision.Commit))
+		if p.HistoryID == 0 {
+			at = short(p.Revision.Commit)
+		}
+		c.note("%s stays at %s after a rollback; %s is set aside until a newer revision comes: hawser app unpin %s",
+			v.Name, at, short(p.SetAside.Commit), v.Name)
 	}
 }
 

@@ -116,8 +116,11 @@ func look(ctx context.Context, api *client.Client, names []string, want wanted) 
 // nil when there is none.
 func hopeless(v model.AppView, want wanted) error {
 	if p := v.Pin; p != nil && want.sync && want.revision != "" && isRevision(p.SetAside.Commit, want.revision) && !isRevision(v.Revision, want.revision) {
-		return fault.New(fault.Precondition, "revision_set_aside", "%s: %s was set aside when %s went back to deployment %d", v.Name, short(p.SetAside.Commit), p.InitiatedBy, p.HistoryID).
-			WithFix("deploy it again: hawser app unpin %s", v.Name)
+		e := fault.New(fault.Precondition, "revision_set_aside", "%s: %s was set aside when %s went back to deployment %d", v.Name, short(p.SetAside.Commit), p.InitiatedBy, p.HistoryID)
+		if p.HistoryID == 0 {
+			e.Message = fmt.Sprintf("%s: %s was set aside by an earlier rollback", v.Name, short(p.SetAside.Commit))
+		}
+		return e.WithFix("deploy it again: hawser app unpin %s", v.Name)
 	}
 	problem, ok := notRendered(v)
 	if !ok || !want.sync || want.revision == "" || problem.Revision == "" ||

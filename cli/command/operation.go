@@ -112,7 +112,11 @@ func (c *call) printOperation(op model.OperationInfo) error {
 			}
 		}
 		for _, a := range op.Amendments {
-			fmt.Fprintf(c.Out, "%s %s by %s\n", a.At.Format(time.RFC3339), amendmentText(a.What), output.Clean(a.By))
+			line := amendmentText(a.What) + " by " + a.By
+			if a.Reason != "" {
+				line += ": " + a.Reason
+			}
+			fmt.Fprintf(c.Out, "%s %s\n", a.At.Format(time.RFC3339), output.Clean(line))
 		}
 		_, err := fmt.Fprintln(c.Out, output.Clean(strings.TrimSpace(fmt.Sprintf("%s %s: %s  %s", operationKind(op), op.AppName, op.Phase, op.Message))))
 		return err

@@ -67,10 +67,10 @@ type Store interface {
 	// DesiredOf is not ok when nothing of the application was rendered yet.
 	DesiredOf(ctx context.Context, app model.AppUID) (d model.Desired, ok bool, err error)
 	// ReleasePin is Precondition (not_pinned) when there is no pin.
-	ReleasePin(ctx context.Context, app model.AppUID) (fleet.Pin, error)
+	ReleasePin(ctx context.Context, app model.AppUID, by, reason string) (fleet.Pin, error)
 	// AmendDelete changes the delete that is under way; At is set by the store. It
 	// is NotFound (operation_not_found) when the application is not being deleted.
-	AmendDelete(ctx context.Context, app model.AppUID, a model.Amendment) (model.OperationInfo, error)
+	AmendDelete(ctx context.Context, app model.AppUID, only model.OperationID, a model.Amendment) (model.OperationInfo, error)
 
 	CreateOperation(ctx context.Context, n fleet.NewOperation) (op model.OperationInfo, existed bool, err error)
 	OperationByKey(ctx context.Context, key string) (op model.OperationInfo, found bool, err error)

@@ -46,9 +46,13 @@ type fakeStore struct {
 	// changes is how often an application is written between decision and
 	// storing.
 	changes int
-	down    bool // every call fails as if the database were away
-	panics  bool
-	upserts int
+	// meanwhile, when set, is what each of these writes is.
+	meanwhile func()
+	// unpinned is who ended a rollback, and why.
+	unpinned string
+	down     bool // every call fails as if the database were away
+	panics   bool
+	upserts  int
 }
 
 var errDown = fault.Wrap(errors.New("dial /var/run/postgresql/.s.PGSQL.5432: CANARY"), fault.Unavailable, "db_unavailable", "the database is not reachable")
@@ -540,6 +544,9 @@ func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (mo
 	if d := n.Deploy; d != nil {
 		if s.changes > 0 {
 			s.changes--
+			if s.meanwhile != nil {
+				s.meanwhile()
+			}
 			return model.OperationInfo{}, false, fault.New(fault.Conflict, "application_changed", "the application was written")
 		}
 		if d.Expected != 0 && d.Expected != s.desired.Generation {
@@ -576,9 +583,10 @@ func (s *fakeStore) DesiredOf(context.Context, model.AppUID) (model.Desired, boo
 	return s.desired, s.rendered, nil
 }
 
-func (s *fakeStore) ReleasePin(_ context.Context, uid model.AppUID) (fleet.Pin, error) {
+func (s *fakeStore) ReleasePin(_ context.Context, uid model.AppUID, by, reason string) (fleet.Pin, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unpinned = by + ": " + reason
 	for name, a := range s.apps {
 		if a.UID == uid && a.Pin != nil {
 			pin := *a.Pin
@@ -590,11 +598,11 @@ func (s *fakeStore) ReleasePin(_ context.Context, uid model.AppUID) (fleet.Pin, 
 	return fleet.Pin{}, fault.New(fault.Precondition, "not_pinned", "it is not pinned")
 }
 
-func (s *fakeStore) AmendDelete(_ context.Context, uid model.AppUID, a model.Amendment) (model.OperationInfo, error) {
+func (s *fakeStore) AmendDelete(_ context.Context, uid model.AppUID, only model.OperationID, a model.Amendment) (model.OperationInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.ops {
-		if op := &s.ops[i]; op.App == uid && op.Kind == model.OperationDelete && !op.Phase.Terminal() {
+		if op := &s.ops[i]; op.App == uid && op.Kind == model.OperationDelete && !op.Phase.Terminal() && (only == "" || only == op.ID) {
 			next, _, err := fleet.Amend(*op, a)
 			*op = next
 			return next, err

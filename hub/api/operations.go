@@ -260,7 +260,7 @@ func (a *api) deleteApplication(c *gin.Context) {
 		if !change.due || op.Phase.Terminal() {
 			continue
 		}
-		next, err := a.amendDelete(ctx, app, model.Amendment{What: change.what, By: identity(c).Name})
+		next, err := a.amendDelete(ctx, app, op.ID, model.Amendment{What: change.what, By: identity(c).Name})
 		if fault.HasCode(err, "operation_not_found") { // it has ended meanwhile; the answer says how
 			next, err = a.store.Operation(ctx, op.ID)
 		}
@@ -273,9 +273,10 @@ func (a *api) deleteApplication(c *gin.Context) {
 	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
 }
 
-// amendDelete changes the delete that is under way, and wakes who carries it out.
-func (a *api) amendDelete(ctx context.Context, app fleet.App, amendment model.Amendment) (model.OperationInfo, error) {
-	op, err := a.store.AmendDelete(ctx, app.UID, amendment)
+// amendDelete changes the delete that is under way, if it is the one that is meant
+// (only; "" is any), and wakes who carries it out.
+func (a *api) amendDelete(ctx context.Context, app fleet.App, only model.OperationID, amendment model.Amendment) (model.OperationInfo, error) {
+	op, err := a.store.AmendDelete(ctx, app.UID, only, amendment)
 	if err != nil {
 		return op, err
 	}
@@ -286,15 +287,60 @@ func (a *api) amendDelete(ctx context.Context, app fleet.App, amendment model.Am
 	return op, nil
 }
 
+// confirmation says what is approved of.
+type confirmation struct {
+	// Kind is what deletes: the delete that is under way, or a sync that is asked
+	// for with this. Empty: the delete if there is one, else a sync.
+	Kind model.OperationKind `json:"kind,omitempty"`
+	// Operation is the delete that is meant; empty: whichever is under way.
+	Operation    model.OperationID `json:"operation,omitempty"`
+	ConfirmPrune *int              `json:"confirmPrune,omitempty"`
+	Reason       string            `json:"reason,omitempty"`
+}
+
+func (in confirmation) check() error {
+	switch in.Kind {
+	case "", model.OperationSync, model.OperationDelete:
+	default:
+		return fault.New(fault.Invalid, "value_unknown", "kind is %q; allowed: sync, delete", cut(string(in.Kind))).WithField("kind").WithFound(cut(string(in.Kind)), "sync, delete")
+	}
+	if in.Operation != "" && in.Kind == model.OperationSync {
+		return fault.New(fault.Invalid, "value_unknown", "operation is that of a delete; a sync is asked for with the confirmation").WithField("operation").
+			WithFix("leave operation out, or say kind delete")
+	}
+	return nil
+}
+
+// of decides what a confirmation is of, with the operations that are open.
+func (in confirmation) of(app string, open []model.OperationInfo) (model.OperationKind, error) {
+	if in.Kind != "" {
+		return in.Kind, nil
+	}
+	if in.Operation != "" {
+		return model.OperationDelete, nil
+	}
+	i := slices.IndexFunc(open, func(op model.OperationInfo) bool { return op.Kind == model.OperationDelete })
+	j := slices.IndexFunc(open, func(op model.OperationInfo) bool { return op.Kind == model.OperationSync })
+	switch {
+	case i >= 0 && j >= 0:
+		return "", fault.New(fault.Precondition, "confirmation_ambiguous",
+			"operation %s deletes %q (asked for by %s), and its sync %s has not ended; the confirmation does not say which of both it is of", open[i].ID, app, open[i].InitiatedBy, open[j].ID).
+			WithField("kind").WithFound("", "sync, delete").WithFix("say which: hawser app confirm-deletion %s --kind delete, or --kind sync", app)
+	case i >= 0:
+		return model.OperationDelete, nil
+	}
+	return model.OperationSync, nil
+}
+
 // confirmDeletion approves of deleting what says Prune=confirm or
-// Delete=confirm: of the delete that is under way, else of a sync that prunes.
+// Delete=confirm: of the delete that is under way, or of a sync that prunes.
 func (a *api) confirmDeletion(c *gin.Context) {
 	ctx := c.Request.Context()
-	var in struct {
-		ConfirmPrune *int   `json:"confirmPrune,omitempty"`
-		Reason       string `json:"reason,omitempty"`
-	}
+	var in confirmation
 	err := a.into(c, &in, true)
+	if err == nil {
+		err = in.check()
+	}
 	var key string
 	if err == nil {
 		key, err = idempotencyKey(c)
@@ -311,18 +357,42 @@ func (a *api) confirmDeletion(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	op, err := a.amendDelete(ctx, app, model.Amendment{What: model.AmendApprove, By: identity(c).Name})
-	if fault.HasCode(err, "operation_not_found") {
-		op, err = a.createSync(ctx, app, fleet.NewOperation{
-			App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
-		})
-	}
+	op, err := a.confirm(ctx, app, in, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
+	})
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
 	a.log.InfoContext(ctx, "deletions approved", "operation", op.ID, "kind", op.Kind, "app", app.Name, "by", identity(c).Name)
 	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// confirm carries out a confirmation. n is the sync that it asks for unless it is
+// of a delete.
+func (a *api) confirm(ctx context.Context, app fleet.App, in confirmation, n fleet.NewOperation) (model.OperationInfo, error) {
+	if n.IdempotencyKey != "" {
+		// Asked for again, it might be a delete that came since, and that nobody
+		// has approved of.
+		if op, found, err := a.store.OperationByKey(ctx, n.IdempotencyKey); err != nil || found {
+			if err == nil {
+				err = fleet.Repeats(op, n)
+			}
+			return op, err
+		}
+	}
+	open, err := a.store.Operations(ctx, fleet.OperationFilter{App: app.UID, OpenOnly: true})
+	if err != nil {
+		return model.OperationInfo{}, err
+	}
+	kind, err := in.of(app.Name, open)
+	switch {
+	case err != nil:
+		return model.OperationInfo{}, err
+	case kind == model.OperationDelete:
+		return a.amendDelete(ctx, app, in.Operation, model.Amendment{What: model.AmendApprove, By: n.InitiatedBy, Reason: in.Reason})
+	}
+	return a.createSync(ctx, app, n)
 }
 
 // boolean is a query parameter that is true, false or absent.

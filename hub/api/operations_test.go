@@ -92,6 +92,11 @@ func TestConfirmDeletion(t *testing.T) {
 	w.call("POST", "/api/v1/applications/nix/confirm-deletion", "").problem(404, "application_not_found")
 
 	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)
+	p := w.call("POST", "/api/v1/applications/web/confirm-deletion", "").problem(409, "confirmation_ambiguous") // the sync runs still
+	if !strings.Contains(p.Detail, "op-1") || !strings.Contains(p.Detail, "op-2") {
+		t.Errorf("%+v", p)
+	}
+	w.store.ops[0].Phase = model.PhaseSucceeded
 	w.calls.take()
 	w.call("POST", "/api/v1/applications/web/confirm-deletion", "").ok(202).into(&op)
 	if op.Kind != model.OperationDelete || !op.Spec.ApproveDeletions || len(w.store.ops) != 2 {
@@ -99,6 +104,35 @@ func TestConfirmDeletion(t *testing.T) {
 	}
 	if calls := w.calls.take(); calls != "notify id-eu [uid-web]; publish operation op-2; publish-apps [uid-web]" {
 		t.Errorf("told: %s", calls)
+	}
+}
+
+// Who confirms names what, so that nobody approves of what came meanwhile.
+func TestAConfirmationIsOfWhatItNames(t *testing.T) {
+	const route = "/api/v1/applications/web/confirm-deletion"
+	w := withApp(t)
+	var first, op model.OperationInfo
+	w.call("POST", route, `{"kind":"delete"}`).problem(404, "operation_not_found")
+	w.call("POST", route, `{"operation":"op-9"}`).problem(404, "operation_not_found")
+	w.call("POST", route, `{"kind":"action"}`).problem(400, "value_unknown")
+	w.call("POST", route, `{"kind":"sync","operation":"op-1"}`).problem(400, "value_unknown")
+	if len(w.store.ops) != 0 {
+		t.Fatalf("%+v", w.store.ops)
+	}
+	w.call("POST", route, `{"reason":"they may go"}`, "Idempotency-Key: k").ok(202).into(&first)
+
+	// The answer was lost, and somebody else deletes the application meanwhile.
+	w.store.ops[0].Phase = model.PhaseSucceeded
+	w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202)
+	w.call("POST", route, `{"reason":"they may go"}`, "Idempotency-Key: k").ok(202).into(&op)
+	if op.ID != first.ID || w.store.ops[1].Spec.ApproveDeletions {
+		t.Fatalf("answered %s; the delete is %+v", op.ID, w.store.ops[1])
+	}
+	w.call("POST", route, `{"reason":"another"}`, "Idempotency-Key: k").problem(409, "idempotency_key_reused")
+	w.call("POST", route, `{"operation":"op-1"}`).problem(404, "operation_not_found")
+	w.call("POST", route, `{"kind":"delete","operation":"op-2","reason":"it is empty"}`).ok(202).into(&op)
+	if op.ID != "op-2" || !op.Spec.ApproveDeletions || op.Amendments[0].Reason != "it is empty" {
+		t.Errorf("%+v", op)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -68,8 +69,9 @@ func (a *api) rollbackApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	var first decided
 	for attempt := 1; ; attempt++ {
-		op, plan, err := a.rollback(ctx, c.Param("name"), identity(c).Name, key, in)
+		op, plan, err := a.rollback(ctx, c.Param("name"), identity(c).Name, key, in, &first)
 		switch {
 		case fault.HasCode(err, "application_changed") && attempt < rollbackAttempts:
 			continue
@@ -84,12 +86,42 @@ func (a *api) rollbackApplication(c *gin.Context) {
 	}
 }
 
-func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackRequest) (op model.OperationInfo, plan *rollbackPlan, err error) {
+// decided is what a rollback was decided on at the first attempt.
+type decided struct {
+	target     int64 // deployment; 0 before the first attempt
+	generation model.Generation
+	pin        model.OperationID
+}
+
+// again keeps a rollback without an id to what it was decided on: decided anew,
+// after another rollback, "the one before the present" would be one deployment
+// further back, which nobody asked for.
+func (first *decided) again(app fleet.App, desired model.Desired, target int64) error {
+	now := decided{target: target, generation: desired.Generation}
+	if app.Pin != nil {
+		now.pin = app.Pin.Operation
+	}
+	switch {
+	case first.target == 0:
+		*first = now
+		return nil
+	case *first == now:
+		return nil
+	}
+	e := fault.New(fault.Conflict, "generation_changed", "generation %d of %q is desired now, and was %d when this was decided", desired.Generation, app.Name, first.generation).
+		WithFix("look at the application again, then go back to a deployment by its number: hawser app history %s", app.Name)
+	if p := app.Pin; p != nil && now.pin != first.pin {
+		e.Message = fmt.Sprintf("%s has gone back to deployment %d of %q meanwhile; this would go further back than was meant", p.InitiatedBy, p.HistoryID, app.Name)
+	}
+	return e
+}
+
+func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackRequest, first *decided) (op model.OperationInfo, plan *rollbackPlan, err error) {
 	app, err := a.store.Application(ctx, name)
 	if err != nil {
 		return op, nil, err
 	}
-	if key != "" {
+	if key != "" && !in.DryRun { // a dry run stores nothing, and says what would be now
 		// Asked for again, another deployment would be the one before the present.
 		if op, found, err := a.store.OperationByKey(ctx, key); err != nil || found {
 			return op, nil, repeated(op, err, app, in)
@@ -110,6 +142,11 @@ func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackReq
 		return op, nil, err
 	}
 	target, err := fleet.RollbackTarget(fleet.RollbackFacts{App: app.Name, History: history, Desired: desired, Source: app.Source.Bundle, Pin: app.Pin}, in.HistoryID)
+	if in.HistoryID == 0 && (err == nil || first.target != 0) {
+		if err := first.again(app, desired, target.ID); err != nil {
+			return op, nil, err
+		}
+	}
 	if err != nil {
 		return op, nil, err
 	}
@@ -118,6 +155,12 @@ func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackReq
 		return op, nil, err
 	}
 	deploy.Expected = in.ExpectedGeneration
+	if in.HistoryID == 0 {
+		deploy.Expected = desired.Generation // "the one before" is of that
+		if e := in.ExpectedGeneration; e != 0 {
+			deploy.Expected = e
+		}
+	}
 	spec := in.spec(target.ID)
 	if deploy.Pin != nil {
 		spec.Rollback.SetAside = deploy.Pin.SetAside.Commit
@@ -152,12 +195,21 @@ func repeated(op model.OperationInfo, err error, app fleet.App, in rollbackReque
 // unpinApplication ends a rollback: what the sources say is wanted again.
 func (a *api) unpinApplication(c *gin.Context) {
 	ctx := c.Request.Context()
+	reason := c.Query("reason")
+	if err := checkReason(reason); err != nil {
+		a.fail(c, err)
+		return
+	}
 	app, err := a.store.Application(ctx, c.Param("name"))
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	pin, err := a.store.ReleasePin(ctx, app.UID)
+	text := "unpinned" // as the history shows it
+	if reason != "" {
+		text += ": " + reason
+	}
+	pin, err := a.store.ReleasePin(ctx, app.UID, identity(c).Name, text)
 	if err != nil {
 		a.fail(c, err)
 		return

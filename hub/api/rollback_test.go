@@ -114,6 +114,43 @@ func TestRollbackIsDecidedAnewWhenTheApplicationChanged(t *testing.T) {
 	}
 }
 
+// Two who go back at once mean the same deployment.
+func TestTwoRollbacksAtOnceGoBackOnce(t *testing.T) {
+	ready := func() *world {
+		w := withHistory(t)
+		older := w.store.history[0]
+		older.ID, older.Bundle = 0, "older"
+		w.store.history = append([]fleet.Deployment{older}, w.store.history...)
+		for i := range w.store.history {
+			w.store.history[i].ID = int64(i + 1)
+		}
+		w.store.changes = 1
+		return w
+	}
+	w := ready()
+	w.store.meanwhile = func() { // under the lock of the store
+		w.pin(2)
+		w.change(func(a *fleet.App) { a.Pin.Operation, a.Pin.InitiatedBy = "op-9", "bob" })
+		w.store.desired.Generation++
+	}
+	p := w.call("POST", rollbackRoute, "").problem(409, "generation_changed")
+	if !strings.Contains(p.Detail, "bob") || len(w.store.deploys) != 0 {
+		t.Errorf("%+v, deploys %+v", p, w.store.deploys)
+	}
+	w = ready()
+	w.store.meanwhile = func() { w.store.desired.Generation++ } // something newer came
+	w.call("POST", rollbackRoute, "").problem(409, "generation_changed")
+	w = ready()
+	w.store.meanwhile = func() { w.store.desired.Generation++ }
+	w.call("POST", rollbackRoute, `{"historyID":1}`).ok(202) // it says which
+	w = ready()
+	w.store.changes = 0
+	w.call("POST", rollbackRoute, "").ok(202)
+	if d := w.store.deploys[0]; d.Expected != 2 || d.Pin.HistoryID != 2 {
+		t.Errorf("deploys %+v", d)
+	}
+}
+
 func TestADryRunOfARollback(t *testing.T) {
 	w := withHistory(t)
 	var got rollbackPlan
@@ -123,6 +160,12 @@ func TestADryRunOfARollback(t *testing.T) {
 	}
 	if len(w.store.ops) != 0 || len(w.store.deploys) != 0 {
 		t.Error("something was stored")
+	}
+	// It is no repetition of what was done under the key.
+	w.call("POST", rollbackRoute, "", "Idempotency-Key: k").ok(202)
+	w.call("POST", rollbackRoute, `{"dryRun":true}`, "Idempotency-Key: k").ok(http.StatusOK).into(&got)
+	if !got.DryRun {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -180,9 +223,10 @@ func TestUnpin(t *testing.T) {
 	w.call("DELETE", route, "").problem(409, "not_pinned")
 	w.pin(1)
 	var pin model.Pin
-	w.call("DELETE", route, "").ok(200).into(&pin)
-	if pin.HistoryID != 1 {
-		t.Errorf("%+v", pin)
+	w.call("DELETE", route+"?reason=a%0Ab", "").problem(400, "text_invalid")
+	w.call("DELETE", route+"?reason=it+was+the+cache", "").ok(200).into(&pin)
+	if pin.HistoryID != 1 || w.store.unpinned != "ana: unpinned: it was the cache" {
+		t.Errorf("%+v, %s", pin, w.store.unpinned)
 	}
 	if calls := w.calls.take(); calls != "deliver [uid-web]; publish-apps [uid-web]" {
 		t.Errorf("told: %s", calls)

@@ -52,6 +52,9 @@ type Delivery struct {
 	apps map[model.AppUID]fleet.App // the index; replaced by Run
 	// serves identifies what each cluster said last that it serves.
 	serves map[model.ClusterID][sha256.Size]byte
+	// owed are applications that are to be delivered as soon as they can be,
+	// although their inputs may be as they were.
+	owed map[model.AppUID]bool
 	// retries are of the applications whose last render failed.
 	retries map[model.AppUID]*retry
 }
@@ -84,6 +87,7 @@ func New(o Options) *Delivery {
 		serves:  map[model.ClusterID][sha256.Size]byte{},
 		retries: map[model.AppUID]*retry{},
 		dirty:   map[model.AppUID]look{},
+		owed:    map[model.AppUID]bool{},
 		wake:    make(chan struct{}, 1),
 		reload:  true,
 	}
@@ -300,6 +304,10 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 			d.forget(uid)
 		}
 	}
+	maps.DeleteFunc(d.owed, func(uid model.AppUID, _ bool) bool {
+		_, ok := index[uid]
+		return !ok
+	})
 	d.mu.Unlock()
 	d.Watcher.SetTargets(slices.Collect(maps.Keys(watch)))
 	return fresh, nil

@@ -37,13 +37,15 @@ type world struct {
 	// content by "path@commit", or "path@commit#namespace" for another namespace
 	// than shop; a missing one is path_not_found.
 	content map[string][]manifest.Object
+	// trouble is why a place of content cannot be rendered.
+	trouble map[string]error
 	changed chan struct{} // closed and replaced at every change
 }
 
 func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, apps: map[model.AppUID]fleet.App{}, desired: map[model.AppUID]model.Desired{},
-		bundles: map[model.Digest][]byte{}, content: map[string][]manifest.Object{}, changed: make(chan struct{}),
+		bundles: map[model.Digest][]byte{}, content: map[string][]manifest.Object{}, trouble: map[string]error{}, changed: make(chan struct{}),
 		projects: []model.AppProject{{Metadata: model.ObjectMeta{Name: "default"}, Spec: model.AppProjectSpec{
 			SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "*", Namespace: "*"}},
 		}}},
@@ -132,6 +134,7 @@ func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) (
 		app.Source = c.Source
 		switch {
 		case c.Release:
+			app.SetAside = append([][]fleet.SourceAt{app.Pin.Aside}, app.SetAside...)
 			app.Pin = nil
 		case c.Pin != nil:
 			app.Pin = c.Pin
@@ -191,6 +194,9 @@ func (w *world) Render(_ context.Context, req RenderRequest) (Rendered, error) {
 	place := req.Source.Path + "@" + req.Commit
 	if req.Namespace != "shop" { // an option that the render depends on
 		place += "#" + req.Namespace
+	}
+	if err := w.trouble[place]; err != nil {
+		return Rendered{}, err
 	}
 	objs, ok := w.content[place]
 	if !ok {

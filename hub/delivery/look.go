@@ -73,6 +73,23 @@ func (d *Delivery) lookAt(ctx context.Context, taken map[model.AppUID]look) erro
 	return ctx.Err()
 }
 
+// owe keeps in mind that an application is to be rendered and delivered whatever
+// is known of it: what it waits for comes without that. Of what was written the
+// database knows, by an empty render key; this is for who asked for it otherwise.
+func (d *Delivery) owe(uid model.AppUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owed[uid] = true
+}
+
+func (d *Delivery) takeOwed(uid model.AppUID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	owed := d.owed[uid]
+	delete(d.owed, uid)
+	return owed
+}
+
 // pick returns copies of the applications taken that still exist.
 func (d *Delivery) pick(taken map[model.AppUID]look) []fleet.App {
 	d.mu.Lock()
@@ -134,6 +151,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	if app.Pin != nil {
 		return d.lookAtPinned(ctx, f, project, cluster, app, heads)
 	}
+	l.force = d.takeOwed(app.UID) || l.force
 	// Before anything is read from a repository the project has to permit it.
 	if err := permitApplication(project, cluster, app); err != nil {
 		return d.refused(app, f.projects, revision, err)
@@ -147,11 +165,17 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	rendered, waiting, err := d.render(ctx, f, project, app, heads, previous)
 	switch {
 	case waiting:
+		if l.force {
+			d.owe(app.UID)
+		}
 		return outcome{}, false
 	case err != nil:
 		return d.refused(app, f.projects, revision, err)
 	case rendered.Unchanged:
 		return outcome{}, false
+	}
+	if d.cameBack(app, heads) {
+		return d.holdAgain(ctx, f, project, cluster, app, heads, rendered)
 	}
 	return d.accept(f, project, cluster, app, heads, rendered, false)
 }
@@ -175,12 +199,10 @@ func (d *Delivery) accept(f facts, project model.AppProject, cluster model.Clust
 		Bundle: rendered.Digest, BundleBytes: int64(len(rendered.Encoded)), Revision: rendered.Revision, Sources: state.Sources,
 	}
 	d.remember(state)
-	if release {
-		d.rememberPin(app.UID, nil)
-	}
+	d.rememberDelivered(app, release)
 	return outcome{
 		change: &fleet.DesiredChange{
-			Cluster: app.Cluster, AppVersion: app.Version, Source: state, Sources: state.Sources, Release: release,
+			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, Source: state, Sources: state.Sources, Release: release,
 			Desired: desiredOf(project, cluster, app, content),
 		},
 		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
@@ -310,6 +332,22 @@ func (d *Delivery) remember(s fleet.SourceState) {
 		app.Source = s
 		d.apps[s.App] = app
 	}
+}
+
+// rememberDelivered is remember for what the store does with a delivery besides.
+func (d *Delivery) rememberDelivered(was fleet.App, release bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	app, ok := d.apps[was.UID]
+	if !ok {
+		return
+	}
+	app.Unpinned = false
+	if release {
+		aside := append([][]fleet.SourceAt{was.Pin.Aside}, was.SetAside...)
+		app.Pin, app.SetAside = nil, aside[:min(len(aside), fleet.MaxSetAside)]
+	}
+	d.apps[was.UID] = app
 }
 
 // rememberPin is remember for the pin.

@@ -15,17 +15,18 @@ import (
 // what follows.
 func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
 	spec := app.Application.Spec
-	known := fleet.PinFacts{Sources: sourcesAt(spec, heads), Options: fleet.OptionsOf(spec)}
+	known := fleet.PinFacts{Sources: sourcesAt(spec, heads), Options: fleet.OptionsOf(spec), SetAside: app.SetAside}
 	verdict := app.Pin.Decide(known)
 	if verdict == fleet.PinMoved || verdict == fleet.PinEnded {
 		if err := permitApplication(project, cluster, app); err != nil {
 			return d.refused(app, f.projects, revisionOf(spec, heads), err)
 		}
-		previous, aside := "", model.Digest("")
+		var aside setAside
 		if verdict == fleet.PinMoved {
-			previous, aside = d.renderAside(ctx, f, project, app)
+			aside = d.renderAside(ctx, f, project, app)
 		}
-		rendered, waiting, err := d.render(ctx, f, project, app, heads, previous)
+		last := d.lastPause(app.UID)
+		rendered, waiting, err := d.render(ctx, f, project, app, heads, aside.key)
 		switch {
 		case ctx.Err() != nil:
 			return outcome{}, false
@@ -34,9 +35,14 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppP
 			return d.refused(app, f.projects, revisionOf(spec, heads), err)
 		case waiting && verdict == fleet.PinEnded:
 			return outcome{}, false
-		case waiting, rendered.Unchanged, rendered.Digest == aside:
+		case waiting, rendered.Unchanged, aside.is(rendered.Digest):
 			known.SameContent = true
 			verdict = app.Pin.Decide(known)
+		case aside.unknown != nil:
+			d.Log.Warn("what a rollback has set aside cannot be told from what is newer", "application", app.Name, "error", aside.unknown)
+			o, ok := d.hold(ctx, f, project, cluster, app, heads, false, cannotTell(app, rendered.Revision.Commit, aside.unknown))
+			d.retryFrom(app.UID, last, aside.unknown)
+			return o, ok
 		default:
 			o, ok := d.accept(f, project, cluster, app, heads, rendered, true)
 			if ok && o.change != nil && o.change.Release {
@@ -49,18 +55,101 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppP
 	if verdict == fleet.PinRenders {
 		return d.renderHeld(ctx, f, project, cluster, app, heads)
 	}
-	return d.hold(ctx, f, project, cluster, app, heads, verdict == fleet.PinOutdated)
+	return d.hold(ctx, f, project, cluster, app, heads, verdict == fleet.PinOutdated, nil)
 }
 
-// renderAside renders what was set aside with the present options: what it is to
-// be told by. Both are empty when that cannot be rendered any more; then it can
-// be told from nothing.
-func (d *Delivery) renderAside(ctx context.Context, f facts, project model.AppProject, app fleet.App) (key string, digest model.Digest) {
-	out, waiting, err := RenderSources(ctx, d.Renderer, app.Application.Spec, fixed(app.Application.Spec, app.Pin.Aside), request(f, project, app, ""))
-	if waiting || err != nil {
-		return "", ""
+// setAside is what the content that was set aside is told by.
+type setAside struct {
+	// key and digest are of a render with the present options, empty without one;
+	// then is the digest of the render that was set aside.
+	key          string
+	digest, then model.Digest
+	// unknown is why another digest than these says nothing.
+	unknown error
+}
+
+// is reports whether manifests are those that were set aside.
+func (a setAside) is(digest model.Digest) bool {
+	return digest != "" && (digest == a.digest || digest == a.then)
+}
+
+// renderAside renders what was set aside with the present options. When that
+// fails for a moment it is tried again. When it fails for good, the manifests
+// that were set aside tell, if the options are those of then. A commit that is
+// gone from its repository is waited for by nobody.
+func (d *Delivery) renderAside(ctx context.Context, f facts, project model.AppProject, app fleet.App) setAside {
+	spec := app.Application.Spec
+	out, waiting, err := RenderSources(ctx, d.Renderer, spec, fixed(spec, app.Pin.Aside), request(f, project, app, ""))
+	aside := setAside{key: out.Key, digest: out.Digest, then: app.Pin.AsideBundle}
+	switch {
+	case err == nil, waiting: // waiting: its commit was never known, and whatever there is is newer
+	case gone(err), causedByContent(err) && app.Pin.Tells(fleet.OptionsOf(spec)):
+	default:
+		aside.unknown = err
 	}
-	return out.Key, out.Digest
+	return aside
+}
+
+// gone reports whether a commit is not in its repository any more.
+func gone(err error) bool {
+	return fault.HasCode(err, "revision_not_found") || fault.Is(err, fault.NotFound)
+}
+
+// codeAsideUnknown is the condition that a pin holds because what it set aside
+// cannot be told from what there is now.
+const codeAsideUnknown = "set_aside_unknown"
+
+func cannotTell(app fleet.App, commit string, err error) error {
+	return fault.New(fault.Unavailable, codeAsideUnknown,
+		"revision %s may be the same as what a rollback has set aside: revision %s cannot be rendered to compare them (%s); the application stays where it is, and this is tried again",
+		commit, app.Pin.SetAside.Commit, fault.As(err).Message).WithFix("to deploy it now: hawser app unpin %s", app.Name)
+}
+
+// cameBack reports whether an application's sources are at what a rollback that
+// is over has set aside. Nobody has said since that it is wanted.
+func (d *Delivery) cameBack(app fleet.App, heads headOf) bool {
+	now := sourcesAt(app.Application.Spec, heads)
+	return !app.Unpinned && app.Source.Bundle != "" && fleet.WasSetAside(app.SetAside, now) && !slices.Equal(now, app.Source.Sources)
+}
+
+// holdAgain sets aside again what came back, under a pin that holds what is
+// desired now.
+func (d *Delivery) holdAgain(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered) (outcome, bool) {
+	encoded, err := d.Store.Bundle(ctx, app.Source.Bundle)
+	if err != nil {
+		d.Log.Warn("the present bundle cannot be read", "application", app.Name, "error", err)
+		d.retryLater(app.UID, err)
+		return outcome{}, false
+	}
+	o, ok := d.accept(f, project, cluster, app, heads, rendered, false)
+	if !ok || o.change == nil || o.change.LimitsOnly {
+		return o, ok
+	}
+	options := fleet.OptionsOf(app.Application.Spec)
+	state, now := o.change.Source, fleet.Content{
+		Bundle: app.Source.Bundle, BundleBytes: int64(len(encoded)), Revision: app.Source.Revision, Sources: app.Source.Sources,
+	}
+	pin := fleet.Pin{
+		Pin: model.Pin{
+			Revision: now.Revision, SetAside: state.Revision, InitiatedBy: "automated", At: d.Now(),
+			Reason: "the sources came back to a revision that an earlier rollback has set aside",
+		},
+		Bundle: now.Bundle, BundleBytes: now.BundleBytes, Sources: now.Sources,
+		Aside: state.Sources, AsideBundle: state.Bundle, AsideOptions: options, Options: options,
+	}
+	if app.Source.RenderKey == "" {
+		// The options may be newer than the present bundle: the next look sees to
+		// that.
+		pin.Options = ""
+		d.mu.Lock()
+		d.note(app.UID, false)
+		d.mu.Unlock()
+	}
+	o.change.Pin, o.change.Sources, o.change.Desired = &pin, now.Sources, desiredOf(project, cluster, app, now)
+	d.rememberPin(app.UID, &pin)
+	d.Log.Info("the sources came back to what a rollback has set aside; it is not deployed", "application", app.Name,
+		"revision", now.Revision.Commit, "setAside", state.Revision.Commit)
+	return o, true
 }
 
 // fixed resolves an application's sources to given commits. at has the same
@@ -80,8 +169,9 @@ func fixed(spec model.ApplicationSpec, at []fleet.SourceAt) headOf {
 }
 
 // hold keeps the pin's bundle desired, under the application's present policy and
-// its project's present limits. Nothing of that needs a repository.
-func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, outdated bool) (outcome, bool) {
+// its project's present limits. Nothing of that needs a repository. trouble, when
+// not nil, is why it is not known whether the pin should end.
+func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, outdated bool, trouble error) (outcome, bool) {
 	revision := app.Pin.Revision.Commit
 	encoded, err := d.Store.Bundle(ctx, app.Pin.Bundle)
 	if err != nil {
@@ -100,7 +190,8 @@ func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, 
 	d.settled(app.UID)
 	content := fleet.Content{Bundle: app.Pin.Bundle, BundleBytes: int64(len(encoded)), Revision: app.Pin.Revision, Sources: held}
 	return outcome{change: &fleet.DesiredChange{
-		Cluster: app.Cluster, AppVersion: app.Version, Source: d.stateWhileHeld(app, heads, outdated), Sources: held,
+		Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation,
+		Source: d.stateWhileHeld(app, heads, outdated, trouble), Sources: held,
 		Desired: desiredOf(project, cluster, app, content),
 	}}, true
 }
@@ -126,11 +217,11 @@ func (d *Delivery) renderHeld(ctx context.Context, f facts, project model.AppPro
 	pin := *app.Pin
 	pin.Bundle, pin.BundleBytes, pin.Revision, pin.Options = rendered.Digest, int64(len(rendered.Encoded)), rendered.Revision, fleet.OptionsOf(spec)
 	content := fleet.Content{Bundle: pin.Bundle, BundleBytes: pin.BundleBytes, Revision: pin.Revision, Sources: pin.Sources}
-	state := d.stateWhileHeld(app, heads, false)
+	state := d.stateWhileHeld(app, heads, false, nil)
 	d.rememberPin(app.UID, &pin)
 	return outcome{
 		change: &fleet.DesiredChange{
-			Cluster: app.Cluster, AppVersion: app.Version, Source: state, Sources: pin.Sources, Pin: &pin,
+			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, Source: state, Sources: pin.Sources, Pin: &pin,
 			Desired: desiredOf(project, cluster, app, content),
 		},
 		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
@@ -165,16 +256,19 @@ const codeOptionsHeld = "options_not_applied"
 
 // stateWhileHeld is what is known of the sources while a pin holds: what they
 // gave last is what was set aside, and stays known as that.
-func (d *Delivery) stateWhileHeld(app fleet.App, heads headOf, outdated bool) fleet.SourceState {
+func (d *Delivery) stateWhileHeld(app fleet.App, heads headOf, outdated bool, trouble error) fleet.SourceState {
 	state := app.Source
 	state.App, state.At, state.Error = app.UID, d.Now(), nil
 	for _, s := range app.Application.Spec.AllSources() {
 		if h, ok := heads(s); ok && h.Err != nil {
-			state.Error = app.Source.Error
-			if o, changed := d.failed(app, "", h.Err); changed {
-				state.Error = o.state.Error
-			}
+			trouble = h.Err
 			break
+		}
+	}
+	if trouble != nil {
+		state.Error = app.Source.Error
+		if o, changed := d.failed(app, "", trouble); changed {
+			state.Error = o.state.Error
 		}
 	}
 	state.Warnings = slices.DeleteFunc(slices.Clone(state.Warnings), func(c model.Condition) bool { return c.Code == codeOptionsHeld })
@@ -232,6 +326,15 @@ func (d *Delivery) Prepare(ctx context.Context, app fleet.App, content fleet.Con
 	out.Pin = &fleet.Pin{
 		Pin:    model.Pin{HistoryID: deployment, Revision: content.Revision, SetAside: app.Source.Revision},
 		Bundle: content.Bundle, BundleBytes: content.BundleBytes, Sources: content.Sources, Aside: aside, Options: fleet.OptionsOf(spec),
+	}
+	switch old := app.Pin; {
+	case old != nil && slices.Equal(old.Aside, aside):
+		out.Pin.AsideBundle, out.Pin.AsideOptions = old.AsideBundle, old.AsideOptions
+	case slices.Equal(app.Source.Sources, aside):
+		out.Pin.AsideBundle = app.Source.Bundle
+		if app.Source.RenderKey != "" { // else the options may be newer
+			out.Pin.AsideOptions = fleet.OptionsOf(spec)
+		}
 	}
 	return out, nil
 }

@@ -192,10 +192,153 @@ func TestANewerRevisionEndsARollback(t *testing.T) {
 	r.w.put("web", "c3", "a", "c")
 	r.found("c3")
 	r.released("the newer revision is delivered", "c3")
-	// From then on it is an application like any other: what was set aside is a
-	// revision like any other.
+}
+
+// A mirror that lags, or a push that is undone, brings nothing newer.
+func TestWhatWasSetAsideIsNotDeployedWhenItComesBack(t *testing.T) {
+	r := newRolledBack(t)
+	r.found("c1")
+	r.holds("the branch at what was gone back to", 3)
 	r.found("c2")
-	r.released("the branch is set back", "c2")
+	r.holds("the branch set forth again", 3)
+	r.w.put("web", "c3", "a", "c")
+	r.found("c3")
+	r.released("the newer revision is delivered", "c3")
+	r.found("c2") // the applications are not read again in between
+	r.w.await("it is set aside again", func() bool { return r.w.apps[r.uid].Source.Revision.Commit == "c2" })
+	app := r.holds("what was set aside is back", 4)
+	d, _ := r.now()
+	if p := app.Pin; p == nil || d.Revision.Commit != "c3" || p.HistoryID != 0 || p.Revision.Commit != "c3" || p.SetAside.Commit != "c2" || app.Source.Bundle != r.bad.Bundle {
+		t.Fatalf("%+v of %s, source %+v", p, d.Revision.Commit, app.Source)
+	}
+	r.d.ApplicationsWritten(r.uid)
+	r.holds("a hard refresh", 4)
+	r.found("c3")
+	r.released("the branch is where it was", "c3")
+	if d, _ := r.now(); d.Generation != 4 {
+		t.Errorf("generation %d", d.Generation)
+	}
+	r.found("c2")
+	r.holds("what was set aside is back once more", 4)
+	// Somebody says that what there is is wanted.
+	r.write(func(a *fleet.App) { a.Pin, a.Unpinned, a.Source.RenderKey = nil, true, "" })
+	r.released("what was set aside is wanted", "c2")
+}
+
+// What cannot be rendered for a moment cannot be told from what is newer.
+func TestWhatWasSetAsideCannotBeRendered(t *testing.T) {
+	passing, broken := fault.New(fault.Upstream, "git_unavailable", "no answer"), fault.New(fault.Unprocessable, "manifest_invalid", "no YAML")
+	gone := fault.New(fault.Unprocessable, "revision_not_found", "commit c2 does not exist")
+	for name, c := range map[string]struct {
+		trouble error
+		objects []string // of the newer commit
+		options bool     // were changed since
+		held    bool
+		code    string
+	}{
+		"for a moment, and the newer commit changes nothing here":   {trouble: passing, objects: []string{"a"}, held: true},
+		"for a moment, and the newer commit is another":             {trouble: passing, objects: []string{"a", "d"}, held: true, code: codeAsideUnknown},
+		"any more, and the newer commit changes nothing here":       {trouble: broken, objects: []string{"a"}, held: true},
+		"any more, and the newer commit is another":                 {trouble: broken, objects: []string{"a", "d"}},
+		"any more, with other options, and what it gave is no help": {trouble: broken, objects: []string{"a", "n"}, options: true, held: true, code: codeAsideUnknown},
+		"as it is gone, and the newer commit changes nothing here":  {trouble: gone, objects: []string{"a"}, held: true},
+		"as it is gone, and the newer commit is another":            {trouble: gone, objects: []string{"a", "d"}},
+		"as it is gone, with other options: nothing waits for it":   {trouble: gone, objects: []string{"a", "n"}, options: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRolledBack(t)
+			generation, place := model.Generation(3), ""
+			if c.options {
+				r.w.put("web", "c1#other", "a", "b", "n")
+				r.write(func(a *fleet.App) { a.Application.Spec.Destination.Namespace = "other" })
+				generation, place = 4, "#other"
+				r.holds("the options", generation)
+			}
+			r.w.mu.Lock()
+			r.w.trouble["web@c2"+place] = c.trouble
+			r.w.mu.Unlock()
+			r.w.put("web", "c3"+place, c.objects...)
+			r.found("c3")
+			if !c.held {
+				r.released("the newer one is delivered", "c3")
+				return
+			}
+			app := r.holds("it holds", generation)
+			if e := app.Source.Error; c.code == "" && e != nil || c.code != "" && (e == nil || e.Code != c.code || !strings.Contains(e.Message, "c2")) {
+				t.Errorf("condition %+v", app.Source.Error)
+			}
+			if c.code == "" {
+				return
+			}
+			// Once it can be rendered the pin is decided.
+			r.w.put("web", "c2"+place, "a")
+			r.w.mu.Lock()
+			delete(r.w.trouble, "web@c2"+place)
+			r.w.mu.Unlock()
+			r.d.ClusterReported("c1", "v1.39.0", nil)
+			r.released("the newer one is delivered", "c3")
+		})
+	}
+}
+
+// A pause grows with each attempt, as that of a render that fails.
+func TestWhatWasSetAsideIsTriedAgain(t *testing.T) {
+	r := newRolledBack(t)
+	r.w.mu.Lock()
+	r.w.trouble["web@c2"] = fault.New(fault.Upstream, "git_unavailable", "no answer")
+	r.w.mu.Unlock()
+	r.w.put("web", "c3", "a", "d")
+	r.found("c3")
+	r.holds("it holds", 3)
+	first := r.d.lastPause(r.uid)
+	r.d.ClusterReported("c1", "v1.39.0", nil)
+	r.holds("it holds", 3)
+	if second := r.d.lastPause(r.uid); first == 0 || second != 2*first {
+		t.Errorf("pauses %s and %s", first, second)
+	}
+}
+
+// A hub that ends after an unpin was stored, and before it looked, delivers when
+// it starts, although no source has moved.
+func TestWhatIsOwedOutlivesTheHub(t *testing.T) {
+	r := newRolledBack(t)
+	r.holds("the rollback", 3)
+	r.w.mu.Lock()
+	app := r.w.apps[r.uid]
+	app.Version++
+	app.Pin, app.Source.RenderKey = nil, "" // as the store does
+	r.w.apps[r.uid] = app
+	r.w.mu.Unlock()
+	next := start(t, r.w)
+	next.RepositoryResolved(repo, heads("c2"), nil)
+	r.released("what the sources say is delivered", "c2")
+}
+
+// What somebody asked for while a source was not resolved is done when it is.
+func TestWhatIsOwedOutlivesAWait(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	stored := w.desired[uid]
+
+	again := New(Options{Store: w, Watcher: w, Renderer: w, Notifier: w, Publisher: w, Log: d.Log})
+	w.mu.Lock()
+	delete(w.desired, uid) // what is owed is seen by its delivery
+	w.mu.Unlock()
+	again.ApplicationsWritten(uid)
+	if _, err := again.round(t.Context()); err != nil { // nothing is resolved yet
+		t.Fatal(err)
+	}
+	again.RepositoryResolved(repo, heads("c1"), nil)
+	if _, err := again.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := w.desired[uid]; got.Bundle != stored.Bundle {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestARevertIsANewerRevision(t *testing.T) {

@@ -53,12 +53,24 @@ func causedByContent(err error) bool {
 
 // retryLater has an application looked at again.
 func (d *Delivery) retryLater(uid model.AppUID, err error) {
+	d.retryFrom(uid, d.lastPause(uid), err)
+}
+
+// lastPause is how long was waited for the look at an application that was due
+// last, 0 when it needed none.
+func (d *Delivery) lastPause(uid model.AppUID) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var last time.Duration
 	if r := d.retries[uid]; r != nil {
-		last = r.after
+		return r.after
 	}
+	return 0
+}
+
+// retryFrom is retryLater after a pause of the length last.
+func (d *Delivery) retryFrom(uid model.AppUID, last time.Duration, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	after := retryAfter(d.RetryRender, last, err)
 	d.forget(uid)
 	if after == 0 {

@@ -58,6 +58,13 @@ type App struct {
 	Source    SourceState
 	// Pin is set while a rollback is in force.
 	Pin *Pin
+	// SetAside is what rollbacks that are over have set aside, newest first, at
+	// most MaxSetAside: the sources at these commits are deployed only when
+	// somebody says so.
+	SetAside [][]SourceAt
+	// Unpinned: somebody has ended a rollback, and what the sources say was not
+	// delivered since. It is wanted, whatever was set aside.
+	Unpinned bool
 }
 
 // SourceState is what the hub knows of an application's sources. The last good
@@ -67,7 +74,9 @@ type SourceState struct {
 	// Revision that was last rendered and accepted.
 	Revision model.Revision
 	// RenderKey identifies all inputs of that render (tree hashes, options,
-	// tool version); equal keys need no render.
+	// tool version); equal keys need no render. It is empty while the
+	// application, its project or its cluster was written and what comes of that
+	// was not delivered yet.
 	RenderKey string
 	Bundle    model.Digest
 	// Sources that it was rendered from, all of them; nil when that is not known.
@@ -87,8 +96,12 @@ type DesiredChange struct {
 	// AppVersion is the App.Version that the change was computed from. The
 	// change is dropped when the application was written or deleted since.
 	AppVersion int64
-	Desired    model.Desired // Generation and HoldDeletes are ignored
-	Source     SourceState
+	// ProjectVersion of the project that it was computed with; 0 is not asked.
+	// When the project was written since, the change is stored, without its
+	// RenderKey: so what the project says now is not forgotten.
+	ProjectVersion int64
+	Desired        model.Desired // Generation and HoldDeletes are ignored
+	Source         SourceState
 	// Sources that the bundle was rendered from, for the history; nil: those of
 	// the generation before.
 	Sources []SourceAt

@@ -182,18 +182,50 @@ func Observe(f HistoryFacts, reported []model.HistoryEntry) (c HistoryChange, ch
 			all = append(all, d)
 		}
 	}
-	over := max(0, len(all)-f.Limit)
-	for _, d := range all[:over] {
-		if d.ID <= f.Mark.ID {
+	for i, keep := range kept(all, f.Limit) {
+		switch d := all[i]; {
+		case !keep && d.ID <= f.Mark.ID:
 			c.Remove = append(c.Remove, d.ID)
-		}
-	}
-	for _, d := range all[over:] {
-		if d.ID > f.Mark.ID {
+		case keep && d.ID > f.Mark.ID:
 			c.Add = append(c.Add, d)
 		}
 	}
 	return c, changed
+}
+
+// kept says which deployments stay in a history of that length. Those go first
+// that the next one has repeated, or else ten syncs of the same bad manifests
+// would leave nothing to go back to; then the oldest.
+func kept(all []Deployment, limit int) []bool {
+	out := make([]bool, len(all))
+	over := len(all) - limit
+	for i := range all {
+		out[i] = true
+		if over > 0 && i+1 < len(all) && all[i].sameManifests(all[i+1].Content) {
+			out[i] = false
+			over--
+		}
+	}
+	for i := range all {
+		if over > 0 && out[i] {
+			out[i] = false
+			over--
+		}
+	}
+	return out
+}
+
+// sameManifests reports whether two contents are the same manifests, as far as
+// is known: where the hub does not hold those of both, by their revisions.
+func (c Content) sameManifests(o Content) bool {
+	if c.Bundle != "" && o.Bundle != "" {
+		return c.Bundle == o.Bundle
+	}
+	if c.Revision.Commit != o.Revision.Commit {
+		return false
+	}
+	// An agent's own entry names one revision.
+	return c.Revision.Sources == nil || o.Revision.Sources == nil || slices.Equal(c.Revision.Sources, o.Revision.Sources)
 }
 
 // deployment is what an agent's entry adds to the deployments so far; ok is
@@ -263,12 +295,8 @@ type RollbackFacts struct {
 // Codes: deployment_unknown (NotFound), already_deployed and
 // no_older_deployment (Precondition).
 func RollbackTarget(f RollbackFacts, id int64) (Deployment, error) {
-	same := func(d Deployment) bool {
-		if d.Bundle == "" {
-			return d.Revision.Commit == f.Desired.Revision.Commit
-		}
-		return d.Bundle == f.Desired.Bundle
-	}
+	desired := Content{Bundle: f.Desired.Bundle, Revision: f.Desired.Revision}
+	same := func(d Deployment) bool { return d.sameManifests(desired) }
 	if id != 0 {
 		for _, d := range f.History {
 			if d.ID != id {
@@ -285,7 +313,7 @@ func RollbackTarget(f RollbackFacts, id int64) (Deployment, error) {
 		return Deployment{}, e
 	}
 	for _, d := range slices.Backward(f.History) {
-		if f.Pin != nil && (d.ID >= f.Pin.HistoryID || d.Bundle != "" && d.Bundle == f.Source) {
+		if f.Pin != nil && (f.Pin.HistoryID != 0 && d.ID >= f.Pin.HistoryID || d.Bundle != "" && d.Bundle == f.Source) {
 			continue
 		}
 		if !same(d) {
@@ -293,7 +321,7 @@ func RollbackTarget(f RollbackFacts, id int64) (Deployment, error) {
 		}
 	}
 	e := fault.New(fault.Precondition, "no_older_deployment", "application %q has no deployment with other manifests before the present one", f.App)
-	if f.Pin != nil {
+	if f.Pin != nil && f.Pin.HistoryID != 0 {
 		e.Message = fmt.Sprintf("application %q was rolled back to deployment %d, and its history has no older one", f.App, f.Pin.HistoryID)
 	}
 	return Deployment{}, e.WithFix("look at: hawser app history %s", f.App)

@@ -138,6 +138,30 @@ func TestObserveKeepsAsManyAsTheLimit(t *testing.T) {
 	}
 }
 
+// Ten syncs of the same bad manifests leave something to go back to.
+func TestObserveKeepsWhatIsNotRepeated(t *testing.T) {
+	had := []Deployment{
+		deployed(1, 1, "old", "c1"), deployed(2, 2, "old", "c2"), deployed(3, 3, "good", "c3"),
+		deployed(4, 4, "bad", "c4"), deployed(5, 4, "bad", "c4"), deployed(6, 5, "bad", "c5"),
+	}
+	f := HistoryFacts{Issued: []Issued{{Generation: 6, Content: content("bad", "c6")}}, Deployments: had, Mark: markOf(had[5]), Highest: 6}
+	for limit, removed := range map[int][]int64{
+		7: nil, 6: {1}, 5: {1, 4}, 4: {1, 4, 5}, 3: {1, 4, 5, 6}, 2: {1, 2, 4, 5, 6}, 1: {1, 2, 3, 4, 5, 6},
+	} {
+		f.Limit = limit
+		c, _ := Observe(f, []model.HistoryEntry{reported(6, "c6", 6, byOperation("op", "ana"))})
+		if !reflect.DeepEqual(c.Remove, removed) || rows(c) != "7:6:bad:c6:ana:op" {
+			t.Errorf("limit %d: removed %v, added %q", limit, c.Remove, rows(c))
+		}
+	}
+	// What an agent reports all at once is no other.
+	f = HistoryFacts{Issued: []Issued{{Generation: 1, Content: content("good", "c1")}, {Generation: 2, Content: content("bad", "c2")}}, Highest: 2, Limit: 2}
+	c, _ := Observe(f, []model.HistoryEntry{reported(1, "c1", 1), reported(2, "c2", 2), reported(2, "c2", 3, byOperation("op", "ana")), reported(2, "c2", 4, byOperation("op2", "ana"))})
+	if rows(c) != "1:1:good:c1:automated: 4:2:bad:c2:ana:op2" {
+		t.Errorf("added %q", rows(c))
+	}
+}
+
 func TestObserveBoundsWhatAnAgentSays(t *testing.T) {
 	long := strings.Repeat("é", 4000)
 	c, _ := Observe(HistoryFacts{Highest: 1, Limit: 1}, []model.HistoryEntry{{Generation: 1, Revision: long, Reason: long, InitiatedBy: long,
@@ -167,6 +191,10 @@ func TestRollbackTarget(t *testing.T) {
 	}
 	pinnedTo := func(id int64) *Pin { return &Pin{Pin: model.Pin{HistoryID: id}} }
 	unheld := []Deployment{deployed(1, 1, "", "c1"), deployed(2, 2, "", "c2")}
+	several := []Deployment{deployed(1, 1, "", "c2"), deployed(2, 2, "", "c2")}
+	several[0].Revision.Sources, several[1].Revision.Sources = []string{"v1", "c2"}, []string{"v2", "c2"}
+	both := at("b2", "c2")
+	both.Revision.Sources = []string{"v2", "c2"}
 	for name, c := range map[string]struct {
 		f    RollbackFacts
 		id   int64
@@ -186,6 +214,10 @@ func TestRollbackTarget(t *testing.T) {
 		"pinned: never what was set aside":              {f: RollbackFacts{History: history, Desired: at("b2", "c3"), Source: "b1", Pin: pinnedTo(3)}, code: "no_older_deployment"},
 		"pinned to the oldest":                          {f: RollbackFacts{History: history, Desired: at("b1", "c1"), Source: "b4", Pin: pinnedTo(1)}, code: "no_older_deployment"},
 		"pinned: what was set aside, by its id":         {f: RollbackFacts{History: history, Desired: at("b1", "c1"), Source: "b4", Pin: pinnedTo(1)}, id: 4, want: 4},
+		"in force by itself: the one before":            {f: RollbackFacts{History: history, Desired: at("b2", "c3"), Source: "b4", Pin: pinnedTo(0)}, want: 1},
+		"of several sources, one is at another commit":  {f: RollbackFacts{History: several, Desired: both, Source: "b2"}, want: 1},
+		"of several sources, by its id":                 {f: RollbackFacts{History: several, Desired: both, Source: "b2"}, id: 1, want: 1},
+		"of several sources, the present one":           {f: RollbackFacts{History: several, Desired: both, Source: "b2"}, id: 2, code: "already_deployed"},
 		"without manifests, told apart by the revision": {f: RollbackFacts{History: unheld, Desired: at("b2", "c2"), Source: "b2"}, want: 1},
 	} {
 		c.f.App = "shop"

@@ -89,7 +89,7 @@ func Advance(op model.OperationInfo, ev OperationEvent) (next model.OperationInf
 		next = end(next, model.PhaseSuperseded, ev.Reason, ev.At)
 	case EventExpire:
 		if op.Phase == model.PhaseQueued && op.Kind != model.OperationDelete {
-			next = end(next, model.PhaseExpired, "no agent was given it before its deadline: its cluster was not connected, or nothing was rendered for its application", ev.At)
+			next = end(next, model.PhaseExpired, "no agent was given it before its deadline: its cluster was not connected, or nothing was rendered for its application"+staysPinned(op), ev.At)
 		}
 	default:
 		return op, false, fault.New(fault.Internal, "operation_event", "unknown operation event %d", ev.Type)
@@ -140,7 +140,7 @@ func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, 
 	}
 	switch {
 	case op.Phase == model.PhaseQueued:
-		return end(next, model.PhaseTerminated, ev.Reason, ev.At), true, nil
+		return end(next, model.PhaseTerminated, ev.Reason+staysPinned(op), ev.At), true, nil
 	case op.Kind == model.OperationDelete:
 		return op, false, fault.New(fault.Precondition, "delete_started",
 			"the agent has been told to delete the application; that cannot be taken back").
@@ -152,6 +152,15 @@ func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, 
 		return op, false, nil // the first who asked is remembered
 	}
 	return next, true, nil
+}
+
+// staysPinned says what the end of a rollback's operation does not end.
+func staysPinned(op model.OperationInfo) string {
+	r := op.Spec.Rollback
+	if r == nil || r.SetAside == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the application stays pinned to deployment %d all the same, and what its sync policy says is applied to that. What Git says is wanted again after: hawser app unpin %s", r.HistoryID, op.AppName)
 }
 
 // amended are the operation's amendments with one more. Lists of older values

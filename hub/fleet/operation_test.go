@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -282,6 +283,25 @@ func TestWhoAsksForTheEndIsRemembered(t *testing.T) {
 	op, _, _ := Advance(operation("1", "a", model.OperationSync, model.PhaseSent), OperationEvent{Type: EventTerminate, Reason: "its deadline has passed", At: now})
 	if !op.Terminating || op.Amendments != nil {
 		t.Errorf("the hub's own decision: %+v", op)
+	}
+}
+
+// To end the operation of a rollback ends that, not the pin.
+func TestTheEndOfARollbackThatWasQueuedSaysWhatStays(t *testing.T) {
+	for what, ev := range map[string]OperationEvent{
+		"terminated": {Type: EventTerminate, Reason: "ended on request of ann", By: "ann", At: now}, "expired": {Type: EventExpire, At: now},
+	} {
+		op := operation("1", "a", model.OperationSync, model.PhaseQueued)
+		op.AppName, op.Spec.Rollback = "shop", &model.RollbackSpec{HistoryID: 7, SetAside: "bad"}
+		next, _, err := Advance(op, ev)
+		if err != nil || !strings.Contains(next.Message, ev.Reason+"; the application stays pinned to deployment 7") && what == "terminated" ||
+			!strings.Contains(next.Message, "hawser app unpin shop") {
+			t.Errorf("%s: %q, %v", what, next.Message, err)
+		}
+		op.Spec.Rollback.SetAside = "" // then there is no pin
+		if next, _, _ := Advance(op, ev); strings.Contains(next.Message, "pin") {
+			t.Errorf("%s without a pin: %q", what, next.Message)
+		}
 	}
 }
 

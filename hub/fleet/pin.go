@@ -22,6 +22,11 @@ type Pin struct {
 	// Aside are the application's sources at the time of the rollback, at the
 	// commits that are not to be deployed again.
 	Aside []SourceAt `json:"aside"`
+	// AsideBundle is what the sources gave at these commits with AsideOptions:
+	// what they are told by when the commits cannot be rendered any more. Both are
+	// empty when that is not known.
+	AsideBundle  model.Digest `json:"asideBundle,omitempty"`
+	AsideOptions model.Digest `json:"asideOptions,omitempty"`
 	// Options are the application's other inputs (OptionsOf) that Bundle stands
 	// for. At first those of the time of the rollback, although the deployment
 	// may have had others: going back means going back in these, too.
@@ -61,9 +66,10 @@ const (
 	// sources than the application has: the two do not go together. The pin's
 	// bundle stays, and people are told.
 	PinOutdated
-	// PinMoved: a source is resolved to another revision than the one that was
-	// set aside. Unless it renders to the very same manifests, it is deployed, and
-	// the pin is released with that.
+	// PinMoved: a source is resolved to a revision that is neither the one that
+	// was set aside nor the one that was gone back to, and that no earlier rollback
+	// has set aside. Unless it renders to the very same manifests as what was set
+	// aside, it is deployed, and the pin is released with that.
 	PinMoved
 	// PinEnded: the application names other sources or revisions than when it
 	// was rolled back. That is a wish: it is deployed, and the pin is released
@@ -81,6 +87,19 @@ type PinFacts struct {
 	// at the commits that were set aside. So it is with a commit that changes
 	// nothing that the application reads.
 	SameContent bool
+	// SetAside is what earlier rollbacks have set aside (App.SetAside).
+	SetAside [][]SourceAt
+}
+
+// MaxSetAside is how many commits an application remembers that rollbacks have
+// set aside.
+const MaxSetAside = 10
+
+// WasSetAside reports whether the sources are resolved to exactly what a
+// rollback has set aside that is over. So it is when a branch is set back, when a
+// mirror lags, or when a push is undone: nobody has said that it is wanted.
+func WasSetAside(aside [][]SourceAt, now []SourceAt) bool {
+	return allResolved(now) && slices.ContainsFunc(aside, func(a []SourceAt) bool { return slices.Equal(a, now) })
 }
 
 // Decide says whether a pin holds. Not to know a revision releases nothing.
@@ -88,10 +107,8 @@ func (p Pin) Decide(f PinFacts) PinVerdict {
 	if !SamePlaces(p.Aside, f.Sources) {
 		return PinEnded
 	}
-	for i, s := range f.Sources {
-		if s.Commit != "" && s.Commit != p.Aside[i].Commit && !f.SameContent {
-			return PinMoved
-		}
+	if !f.SameContent && p.moved(f) {
+		return PinMoved
 	}
 	switch {
 	case p.Options == f.Options:
@@ -100,6 +117,29 @@ func (p Pin) Decide(f PinFacts) PinVerdict {
 		return PinRenders
 	}
 	return PinOutdated
+}
+
+// moved reports whether a source is at a revision that is newer, as far as that
+// can be told without asking for the history of its repository. A branch that is
+// at what was gone back to was set back. It brings nothing new, and may be set
+// forth again. The pin that nobody asked for (HistoryID 0) ends with that.
+func (p Pin) moved(f PinFacts) bool {
+	if WasSetAside(f.SetAside, f.Sources) {
+		return false
+	}
+	back := p.HistoryID != 0 && SamePlaces(p.Sources, f.Sources)
+	for i, s := range f.Sources {
+		if s.Commit != "" && s.Commit != p.Aside[i].Commit && !(back && s.Commit == p.Sources[i].Commit) {
+			return true
+		}
+	}
+	return false
+}
+
+// Tells reports whether what was set aside can be told by AsideBundle from a
+// render with these options.
+func (p Pin) Tells(options model.Digest) bool {
+	return p.AsideBundle != "" && p.AsideOptions == options
 }
 
 func allResolved(sources []SourceAt) bool {

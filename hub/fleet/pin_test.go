@@ -139,3 +139,43 @@ func TestPlaces(t *testing.T) {
 		t.Error("HEAD written and HEAD by default differ")
 	}
 }
+
+// Until a newer commit: one that was there before is none.
+func TestPinWhereTheSourcesWereBefore(t *testing.T) {
+	for name, c := range map[string]struct {
+		held     []SourceAt
+		byItself bool
+		earlier  [][]SourceAt
+		now      []SourceAt
+		want     PinVerdict
+	}{
+		"set back to what is held":                          {held: at("good", "good"), now: at("good", "good"), want: PinHolds},
+		"set back in one source":                            {held: at("good", "good"), now: at("bad", "good"), want: PinHolds},
+		"set back in one source, newer in the other":        {held: at("good", "good"), now: at("newer", "good"), want: PinMoved},
+		"set back to what is held in the other source":      {held: at("good", "old"), now: at("bad", "good"), want: PinMoved},
+		"set back, and what is held is of other sources":    {held: at("good"), now: at("good", "good"), want: PinMoved},
+		"set back, and nobody asked for the pin":            {held: at("good", "good"), byItself: true, now: at("good", "good"), want: PinMoved},
+		"what an earlier rollback has set aside":            {earlier: [][]SourceAt{at("a", "b"), at("worse", "bad")}, now: at("worse", "bad"), want: PinHolds},
+		"a part of what an earlier rollback has set aside":  {earlier: [][]SourceAt{at("worse", "worse")}, now: at("worse", "bad"), want: PinMoved},
+		"what an earlier one has set aside of other places": {earlier: [][]SourceAt{at("worse")}, now: at("worse", "bad"), want: PinMoved},
+	} {
+		p := Pin{Aside: at("bad", "bad"), Sources: c.held, Pin: model.Pin{HistoryID: 7}}
+		if c.byItself {
+			p.HistoryID = 0
+		}
+		if got := p.Decide(PinFacts{Sources: c.now, SetAside: c.earlier}); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	if WasSetAside([][]SourceAt{at("")}, at("")) {
+		t.Error("what is not resolved was set aside")
+	}
+}
+
+func TestWhatIsToldByTheManifestsThatWereSetAside(t *testing.T) {
+	for want, p := range map[bool]Pin{true: {AsideBundle: "b", AsideOptions: "o"}, false: {AsideOptions: "o"}} {
+		if p.Tells("o") != want || p.Tells("other") {
+			t.Errorf("%+v", p)
+		}
+	}
+}

@@ -103,9 +103,11 @@ func (s *Store) upsertApplication(ctx context.Context, tx pgx.Tx, app fleet.App,
 	case same && storedProject == project:
 		return false, nil
 	}
-	_, err = tx.Exec(ctx, q("UpdateApp"), uid, project, doc, now, text(spec.Destination.Namespace),
+	b := &pgx.Batch{}
+	b.Queue(q("UpdateApp"), uid, project, doc, now, text(spec.Destination.Namespace),
 		text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled())
-	return false, err
+	b.Queue(q("ForgetRender"), uid)
+	return false, tx.SendBatch(ctx, b).Close()
 }
 
 // Application reads one by name. NotFound (application_not_found).
@@ -143,12 +145,12 @@ func (s *Store) applications(ctx context.Context, name string) ([]fleet.App, err
 func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 	var (
 		doc, revision, failure, warnings []byte
-		sources, pin                     []byte
+		sources, pin, aside              []byte
 		renderKey, bundle                *string
 		at                               *time.Time
 	)
 	err = r.Scan(&a.UID, &a.Name, &a.Project, &a.Cluster, &a.ClusterName, &doc, &a.Version, &a.Deleting, &a.CreatedAt,
-		&revision, &renderKey, &bundle, &sources, &warnings, &failure, &at, &pin)
+		&revision, &renderKey, &bundle, &sources, &warnings, &failure, &at, &pin, &aside, &a.Unpinned)
 	if err != nil {
 		return a, err
 	}
@@ -166,6 +168,9 @@ func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 		if err := decode(pin, a.Pin); err != nil {
 			return a, err
 		}
+	}
+	if err := decode(aside, &a.SetAside); err != nil {
+		return a, err
 	}
 	a.Source.App = a.UID
 	if at == nil {

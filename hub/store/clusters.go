@@ -91,7 +91,17 @@ func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, alias
 	if aliases == nil {
 		aliases = []string{}
 	}
-	return s.setCluster(ctx, "SetClusterAliases", id, aliases)
+	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, q("SetClusterAliases"), id, aliases)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return clusterUnknown(string(id))
+		}
+		_, err = tx.Exec(ctx, q("ForgetRendersOfCluster"), id) // desired states name the aliases
+		return err
+	})
 }
 
 // SetClusterLabels replaces the cluster's labels.

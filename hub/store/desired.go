@@ -20,6 +20,13 @@ type lockedApp struct {
 	deleting       bool
 	cluster        model.ClusterID
 	counter, floor model.Generation
+	// unpinned says who ended a rollback of which nothing came yet.
+	unpinned fleet.Cause
+}
+
+func scanLockedApp(r pgx.CollectableRow) (a lockedApp, err error) {
+	err = r.Scan(&a.uid, &a.version, &a.deleting, &a.cluster, &a.counter, &a.floor, &a.unpinned.InitiatedBy, &a.unpinned.Reason)
+	return a, err
 }
 
 // WriteDesired stores the next desired states and the source states that led
@@ -60,15 +67,23 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		apps    []lockedApp
 		current = make(map[model.AppUID]model.Desired, len(changes))
 		hub     fleet.HubState
+
+		projects = map[string]int64{}
 	)
 	b := &pgx.Batch{}
 	b.Queue(q("HubState")).QueryRow(func(r pgx.Row) error {
 		return r.Scan(&hub.HubID, &hub.Incarnation, &hub.IncarnationSignature, &hub.HoldDeletes)
 	})
 	b.Queue(q("LockApps"), uids).Query(func(r pgx.Rows) (err error) {
-		apps, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (a lockedApp, err error) {
-			err = r.Scan(&a.uid, &a.version, &a.deleting, &a.cluster, &a.counter, &a.floor)
-			return a, err
+		apps, err = pgx.CollectRows(r, scanLockedApp)
+		return err
+	})
+	b.Queue(q("ShareProjects"), projectNames(changes)).Query(func(r pgx.Rows) error {
+		var name string
+		var version int64
+		_, err := pgx.ForEachRow(r, []any{&name, &version}, func() error {
+			projects[name] = version
+			return nil
 		})
 		return err
 	})
@@ -96,6 +111,7 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		rows     desiredRows
 		sources  []fleet.SourceState
 		released []string
+		unpinned []string
 		pins     = map[model.AppUID]fleet.Pin{}
 	)
 	for _, a := range apps {
@@ -104,6 +120,9 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 			continue
 		}
 		c.Source.App = a.uid
+		if c.ProjectVersion != 0 && c.ProjectVersion != projects[c.Desired.Project] {
+			c.Source.RenderKey = "" // its limits are owed still
+		}
 		sources = append(sources, c.Source)
 		switch {
 		case c.Release:
@@ -122,13 +141,18 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 			}
 			c.Desired = limited
 		}
+		cause := fleet.Cause{}
+		if a.unpinned.InitiatedBy != "" && !c.LimitsOnly {
+			cause = a.unpinned
+			unpinned = append(unpinned, string(a.uid))
+		}
 		generation, rises := fleet.NextGeneration(stored, a.counter, a.floor, c.Desired)
 		if !rises {
 			continue
 		}
 		d := c.Desired
 		d.Generation, d.HoldDeletes = generation, false
-		if err := rows.add(a.cluster, d, c.Sources, fleet.Cause{}); err != nil {
+		if err := rows.add(a.cluster, d, c.Sources, cause); err != nil {
 			return nil, err
 		}
 		d.HoldDeletes = hub.HoldDeletes
@@ -141,7 +165,10 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		return nil, err
 	}
 	if len(released) > 0 {
-		b.Queue(q("ReleasePins"), released)
+		b.Queue(q("ReleasePins"), released, fleet.MaxSetAside)
+	}
+	if len(unpinned) > 0 {
+		b.Queue(q("ForgetUnpins"), unpinned)
 	}
 	for uid, pin := range pins {
 		if err := queuePin(b, uid, pin); err != nil {
@@ -155,6 +182,17 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		return out, err
 	}
 	return out, s.overtake(ctx, tx, released, now)
+}
+
+// projectNames are the projects of the applications, each once.
+func projectNames(changes []fleet.DesiredChange) []string {
+	names := make([]string, 0, 1)
+	for _, c := range changes {
+		if name := text(c.Desired.Project); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // overtake ends what was to go back, and was given to no agent, before the pin

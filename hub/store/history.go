@@ -300,8 +300,9 @@ func (s *Store) deploy(ctx context.Context, tx pgx.Tx, id model.OperationID, n f
 	)
 	uid := []string{string(n.App)}
 	b := &pgx.Batch{}
-	b.Queue(q("LockApps"), uid).QueryRow(func(r pgx.Row) error {
-		return r.Scan(&app.uid, &app.version, &app.deleting, &app.cluster, &app.counter, &app.floor)
+	b.Queue(q("LockApps"), uid).Query(func(r pgx.Rows) (err error) {
+		app, err = pgx.CollectExactlyOneRow(r, scanLockedApp)
+		return err
 	})
 	b.Queue(q("DesiredOf"), uid).QueryRow(func(r pgx.Row) error {
 		var doc []byte
@@ -350,9 +351,11 @@ func (s *Store) deploy(ctx context.Context, tx pgx.Tx, id model.OperationID, n f
 		}
 		rows.queue(b, now)
 	}
+	b.Queue(q("ForgetUnpins"), uid) // the operation is the cause
 	if want.Pin == nil {
-		b.Queue(q("ReleasePins"), uid)
+		b.Queue(q("ReleasePin"), n.App, "", "") // it is what was set aside that is wanted
 	} else {
+		b.Queue(q("ReleasePins"), uid, fleet.MaxSetAside)
 		pin := *want.Pin
 		pin.Generation, pin.Operation, pin.At = generation, id, now
 		pin.InitiatedBy, pin.Reason = n.InitiatedBy, n.Spec.Reason
@@ -361,6 +364,7 @@ func (s *Store) deploy(ctx context.Context, tx pgx.Tx, id model.OperationID, n f
 		}
 	}
 	b.Queue(q("RaiseVersion"), n.App, now) // whatever was rendered meanwhile is decided anew
+	b.Queue(q("ForgetRender"), n.App)
 	err := tx.SendBatch(ctx, b).Close()
 	if sqlState(err) == codeForeignKey {
 		return 0, fault.Wrap(err, fault.Unavailable, "bundle_missing", "a bundle that a desired state names is not stored")
@@ -368,9 +372,10 @@ func (s *Store) deploy(ctx context.Context, tx pgx.Tx, id model.OperationID, n f
 	return generation, err
 }
 
-// ReleasePin ends a rollback: what the sources say is wanted again. Precondition
-// (not_pinned) when there is none.
-func (s *Store) ReleasePin(ctx context.Context, app model.AppUID) (pin fleet.Pin, err error) {
+// ReleasePin ends a rollback: what the sources say is wanted again, also what
+// was set aside. Who says so, and why, is the cause of the desired state that is
+// written next. Precondition (not_pinned) when there is no rollback.
+func (s *Store) ReleasePin(ctx context.Context, app model.AppUID, by, reason string) (pin fleet.Pin, err error) {
 	err = s.tx(ctx, "release the pin", func(tx pgx.Tx) error {
 		var name string
 		err := tx.QueryRow(ctx, q("LockApp"), text(string(app))).Scan(&name, nil)
@@ -381,14 +386,17 @@ func (s *Store) ReleasePin(ctx context.Context, app model.AppUID) (pin fleet.Pin
 			return err
 		}
 		var doc []byte
-		err = tx.QueryRow(ctx, q("ReleasePin"), app).Scan(&doc)
+		err = tx.QueryRow(ctx, q("ReleasePin"), app, text(by), text(reason)).Scan(&doc)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.New(fault.Precondition, "not_pinned", "application %q is not pinned: it was not rolled back, or something newer was deployed since", name)
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, q("RaiseVersion"), app, s.now()); err != nil {
+		b := &pgx.Batch{}
+		b.Queue(q("RaiseVersion"), app, s.now())
+		b.Queue(q("ForgetRender"), app)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
 		return decode(doc, &pin)
@@ -413,10 +421,10 @@ func (s *Store) DesiredOf(ctx context.Context, app model.AppUID) (d model.Desire
 }
 
 // AmendDelete changes the delete of an application that is under way, as
-// fleet.Amend says; At is set here. NotFound (operation_not_found) when there is
-// none.
-func (s *Store) AmendDelete(ctx context.Context, app model.AppUID, amendment model.Amendment) (op model.OperationInfo, err error) {
-	amendment.By, amendment.At = text(amendment.By), s.now()
+// fleet.Amend says; At is set here. only, when set, is the delete that is meant,
+// and another is left alone. NotFound (operation_not_found) when there is none.
+func (s *Store) AmendDelete(ctx context.Context, app model.AppUID, only model.OperationID, amendment model.Amendment) (op model.OperationInfo, err error) {
+	amendment.By, amendment.Reason, amendment.At = text(amendment.By), text(amendment.Reason), s.now()
 	err = s.tx(ctx, "change the delete", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, q("LockApps"), []string{text(string(app))}); err != nil {
 			return err
@@ -425,7 +433,9 @@ func (s *Store) AmendDelete(ctx context.Context, app model.AppUID, amendment mod
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(open, func(op model.OperationInfo) bool { return op.Kind == model.OperationDelete })
+		i := slices.IndexFunc(open, func(op model.OperationInfo) bool {
+			return op.Kind == model.OperationDelete && (only == "" || op.ID == only)
+		})
 		if i < 0 {
 			return notFound("operation_not_found", "the application is not being deleted")
 		}

@@ -309,15 +309,15 @@ func TestReleaseOfAPin(t *testing.T) {
 	h.issues("aaa")
 	h.deploys(1, "aaa")
 	h.issues("bbb")
-	_, err := h.ReleasePin(ctx, h.app.UID)
+	_, err := h.ReleasePin(ctx, h.app.UID, "bob", "")
 	wantCode(t, err, fault.Precondition, "not_pinned")
-	_, err = h.ReleasePin(ctx, "gone")
+	_, err = h.ReleasePin(ctx, "gone", "bob", "")
 	wantCode(t, err, fault.NotFound, "application_not_found")
 	_, err = h.rollback(h.deployments()[0])
 	must(t, err)
 	h.fresh()
 	version := h.app.Version
-	pin, err := h.ReleasePin(ctx, h.app.UID)
+	pin, err := h.ReleasePin(ctx, h.app.UID, "bob", "it was the cache")
 	must(t, err)
 	h.fresh()
 	if pin.HistoryID != 1 || h.app.Pin != nil || h.app.Version <= version {
@@ -345,6 +345,187 @@ func TestReleaseOfAPin(t *testing.T) {
 	}
 }
 
+// A hub that is away between the two finds what is owed: nothing says any more
+// that what the sources give was delivered.
+func TestWhatIsWrittenIsOwedUntilItIsDelivered(t *testing.T) {
+	h := newHistory(t)
+	ctx := t.Context()
+	h.issues("aaa")
+	h.deploys(1, "aaa")
+	h.issues("bbb")
+	project, err := h.Project(ctx, "default")
+	must(t, err)
+	project, err = h.UpsertProject(ctx, project) // as it is written from now on
+	must(t, err)
+	for _, c := range []struct {
+		what string
+		do   func() error
+		owed bool
+	}{
+		{"a write that changes nothing", func() error { _, _, err := h.UpsertApplication(ctx, h.app); return err }, false},
+		{"another policy", func() error {
+			h.app.Application.Spec.SyncPolicy = nil
+			_, _, err := h.UpsertApplication(ctx, h.app)
+			return err
+		}, true},
+		{"the project as it is", func() error { _, err := h.UpsertProject(ctx, project); return err }, false},
+		{"other limits", func() error {
+			project.Spec.SourceRepos = []string{"https://git.example.com/*"}
+			_, err := h.UpsertProject(ctx, project)
+			return err
+		}, true},
+		{"another project", func() error {
+			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "other"}})
+			return err
+		}, false},
+		{"aliases of the cluster", func() error { return h.SetClusterAliases(ctx, h.app.Cluster, []string{"https://one"}) }, true},
+		{"a rollback", func() error { _, err := h.rollback(h.deployments()[0]); return err }, true},
+		{"its end", func() error { _, err := h.ReleasePin(ctx, h.app.UID, "bob", ""); return err }, true},
+	} {
+		h.fresh()
+		bbb := h.change(h.app, "bbb")
+		bbb.Source.Sources = h.app.Source.Sources
+		_, err := h.WriteDesired(ctx, []fleet.DesiredChange{bbb})
+		must(t, err)
+		h.fresh()
+		if h.app.Source.RenderKey != "key-bbb" {
+			t.Fatalf("before %s: render key %q", c.what, h.app.Source.RenderKey)
+		}
+		must(t, c.do())
+		h.fresh()
+		if (h.app.Source.RenderKey == "") != c.owed {
+			t.Errorf("after %s: render key %q", c.what, h.app.Source.RenderKey)
+		}
+	}
+	// What was decided with the limits of before delivers those; the new ones
+	// stay owed.
+	project, err = h.Project(ctx, "default")
+	must(t, err)
+	for version, key := range map[int64]string{project.Metadata.Generation - 1: "", project.Metadata.Generation: "key-ccc"} {
+		c := h.change(h.app, "ccc")
+		c.ProjectVersion = version
+		_, err = h.WriteDesired(ctx, []fleet.DesiredChange{c})
+		must(t, err)
+		if h.fresh(); h.app.Source.RenderKey != key {
+			t.Errorf("with version %d of the project: render key %q", version, h.app.Source.RenderKey)
+		}
+		h.clock.advance(time.Second)
+	}
+}
+
+func TestWhoEndedARollbackIsInTheHistory(t *testing.T) {
+	h := newHistory(t)
+	ctx := t.Context()
+	h.issues("aaa")
+	h.deploys(1, "aaa")
+	h.issues("bbb")
+	h.deploys(2, "bbb")
+	_, err := h.rollback(h.deployments()[0])
+	must(t, err)
+	h.deploys(3, "aaa")
+	_, err = h.ReleasePin(ctx, h.app.UID, "bob", "it was the cache")
+	must(t, err)
+	h.fresh()
+	limits := h.change(h.app, "bbb")
+	limits.LimitsOnly, limits.Desired.ProjectSpec.SourceRepos = true, []string{"*"} // what comes of it is refused at first
+	_, err = h.WriteDesired(ctx, []fleet.DesiredChange{limits})
+	must(t, err)
+	h.issues("bbb")
+	h.deploys(5, "bbb")
+	if d := h.deployments()[3]; d.InitiatedBy != "bob" || d.Reason != "it was the cache" || d.Operation != "" || d.Revision.Commit != "bbb" {
+		t.Errorf("%+v", d)
+	}
+	h.issues("ccc")
+	h.deploys(6, "ccc")
+	if d := h.deployments()[4]; d.InitiatedBy != "automated" || d.Reason != "" {
+		t.Errorf("the next one: %+v", d)
+	}
+}
+
+func TestWhatWasSetAsideStaysKnown(t *testing.T) {
+	h := newHistory(t)
+	ctx := t.Context()
+	h.issues("good")
+	h.deploys(1, "good")
+	known := func() string {
+		h.t.Helper()
+		h.fresh()
+		var out []string
+		for _, s := range h.app.SetAside {
+			out = append(out, s[0].Commit)
+		}
+		return strings.Join(out, " ")
+	}
+	newer := func(commit string) {
+		h.t.Helper()
+		h.fresh()
+		c := h.change(h.app, commit)
+		c.Sources = []fleet.SourceAt{{RepoURL: "r", Commit: commit}}
+		c.Source.Sources, c.Release = c.Sources, h.app.Pin != nil
+		_, err := h.WriteDesired(ctx, []fleet.DesiredChange{c})
+		must(t, err)
+	}
+	back := func(change ...func(*fleet.NewOperation)) {
+		h.t.Helper()
+		_, err := h.rollback(h.deployments()[0], change...)
+		must(t, err)
+	}
+	newer("bad1")
+	back()
+	if got := known(); got != "" {
+		t.Errorf("while the pin is in force: %q", got)
+	}
+	newer("next1")
+	newer("bad2")
+	back()
+	newer("next2")
+	if got := known(); got != "bad2 bad1" {
+		t.Errorf("after newer revisions: %q", got)
+	}
+	newer("bad1")
+	back()
+	newer("next3")
+	if got := known(); got != "bad1 bad2" {
+		t.Errorf("set aside once more: %q", got)
+	}
+	// Who says that it is wanted.
+	newer("bad2")
+	back()
+	_, err := h.ReleasePin(ctx, h.app.UID, "bob", "")
+	must(t, err)
+	if got := known(); got != "bad1" {
+		t.Errorf("after its end: %q", got)
+	}
+	// … also when it is something else that was set aside earlier.
+	newer("bad3")
+	back()
+	_, err = h.ReleasePin(ctx, h.app.UID, "bob", "")
+	must(t, err)
+	if h.fresh(); !h.app.Unpinned {
+		t.Error("nothing says that somebody has ended it")
+	}
+	newer("bad1")
+	if got := known(); got != "" || h.app.Unpinned {
+		t.Errorf("after the end of another: %q, %v", got, h.app.Unpinned)
+	}
+	back()
+	newer("next4")
+	newer("bad1")
+	back()
+	back(func(n *fleet.NewOperation) { n.Deploy.Pin = nil })
+	if got := known(); got != "" {
+		t.Errorf("after a sync of it: %q", got)
+	}
+	for i := range fleet.MaxSetAside + 3 {
+		newer(fmt.Sprint("b", i))
+		back()
+	}
+	newer("end")
+	if got := known(); len(h.app.SetAside) != fleet.MaxSetAside || !strings.HasPrefix(got, "b12 b11 ") {
+		t.Errorf("without a bound: %q", got)
+	}
+}
+
 func TestARemovedApplicationLeavesNoHistory(t *testing.T) {
 	h := newHistory(t)
 	ctx := t.Context()
@@ -368,10 +549,10 @@ func TestApprovalOfDeletions(t *testing.T) {
 	app := b.app("shop", b.cluster("one"))
 	b.desire(app, "aaa")
 	o := b.session(app.Cluster)
-	approve := model.Amendment{What: model.AmendApprove, By: "ann"}
-	_, err := b.AmendDelete(ctx, app.UID, approve)
+	approve := model.Amendment{What: model.AmendApprove, By: "ann", Reason: "it is empty"}
+	_, err := b.AmendDelete(ctx, app.UID, "", approve)
 	wantCode(t, err, fault.NotFound, "operation_not_found")
-	_, err = b.AmendDelete(ctx, "gone", approve)
+	_, err = b.AmendDelete(ctx, "gone", "", approve)
 	wantCode(t, err, fault.NotFound, "operation_not_found")
 	op, _, err := b.CreateOperation(ctx, fleet.NewOperation{App: app.UID, Kind: model.OperationDelete, Spec: model.OperationSpec{Cascade: true}})
 	must(t, err)
@@ -385,8 +566,10 @@ func TestApprovalOfDeletions(t *testing.T) {
 		t.Error("approved before anybody did")
 	}
 	must(t, b.MarkSent(ctx, app.Cluster, o.Epoch, []model.OperationID{op.ID}))
-	for range 2 {
-		got, err := b.AmendDelete(ctx, app.UID, approve)
+	_, err = b.AmendDelete(ctx, app.UID, "another", approve)
+	wantCode(t, err, fault.NotFound, "operation_not_found")
+	for _, only := range []model.OperationID{"", op.ID} {
+		got, err := b.AmendDelete(ctx, app.UID, only, approve)
 		must(t, err)
 		if got.ID != op.ID || !got.Spec.ApproveDeletions || !withdraw().ApproveDeletions || withdraw().Mode != model.WithdrawCascade {
 			t.Errorf("%+v, %+v", got, withdraw())
@@ -397,7 +580,7 @@ func TestApprovalOfDeletions(t *testing.T) {
 	}
 	stored, err := b.Operation(ctx, op.ID)
 	must(t, err)
-	if len(stored.Amendments) != 1 || stored.Amendments[0].What != model.AmendApprove || stored.Amendments[0].By != "ann" || stored.Amendments[0].At.IsZero() {
+	if len(stored.Amendments) != 1 || stored.Amendments[0].What != model.AmendApprove || stored.Amendments[0].By != "ann" || stored.Amendments[0].Reason != "it is empty" || stored.Amendments[0].At.IsZero() {
 		t.Errorf("who approved: %+v", stored.Amendments)
 	}
 	second := b.app("second", app.Cluster)
@@ -444,7 +627,7 @@ func TestADeleteIsGivenUpWhileTheAgentCarriesItOut(t *testing.T) {
 	}
 	check("joined", model.WithdrawCascadeBackground, true)
 	for range 2 {
-		got, err := b.AmendDelete(ctx, app.UID, model.Amendment{What: model.AmendOrphan, By: "bob"})
+		got, err := b.AmendDelete(ctx, app.UID, "", model.Amendment{What: model.AmendOrphan, By: "bob"})
 		must(t, err)
 		if got.Spec.Cascade || got.Spec.Propagation != "" || len(got.Amendments) != 1 || got.Amendments[0].By != "bob" {
 			t.Errorf("%+v", got)
@@ -463,7 +646,7 @@ func TestADeleteIsGivenUpWhileTheAgentCarriesItOut(t *testing.T) {
 	if len(out) != 1 || len(out[0].Amendments) != 1 {
 		t.Errorf("the end forgets who gave it up: %+v", out)
 	}
-	_, err = b.AmendDelete(ctx, app.UID, model.Amendment{What: model.AmendOrphan})
+	_, err = b.AmendDelete(ctx, app.UID, "", model.Amendment{What: model.AmendOrphan})
 	wantCode(t, err, fault.NotFound, "operation_not_found")
 	if got, err := b.Operation(ctx, op.ID); err != nil || len(got.Amendments) != 1 {
 		t.Errorf("%+v %v", got, err)

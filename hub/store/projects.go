@@ -21,8 +21,16 @@ func (s *Store) UpsertProject(ctx context.Context, p model.AppProject) (model.Ap
 	if err != nil {
 		return model.AppProject{}, wrap(err, "encode the project")
 	}
-	if _, err := s.pool.Exec(ctx, q("UpsertProject"), name, doc, s.now()); err != nil {
-		return model.AppProject{}, wrap(err, "store the project")
+	err = s.tx(ctx, "store the project", func(tx pgx.Tx) error {
+		written, err := tx.Exec(ctx, q("UpsertProject"), name, doc, s.now())
+		if err == nil && written.RowsAffected() > 0 {
+			// Its limits travel with the desired states of its applications.
+			_, err = tx.Exec(ctx, q("ForgetRendersOfProject"), name)
+		}
+		return err
+	})
+	if err != nil {
+		return model.AppProject{}, err
 	}
 	return s.Project(ctx, name)
 }

@@ -150,6 +150,8 @@ type Amendment struct {
 	What AmendmentKind `json:"what"`
 	By   string        `json:"by,omitempty"`
 	At   time.Time     `json:"at"`
+	// Reason is why, in the words of who decided.
+	Reason string `json:"reason,omitempty"`
 }
 
 // AmendmentKind is what was decided.

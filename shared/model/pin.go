@@ -7,7 +7,9 @@ import "time"
 // revision that was set aside is not deployed again until a source brings
 // another one, or somebody asks for it.
 type Pin struct {
-	// HistoryID of the deployment that was gone back to.
+	// HistoryID of the deployment that was gone back to. It is 0 when the pin came
+	// by itself, because the sources came back to what a rollback that was over had
+	// set aside; what was desired then stays.
 	HistoryID int64 `json:"historyID"`
 	// Generation that the rollback issued.
 	Generation Generation `json:"generation"`

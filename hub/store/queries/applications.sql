@@ -16,7 +16,7 @@ SELECT 1 FROM projects WHERE name = $1 FOR KEY SHARE;
 
 -- name: Applications
 SELECT a.uid, a.name, a.project, a.cluster_id, c.name, a.document, a.version, a.deleting, a.created_at,
-       s.revision, s.render_key, s.bundle, s.sources, s.warnings, s.error, s.at, p.document
+       s.revision, s.render_key, s.bundle, s.sources, s.warnings, s.error, s.at, p.document, a.set_aside, a.unpinned_by <> ''
 FROM apps a
 JOIN clusters c ON c.id = a.cluster_id
 LEFT JOIN app_sources s ON s.app_uid = a.uid

@@ -24,8 +24,27 @@ WHERE b.used_at < $1
   AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.bundle = b.digest);
 
 -- name: LockApps
-SELECT uid, version, deleting, cluster_id, generation_counter, generation_floor
+SELECT uid, version, deleting, cluster_id, generation_counter, generation_floor, unpinned_by, unpin_reason
 FROM apps WHERE uid = ANY ($1) ORDER BY uid FOR NO KEY UPDATE;
+
+-- name: ShareProjects
+-- Nobody writes the projects before this transaction has ended.
+SELECT name, version FROM projects WHERE name = ANY ($1) ORDER BY name FOR SHARE;
+
+-- name: ForgetRender
+-- Something that the desired state depends on was written. Without a key the
+-- sources are rendered and delivered again, also by a hub that was away.
+UPDATE app_sources SET render_key = '' WHERE app_uid = $1 AND render_key <> '';
+
+-- name: ForgetRendersOfProject
+UPDATE app_sources SET render_key = ''
+FROM (SELECT s.app_uid FROM app_sources s JOIN apps a ON a.uid = s.app_uid WHERE a.project = $1 ORDER BY s.app_uid FOR NO KEY UPDATE OF s) AS of_project
+WHERE app_sources.app_uid = of_project.app_uid AND render_key <> '';
+
+-- name: ForgetRendersOfCluster
+UPDATE app_sources SET render_key = ''
+FROM (SELECT s.app_uid FROM app_sources s JOIN apps a ON a.uid = s.app_uid WHERE a.cluster_id = $1 ORDER BY s.app_uid FOR NO KEY UPDATE OF s) AS of_cluster
+WHERE app_sources.app_uid = of_cluster.app_uid AND render_key <> '';
 
 -- name: DesiredOf
 SELECT document, generation, bundle_bytes FROM desired WHERE app_uid = ANY ($1);

@@ -65,10 +65,35 @@ INSERT INTO pins (app_uid, bundle, document) VALUES ($1, $2, $3)
 ON CONFLICT (app_uid) DO UPDATE SET bundle = excluded.bundle, document = excluded.document;
 
 -- name: ReleasePins
-DELETE FROM pins WHERE app_uid = ANY ($1);
+-- Something else is desired. What was set aside stays known.
+WITH gone AS (DELETE FROM pins WHERE app_uid = ANY ($1) RETURNING app_uid, document::jsonb -> 'aside' AS aside)
+UPDATE apps a SET set_aside = (
+    SELECT coalesce(jsonb_agg(e ORDER BY n), '[]') FROM (
+        SELECT gone.aside AS e, 0 AS n
+        UNION ALL (SELECT e, n FROM jsonb_array_elements(a.set_aside) WITH ORDINALITY AS t (e, n) WHERE e <> gone.aside ORDER BY n LIMIT $2::int - 1)
+    ) AS kept
+)
+FROM gone WHERE a.uid = gone.app_uid;
 
 -- name: ReleasePin
-DELETE FROM pins WHERE app_uid = $1 RETURNING document;
+-- Somebody says that what was set aside is wanted.
+WITH gone AS (DELETE FROM pins WHERE app_uid = $1 RETURNING app_uid, document),
+wanted AS (
+    UPDATE apps a SET unpinned_by = $2, unpin_reason = $3, set_aside = (
+        SELECT coalesce(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(a.set_aside) WITH ORDINALITY AS t (e, n)
+        WHERE e <> gone.document::jsonb -> 'aside'
+    )
+    FROM gone WHERE a.uid = gone.app_uid
+)
+SELECT document FROM gone;
+
+-- name: ForgetUnpins
+-- What the sources gave is delivered, or set aside by a pin: as somebody wished.
+UPDATE apps a SET unpinned_by = '', unpin_reason = '', set_aside = (
+    SELECT coalesce(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(a.set_aside) WITH ORDINALITY AS t (e, n)
+    WHERE e IS DISTINCT FROM (SELECT s.sources::jsonb FROM app_sources s WHERE s.app_uid = a.uid)
+)
+WHERE uid = ANY ($1);
 
 -- name: RaiseVersion
 UPDATE apps SET version = version + 1, updated_at = $2 WHERE uid = $1;
