@@ -385,9 +385,21 @@ func (r *Record) remember(o SyncOutcome) {
 		StartedAt: o.StartedAt, DeployedAt: o.At, InitiatedBy: o.InitiatedBy,
 		Operation: o.Operation, Reason: o.Reason, Rollback: o.Rollback,
 	})
-	if over := int64(len(r.History)) - limit; over > 0 {
-		r.History = slices.Delete(r.History, 0, int(over))
+	for int64(len(r.History)) > limit {
+		r.History = slices.Delete(r.History, spare(r.History), spare(r.History)+1)
 	}
+}
+
+// spare is the entry that is missed least: the oldest that the next one repeats, or
+// else the oldest. Syncing one bad revision again and again must not push out the
+// good one before it.
+func spare(h []model.HistoryEntry) int {
+	for i := 0; i+1 < len(h); i++ {
+		if h[i].Generation == h[i+1].Generation {
+			return i
+		}
+	}
+	return 0
 }
 
 // MarkAttempt records that the automated sync of a generation was tried. It is

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -361,6 +362,20 @@ func TestHistoryHasALimit(t *testing.T) {
 		if len(h) != c.want || h[len(h)-1].Generation != 15 || h[len(h)-1].ID != 15 {
 			t.Errorf("%s: %+v", name, h)
 		}
+	}
+}
+
+func TestRepetitionsDoNotPushOutWhatWasBefore(t *testing.T) {
+	b := opened(t)
+	for g := model.Generation(1); g <= 2; g++ {
+		_, _ = b.AcceptDesired(desired(g, "b"), nil)
+		for n := range 15 {
+			_, _ = b.ConfirmSync("a", SyncOutcome{Generation: g, Bundle: "b", Complete: true, At: now, Operation: model.OperationID(fmt.Sprint("op", g, n))})
+		}
+	}
+	h := b.Apps["a"].History
+	if len(h) != defaultHistory || h[0].Generation != 1 || h[1].Generation != 2 || h[len(h)-1].ID != 30 {
+		t.Errorf("%+v", h)
 	}
 }
 
