@@ -63,10 +63,18 @@ func (e *Engine) act(ctx context.Context, a *app, s snapshot) {
 	case context.Cause(ctx) == errTerminated:
 		e.finish(a, op, model.PhaseTerminated, "ended on request", result, nil)
 	case err != nil:
-		e.finish(a, op, model.PhaseFailed, fault.As(err).Message, result, nil)
+		e.finish(a, op, model.PhaseFailed, advised(fault.As(err)), result, nil)
 	default:
 		e.finish(a, op, model.PhaseSucceeded, actionMessage(op.Spec.Action, results), result, nil)
 	}
+}
+
+// advised is an error's message with what to do about it.
+func advised(f *fault.Error) string {
+	if f.Fix == "" {
+		return f.Message
+	}
+	return f.Message + "; " + f.Fix
 }
 
 func actionMessage(spec *model.ActionSpec, results []model.ResourceResult) string {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/journal"
@@ -14,10 +13,10 @@ import (
 
 var (
 	errBundleLost = fault.New(fault.Unavailable, "bundle_missing", "the manifests are missing from the agent's journal; the hub is asked for them again")
-	errNewer      = errors.New("a newer desired state was accepted")
-	errWithdrawn  = errors.New("the application is being removed")
-	errWindow     = errors.New("a sync window has closed")
-	errTerminated = errors.New("somebody asked to end it")
+	errNewer      = fault.New(fault.Conflict, "superseded", "a newer desired state was accepted")
+	errWithdrawn  = fault.New(fault.Conflict, "superseded", "the application is being removed")
+	errWindow     = fault.New(fault.Conflict, "window_closed", "a sync window has closed")
+	errTerminated = fault.New(fault.Conflict, "terminated", "somebody asked to end it")
 )
 
 func isKindUnknown(err error) bool { return fault.HasCode(err, "kind_unknown") }

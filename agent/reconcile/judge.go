@@ -248,9 +248,21 @@ func ownedOf(prepared []sync.Prepared) []journal.Owned {
 	return out
 }
 
+// seen is an object as it is observed. Of a kind that complete discovery does not
+// name there is none: its objects went with the CRD, or never were.
+func (e *Engine) seen(k model.ObjectKey) (live.Record, live.Presence) {
+	rec, presence := e.o.Observer.Get(k)
+	if presence == live.Unknown {
+		if _, err := e.o.Observer.Kind(k.GroupKind()); isKindUnknown(err) {
+			presence = live.Absent
+		}
+	}
+	return rec, presence
+}
+
 // liveObject is what prune decisions know of an object.
 func (e *Engine) liveObject(k model.ObjectKey) sync.LiveObject {
-	rec, presence := e.o.Observer.Get(k)
+	rec, presence := e.seen(k)
 	l := sync.LiveObject{Presence: presence}
 	if presence == live.Present {
 		l.UID, l.TrackingID, l.Deleting = rec.UID, rec.TrackingID, rec.Deleting

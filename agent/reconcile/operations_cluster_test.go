@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -244,5 +245,29 @@ func TestAFieldThatKubectlHasAppliedIsADifferenceUntilTheSyncTakesIt(t *testing.
 	a.synced(uid, 1)
 	if extra := field(a.k.get(cmPath(ns, "a")), "data", "extra"); extra != nil {
 		t.Errorf("it is still there: %v", extra)
+	}
+}
+
+// A commit has an object of a kind that the cluster does not know, the next has not.
+func TestAnObjectThatCouldNeverBeIsForgotten(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-never")
+	const ns, uid = "never", "uid-never"
+	d, b := desired(t, "never", ns, 1, automated(true, true), configMap(ns, "a", "1"))
+	a.mustSend(d, b)
+	a.synced(uid, 1)
+	d, b = desired(t, "never", ns, 2, automated(true, true), configMap(ns, "a", "2")+"apiVersion: foo.example/v1\nkind: Fooo\nmetadata: {name: z}\n---\n")
+	a.mustSend(d, b)
+	eventually(t, 30*time.Second, func() error {
+		st := a.status(uid)
+		if !slices.ContainsFunc(st.Conditions, func(c model.Condition) bool { return c.Code == "kind_unknown" }) {
+			return fmt.Errorf("%+v", st.Conditions)
+		}
+		return nil
+	})
+	d, b = desired(t, "never", ns, 3, automated(true, true), configMap(ns, "a", "3"))
+	a.mustSend(d, b)
+	if st := a.synced(uid, 3); len(st.Resources) != 1 || st.Health.Status != model.HealthHealthy {
+		t.Errorf("%+v %+v", st.Health, st.Resources)
 	}
 }

@@ -619,7 +619,7 @@ func (at *attempt) recordIn(b *journal.Book, who string) journal.Change {
 	}
 	o.Dropped = append(o.Dropped, at.decision.Dropped...)
 	for _, k := range at.outcome.Deleted {
-		if _, presence := at.engine.o.Observer.Get(k); presence == live.Absent {
+		if _, presence := at.engine.seen(k); presence == live.Absent {
 			o.Dropped = append(o.Dropped, k)
 		}
 	}

@@ -60,7 +60,11 @@ func (at *attempt) decidePrune(keys []model.ObjectKey, f *sync.PlanFacts) {
 		case sync.SkipOption, sync.SkipNotAllowed, sync.SkipConfirm:
 			at.kept = append(at.kept, s.Key)
 		}
-		item(s.Owned, skipWords[s.Reason])
+		words := skipWords[s.Reason]
+		if p := d.Spec.SyncPolicy; s.Reason == sync.SkipNotAllowed && !at.automated && p.AutomatedEnabled() && p.Automated.Prune {
+			words = "this operation does not prune; the automated sync does, after it"
+		}
+		item(s.Owned, words)
 	}
 	if at.guard != nil {
 		for _, k := range at.guard.Objects {

@@ -113,7 +113,7 @@ func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
 		if a.desires(o.Key) {
 			continue
 		}
-		rec, presence := e.o.Observer.Get(o.Key)
+		rec, presence := e.seen(o.Key)
 		if presence == live.Absent || presence == live.Present && (rec.TrackingID != model.TrackingID(d.Name, o.Key) || o.Confirmed && o.UID != rec.UID) {
 			continue // gone, or not ours
 		}

@@ -96,18 +96,11 @@ func (e *Engine) again(a *app, err error) {
 	e.queue.addAt(a.uid, e.now().Add(pause))
 }
 
-// factsOf are the live facts of a withdrawal. A kind that complete discovery
-// does not name has no objects any more.
+// factsOf are the live facts of a withdrawal.
 func (e *Engine) factsOf(owned []journal.Owned, options []string) map[model.ObjectKey]sync.LiveObject {
 	facts := make(map[model.ObjectKey]sync.LiveObject, len(owned))
 	for _, o := range owned {
-		l := e.ownedObject(o.Key, options)
-		if l.Presence == live.Unknown {
-			if _, err := e.o.Observer.Kind(o.Key.GroupKind()); isKindUnknown(err) {
-				l.Presence = live.Absent
-			}
-		}
-		facts[o.Key] = l
+		facts[o.Key] = e.ownedObject(o.Key, options)
 	}
 	return facts
 }

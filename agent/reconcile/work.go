@@ -202,13 +202,13 @@ func (e *Engine) tidy(a *app, s snapshot) {
 		if a.desires(o.Key) {
 			continue
 		}
-		if _, presence := e.o.Observer.Get(o.Key); presence == live.Absent {
+		if _, presence := e.seen(o.Key); presence == live.Absent {
 			gone = append(gone, o.Key)
 		}
 	}
 	var hooks []model.ObjectKey
 	for _, o := range s.hooks {
-		if _, presence := e.o.Observer.Get(o.Key); presence == live.Absent {
+		if _, presence := e.seen(o.Key); presence == live.Absent {
 			hooks = append(hooks, o.Key)
 		}
 	}

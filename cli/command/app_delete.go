@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -66,7 +67,11 @@ A deletion with --cascade that is under way, and blocked perhaps, is given up by
 			}
 			ctx, cancel := c.limit(c.ctx, waitForOperation)
 			defer cancel()
-			return c.conclude(ctx, op)
+			err = c.conclude(ctx, op)
+			if err != nil {
+				c.noteConfirmation(v.Name)
+			}
+			return err
 		}),
 	}
 	c.Flags().BoolVar(&cascade, "cascade", false, "delete the application's objects too")
@@ -75,6 +80,19 @@ A deletion with --cascade that is under way, and blocked perhaps, is given up by
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
 	return c
+}
+
+// noteConfirmation says when a deletion waits for somebody's approval.
+func (c *call) noteConfirmation(name string) {
+	v, err := getApp(context.WithoutCancel(c.ctx), c.api, name)
+	if err != nil {
+		return
+	}
+	for _, condition := range v.Conditions {
+		if condition.Code == "deletion_unconfirmed" {
+			c.note("%s. Approve with `hawser app confirm-deletion %s`", condition.Message, name)
+		}
+	}
 }
 
 // givenUp reports whether a delete was to delete the objects too at first.

@@ -457,7 +457,8 @@ func (a *api) terminateApplication(c *gin.Context) {
 	}
 	i := slices.IndexFunc(open, func(op model.OperationInfo) bool { return op.Kind != model.OperationDelete })
 	if i < 0 {
-		a.fail(c, fault.New(fault.Precondition, "no_operation", "application %q has no operation to end", app.Name))
+		a.fail(c, fault.New(fault.Precondition, "no_operation", "application %q has no operation to end", app.Name).
+			WithFix("an automated sync that waits for a hook is ended by a rollback, or by a sync that is asked for and then ended"))
 		return
 	}
 	a.terminate(c, open[i].ID)
