@@ -1,10 +1,6 @@
 package health
 
-import (
-	"strconv"
-
-	"github.com/hawser-dev/hawser/shared/model"
-)
+import "github.com/hawser-dev/hawser/shared/model"
 
 // The Argo projects: Argo CD, Rollouts, Workflows, Events and GitOps Promoter.
 var argo = map[string]family{
@@ -109,12 +105,11 @@ func rollout(obj map[string]any) model.HealthFacet {
 	return healthy()
 }
 
-// rolloutBehind: the generation seen is a number in a string. Before version
+// rolloutBehind: the generation seen is a number, mostly in a string. Before version
 // 0.10 it was a hash, which says nothing.
 func rolloutBehind(obj map[string]any) bool {
 	generation := integer(obj, "metadata", "generation")
-	seen, err := strconv.ParseInt(str(obj, "status", "observedGeneration"), 10, 64)
-	if err == nil && seen < generation {
+	if seen, is := number(at(obj, "status", "observedGeneration")); is && seen < generation {
 		return true
 	}
 	if at(obj, "spec", "workloadRef") == nil {

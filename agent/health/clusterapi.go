@@ -7,12 +7,16 @@ import (
 )
 
 // Cluster API, https://cluster-api.sigs.k8s.io. Conditions of v1beta1 have a
-// severity where they are False: Error needs people, Info and Warning pass.
+// severity where they are False: Error needs people, Info and Warning pass, as
+// while a cluster is made or scaled. Those of v1beta2 have none, and say
+// Available=False from the beginning; phase Provisioned comes with the
+// infrastructure, before the control plane answers.
 var clusterAPI = map[string]family{
 	"cluster.x-k8s.io": {
 		"Cluster": judge(suspended("spec.paused"), stale, word("status.phase", words{"Failed": failed}),
-			when("Ready", no).is(failed), when("Available", no).because("NotAvailable").is(failed),
-			word("status.phase", words{"Provisioned": ok, "*": inProgress})),
+			severeConditions, passing("Ready"), only(not(provisioned), onItsWay),
+			when("Ready", no).is(failed), when("ControlPlaneInitialized", no).is(inProgress), when("ControlPlaneInitialized", unknown).is(inProgress),
+			when("Available", no).because("NotAvailable").is(failed), word("status.phase", words{"Provisioned": ok, "*": inProgress})),
 		"Machine": judge(word("status.phase", words{"Running": ok, "Failed": failed, "*": inProgress})),
 		"MachineDeployment": judge(suspended("spec.paused"), stale,
 			word("status.phase", words{"Running": ok, "Failed": failed, "*": inProgress})),
@@ -60,6 +64,23 @@ var severeConditions = step(func(obj map[string]any) (model.HealthFacet, bool) {
 	}
 	return nothing()
 })
+
+// passing: the condition is False with a severity that says that it passes.
+func passing(typ string) step {
+	return func(obj map[string]any) (model.HealthFacet, bool) {
+		for _, c := range objects(obj, "status", "conditions") {
+			if severity := str(c, "severity"); str(c, "type") == typ && conditionStatus(c) == no && (severity == "Info" || severity == "Warning") {
+				return say(inProgress, readCondition(obj, c).text())
+			}
+		}
+		return nothing()
+	}
+}
+
+func provisioned(obj map[string]any) bool { return str(obj, "status", "phase") == "Provisioned" }
+
+// onItsWay is for a cluster of which the infrastructure is not there yet.
+var onItsWay = steps(when("Ready", no).is(inProgress), when("Available", no).is(inProgress), word("status.phase", words{"*": inProgress}))
 
 // clusterAPIReady is for the kinds of infrastructure, bootstrap and control plane
 // providers: they say Ready by a condition, a boolean, or both.

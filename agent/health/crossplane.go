@@ -9,6 +9,8 @@ import "github.com/hawser-dev/hawser/shared/model"
 var (
 	crossplaneManaged = judge(
 		when("Synced", no).because("ReconcilePaused").is(paused),
+		// Ready, and in older providers Synced, stay True when an update fails in the
+		// background. A resource that is found to be up to date has it True again.
 		when("LastAsyncOperation", no).is(failed),
 		when("Synced", no).is(failed),
 		conditionOK("Ready"),
@@ -63,6 +65,21 @@ func crossplaneStack(obj map[string]any) model.HealthFacet {
 		}
 	}
 	return progressing(waitingForStatus)
+}
+
+// composite is for the kinds that users define for Crossplane, which are in
+// groups of their own: what could not be composed stays so until it is changed.
+func composite(obj map[string]any) (model.HealthFacet, bool) {
+	c := conditionOf(obj, "Synced")
+	switch {
+	case !c.is(no) || c.behind:
+		return nothing()
+	case c.reason == "ReconcileError":
+		return say(failed, c.text())
+	case c.reason == "ReconcilePaused":
+		return say(paused, c.text())
+	}
+	return nothing()
 }
 
 // crossplaneGroup judges kinds of providers, of which there are thousands, and

@@ -10,6 +10,7 @@ import (
 var databases = map[string]family{
 	"postgresql.cnpg.io": { // https://cloudnative-pg.io/documentation/current/cloudnative-pg.v1/
 		"Cluster": judge(annotated("cnpg.io/reconciliationLoop", "disabled", paused), when("cnpg.io/hibernation", yes).is(paused),
+			when("cnpg.io/hibernation", no).because("DeletingPods", "WaitingPodsDeletion").is(inProgress),
 			when("cnpg.io/hibernation", no).is(failed), word("status.phase", cnpgPhases)),
 		"Pooler":              judge(numbers("status.instances", "spec.instances", "instances")),
 		"Backup":              judge(word("status.phase", words{"completed": ok, "failed": failed, "walArchivingFailing": failed, "*": inProgress})),

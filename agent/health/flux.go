@@ -10,6 +10,11 @@ var fluxSteps = steps(when("Stalled", yes).is(failed), staleCondition("Ready"), 
 var fluxImage = steps(when("Stalled", yes).is(failed),
 	when("Reconciling", yes).because("NewGeneration", "Scanning", "AccessingRepository", "ApplyingPolicy").is(inProgress), fluxSteps)
 
+// fluxDependent is for kinds that wait for others of their kind: that passes, or
+// else the other one is not well.
+var fluxDependent = judge(suspended("spec.suspend"), when("Stalled", yes).is(failed), staleCondition("Ready"),
+	when("Ready", no).because("DependencyNotReady").is(inProgress), ready)
+
 var (
 	fluxKind = judge(suspended("spec.suspend"), fluxSteps)
 	// fluxStatic are kinds of which newer versions have no status.
@@ -17,8 +22,8 @@ var (
 )
 
 var flux = map[string]family{
-	"kustomize.toolkit.fluxcd.io": {"Kustomization": fluxKind},
-	"helm.toolkit.fluxcd.io":      {"HelmRelease": fluxKind},
+	"kustomize.toolkit.fluxcd.io": {"Kustomization": fluxDependent},
+	"helm.toolkit.fluxcd.io":      {"HelmRelease": fluxDependent},
 	"source.toolkit.fluxcd.io": {
 		"GitRepository": fluxKind,
 		"OCIRepository": fluxKind,

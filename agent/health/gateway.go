@@ -65,6 +65,11 @@ func gatewayConditions(cs []condition, where string) (model.HealthFacet, bool) {
 		}
 	}
 	for _, c := range cs {
+		if !c.behind && needsPeople(c) {
+			return say(failed, where+c.text())
+		}
+	}
+	for _, c := range cs {
 		switch {
 		case c.behind:
 			return say(inProgress, where+waitingForController)
@@ -75,6 +80,19 @@ func gatewayConditions(cs []condition, where string) (model.HealthFacet, bool) {
 		}
 	}
 	return nothing()
+}
+
+// needsPeople: a listener that is in conflict with another, or is invalid, is not
+// programmed before somebody changes it; of a route some rules were dropped, or
+// are those of an older generation.
+func needsPeople(c condition) bool {
+	switch c.typ {
+	case "Conflicted", "PartiallyInvalid":
+		return c.is(yes)
+	case "Programmed":
+		return c.is(no) && c.reason == "Invalid"
+	}
+	return false
 }
 
 func gateway(obj map[string]any) (model.HealthFacet, bool) {
@@ -93,15 +111,15 @@ func gateway(obj map[string]any) (model.HealthFacet, bool) {
 	return say(ok, "")
 }
 
-var routeKind = judge(attached("parents", "parentRef", false))
+var routeKind = judge(attached("parents", "parentRef", false, unanswered))
 
-var gatewayPolicy = judge(attached("ancestors", "ancestorRef", true))
+var gatewayPolicy = judge(attached("ancestors", "ancestorRef", true, nil))
 
 // attached judges what is attached to others, each of which says whether it
 // takes it. What was said of an older generation does not count: it may be from a
 // gateway that the object is no longer meant for. With all, everyone must have
-// seen the latest.
-func attached(field, ref string, all bool) step {
+// seen the latest. What would be well is asked waits, which may be nil.
+func attached(field, ref string, all bool, waits step) step {
 	return func(obj map[string]any) (model.HealthFacet, bool) {
 		taken, behind := false, false
 		for _, p := range objects(obj, "status", field) {
@@ -109,10 +127,7 @@ func attached(field, ref string, all bool) step {
 			if len(cs) == 0 {
 				continue
 			}
-			where := str(p, ref, "kind")
-			if where == "" {
-				where = "Gateway"
-			}
+			where := orElse(str(p, ref, "kind"), "Gateway")
 			if anyBehind(cs) {
 				behind = true
 				continue
@@ -124,12 +139,73 @@ func attached(field, ref string, all bool) step {
 		}
 		switch {
 		case taken && !(behind && all):
+			if waits != nil {
+				if f, said := waits(obj); said {
+					return f, true
+				}
+			}
 			return say(ok, "")
 		case behind:
 			return say(inProgress, waitingForController)
 		}
 		return nothing()
 	}
+}
+
+// unanswered: one of several parents that a route names has not said whether it
+// takes the latest of it. A route with one parent is judged by who answers.
+func unanswered(obj map[string]any) (model.HealthFacet, bool) {
+	refs := objects(obj, "spec", "parentRefs")
+	if len(refs) < 2 {
+		return nothing()
+	}
+	namespace := str(obj, "metadata", "namespace")
+next:
+	for _, ref := range refs {
+		for _, p := range objects(obj, "status", "parents") {
+			said, _ := at(p, "parentRef").(map[string]any)
+			cs := conditionsAt(obj, p, "conditions")
+			if len(cs) > 0 && !anyBehind(cs) && sameParent(ref, said, namespace) {
+				continue next
+			}
+		}
+		return say(inProgress, orElse(str(ref, "kind"), "Gateway")+" "+str(ref, "name")+" has not answered yet")
+	}
+	return nothing()
+}
+
+// sameParent compares a reference with the one that a status repeats. Some
+// implementations fill in what is left out, and some leave out the section or
+// the port.
+func sameParent(want, said map[string]any, namespace string) bool {
+	if str(want, "name") != str(said, "name") ||
+		orElse(str(want, "kind"), "Gateway") != orElse(str(said, "kind"), "Gateway") ||
+		gatewayGroup(want) != gatewayGroup(said) ||
+		differ(orElse(str(want, "namespace"), namespace), orElse(str(said, "namespace"), namespace)) ||
+		differ(str(want, "sectionName"), str(said, "sectionName")) {
+		return false
+	}
+	a, aSet := integerOK(want, "port")
+	b, bSet := integerOK(said, "port")
+	return !aSet || !bSet || a == b
+}
+
+// gatewayGroup of a reference: "" is the core group, and none is that of Gateways.
+func gatewayGroup(ref map[string]any) string {
+	if g, is := at(ref, "group").(string); is {
+		return g
+	}
+	return "gateway.networking.k8s.io"
+}
+
+// differ: both are known, and are not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }
 
 func anyBehind(cs []condition) bool {

@@ -93,6 +93,9 @@ func pendingDeletion(obj map[string]any) string {
 // generic judges by the conventions of status and conditions, as kstatus
 // describes them.
 func generic(obj map[string]any) model.HealthFacet {
+	if f, said := composite(obj); said {
+		return f
+	}
 	r, err := status.Compute(&unstructured.Unstructured{Object: obj})
 	if err != nil {
 		return facet(model.HealthUnknown, "the status of the object does not follow the conventions")

@@ -5,8 +5,9 @@ import "github.com/hawser-dev/hawser/shared/model"
 // Kafka and what is around it, by three operators.
 var kafka = map[string]family{
 	"kafka.strimzi.io": { // https://strimzi.io/docs/operators/latest/configuring
-		"Kafka": strimzi, "KafkaTopic": strimzi, "KafkaUser": strimzi, "KafkaConnect": strimzi, "KafkaConnector": strimzi,
-		"KafkaBridge": strimzi, "KafkaMirrorMaker": strimzi, "KafkaMirrorMaker2": strimzi,
+		"Kafka": strimzi, "KafkaTopic": strimzi, "KafkaUser": strimzi, "KafkaConnect": strimzi,
+		"KafkaConnector": judge(strimziTroubles, failedConnector, conditionOK("Ready")),
+		"KafkaBridge":    strimzi, "KafkaMirrorMaker": strimzi, "KafkaMirrorMaker2": strimzi,
 		// Pools have conditions only when something is wrong.
 		"KafkaNodePool": judge(stale, when("NotReady", yes).is(failed), otherwise(ok, "")),
 		// A rebalance that waits for approval waits for people.
@@ -30,10 +31,29 @@ var kafka = map[string]family{
 }
 
 var (
-	strimzi = judge(when("ReconciliationPaused", yes).is(paused), stale, when("NotReady", yes).because("Creating").is(inProgress),
-		when("NotReady", yes).is(failed), conditionOK("Ready"))
+	strimziTroubles = steps(when("ReconciliationPaused", yes).is(paused), stale, when("NotReady", yes).because("Creating").is(inProgress),
+		when("NotReady", yes).is(failed))
+	strimzi   = judge(strimziTroubles, conditionOK("Ready"))
 	confluent = judge(word("status.phase", words{"RUNNING": ok, "FAILED": failed, "ERROR": failed, "*": inProgress}))
 )
+
+// failedConnector reads what Kafka Connect answered. Older versions of Strimzi
+// call a connector ready that has been made, whatever became of it.
+func failedConnector(obj map[string]any) (model.HealthFacet, bool) {
+	if str(obj, "status", "connectorStatus", "connector", "state") == "FAILED" {
+		return say(failed, "the connector failed")
+	}
+	n := int64(0)
+	for _, t := range objects(obj, "status", "connectorStatus", "tasks") {
+		if str(t, "state") == "FAILED" {
+			n++
+		}
+	}
+	if n > 0 {
+		return say(failed, itoa(n)+" tasks failed")
+	}
+	return nothing()
+}
 
 // banzaiBrokers: a broker is well when it has its configuration and Cruise
 // Control has moved what it had to.

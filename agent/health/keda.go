@@ -4,8 +4,9 @@ package health
 var autoscaling = map[string]family{
 	"keda.sh": { // https://keda.sh/docs/latest/reference/scaledobject-spec/
 		"ScaledObject": judge(when("Ready", no).is(failed), when("Fallback", yes).is(failed), when("Paused", yes).is(paused), when("Ready", yes).is(ok)),
-		// Ready is Unknown when some of the triggers do not work.
-		"ScaledJob":                    judge(when("Ready", no).is(failed), when("Ready", unknown).is(failed), when("Paused", yes).is(paused), when("Ready", yes).is(ok)),
+		// Ready is Unknown with a reason when some of the triggers do not work, and
+		// without one while nothing has been tried.
+		"ScaledJob":                    judge(when("Ready", no).is(failed), when("Ready", unknown).because("PartialTriggerError").is(failed), when("Paused", yes).is(paused), when("Ready", yes).is(ok)),
 		"TriggerAuthentication":        exists,
 		"ClusterTriggerAuthentication": exists,
 	},

@@ -208,7 +208,7 @@ func agree(o *Observer, want map[string]string) (ghosts, missing, old int) {
 func behindFaults(t *testing.T, cp *testbed.ControlPlane, admin *http.Client) {
 	p := newFaultyProxy(t, cp)
 	o := New(Options{Config: &rest.Config{Host: p.URL}, AgentVersion: "faults"})
-	o.silence = silences{list: 2 * time.Second, bookmark: time.Second}
+	o.silence = silences{list: 2 * time.Second, whole: 10 * time.Second, bookmark: time.Second, live: 10 * time.Millisecond}
 	o.Watch(gkConfigMap)
 	start(t, o)
 	if err := o.WaitSynced(short(t), gkConfigMap); err != nil {

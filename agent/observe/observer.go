@@ -92,7 +92,7 @@ func New(o Options) *Observer {
 		log:     o.Log,
 		now:     o.Now,
 		queue:   newQueue(),
-		silence: silences{list: listSilence, bookmark: bookmarkSilence},
+		silence: silences{list: listSilence, whole: listWhole, bookmark: bookmarkSilence, live: livePeriod},
 		wanted:  map[model.GroupKind]*reflector{},
 		changed: make(chan struct{}),
 	}

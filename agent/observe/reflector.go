@@ -24,6 +24,12 @@ const (
 	// retryRefused is the cap where the server answers that it will not serve
 	// the kind, which only an administrator changes.
 	retryRefused = 60 * time.Second
+	// expiryCap bounds the pause of a kind that is listed again and again, as the
+	// server forgets at once what it has listed.
+	expiryCap = 30 * time.Second
+	// livePeriod: a kind that was live for so long and then has to be listed again
+	// is not the fault of the server, which keeps a history of some minutes only.
+	livePeriod = time.Minute
 	// quickEnd: a watch that ends sooner than this without an error counts as a
 	// failure, so that a broken server is not asked in a loop.
 	quickEnd = time.Second
@@ -52,6 +58,11 @@ type reflector struct {
 	noExclude bool   // the server refuses our field selector
 	bookmarks bool   // the server sends bookmarks, so silence means something
 	failures  int
+	// relists counts the lists that had to be made again without a livePeriod
+	// between them; liveSince is when the last one became live, zero since it
+	// counts no more.
+	relists   int
+	liveSince time.Time
 }
 
 func newReflector(o *Observer, gk model.GroupKind, full bool) *reflector {
@@ -140,23 +151,36 @@ func (r *reflector) run(ctx context.Context) {
 
 // handle decides what the end of a session means and waits as long as it asks.
 func (r *reflector) handle(ctx context.Context, err error) {
+	if pause := r.judgeEnd(err); pause > 0 {
+		r.wait(ctx, pause)
+	}
+}
+
+// judgeEnd notes what the end of a session means, and says how long to wait
+// before the next.
+func (r *reflector) judgeEnd(err error) time.Duration {
 	var se *statusError
 	status := errors.As(err, &se)
 	switch {
 	case errors.Is(err, errNoStream):
 		r.noStream, r.version = true, ""
-		return
+		return 0
 	case errors.Is(err, errNoExclude):
 		r.noExclude, r.version = true, ""
-		return
+		return 0
 	case status && isExpired(se):
 		// The server no longer has our place in the history. Everybody who
 		// watches is told so at once, so do not all list at once.
 		r.version = ""
 		r.setState(stateBroken, "it is listed again")
-		r.o.log.Debug("listing again", "kind", r.gk.String(), "reason", se.reason)
-		r.wait(ctx, rand.N(time.Second))
-		return
+		n := r.countRelist()
+		r.o.log.Debug("listing again", "kind", r.gk.String(), "reason", se.reason, "times", n)
+		least, most := expiryPause(n)
+		pause := least + rand.N(most-least)
+		if se.retryAfter > 0 {
+			pause = max(pause, se.retryAfter+rand.N(se.retryAfter/2+1))
+		}
+		return pause
 	}
 	r.failures++
 	longest := retryCap
@@ -165,6 +189,7 @@ func (r *reflector) handle(ctx context.Context, err error) {
 	case status && se.code == http.StatusNotFound:
 		// Served a moment ago; discovery decides whether it still is.
 		r.version = ""
+		r.failures = max(r.failures, r.countRelist())
 		r.o.disc.refreshSoon()
 		reason = "the cluster answers that it does not serve it"
 	case status && (se.code == http.StatusForbidden || se.code == http.StatusUnauthorized || se.code == http.StatusMethodNotAllowed):
@@ -173,7 +198,9 @@ func (r *reflector) handle(ctx context.Context, err error) {
 	case status:
 		reason = "the cluster answers: " + se.Error()
 	case fault.HasCode(err, "object_unreadable") || errors.Is(err, errJSON) || errors.Is(err, errFrameTooLarge):
+		// A list that can be read, which forgets failures, is no reason to hurry.
 		r.version = ""
+		r.failures = max(r.failures, r.countRelist())
 		longest = retryRefused
 		reason = "the cluster sends objects that cannot be read"
 	case err != nil:
@@ -194,7 +221,29 @@ func (r *reflector) handle(ctx context.Context, err error) {
 		// At least as long as the server asks, and longer when it keeps asking.
 		pause = max(pause, se.retryAfter+rand.N(se.retryAfter/2+1))
 	}
-	r.wait(ctx, pause)
+	return pause
+}
+
+// countRelist counts a list that has to be made again, and returns how many there
+// were in a row.
+func (r *reflector) countRelist() int {
+	if !r.liveSince.IsZero() && r.o.now().Sub(r.liveSince) >= r.o.silence.live {
+		r.relists = 0
+	}
+	r.relists++
+	r.liveSince = time.Time{}
+	return r.relists
+}
+
+// expiryPause is between what to wait before the list that the n-th expiry in a
+// row asks for, n from 1. The first is spread over a second only; from then on
+// the range doubles, up to expiryCap.
+func expiryPause(n int) (least, most time.Duration) {
+	if n <= 1 {
+		return 0, time.Second
+	}
+	most = min(time.Second<<min(n-1, 10), expiryCap)
+	return most / 2, most
 }
 
 // isExpired: the resource version is too old, or the server is not as far.

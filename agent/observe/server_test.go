@@ -313,7 +313,7 @@ func TestSilentServer(t *testing.T) {
 		}
 	})
 	o := New(Options{Config: &rest.Config{Host: a.URL}})
-	o.silence = silences{list: 30 * time.Millisecond, bookmark: 30 * time.Millisecond}
+	o.silence = silences{list: 30 * time.Millisecond, whole: time.Minute, bookmark: 30 * time.Millisecond, live: time.Minute}
 	o.Watch(gkConfigMap)
 	start(t, o)
 	eventually(t, "the list is made in another way, and the dead watch replaced", func() bool {
@@ -321,6 +321,82 @@ func TestSilentServer(t *testing.T) {
 	})
 	if n := a.count("/api/v1/configmaps", func(r *http.Request) bool { return r.URL.Query().Get("resourceVersion") == "9" }); n == 0 {
 		t.Error("the watch did not go on from the bookmark")
+	}
+}
+
+// TestServerWithoutTheEndOfAList: a server that knows nothing of lists through a
+// watch and takes the request for an ordinary watch. The list is made in another
+// way, however much the watch brings, and it is not asked again.
+func TestServerWithoutTheEndOfAList(t *testing.T) {
+	for name, c := range map[string]struct {
+		watch    func(w http.ResponseWriter, r *http.Request)
+		silences silences
+	}{
+		"a busy kind": {func(w http.ResponseWriter, r *http.Request) {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for version := 3; ; version++ {
+				fmt.Fprint(w, event("MODIFIED", cm("a", fmt.Sprint(version))))
+				w.(http.Flusher).Flush()
+				select {
+				case <-r.Context().Done():
+					return
+				case <-tick.C:
+				}
+			}
+		}, silences{list: time.Minute, whole: 200 * time.Millisecond, bookmark: time.Minute, live: time.Minute}},
+		"it ends before its list is complete": {func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, event("ADDED", cm("a", "3")))
+		}, silences{list: time.Minute, whole: time.Minute, bookmark: time.Minute, live: time.Minute}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPIServer(t)
+			a.handle("/api/v1/configmaps", func(w http.ResponseWriter, r *http.Request) {
+				switch q := r.URL.Query(); {
+				case q.Get("sendInitialEvents") != "":
+					c.watch(w, r)
+				case q.Get("watch") == "":
+					answer(200, `{"metadata":{"resourceVersion":"7"},"items":[`+cm("b", "4")+`]}`)(w, r)
+				default:
+					a.stream(w, r, nil)
+				}
+			})
+			o := New(Options{Config: &rest.Config{Host: a.URL}})
+			o.silence = c.silences
+			o.Watch(gkConfigMap)
+			start(t, o)
+			if err := o.WaitSynced(short(t), gkConfigMap); err != nil {
+				t.Fatal(err)
+			}
+			if presenceOf(o, "b") != live.Present || presenceOf(o, "a") != live.Absent {
+				t.Error("the plain list is not what is known")
+			}
+			if n := a.count("/api/v1/configmaps", func(r *http.Request) bool { return r.URL.Query().Has("sendInitialEvents") }); n != 1 {
+				t.Errorf("the list was asked for through a watch %d times", n)
+			}
+		})
+	}
+}
+
+// TestLimitOfAListEndsWithIt: the watch that follows may be longer.
+func TestLimitOfAListEndsWithIt(t *testing.T) {
+	a := newAPIServer(t)
+	later := make(chan struct{})
+	a.handle("/api/v1/configmaps", func(w http.ResponseWriter, r *http.Request) {
+		a.stream(w, r, later, event("ADDED", cm("a", "3")), listEnd("5"))
+		a.stream(w, r, nil, event("ADDED", cm("b", "6")))
+	})
+	o := New(Options{Config: &rest.Config{Host: a.URL}})
+	o.silence = silences{list: time.Minute, whole: 300 * time.Millisecond, bookmark: time.Minute, live: time.Minute}
+	o.Watch(gkConfigMap)
+	start(t, o)
+	if err := o.WaitSynced(short(t), gkConfigMap); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { close(later) })
+	eventually(t, "the watch goes on", func() bool { return presenceOf(o, "b") == live.Present })
+	if n := a.count("/api/v1/configmaps", func(*http.Request) bool { return true }); n != 1 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -20,6 +20,10 @@ const (
 	// listSilence: a list through a watch that brings nothing for so long is
 	// given up in favour of a plain one.
 	listSilence = 20 * time.Second
+	// listWhole: and so is one that is not complete after so long, whatever it
+	// brings. A server that knows nothing of such lists sends changes for ever, and
+	// never their end.
+	listWhole = time.Minute
 	// bookmarkSilence: servers that send bookmarks do so about once a minute; a
 	// watch without any sign for so long is dead, whatever TCP thinks.
 	bookmarkSilence = 3 * time.Minute
@@ -27,8 +31,9 @@ const (
 	pageSize = 500
 )
 
-// silences are listSilence and bookmarkSilence; tests shorten them.
-type silences struct{ list, bookmark time.Duration }
+// silences are listSilence, listWhole, bookmarkSilence and livePeriod; tests
+// shorten them.
+type silences struct{ list, whole, bookmark, live time.Duration }
 
 var (
 	errNoStream  = errors.New("the server cannot list through a watch")
@@ -57,6 +62,9 @@ func (r *reflector) session(ctx context.Context, kind live.Kind) error {
 // live says that from now on absence is known.
 func (r *reflector) live() {
 	r.failures = 0
+	if r.liveSince.IsZero() {
+		r.liveSince = r.o.now()
+	}
 	r.noteDefinitions()
 	if r.unreachable.Swap(false) {
 		r.o.wakeUnreachable()
@@ -138,6 +146,11 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 	}
 	watchdog := time.AfterFunc(first, func() { cancel(errSilent) })
 	defer watchdog.Stop()
+	whole := time.AfterFunc(r.o.silence.whole, func() { cancel(errSilent) })
+	defer whole.Stop()
+	if !listing {
+		whole.Stop()
+	}
 	body, _, err := r.o.open(ctx, path, q, accept)
 	if err != nil {
 		if context.Cause(ctx) == errSilent && listing {
@@ -168,7 +181,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 				return nil // go on from r.version
 			}
 			if listing && cleanEnd(err) == nil {
-				return errors.New("the watch ended before its list was complete")
+				return errNoStream // it ended before its list was complete
 			}
 			return cleanEnd(err)
 		}
@@ -181,6 +194,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 		}
 		if listed {
 			listing = false
+			whole.Stop()
 			r.live()
 		}
 		watchdog.Reset(silence)
