@@ -8,9 +8,11 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -19,8 +21,10 @@ const (
 	// eventPage is how many events one request asks for, and eventPages how many
 	// requests are made for a namespace: beyond that the oldest of a very busy
 	// one are not looked at.
-	eventPage  = 500
-	eventPages = 40
+	eventPage  = 200
+	eventPages = 100
+	// eventLists is how many lists of events an agent reads at once.
+	eventLists = 2
 	// eventBatch is how many travel in one piece.
 	eventBatch = 100
 	// clusterEvents is the namespace of events about objects that have none.
@@ -74,7 +78,7 @@ type kubeEvents struct {
 // shown is the event about an object of the application.
 func (e kubeEvent) shown(about model.ObjectKey) model.ObjectEvent {
 	out := model.ObjectEvent{
-		UID: e.Metadata.UID, Type: e.Type, Reason: e.Reason, Message: cut(e.Message, 4096), Count: max(e.Count, 1),
+		UID: e.Metadata.UID, Type: e.Type, Reason: e.Reason, Message: strings.Clone(cut(e.Message, 4096)), Count: max(e.Count, 1),
 		Source: cmp.Or(e.Source.Component, e.ReportingComponent), Object: about, ObjectUID: e.InvolvedObject.UID,
 		Field: e.InvolvedObject.FieldPath, FirstSeen: e.Metadata.CreationTimestamp,
 	}
@@ -102,6 +106,15 @@ func (e kubeEvent) shown(about model.ObjectKey) model.ObjectEvent {
 // are gone stay, because what happened to them is told after it did.
 type audience map[string]model.ObjectKey
 
+// pick is an event as it is shown, false when it is about something else.
+func (a audience) pick(e kubeEvent) (model.ObjectEvent, bool) {
+	key, ok := a[e.InvolvedObject.UID]
+	if !ok {
+		return model.ObjectEvent{}, false
+	}
+	return e.shown(key), true
+}
+
 func (a audience) add(objects []reached) {
 	for _, r := range objects {
 		a[r.UID] = r.Key
@@ -120,15 +133,11 @@ func (s *Server) events(a *answer, objects []reached, q model.EventQuery) error 
 	versions := make([]string, len(places))
 	var all []model.ObjectEvent
 	for i, p := range places {
-		list, version, err := s.listEvents(a.ctx, p)
+		list, version, err := s.listEvents(a.ctx, p, cmp.Or(q.Limit, model.DefaultEvents), who.pick)
 		if err != nil {
 			return err
 		}
-		for _, e := range list {
-			if key, ok := who[e.InvolvedObject.UID]; ok {
-				all = append(all, e.shown(key))
-			}
-		}
+		all = append(all, list...)
 		versions[i] = version
 	}
 	all = newestEvents(all, cmp.Or(q.Limit, model.DefaultEvents))
@@ -212,8 +221,16 @@ func placesOf(objects []reached) []eventPlace {
 	return out
 }
 
-// listEvents lists all events of a place, as far as there are not too many.
-func (s *Server) listEvents(ctx context.Context, p eventPlace) (out []kubeEvent, version string, err error) {
+// listEvents lists the newest events of a place that keep wants, at most limit of
+// them. A namespace may have far more, of others: of each page only what is
+// wanted is held.
+func (s *Server) listEvents(ctx context.Context, p eventPlace, limit int, keep func(kubeEvent) (model.ObjectEvent, bool)) (out []model.ObjectEvent, version string, err error) {
+	select {
+	case s.lists <- struct{}{}:
+		defer func() { <-s.lists }()
+	case <-ctx.Done():
+		return nil, "", context.Cause(ctx)
+	}
 	query := p.query()
 	query.Set("limit", strconv.Itoa(eventPage))
 	for range eventPages {
@@ -225,7 +242,14 @@ func (s *Server) listEvents(ctx context.Context, p eventPlace) (out []kubeEvent,
 		if err := json.Unmarshal(raw, &list); err != nil {
 			return nil, "", fault.Wrap(err, fault.Upstream, "cluster_failed", "the cluster's list of events could not be read")
 		}
-		out = append(out, list.Items...)
+		for _, e := range list.Items {
+			if shown, ok := keep(e); ok {
+				out = append(out, shown)
+			}
+		}
+		if len(out) > limit {
+			out = slices.Clone(newestEvents(out, limit)) // lets go of the others' texts
+		}
 		version = list.Metadata.ResourceVersion
 		if list.Metadata.Continue == "" {
 			break
@@ -268,6 +292,8 @@ func (f *eventFollower) run(places []eventPlace, versions []string) error {
 	}
 	settle := time.NewTimer(0)
 	defer settle.Stop()
+	recheck := time.NewTicker(f.s.o.Recheck)
+	defer recheck.Stop()
 	var changed <-chan struct{}
 	for {
 		var batch []model.ObjectEvent
@@ -285,6 +311,10 @@ func (f *eventFollower) run(places []eventPlace, versions []string) error {
 		case <-changed:
 			changed = nil
 			settle.Reset(settleTime)
+		case <-recheck.C:
+			if err := f.drop(); err != nil {
+				return err
+			}
 		case <-settle.C:
 			changed = f.s.news.next() // before looking, so that nothing is missed
 			now, err := f.s.again(f.a.app, f.selector)
@@ -305,6 +335,26 @@ func (f *eventFollower) run(places []eventPlace, versions []string) error {
 			return err
 		}
 	}
+}
+
+// drop ends what is told about objects that may not be seen any more. When none
+// is left the reason is returned.
+func (f *eventFollower) drop() error {
+	objects, err := f.s.reach(f.a.app)
+	if err != nil {
+		return err
+	}
+	var refusal error
+	for uid, key := range f.who {
+		if err := f.s.still(objects, "get", reached{Record: live.Record{Key: key, UID: uid}}); err != nil {
+			refusal = err
+			delete(f.who, uid)
+		}
+	}
+	if len(f.who) == 0 {
+		return refusal
+	}
+	return nil
 }
 
 // take appends an event to a batch, or keeps it among the strangers.
@@ -353,7 +403,8 @@ func (s *Server) watchEvents(ctx context.Context, p eventPlace, version string, 
 		began := time.Now()
 		err := func() (err error) {
 			if version == "" {
-				if _, version, err = s.listEvents(ctx, p); err != nil {
+				none := func(kubeEvent) (model.ObjectEvent, bool) { return model.ObjectEvent{}, false }
+				if _, version, err = s.listEvents(ctx, p, 0, none); err != nil {
 					return err
 				}
 			}

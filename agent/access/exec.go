@@ -61,7 +61,9 @@ func (s *Server) exec(a *answer, objects []reached, q model.ExecQuery) (exitCode
 	if err := a.send(model.AccessAnswer{Started: &model.ExecStarted{Namespace: r.Key.Namespace, Pod: r.Key.Name, Container: container}}); err != nil {
 		return 0, err
 	}
-	return runCommand(a, executor, q)
+	guarded, stop := s.guard(a, "exec", []reached{r})
+	defer stop()
+	return runCommand(guarded, executor, q)
 }
 
 // executor speaks to the API server over a WebSocket, or SPDY with those that

@@ -20,13 +20,22 @@ type logFollower struct {
 	q       model.LogQuery
 	f       filter
 	out     chan model.AccessAnswer
-	ended   chan struct{} // one for each source that has ended for good
+	ended   chan int // one for each source that has ended for good
 	readers sync.WaitGroup
 
 	known    map[string]bool // pods by uid, and containers of them
 	numbered int             // sources
 	active   int
 	noted    map[string]bool // notices about no source
+	// running are the sources that are followed, by number; left says that there
+	// are pods for which there was no room.
+	running map[int]running
+	left    bool
+}
+
+type running struct {
+	source
+	stop context.CancelFunc
 }
 
 // Pauses between two looks at a container that cannot be read.
@@ -37,8 +46,8 @@ const (
 
 func (s *Server) followLogs(a *answer, objects, pods []reached, q model.LogQuery, f filter) error {
 	l := &logFollower{
-		s: s, a: a, q: q, f: f, out: make(chan model.AccessAnswer, 4), ended: make(chan struct{}, s.o.MaxSources),
-		known: map[string]bool{}, noted: map[string]bool{},
+		s: s, a: a, q: q, f: f, out: make(chan model.AccessAnswer, 4), ended: make(chan int, s.o.MaxSources),
+		known: map[string]bool{}, noted: map[string]bool{}, running: map[int]running{},
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer l.readers.Wait()
@@ -58,6 +67,8 @@ func (l *logFollower) run(ctx context.Context, objects, pods []reached) error {
 	}
 	settle := time.NewTimer(settleTime)
 	defer settle.Stop()
+	recheck := time.NewTicker(l.s.o.Recheck)
+	defer recheck.Stop()
 	for {
 		if l.active == 0 && finished(pick(objects, l.q.ObjectSelector)) {
 			return l.drain()
@@ -69,8 +80,21 @@ func (l *logFollower) run(ctx context.Context, objects, pods []reached) error {
 			if err := l.a.send(m); err != nil {
 				return err
 			}
-		case <-l.ended:
+		case number := <-l.ended:
 			l.active--
+			delete(l.running, number)
+			if l.left { // now there is room
+				l.left = false
+				settle.Reset(settleTime)
+			}
+		case <-recheck.C:
+			var err error
+			if objects, err = l.s.reach(l.a.app); err != nil {
+				return err
+			}
+			if err := l.drop(objects); err != nil {
+				return err
+			}
 		case <-changed:
 			changed = nil
 			settle.Reset(settleTime)
@@ -92,6 +116,25 @@ func (l *logFollower) run(ctx context.Context, objects, pods []reached) error {
 			}
 		}
 	}
+}
+
+// drop ends the sources that may not be read any more, and says why. They may
+// come back when they may be again.
+func (l *logFollower) drop(objects []reached) error {
+	for number, r := range l.running {
+		err := l.s.still(objects, "logs", r.pod)
+		if err == nil {
+			continue
+		}
+		r.stop()
+		delete(l.running, number)
+		delete(l.known, r.pod.UID)
+		e := fault.As(err)
+		if err := l.notice(number, e.Code, e.Message); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drain sends what the readers that have ended left.
@@ -138,18 +181,21 @@ func (l *logFollower) add(ctx context.Context, pods []reached, first bool) error
 	case err != nil && first:
 		return err
 	case fault.HasCode(err, "log_sources_limit"):
+		l.left = true
 		return l.once(fault.As(err))
 	case err != nil: // it is looked again with the next change, or a moment later
 		l.s.log.Debug("new pods are not followed yet", "error", err)
 		return nil
 	}
-	for _, r := range fresh {
-		l.known[r.UID] = true
-	}
+	// Pods for which there is no room are looked at again when a source has ended.
 	if l.active+len(found) > l.s.o.MaxSources {
+		l.left = true
 		return l.once(fault.As(l.s.tooMany(l.active + len(found))))
 	}
 	if len(found) == 0 {
+		for _, r := range fresh {
+			l.known[r.UID] = true
+		}
 		return nil
 	}
 	announced := make(chan struct{}) // the hub knows the sources before their lines
@@ -157,7 +203,11 @@ func (l *logFollower) add(ctx context.Context, pods []reached, first bool) error
 		if first {
 			return err
 		}
+		l.left = true
 		return l.once(fault.As(err))
+	}
+	for _, r := range fresh {
+		l.known[r.UID] = true
 	}
 	for i := range found {
 		l.numbered++
@@ -165,8 +215,11 @@ func (l *logFollower) add(ctx context.Context, pods []reached, first bool) error
 	}
 	for _, src := range found {
 		l.active++
+		ctx, stop := context.WithCancel(ctx)
+		l.running[src.Number] = running{src, stop}
 		l.readers.Go(func() {
-			defer func() { l.ended <- struct{}{} }()
+			defer func() { l.ended <- src.Number }()
+			defer stop()
 			defer l.s.release(1)
 			select {
 			case <-announced:
@@ -200,6 +253,10 @@ func (l *logFollower) follow(ctx context.Context, src source, first bool) {
 		place resumption
 		said  string
 		pause = leastPause
+		// unfinished: the life that was begun ran when its log was opened, or the log
+		// broke off, so that there may be more of it. tailed: only the end of it was
+		// asked for.
+		unfinished, tailed bool
 	)
 	say := func(code, message string) {
 		if message == said {
@@ -208,8 +265,12 @@ func (l *logFollower) follow(ctx context.Context, src source, first bool) {
 		said = message
 		l.put(ctx, model.AccessAnswer{Notice: &model.LogNotice{Source: src.Number, Code: code, Message: message}})
 	}
+	leave := func() {}
+	defer func() { leave() }()
 	for ctx.Err() == nil {
-		changed := l.s.news.next()
+		leave() // what was waited for before
+		var changed <-chan struct{}
+		changed, leave = l.s.news.nextOf(src.pod.Key)
 		p, err := l.s.readPod(ctx, src.pod)
 		switch {
 		case fault.Is(err, fault.NotFound):
@@ -225,25 +286,46 @@ func (l *logFollower) follow(ctx context.Context, src source, first bool) {
 		status := p.status(src.Container)
 		life := status.life()
 		switch {
-		case life != "" && life != read, life != "" && status.State.Running != nil:
+		case life != "" && life != read && read != "" && unfinished:
+			// It ended and the next began before its end was read.
+			unfinished = false
+			o := logOptions{previous: true, since: place.at}
+			if place.at.IsZero() {
+				if o.since = l.f.from; tailed {
+					o.tail = l.q.Tail
+				}
+			}
+			_, err := l.read(ctx, src, o, place.skipper(), &place)
+			if lost := status.LastState.Terminated == nil || status.LastState.Terminated.ContainerID+"@"+status.LastState.Terminated.StartedAt != read; (lost || err != nil) && ctx.Err() == nil {
+				say("log_broken", "the log broke off; some of it may be missing")
+			}
+		case life != "" && life != read, life != "" && status.State.Running != nil, life != "" && unfinished:
 			o := logOptions{follow: true}
 			skip := func(model.LogLine) bool { return false }
 			switch {
 			case life == read: // it broke off
 				o.since, skip = place.at, place.skipper()
 				if place.at.IsZero() {
-					o.since = l.f.from
+					if o.since = l.f.from; tailed {
+						o.tail = l.q.Tail // nothing was read yet
+					}
 				}
 			case first && read == "":
 				o.tail, o.since = l.q.Tail, l.f.from
-				place = resumption{}
+				place, tailed = resumption{}, true
 			default:
-				place = resumption{}
+				place, tailed = resumption{}, false
 			}
 			began := time.Now()
 			n, err := l.read(ctx, src, o, skip, &place)
 			if err == nil || n > 0 {
 				read = life
+			}
+			again := unfinished
+			unfinished = life == read && (status.State.Running != nil || err != nil)
+			if unfinished && again && status.State.Running == nil && ctx.Err() == nil {
+				unfinished = false // once more was enough
+				say("log_broken", "the log broke off; some of it may be missing")
 			}
 			if err != nil && ctx.Err() == nil {
 				e := fault.As(unreadable(src, err))
@@ -283,7 +365,7 @@ func (l *logFollower) wait(ctx context.Context, changed <-chan struct{}, pause *
 	case <-ctx.Done():
 	case <-t.C:
 	case <-changed:
-		// A change of something else wakes too: not more than a few times a second.
+		// A pod may change often: it is looked at a few times a second at most.
 		select {
 		case <-ctx.Done():
 		case <-time.After(leastPause):

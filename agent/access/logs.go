@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -66,7 +65,13 @@ func (s *Server) logs(a *answer, objects []reached, q model.LogQuery) error {
 	if len(sources) == 0 {
 		return fault.New(fault.NotFound, "pods_not_found", "no pod of the application matches")
 	}
-	return s.mergeLogs(a, sources, q, f)
+	guarded, stop := s.guard(a, "logs", pods)
+	defer stop()
+	err = s.mergeLogs(guarded, sources, q, f)
+	if err != nil && guarded.ctx.Err() != nil {
+		return context.Cause(guarded.ctx)
+	}
+	return err
 }
 
 func filterOf(q model.LogQuery, now time.Time) (filter, error) {
@@ -208,7 +213,7 @@ type logOptions struct {
 	since            time.Time // zero for all
 }
 
-func (o logOptions) query(container string, now time.Time) url.Values {
+func (o logOptions) query(container string) url.Values {
 	v := url.Values{"container": {container}, "timestamps": {"true"}}
 	if o.follow {
 		v.Set("follow", "true")
@@ -220,15 +225,15 @@ func (o logOptions) query(container string, now time.Time) url.Values {
 		v.Set("tailLines", strconv.FormatInt(*o.tail, 10))
 	}
 	if !o.since.IsZero() {
-		// In whole seconds, which is all that the API knows. What is too much is
-		// filtered here.
-		v.Set("sinceSeconds", strconv.FormatInt(max(1, int64(math.Ceil(now.Sub(o.since).Seconds()))), 10))
+		// Absolute, because the kubelet's clock may differ from the agent's. It has
+		// whole seconds; what is too much is filtered here.
+		v.Set("sinceTime", o.since.UTC().Truncate(time.Second).Format(time.RFC3339))
 	}
 	return v
 }
 
 func (s *Server) openLog(ctx context.Context, src source, o logOptions) (*http.Response, error) {
-	return s.open(ctx, pathOf(src.pod.kind, versionOf(src.pod), src.pod.Key, "log"), o.query(src.Container, time.Now()))
+	return s.open(ctx, pathOf(src.pod.kind, versionOf(src.pod), src.pod.Key, "log"), o.query(src.Container))
 }
 
 // mergeLogs answers what there is of several logs, in the order of time. Of

@@ -10,17 +10,34 @@ import (
 // chunk is how much of an object travels in one piece.
 const chunk = 256 << 10
 
-// object answers one live object, redacted.
-func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error {
-	r, err := pickOne(objects, q.ObjectSelector)
-	if err != nil {
-		return err
+// maxReads is how many objects are in memory at once; the others wait. An object
+// of 1.5 MB takes many times that while it is decoded.
+const maxReads = 4
+
+// reading waits for a place among those who hold an object, which done gives
+// back.
+func (s *Server) reading(ctx context.Context) (done func(), err error) {
+	select {
+	case s.reads <- struct{}{}:
+		return func() { <-s.reads }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	body, err := s.read(a.ctx, r)
+}
+
+// redactedJSON reads an object and answers it encoded, without what may not
+// leave. Only while it does is a place taken: the hub may take its time.
+func (s *Server) redactedJSON(ctx context.Context, r reached, managedFields bool) ([]byte, error) {
+	done, err := s.reading(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !q.ManagedFields {
+	defer done()
+	body, err := s.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if !managedFields {
 		if meta, ok := body["metadata"].(map[string]any); ok {
 			delete(meta, "managedFields")
 		}
@@ -29,7 +46,20 @@ func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error
 	if s.o.SensitiveAnnotations != nil {
 		annotations = s.o.SensitiveAnnotations()
 	}
-	for rest := manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey, annotations...)); len(rest) > 0; {
+	return manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey, annotations...)), nil
+}
+
+// object answers one live object, redacted.
+func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error {
+	r, err := pickOne(objects, q.ObjectSelector)
+	if err != nil {
+		return err
+	}
+	body, err := s.redactedJSON(a.ctx, r, q.ManagedFields)
+	if err != nil {
+		return err
+	}
+	for rest := body; len(rest) > 0; {
 		n := min(len(rest), chunk)
 		if err := a.send(model.AccessAnswer{Object: rest[:n]}); err != nil {
 			return err
@@ -45,11 +75,7 @@ func (s *Server) actions(a *answer, objects []reached, selector model.ObjectSele
 	if err != nil {
 		return err
 	}
-	body, err := s.read(a.ctx, r)
-	if err != nil {
-		return err
-	}
-	list, err := s.o.Actions.Actions(r.Key.GroupKind(), body)
+	list, err := s.actionsOf(a.ctx, r)
 	if err != nil {
 		return err
 	}
@@ -57,6 +83,19 @@ func (s *Server) actions(a *answer, objects []reached, selector model.ObjectSele
 		list = []model.ResourceAction{}
 	}
 	return a.send(model.AccessAnswer{Actions: list})
+}
+
+func (s *Server) actionsOf(ctx context.Context, r reached) ([]model.ResourceAction, error) {
+	done, err := s.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	body, err := s.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.o.Actions.Actions(r.Key.GroupKind(), body)
 }
 
 // read asks the API server for an object as it is now. It holds the values of

@@ -2,8 +2,10 @@ package access
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -25,7 +27,57 @@ func (s *Server) reach(app model.AppUID) ([]reached, error) {
 		return nil, fault.New(fault.NotFound, "application_not_held", "the cluster's agent does not hold the application").
 			WithFix("wait until it is deployed there")
 	}
-	return reachOf(name, managed, s.o.Objects), nil
+	out := reachOf(name, managed, s.o.Objects)
+	if s.o.Permitted != nil {
+		out = slices.DeleteFunc(out, func(r reached) bool { return s.o.Permitted(app, r.Key) != nil })
+	}
+	return out, nil
+}
+
+// still asks anew what was asked when an object began to be shown: that it is
+// the application's and that the cluster's policy allows the verb. An object
+// that is gone from the cluster has not left: its end is told by itself.
+func (s *Server) still(objects []reached, verb string, r reached) error {
+	if err := s.o.Veto.Allow(verb, r.Key); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(objects, func(o reached) bool { return o.UID == r.UID }) {
+		return nil
+	}
+	if rec, presence := s.o.Objects.Get(r.Key); presence == live.Absent || rec.UID != r.UID {
+		return nil
+	}
+	return fault.New(fault.Denied, "object_left", "%s does not belong to the application any more", r.Key)
+}
+
+// guard is an answer that ends when one of its objects may not be shown any
+// more, with the reason as its context's cause. stop must be called.
+func (s *Server) guard(a *answer, verb string, shown []reached) (_ *answer, stop func()) {
+	ctx, cancel := context.WithCancelCause(a.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(s.o.Recheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			objects, err := s.reach(a.app)
+			for _, r := range shown {
+				if err == nil {
+					err = s.still(objects, verb, r)
+				}
+			}
+			if err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}()
+	return &answer{ctx: ctx, st: a.st, app: a.app}, func() { cancel(nil); <-done }
 }
 
 // reachOf is reach without the agent. An object is managed when the application

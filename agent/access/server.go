@@ -65,6 +65,12 @@ type Options struct {
 	// SensitiveAnnotations are the names of annotations of Secrets that are masked
 	// like their values; nil: there are none.
 	SensitiveAnnotations func() []string
+	// Permitted says whether the application's project lets it have an object; nil:
+	// all. It does not wait; its errors are faults.
+	Permitted func(app model.AppUID, key model.ObjectKey) error
+	// Recheck is how often it is asked anew whether what is shown may be; 3 s when
+	// zero.
+	Recheck time.Duration
 	// AllowExec lets commands be run in containers.
 	AllowExec bool
 	Log       *slog.Logger
@@ -90,7 +96,10 @@ type Server struct {
 	base *url.URL
 	// sources has a token for each log that is read.
 	sources chan struct{}
-	news    *news
+	// lists and reads have a token for each list of events, and each object, that
+	// is in memory.
+	lists, reads chan struct{}
+	news         *news
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before and after
@@ -108,6 +117,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.MaxSources <= 0 {
 		o.MaxSources = 100
+	}
+	if o.Recheck <= 0 {
+		o.Recheck = 3 * time.Second
 	}
 	if o.TunnelIdle <= 0 {
 		o.TunnelIdle = 5 * time.Minute
@@ -128,11 +140,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "cluster_config", "the address of the cluster's API server is not a URL")
 	}
-	return &Server{o: o, log: o.Log, http: client, base: base, sources: make(chan struct{}, o.Sources), news: newNews()}, nil
+	return &Server{o: o, log: o.Log, http: client, base: base, sources: make(chan struct{}, o.Sources),
+		lists: make(chan struct{}, eventLists), reads: make(chan struct{}, maxReads), news: newNews()}, nil
 }
 
 // Event wakes those who follow pods; it is for observe.Observer.Subscribe.
-func (s *Server) Event(live.Event) { s.news.publish() }
+func (s *Server) Event(e live.Event) { s.news.publish(e.Key) }
 
 // Run lets tunnels be opened until ctx ends, and returns when all have ended.
 func (s *Server) Run(ctx context.Context) error {
@@ -330,28 +343,60 @@ func (a *answer) send(m model.AccessAnswer) error {
 	return a.st.Send(a.ctx, wire.AccessAnswerToProto(m))
 }
 
-// news wakes all who wait for something to change in the cluster.
+// news wakes those who wait for something to change in the cluster, or for one
+// object to.
 type news struct {
-	mu sync.Mutex
-	ch chan struct{}
-	n  int // waiters
+	mu  sync.Mutex
+	all chan struct{} // nil when nobody waits
+	of  map[model.ObjectKey]*bell
 }
 
-func newNews() *news { return &news{ch: make(chan struct{})} }
+type bell struct {
+	ch      chan struct{}
+	waiters int
+}
 
+func newNews() *news { return &news{of: map[model.ObjectKey]*bell{}} }
+
+// next is closed with the next change.
 func (n *news) next() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.n++
-	return n.ch
+	if n.all == nil {
+		n.all = make(chan struct{})
+	}
+	return n.all
 }
 
-func (n *news) publish() {
+// nextOf is closed with the next change of one object. Whoever does not wait any
+// more calls leave.
+func (n *news) nextOf(key model.ObjectKey) (changed <-chan struct{}, leave func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.n == 0 {
-		return
+	b := n.of[key]
+	if b == nil {
+		b = &bell{ch: make(chan struct{})}
+		n.of[key] = b
 	}
-	close(n.ch)
-	n.ch, n.n = make(chan struct{}), 0
+	b.waiters++
+	return b.ch, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if b.waiters--; b.waiters == 0 && n.of[key] == b {
+			delete(n.of, key)
+		}
+	}
+}
+
+func (n *news) publish(key model.ObjectKey) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.all != nil {
+		close(n.all)
+		n.all = nil
+	}
+	if b := n.of[key]; b != nil {
+		close(b.ch)
+		delete(n.of, key)
+	}
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/hawser-dev/hawser/agent/access"
 	"github.com/hawser-dev/hawser/agent/action"
 	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // makeAccess makes what answers people at the hub who look into the cluster. It
@@ -15,6 +17,7 @@ import (
 func (a *agent) makeAccess(redactionKey []byte) (err error) {
 	a.access, err = access.New(access.Options{
 		Config: a.rest, Applications: holdings{a}, Objects: a.observer, Veto: a.veto, Actions: offers{a},
+		Permitted:    holdings{a}.permitted,
 		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
 		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec, Log: a.log,
 	})
@@ -44,6 +47,32 @@ func (h holdings) Managed(app model.AppUID) (name string, objects []model.Object
 		objects[i] = r.ObjectKey
 	}
 	return name, objects, true
+}
+
+// permitted asks the application's project, as it was sent with the desired
+// state, about one object. What is in the agent's own namespace is nobody's.
+func (h holdings) permitted(app model.AppUID, key model.ObjectKey) error {
+	if key.Namespace != "" && key.Namespace == h.cfg.Namespace {
+		return fault.New(fault.Denied, "namespace_of_agent", "%s is in the agent's own namespace", key)
+	}
+	var d *model.Desired
+	h.journal.View(func(b *journal.Book) {
+		if r := b.Apps[app]; r != nil {
+			d = r.Desired
+		}
+	})
+	if d == nil {
+		return fault.New(fault.NotFound, "application_not_held", "the cluster's agent does not hold the application")
+	}
+	k, err := h.observer.Kind(key.GroupKind())
+	dest := policy.Destination{Name: d.Spec.ClusterName, Server: d.Spec.Destination.Server, Aliases: d.Spec.ServerAliases, Namespace: d.Spec.Namespace}
+	dec := policy.CheckObjects(policy.Project{Name: d.Project, Spec: d.ProjectSpec}, dest,
+		[]policy.ObjectFacts{{Key: key, Namespaced: k.Namespaced, ScopeUnknown: err != nil}})
+	if !dec.Allowed {
+		r := dec.Refusals[0]
+		return fault.New(fault.Denied, r.Code, "%s", r.Message)
+	}
+	return nil
 }
 
 // offers are the actions that the present scripts and the agent itself have.

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,6 +65,9 @@ type AccessLimits struct {
 	// SlowReader ends a stream whose client has taken nothing for so long; 5 min
 	// by default: people stop their terminals to read.
 	SlowReader time.Duration
+	// Ping is how often it is looked whether the client of a command is still
+	// there; 15 s by default.
+	Ping time.Duration
 }
 
 func (l AccessLimits) withDefaults() AccessLimits {
@@ -73,6 +77,7 @@ func (l AccessLimits) withDefaults() AccessLimits {
 	l.Recheck = cmp.Or(l.Recheck, 3*time.Second)
 	l.Unsure = cmp.Or(l.Unsure, 30*time.Second)
 	l.SlowReader = cmp.Or(l.SlowReader, 5*time.Minute)
+	l.Ping = cmp.Or(l.Ping, 15*time.Second)
 	return l
 }
 
@@ -110,9 +115,17 @@ func join[K comparable](all map[K]*meter, key K, bytes int) *meter {
 	return m
 }
 
+// leave gives a place back. The meter stays until its bucket is full again, or a
+// client that opens a stream after the other would begin each with a full one.
 func leave[K comparable](all map[K]*meter, key K) {
-	if m := all[key]; m != nil {
-		if m.streams--; m.streams == 0 {
+	all[key].streams--
+	forgetFull(all)
+}
+
+// forgetFull drops the meters that say no more than new ones would.
+func forgetFull[K comparable](all map[K]*meter) {
+	for key, m := range all {
+		if m.streams == 0 && m.bytes.Tokens() >= meterBurst {
 			delete(all, key)
 		}
 	}
@@ -123,6 +136,8 @@ func leave[K comparable](all map[K]*meter, key K) {
 func (m *meters) open(user string, cluster model.ClusterID) (spend func(ctx context.Context, n int) error, done func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	forgetFull(m.users)
+	forgetFull(m.clusters)
 	if u := m.users[user]; u != nil && u.streams >= m.limits.UserStreams {
 		return nil, nil, fault.New(fault.RateLimited, "access_limit", "you look at %d things at once; that is the limit", m.limits.UserStreams).
 			WithFix("close some that you do not need")
@@ -159,6 +174,10 @@ type look struct {
 	stream AccessStream
 	spend  func(ctx context.Context, n int) error
 	finish []func()
+	// whole: the answer is held until it is complete. held is how many bytes of
+	// the answer are.
+	whole bool
+	held  int
 }
 
 // look checks who asks for what and opens the stream. The caller closes it.
@@ -167,7 +186,7 @@ func (a *api) look(c *gin.Context, r model.AccessRequest) (_ *look, err error) {
 		return nil, fault.New(fault.Precondition, "access_unsupported", "this hub cannot ask agents for live objects")
 	}
 	ctx := c.Request.Context()
-	l := &look{a: a, by: identity(c)}
+	l := &look{a: a, by: identity(c), whole: r.Object != nil || r.Events != nil && !r.Events.Follow}
 	if l.app, err = a.store.Application(ctx, c.Param("name")); err != nil {
 		return nil, err
 	}
@@ -229,7 +248,7 @@ func (l *look) watch(end context.CancelCauseFunc, r *http.Request) {
 		switch {
 		case err == nil:
 			sure = time.Now()
-		case !fault.As(err).Kind.Retryable():
+		case !unsure(err):
 			end(err)
 			return
 		case time.Since(sure) > limits.Unsure:
@@ -239,10 +258,15 @@ func (l *look) watch(end context.CancelCauseFunc, r *http.Request) {
 	}
 }
 
-// allowed asks again what was asked at the beginning. An error that may pass is
-// retryable.
+// unsure: whether the permission holds could not be asked. Every other error is
+// an answer.
+func unsure(err error) bool {
+	return fault.Is(err, fault.Unavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// allowed asks again what was asked at the beginning.
 func (l *look) allowed(ctx context.Context, r *http.Request) error {
-	t, err := l.a.opts.Auth.Authenticate(ctx, address(r), bearer(r))
+	t, err := l.a.opts.Auth.Recheck(ctx, bearer(r))
 	switch {
 	case fault.Is(err, fault.Unauthorized), err == nil && t.ID != l.by.ID:
 		return fault.New(fault.Unauthorized, "permission_revoked", "the API token was revoked or has expired").WithFix("log in again with hawser login")
@@ -271,12 +295,20 @@ func (l *look) receive() (model.AccessAnswer, error) {
 	if m.End != nil {
 		return m, l.explain(m.End.Err)
 	}
-	n := len(m.Object)
-	for _, line := range m.Lines {
-		n += len(line.Text) + lineOverhead
+	bound(&m)
+	n := sizeOf(m)
+	switch {
+	case l.whole:
+		l.held += n
+	case m.Sources != nil: // their names are kept for the lines to come
+		l.held += n
 	}
-	if m.Output != nil {
-		n += len(m.Output.Stdout) + len(m.Output.Stderr)
+	if l.held > maxAnswer {
+		code := "answer_too_large"
+		if m.Object != nil {
+			code = "object_too_large"
+		}
+		return m, fault.New(fault.TooLarge, code, "the answer is larger than %d MiB", maxAnswer>>20).WithFix("ask for less: name a kind and a name, or a limit")
 	}
 	if n > 0 {
 		err = l.spend(l.ctx, n)
@@ -284,7 +316,70 @@ func (l *look) receive() (model.AccessAnswer, error) {
 	return m, l.explain(err)
 }
 
-const lineOverhead = 32
+const (
+	// lineOverhead is about what the fields of one thing take beside its texts.
+	lineOverhead = 32
+	// maxAnswer bounds what is held of one answer.
+	maxAnswer = 16 << 20
+	// maxText and maxMessage bound one text of an answer. Names in Kubernetes are
+	// not longer than the first; agents cut messages to the second.
+	maxText    = 512
+	maxMessage = 4096 + len("…")
+)
+
+// bound cuts texts that no honest agent sends.
+func bound(m *model.AccessAnswer) {
+	text := func(most int, all ...*string) {
+		for _, s := range all {
+			if len(*s) > most {
+				*s = strings.ToValidUTF8((*s)[:most-len("…")], "") + "…"
+			}
+		}
+	}
+	for i := range m.Events {
+		e := &m.Events[i]
+		text(maxText, &e.UID, &e.Type, &e.Reason, &e.Source, &e.Object.Group, &e.Object.Kind, &e.Object.Namespace, &e.Object.Name, &e.ObjectUID, &e.Field)
+		text(maxMessage, &e.Message)
+	}
+	for i := range m.Sources {
+		text(maxText, &m.Sources[i].Namespace, &m.Sources[i].Pod, &m.Sources[i].Container)
+	}
+	if m.Notice != nil {
+		text(maxText, &m.Notice.Code)
+		text(maxMessage, &m.Notice.Message)
+	}
+}
+
+// sizeOf is how large a piece of an answer is when it is passed on. Lines and
+// outputs are counted as they are; the rest, whose texts may grow when they are
+// encoded, as JSON.
+func sizeOf(m model.AccessAnswer) int {
+	n := len(m.Object)
+	for _, line := range m.Lines {
+		n += len(line.Text) + lineOverhead
+	}
+	if m.Output != nil {
+		n += len(m.Output.Stdout) + len(m.Output.Stderr)
+	}
+	for _, e := range m.Events {
+		n += encodedSize(e)
+	}
+	for _, s := range m.Sources {
+		n += encodedSize(s)
+	}
+	for _, x := range m.Actions {
+		n += encodedSize(x)
+	}
+	if m.Notice != nil {
+		n += encodedSize(m.Notice)
+	}
+	return n
+}
+
+func encodedSize(v any) int {
+	b, _ := json.Marshal(v) // plain values always encode
+	return len(b) + lineOverhead
+}
 
 // explain turns an error into what the caller is told: why the context ended,
 // and since when an agent has been away.

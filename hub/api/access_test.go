@@ -130,7 +130,7 @@ func TestLiveObject(t *testing.T) {
 		s.end(nil)
 	})
 	a := w.call("GET", "/api/v1/applications/web/resource?kind=secret&resourceName=pass&group=&managedFields=true", "")
-	if a.status != 200 || a.body != `{"kind":"Secret","data":{"a":"redacted:0123"}}` || a.header.Get("Content-Type") != "application/json" {
+	if a.status != 200 || a.body != `{"data":{"a":"redacted:0123"},"kind":"Secret"}` || a.header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	q := k.asked[0]
@@ -531,7 +531,7 @@ func TestBytesAreMetered(t *testing.T) {
 		t.Errorf("another user waits: %v", err)
 	}
 	done2()
-	if len(m.users) != 1 || len(m.clusters) != 1 || m.clusters["eu"].streams != 1 {
+	if m.users["ana"].streams != 1 || m.users["bob"].streams != 0 || len(m.clusters) != 1 || m.clusters["eu"].streams != 1 {
 		t.Errorf("%d users and %d clusters are remembered", len(m.users), len(m.clusters))
 	}
 }

@@ -42,7 +42,17 @@ func (a *api) listActions(c *gin.Context) {
 		a.fail(c, fault.New(fault.Precondition, "access_unsupported", "this hub cannot ask agents for live objects"))
 		return
 	}
-	found, err := a.opts.Actions.ResourceActions(ctx, app, identity(c).Name, key)
+	caller := identity(c)
+	spend, done, err := a.meters.open(caller.ID, app.Cluster)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	defer done()
+	found, err := a.opts.Actions.ResourceActions(ctx, app, caller.Name, key)
+	if err == nil {
+		err = spend(ctx, sizeOf(model.AccessAnswer{Actions: found}))
+	}
 	if err != nil {
 		a.fail(c, err)
 		return

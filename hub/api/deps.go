@@ -83,6 +83,9 @@ type Store interface {
 type Auth interface {
 	Login(ctx context.Context, from, code string) (token string, info fleet.APIToken, err error)
 	Authenticate(ctx context.Context, from, token string) (fleet.APIToken, error)
+	// Recheck asks again about a token that was authenticated; it counts no
+	// attempt.
+	Recheck(ctx context.Context, token string) (fleet.APIToken, error)
 	Issue(ctx context.Context, name string, lifetime time.Duration) (token string, info fleet.APIToken, err error)
 	Tokens(ctx context.Context) ([]fleet.APIToken, error)
 	Revoke(ctx context.Context, id string) error

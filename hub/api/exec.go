@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,8 +42,6 @@ const (
 const (
 	// maxExecMessage bounds what a client sends at once.
 	maxExecMessage = 64 << 10
-	// execPing is how often it is looked whether the client is still there.
-	execPing = 15 * time.Second
 	// startTimeout is how long a command may take to begin.
 	startTimeout = 30 * time.Second
 )
@@ -60,35 +61,47 @@ func (a *api) execResource(c *gin.Context) {
 	if n, ok := p.number("rows", 1, 1<<16-1); ok {
 		q.Size.Rows = uint16(n)
 	}
+	// The words of a command may be secrets; the first is its program.
+	program := ""
+	if len(q.Command) > 0 {
+		program = cut(q.Command[0])
+	}
+	log := a.log.With("app", cut(c.Param("name")), "by", identity(c).Name, "from", address(c.Request), "request", requestID(c), "program", program)
+	asked := log.With("namespace", cut(q.Namespace), "pod", cut(q.Name), "container", cut(q.Container))
+	refuse := func(err error) {
+		asked.InfoContext(c.Request.Context(), "a command in a container was refused", "code", fault.As(err).Code, "error", err)
+		a.fail(c, err)
+	}
 	err := p.done()
 	if err == nil {
 		err = a.mayExec(c, q)
 	}
 	if err != nil {
-		a.fail(c, err)
+		refuse(err)
 		return
 	}
+	// Before anything can run: what is not in the log has not been run.
+	asked.InfoContext(c.Request.Context(), "a command in a container is asked for")
 	l, err := a.look(c, model.AccessRequest{Exec: &q})
 	if err != nil {
-		a.fail(c, err)
+		refuse(err)
 		return
 	}
 	defer l.close()
 	started, err := l.started()
 	if err != nil {
-		a.fail(c, err)
+		refuse(err)
 		return
 	}
+	log = log.With("namespace", started.Namespace, "pod", started.Pod, "container", started.Container)
+	log.InfoContext(l.ctx, "a command was started in a container")
 	conn, err := websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}})
-	if err != nil {
-		return // it has answered
+	if err != nil { // it has answered
+		log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "error", fault.Wrap(err, fault.Unavailable, "client_gone", "the connection to the client was not made: %v", err))
+		return
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxExecMessage + 1)
-	// The words of a command may be secrets; the first is its program.
-	log := a.log.With("app", l.app.Name, "by", l.by.Name, "from", address(c.Request), "request", requestID(c),
-		"namespace", started.Namespace, "pod", started.Pod, "container", started.Container, "program", cut(q.Command[0]))
-	log.InfoContext(l.ctx, "a command was started in a container")
 	code, err := l.runCommand(conn, q)
 	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exitCode", code, "error", err)
 }
@@ -102,8 +115,9 @@ func (a *api) mayExec(c *gin.Context, q model.ExecQuery) error {
 		return fault.New(fault.Invalid, "field_missing", "pod is missing; name the pod").WithField("pod")
 	case len(q.Command) == 0 || q.Command[0] == "":
 		return fault.New(fault.Invalid, "command_missing", "there is no command to run").WithField("command")
-	case !c.IsWebsocket():
-		return fault.New(fault.Invalid, "websocket_required", "commands need a WebSocket with the subprotocol %s", ExecProtocol)
+	}
+	if err := checkHandshake(c.Request); err != nil {
+		return err
 	}
 	for offered := range strings.SplitSeq(c.GetHeader("Sec-WebSocket-Protocol"), ",") {
 		if strings.TrimSpace(offered) == ExecProtocol {
@@ -112,6 +126,41 @@ func (a *api) mayExec(c *gin.Context, q model.ExecQuery) error {
 	}
 	return fault.New(fault.Invalid, "websocket_required", "the WebSocket must speak %s", ExecProtocol).
 		WithFound(cut(c.GetHeader("Sec-WebSocket-Protocol")), ExecProtocol)
+}
+
+// checkHandshake is what websocket.Accept checks, which comes after the command
+// was started: the handshake of RFC 6455 (4.2.1), and that the page of a browser
+// is the hub's own (10.2).
+func checkHandshake(r *http.Request) error {
+	has := func(header, token string) bool {
+		for _, value := range r.Header.Values(header) {
+			for word := range strings.SplitSeq(value, ",") {
+				if strings.EqualFold(strings.TrimSpace(word), token) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || !has("Connection", "Upgrade") || !has("Upgrade", "websocket") {
+		return fault.New(fault.Invalid, "websocket_required", "commands need a WebSocket with the subprotocol %s", ExecProtocol)
+	}
+	if version := r.Header.Get("Sec-WebSocket-Version"); version != "13" {
+		return fault.New(fault.Invalid, "websocket_required", "the WebSocket must have version 13").WithFound(cut(version), "13")
+	}
+	keys := r.Header.Values("Sec-WebSocket-Key")
+	if len(keys) != 1 {
+		return fault.New(fault.Invalid, "websocket_required", "the WebSocket needs one Sec-WebSocket-Key, not %d", len(keys))
+	}
+	if key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0])); err != nil || len(key) != 16 {
+		return fault.New(fault.Invalid, "websocket_required", "the WebSocket's Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			return fault.New(fault.Denied, "origin_denied", "pages of %q may not run commands here", cut(origin))
+		}
+	}
+	return nil
 }
 
 // started waits until the command runs.
@@ -139,7 +188,8 @@ type terminal struct {
 	// a read or write whose context ends takes the connection with it, and the
 	// last message with that.
 	reading, writing context.Context
-	// stalled: the command takes no input, so that nothing is read from the client.
+	// stalled: the command takes no input, so that nothing is read from the
+	// client, whose answers to pings are not seen then.
 	stalled atomic.Bool
 }
 
@@ -271,9 +321,16 @@ func (t *terminal) takeInput(ctx context.Context) (err error) {
 			return fault.New(fault.Invalid, "message_invalid", "there is no channel %d", b[0])
 		}
 		t.stalled.Store(true)
-		err = t.l.stream.Send(ctx, in)
+		most := t.l.a.meters.limits.SlowReader
+		send, cancel := context.WithTimeout(ctx, most)
+		err = t.l.stream.Send(send, in)
+		late := send.Err() != nil
+		cancel()
 		t.stalled.Store(false)
 		if err != nil {
+			if late && ctx.Err() == nil {
+				return fault.New(fault.Unavailable, "input_stalled", "the command has taken no input for %s", most)
+			}
 			// The command has ended, or its answer tells what is wrong: the client
 			// is listened to until it is told.
 			if ctx.Err() != nil {
@@ -283,9 +340,12 @@ func (t *terminal) takeInput(ctx context.Context) (err error) {
 	}
 }
 
-// alive finds out when the client has gone without a word.
+// alive finds out when the client has gone without a word. While the command
+// takes no input a ping is not answered, but one that cannot be sent says enough;
+// takeInput bounds how long that lasts.
 func (t *terminal) alive(ctx context.Context) error {
-	tick := time.NewTicker(execPing)
+	every := t.l.a.meters.limits.Ping
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -293,10 +353,10 @@ func (t *terminal) alive(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		ping, cancel := context.WithTimeout(ctx, 2*execPing)
+		ping, cancel := context.WithTimeout(ctx, 2*every)
 		err := t.conn.Ping(ping)
 		cancel()
-		if err != nil && ctx.Err() == nil && !t.stalled.Load() {
+		if err != nil && ctx.Err() == nil && (!t.stalled.Load() || !errors.Is(err, context.DeadlineExceeded)) {
 			t.l.stream.Close()
 			return err
 		}

@@ -1,13 +1,18 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -15,7 +20,8 @@ import (
 const maxObject = 16 << 20
 
 // getResource answers one live object of an application as JSON, or as YAML when
-// that is asked for. Values of Secrets were redacted in their cluster.
+// that is asked for. Values of Secrets were redacted in their
+// cluster; the hub looks again, see guardObject.
 func (a *api) getResource(c *gin.Context) {
 	p := parametersIn(c)
 	q := model.ObjectQuery{ObjectSelector: p.selector(), ManagedFields: p.flag("managedFields", false)}
@@ -44,9 +50,14 @@ func (a *api) getResource(c *gin.Context) {
 			return
 		}
 	}
-	if !json.Valid(body) {
-		a.fail(c, fault.New(fault.Upstream, "access_failed", "the cluster's agent sent something that is no object"))
+	body, secret, err := guardObject(body)
+	if err != nil {
+		a.fail(c, err)
 		return
+	}
+	if secret != nil {
+		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "app", l.app.Name, "by", l.by.Name, "from", address(c.Request), "request", requestID(c),
+			"namespace", cut(secret.Namespace), "name", cut(secret.Name))
 	}
 	media := "application/json"
 	if wants(c, "application/yaml") {
@@ -57,4 +68,73 @@ func (a *api) getResource(c *gin.Context) {
 		}
 	}
 	c.Data(http.StatusOK, media, body)
+}
+
+var maskedValue = regexp.MustCompile("^redacted:[0-9a-f]{0,64}$")
+
+// guardObject makes sure that what an agent sent is an object without values of
+// Secrets and without the last applied configuration, which has them once more:
+// an agent may be old, or lie. secret says which Secret of Kubernetes it is, nil
+// for other objects.
+func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
+	bad := func(err error) ([]byte, *model.ObjectKey, error) {
+		return nil, nil, fault.Wrap(err, fault.Upstream, "access_failed", "the cluster's agent sent something that is no object")
+	}
+	if !json.Valid(body) {
+		return bad(nil)
+	}
+	// Without a backslash JSON has one way to write a word.
+	if !slices.ContainsFunc([]string{"Secret", manifest.LastAppliedAnnotation, `\`}, func(s string) bool { return bytes.Contains(body, []byte(s)) }) {
+		return body, nil, nil
+	}
+	in := json.NewDecoder(bytes.NewReader(body))
+	in.UseNumber()
+	var object map[string]any
+	if err := in.Decode(&object); err != nil {
+		return bad(err)
+	}
+	meta, _ := object["metadata"].(map[string]any)
+	if annotations, ok := meta["annotations"].(map[string]any); ok {
+		delete(annotations, manifest.LastAppliedAnnotation)
+	}
+	version, _ := object["apiVersion"].(string)
+	if object["kind"] == "Secret" && !strings.Contains(version, "/") {
+		secret = &model.ObjectKey{Kind: "Secret"}
+		secret.Namespace, _ = meta["namespace"].(string)
+		secret.Name, _ = meta["name"].(string)
+		for field, v := range object {
+			switch field {
+			case "apiVersion", "kind", "metadata", "type", "immutable": // all others hold values
+			default:
+				object[field] = masked(v)
+			}
+		}
+	}
+	// Written anew in any case: of a name that is given twice others may take the
+	// first.
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		return bad(err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), secret, nil
+}
+
+// masked is the values of a Secret without what is not redacted.
+func masked(values any) any {
+	const mask = "redacted:"
+	all, ok := values.(map[string]any)
+	if !ok {
+		if values == nil {
+			return nil
+		}
+		return mask
+	}
+	for name, v := range all {
+		if s, ok := v.(string); v != nil && (!ok || !maskedValue.MatchString(s)) {
+			all[name] = mask
+		}
+	}
+	return all
 }

@@ -74,7 +74,7 @@ func (a *api) events(c *gin.Context) {
 // stillAllowed ends streams of tokens that were revoked or expired. A database
 // that is away ends nothing.
 func (a *api) stillAllowed(ctx context.Context, r *http.Request) error {
-	_, err := a.opts.Auth.Authenticate(ctx, address(r), bearer(r))
+	_, err := a.opts.Auth.Recheck(ctx, bearer(r))
 	if fault.Is(err, fault.Unauthorized) {
 		return err
 	}

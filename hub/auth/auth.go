@@ -164,13 +164,25 @@ func (s *Service) Issue(ctx context.Context, name string, lifetime time.Duration
 // token_invalid, token_expired (Unauthorized), too_many_attempts (RateLimited).
 // A valid token always works, whatever others at the same address try.
 func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.APIToken, error) {
+	info, err := s.Recheck(ctx, token)
+	if fault.HasCode(err, "token_invalid") {
+		return fleet.APIToken{}, s.refuse(from, fault.As(err))
+	}
+	return info, err
+}
+
+// Recheck is Authenticate for what goes on after it has begun: a token that is
+// not valid any more is no attempt to guess one, and is not counted as that.
+// Codes: token_missing, token_invalid, token_expired (Unauthorized), and those
+// of a store that cannot be asked.
+func (s *Service) Recheck(ctx context.Context, token string) (fleet.APIToken, error) {
 	if token == "" {
 		return fleet.APIToken{}, fault.New(fault.Unauthorized, "token_missing", "this needs an API token").WithFix("log in with hawser login, or send Authorization: Bearer hwt_…")
 	}
 	now := s.now()
 	invalid := fault.New(fault.Unauthorized, "token_invalid", "the API token is not valid").WithFix("log in again with hawser login")
 	if !wellFormed(tokenPrefix, token) {
-		return fleet.APIToken{}, s.refuse(from, invalid)
+		return fleet.APIToken{}, invalid
 	}
 	hash := hashOf(token)
 	info, ok := s.recall(hash, now)
@@ -179,11 +191,11 @@ func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.A
 		info, err = s.store.APITokenByHash(ctx, hash)
 		switch {
 		case fault.Is(err, fault.NotFound):
-			return fleet.APIToken{}, s.refuse(from, invalid)
+			return fleet.APIToken{}, invalid
 		case err != nil:
 			return fleet.APIToken{}, err
 		case subtle.ConstantTimeCompare(info.Hash, hash) != 1:
-			return fleet.APIToken{}, s.refuse(from, invalid)
+			return fleet.APIToken{}, invalid
 		}
 	}
 	if !now.Before(info.ExpiresAt) {

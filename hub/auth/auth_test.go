@@ -334,3 +334,21 @@ func TestSecretsDiffer(t *testing.T) {
 		seen[s] = true
 	}
 }
+
+// A stream that asks again about its own token guesses nothing.
+func TestRecheckIsNoAttempt(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	token, info, _ := w.Issue(ctx, "ci", 0)
+	if who, err := w.Recheck(ctx, token); err != nil || who.ID != info.ID {
+		t.Fatalf("%+v, %v", who, err)
+	}
+	if err := w.Revoke(ctx, info.ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxFailures {
+		_, err := w.Recheck(ctx, token)
+		wantCode(t, err, "token_invalid")
+	}
+	_, err := w.Authenticate(ctx, "a", token)
+	wantCode(t, err, "token_invalid")
+}

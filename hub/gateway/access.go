@@ -145,6 +145,11 @@ func (ts *tunnels) claim(cluster model.ClusterID, id string) (*clusterTunnel, er
 func (ts *tunnels) fail(t *clusterTunnel, err error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	ts.failLocked(t, err)
+}
+
+// failLocked is called with ts.mu held.
+func (ts *tunnels) failLocked(t *clusterTunnel, err error) {
 	if t.s != nil || t.err != nil {
 		return
 	}
@@ -188,14 +193,15 @@ func (ts *tunnels) end(owner *session) {
 		return
 	}
 	ts.forget(t)
-	s := t.s
-	ts.mu.Unlock()
 	gone := offline("the cluster's agent is not connected any more")
-	if s == nil {
-		ts.fail(t, gone)
-		return
+	s := t.s
+	if s == nil { // under the same lock as in established, or it could come to be in between
+		ts.failLocked(t, gone)
 	}
-	s.Close(gone)
+	ts.mu.Unlock()
+	if s != nil {
+		s.Close(gone)
+	}
 }
 
 // access is the gRPC service behind the agents' server name.
