@@ -97,12 +97,23 @@ func (b *batch) take() []model.LogLine {
 type resumption struct {
 	at   time.Time
 	seen int // lines with that time
+
+	// torn counts the pieces that were read of the line after these, which is of
+	// tornAt. Pieces are of equal length from the beginning of their line on.
+	torn   int
+	tornAt time.Time
 }
 
 func (r *resumption) note(l model.LogLine) {
-	if l.Partial || l.At.IsZero() {
+	switch {
+	case l.At.IsZero():
+		return
+	case l.Partial:
+		r.torn++
+		r.tornAt = l.At
 		return
 	}
+	r.torn = 0
 	if !l.At.Equal(r.at) {
 		r.at, r.seen = l.At, 0
 	}
@@ -111,9 +122,12 @@ func (r *resumption) note(l model.LogLine) {
 
 // skipper drops the lines of a new stream that were read already.
 func (r resumption) skipper() func(model.LogLine) bool {
-	left := r.seen
+	left, torn := r.seen, r.torn
 	return func(l model.LogLine) bool {
 		switch {
+		case torn > 0 && l.At.Equal(r.tornAt) && (left == 0 || !r.tornAt.Equal(r.at)):
+			torn--
+			return true
 		case r.at.IsZero() || l.At.IsZero() || l.At.After(r.at):
 			return false
 		case l.At.Equal(r.at):

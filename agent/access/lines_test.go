@@ -148,13 +148,15 @@ func TestOptionsOfLogs(t *testing.T) {
 	}
 }
 
-// A stream that broke off goes on without losing or repeating a line, also when
-// several have one time.
+// A stream that broke off goes on without losing or repeating a line or a piece of
+// one, also when several have one time.
 func TestResumption(t *testing.T) {
 	all := []model.LogLine{}
 	for i, s := range []int{1, 2, 2, 2, 3, 3, 4} {
-		all = append(all, model.LogLine{At: at(s), Text: fmt.Appendf(nil, "%d", i)})
+		// Some are pieces of a longer line: 1 to 3 and 5 and 6.
+		all = append(all, model.LogLine{At: at(s), Text: fmt.Appendf(nil, "%d", i), Partial: i == 1 || i == 2 || i == 5})
 	}
+	all[6].At = at(3)
 	for broke := range len(all) + 1 {
 		var place resumption
 		var got []string
