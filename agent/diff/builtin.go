@@ -23,7 +23,8 @@ import (
 // x for bytes, i for number-or-string, * for anything, the name of a struct, {}T
 // for maps, []T for lists that are replaced as a whole, [key,key]T for lists that
 // merge by keys, [=]T for sets, !T for structs and maps that are replaced as a
-// whole here, and ~T for a T or anything else.
+// whole here, +T for those that are not here and elsewhere are, and ~T for a T or
+// anything else.
 //
 //go:embed builtin.txt
 var builtinTable string
@@ -152,6 +153,8 @@ func (s *builtinSchema) parse(spec string, making map[string]*Type) *Type {
 	switch {
 	case spec[0] == '!':
 		return s.parse(spec[1:], making).asAtomic()
+	case spec[0] == '+':
+		return s.parse(spec[1:], making).asGranular()
 	case spec[0] == '~':
 		return &Type{shape: shapeUnion, elem: s.parse(spec[1:], making), atomic: true}
 	case strings.HasPrefix(spec, "{}"):

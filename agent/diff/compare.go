@@ -61,6 +61,10 @@ type Result struct {
 	// could tell whether applying changes something: nothing is known of how a
 	// list merges, or of what is filled in. They are no differences.
 	Doubts []string
+	// Presumed counts those of Total that are none where the server fills in, or
+	// merges, what is live: nothing is known of the field, and who applied it
+	// before, or what is desired, says that it changes.
+	Presumed int
 	// RuleFailed is set when a rule to ignore differences could not be
 	// evaluated: then differences may be ones that it would ignore.
 	RuleFailed bool
@@ -71,7 +75,8 @@ type Result struct {
 	mask     *mask
 }
 
-// Same reports whether no difference was found. Doubts are none.
+// Same reports whether no difference was found. Doubts are none; what is presumed
+// is one.
 func (r Result) Same() bool { return r.Total == 0 && !r.OtherVersion }
 
 // Certain reports whether the API server would say the same as far as can be
@@ -79,7 +84,8 @@ func (r Result) Same() bool { return r.Total == 0 && !r.OtherVersion }
 // that is not possible the state is unknown after a failed rule, and as Same says
 // otherwise.
 func (r Result) Certain() bool {
-	return !r.OtherVersion && (r.Total > 0 || len(r.Doubts) == 0) && !(r.RuleFailed && r.Total > 0)
+	sure := r.Total > r.Presumed || r.Total == 0 && len(r.Doubts) == 0
+	return !r.OtherVersion && sure && !(r.RuleFailed && r.Total > 0)
 }
 
 // Compare says where applying the desired object would change the live one. An
@@ -145,15 +151,17 @@ func onlyMetadata(others *Type) *Type {
 
 // comparer is one comparison on its way.
 type comparer struct {
-	kind    *Type
-	owners  *ownership
-	mask    *mask
-	found   []finding
-	total   int
-	doubts  []string
-	muted   int // while greater than 0 nothing is recorded, only counted
-	doubted int
-	sorted  bool // visit fields in order
+	kind   *Type
+	owners *ownership
+	mask   *mask
+	found  []finding
+	total  int
+	// presumed are those of total that are only most likely.
+	presumed int
+	doubts   []string
+	muted    int // while greater than 0 nothing is recorded, only counted
+	doubted  int
+	sorted   bool // visit fields in order
 	// answers: both sides are answers of the server, in which everything is
 	// filled in.
 	answers bool
@@ -212,7 +220,7 @@ func newComparer(in *Input, desired map[string]any) *comparer {
 func (c *comparer) run(compare func()) {
 	compare()
 	if c.total > MaxFields {
-		c.found, c.total, c.doubts, c.doubted, c.sorted = nil, 0, nil, 0, true
+		c.found, c.total, c.presumed, c.doubts, c.doubted, c.sorted = nil, 0, 0, nil, 0, true
 		compare()
 	}
 }
@@ -220,7 +228,7 @@ func (c *comparer) run(compare func()) {
 func (c *comparer) result(problems []string) Result {
 	sort.SliceStable(c.found, func(i, j int) bool { return c.found[i].difference.Path < c.found[j].difference.Path })
 	sort.Strings(c.doubts)
-	r := Result{Total: c.total, Doubts: c.doubts[:min(len(c.doubts), MaxDifferences)], RuleFailed: len(problems) > 0, Problems: problems, findings: c.found, mask: c.mask}
+	r := Result{Total: c.total, Presumed: c.presumed, Doubts: c.doubts[:min(len(c.doubts), MaxDifferences)], RuleFailed: len(problems) > 0, Problems: problems, findings: c.found, mask: c.mask}
 	for _, f := range c.found[:min(len(c.found), MaxDifferences)] {
 		d := f.difference
 		if f.inDesired {
@@ -256,6 +264,14 @@ func (c *comparer) report(p *place, d, l any, inDesired, inLive bool) {
 	c.found = append(c.found, f)
 }
 
+// presume reports a difference that is none only where the server fills in, or
+// merges, what is live, of which nothing is known.
+func (c *comparer) presume(p *place, d, l any, inDesired, inLive bool) {
+	total := c.total
+	c.report(p, d, l, inDesired, inLive)
+	c.presumed += c.total - total
+}
+
 // enter makes a place below another; leave gives it back when nothing looks at it
 // any more.
 func (c *comparer) enter(up *place, s step) *place {
@@ -285,12 +301,12 @@ func (c *comparer) quiet(compare func()) bool {
 }
 
 func (c *comparer) try(compare func()) (same, doubts bool) {
-	total, doubted := c.total, c.doubted
+	total, presumed, doubted := c.total, c.presumed, c.doubted
 	c.muted++
 	compare()
 	c.muted--
 	same, doubts = c.total == total, c.doubted != doubted
-	c.total, c.doubted = total, doubted
+	c.total, c.presumed, c.doubted = total, presumed, doubted
 	return same, doubts
 }
 

@@ -7,10 +7,12 @@
 // Three things tell what applying would do. A Schema knows the kinds: the
 // built-in ones from a table made of the API server's own types (schemagen),
 // custom resources from their definition or an OpenAPI document. managedFields
-// know who owns what, and by their form how lists merge. Where neither tells,
-// Result.Doubts says so, and the caller asks the API server by a dry run, whose
-// answer CompareAnswer reads. What admission webhooks do only such an answer
-// shows.
+// know who owns what, and by their form how lists merge. Where neither tells what
+// is filled in, Result.Doubts says so; what most likely differs all the same,
+// because we applied it before or because a list has other elements, is a
+// difference, and Result.Presumed counts it. Then the caller asks the API server by
+// a dry run, whose answer CompareAnswer reads. What admission webhooks do only such
+// an answer shows.
 //
 // Rules exclude fields (JSON pointers, jq, field managers): those of an
 // application, and those of a fleet in the words of argocd-cm, SystemRules. A rule

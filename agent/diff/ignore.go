@@ -41,13 +41,21 @@ func selectRules(own []model.IgnoreDifferences, system *SystemRules, obj map[str
 	return r
 }
 
-// CheckRule reports what of a rule can never be evaluated: a pointer that is none,
-// or a jq expression that does not parse or is not allowed. It is a fault of kind
-// Invalid with code ignore_rule_invalid, or nil.
+// CheckRule reports what of a rule can never be evaluated or never match: a group
+// with a version, a pointer that is none or that names the element after the last
+// of a list, or a jq expression that does not parse or is not allowed. It is a
+// fault of kind Invalid with code ignore_rule_invalid, or nil.
 func CheckRule(r model.IgnoreDifferences) error {
+	if group, _, found := strings.Cut(r.Group, "/"); found {
+		return fault.New(fault.Invalid, "ignore_rule_invalid", "%q is no group but an API version; a rule holds for all versions, so write group: %s", cut(r.Group, 100), cut(group, 100))
+	}
 	for _, ptr := range r.JSONPointers {
-		if _, ok := pointer(ptr); !ok {
-			return fault.New(fault.Invalid, "ignore_rule_invalid", "%q is not a JSON pointer to a field; it must begin with \"/\"", cut(ptr, 100))
+		segs, ok := pointer(ptr)
+		switch {
+		case !ok:
+			return fault.New(fault.Invalid, "ignore_rule_invalid", "%q is %s", cut(ptr, 100), noPointer)
+		case slices.Contains(segs, "-"):
+			return fault.New(fault.Invalid, "ignore_rule_invalid", "%q can never match: \"-\" stands for the element after the last one of a list; name an index, or use a jq expression", cut(ptr, 100))
 		}
 	}
 	for _, expr := range r.JQPathExpressions {
@@ -148,8 +156,11 @@ func (r *rules) paths(desired, liveObj map[string]any) (d, l *selection, problem
 		for _, ptr := range rule.JSONPointers {
 			segs, ok := pointer(ptr)
 			if !ok {
-				problem("ignoreDifferences of %s: %q is not a JSON pointer to a field; it must begin with \"/\"", ruleName(rule), cut(ptr, 100))
+				problem("ignoreDifferences of %s: %q is %s", ruleName(rule), cut(ptr, 100), noPointer)
 				continue
+			}
+			if secret && len(segs) > 1 && segs[0] == "stringData" {
+				segs[0] = "data" // where its entries are compared
 			}
 			d.addPointer(segs)
 			l.addPointer(segs)
@@ -182,6 +193,8 @@ func ruleName(r model.IgnoreDifferences) string {
 	return r.Group + "/" + r.Kind
 }
 
+const noPointer = `not a JSON pointer to a field; it must begin with "/", and a "~" in it be written ~0 and a "/" ~1`
+
 // pointer splits a JSON pointer (RFC 6901).
 func pointer(s string) ([]string, bool) {
 	if len(s) < 2 || s[0] != '/' {
@@ -190,6 +203,9 @@ func pointer(s string) ([]string, bool) {
 	segs := strings.Split(s[1:], "/")
 	for i, g := range segs {
 		if strings.Contains(g, "~") {
+			if strings.Count(g, "~") != strings.Count(g, "~0")+strings.Count(g, "~1") {
+				return nil, false
+			}
 			segs[i] = strings.ReplaceAll(strings.ReplaceAll(g, "~1", "/"), "~0", "~")
 		}
 	}

@@ -246,10 +246,39 @@ func TestCheckRule(t *testing.T) {
 	if err := CheckRule(model.IgnoreDifferences{JSONPointers: []string{"/a"}, JQPathExpressions: []string{".a"}}); err != nil {
 		t.Error(err)
 	}
-	for _, r := range []model.IgnoreDifferences{{JSONPointers: []string{"a"}}, {JSONPointers: []string{""}}, {JSONPointers: []string{"/"}}, {JQPathExpressions: []string{".["}}, {JQPathExpressions: []string{"input"}}, {JQPathExpressions: []string{"nosuch(1)"}}} {
+	for _, r := range []model.IgnoreDifferences{{JSONPointers: []string{"a"}}, {JSONPointers: []string{""}}, {JSONPointers: []string{"/"}}, {JSONPointers: []string{"/a~2b"}}, {JSONPointers: []string{"/a~"}}, {JSONPointers: []string{"/a/-"}}, {JSONPointers: []string{"/a/-/b"}}, {Group: "apps/v1", Kind: "Deployment"}, {Group: "*/v1"}, {JQPathExpressions: []string{".["}}, {JQPathExpressions: []string{"input"}}, {JQPathExpressions: []string{"nosuch(1)"}}} {
 		if err := CheckRule(r); fault.As(err).Code != "ignore_rule_invalid" {
 			t.Errorf("%+v: %v", r, err)
 		}
+	}
+}
+
+// TestPointersToTextsOfSecrets: stringData is data once it is applied.
+func TestPointersToTextsOfSecrets(t *testing.T) {
+	for _, c := range []struct {
+		name, kind, pointer string
+		want                []string
+	}{
+		{"an entry", "Secret", "/stringData/p", []string{".data.q"}},
+		{"an entry of data", "Secret", "/data/q", []string{".data.p"}},
+		{"another entry", "Secret", "/stringData/x", []string{".data.p", ".data.q"}},
+		{"another kind", "Other", "/stringData/p", []string{".stringData.q"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			field := "stringData"
+			if c.kind == "Secret" {
+				field = "data"
+			}
+			in := Input{Desired: object(t, head("v1", c.kind)+"stringData: {p: a, q: a}"), Live: body(t, head("v1", c.kind)+field+": {p: Yg==, q: Yg==}"), Managers: []live.FieldManager{},
+				Ignore: []model.IgnoreDifferences{{Kind: c.kind, JSONPointers: []string{c.pointer}}}}
+			res, err := Compare(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := paths(res); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("differences %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

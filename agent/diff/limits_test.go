@@ -129,7 +129,7 @@ func TestLargeObjects(t *testing.T) {
 	nested, nestedLive := any("x"), any("x")
 	for range 40 {
 		nested = []any{map[string]any{"name": "a", "l": nested}}
-		nestedLive = []any{map[string]any{"name": "b"}, map[string]any{"name": "a", "l": nestedLive}}
+		nestedLive = []any{map[string]any{"name": "a", "l": nestedLive, "filledIn": true}}
 	}
 	twice := append(env(false), env(false)...)
 	cases := []struct {

@@ -210,7 +210,7 @@ func (c *comparer) ruleOf(p *place, t *Type, n *node) (mergeRule, []string) {
 			return mergeSet, nil
 		}
 	}
-	if n.owners != 0 && n.leaf() {
+	if n.owners != 0 && n.leaf() && !n.vague {
 		return mergeAtomic, nil
 	}
 	return mergeUnknown, nil
@@ -232,16 +232,25 @@ func (c *comparer) list(p *place, t *Type, d, l []any, n *node) {
 	}
 }
 
-// unknownList compares a list of which it is not known how it merges. Lists that
-// are equal as a whole are equal in any case; those that differ by name, too.
-// Between, only the server knows.
+// unknownList compares a list of which it is not known how it merges. Most such
+// lists are atomic, and no default adds or takes away elements: other elements are
+// a difference, unless the server merges them after all. Within the same elements
+// only the server knows what is filled in, whether they have names or not.
 func (c *comparer) unknownList(p *place, t *Type, elem *fieldType, d, l []any, n *node) {
 	if c.quiet(func() { c.wholeList(p, t, elem, d, l) }) {
 		return
 	}
 	dp, ok1 := byKeys(elem.typ, d, guessedKeys)
 	lp, ok2 := byKeys(elem.typ, l, guessedKeys)
-	if !ok1 || !ok2 || dp.repeats() || lp.repeats() || len(d) == 0 {
+	switch {
+	case len(d) > len(l):
+		c.report(p, d, l, true, true)
+		return
+	case len(d) < len(l):
+		c.presume(p, d, l, true, true)
+		return
+	}
+	if !ok1 || !ok2 || dp.repeats() || slices.ContainsFunc(dp.ids, func(id string) bool { return lp.of(id) < 0 }) {
 		c.wholeList(p, t, elem, d, l)
 		return
 	}

@@ -24,6 +24,8 @@ const maxManagers = 64
 // keys, "v:…" an element of a set, "." the place itself.
 type node struct {
 	owners bits
+	// vague: a list that was applied, of which it is not known how it merges.
+	vague  bool
 	fields []namedNode // in order of name
 	items  []item
 	index  *itemIndex // of items, when it was needed
@@ -194,8 +196,7 @@ func (n *node) apply(name string, t *Type, v any, bit bits) {
 	}
 }
 
-// setOf is the field set of having applied a value, nil where it is not known how
-// it merges.
+// setOf is the field set of having applied a value, nil where it cannot be told.
 func setOf(t *Type, v any, bit bits) *node {
 	n := &node{}
 	switch v := v.(type) {
@@ -214,7 +215,8 @@ func setOf(t *Type, v any, bit bits) *node {
 		n.inOrder()
 	case []any:
 		if t.shape == shapeUnknown || t.shape == shapeList && t.merge == mergeUnknown {
-			return nil
+			n.owners, n.vague = bit, true
+			return n
 		}
 		if len(v) == 0 || t.shape != shapeList || t.merge == mergeAtomic {
 			n.owners = bit

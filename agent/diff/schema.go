@@ -189,6 +189,13 @@ func (t *Type) merges() bool {
 	return false
 }
 
+// asGranular is the type, merged field by field.
+func (t *Type) asGranular() *Type {
+	c := *t
+	c.atomic = false
+	return &c
+}
+
 // asAtomic is the type, replaced as a whole.
 func (t *Type) asAtomic() *Type {
 	c := *t

@@ -94,16 +94,12 @@ func (r *schemaReader) typ(s map[string]any) *Type {
 	}
 	defer func() { r.depth-- }()
 	if ref := text(s["$ref"]); ref != "" {
-		return r.reference(ref)
+		return mapTypeHere(r.reference(ref), s)
 	}
 	if all, ok := s["allOf"].([]any); ok && len(all) == 1 && s["properties"] == nil && s["type"] == nil {
 		// How OpenAPI 3 adds a default or description to a reference.
 		if one, ok := all[0].(map[string]any); ok && text(one["$ref"]) != "" {
-			t := r.reference(text(one["$ref"]))
-			if t.shape == shapeStruct && text(s["x-kubernetes-map-type"]) == "atomic" {
-				return t.asAtomic()
-			}
-			return t
+			return mapTypeHere(r.reference(text(one["$ref"])), s)
 		}
 	}
 	preserve, _ := s["x-kubernetes-preserve-unknown-fields"].(bool)
@@ -129,6 +125,22 @@ func (r *schemaReader) typ(s map[string]any) *Type {
 		}
 	}
 	return scalarType
+}
+
+// mapTypeHere is a type that is referred to as the place that refers to it says:
+// x-kubernetes-map-type beside a reference goes before that of the type.
+func mapTypeHere(t *Type, beside map[string]any) *Type {
+	said := text(beside["x-kubernetes-map-type"])
+	switch {
+	case t.shape == shapeAny && said == "atomic": // of which no more needs to be known
+		return &Type{shape: shapeMap, verbatim: true, atomic: true, elem: t}
+	case t.shape != shapeStruct:
+	case said == "atomic" && !t.atomic:
+		return t.asAtomic()
+	case said == "granular" && t.atomic:
+		return t.asGranular()
+	}
+	return t
 }
 
 // isQuantityPattern recognises the pattern that generators of CRDs put on

@@ -156,6 +156,41 @@ func TestReadingSchemas(t *testing.T) {
 	}
 }
 
+// TestReferencesToMaps: what is said beside a reference holds there, over what the
+// type says of itself.
+func TestReferencesToMaps(t *testing.T) {
+	const v2 = `{swagger: "2.0", definitions: {W: {type: object, x-kubernetes-group-version-kind: [{group: a.io, version: v1, kind: W}], properties: {%s}},
+		Whole: {type: object, x-kubernetes-map-type: atomic, properties: {name: {type: string}}}, Parts: {type: object, properties: {name: {type: string}}}}}`
+	const v3 = `{openapi: 3.0.0, components: {schemas: {W: {type: object, x-kubernetes-group-version-kind: [{group: a.io, version: v1, kind: W}], properties: {%s}},
+		Whole: {type: object, x-kubernetes-map-type: atomic, properties: {name: {type: string}}}, Parts: {type: object, properties: {name: {type: string}}}}}}`
+	for _, c := range []struct {
+		name, doc string
+		atomic    bool
+	}{
+		{"v2, nothing said", fmt.Sprintf(v2, `f: {$ref: "#/definitions/Whole"}`), true},
+		{"v2, granular", fmt.Sprintf(v2, `f: {$ref: "#/definitions/Whole", x-kubernetes-map-type: granular}`), false},
+		{"v2, atomic", fmt.Sprintf(v2, `f: {$ref: "#/definitions/Parts", x-kubernetes-map-type: atomic}`), true},
+		{"v2, Kubernetes' own", fmt.Sprintf(v2, `f: {$ref: "#/definitions/io.k8s.api.core.v1.ObjectReference", x-kubernetes-map-type: granular}`), false},
+		{"v3, nothing said", fmt.Sprintf(v3, `f: {allOf: [{$ref: "#/components/schemas/Whole"}]}`), true},
+		{"v3, granular", fmt.Sprintf(v3, `f: {allOf: [{$ref: "#/components/schemas/Whole"}], x-kubernetes-map-type: granular}`), false},
+		{"v3, atomic", fmt.Sprintf(v3, `f: {allOf: [{$ref: "#/components/schemas/Parts"}], x-kubernetes-map-type: atomic}`), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			schema, err := OpenAPISchema([]byte(c.doc))
+			if err != nil {
+				t.Fatal(err)
+			}
+			typ := schema.Type("a.io/v1", "W")
+			if typ == nil || typ.fields["f"] == nil {
+				t.Fatal("the field is not known")
+			}
+			if got := typ.fields["f"].typ; got.merges() == c.atomic {
+				t.Errorf("shape %v, atomic %v", got.shape, got.atomic)
+			}
+		})
+	}
+}
+
 // FuzzSchema: no document makes the reader fail otherwise than by an error, and
 // objects of its kinds can be compared.
 func FuzzSchema(f *testing.F) {

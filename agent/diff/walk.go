@@ -134,7 +134,7 @@ func (c *comparer) null(p *place, parent *Type, f *fieldType, lv any, has bool, 
 		}
 	}
 	if f.typ.shape == shapeUnknown || f.partial {
-		c.doubt(p) // the null may stay, or something be filled in
+		c.presume(p, nil, lv, true, true) // but for what the server fills in
 	} else if f.keepsNull() || !c.filledIn(p, parent, f, lv, siblings) {
 		c.report(p, nil, lv, true, true)
 	}
@@ -220,7 +220,11 @@ func (c *comparer) removed(p *place, parent *Type, f *fieldType, declared bool, 
 	}
 	others := everyone.below() &^ c.owners.own
 	if others == 0 && (declared || n.owners != 0 || f.typ.shape == shapeUnknown) {
-		if !c.filledIn(p, parent, f, lv, siblings) {
+		switch {
+		case f.typ.shape == shapeUnknown, f.partial && !f.hasDef:
+			// That it goes away is known; that it comes back as a default, not.
+			c.presume(p, nil, lv, false, true)
+		case !c.filledIn(p, parent, f, lv, siblings):
 			c.report(p, nil, lv, false, true)
 		}
 		return

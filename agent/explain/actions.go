@@ -24,11 +24,12 @@ const offlineOperation = "explain"
 
 func actionsCommand() *cobra.Command {
 	var (
-		file, run string
-		own       overrides
-		out       output
-		given     params
-		at        string
+		files []string
+		run   string
+		own   overrides
+		out   output
+		given params
+		at    string
 	)
 	c := &cobra.Command{
 		Use: "actions -f FILE [--run NAME]", Short: "List what can be done with an object, or say what an action would do",
@@ -62,7 +63,7 @@ Exit status: 0, or 2 for errors: there is no such action, or it fails.`,
 			if err != nil {
 				return err
 			}
-			objs, err := readObjects(c, "filename", file)
+			objs, err := readFiles(c, "filename", files, readObjects)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ Exit status: 0, or 2 for errors: there is no such action, or it fails.`,
 			return printResults(c.OutOrStdout(), o, results, out)
 		},
 	}
-	c.Flags().StringVarP(&file, "filename", "f", "", "`FILE` with the object, YAML or JSON; - for standard input")
+	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "`FILE` with the object, YAML or JSON; - for standard input")
 	own.flag(c)
 	out.flag(c)
 	c.Flags().StringVar(&run, "run", "", "say what the action `NAME` would do")

@@ -112,6 +112,41 @@ func unreadable(flag string, err error) error {
 // JSON, or a List, at least one object in all. An object needs no name here: it
 // may be a sketch.
 func readObjects(c *cobra.Command, flag, path string) ([]manifest.Object, error) {
+	objs, err := readAnyObjects(c, flag, path)
+	if err == nil && len(objs) == 0 {
+		err = noObject(flag, path)
+	}
+	return objs, err
+}
+
+func noObject(flag, path string) error {
+	if path == "-" {
+		path = "standard input"
+	}
+	return fault.New(fault.Unprocessable, "no_object", "%s has no object", path).WithField("--" + flag)
+}
+
+// readFiles reads the objects of all files that a flag names.
+func readFiles(c *cobra.Command, flag string, paths []string, read func(*cobra.Command, string, string) ([]manifest.Object, error)) ([]manifest.Object, error) {
+	if len(paths) == 0 {
+		paths = []string{""} // which says what is missing
+	}
+	if i := slices.Index(paths, "-"); i >= 0 && slices.Contains(paths[i+1:], "-") {
+		return nil, fault.New(fault.Invalid, "flag_conflict", "standard input is given twice").WithField("--" + flag)
+	}
+	var out []manifest.Object
+	for _, path := range paths {
+		objs, err := read(c, flag, path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, objs...)
+	}
+	return out, nil
+}
+
+// readAnyObjects is readObjects for what may be empty, as the answer of a cluster.
+func readAnyObjects(c *cobra.Command, flag, path string) ([]manifest.Object, error) {
 	name, data, err := readInput(c, flag, path)
 	if err != nil {
 		return nil, err
@@ -123,9 +158,6 @@ func readObjects(c *cobra.Command, flag, path string) ([]manifest.Object, error)
 			return nil, err
 		}
 		objs = []manifest.Object{one}
-	}
-	if len(objs) == 0 {
-		return nil, fault.New(fault.Unprocessable, "no_object", "%s has no object", name).WithField("--" + flag)
 	}
 	return objs, nil
 }
@@ -204,6 +236,15 @@ func (o *overrides) read(c *cobra.Command) (*lua.Scripts, error) {
 		return nil, fault.New(fault.Invalid, "overrides_invalid", "%s is neither a directory nor a file with one ConfigMap", o.path).WithField("--overrides")
 	}
 	return lua.Parse(cm.Data)
+}
+
+// objectName names an object in answers of several. All parts are always there;
+// the group of the core kinds is empty.
+type objectName struct {
+	Group     string `json:"group"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
 }
 
 // describe names an object for people.

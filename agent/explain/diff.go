@@ -29,18 +29,23 @@ func diffCommand() *cobra.Command {
 when it decides whether an application is in sync.
 
 Only what the desired object sets counts, and what --manager applied before and
-that is desired no longer (what kubectl apply or Argo CD applied, too: the agent
-takes it over). For that, and to name who changed a field, the live object needs
-its managedFields (kubectl get --show-managed-fields); without them the record that
-kubectl keeps in an annotation serves for what was applied. Objects of several documents are paired by group, kind, namespace and name. Values of
-Secrets are masked.
+that is desired no longer. What Argo CD or kubectl apply applied before counts,
+too, because the agent takes it over; of kubectl that is client-side apply alone,
+and not "kubectl apply --server-side". For that, and to name who changed a field,
+the live object needs its managedFields (kubectl get --show-managed-fields);
+without them the record that client-side apply keeps in an annotation serves for
+what was applied. Objects of several documents are paired by group, kind,
+namespace and name; without any live object all are missing. Values of Secrets are
+masked.
 
 --ignore has rules: a list of ignoreDifferences entries, an Application with
 spec.ignoreDifferences, or the ConfigMap argocd-cm or its data. --openapi says
 how custom resources merge: their CustomResourceDefinition, or a document as
 "kubectl get --raw /openapi/v3/apis/GROUP/VERSION" gives it. Definitions among
-the objects are used as well. Without them, what only an API server can decide
-is told on standard error, and counts as equal.
+the objects are used as well. Without them, what is filled in is not known: that is
+told on standard error. A field that was applied before and is desired no longer
+differs all the same, and so do other elements in a list; what else only an API
+server can decide counts as equal.
 
 With -o json one pair is answered by {"equal", "fields": [{"path", "desired",
 "live", "manager"}]}, several by {"equal", "items": [{"group", "kind",
@@ -61,8 +66,8 @@ of two API versions.`,
 			return printDiff(c, items, out)
 		},
 	}
-	c.Flags().StringVar(&o.desired, "desired", "", "`FILE` with the objects as they should be; - for standard input")
-	c.Flags().StringVar(&o.live, "live", "", "`FILE` with the objects as they are")
+	c.Flags().StringArrayVar(&o.desired, "desired", nil, "`FILE` with the objects as they should be; - for standard input; may be repeated")
+	c.Flags().StringArrayVar(&o.live, "live", nil, "`FILE` with the objects as they are, if there are any; may be repeated")
 	c.Flags().StringArrayVar(&o.ignore, "ignore", nil, "`FILE` with rules to ignore differences; may be repeated")
 	c.Flags().StringArrayVar(&o.openAPI, "openapi", nil, "`FILE` with a CustomResourceDefinition or an OpenAPI document; may be repeated")
 	c.Flags().StringVar(&o.manager, "manager", model.FieldManager, "`NAME` of the field manager that applies the desired objects")
@@ -71,13 +76,14 @@ of two API versions.`,
 }
 
 type diffOptions struct {
-	desired, live, manager string
-	ignore, openAPI        []string
+	desired, live   []string
+	manager         string
+	ignore, openAPI []string
 }
 
 // compared is the answer about one desired object.
 type compared struct {
-	model.ObjectKey
+	objectName
 	Equal  bool            `json:"equal"`
 	Fields []comparedField `json:"fields"`
 }
@@ -96,30 +102,29 @@ type comparedField struct {
 // compare reads the files and compares each desired object with its live one.
 // What people should know beside the answer goes to standard error.
 func (o diffOptions) compare(c *cobra.Command) ([]compared, error) {
-	if o.desired == "-" && o.live == "-" {
+	if slices.Contains(o.desired, "-") && slices.Contains(o.live, "-") {
 		return nil, fault.New(fault.Invalid, "flag_conflict", "both objects are to be read from standard input").WithField("--live").WithFix("give a file for one of them")
 	}
-	desired, err := readObjects(c, "desired", o.desired)
+	desired, err := readFiles(c, "desired", o.desired, readObjects)
 	if err != nil {
 		return nil, err
 	}
-	present, err := readObjects(c, "live", o.live)
+	present, err := readFiles(c, "live", o.live, readAnyObjects)
 	if err != nil {
 		return nil, err
 	}
 	if err := manifest.Duplicates(desired); err != nil {
 		return nil, err
 	}
-	var rules ignoreRules
-	for _, path := range o.ignore {
-		if err := rules.read(c, path); err != nil {
-			return nil, err
-		}
-	}
-	schema, err := o.schema(c, desired, present)
+	rules, err := readRules(c, o.ignore)
 	if err != nil {
 		return nil, err
 	}
+	schema, err := readSchemas(c, o.openAPI)
+	if err != nil {
+		return nil, err
+	}
+	schema = append(schema, definitions(desired, present)...)
 	pairs, extra := pairObjects(desired, present)
 	for _, l := range extra {
 		c.PrintErrf("warning: %s is live and not desired; it is not compared\n", describe(l))
@@ -142,10 +147,10 @@ func (o diffOptions) compare(c *cobra.Command) ([]compared, error) {
 	return items, nil
 }
 
-// schema is what --openapi and the definitions among the objects tell.
-func (o diffOptions) schema(c *cobra.Command, lists ...[]manifest.Object) (diff.Schema, error) {
+// readSchemas is what the files of --openapi tell.
+func readSchemas(c *cobra.Command, paths []string) (diff.Schemas, error) {
 	var schemas diff.Schemas
-	for _, path := range o.openAPI {
+	for _, path := range paths {
 		name, data, err := readInput(c, "openapi", path)
 		if err != nil {
 			return nil, err
@@ -156,6 +161,12 @@ func (o diffOptions) schema(c *cobra.Command, lists ...[]manifest.Object) (diff.
 		}
 		schemas = append(schemas, s)
 	}
+	return schemas, nil
+}
+
+// definitions is what the CustomResourceDefinitions among objects tell.
+func definitions(lists ...[]manifest.Object) diff.Schemas {
+	var schemas diff.Schemas
 	for _, list := range lists {
 		for _, obj := range list {
 			if obj.Key.Group == "apiextensions.k8s.io" && obj.Key.Kind == "CustomResourceDefinition" {
@@ -165,7 +176,28 @@ func (o diffOptions) schema(c *cobra.Command, lists ...[]manifest.Object) (diff.
 			}
 		}
 	}
-	return schemas, nil
+	return schemas
+}
+
+// comparison is what the agent compares a desired body with a live one by. Who
+// counts as ourselves is as when the agent applies, see docs/sync.md.
+// migrateFrom is one manager more, or "".
+func comparison(desired map[string]any, l manifest.Object, migrateFrom string, rules ignoreRules, schema diff.Schema) (in diff.Input, err error) {
+	in = rules.input(desired, schema)
+	in.Live = manifest.AppendJSON(nil, l.Body)
+	if in.Managers, err = diff.Managers(in.Live); err != nil {
+		return in, err
+	}
+	in.TakenOver = sync.NeedsMigration(in.Managers, migrateFrom)
+	return in, nil
+}
+
+// annotationMigrateFrom names a manager that applying takes over, see docs/sync.md.
+const annotationMigrateFrom = "argocd.argoproj.io/client-side-apply-migration-manager"
+
+// ruleFailed is the error about a rule that could not be evaluated for an object.
+func ruleFailed(o manifest.Object, res diff.Result) error {
+	return fault.New(fault.Unprocessable, "ignore_rule_failed", "%s: %s", describe(o), res.Problems[0]).WithField("--ignore")
 }
 
 // objectPair is a desired object and its live one, if there is one.
@@ -221,22 +253,18 @@ func pairObjects(desired, present []manifest.Object) (pairs []objectPair, extra 
 
 // pair compares one pair. notes are for people.
 func (o diffOptions) pair(p objectPair, rules ignoreRules, schema diff.Schema) (item compared, notes []string, err error) {
-	item = compared{ObjectKey: p.desired.Key, Equal: true, Fields: []comparedField{}}
-	in := diff.Input{Desired: p.desired.Body, Schema: schema, Ignore: rules.own, SystemRules: rules.system,
-		SensitiveAnnotations: rules.system.SensitiveAnnotations(), FieldManager: o.manager}
+	item = compared{objectName: objectName(p.desired.Key), Equal: true, Fields: []comparedField{}}
 	if p.live == nil {
 		item.Equal = false
-		shown := diff.Redact(in)
+		shown := diff.Redact(rules.input(p.desired.Body, schema))
 		item.Fields = []comparedField{{Path: "", Desired: raw(shown), Live: raw(nil), inDesired: true}}
 		return item, []string{describe(p.desired) + " is not live"}, nil
 	}
-	in.Live = manifest.AppendJSON(nil, p.live.Body)
-	if in.Managers, err = diff.Managers(in.Live); err != nil {
+	in, err := comparison(tracked(p.desired.Body, p.live.Body), *p.live, p.desired.Annotation(annotationMigrateFrom), rules, schema)
+	if err != nil {
 		return item, nil, err
 	}
-	// As when the agent applies, see docs/sync.md.
-	in.TakenOver = sync.NeedsMigration(in.Managers, "")
-	in.Desired = tracked(p.desired.Body, p.live.Body)
+	in.FieldManager = o.manager
 	res, err := diff.Compare(in)
 	if err != nil {
 		return item, nil, err
@@ -246,10 +274,13 @@ func (o diffOptions) pair(p objectPair, rules ignoreRules, schema diff.Schema) (
 			WithField("--live").WithFix("kubectl get the live object in version %s", p.desired.Version)
 	}
 	if res.RuleFailed {
-		return item, nil, fault.New(fault.Unprocessable, "ignore_rule_failed", "%s: %s", describe(p.desired), res.Problems[0]).WithField("--ignore")
+		return item, nil, ruleFailed(p.desired, res)
 	}
 	for _, path := range res.Doubts {
 		notes = append(notes, fmt.Sprintf("%s: only an API server can tell whether %s would change; it counts as equal (--openapi can help)", describe(p.desired), path))
+	}
+	if res.Presumed > 0 && res.Presumed == res.Total {
+		notes = append(notes, fmt.Sprintf("%s: nothing is known of what is filled in and of how lists merge where it differs; only an API server can tell for sure (--openapi can help)", describe(p.desired)))
 	}
 	item.Equal = res.Same()
 	for _, f := range res.Fields() {
@@ -316,7 +347,7 @@ func printDiff(c *cobra.Command, items []compared, out output) error {
 
 func writeDiff(w io.Writer, items []compared) error {
 	for _, item := range items {
-		name := describe(manifest.Object{Key: item.ObjectKey})
+		name := describe(manifest.Object{Key: model.ObjectKey(item.objectName)})
 		if item.Equal {
 			if _, err := fmt.Fprintf(w, "%s: equal\n", name); err != nil {
 				return err

@@ -23,6 +23,22 @@ type ignoreRules struct {
 	system *diff.SystemRules
 }
 
+// readRules reads the files of --ignore.
+func readRules(c *cobra.Command, paths []string) (ignoreRules, error) {
+	var rules ignoreRules
+	for _, path := range paths {
+		if err := rules.read(c, path); err != nil {
+			return rules, err
+		}
+	}
+	return rules, nil
+}
+
+// input is a comparison by the rules, without a live object.
+func (r ignoreRules) input(desired map[string]any, schema diff.Schema) diff.Input {
+	return diff.Input{Desired: desired, Schema: schema, Ignore: r.own, SystemRules: r.system, SensitiveAnnotations: r.system.SensitiveAnnotations()}
+}
+
 // read adds the rules of a file: a list of entries of ignoreDifferences, one
 // entry, an Application or its spec, the ConfigMap argocd-cm or its data; several
 // documents, too.

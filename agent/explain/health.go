@@ -13,9 +13,9 @@ import (
 
 func healthCommand() *cobra.Command {
 	var (
-		file string
-		own  overrides
-		out  output
+		files []string
+		own   overrides
+		out   output
 	)
 	c := &cobra.Command{
 		Use: "health -f FILE", Short: "Judge the health of objects",
@@ -39,14 +39,14 @@ A script that fails makes its object Unknown.`,
 			if err != nil {
 				return err
 			}
-			objs, err := readObjects(c, "filename", file)
+			objs, err := readFiles(c, "filename", files, readObjects)
 			if err != nil {
 				return err
 			}
 			return printHealth(c, scripts, objs, out)
 		},
 	}
-	c.Flags().StringVarP(&file, "filename", "f", "", "`FILE` with the objects, YAML or JSON; - for standard input")
+	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "`FILE` with the objects, YAML or JSON; - for standard input; may be repeated")
 	own.flag(c)
 	out.flag(c)
 	return c
@@ -54,7 +54,7 @@ A script that fails makes its object Unknown.`,
 
 // judged is one answer of several.
 type judged struct {
-	model.ObjectKey
+	objectName
 	Status  model.Health `json:"status"`
 	Message string       `json:"message"`
 }
@@ -66,7 +66,7 @@ func printHealth(c *cobra.Command, scripts *lua.Scripts, objs []manifest.Object,
 	for _, o := range objs {
 		f, script := healthOf(scripts, o)
 		healthy = healthy && (f.Status == model.HealthHealthy || f.Status == "")
-		items = append(items, judged{o.Key, f.Status, f.Message})
+		items = append(items, judged{objectName(o.Key), f.Status, f.Message})
 		by = append(by, script)
 	}
 	w := c.OutOrStdout()

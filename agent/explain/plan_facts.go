@@ -1,23 +1,28 @@
 package explain
 
 import (
-	"encoding/json"
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
 // PlanOptions say whose objects are planned.
 type PlanOptions struct {
+	// App is the application's name, as in tracking annotations; empty: the one
+	// that most of the desired objects carry where they are live.
 	App         string
 	Namespace   string // for objects that name none
 	SyncOptions []string
+
+	rules  ignoreRules
+	schema diff.Schema
 }
 
 // PlanStep is one step of a plan, as it is printed.
@@ -29,7 +34,8 @@ type PlanStep struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	// Operation is create, configure, unchanged, prune, keep (it would be pruned
-	// and asks not to be) or refuse.
+	// and asks not to be), refuse, or hold: it is not tried because of what is
+	// refused.
 	Operation string `json:"operation"`
 	Hook      bool   `json:"hook,omitempty"`
 	Reason    string `json:"reason,omitempty"`
@@ -37,6 +43,8 @@ type PlanStep struct {
 
 // PlanReport is what a sync would do, in order.
 type PlanReport struct {
+	// Steps end with those of OnFailure and OnDelete, which have phases of their
+	// own.
 	Steps []PlanStep `json:"steps"`
 	// OnFailure are the hooks that run when a step fails; OnDelete those around
 	// the deletion of the application.
@@ -44,28 +52,37 @@ type PlanReport struct {
 	OnDelete  []PlanStep `json:"onDelete,omitempty"`
 	// Skipped are objects that no sync touches, such as tests of Helm.
 	Skipped []PlanStep `json:"skipped,omitempty"`
+
+	// marked: it is known by tracking annotations which live objects are the
+	// application's.
+	marked bool
 }
 
 // offlineRun is the run of a plan that nobody carries out.
 const offlineRun = "plan"
 
-// Plan plans the sync of desired objects over the live ones, all of which are
-// taken for the application's: what is live and not desired is pruned, but for
-// objects that others own or that carry the mark of another application. Without
-// a cluster every kind counts as served.
+// defaultApp is the name of an application that nothing names.
+const defaultApp = "app"
+
+// Plan plans the sync of desired objects over the live ones. What is live, not
+// desired and the application's by its tracking annotation is pruned. When neither
+// o nor the live objects name the application, as when they were written by hand,
+// those without such an annotation count as its own, but for what Kubernetes itself
+// and controllers make. Without a cluster every kind counts as served.
 func Plan(o PlanOptions, desired, present []manifest.Object) (PlanReport, error) {
 	desired = slices.Clone(desired)
 	manifest.SortForApply(desired)
+	o.schema = diff.Schemas{o.schema, definitions(desired, present)}
+	scope := scopeOf(desired, present)
+	marked := o.App != ""
+	if o.App == "" {
+		o.App, marked = applicationOf(desired, present, scope, o.Namespace)
+	}
 	target := sync.Target{App: o.App, Namespace: o.Namespace, SyncOptions: o.SyncOptions}
-	scope := scopeOf(append(slices.Clone(desired), present...))
 	prepared := sync.Prepare(target, desired, scope)
 	cluster := map[model.ObjectKey]manifest.Object{}
 	for _, l := range present {
-		key := l.Key
-		if namespaced, _ := scope(key.GroupKind()); namespaced && key.Namespace == "" {
-			key.Namespace = o.Namespace
-		}
-		cluster[key] = l
+		cluster[placed(l.Key, scope, o.Namespace)] = l
 	}
 	f := sync.PlanFacts{App: o.App, Run: offlineRun, Namespace: o.Namespace, NamespacePresence: live.Present}
 	options := manifest.SyncOptions(o.SyncOptions, manifest.Object{})
@@ -75,7 +92,7 @@ func Plan(o PlanOptions, desired, present []manifest.Object) (PlanReport, error)
 			f.NamespacePresence = live.Present
 		}
 	}
-	report := PlanReport{Steps: []PlanStep{}}
+	report := PlanReport{Steps: []PlanStep{}, marked: marked}
 	wanted := map[model.ObjectKey]bool{}
 	for _, p := range prepared {
 		wanted[p.Key] = true
@@ -103,12 +120,20 @@ func Plan(o PlanOptions, desired, present []manifest.Object) (PlanReport, error)
 			}
 		}
 	}
-	f.Prune = pruned(o, cluster, wanted)
+	f.Prune = pruned(o, marked, cluster, wanted)
 	plan := sync.BuildPlan(f)
+	if len(plan.OnFailure) == 0 { // of a plan that is held back
+		for _, s := range sync.BuildHooks(f, sync.PhaseSyncFail).Steps {
+			if s.Action == sync.RunHook {
+				s.Action, s.Reason = sync.Skip, heldBack+"nothing is tried that could fail"
+				plan.OnFailure = append(plan.OnFailure, s)
+			}
+		}
+	}
 	for _, s := range plan.Steps {
 		switch {
-		case s.Action == sync.Skip && slices.ContainsFunc(report.OnDelete, func(d PlanStep) bool { return d.key() == s.Key }):
-		case s.Action == sync.Skip:
+		case s.Action == sync.Skip && !held(s) && slices.ContainsFunc(report.OnDelete, func(d PlanStep) bool { return d.key() == s.Key }):
+		case s.Action == sync.Skip && !held(s):
 			report.Skipped = append(report.Skipped, planStep(s))
 		default:
 			report.Steps = append(report.Steps, planStep(s))
@@ -123,7 +148,56 @@ func Plan(o PlanOptions, desired, present []manifest.Object) (PlanReport, error)
 		}
 		return a.Wave - b.Wave
 	})
+	report.Steps = slices.Concat(report.Steps, report.OnFailure, report.OnDelete)
 	return report, nil
+}
+
+// heldBack begins the reason of a step of a plan that fails as a whole.
+const heldBack = "not tried, because "
+
+func held(s sync.Step) bool {
+	return (s.Action == sync.Skip || s.Action == sync.PruneSkip) && strings.HasPrefix(s.Reason, heldBack)
+}
+
+// placed is a live object's key as desired ones have it.
+func placed(key model.ObjectKey, scope sync.Scope, namespace string) model.ObjectKey {
+	if namespaced, _ := scope(key.GroupKind()); namespaced && key.Namespace == "" {
+		key.Namespace = namespace
+	}
+	return key
+}
+
+// applicationOf is the application whose tracking annotation most of the desired
+// objects carry where they are live; when none of them is live, the only one that
+// live objects name. marked is false when that names none.
+func applicationOf(desired, present []manifest.Object, scope sync.Scope, namespace string) (app string, marked bool) {
+	wanted := map[model.ObjectKey]bool{}
+	for _, d := range desired {
+		wanted[placed(d.Key, scope, namespace)] = true
+	}
+	all, ours, some := map[string]bool{}, map[string]int{}, false
+	for _, l := range present {
+		key := placed(l.Key, scope, namespace)
+		some = some || wanted[key]
+		owner, named, ok := model.ParseTrackingID(l.Annotation(model.AnnotationTrackingID))
+		if !ok || named != key {
+			continue // a copy of another object's
+		}
+		all[owner] = true
+		if wanted[key] {
+			ours[owner]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		if ours[name] > ours[app] {
+			app = name
+		}
+	}
+	if !some && len(all) == 1 {
+		for app = range all {
+		}
+	}
+	return cmp.Or(app, defaultApp), app != ""
 }
 
 func (s PlanStep) key() model.ObjectKey {
@@ -144,13 +218,22 @@ func planItem(o PlanOptions, p sync.Prepared, want manifest.Object, cluster map[
 		it.TrackingID = model.TrackingID(o.App, p.Key)
 		body = unmarked(body)
 	}
-	raw, err := json.Marshal(l.Body)
-	if err != nil {
-		return it, fault.Wrap(err, fault.Internal, "object_unreadable", "%s cannot be encoded", p.Key)
-	}
-	res, err := diff.Compare(diff.Input{Desired: body, Live: raw, RedactionKey: []byte(offlineRun)})
+	in, err := comparison(body, l, p.MigrateFrom, o.rules, o.schema)
 	if err != nil {
 		return it, err
+	}
+	it.Managers = in.Managers
+	meta, _ := l.Body["metadata"].(map[string]any)
+	it.Deleting = meta["deletionTimestamp"] != nil
+	if p.Option("ClientSideApplyMigration", "false") {
+		in.TakenOver = nil
+	}
+	res, err := diff.Compare(in)
+	if err != nil {
+		return it, err
+	}
+	if res.RuleFailed && !res.Same() {
+		return it, ruleFailed(want, res)
 	}
 	it.Same = res.Same()
 	return it, nil
@@ -167,14 +250,17 @@ func unmarked(body map[string]any) map[string]any {
 	return body
 }
 
-// pruned are the live objects that are not desired.
-func pruned(o PlanOptions, cluster map[model.ObjectKey]manifest.Object, wanted map[model.ObjectKey]bool) []sync.PruneItem {
+// pruned are the application's live objects that are not desired. marked: its own
+// are those that carry its tracking annotation.
+func pruned(o PlanOptions, marked bool, cluster map[model.ObjectKey]manifest.Object, wanted map[model.ObjectKey]bool) []sync.PruneItem {
 	var out []sync.PruneItem
 	for key, l := range cluster {
-		owner, _, marked := model.ParseTrackingID(l.Annotation(model.AnnotationTrackingID))
 		meta, _ := l.Body["metadata"].(map[string]any)
 		owners, _ := meta["ownerReferences"].([]any)
-		if wanted[key] || marked && owner != o.App || len(owners) > 0 || l.Annotation(model.AnnotationHook) != "" {
+		if wanted[key] || len(owners) > 0 || l.Annotation(model.AnnotationHook) != "" || !marked && madeByCluster(key) {
+			continue
+		}
+		if id := l.Annotation(model.AnnotationTrackingID); (marked || id != "") && id != model.TrackingID(o.App, key) {
 			continue
 		}
 		own := manifest.SyncOptions(o.SyncOptions, l)
@@ -185,10 +271,28 @@ func pruned(o PlanOptions, cluster map[model.ObjectKey]manifest.Object, wanted m
 			it.Skip = "it asks not to be pruned"
 		case strings.EqualFold(own["Prune"], "confirm"):
 			it.Skip = "it says Prune=confirm"
+		case meta["deletionTimestamp"] != nil:
+			it.Skip = "it is being deleted already"
 		}
 		out = append(out, it)
 	}
 	return out
+}
+
+// madeByCluster reports whether Kubernetes itself puts an object of that name in
+// every namespace, or makes the namespace.
+func madeByCluster(k model.ObjectKey) bool {
+	switch k.GroupKind() {
+	case model.GroupKind{Kind: "ConfigMap"}:
+		return k.Name == "kube-root-ca.crt"
+	case model.GroupKind{Kind: "ServiceAccount"}:
+		return k.Name == "default"
+	case model.GroupKind{Kind: "Service"}:
+		return k.Name == "kubernetes" && k.Namespace == "default"
+	case model.GroupKind{Kind: "Namespace"}:
+		return k.Name == "default" || strings.HasPrefix(k.Name, "kube-")
+	}
+	return false
 }
 
 var planWords = map[sync.Action]string{
@@ -197,15 +301,31 @@ var planWords = map[sync.Action]string{
 }
 
 func planStep(s sync.Step) PlanStep {
+	operation := planWords[s.Action]
+	if held(s) {
+		operation = "hold"
+	}
 	return PlanStep{Phase: string(s.Phase), Wave: s.Wave, Group: s.Key.Group, Kind: s.Key.Kind, Namespace: s.Key.Namespace, Name: s.Key.Name,
-		Operation: planWords[s.Action], Hook: s.Action == sync.RunHook, Reason: s.Reason}
+		Operation: operation, Hook: s.Action == sync.RunHook || s.Run != "", Reason: s.Reason}
 }
 
 // scopeOf tells scopes without a cluster: CRDs among the objects say their own,
-// Kubernetes' kinds are known, and the rest is namespaced.
-func scopeOf(objs []manifest.Object) sync.Scope {
+// Kubernetes' kinds are known, other kinds are as live objects of them, unless one
+// has a namespace, and the rest is namespaced.
+func scopeOf(desired, present []manifest.Object) sync.Scope {
 	defined := map[model.GroupKind]bool{}
-	for _, o := range objs {
+	for _, o := range present {
+		gk := o.Key.GroupKind()
+		if diff.BuiltIn().Type(apiVersionOf(o), gk.Kind) == nil && !manifest.ClusterScoped(gk) {
+			defined[gk] = defined[gk] || o.Key.Namespace != ""
+		}
+	}
+	for _, o := range desired {
+		if namespaced, ok := defined[o.Key.GroupKind()]; ok {
+			defined[o.Key.GroupKind()] = namespaced || o.Key.Namespace != ""
+		}
+	}
+	for _, o := range append(slices.Clone(desired), present...) {
 		if o.Key.Kind != "CustomResourceDefinition" {
 			continue
 		}
@@ -221,4 +341,9 @@ func scopeOf(objs []manifest.Object) sync.Scope {
 		}
 		return !manifest.ClusterScoped(gk), true
 	}
+}
+
+func apiVersionOf(o manifest.Object) string {
+	apiVersion, _ := o.Body["apiVersion"].(string)
+	return apiVersion
 }

@@ -83,6 +83,8 @@ Sync 0 create Service ns/web
 Sync 0 create apps/Deployment ns/web
 Sync 5 create ConfigMap ns/late
 PostSync 3 create batch/Job ns/notify
+SyncFail 0 create batch/Job ns/alarm
+PreDelete 0 create batch/Job ns/backup
 on failure: SyncFail batch/Job ns/alarm
 on delete: PreDelete batch/Job ns/backup
 skipped: Sync batch/Job ns/check
@@ -131,7 +133,7 @@ apiVersion: batch/v1
 kind: Job
 metadata: {name: old-hook, namespace: ns, annotations: {argocd.argoproj.io/hook: PreSync}}
 `
-	r, err := Plan(PlanOptions{App: "app", Namespace: "ns"}, objectsOf(t, hooked), objectsOf(t, present))
+	r, err := Plan(PlanOptions{Namespace: "ns"}, objectsOf(t, hooked), objectsOf(t, present))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +147,8 @@ Sync 0 keep ConfigMap ns/old-kept
 Sync 0 prune ConfigMap ns/old-early
 Sync 9 prune ConfigMap ns/old-last
 PostSync 3 create batch/Job ns/notify
+SyncFail 0 create batch/Job ns/alarm
+PreDelete 0 create batch/Job ns/backup
 on failure: SyncFail batch/Job ns/alarm
 on delete: PreDelete batch/Job ns/backup
 skipped: Sync batch/Job ns/check

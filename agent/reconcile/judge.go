@@ -27,7 +27,7 @@ type judgement struct {
 	failed bool
 	// rules by which it was compared.
 	rules uint64
-	// doubtful: it counts as the same, and only the API server could tell.
+	// doubtful: only the API server could tell whether it is the same.
 	doubtful bool
 	// asked: the API server was asked by a dry run, or applying was the test.
 	asked bool
@@ -144,7 +144,8 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 	j.same, j.differences, j.problems = res.Same(), res.Differences, res.Problems
 	// A difference is put to the API server before it is called one, but where
 	// applying is itself the test. What only the server can tell is always asked.
-	j.doubtful = res.Same() && !res.Certain() && sameOwner(rec, s.desired.Name)
+	presumed := res.Total > 0 && res.Presumed == res.Total
+	j.doubtful = (res.Same() && !res.Certain() || presumed) && sameOwner(rec, s.desired.Name)
 	if (!j.same && mayAsk || j.doubtful && s.confirmed) && sameOwner(rec, s.desired.Name) {
 		e.ask(ctx, &j, s, p, rec, in)
 	}

@@ -101,7 +101,35 @@ func (c *call) operation(method, path string) error {
 	if err := c.api.Do(c.ctx, method, path, nil, &op); err != nil {
 		return err
 	}
+	if !c.documents() && c.format != output.Name {
+		fmt.Fprintln(c.Out, output.Clean(operationOrigin(op)))
+	}
 	return c.printOperation(op)
+}
+
+// operationOrigin says who asked for an operation, when and why, how long it took
+// and what it was about.
+func operationOrigin(op model.OperationInfo) string {
+	parts := []string{string(op.ID)}
+	if op.InitiatedBy != "" {
+		parts = append(parts, "by "+op.InitiatedBy)
+	}
+	if op.CreatedAt != nil {
+		parts = append(parts, op.CreatedAt.Format(time.RFC3339))
+	}
+	if op.StartedAt != nil && op.FinishedAt != nil {
+		parts = append(parts, "took "+op.FinishedAt.Sub(*op.StartedAt).Round(time.Millisecond).String())
+	}
+	if op.Result != nil && op.Result.Revision != "" {
+		parts = append(parts, "revision "+short(op.Result.Revision))
+	}
+	if r := op.Spec.Rollback; r != nil {
+		parts = append(parts, fmt.Sprintf("to deployment %d", r.HistoryID))
+	}
+	if op.Spec.Reason != "" {
+		parts = append(parts, "reason: "+op.Spec.Reason)
+	}
+	return strings.Join(parts, "  ")
 }
 
 func (c *call) printOperation(op model.OperationInfo) error {
@@ -139,6 +167,8 @@ func amendmentText(what model.AmendmentKind) string {
 // operationKind is what an operation does, in one or two words.
 func operationKind(op model.OperationInfo) string {
 	switch {
+	case op.Spec.DryRun:
+		return string(op.Kind) + " (dry run)"
 	case op.Spec.Rollback != nil:
 		return "rollback"
 	case op.Kind == model.OperationAction && op.Spec.Action != nil:

@@ -295,8 +295,13 @@ func (g *generator) typeOf(t reflect.Type, prop *spec.Schema) string {
 			panic("unnamed struct")
 		}
 		name := g.structType(t)
-		if extension(prop, "x-kubernetes-map-type") == "atomic" {
+		switch extension(prop, "x-kubernetes-map-type") {
+		case "atomic":
 			return "!" + name
+		case "granular": // here, whatever the struct says of itself
+			if g.types[t].atomic {
+				return "+" + name
+			}
 		}
 		return name
 	case reflect.Map:
