@@ -53,8 +53,9 @@ var rows = map[int64]string{
 	6: `UPDATE app_sources SET warnings = '[{"type": "RenderWarning", "message": "m"}]'`,
 	7: `INSERT INTO deployments (app_uid, id, generation, bundle, revision, started_at, deployed_at) VALUES ('a', 1, 1, 'd', '{}', now(), now());
 	    INSERT INTO pins (app_uid, bundle, document) VALUES ('a', 'd', '{}')`,
-	8: `INSERT INTO settings (name, version, document, changed_at) VALUES ('customizations', 1, '{}', now())`,
-	9: `UPDATE operations SET amendments = '[{"what": "orphan", "by": "ann", "at": "2026-11-28T10:00:00Z"}]'`,
+	8:  `INSERT INTO settings (name, version, document, changed_at) VALUES ('customizations', 1, '{}', now())`,
+	9:  `UPDATE operations SET amendments = '[{"what": "orphan", "by": "ann", "at": "2026-11-28T10:00:00Z"}]'`,
+	10: `UPDATE apps SET set_aside = '[{"revision": "r"}]', unpinned_by = 'ann', unpin_reason = 'it is mended'`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

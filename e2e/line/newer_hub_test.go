@@ -213,18 +213,19 @@ func TestWhatDoesNotDecodeIsRefusedAndTheRestGoesOn(t *testing.T) {
 	})
 	s.say <- &agentv1.HubMessage{Message: &agentv1.HubMessage_Operation{Operation: &agentv1.Operation{Id: "op1", Seq: 1, AppUid: "app", Kind: "teleport", SpecJson: []byte("{}")}}}
 	s.say <- &agentv1.HubMessage{Message: &agentv1.HubMessage_Withdraw{Withdraw: &agentv1.Withdraw{OperationId: "op2", OperationSeq: 2, AppUid: "app", Generation: 1, Mode: 99}}}
-	for id, kind := range map[string]string{"op1": "teleport", "op2": "delete"} {
-		s.hears("the end of "+id, func(m *agentv1.AgentMessage) bool {
-			u := m.GetOperation()
-			if u.GetId() != id {
-				return false
-			}
-			if u.Phase != string(model.PhaseFailed) || u.Kind != kind || u.AppUid != "app" || u.FinishedAt == nil || !strings.Contains(u.Message, "this agent cannot carry it out") {
-				t.Errorf("the end is %v", u)
-			}
-			return true
-		})
-	}
+	left := map[string]string{"op1": "teleport", "op2": "delete"}
+	s.hears("the ends of both operations", func(m *agentv1.AgentMessage) bool {
+		u := m.GetOperation()
+		kind, ok := left[u.GetId()]
+		if !ok {
+			return false
+		}
+		delete(left, u.Id)
+		if u.Phase != string(model.PhaseFailed) || u.Kind != kind || u.AppUid != "app" || u.FinishedAt == nil || !strings.Contains(u.Message, "this agent cannot carry it out") {
+			t.Errorf("the end is %v", u)
+		}
+		return len(left) == 0
+	})
 	s.say <- &agentv1.HubMessage{Message: &agentv1.HubMessage_Desired{Desired: &agentv1.Desired{
 		AppUid: "good", Name: "good", Generation: 1, BundleDigest: "sha256:" + fmt.Sprintf("%064d", 0), SpecJson: spec, ProjectJson: []byte("{}"), InlineBundle: []byte("x")}}}
 	s.say <- inSyncMessage()
