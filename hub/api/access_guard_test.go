@@ -123,14 +123,14 @@ func TestCommandThatTakesNoInputEnds(t *testing.T) {
 		<-s.ctx.Done()
 	}
 	for name, c := range map[string]struct {
-		slow  time.Duration
-		leave bool
+		slow, ping time.Duration
+		leave      bool
 	}{
-		"the client stays": {300 * time.Millisecond, false},
-		"the client goes":  {time.Hour, true},
+		"the client stays": {3 * time.Second, time.Second, false}, // and answers no ping, as it does not read
+		"the client goes":  {time.Hour, 50 * time.Millisecond, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, k := lookWorld(t, deaf, func(o *Options) { o.AccessLimits.SlowReader, o.AccessLimits.Ping = c.slow, 50*time.Millisecond })
+			w, k := lookWorld(t, deaf, func(o *Options) { o.AccessLimits.SlowReader, o.AccessLimits.Ping = c.slow, c.ping })
 			conn, _, err := w.dialExec(t, w.serve(t, false), "pod=p&command=sleep&stdin=true", ExecProtocol)
 			if err != nil {
 				t.Fatal(err)

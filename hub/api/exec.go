@@ -326,7 +326,9 @@ func (t *terminal) takeInput(ctx context.Context) (err error) {
 		err = t.l.stream.Send(send, in)
 		late := send.Err() != nil
 		cancel()
-		t.stalled.Store(false)
+		if !late { // else a ping that was not answered meanwhile would count
+			t.stalled.Store(false)
+		}
 		if err != nil {
 			if late && ctx.Err() == nil {
 				return fault.New(fault.Unavailable, "input_stalled", "the command has taken no input for %s", most)
@@ -353,7 +355,12 @@ func (t *terminal) alive(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		ping, cancel := context.WithTimeout(ctx, 2*every)
+		if ctx.Err() != nil {
+			return nil
+		}
+		// A write whose context ends takes the connection along, and the client is to
+		// hear how the command ended: the end of ctx ends no ping.
+		ping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*every)
 		err := t.conn.Ping(ping)
 		cancel()
 		if err != nil && ctx.Err() == nil && (!t.stalled.Load() || !errors.Is(err, context.DeadlineExceeded)) {
