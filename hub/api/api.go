@@ -28,6 +28,18 @@ var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
 // caller serves it, and ends open event streams by ending the requests' base
 // context.
 func New(o Options) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := newRequestID(r)
+		w.Header().Set("X-Request-Id", id)
+		securityHeaders(w.Header())
+		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
+	}))
+	return guard.Handler(newEngine(o))
+}
+
+// newEngine is the handler before requests of other origins are refused.
+func newEngine(o Options) *gin.Engine {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -55,94 +67,18 @@ func New(o Options) http.Handler {
 			WithFound(cut(c.Request.Method), c.Writer.Header().Get("Allow")))
 	})
 
-	e.GET("/livez", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"ok": true}) })
+	e.GET("/livez", func(c *gin.Context) { c.JSON(http.StatusOK, healthy{true}) })
 	e.GET("/readyz", a.ready)
 	if o.Webhook != nil {
 		e.POST("/api/webhook", gin.WrapH(o.Webhook))
 	}
-	e.POST("/api/v1/login", a.login)
-	a.routes(e.Group("/api/v1", a.authenticated))
-
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := newRequestID(r)
-		w.Header().Set("X-Request-Id", id)
-		securityHeaders(w.Header())
-		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
-	}))
-	return guard.Handler(e)
+	a.register(e.Group("/api/v1"), e.Group("/api/v1", a.authenticated))
+	return e
 }
 
-// routes are those behind a valid token.
-func (a *api) routes(g *gin.RouterGroup) {
-	g.GET("/whoami", a.whoami)
-	g.GET("/version", a.version)
-	g.GET("/hub", a.hub)
-	g.POST("/hub/acknowledge-restore", a.acknowledgeRestore)
-
-	g.GET("/tokens", a.listTokens)
-	g.POST("/tokens", a.createToken)
-	g.DELETE("/tokens/:id", a.deleteToken)
-
-	g.GET("/enrolment-tokens", a.listEnrolmentTokens)
-	g.POST("/enrolment-tokens", a.createEnrolmentToken)
-	g.DELETE("/enrolment-tokens/:id", a.deleteEnrolmentToken)
-
-	g.GET("/clusters", a.listClusters)
-	g.GET("/clusters/:name", a.getCluster)
-	g.DELETE("/clusters/:name", a.deleteCluster)
-	g.PUT("/clusters/:name/labels", a.setClusterLabels)
-	g.PUT("/clusters/:name/aliases", a.setClusterAliases)
-	g.POST("/clusters/:name/revoke", a.revokeCluster)
-
-	g.GET("/projects", a.listProjects)
-	g.POST("/projects", a.putProject)
-	g.GET("/projects/:name", a.getProject)
-	g.PUT("/projects/:name", a.putProject)
-	g.DELETE("/projects/:name", a.deleteProject)
-
-	g.GET("/repositories", a.listRepositories)
-	g.POST("/repositories", a.addRepository)
-	g.POST("/repositories/test", a.testRepository)
-	g.GET("/repositories/:id", a.getRepository)
-	g.PATCH("/repositories/:id", a.changeRepository)
-	g.DELETE("/repositories/:id", a.deleteRepository)
-
-	g.GET("/repository-templates", a.listTemplates)
-	g.POST("/repository-templates", a.addTemplate)
-	g.GET("/repository-templates/:id", a.getTemplate)
-	g.PATCH("/repository-templates/:id", a.changeTemplate)
-	g.DELETE("/repository-templates/:id", a.deleteTemplate)
-
-	g.GET("/applications", a.listApplications)
-	g.POST("/applications", a.putApplication)
-	g.GET("/applications/:name", a.getApplication)
-	g.PUT("/applications/:name", a.putApplication)
-	g.DELETE("/applications/:name", a.deleteApplication)
-	g.POST("/applications/:name/sync", a.syncApplication)
-	g.POST("/applications/:name/rollback", a.rollbackApplication)
-	g.DELETE("/applications/:name/pin", a.unpinApplication)
-	g.POST("/applications/:name/confirm-deletion", a.confirmDeletion)
-	g.GET("/applications/:name/resource-actions", a.listActions)
-	g.POST("/applications/:name/actions", a.runAction)
-	g.POST("/applications/:name/refresh", a.refreshApplication)
-	g.POST("/applications/:name/terminate", a.terminateApplication)
-	g.GET("/applications/:name/operations", a.listApplicationOperations)
-	g.GET("/applications/:name/tree", a.getTree)
-	g.GET("/applications/:name/resource", a.getResource)
-	g.GET("/applications/:name/events", a.resourceEvents)
-	g.GET("/applications/:name/logs", a.logs)
-	g.GET("/applications/:name/exec", a.execResource)
-	g.GET("/applications/:name/plugin-parameters", a.pluginParameters)
-	g.POST("/apply", a.apply)
-
-	g.GET("/operations", a.listOperations)
-	g.GET("/operations/:id", a.getOperation)
-	g.POST("/operations/:id/terminate", a.terminateOperation)
-
-	a.settingsRoutes(g)
-
-	g.GET("/events", a.events)
+// healthy is the answer of the health endpoints.
+type healthy struct {
+	OK bool `json:"ok"`
 }
 
 func (a *api) ready(c *gin.Context) {
@@ -150,10 +86,10 @@ func (a *api) ready(c *gin.Context) {
 	defer cancel()
 	if err := a.opts.Ready(ctx); err != nil {
 		a.log.WarnContext(ctx, "not ready", "error", err)
-		c.JSON(http.StatusServiceUnavailable, gin.H{"ok": false})
+		c.JSON(http.StatusServiceUnavailable, healthy{false})
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"ok": true})
+	c.JSON(http.StatusOK, healthy{true})
 }
 
 // list is the envelope of lists.

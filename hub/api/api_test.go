@@ -12,24 +12,14 @@ import (
 
 func TestEveryRouteNeedsAToken(t *testing.T) {
 	w := newWorld(t)
-	for _, r := range []string{
-		"GET /api/v1/whoami", "GET /api/v1/version", "GET /api/v1/hub", "POST /api/v1/hub/acknowledge-restore",
-		"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/x",
-		"GET /api/v1/enrolment-tokens", "POST /api/v1/enrolment-tokens", "DELETE /api/v1/enrolment-tokens/x",
-		"GET /api/v1/clusters", "GET /api/v1/clusters/eu", "DELETE /api/v1/clusters/eu", "PUT /api/v1/clusters/eu/labels",
-		"PUT /api/v1/clusters/eu/aliases", "POST /api/v1/clusters/eu/revoke",
-		"GET /api/v1/projects", "POST /api/v1/projects", "GET /api/v1/projects/x", "PUT /api/v1/projects/x", "DELETE /api/v1/projects/x",
-		"GET /api/v1/repositories", "POST /api/v1/repositories", "DELETE /api/v1/repositories/x",
-		"GET /api/v1/applications", "POST /api/v1/applications", "GET /api/v1/applications/x", "PUT /api/v1/applications/x",
-		"DELETE /api/v1/applications/x", "POST /api/v1/applications/x/sync", "POST /api/v1/applications/x/refresh",
-		"POST /api/v1/applications/x/terminate", "GET /api/v1/applications/x/operations", "GET /api/v1/applications/x/tree",
-		"GET /api/v1/applications/x/plugin-parameters",
-		"POST /api/v1/apply", "GET /api/v1/operations", "GET /api/v1/operations/x", "POST /api/v1/operations/x/terminate", "GET /api/v1/events",
-	} {
-		method, path, _ := strings.Cut(r, " ")
+	for _, r := range Routes() {
+		if r.Public || r.when != nil && !r.when(w.opts) {
+			continue
+		}
+		method, path := r.Method, "/api/v1"+strings.NewReplacer(":name", "x", ":id", "x").Replace(r.Path)
 		p := w.call(method, path, "", "Authorization:").problem(401, "token_missing")
 		if p.Fix == "" {
-			t.Errorf("%s: no advice", r)
+			t.Errorf("%s %s: no advice", method, path)
 		}
 	}
 	if got := w.calls.take(); got != "" {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -132,6 +133,16 @@ func (a *api) getApplication(c *gin.Context) {
 	c.JSON(http.StatusOK, view)
 }
 
+// treeAnswer is the objects of an application and what they own.
+type treeAnswer struct {
+	Nodes []model.TreeNode `json:"nodes"`
+	// Truncated: there are more than are told.
+	Truncated bool            `json:"truncated"`
+	Freshness model.Freshness `json:"freshness"`
+	// ObservedAt is when the agent saw it so; left out: nothing was reported yet.
+	ObservedAt *time.Time `json:"observedAt,omitempty"`
+}
+
 func (a *api) getTree(c *gin.Context) {
 	ctx := c.Request.Context()
 	view, err := a.store.AppView(ctx, c.Param("name"))
@@ -144,12 +155,12 @@ func (a *api) getTree(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out := gin.H{"nodes": tree.Nodes, "truncated": tree.Truncated, "freshness": view.Freshness}
+	out := treeAnswer{Nodes: tree.Nodes, Truncated: tree.Truncated, Freshness: view.Freshness}
 	if tree.Nodes == nil {
-		out["nodes"] = []model.TreeNode{}
+		out.Nodes = []model.TreeNode{}
 	}
 	if !observedAt.IsZero() {
-		out["observedAt"] = observedAt
+		out.ObservedAt = &observedAt
 	}
 	c.JSON(http.StatusOK, out)
 }
@@ -214,6 +225,11 @@ func written(app fleet.App) model.Application {
 	return out
 }
 
+// refreshed says whether the cluster is looked at now, or when its agent comes.
+type refreshed struct {
+	AgentConnected bool `json:"agentConnected"`
+}
+
 func (a *api) refreshApplication(c *gin.Context) {
 	ctx := c.Request.Context()
 	app, err := a.store.Application(ctx, c.Param("name"))
@@ -228,7 +244,7 @@ func (a *api) refreshApplication(c *gin.Context) {
 		a.opts.Delivery.ApplicationsWritten(app.UID) // renders although nothing changed
 	}
 	connected := a.opts.Agents.Refresh(app.Cluster, app.UID)
-	c.JSON(http.StatusAccepted, gin.H{"agentConnected": connected})
+	c.JSON(http.StatusAccepted, refreshed{connected})
 }
 
 func repositoriesOf(app model.Application) []string {

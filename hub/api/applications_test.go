@@ -245,7 +245,7 @@ func TestGetApplication(t *testing.T) {
 	if a := w.call("GET", "/api/v1/applications/web", "").ok(200); a.header.Get("ETag") != `"1"` {
 		t.Errorf("ETag %s", a.header.Get("ETag"))
 	}
-	if body := w.call("GET", "/api/v1/applications/web/tree", "").ok(200).body; body != `{"freshness":"never","nodes":[],"truncated":false}` {
+	if body := w.call("GET", "/api/v1/applications/web/tree", "").ok(200).body; body != `{"nodes":[],"truncated":false,"freshness":"never"}` {
 		t.Errorf("got %s", body)
 	}
 	w.store.tree = model.ResourceTree{Nodes: []model.TreeNode{{ObjectKey: model.ObjectKey{Kind: "Pod", Name: "p"}}}, Truncated: true}

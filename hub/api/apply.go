@@ -26,6 +26,11 @@ type applied struct {
 	Error  *problem `json:"error,omitempty"`
 }
 
+// appliedAnswer is what became of each, in the order of the text.
+type appliedAnswer struct {
+	Items []applied `json:"items"`
+}
+
 // apply takes a text of projects and applications, projects first. What is
 // wrong with one object does not stop the others.
 func (a *api) apply(c *gin.Context) {
@@ -78,7 +83,7 @@ func (a *api) apply(c *gin.Context) {
 			status = http.StatusMultiStatus
 		}
 	}
-	c.JSON(status, gin.H{"items": items})
+	c.JSON(status, appliedAnswer{items})
 }
 
 func (a *api) applyApplications(ctx context.Context, w *writer, docs []decode.Document, apps []int, done func(int, string, error)) {

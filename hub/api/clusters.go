@@ -51,7 +51,7 @@ func (a *api) deleteCluster(c *gin.Context) {
 		return
 	}
 	a.opts.Agents.CloseCluster(cluster.ID, "cluster_deleted", "the cluster was deleted at the hub")
-	a.opts.Publisher.Publish("cluster", string(cluster.ID), gin.H{"id": cluster.ID, "name": cluster.Name, "deleted": true})
+	a.opts.Publisher.Publish("cluster", string(cluster.ID), deleted{ID: string(cluster.ID), Name: cluster.Name, Deleted: true})
 	c.Status(http.StatusNoContent)
 }
 
@@ -80,11 +80,13 @@ func (a *api) answerCluster(c *gin.Context, id model.ClusterID) {
 	c.JSON(http.StatusOK, cluster)
 }
 
+type clusterLabels struct {
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
 func (a *api) setClusterLabels(c *gin.Context) {
 	ctx := c.Request.Context()
-	var in struct {
-		Labels map[string]string `json:"labels,omitempty"`
-	}
+	var in clusterLabels
 	if err := a.into(c, &in, false); err != nil {
 		a.fail(c, err)
 		return
@@ -104,11 +106,14 @@ func (a *api) setClusterLabels(c *gin.Context) {
 	a.answerCluster(c, cluster.ID)
 }
 
+type clusterAliases struct {
+	// Aliases are server URLs.
+	Aliases []string `json:"aliases,omitempty"`
+}
+
 func (a *api) setClusterAliases(c *gin.Context) {
 	ctx := c.Request.Context()
-	var in struct {
-		Aliases []string `json:"aliases,omitempty"`
-	}
+	var in clusterAliases
 	if err := a.into(c, &in, false); err != nil {
 		a.fail(c, err)
 		return
@@ -203,14 +208,32 @@ func (a *api) listEnrolmentTokens(c *gin.Context) {
 	c.JSON(http.StatusOK, newList(a, items))
 }
 
+type enrolmentRequest struct {
+	// Cluster is the name that the agent enrols under.
+	Cluster string            `json:"cluster"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	// Project that the cluster is reserved for.
+	Project string `json:"project,omitempty"`
+	// TTL is a duration of at most 168h; an hour when it is left out.
+	TTL string `json:"ttl,omitempty"`
+}
+
+// issuedEnrolmentToken has the token itself, which is not shown again.
+type issuedEnrolmentToken struct {
+	ID        string    `json:"id"`
+	Token     string    `json:"token"`
+	Cluster   string    `json:"cluster"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// CAHash is what the agent pins, and Hub where it connects.
+	CAHash string `json:"caHash"`
+	Hub    string `json:"hub"`
+	// Command enrols the agent.
+	Command string `json:"command"`
+}
+
 func (a *api) createEnrolmentToken(c *gin.Context) {
 	ctx := c.Request.Context()
-	var in struct {
-		Cluster string            `json:"cluster"`
-		Labels  map[string]string `json:"labels,omitempty"`
-		Project string            `json:"project,omitempty"`
-		TTL     string            `json:"ttl,omitempty"`
-	}
+	var in enrolmentRequest
 	if err := a.into(c, &in, false); err != nil {
 		a.fail(c, err)
 		return
@@ -259,11 +282,10 @@ func (a *api) createEnrolmentToken(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusCreated, gin.H{
-		"id": t.ID, "token": token, "cluster": t.Cluster, "expiresAt": t.ExpiresAt,
-		"caHash": a.opts.CAHash, "hub": a.opts.Advertise,
+	c.JSON(http.StatusCreated, issuedEnrolmentToken{
+		ID: t.ID, Token: token, Cluster: t.Cluster, ExpiresAt: t.ExpiresAt, CAHash: a.opts.CAHash, Hub: a.opts.Advertise,
 		// The token is not an argument: those are visible to everybody on the machine.
-		"command": "HAWSER_TOKEN=" + token + " hawser-agent run --hub " + a.opts.Advertise + " --ca-hash " + a.opts.CAHash + " --cluster-name " + t.Cluster,
+		Command: "HAWSER_TOKEN=" + token + " hawser-agent run --hub " + a.opts.Advertise + " --ca-hash " + a.opts.CAHash + " --cluster-name " + t.Cluster,
 	})
 }
 

@@ -106,6 +106,11 @@ func (a *api) execResource(c *gin.Context) {
 	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exitCode", code, "error", err)
 }
 
+// execEnd is the last message of a command that ended.
+type execEnd struct {
+	ExitCode int `json:"exitCode"`
+}
+
 // mayExec refuses what needs no agent to be refused.
 func (a *api) mayExec(c *gin.Context, q model.ExecQuery) error {
 	switch {
@@ -223,7 +228,7 @@ func (l *look) runCommand(conn *websocket.Conn, q model.ExecQuery) (exitCode int
 
 // end says how the command ended, and closes the connection.
 func (t *terminal) end(exitCode int, err error) {
-	end, status := any(gin.H{"exitCode": exitCode}), websocket.StatusNormalClosure
+	end, status := any(execEnd{exitCode}), websocket.StatusNormalClosure
 	if err != nil {
 		p := newProblem(err, "")
 		end = p

@@ -68,9 +68,16 @@ type logLine struct {
 	Partial bool       `json:"partial,omitempty"`
 }
 
+// logDocument is a line of the answer that is no line of a log, or one (the
+// members of logLine).
+type logDocument struct {
+	Sources []model.LogSource `json:"sources,omitempty"`
+	Notice  *model.LogNotice  `json:"notice,omitempty"`
+}
+
 func logDocuments(s *lineStream, m piece) error {
 	if m.Sources != nil {
-		if err := s.document(gin.H{"sources": m.Sources}); err != nil {
+		if err := s.document(logDocument{Sources: m.Sources}); err != nil {
 			return err
 		}
 	}
@@ -86,7 +93,7 @@ func logDocuments(s *lineStream, m piece) error {
 	if m.Notice != nil {
 		n := *m.Notice
 		n.Message = shorten(n.Message)
-		return s.document(gin.H{"notice": n})
+		return s.document(logDocument{Notice: &n})
 	}
 	return nil
 }

@@ -28,6 +28,13 @@ func statusOf(result string) int {
 	return http.StatusOK
 }
 
+// deleted is the event that something is gone.
+type deleted struct {
+	ID      string `json:"id,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Deleted bool   `json:"deleted"`
+}
+
 func (a *api) listProjects(c *gin.Context) {
 	projects, err := a.store.Projects(c.Request.Context())
 	if err != nil {
@@ -104,7 +111,7 @@ func (a *api) deleteProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	a.opts.Publisher.Publish("project", name, gin.H{"name": name, "deleted": true})
+	a.opts.Publisher.Publish("project", name, deleted{Name: name, Deleted: true})
 	c.Status(http.StatusNoContent)
 }
 

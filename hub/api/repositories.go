@@ -179,7 +179,7 @@ func (a *api) deleteRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	a.opts.Publisher.Publish("repository", id, gin.H{"id": id, "deleted": true})
+	a.opts.Publisher.Publish("repository", id, deleted{ID: id, Deleted: true})
 	c.Status(http.StatusNoContent)
 }
 

@@ -106,6 +106,6 @@ func (a *api) deleteTemplate(c *gin.Context) {
 		return
 	}
 	a.opts.Sources.PokeUnder(url)
-	a.opts.Publisher.Publish("repository-template", id, gin.H{"id": id, "deleted": true})
+	a.opts.Publisher.Publish("repository-template", id, deleted{ID: id, Deleted: true})
 	c.Status(http.StatusNoContent)
 }

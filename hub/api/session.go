@@ -10,10 +10,41 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
+type loginRequest struct {
+	// Code works once.
+	Code string `json:"code"`
+}
+
+// loginAnswer has the token, which is not shown again.
+type loginAnswer struct {
+	Token     string    `json:"token"`
+	Name      string    `json:"name"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// caller is who asks.
+type caller struct {
+	Name      string    `json:"name"`
+	Admin     bool      `json:"admin"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+type versionAnswer struct {
+	Version string `json:"version"`
+}
+
+// hubAnswer is the hub's identity and state.
+type hubAnswer struct {
+	HubID string `json:"hubID"`
+	// Incarnation rises when the database was restored from an older copy.
+	Incarnation int64 `json:"incarnation"`
+	// HoldDeletes: nothing is deleted until the restore is acknowledged.
+	HoldDeletes bool   `json:"holdDeletes"`
+	Version     string `json:"version"`
+}
+
 func (a *api) login(c *gin.Context) {
-	var in struct {
-		Code string `json:"code"`
-	}
+	var in loginRequest
 	if err := a.into(c, &in, false); err != nil {
 		a.fail(c, err)
 		return
@@ -23,15 +54,15 @@ func (a *api) login(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"token": token, "name": info.Name, "expiresAt": info.ExpiresAt})
+	c.JSON(http.StatusOK, loginAnswer{token, info.Name, info.ExpiresAt})
 }
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	c.JSON(http.StatusOK, gin.H{"name": t.Name, "admin": t.Admin, "expiresAt": t.ExpiresAt})
+	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.ExpiresAt})
 }
 
-func (a *api) version(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"version": a.opts.Version}) }
+func (a *api) version(c *gin.Context) { c.JSON(http.StatusOK, versionAnswer{a.opts.Version}) }
 
 func (a *api) hub(c *gin.Context) {
 	s, err := a.store.HubState(c.Request.Context())
@@ -39,9 +70,7 @@ func (a *api) hub(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{
-		"hubID": s.HubID, "incarnation": s.Incarnation, "holdDeletes": s.HoldDeletes, "version": a.opts.Version,
-	})
+	c.JSON(http.StatusOK, hubAnswer{s.HubID, s.Incarnation, s.HoldDeletes, a.opts.Version})
 }
 
 func (a *api) acknowledgeRestore(c *gin.Context) {
@@ -82,11 +111,20 @@ func (a *api) listTokens(c *gin.Context) {
 	c.JSON(http.StatusOK, newList(a, items))
 }
 
+type newTokenRequest struct {
+	Name string `json:"name"`
+	// TTL is a duration such as 720h; left out: the hub's default.
+	TTL string `json:"ttl,omitempty"`
+}
+
+// issuedToken has the token itself, which is not shown again.
+type issuedToken struct {
+	apiToken
+	Token string `json:"token"`
+}
+
 func (a *api) createToken(c *gin.Context) {
-	var in struct {
-		Name string `json:"name"`
-		TTL  string `json:"ttl,omitempty"`
-	}
+	var in newTokenRequest
 	if err := a.into(c, &in, false); err != nil {
 		a.fail(c, err)
 		return
@@ -104,10 +142,7 @@ func (a *api) createToken(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusCreated, struct {
-		apiToken
-		Token string `json:"token"`
-	}{newAPIToken(info), token})
+	c.JSON(http.StatusCreated, issuedToken{newAPIToken(info), token})
 }
 
 func (a *api) deleteToken(c *gin.Context) {

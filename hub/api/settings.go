@@ -49,15 +49,6 @@ type changedCustomizations struct {
 	Unused  []customization.Unused `json:"unused,omitempty"`
 }
 
-// settingsRoutes are there when the hub has settings.
-func (a *api) settingsRoutes(g *gin.RouterGroup) {
-	if a.opts.Settings == nil {
-		return
-	}
-	g.GET("/settings/customizations", a.getCustomizations)
-	g.PUT("/settings/customizations", a.putCustomizations)
-}
-
 func (a *api) getCustomizations(c *gin.Context) {
 	ctx, settings := c.Request.Context(), a.opts.Settings
 	if asked := c.Query("version"); asked != "" {

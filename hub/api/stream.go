@@ -29,7 +29,7 @@ func (a *api) events(c *gin.Context) {
 	h.Set("X-Accel-Buffering", "no") // for proxies that would collect it
 	c.Writer.WriteHeader(http.StatusOK)
 
-	hello, _ := json.Marshal(gin.H{"version": a.opts.Version}) // a string always encodes
+	hello, _ := json.Marshal(versionAnswer{a.opts.Version}) // a string always encodes
 	out := &sse{w: c.Writer, rc: http.NewResponseController(c.Writer)}
 	out.event(StreamEvent{ID: reader.Position(), Type: "hello"}, hello)
 	if out.flush() != nil {
