@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -20,6 +21,9 @@ type api struct {
 	now   func() time.Time
 	// meters count what people look at.
 	meters *meters
+	// redactionKey makes values of Secrets comparable in one answer, and not with
+	// what another hub or another start of this one said.
+	redactionKey []byte
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
@@ -46,7 +50,8 @@ func newEngine(o Options) *gin.Engine {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
-	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits)}
+	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), redactionKey: make([]byte, 32)}
+	_, _ = rand.Read(a.redactionKey) // never fails
 
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()

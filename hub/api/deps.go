@@ -188,6 +188,8 @@ type Options struct {
 	NewEnrolmentToken func() (token string, hash []byte, err error)
 	// Ready says why the hub cannot serve, nil when it can.
 	Ready func(ctx context.Context) error
+	// Previews may be nil when nothing can be rendered that is not deployed.
+	Previews Previews
 	// Plugins may be nil when there are none.
 	Plugins Plugins
 	// Actions may be nil when agents cannot be asked.

@@ -178,6 +178,9 @@ func (a *api) syncApplication(c *gin.Context) {
 		return
 	}
 	app, err := a.store.Application(ctx, c.Param("name"))
+	if err == nil {
+		err = a.planHolds(c)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -115,7 +115,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, repositoryRoutes,
-		applicationRoutes, liveRoutes, operationRoutes, settingsRoutes,
+		applicationRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes,
 	)
 }
 
@@ -366,7 +366,8 @@ var applicationRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/applications/:name/sync", ID: "syncApplication", Tag: "applications", Summary: "Sync an application",
-		Verb: VerbSync, Resource: ResourceApplications, Body: model.OperationSpec{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
+		Query: []Parameter{{Name: "state", Type: "string", Meaning: "refuse with stale_plan unless the field state of its resources is still this"}},
+		Verb:  VerbSync, Resource: ResourceApplications, Body: model.OperationSpec{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).syncApplication,
 	},
 	{
@@ -418,6 +419,34 @@ var applicationRoutes = []Route{
 		Method: http.MethodPost, Path: "/apply", ID: "apply", Tag: "applications", Summary: "Apply a text of projects and applications",
 		Detail: "What is wrong with one object does not stop the others; the status is then 207.",
 		Verb:   VerbUpdate, Resource: ResourceApplications, Body: manifests{}, Answer: appliedAnswer{}, Status: http.StatusOK, Others: []int{http.StatusMultiStatus}, handler: (*api).apply,
+	},
+}
+
+var (
+	revisionParameter = Parameter{Name: "revision", Type: "string", Many: true, Meaning: "another revision to render, of the first source of manifests or of the source at the same place in position"}
+	positionParameter = Parameter{Name: "position", Type: "integer", Many: true, Meaning: "which source each revision is of, from 1"}
+)
+
+// previewRoutes show what is desired, and what would be.
+var previewRoutes = []Route{
+	{
+		Method: http.MethodGet, Path: "/applications/:name/manifests", ID: "getManifests", Tag: "applications", Summary: "Manifests of an application: desired, of another revision, or live",
+		Detail: "Values of Secrets are redacted, also for those who may change them.",
+		Verb:   VerbGet, Resource: ResourceApplications,
+		Query:  []Parameter{{Name: "source", Type: "string", Meaning: "where they come from", Allowed: []string{"git", "live"}}, revisionParameter, positionParameter},
+		Answer: manifestsAnswer{}, Status: http.StatusOK, handler: (*api).getManifests,
+	},
+	{
+		Method: http.MethodGet, Path: "/applications/:name/resources", ID: "listResources", Tag: "applications", Summary: "The objects of an application",
+		Detail: "The field state identifies what is desired and how the cluster differs; a sync takes it as a condition.",
+		Verb:   VerbGet, Resource: ResourceApplications, Answer: resourcesAnswer{}, Status: http.StatusOK, handler: (*api).listResources,
+	},
+	{
+		Method: http.MethodPost, Path: "/applications/:name/compare", ID: "compareApplication", Tag: "applications", Summary: "Compare what is desired with another revision, or with files",
+		Detail: "The body, if there is one, is a gzipped tar of at most 16 MiB (application/gzip) that stands for the source at position. Nothing is stored and the cluster is not asked.",
+		Verb:   VerbGet, Resource: ResourceApplications,
+		Query:  []Parameter{revisionParameter, positionParameter, {Name: "path", Type: "string", Meaning: "directory of the source in the tar; left out: as the application says"}},
+		Answer: comparisonAnswer{}, Status: http.StatusOK, handler: (*api).compareApplication,
 	},
 }
 

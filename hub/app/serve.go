@@ -431,6 +431,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
 		Webhook:           hook,
+		Previews:          h.previews(),
 		Plugins:           announced,
 		Actions:           actions{h.gateway},
 		Access:            access{h.gateway},
