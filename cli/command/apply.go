@@ -22,10 +22,12 @@ import (
 
 // applied is the hub's answer about one document.
 type applied struct {
-	Kind   string          `json:"kind"`
-	Name   string          `json:"name"`
-	Result string          `json:"result"`
-	Error  json.RawMessage `json:"error,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	// Message is what the result does not say.
+	Message string          `json:"message,omitempty"`
+	Error   json.RawMessage `json:"error,omitempty"`
 }
 
 func (x applied) failed() bool { return x.Result == "failed" }
@@ -35,9 +37,9 @@ func newApply(s *session) *cobra.Command {
 	var body []byte
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Create or change projects and applications from Argo CD's YAML, unchanged",
-		Long: `Create or change projects and applications from files. Argo CD's Application and
-AppProject are taken as they are. FILE may be a directory (its .yaml, .yml and
+		Short: "Create or change projects, applications and application sets from Argo CD's YAML, unchanged",
+		Long: `Create or change projects, applications and application sets from files. Argo CD's
+Application, AppProject and ApplicationSet are taken as they are. FILE may be a directory (its .yaml, .yml and
 .json files) or - for standard input; -f may be repeated.`,
 		Args: exactArgs(),
 		PreRunE: func(*cobra.Command, []string) (err error) {
@@ -86,7 +88,11 @@ func (c *call) printAppliedItem(x applied) {
 	case c.format == output.Name:
 		fmt.Fprintln(c.Out, name)
 	default:
-		fmt.Fprintf(c.Out, "%s %s\n", name, output.Clean(x.Result))
+		text := x.Result
+		if x.Message != "" {
+			text += " (" + x.Message + ")"
+		}
+		fmt.Fprintf(c.Out, "%s %s\n", name, output.Clean(text))
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	deleteOp   = `{"id":"op-2","appUID":"u","app":"web","kind":"delete","phase":"Queued","spec":{"cascade":true}}`
 	orphanOp   = `{"id":"op-2","appUID":"u","app":"web","kind":"delete","phase":"Succeeded","spec":{},"amendments":[{"what":"approve-deletions","by":"bob","at":"2026-01-02T03:04:05Z"},{"what":"orphan","by":"ana\u001b[2J","at":"2026-01-02T03:04:06Z"},{"what":"terminate","by":"eve","at":"2026-01-02T03:04:07Z"}]}`
 	eu         = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"settingsVersion":12,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
+	webSet     = `{"apiVersion":"argoproj.io/v1alpha1","kind":"ApplicationSet","metadata":{"name":"web"},"spec":{"generators":[{"list":{}}],"template":{"metadata":{"name":"x"},"spec":{"project":"shop","destination":{}}}},"status":{"conditions":[{"message":"stored"}]}}`
 	project    = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
 	repo       = `{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok","project":"shop","credential":{"kinds":["password"],"username":"bot","insecure":["insecureSkipVerify"]}}`
 	repoTest   = `{"step":{"name":"dns","ok":true,"detail":"192.0.2.1","milliseconds":1.54}}
@@ -68,6 +69,10 @@ func everything() map[string]answer {
 		"GET /repository-templates":            {200, `{"items":[` + template + `]` + asOf},
 		"POST /repository-templates":           {201, template},
 		"DELETE /repository-templates/t1":      {204, ""},
+		"GET /applicationsets":                 {200, `{"items":[` + webSet + `]` + asOf},
+		"GET /applicationsets/web":             {200, webSet},
+		"PUT /applicationsets/web":             {201, webSet},
+		"DELETE /applicationsets/web":          {204, ""},
 		"POST /apply":                          {200, `{"items":[{"kind":"Application","name":"web","result":"created"}]}`},
 		"GET /applications":                    {200, `{"items":[` + webApp + `],"nextCursor":"n"` + asOf},
 		"GET /applications?cursor=n&limit=500": {200, `{"items":[{"name":"second","freshness":"stale","sync":{"status":"Synced"},"health":{"status":"Healthy"}}]` + asOf},
@@ -124,6 +129,10 @@ var commandCases = []commandCase{
 	{args: "cluster alias eu https://nix --remove", code: 3, err: "(alias_unknown)"},
 	{args: "cluster revoke eu", err: "has no access any more", asked: "POST /clusters/eu/revoke"},
 	{args: "cluster delete eu", err: "forgotten", asked: "DELETE /clusters/eu"},
+	{args: "appset list", out: "NAME  PROJECT  GENERATORS  STATUS\nweb   shop     list        stored\n"},
+	{args: "appset get web", out: "project: shop\n"},
+	{args: "appset create -f -", in: webSet, err: `application set "web" stored`},
+	{args: "appset delete web", err: `application set "web" deleted; no application was touched`},
 	{args: "project list", out: "shop  1        0             the shop\n"},
 	{args: "project get shop", out: "description: the shop\n"},
 	{args: "project get shop -o name", out: "project/shop\n"},

@@ -64,7 +64,7 @@ func newRoot(s *session) *cobra.Command {
 	})
 	root.AddCommand(
 		newLogin(s), newWhoami(s), newContext(s), newVersion(s),
-		newCluster(s), newProject(s), newRepo(s), newRepocreds(s), newApp(s), newOperation(s), newHub(s), newSettings(s),
+		newCluster(s), newProject(s), newRepo(s), newRepocreds(s), newApp(s), newAppset(s), newOperation(s), newHub(s), newSettings(s),
 		newApply(s),
 	)
 	root.SetHelpCommand(newHelp(root))

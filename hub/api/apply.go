@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
@@ -20,10 +21,12 @@ const applyWorkers = 8
 
 // applied is what became of one object of a text.
 type applied struct {
-	Kind   string   `json:"kind"`
-	Name   string   `json:"name"`
-	Result string   `json:"result"`
-	Error  *problem `json:"error,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	// Message says what the result does not: that nothing follows from a set.
+	Message string   `json:"message,omitempty"`
+	Error   *problem `json:"error,omitempty"`
 }
 
 // appliedAnswer is what became of each, in the order of the text.
@@ -31,8 +34,8 @@ type appliedAnswer struct {
 	Items []applied `json:"items"`
 }
 
-// apply takes a text of projects and applications, projects first. What is
-// wrong with one object does not stop the others.
+// apply takes a text of projects, application sets and applications, projects
+// first. What is wrong with one object does not stop the others.
 func (a *api) apply(c *gin.Context) {
 	ctx := c.Request.Context()
 	b, err := a.body(c)
@@ -42,7 +45,7 @@ func (a *api) apply(c *gin.Context) {
 	}
 	docs, err := decode.Documents(b)
 	if err == nil && len(docs) == 0 {
-		err = fault.New(fault.Invalid, "body_missing", "the text is empty; send Application and AppProject objects")
+		err = fault.New(fault.Invalid, "body_missing", "the text is empty; send Application, AppProject and ApplicationSet objects")
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -59,7 +62,7 @@ func (a *api) apply(c *gin.Context) {
 			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", fleet.MaskURLs(err.Error()), "request", requestID(c))
 		}
 	}
-	var apps []int
+	var apps, sets []int
 	for i, d := range docs {
 		switch {
 		case d.Err != nil:
@@ -70,8 +73,19 @@ func (a *api) apply(c *gin.Context) {
 				return result, err
 			})
 			done(i, result, err)
+		case d.Set != nil:
+			sets = append(sets, i)
 		default:
 			apps = append(apps, i)
+		}
+	}
+	for _, i := range sets { // after the projects that they name
+		result, err := a.survive(ctx, func() (string, error) {
+			_, result, err := a.writeSet(ctx, *docs[i].Set, 0, false)
+			return result, err
+		})
+		if done(i, result, err); err == nil {
+			items[i].Message = model.SetNotExpanded
 		}
 	}
 	a.applyApplications(ctx, w, docs, apps, done)
@@ -140,7 +154,7 @@ func markDuplicates(docs []decode.Document) {
 		key := [2]string{d.Kind, d.Name}
 		if at, dup := first[key]; dup {
 			d.Err = fault.New(fault.Invalid, "duplicate_object", "%s %q is defined twice: lines %d and %d", d.Kind, d.Name, docs[at].Line, d.Line)
-			d.Application, d.Project = nil, nil
+			d.Application, d.Project, d.Set = nil, nil, nil
 			continue
 		}
 		first[key] = i

@@ -62,6 +62,14 @@ type Store interface {
 	// Tree is NotFound (tree_not_found) as long as none was reported.
 	Tree(ctx context.Context, app model.AppUID) (model.ResourceTree, time.Time, error)
 
+	// UpsertApplicationSet with expected 0 overwrites whatever there is; else
+	// Conflict version_conflict when the stored version differs, as
+	// DeleteApplicationSet does.
+	UpsertApplicationSet(ctx context.Context, set model.ApplicationSet, expected int64) (stored model.ApplicationSet, created bool, err error)
+	ApplicationSet(ctx context.Context, name string) (model.ApplicationSet, error)
+	ApplicationSets(ctx context.Context) ([]model.ApplicationSet, error)
+	DeleteApplicationSet(ctx context.Context, name string, expected int64) error
+
 	// Deployments are what was deployed of an application, oldest first.
 	Deployments(ctx context.Context, app model.AppUID) ([]fleet.Deployment, error)
 	// DesiredOf is not ok when nothing of the application was rendered yet.

@@ -32,6 +32,7 @@ type fakeStore struct {
 	enrol     []fleet.EnrolmentToken
 	clusters  []model.Cluster
 	projects  map[string]model.AppProject
+	sets      map[string]model.ApplicationSet
 	repos     []fleet.Repository
 	templates []fleet.RepositoryTemplate
 	apps      map[string]fleet.App

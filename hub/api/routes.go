@@ -115,7 +115,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, repositoryRoutes,
-		applicationRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes,
 	)
 }
 

@@ -90,7 +90,7 @@ func (s *Store) projects(ctx context.Context, name string) ([]model.AppProject, 
 }
 
 // DeleteProject removes a project. Precondition (project_in_use) while
-// applications or repositories belong to it, and for the default project (project_default).
+// applications, application sets or repositories belong to it, and for the default project (project_default).
 func (s *Store) DeleteProject(ctx context.Context, name string) error {
 	if name == model.DefaultProject {
 		return fault.New(fault.Precondition, "project_default", "the project %q always exists", name)
@@ -126,6 +126,17 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 			// A project that is made anew under the name must not find them.
 			return fault.New(fault.Precondition, "project_in_use", "repositories or credential templates belong to the project %q: %s", name, listed(repos, 10)).
 				WithFix("remove them first: hawser repo remove, hawser repocreds remove")
+		}
+		if rows, err = tx.Query(ctx, q("ProjectSets"), name); err != nil {
+			return err
+		}
+		sets, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		if len(sets) > 0 {
+			return fault.New(fault.Precondition, "project_in_use", "application sets belong to the project %q: %s", name, listed(sets, 10)).
+				WithFix("delete them first: hawser appset delete")
 		}
 		_, err = tx.Exec(ctx, q("DeleteProject"), name)
 		return err

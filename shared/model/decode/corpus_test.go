@@ -42,8 +42,11 @@ func TestCorpusDecodesUnchanged(t *testing.T) {
 				}
 				objects++
 				var got any = d.Application
-				if d.Application == nil {
+				switch {
+				case d.Project != nil:
 					got = d.Project
+				case d.Set != nil:
+					got = d.Set
 				}
 				written := generic(t, nodes[i].json())
 				kept := generic(t, marshal(t, got))
@@ -73,6 +76,13 @@ func roundTrip(t *testing.T, d Document) {
 		again, err := Application(marshal(t, d.Application))
 		if err != nil || !reflect.DeepEqual(again, *d.Application) {
 			t.Errorf("round trip: %v\n%+v\n%+v", err, again, *d.Application)
+		}
+		return
+	}
+	if d.Set != nil {
+		again, err := ApplicationSet(marshal(t, d.Set))
+		if err != nil || !reflect.DeepEqual(again, *d.Set) {
+			t.Errorf("round trip: %v\n%+v\n%+v", err, again, *d.Set)
 		}
 		return
 	}
@@ -259,4 +269,5 @@ func TestEveryFieldCanBeFilled(t *testing.T) {
 	}
 	walk(reflect.TypeFor[model.Application](), "Application")
 	walk(reflect.TypeFor[model.AppProject](), "AppProject")
+	walk(reflect.TypeFor[model.ApplicationSet](), "ApplicationSet")
 }

@@ -1,5 +1,5 @@
-// Package decode reads Applications, AppProjects and the bodies of API requests
-// from YAML or JSON, strictly: an unknown field, a duplicate key or a wrong type
+// Package decode reads Applications, AppProjects, ApplicationSets and the bodies
+// of API requests from YAML or JSON, strictly: an unknown field, a duplicate key or a wrong type
 // is an error that names the place and what was meant, and all problems of a
 // document are told at once.
 //

@@ -3,14 +3,16 @@ package decode
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
 )
 
-// Document is one object of a text: exactly one of Application, Project and
-// Err is set.
+// Document is one object of a text: exactly one of Application, Project, Set
+// and Err is set.
 type Document struct {
 	Index int // from 1, Lists counted item by item
 	Line  int
@@ -18,11 +20,12 @@ type Document struct {
 	Kind, Name  string
 	Application *model.Application
 	Project     *model.AppProject
+	Set         *model.ApplicationSet
 	Err         error
 }
 
-// Documents reads a text of Applications and AppProjects, and Lists of them. A
-// text that cannot be read at all is an error; what is wrong with one object is
+// Documents reads a text of Applications, AppProjects and ApplicationSets, and
+// Lists of them. A text that cannot be read at all is an error; what is wrong with one object is
 // in its Document.
 func Documents(data []byte) ([]Document, error) {
 	nodes, err := parse(data)
@@ -32,14 +35,7 @@ func Documents(data []byte) ([]Document, error) {
 	var out []Document
 	for _, n := range flatten(nodes) {
 		d := Document{Index: len(out) + 1, Line: n.line, Kind: n.str("kind"), Name: n.get("metadata").str("name")}
-		switch app, project, err := object(n); {
-		case err != nil:
-			d.Err = err
-		case app != nil:
-			d.Application = app
-		default:
-			d.Project = project
-		}
+		d.Err = d.object(n)
 		out = append(out, d)
 	}
 	return out, nil
@@ -51,11 +47,11 @@ func Application(data []byte) (model.Application, error) {
 	if err != nil {
 		return model.Application{}, err
 	}
-	app, _, err := object(n)
-	if err != nil {
+	var d Document
+	if err := d.object(n); err != nil {
 		return model.Application{}, err
 	}
-	return *app, nil
+	return *d.Application, nil
 }
 
 // Project reads the one AppProject of a text.
@@ -64,11 +60,11 @@ func Project(data []byte) (model.AppProject, error) {
 	if err != nil {
 		return model.AppProject{}, err
 	}
-	_, project, err := object(n)
-	if err != nil {
+	var d Document
+	if err := d.object(n); err != nil {
 		return model.AppProject{}, err
 	}
-	return *project, nil
+	return *d.Project, nil
 }
 
 func single(data []byte, kind string) (*node, error) {
@@ -90,16 +86,17 @@ func single(data []byte, kind string) (*node, error) {
 	return nodes[0], nil
 }
 
-func supported(kind string) bool {
-	return kind == model.KindApplication || kind == model.KindAppProject
-}
+// kinds are those that can be decoded, in the order of messages.
+var kinds = []string{model.KindApplication, model.KindAppProject, model.KindApplicationSet}
+
+func supported(kind string) bool { return slices.Contains(kinds, kind) }
 
 // flatten replaces Lists by their items.
 func flatten(nodes []*node) []*node {
 	var out []*node
 	for _, n := range nodes {
 		switch n.str("kind") {
-		case "List", "ApplicationList", "AppProjectList":
+		case "List", "ApplicationList", "AppProjectList", "ApplicationSetList":
 			if items := n.get("items"); items != nil && items.kind == kindList {
 				for _, item := range items.list {
 					// Items of a typed list carry no kind of their own.
@@ -121,15 +118,17 @@ func flatten(nodes []*node) []*node {
 	return out
 }
 
-// object decodes and validates one object.
-func object(n *node) (*model.Application, *model.AppProject, error) {
+// object decodes and validates one object. What it became is set only without
+// an error.
+func (d *Document) object(n *node) error {
 	if n.kind != kindObject {
-		return nil, nil, fault.New(fault.Invalid, "type_mismatch", "line %d: an object is needed, got %s", n.line, n.describe())
+		return fault.New(fault.Invalid, "type_mismatch", "line %d: an object is needed, got %s", n.line, n.describe())
 	}
 	if err := checkKind(n); err != nil {
-		return nil, nil, err
+		return err
 	}
-	if n.str("kind") == model.KindApplication {
+	switch n.str("kind") {
+	case model.KindApplication:
 		var app model.Application
 		f := filler{root: reflect.TypeFor[model.Application]()}
 		f.fill(n, reflect.ValueOf(&app).Elem(), "", "")
@@ -138,27 +137,44 @@ func object(n *node) (*model.Application, *model.AppProject, error) {
 			app.Spec.Project = model.DefaultProject
 		}
 		f.validateApplication(&app)
-		return &app, nil, f.err()
+		if err := f.err(); err != nil {
+			return err
+		}
+		d.Application = &app
+	case model.KindAppProject:
+		var project model.AppProject
+		f := filler{root: reflect.TypeFor[model.AppProject]()}
+		f.fill(n, reflect.ValueOf(&project).Elem(), "", "")
+		project.Status = nil
+		f.validateProject(&project)
+		if err := f.err(); err != nil {
+			return err
+		}
+		d.Project = &project
+	default:
+		var set model.ApplicationSet
+		f := filler{root: reflect.TypeFor[model.ApplicationSet]()}
+		f.fill(n, reflect.ValueOf(&set).Elem(), "", "")
+		set.Status = nil
+		f.validateApplicationSet(&set)
+		if err := f.err(); err != nil {
+			return err
+		}
+		d.Set = &set
 	}
-	var project model.AppProject
-	f := filler{root: reflect.TypeFor[model.AppProject]()}
-	f.fill(n, reflect.ValueOf(&project).Elem(), "", "")
-	project.Status = nil
-	f.validateProject(&project)
-	return nil, &project, f.err()
+	return nil
 }
 
 func checkKind(n *node) error {
-	kinds := []string{model.KindApplication, model.KindAppProject}
 	kind, version := n.str("kind"), n.str("apiVersion")
 	switch {
 	case kind == "":
 		return fault.New(fault.Invalid, "field_missing", "line %d: kind is missing", n.line).WithField("kind").
-			WithFound("", "Application, AppProject")
+			WithFound("", strings.Join(kinds, ", "))
 	case !supported(kind):
-		e := fault.New(fault.Invalid, "kind_unsupported", "line %d: kind %s is not supported; Application and AppProject are", n.line, quote(kind)).
-			WithField("kind").WithFound(kind, "Application, AppProject")
-		if near := nearest.Word(kind, kinds); near != "" && kind != "ApplicationSet" {
+		e := fault.New(fault.Invalid, "kind_unsupported", "line %d: kind %s is not supported; Application, AppProject and ApplicationSet are", n.line, quote(kind)).
+			WithField("kind").WithFound(kind, strings.Join(kinds, ", "))
+		if near := nearest.Word(kind, kinds); near != "" {
 			e.Message += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return e

@@ -54,9 +54,8 @@ func TestBadApplications(t *testing.T) {
 
 		// kinds
 		{"no kind", "apiVersion: v1\n", "field_missing", "line 1: kind is missing"},
-		{"other kind", "apiVersion: v1\nkind: Secret\n", "kind_unsupported", `line 1: kind "Secret" is not supported; Application and AppProject are`},
-		{"nearly the kind", "apiVersion: argoproj.io/v1alpha1\nkind: Aplication\n", "kind_unsupported", `line 1: kind "Aplication" is not supported; Application and AppProject are; did you mean "Application"?`},
-		{"ApplicationSet", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n", "kind_unsupported", `line 1: kind "ApplicationSet" is not supported; Application and AppProject are`},
+		{"other kind", "apiVersion: v1\nkind: Secret\n", "kind_unsupported", `line 1: kind "Secret" is not supported; Application, AppProject and ApplicationSet are`},
+		{"nearly the kind", "apiVersion: argoproj.io/v1alpha1\nkind: Aplication\n", "kind_unsupported", `line 1: kind "Aplication" is not supported; Application, AppProject and ApplicationSet are; did you mean "Application"?`},
 		{"project", "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\n", "kind_unexpected", "kind is AppProject; an Application is needed here"},
 		{"other version", "apiVersion: argoproj.io/v1\nkind: Application\n", "api_version_unknown", `line 1: apiVersion "argoproj.io/v1" of Application is not known; use argoproj.io/v1alpha1 or hawser.dev/v1alpha1`},
 
