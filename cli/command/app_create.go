@@ -1,72 +1,160 @@
 package command
 
 import (
+	"cmp"
+	"net/http"
+
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/appspec"
+	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
 func newAppCreate(s *session) *cobra.Command {
-	var (
-		a                         model.Application
-		source                    model.Source
-		dir                       model.DirectoryOption
-		server, cluster, policy   string
-		prune, selfHeal, finalize bool
-		syncOptions               []string
-	)
+	var flags appspec.Flags
+	var files []string
+	var upsert, dryRun bool
+	var apps []model.Application
 	c := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Create an application from flags; for everything else: hawser apply -f",
-		Args:  exactArgs("NAME"),
-		PreRunE: func(_ *cobra.Command, args []string) error {
-			a.APIVersion, a.Kind, a.Metadata.Name = model.APIVersionHawser, model.KindApplication, args[0]
-			a.Spec.Destination.Server, a.Spec.Destination.Name = server, cluster
-			if dir != (model.DirectoryOption{}) {
-				source.Directory = &dir
-			}
-			a.Spec.Source = &source
-			switch policy {
-			case "none", "":
-				if prune || selfHeal {
-					return fault.New(fault.Invalid, "usage", "--auto-prune and --self-heal need --sync-policy automated")
-				}
-			case "automated", "auto":
-				a.Spec.SyncPolicy = &model.SyncPolicy{Automated: &model.AutomatedSync{Prune: prune, SelfHeal: selfHeal}}
-			default:
-				return fault.New(fault.Invalid, "usage", "--sync-policy %q is not known", policy).WithFix("use automated or none")
-			}
-			if len(syncOptions) > 0 {
-				if a.Spec.SyncPolicy == nil {
-					a.Spec.SyncPolicy = &model.SyncPolicy{}
-				}
-				a.Spec.SyncPolicy.SyncOptions = syncOptions
-			}
-			if finalize {
-				a.Metadata.Finalizers = []string{model.FinalizerCascade}
+		Use:   "create [NAME]",
+		Short: "Create an application from flags, from a file, or from both",
+		Long: `Create an application from flags, from a file, or from both: what flags say wins over
+the file. A file is needed for several sources. FILE is - for standard input.
+
+--upsert changes an application that there is; without it that is an error. --dry-run
+checks and prints the application and sends nothing.`,
+		Example: `  hawser app create shop --repo https://git.example.com/shop --path deploy --dest-name eu --dest-namespace shop
+  hawser app create shop --repo https://charts.example.com --helm-chart shop --revision '1.x' --helm-set replicas=3 --dest-name eu
+  hawser app create -f app.yaml --dest-name us --upsert`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 0 && len(files) == 0 {
+				return fault.New(fault.Invalid, "usage", "name one application").WithFix("hawser app create NAME --repo URL --path DIR --dest-name CLUSTER, or -f FILE")
 			}
 			return nil
 		},
-		RunE: s.run(func(c *call) error {
-			return c.create(appPath(c.args[0]), a, "application %q created", c.args[0])
+		PreRunE: func(_ *cobra.Command, args []string) (err error) {
+			apps, err = s.newApps(&flags, args, files)
+			return err
+		},
+		RunE: s.offline(func(c *call) (err error) {
+			if dryRun {
+				return c.printApps(apps)
+			}
+			if c.api, err = s.client(); err != nil {
+				return err
+			}
+			header := http.Header{}
+			if !upsert {
+				header.Set("If-None-Match", "*")
+			}
+			written := make([]model.Application, len(apps))
+			for i, a := range apps {
+				if err := c.api.DoWith(c.ctx, http.MethodPut, appPath(a.Metadata.Name), header, a, &written[i]); err != nil {
+					return err
+				}
+				done := "created"
+				if upsert {
+					done = "written"
+				}
+				c.note("application %q %s", a.Metadata.Name, done)
+			}
+			if c.documents() || c.format == output.Name {
+				return c.printApps(written)
+			}
+			return nil
 		}),
 	}
+	flags.Register(c.Flags())
+	flags.RegisterMetadata(c.Flags())
 	f := c.Flags()
-	f.StringVar(&source.RepoURL, "repo", "", "repository URL")
-	f.StringVar(&source.Path, "path", "", "directory in the repository")
-	f.StringVar(&source.TargetRevision, "revision", "", "branch, tag or commit (default: HEAD)")
-	f.StringVar(&server, "dest-server", "", "server URL of the destination, an alias of a cluster")
-	f.StringVar(&cluster, "dest-name", "", "name of the destination cluster")
-	f.StringVar(&a.Spec.Destination.Namespace, "dest-namespace", "", "namespace of objects that name none")
-	f.StringVar(&a.Spec.Project, "project", model.DefaultProject, "project")
-	f.StringVar(&policy, "sync-policy", "none", "automated or none")
-	f.BoolVar(&prune, "auto-prune", false, "delete objects that leave Git, with automated sync")
-	f.BoolVar(&selfHeal, "self-heal", false, "revert changes made in the cluster, with automated sync")
-	f.BoolVar(&finalize, "set-finalizer", false, "delete the objects together with the application")
-	f.StringArrayVar(&syncOptions, "sync-option", nil, "sync option such as CreateNamespace=true; may be repeated")
-	f.BoolVar(&dir.Recurse, "directory-recurse", false, "read directories below the path")
-	f.StringVar(&dir.Include, "directory-include", "", "glob of files to read")
-	f.StringVar(&dir.Exclude, "directory-exclude", "", "glob of files to leave out")
+	f.StringArrayVarP(&files, "file", "f", nil, "file with Applications, - for standard input; may be repeated")
+	f.BoolVar(&upsert, "upsert", false, "change the application when it is there")
+	f.BoolVar(&dryRun, "dry-run", false, "check and print the application, send nothing")
 	return c
+}
+
+// newApps are the applications that flags and files describe, complete and checked.
+func (s *session) newApps(flags *appspec.Flags, args, files []string) ([]model.Application, error) {
+	apps := []model.Application{{APIVersion: model.APIVersionHawser, Kind: model.KindApplication}}
+	if len(files) > 0 {
+		body, err := s.readDocuments(files)
+		if err != nil {
+			return nil, err
+		}
+		if apps, err = applicationsIn(body); err != nil {
+			return nil, err
+		}
+		if len(apps) > 1 && (len(args) > 0 || flags.Given()) {
+			return nil, fault.New(fault.Invalid, "usage", "the file has %d applications, and a name or a flag is of one", len(apps))
+		}
+	}
+	for i := range apps {
+		a := &apps[i]
+		if len(args) > 0 {
+			a.Metadata.Name = args[0]
+		}
+		a.Spec.Project = cmp.Or(a.Spec.Project, model.DefaultProject)
+		position := 0
+		if len(a.Spec.Sources) == 1 {
+			position = 1
+		}
+		if err := flags.Apply(a, position); err != nil {
+			return nil, err
+		}
+		a.Status = nil
+	}
+	return apps, nil
+}
+
+// applicationsIn decodes a text strictly.
+func applicationsIn(body []byte) ([]model.Application, error) {
+	docs, err := decode.Documents(body)
+	if err != nil {
+		return nil, err
+	}
+	var apps []model.Application
+	for _, d := range docs {
+		switch {
+		case d.Err != nil:
+			return nil, d.Err
+		case d.Application == nil:
+			return nil, fault.New(fault.Invalid, "kind_unexpected", "only Applications are created here").WithFix("use hawser apply -f for everything else")
+		}
+		apps = append(apps, *d.Application)
+	}
+	if len(apps) == 0 {
+		return nil, fault.New(fault.Invalid, "body_missing", "there is no Application in the file")
+	}
+	return apps, nil
+}
+
+// printApps prints applications as they are written: one as itself, several as a
+// list of documents.
+func (c *call) printApps(apps []model.Application) error {
+	for i, a := range apps {
+		if c.format == output.Name {
+			if err := c.name("app/" + a.Metadata.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		if c.format == output.JSON && len(apps) > 1 {
+			return output.Document(c.Out, output.JSON, apps)
+		}
+		format := output.YAML
+		if c.format == output.JSON {
+			format = output.JSON
+		} else if i > 0 {
+			if _, err := c.Out.Write([]byte("---\n")); err != nil {
+				return err
+			}
+		}
+		if err := output.Document(c.Out, format, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -21,7 +21,9 @@ const (
   "differences":[{"path":".spec.replicas","desired":"2","live":"5","manager":"kubectl"}]},
  {"kind":"ConfigMap","namespace":"shop-web","name":"old","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":""},"requiresPruning":true},
  {"kind":"Service","namespace":"shop-web","name":"new","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":"Missing"}}],
-"history":[{"id":7,"generation":3,"revision":"0123456789012345678901234567890123456789","deployedAt":"2026-01-02T03:04:05Z","initiatedBy":"ana"}]}`
+"history":[{"id":7,"generation":3,"revision":"0123456789012345678901234567890123456789","deployedAt":"2026-01-02T03:04:05Z","initiatedBy":"ana"}],
+"application":` + webSpec + `}`
+	webSpec    = `{"apiVersion":"hawser.dev/v1alpha1","kind":"Application","metadata":{"name":"web","uid":"u","resourceVersion":"4","generation":4},"spec":{"project":"shop","source":{"repoURL":"https://git/x","path":"deploy","helm":{"parameters":[{"name":"a","value":"1"}]}},"destination":{"name":"eu","namespace":"shop-web"}}}`
 	doneOp     = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Succeeded","message":"3 applied","createdAt":"2026-01-02T03:04:05Z","initiatedBy":"ana","spec":{},"result":{"resources":[{"kind":"Service","namespace":"n","name":"s","status":"Created"}]}}`
 	rollbackOp = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","spec":{"rollback":{"historyID":6}}}`
 	queuedOp   = `{"id":"op-1","appUID":"u","app":"web","kind":"sync","phase":"Queued","message":"eu is away","spec":{}}`
