@@ -33,6 +33,9 @@ type Hub struct {
 type Client struct {
 	hub  Hub
 	http *http.Client
+	// trace is where requests are told about; nil: nowhere.
+	trace   io.Writer
+	headers bool
 }
 
 // New makes a client; it does not connect.
@@ -79,7 +82,7 @@ func (c *Client) DoWith(ctx context.Context, method, path string, header http.He
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}

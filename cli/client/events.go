@@ -27,7 +27,7 @@ func (c *Client) Events(ctx context.Context, lastID string, f func(Event) bool) 
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}

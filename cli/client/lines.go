@@ -13,7 +13,7 @@ func (c *Client) Lines(ctx context.Context, method, path string, in any, f func(
 		return err
 	}
 	req.Header.Set("Accept", "application/x-ndjson")
-	resp, err := c.http.Do(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}

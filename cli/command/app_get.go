@@ -83,8 +83,8 @@ func (c *call) describeApp(v model.AppView) error {
 		rows = append(rows, []string{r.GroupKind().String(), r.Namespace, r.Name, resourceState(r), string(r.Health.Status), r.Health.Message,
 			strconv.Itoa(r.Wave), r.Version, r.UID})
 	}
-	err := output.Rows(c.Out, c.format, []output.Column{
-		{Title: "KIND"}, {Title: "NAMESPACE"}, {Title: "NAME"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "MESSAGE"},
+	err := c.rows([]output.Column{
+		{Title: "KIND"}, {Title: "NAMESPACE"}, {Title: "NAME"}, {Title: "SYNC", Status: true}, {Title: "HEALTH", Status: true}, {Title: "MESSAGE"},
 		{Title: "WAVE", Wide: true}, {Title: "VERSION", Wide: true}, {Title: "UID", Wide: true},
 	}, rows)
 	if waiting > 0 {

@@ -2,63 +2,32 @@ package command
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/output"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
 func newAppList(s *session) *cobra.Command {
-	var project, cluster, selector string
-	c := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All applications", Args: exactArgs(),
-		RunE: s.run(func(c *call) error {
-			query := url.Values{}
-			for k, v := range map[string]string{"project": project, "cluster": cluster, "selector": selector} {
-				if v != "" {
-					query.Set(k, v)
-				}
-			}
-			items, asOf, err := c.allApps(query)
-			if err != nil {
-				return err
-			}
-			if err := appListing(s.now()).print(c, items, asOf); err != nil {
-				return err
-			}
-			stale := 0
-			for _, v := range items {
-				if notCurrent(v) {
-					stale++
-				}
-			}
-			if stale > 0 && c.format != output.Name {
-				c.note("%d of %d not reported lately (stale)", stale, len(items))
-			}
-			if c.format != output.Name {
-				c.noteNotRendered(items)
-				c.noteAllPinned(items)
-			}
-			return nil
-		}),
-	}
-	c.Flags().StringVarP(&project, "project", "p", "", "only this project")
-	c.Flags().StringVarP(&cluster, "cluster", "c", "", "only this cluster")
-	c.Flags().StringVarP(&selector, "selector", "l", "", "only applications with these labels, key=value,…")
-	return c
+	c := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All applications", Args: exactArgs()}
+	return appListing(s.now).command(s, c, "/applications", nil)
 }
 
-func appListing(now time.Time) listing[model.AppView] {
+func appListing(now func() time.Time) listing[model.AppView] {
 	return listing[model.AppView]{
-		kind: "AppList",
-		name: func(v model.AppView) string { return "app/" + v.Name },
+		kind:  "AppList",
+		name:  func(v model.AppView) string { return "app/" + v.Name },
+		by:    []string{"project", "cluster", "selector", "filter"},
+		stale: notCurrent,
+		closing: func(c *call, items []model.AppView) {
+			c.noteNotRendered(items)
+			c.noteAllPinned(items)
+		},
 		columns: []output.Column{
-			{Title: "NAME"}, {Title: "PROJECT"}, {Title: "CLUSTER"}, {Title: "SYNC"}, {Title: "HEALTH"}, {Title: "OBSERVED"}, {Title: "OPERATION"},
+			{Title: "NAME"}, {Title: "PROJECT"}, {Title: "CLUSTER"}, {Title: "SYNC", Status: true}, {Title: "HEALTH", Status: true}, {Title: "OBSERVED", Path: ".observedAt"}, {Title: "OPERATION"},
 			{Title: "REVISION", Wide: true}, {Title: "NAMESPACE", Wide: true}, {Title: "REPO", Wide: true}, {Title: "PATH", Wide: true}, {Title: "TARGET", Wide: true},
 			{Title: "CODE", Wide: true}, {Title: "PINNED", Wide: true},
 		},
@@ -72,7 +41,7 @@ func appListing(now time.Time) listing[model.AppView] {
 				state += " !"
 			}
 			return []string{
-				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now, v.ObservedAt), operationText(v.Operation),
+				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now(), v.ObservedAt), operationText(v.Operation),
 				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target, problem.Code, pinText(v.Pin),
 			}
 		},
@@ -104,27 +73,5 @@ func (c *call) noteAllPinned(items []model.AppView) {
 	}
 	if n > 0 {
 		c.note("%d of %d pinned to an older deployment by a rollback: hawser app get %s", n, len(items), first)
-	}
-}
-
-// allApps reads every page.
-func (c *call) allApps(query url.Values) (items []model.AppView, asOf time.Time, err error) {
-	query.Set("limit", "500")
-	for {
-		var page struct {
-			list[model.AppView]
-			NextCursor string `json:"nextCursor"`
-		}
-		if err := c.get("/applications?"+query.Encode(), &page); err != nil {
-			return nil, asOf, err
-		}
-		items, asOf = append(items, page.Items...), page.AsOf
-		if page.NextCursor == "" {
-			return items, asOf, nil
-		}
-		if page.NextCursor == query.Get("cursor") {
-			return nil, asOf, fault.New(fault.Internal, "answer_invalid", "the hub answers the same page of applications again and again")
-		}
-		query.Set("cursor", page.NextCursor)
 	}
 }

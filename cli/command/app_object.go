@@ -80,11 +80,10 @@ func newAppResource(s *session) *cobra.Command {
 			if err := json.Unmarshal(raw, &object); err != nil {
 				return fault.Wrap(err, fault.Internal, "answer_invalid", "the hub answered something that is no object")
 			}
-			format := output.YAML // an object has no table
-			if c.format == output.JSON {
-				format = output.JSON
+			if c.documents() {
+				return c.document(object)
 			}
-			return output.Document(c.Out, format, object)
+			return output.Document(c.Out, output.YAML, object) // an object has no table
 		}),
 	}
 	f := c.Flags()

@@ -23,7 +23,7 @@ func newAppTree(s *session) *cobra.Command {
 				if err := json.Unmarshal(raw, &v); err != nil {
 					return err
 				}
-				return output.Document(c.Out, c.format, v)
+				return c.document(v)
 			}
 			var tree model.ResourceTree
 			if err := json.Unmarshal(raw, &tree); err != nil {

@@ -71,7 +71,7 @@ that a rollback has set aside with exit status 6.`,
 				}
 			}()
 			if c.format != output.Table && c.format != output.Wide {
-				return appListing(c.now()).print(c, views, c.now())
+				return appListing(c.now).print(c, views, c.now())
 			}
 			for _, v := range views {
 				fmt.Fprintln(c.Out, output.Clean(strings.TrimSpace(strings.Join([]string{v.Name, syncText(v), healthText(v), short(v.Revision)}, "  "))))

@@ -65,7 +65,7 @@ Application, AppProject and ApplicationSet are taken as they are. FILE may be a 
 
 func (c *call) printApplied(items []applied) error {
 	if c.documents() {
-		if err := output.Document(c.Out, c.format, map[string]any{"items": items}); err != nil {
+		if err := c.document(map[string]any{"items": items}); err != nil {
 			return err
 		}
 	} else {

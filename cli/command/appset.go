@@ -39,10 +39,7 @@ func newAppsetList(s *session) *cobra.Command {
 			return []string{x.Metadata.Name, project, generatorText(x), setStatus(x), output.Age(s.now(), x.Metadata.CreationTimestamp)}
 		},
 	}
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All application sets", Args: exactArgs(),
-		RunE: s.run(func(c *call) error { return sets.fetch(c, "/applicationsets") }),
-	}
+	return sets.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All application sets", Args: exactArgs()}, "/applicationsets", nil)
 }
 
 func generatorText(x model.ApplicationSet) string {

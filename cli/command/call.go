@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // call is one run of a command: what was asked, whom to ask and how to print.
@@ -23,11 +23,18 @@ type call struct {
 }
 
 // run makes a cobra command of f, which speaks to the hub. Whatever can be
-// refused without the hub belongs into the command's Args or PreRunE.
+// refused without the hub belongs into the command's Args or PreRunE. With -w it
+// is run again whenever something changes; one and listing print what is new.
 func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error {
 	return s.offline(func(c *call) (err error) {
 		if c.api, err = s.client(); err != nil {
 			return err
+		}
+		if s.web {
+			return c.browse()
+		}
+		if s.watch {
+			return c.watchWith(f)
 		}
 		return f(c)
 	})
@@ -36,11 +43,15 @@ func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error 
 // offline makes a cobra command of f, which needs no hub.
 func (s *session) offline(f func(*call) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		format, err := output.Parse(s.output)
+		if err := s.checkFlags(); err != nil {
+			return err
+		}
+		printer, err := s.printerOf(cmd)
 		if err != nil {
 			return err
 		}
-		return f(&call{session: s, ctx: cmd.Context(), cmd: cmd, args: args, format: format})
+		s.printer = printer
+		return f(&call{session: s, ctx: cmd.Context(), cmd: cmd, args: args, format: printer.Format})
 	}
 }
 
@@ -67,17 +78,39 @@ func (c *call) create(path string, in any, done string, args ...any) error {
 }
 
 // documents reports whether the answer is for a program.
-func (c *call) documents() bool { return c.format == output.JSON || c.format == output.YAML }
+func (c *call) documents() bool { return c.printer.Documents() }
 
-// one prints one object: the document, its name, or what text prints.
+// document prints v in the format that was asked for, which is one of documents.
+func (c *call) document(v any) error {
+	if c.printer.ListsFields() {
+		return c.listFields(v)
+	}
+	return c.printer.Print(c.Out, v)
+}
+
+// one prints one object: the document, its name, or what text prints. With -w it
+// prints nothing when the object is as it was.
 func (c *call) one(v any, name string, text func() error) error {
+	if c.seen != nil {
+		fresh, err := c.seen.changed(name, v)
+		if err != nil || !fresh {
+			return err
+		}
+	}
 	switch {
 	case c.documents():
-		return output.Document(c.Out, c.format, v)
+		return c.document(v)
 	case c.format == output.Name && name != "":
 		return c.name(name)
+	case c.format == output.Tree:
+		return c.noTree()
 	}
 	return text()
+}
+
+// noTree refuses -o tree.
+func (c *call) noTree() error {
+	return fault.New(fault.Invalid, "output_unknown", "%s has no tree to show", c.cmd.CommandPath()).WithFix("see hawser app tree")
 }
 
 func (c *call) name(name string) error {
@@ -85,55 +118,20 @@ func (c *call) name(name string) error {
 	return err
 }
 
-// list is the answer of the hub's list routes.
-type list[T any] struct {
-	Items []T       `json:"items"`
-	AsOf  time.Time `json:"asOf"`
-}
-
-// listing says how a list is printed.
-type listing[T any] struct {
-	kind    string         // of the document
-	name    func(T) string // nil: the table stands for the names too
-	columns []output.Column
-	row     func(T) []string
-}
-
-func (l listing[T]) print(c *call, items []T, asOf time.Time) error {
-	switch {
-	case c.documents():
-		if items == nil {
-			items = []T{} // a list of nothing, not null
-		}
-		return output.Document(c.Out, c.format, listDocument{"cli.hawser.dev/v1", l.kind, asOf, items})
-	case c.format == output.Name && l.name != nil:
-		for _, x := range items {
-			if err := c.name(l.name(x)); err != nil {
-				return err
-			}
-		}
-		return nil
+// sheet is a table with these columns as the flags want it.
+func (c *call) sheet(columns []output.Column) (*output.Sheet, error) {
+	t := &output.Sheet{Columns: columns, Wide: c.format == output.Wide, NoHeaders: c.noHeaders, Look: c.look()}
+	if names := c.lists.columns; names != "" {
+		return t, t.Choose(splitList(names))
 	}
-	rows := make([][]string, 0, len(items))
-	for _, x := range items {
-		rows = append(rows, l.row(x))
-	}
-	return output.Rows(c.Out, c.format, l.columns, rows)
+	return t, nil
 }
 
-// fetch prints all that the hub lists at path.
-func (l listing[T]) fetch(c *call, path string) error {
-	var got list[T]
-	if err := c.get(path, &got); err != nil {
+// rows prints a table.
+func (c *call) rows(columns []output.Column, rows [][]string) error {
+	t, err := c.sheet(columns)
+	if err != nil {
 		return err
 	}
-	return l.print(c, got.Items, got.AsOf)
-}
-
-// listDocument is the envelope of every list that is printed for programs.
-type listDocument struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	AsOf       time.Time `json:"asOf"`
-	Items      any       `json:"items"`
+	return t.Print(c.Out, rows)
 }

@@ -67,10 +67,12 @@ func clusterPath(name string) string { return "/clusters/" + url.PathEscape(name
 
 func newClusterList(s *session) *cobra.Command {
 	clusters := listing[model.Cluster]{
-		kind: "ClusterList",
-		name: func(x model.Cluster) string { return "cluster/" + x.Name },
+		kind:  "ClusterList",
+		name:  func(x model.Cluster) string { return "cluster/" + x.Name },
+		by:    []string{"project", "selector", "filter"},
+		stale: func(x model.Cluster) bool { return x.Freshness == model.FreshStale },
 		columns: []output.Column{
-			{Title: "NAME"}, {Title: "STATE"}, {Title: "SEEN"}, {Title: "APPS"}, {Title: "KUBERNETES"}, {Title: "AGENT"},
+			{Title: "NAME"}, {Title: "STATE", Status: true}, {Title: "SEEN", Path: ".lastSeen"}, {Title: "APPS", Path: ".applications"}, {Title: "KUBERNETES"}, {Title: "AGENT"},
 			{Title: "NODES", Wide: true}, {Title: "LABELS", Wide: true}, {Title: "ALIASES", Wide: true}, {Title: "ID", Wide: true},
 		},
 		row: func(x model.Cluster) []string {
@@ -80,10 +82,7 @@ func newClusterList(s *session) *cobra.Command {
 			}
 		},
 	}
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All clusters", Args: exactArgs(),
-		RunE: s.run(func(c *call) error { return clusters.fetch(c, "/clusters") }),
-	}
+	return clusters.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All clusters", Args: exactArgs()}, "/clusters", nil)
 }
 
 func connection(c model.Cluster) string {

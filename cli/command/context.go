@@ -20,7 +20,7 @@ func newContext(s *session) *cobra.Command {
 				file.Contexts[i].Token = "" // never printed
 			}
 			if c.documents() {
-				return output.Document(c.Out, c.format, file)
+				return c.document(file)
 			}
 			rows := make([][]string, 0, len(file.Contexts))
 			for _, x := range file.Contexts {
@@ -39,7 +39,7 @@ func newContext(s *session) *cobra.Command {
 			if c.format == output.Name {
 				return nil
 			}
-			return output.Rows(c.Out, c.format, []output.Column{{Title: "CURRENT"}, {Title: "NAME"}, {Title: "HUB"}, {Title: "USER"}}, rows)
+			return c.rows([]output.Column{{Title: "CURRENT"}, {Title: "NAME"}, {Title: "HUB"}, {Title: "USER"}}, rows)
 		}),
 	}
 	use := &cobra.Command{

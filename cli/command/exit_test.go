@@ -145,7 +145,7 @@ func TestDeleteAsksAPerson(t *testing.T) {
 }
 
 func TestOperationsOfADeletedApplication(t *testing.T) {
-	newHubOf(t, with(map[string]answer{"GET /operations?app=web": problemAnswer(404, "not_found", "application_not_found", "no"), "GET /operations?app=nix": problemAnswer(404, "not_found", "application_not_found", "no")}))
+	newHubOf(t, with(map[string]answer{"GET /operations?app=web&limit=500": problemAnswer(404, "not_found", "application_not_found", "no"), "GET /operations?app=nix&limit=500": problemAnswer(404, "not_found", "application_not_found", "no")}))
 	run(t, "", "operation", "list", "--app", "web").check(t, 0, "op-1", `"web" is deleted; these are its operations among the newest 500`)
 	run(t, "", "operation", "list", "--app", "nix").check(t, 3, "", "the newest 500 operations have none of it")
 }

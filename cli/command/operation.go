@@ -27,9 +27,10 @@ func newOperationList(s *session) *cobra.Command {
 	var app string
 	operations := listing[model.OperationInfo]{
 		kind: "OperationList",
+		by:   []string{"filter"},
 		name: func(op model.OperationInfo) string { return "operation/" + string(op.ID) },
 		columns: []output.Column{
-			{Title: "ID"}, {Title: "APPLICATION"}, {Title: "KIND"}, {Title: "PHASE"}, {Title: "AGE"}, {Title: "BY"},
+			{Title: "ID"}, {Title: "APPLICATION"}, {Title: "KIND"}, {Title: "PHASE", Status: true}, {Title: "AGE", Path: ".createdAt"}, {Title: "BY"},
 			{Title: "CREATED", Wide: true}, {Title: "MESSAGE", Text: true},
 		},
 		row: func(op model.OperationInfo) []string {
@@ -47,17 +48,18 @@ func newOperationList(s *session) *cobra.Command {
 			if app != "" {
 				query.Set("app", strings.TrimPrefix(app, "app/"))
 			}
-			var got list[model.OperationInfo]
-			err := c.get("/operations?"+query.Encode(), &got)
-			if app != "" && fault.Is(err, fault.NotFound) {
-				got, err = c.operationsOfDeleted(query.Get("app"))
+			err := operations.fetchWith(c, "/operations", query)
+			if app == "" || !fault.Is(err, fault.NotFound) {
+				return err
 			}
+			got, err := c.operationsOfDeleted(query.Get("app"))
 			if err != nil {
 				return err
 			}
 			return operations.print(c, got.Items, got.AsOf)
 		}),
 	}
+	operations.flags(s, c)
 	c.Flags().StringVar(&app, "app", "", "only this application; it may be deleted")
 	return c
 }

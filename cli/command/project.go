@@ -23,16 +23,14 @@ func projectPath(name string) string { return "/projects/" + url.PathEscape(name
 func newProjectList(s *session) *cobra.Command {
 	projects := listing[model.AppProject]{
 		kind:    "ProjectList",
+		by:      []string{"filter"},
 		name:    func(p model.AppProject) string { return "project/" + p.Metadata.Name },
 		columns: []output.Column{{Title: "NAME"}, {Title: "SOURCES"}, {Title: "DESTINATIONS"}, {Title: "DESCRIPTION", Text: true}},
 		row: func(p model.AppProject) []string {
 			return []string{p.Metadata.Name, strconv.Itoa(len(p.Spec.SourceRepos)), strconv.Itoa(len(p.Spec.Destinations)), p.Spec.Description}
 		},
 	}
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All projects", Args: exactArgs(),
-		RunE: s.run(func(c *call) error { return projects.fetch(c, "/projects") }),
-	}
+	return projects.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All projects", Args: exactArgs()}, "/projects", nil)
 }
 
 func newProjectGet(s *session) *cobra.Command {

@@ -111,9 +111,10 @@ func credentialText(holds model.CredentialInfo, inherited string) string {
 func newRepoList(s *session) *cobra.Command {
 	repositories := listing[model.Repository]{
 		kind: "RepositoryList",
+		by:   []string{"project", "filter"},
 		name: func(r model.Repository) string { return "repository/" + r.URL },
 		columns: []output.Column{
-			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE"}, {Title: "CHECKED"}, {Title: "PROJECT", Spare: true}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
+			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE", Status: true}, {Title: "CHECKED", Path: ".lastCheck"}, {Title: "PROJECT", Spare: true}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
 			{Title: "NAME", Wide: true}, {Title: "INSECURE", Wide: true}, {Title: "ID", Wide: true},
 		},
 		row: func(r model.Repository) []string {
@@ -123,10 +124,7 @@ func newRepoList(s *session) *cobra.Command {
 			}
 		},
 	}
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All repositories and how they answer", Args: exactArgs(),
-		RunE: s.run(func(c *call) error { return repositories.fetch(c, "/repositories") }),
-	}
+	return repositories.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All repositories and how they answer", Args: exactArgs()}, "/repositories", nil)
 }
 
 func newRepoGet(s *session) *cobra.Command {

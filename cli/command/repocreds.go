@@ -70,10 +70,7 @@ func newRepocredsList(s *session) *cobra.Command {
 			return []string{t.URL, t.Project, credentialText(t.Holds, ""), t.Holds.Username, strings.Join(t.Holds.Insecure, ","), t.ID}
 		},
 	}
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "All credential templates", Args: exactArgs(),
-		RunE: s.run(func(c *call) error { return templates.fetch(c, "/repository-templates") }),
-	}
+	return templates.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All credential templates", Args: exactArgs()}, "/repository-templates", nil)
 }
 
 func newRepocredsRemove(s *session) *cobra.Command {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -11,37 +10,80 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/client"
+	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// Streams are where a command reads and writes.
+// Streams are where a command reads and writes, and what is there besides.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	// Terminal reports whether a person is there to answer questions.
 	Terminal bool
+	// OutTerminal reports whether standard output is a terminal, Width how many
+	// columns it has.
+	OutTerminal bool
+	Width       int
+	// Program is the name that it was called by; "" is hawser.
+	Program string
+	// Secrets keeps tokens out of the configuration file; nil when there is no
+	// such place.
+	Secrets config.Secrets
+	// Background starts this program again with other arguments and does not wait
+	// for it; nil when that cannot be done.
+	Background func(args ...string)
+	// Browse shows a page to a person; nil when that cannot be done.
+	Browse func(url string) error
 }
 
 // session is what all commands of one invocation share.
 type session struct {
 	Streams
 	context string // name of the chosen context, "" for the current one
+	host    string // value of --hub, "" for the context's
 	output  string // value of -o
 	timeout time.Duration
 	now     func() time.Time
+
+	fields    string // value of --json, when it is given
+	hasFields bool
+	jq        string
+	template  string
+	noHeaders bool
+	noInput   bool
+	yes       bool
+	quiet     bool
+	debug     string // "", "on" or "http"
+	color     string
+	progress  string
+	watch     bool
+	web       bool
+	lists     listFlags
+
+	root    *cobra.Command
+	printer *output.Printer // of the command that runs
+	seen    *seen           // what -w has printed so far
 }
 
 // Main runs the command line and returns its exit status.
 func Main(ctx context.Context, args []string, s Streams) int {
 	sess := &session{Streams: s, now: time.Now}
-	root := newRoot(sess)
-	root.SetArgs(args)
+	if sess.Program == "" {
+		sess.Program = "hawser"
+	}
+	err := sess.execute(ctx, args)
+	return sess.report(ctx, err)
+}
+
+// execute runs one command line.
+func (s *session) execute(ctx context.Context, args []string) error {
+	root := newRoot(s)
+	root.SetArgs(bareFields(args))
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	err := root.ExecuteContext(ctx)
-	return sess.report(ctx, err)
+	return root.ExecuteContext(ctx)
 }
 
 func newRoot(s *session) *cobra.Command {
@@ -55,19 +97,32 @@ func newRoot(s *session) *cobra.Command {
 		RunE:          groupRun,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	f := root.PersistentFlags()
-	f.StringVar(&s.context, "context", os.Getenv("HAWSER_CONTEXT"), "hub to use, by the name of its context")
-	f.StringVarP(&s.output, "output", "o", "", "json, yaml, wide or name")
-	f.DurationVar(&s.timeout, "timeout", 0, "give up after this long (0: the command's own limit)")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.New(fault.Invalid, "usage", "%s", err).WithFix("see %s --help", c.CommandPath())
-	})
+	root.SuggestionsMinimumDistance = 2
+	s.globalFlags(root.PersistentFlags())
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		newLogin(s), newWhoami(s), newContext(s), newVersion(s),
-		newCluster(s), newProject(s), newRepo(s), newRepocreds(s), newApp(s), newAppset(s), newOperation(s), newHub(s), newSettings(s),
+		newLogin(s),
+		newWhoami(s),
+		newContext(s),
+		newVersion(s),
+		newOpen(s),
+
+		newApp(s),
+		newAppset(s),
+		newOperation(s),
 		newApply(s),
+
+		newCluster(s),
+		newProject(s),
+		newRepo(s),
+		newRepocreds(s),
+
+		newHub(s),
+		newSettings(s),
 	)
 	root.SetHelpCommand(newHelp(root))
+	s.root = root
+	s.readFlags(root)
 	return root
 }
 
@@ -78,8 +133,8 @@ func groupRun(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	e := fault.New(fault.Invalid, "usage", "unknown command %q for %q", args[0], c.CommandPath())
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		return e.WithFix("did you mean %q?", c.CommandPath()+" "+near[0])
+	if near := nearestCommand(c, args[0]); near != "" {
+		return e.WithFix("did you mean %q?", c.CommandPath()+" "+near)
 	}
 	return e.WithFix("see %s --help", c.CommandPath())
 }
@@ -108,7 +163,11 @@ func (s *session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(hub)
+	api, err := client.New(hub)
+	if err == nil && s.debug != "" {
+		api.Trace(s.Err, s.debug == "http")
+	}
+	return api, err
 }
 
 func (s *session) hub() (client.Hub, error) {
@@ -118,7 +177,11 @@ func (s *session) hub() (client.Hub, error) {
 	}
 	ctx, ok := file.Context(s.context)
 	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash, Token: ctx.Token}
-	if v := os.Getenv("HAWSER_HUB"); v != "" {
+	v := s.host
+	if v == "" {
+		v = os.Getenv("HAWSER_HUB")
+	}
+	if v != "" {
 		if hubURL(v) != ctx.URL {
 			hub = client.Hub{} // one hub's token is never shown to another
 		}
@@ -144,14 +207,6 @@ func hubURL(s string) string {
 		return strings.TrimSuffix(s, "/")
 	}
 	return "https://" + s
-}
-
-// note writes to standard error for people; nothing with -o json or yaml.
-func (s *session) note(format string, args ...any) {
-	if s.output == string(output.JSON) || s.output == string(output.YAML) {
-		return
-	}
-	fmt.Fprintln(s.Err, output.Clean(fmt.Sprintf(format, args...)))
 }
 
 // limit derives the command's context from --timeout or its own default; 0

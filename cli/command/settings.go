@@ -195,7 +195,7 @@ func newCustomizationsHistory(s *session) *cobra.Command {
 			return []string{strconv.FormatInt(v.Version, 10), v.ChangedAt.UTC().Format(time.RFC3339), v.ChangedBy}
 		},
 	}
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "history", Short: "The versions that are kept, the newest first", Args: exactArgs(),
 		RunE: s.run(func(c *call) error {
 			var got customizations
@@ -205,6 +205,8 @@ func newCustomizationsHistory(s *session) *cobra.Command {
 			return versions.print(c, got.Versions, c.now())
 		}),
 	}
+	versions.flags(s, c)
+	return c
 }
 
 // putCustomizations sends a file and tells what of it is left out.
