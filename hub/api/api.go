@@ -47,6 +47,9 @@ func newEngine(o Options) *gin.Engine {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
@@ -59,7 +62,7 @@ func newEngine(o Options) *gin.Engine {
 	e.RedirectTrailingSlash, e.RedirectFixedPath = false, false
 	e.ForwardedByClientIP = false
 	_ = e.SetTrustedProxies(nil) // nil is always valid
-	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, a.logged, a.recovered)
+	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, a.observed, a.logged, a.recovered)
 	e.NoRoute(func(c *gin.Context) {
 		if v := otherVersion.FindString(c.Request.URL.Path); v != "" {
 			a.fail(c, fault.New(fault.NotFound, "api_version_unknown", "this hub serves v1").WithFound(cut(strings.TrimPrefix(v, "/api/")), "v1"))

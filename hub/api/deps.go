@@ -221,6 +221,9 @@ type Options struct {
 	// AllowFileRepositories file:// URLs.
 	AllowHTTPCredentials, AllowFileRepositories bool
 
+	// Observer is told of what is answered; nil: nobody is.
+	Observer Observer
+
 	Log *slog.Logger
 	// Now may be nil for the system's clock.
 	Now func() time.Time

@@ -69,6 +69,7 @@ func (s *lineStream) begin() {
 	}
 	s.begun = true
 	h := s.c.Writer.Header()
+	s.c.Set(keyStream, true)
 	h.Set("Content-Type", mediaLines)
 	if s.text {
 		h.Set("Content-Type", "text/plain; charset=utf-8")

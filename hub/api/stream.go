@@ -29,6 +29,9 @@ func (a *api) events(c *gin.Context) {
 	h.Set("X-Accel-Buffering", "no") // for proxies that would collect it
 	c.Writer.WriteHeader(http.StatusOK)
 
+	c.Set(keyStream, true)
+	a.opts.Observer.StreamOpened()
+	defer a.opts.Observer.StreamClosed()
 	hello, _ := json.Marshal(versionAnswer{a.opts.Version}) // a string always encodes
 	out := &sse{w: c.Writer, rc: http.NewResponseController(c.Writer)}
 	out.event(StreamEvent{ID: reader.Position(), Type: "hello"}, hello)
@@ -48,6 +51,7 @@ func (a *api) events(c *gin.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ErrReset):
+			a.opts.Observer.StreamReset()
 			out.event(StreamEvent{ID: reader.Position(), Type: "reset"}, []byte("{}"))
 		case errors.Is(err, context.DeadlineExceeded):
 		case err != nil:

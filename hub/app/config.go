@@ -61,6 +61,10 @@ type Config struct {
 	// start and the CA hash, for programs that start the hub.
 	LoginCodeFile, CAHashFile string
 
+	// MetricsListen is the address of /metrics, for the cluster's own Prometheus:
+	// plain HTTP without a login, so it is off unless it is given.
+	MetricsListen string
+
 	LogFormat, LogLevel string
 }
 
@@ -86,6 +90,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.IntVar(&c.AccessStreams, "access-streams", 0, "logs, commands and the like that one API token may have open at once (0: 20)")
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
+	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")
 	f.StringVar(&c.LogFormat, "log-format", env("HAWSER_LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", env("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
 }

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/api"
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/delivery"
@@ -25,6 +27,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/gateway"
 	"github.com/hawser-dev/hawser/hub/gateway/ca"
 	"github.com/hawser-dev/hawser/hub/ingest"
+	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/plugin"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
@@ -37,6 +40,9 @@ import (
 	"github.com/hawser-dev/hawser/shared/lifecycle"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry"
+	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
+	"github.com/hawser-dev/hawser/shared/tunnel"
 )
 
 const (
@@ -68,6 +74,12 @@ type hub struct {
 	gateway  *gateway.Gateway
 	delivery *delivery.Delivery
 	mux      *gateway.Mux
+
+	metrics *metrics.Set
+	exposed *exposition.Server
+	tracer  trace.Tracer
+	// webCertificateEnd is of --tls-cert, zero without.
+	webCertificateEnd time.Time
 }
 
 // Serve runs the hub until ctx ends. What people need at the first start is
@@ -84,7 +96,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		return err
 	}
 	defer unlock()
-	h := &hub{cfg: cfg, out: out, log: log}
+	h := &hub{cfg: cfg, out: out, log: log, metrics: metrics.New(telemetry.Version, nil), tracer: tracing.Off()}
 	return lifecycle.Run(ctx, log, stopTimeout,
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
@@ -96,6 +108,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		lifecycle.Part{Name: "upkeep", Run: h.upkeep},
 		lifecycle.Part{Name: "port", Start: h.startPort},
 		lifecycle.Part{Name: "agents", Run: h.serveAgents, Stop: h.stopAgents},
+		lifecycle.Part{Name: "metrics", Start: h.startMetrics, Run: func(ctx context.Context) error { return h.exposed.Run(ctx) }},
 		lifecycle.Part{Name: "api", Start: h.announce, Run: h.serveAPI},
 		// Last to start and first to stop: nobody comes in who would not be served.
 		lifecycle.Part{Name: "accept", Run: func(ctx context.Context) error { return h.mux.Serve(ctx) }},
@@ -230,9 +243,9 @@ func (h *hub) startSources(context.Context) (err error) {
 		return err
 	}
 	h.poller = source.NewPoller(source.PollerOptions{
-		Sources: h.sources, Interval: h.cfg.PollInterval, Log: h.log,
-		Changed: func(repoURL string, resolved map[fleet.Target]source.Resolved, err error) {
-			h.delivery.RepositoryResolved(repoURL, deliveryHeads(resolved), err)
+		Sources: measuredResolver{h.sources, h.metrics}, Interval: h.cfg.PollInterval, Tracer: h.tracer, Log: h.log,
+		ChangedIn: func(ctx context.Context, repoURL string, resolved map[fleet.Target]source.Resolved, err error) {
+			h.delivery.Resolved(ctx, repoURL, deliveryHeads(resolved), err)
 		},
 		Looked: h.repositoryLooked,
 	})
@@ -272,7 +285,7 @@ func (h *hub) stopSources(context.Context) error {
 
 func (h *hub) startIngest(context.Context) error {
 	h.ingest = ingest.New(ingest.Options{
-		Store: h.store, Publish: h.feed.PublishApplications, Log: h.log,
+		Store: h.store, Publish: h.feed.PublishApplications, Observer: h.metrics, Log: h.log,
 		Acknowledge: func(cluster model.ClusterID, epoch model.Epoch, seq uint64) {
 			h.gateway.ReportsStored(cluster, epoch, seq)
 		},
@@ -281,6 +294,7 @@ func (h *hub) startIngest(context.Context) error {
 		Store: h.store, Authority: h.ca, Ingest: h.ingest, Settings: h.store, Log: h.log, Version: telemetry.Version,
 		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
 		OperationsChanged: h.operationsChanged,
+		Observer:          h.metrics, Tunnel: tunnel.Options{Traffic: h.metrics},
 		ClusterReported: func(cluster model.ClusterID, kubeVersion string, apis []string) {
 			h.delivery.ClusterReported(cluster, kubeVersion, apis)
 			h.clusterChanged(cluster) // its conditions, for those who look at it
@@ -304,8 +318,8 @@ func (h *hub) renderer() renderer {
 
 func (h *hub) startDelivery(context.Context) error {
 	h.delivery = delivery.New(delivery.Options{
-		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: h.renderer(),
-		Notifier: notifier{h.gateway}, Publisher: h.feed, Log: h.log,
+		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: measuredRenderer{h.renderer(), h.metrics, h.tracer},
+		Notifier: notifier{h.gateway}, Publisher: h.feed, Observer: h.metrics, Tracer: h.tracer, Log: h.log,
 	})
 	return nil
 }
@@ -337,6 +351,7 @@ func (h *hub) clusterChanged(cluster model.ClusterID) {
 }
 
 func (h *hub) operationsChanged(ops []model.OperationInfo) {
+	h.metrics.Operations(ops)
 	apps := make([]model.AppUID, 0, len(ops))
 	for _, op := range ops {
 		h.feed.Publish("operation", string(op.ID), withoutObjects(op))
@@ -403,6 +418,9 @@ func (h *hub) startPort(context.Context) error {
 		if err != nil {
 			return errors.Join(fault.Wrap(err, fault.Invalid, "tls_invalid", "the TLS certificate cannot be used"), ln.Close())
 		}
+		if pair.Leaf != nil {
+			h.webCertificateEnd = pair.Leaf.NotAfter
+		}
 		web = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	h.mux = gateway.NewMux(ln, gateway.MuxOptions{Agents: h.ca.AgentServer().Get, Web: web, Log: h.log})
@@ -430,7 +448,8 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker},
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
-		Webhook:           hook,
+		Webhook:           h.measuredWebhook(hook),
+		Observer:          h.metrics,
 		Previews:          h.previews(),
 		Plugins:           announced,
 		Actions:           actions{h.gateway},
@@ -474,7 +493,7 @@ func (h *hub) webhook() (http.Handler, error) {
 		h.log.Info("unsigned webhooks are taken; they only cause a look at Git", "providers", unsigned)
 	}
 	return webhook.Handler(webhook.Options{
-		Secrets: secrets, Known: h.poller.Repositories, Poke: func(repoURL string) { _ = h.poller.Poke(repoURL) }, Log: h.log,
+		Secrets: secrets, Known: h.poller.Repositories, PokeIn: func(ctx context.Context, repoURL string) { _ = h.poller.PokeIn(ctx, repoURL) }, Log: h.log,
 	}), nil
 }
 

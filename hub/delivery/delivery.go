@@ -10,8 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // Options are the parts that a Delivery joins. All fields are required but
@@ -22,7 +25,11 @@ type Options struct {
 	Renderer  Renderer
 	Notifier  Notifier
 	Publisher Publisher
-	Log       *slog.Logger
+	// Observer is told what is delivered; nil: nobody is.
+	Observer Observer
+	// Tracer makes spans; nil: none are made.
+	Tracer trace.Tracer
+	Log    *slog.Logger
 	// Parallel is how many renders may be in flight (default 4).
 	Parallel int
 	// Retry is the pause after a database error (default 1 s).
@@ -53,8 +60,8 @@ type Delivery struct {
 	// serves identifies what each cluster said last that it serves.
 	serves map[model.ClusterID][sha256.Size]byte
 	// owed are applications that are to be delivered as soon as they can be,
-	// although their inputs may be as they were.
-	owed map[model.AppUID]bool
+	// although their inputs may be as they were, and because of what.
+	owed map[model.AppUID]cause
 	// retries are of the applications whose last render failed.
 	retries map[model.AppUID]*retry
 }
@@ -64,6 +71,7 @@ type look struct {
 	// force renders although the inputs may be unchanged: the application or
 	// its project was written.
 	force bool
+	cause cause
 }
 
 // New returns a Delivery that does nothing until Run.
@@ -80,6 +88,7 @@ func New(o Options) *Delivery {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Tracer = tracing.Or(o.Tracer)
 	return &Delivery{
 		Options: o,
 		heads:   map[fleet.Target]Head{},
@@ -87,7 +96,7 @@ func New(o Options) *Delivery {
 		serves:  map[model.ClusterID][sha256.Size]byte{},
 		retries: map[model.AppUID]*retry{},
 		dirty:   map[model.AppUID]look{},
-		owed:    map[model.AppUID]bool{},
+		owed:    map[model.AppUID]cause{},
 		wake:    make(chan struct{}, 1),
 		reload:  true,
 	}
@@ -97,6 +106,14 @@ func New(o Options) *Delivery {
 // repository did not answer at all: every application of it gets the error as a
 // condition, and keeps its last good state.
 func (d *Delivery) RepositoryResolved(repoURL string, heads map[fleet.Target]Head, err error) {
+	d.Resolved(context.Background(), repoURL, heads, err)
+}
+
+// Resolved is RepositoryResolved in the trace of what caused the look at the
+// repository.
+func (d *Delivery) Resolved(ctx context.Context, repoURL string, heads map[fleet.Target]Head, err error) {
+	because := causeOf(ctx)
+	because.seen = d.Now()
 	d.mu.Lock()
 	defer d.signal()
 	defer d.mu.Unlock()
@@ -124,7 +141,7 @@ func (d *Delivery) RepositoryResolved(repoURL string, heads map[fleet.Target]Hea
 			d.noteWhere(func(t fleet.Target) bool {
 				_, resolved := d.heads[t]
 				return t.RepoURL == repoURL && !resolved
-			})
+			}, because)
 		}
 		d.silent[repoURL] = err
 	} else {
@@ -134,16 +151,16 @@ func (d *Delivery) RepositoryResolved(repoURL string, heads map[fleet.Target]Hea
 		}
 	}
 	if len(changed) > 0 {
-		d.noteWhere(func(t fleet.Target) bool { return changed[t] })
+		d.noteWhere(func(t fleet.Target) bool { return changed[t] }, because)
 	}
 }
 
 // noteWhere notes the applications that follow a target. d.mu is held.
-func (d *Delivery) noteWhere(follows func(fleet.Target) bool) {
+func (d *Delivery) noteWhere(follows func(fleet.Target) bool, because cause) {
 	for uid, app := range d.apps {
 		for _, s := range app.Application.Spec.AllSources() {
 			if follows(targetOf(s)) {
-				d.note(uid, false)
+				d.note(uid, look{cause: because})
 			}
 		}
 	}
@@ -165,7 +182,7 @@ func (d *Delivery) ClusterReported(cluster model.ClusterID, kubeVersion string, 
 	d.serves[cluster] = sum
 	for uid, app := range d.apps {
 		if app.Cluster == cluster {
-			d.note(uid, false)
+			d.note(uid, look{})
 		}
 	}
 	d.signal()
@@ -173,10 +190,17 @@ func (d *Delivery) ClusterReported(cluster model.ClusterID, kubeVersion string, 
 
 // ApplicationsWritten notes that applications were created, changed or deleted.
 func (d *Delivery) ApplicationsWritten(uids ...model.AppUID) {
+	d.ApplicationsWrittenIn(context.Background(), uids...)
+}
+
+// ApplicationsWrittenIn is ApplicationsWritten in the trace of ctx, which is asked
+// for nothing else.
+func (d *Delivery) ApplicationsWrittenIn(ctx context.Context, uids ...model.AppUID) {
+	because := causeOf(ctx)
 	d.mu.Lock()
 	d.reload = true
 	for _, uid := range uids {
-		d.note(uid, true)
+		d.note(uid, look{force: true, cause: because})
 	}
 	d.mu.Unlock()
 	d.signal()
@@ -189,7 +213,7 @@ func (d *Delivery) ProjectWritten(name string) {
 	d.reload = true
 	for uid, app := range d.apps {
 		if app.Project == name {
-			d.note(uid, true)
+			d.note(uid, look{force: true})
 		}
 	}
 	d.mu.Unlock()
@@ -197,8 +221,16 @@ func (d *Delivery) ProjectWritten(name string) {
 }
 
 // note needs d.mu.
-func (d *Delivery) note(uid model.AppUID, force bool) {
-	d.dirty[uid] = look{force: force || d.dirty[uid].force}
+func (d *Delivery) note(uid model.AppUID, l look) {
+	old := d.dirty[uid]
+	d.dirty[uid] = look{force: l.force || old.force, cause: old.cause.and(l.cause)}
+}
+
+// Waiting is the number of applications that are to be looked at.
+func (d *Delivery) Waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.dirty)
 }
 
 func (d *Delivery) signal() {
@@ -250,7 +282,7 @@ func (d *Delivery) round(ctx context.Context) (again bool, err error) {
 		if err != nil {
 			d.reload = true // what the index remembers may not have been written
 			for uid, l := range taken {
-				d.note(uid, l.force)
+				d.note(uid, l)
 			}
 		}
 		again = len(d.dirty) > 0 || d.reload
@@ -304,7 +336,7 @@ func (d *Delivery) loadApplications(ctx context.Context) (fresh []model.AppUID, 
 			d.forget(uid)
 		}
 	}
-	maps.DeleteFunc(d.owed, func(uid model.AppUID, _ bool) bool {
+	maps.DeleteFunc(d.owed, func(uid model.AppUID, _ cause) bool {
 		_, ok := index[uid]
 		return !ok
 	})

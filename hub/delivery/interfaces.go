@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/manifest"
@@ -93,6 +94,13 @@ type Renderer interface {
 // only delays delivery.
 type Notifier interface {
 	Notify(cluster model.ClusterID, apps []model.AppUID)
+}
+
+// Observer counts. Its methods must not block.
+type Observer interface {
+	// Delivered: an application has a new generation because of what its
+	// repository said at the time seen, zero when it has it for another reason.
+	Delivered(app model.AppUID, generation model.Generation, seen time.Time)
 }
 
 // Publisher tells listeners that applications changed.

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // A flush goes out when this many applications are ready, or after this long,
@@ -40,6 +42,9 @@ type outcome struct {
 	change *fleet.DesiredChange
 	bundle *fleet.Bundle
 	state  *fleet.SourceState
+	// span is of the look, and seen of its cause.
+	span trace.Span
+	seen time.Time
 }
 
 // lookAt renders and decides for the applications taken and writes the
@@ -76,16 +81,23 @@ func (d *Delivery) lookAt(ctx context.Context, taken map[model.AppUID]look) erro
 // owe keeps in mind that an application is to be rendered and delivered whatever
 // is known of it: what it waits for comes without that. Of what was written the
 // database knows, by an empty render key; this is for who asked for it otherwise.
-func (d *Delivery) owe(uid model.AppUID) {
+func (d *Delivery) owe(uid model.AppUID, because cause) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.owed[uid] = true
+	d.owed[uid] = d.owed[uid].and(because)
+}
+
+// owedTo is what an application is owed because of.
+func (d *Delivery) owedTo(uid model.AppUID) cause {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owed[uid]
 }
 
 func (d *Delivery) takeOwed(uid model.AppUID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	owed := d.owed[uid]
+	_, owed := d.owed[uid]
 	delete(d.owed, uid)
 	return owed
 }
@@ -134,6 +146,15 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 // lookAtOne decides for one application; ok is false when there is nothing to
 // write.
 func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look) (o outcome, ok bool) {
+	// What an application waited for is only the occasion.
+	l.cause = l.cause.and(d.owedTo(app.UID))
+	ctx, span := d.span(tracing.At(ctx, l.cause.trace), app)
+	o, ok = d.decideOne(ctx, f, app, l)
+	o.span, o.seen = span, l.cause.seen
+	return o, ok
+}
+
+func (d *Delivery) decideOne(ctx context.Context, f facts, app fleet.App, l look) (o outcome, ok bool) {
 	// Whatever moves from here on has the application looked at again; what is
 	// found out now is about these.
 	heads := d.headsOf(app.Application.Spec)
@@ -166,7 +187,7 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	switch {
 	case waiting:
 		if l.force {
-			d.owe(app.UID)
+			d.owe(app.UID, l.cause)
 		}
 		return outcome{}, false
 	case err != nil:
@@ -177,18 +198,22 @@ func (d *Delivery) lookAtOne(ctx context.Context, f facts, app fleet.App, l look
 	if d.cameBack(app, heads) {
 		return d.holdAgain(ctx, f, project, cluster, app, heads, rendered)
 	}
-	return d.accept(f, project, cluster, app, heads, rendered, false)
+	return d.accept(ctx, f, project, cluster, app, heads, rendered, false)
 }
 
 // accept delivers what was rendered at the present heads, if the project permits
 // it. release: a pin ends with that.
-func (d *Delivery) accept(f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered, release bool) (outcome, bool) {
+func (d *Delivery) accept(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered, release bool) (outcome, bool) {
 	spec := app.Application.Spec
 	revision := revisionOf(spec, heads)
 	if err := CheckEmpty(spec, rendered, app.Source.Bundle == ""); err != nil {
 		return d.refused(app, f.projects, revision, err)
 	}
-	if err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced); err != nil {
+	_, span := d.Tracer.Start(ctx, "policy")
+	err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced)
+	failed(span, err)
+	span.End()
+	if err != nil {
 		return d.refused(app, f.projects, revision, err)
 	}
 	state := fleet.SourceState{

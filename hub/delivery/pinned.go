@@ -44,7 +44,7 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppP
 			d.retryFrom(app.UID, last, aside.unknown)
 			return o, ok
 		default:
-			o, ok := d.accept(f, project, cluster, app, heads, rendered, true)
+			o, ok := d.accept(ctx, f, project, cluster, app, heads, rendered, true)
 			if ok && o.change != nil && o.change.Release {
 				d.Log.Info("the pin of a rollback is released", "application", app.Name, "deployment", app.Pin.HistoryID,
 					"revision", rendered.Revision.Commit, "setAside", app.Pin.SetAside.Commit)
@@ -121,7 +121,7 @@ func (d *Delivery) holdAgain(ctx context.Context, f facts, project model.AppProj
 		d.retryLater(app.UID, err)
 		return outcome{}, false
 	}
-	o, ok := d.accept(f, project, cluster, app, heads, rendered, false)
+	o, ok := d.accept(ctx, f, project, cluster, app, heads, rendered, false)
 	if !ok || o.change == nil || o.change.LimitsOnly {
 		return o, ok
 	}
@@ -142,7 +142,7 @@ func (d *Delivery) holdAgain(ctx context.Context, f facts, project model.AppProj
 		// that.
 		pin.Options = ""
 		d.mu.Lock()
-		d.note(app.UID, false)
+		d.note(app.UID, look{})
 		d.mu.Unlock()
 	}
 	o.change.Pin, o.change.Sources, o.change.Desired = &pin, now.Sources, desiredOf(project, cluster, app, now)

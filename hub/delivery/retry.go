@@ -78,7 +78,7 @@ func (d *Delivery) retryFrom(uid model.AppUID, last time.Duration, err error) {
 	}
 	d.retries[uid] = &retry{after: after, timer: time.AfterFunc(after, func() {
 		d.mu.Lock()
-		d.note(uid, false)
+		d.note(uid, look{})
 		d.mu.Unlock()
 		d.signal()
 	})}

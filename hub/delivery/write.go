@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -45,13 +48,20 @@ func (d *Delivery) write(ctx context.Context, in <-chan outcome) error {
 	}
 }
 
-func (d *Delivery) flush(ctx context.Context, group []outcome) error {
+func (d *Delivery) flush(ctx context.Context, group []outcome) (err error) {
+	defer func() {
+		for _, o := range group {
+			o.end(err)
+		}
+	}()
 	var (
 		bundles []fleet.Bundle
 		changes []fleet.DesiredChange
 		states  []fleet.SourceState
 		touched []model.AppUID
 		seen    = map[model.Digest]bool{}
+		writes  = map[model.AppUID]trace.Span{}
+		since   = map[model.AppUID]time.Time{}
 	)
 	for _, o := range group {
 		if o.bundle != nil && !seen[o.bundle.Digest] {
@@ -59,6 +69,10 @@ func (d *Delivery) flush(ctx context.Context, group []outcome) error {
 			bundles = append(bundles, *o.bundle)
 		}
 		if o.change != nil {
+			if span := d.writing(ctx, o); span != nil {
+				writes[o.change.Desired.App] = span
+			}
+			since[o.change.Desired.App] = o.seen
 			changes = append(changes, *o.change)
 			touched = append(touched, o.change.Desired.App)
 		}
@@ -88,6 +102,13 @@ func (d *Delivery) flush(ctx context.Context, group []outcome) error {
 		wake := map[model.ClusterID][]model.AppUID{}
 		for _, w := range written {
 			wake[cluster[w.App]] = append(wake[cluster[w.App]], w.App)
+			if span := writes[w.App]; span != nil {
+				span.SetAttributes(attribute.Int64("generation", int64(w.Generation)))
+				span.End()
+			}
+			if d.Observer != nil {
+				d.Observer.Delivered(w.App, w.Generation, since[w.App])
+			}
 		}
 		for id, apps := range wake {
 			d.Notifier.Notify(id, apps)

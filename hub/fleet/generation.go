@@ -31,7 +31,7 @@ func Limited(stored *model.Desired, floor model.Generation, change model.Desired
 		return model.Desired{}, false
 	}
 	next = *stored
-	next.Project, next.ProjectSpec = change.Project, change.ProjectSpec
+	next.Project, next.ProjectSpec, next.TraceParent = change.Project, change.ProjectSpec, change.TraceParent
 	return next, true
 }
 

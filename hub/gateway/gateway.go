@@ -94,7 +94,24 @@ type Options struct {
 	ClusterReported func(cluster model.ClusterID, kubeVersion string, apiResources []string)
 	// OperationsChanged is called with operations after an agent's update.
 	OperationsChanged func([]model.OperationInfo)
+	// Observer is told what sessions do; nil: nobody is.
+	Observer Observer
 }
+
+// Observer counts. Its methods must not block.
+type Observer interface {
+	// SessionOpened: a session was welcomed. again: its cluster had one before,
+	// since this hub started.
+	SessionOpened(again bool)
+	// RoundTrip is the time from an agent's heartbeat to the answer, as the agent
+	// measured it.
+	RoundTrip(time.Duration)
+}
+
+type unobserved struct{}
+
+func (unobserved) SessionOpened(bool)      {}
+func (unobserved) RoundTrip(time.Duration) {}
 
 // Gateway holds the agents' sessions. It is safe for concurrent use.
 type Gateway struct {
@@ -112,6 +129,8 @@ type Gateway struct {
 	clusters map[model.ClusterID]*clusterSessions
 	rates    map[model.ClusterID]*bucket
 	live     int // welcomed sessions
+	// seen are the clusters that had a session.
+	seen map[model.ClusterID]struct{}
 	// incarnation is the highest that a session was opened with.
 	incarnation int64
 	stopping    bool
@@ -125,6 +144,9 @@ func New(opts Options) *Gateway {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Observer == nil {
+		opts.Observer = unobserved{}
 	}
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 10 * time.Second
@@ -158,6 +180,7 @@ func New(opts Options) *Gateway {
 		enrols:   make(chan struct{}, 16),
 		clusters: map[model.ClusterID]*clusterSessions{},
 		rates:    map[model.ClusterID]*bucket{},
+		seen:     map[model.ClusterID]struct{}{},
 		tunnels:  &tunnels{open: map[model.ClusterID]*clusterTunnel{}},
 	}
 	// The buffer sizes are what keeps an idle agent cheap: a shared write

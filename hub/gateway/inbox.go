@@ -134,6 +134,9 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 		if at := m.Heartbeat.ObservedAt; at != nil && at.CheckValid() == nil {
 			b.ObservedAt = offset.toHub(at.AsTime(), now)
 		}
+		if rtt := m.Heartbeat.RoundTrip; rtt.GetSeconds() >= 0 && rtt.IsValid() && rtt.AsDuration() > 0 {
+			s.g.opts.Observer.RoundTrip(rtt.AsDuration())
+		}
 		s.g.opts.Ingest.Beat(b)
 		return nil
 	case *agentv1.AgentMessage_Reports:

@@ -87,6 +87,9 @@ func (g *Gateway) install(s *session, o fleet.Opening) *parting {
 		return &restored
 	}
 	c.current = s
+	_, again := g.seen[s.cluster]
+	g.seen[s.cluster] = struct{}{}
+	g.opts.Observer.SessionOpened(again)
 	if old != nil {
 		old.end(superseded)
 	} else {

@@ -28,7 +28,9 @@ type Options struct {
 	// Publish is called with the applications of which something new was
 	// stored. It must not block.
 	Publish func(apps []model.AppUID)
-	Log     *slog.Logger
+	// Observer is told what becomes of reports; nil: nobody is.
+	Observer Observer
+	Log      *slog.Logger
 
 	// Interval is the shortest time between the starts of two writes; the
 	// first after a pause is immediate. Default 25 ms.
@@ -41,6 +43,19 @@ type Options struct {
 	// agent that invents them. Default 50,000.
 	PerCluster int
 }
+
+// Observer counts. Its methods must not block.
+type Observer interface {
+	// Stored: one batch was written, which took so long.
+	Stored(reports []fleet.Report, took time.Duration)
+	// Dropped reports are refused by the database for good.
+	Dropped(n int)
+}
+
+type unobserved struct{}
+
+func (unobserved) Stored([]fleet.Report, time.Duration) {}
+func (unobserved) Dropped(int)                          {}
 
 const (
 	firstBackoff = 100 * time.Millisecond
@@ -81,6 +96,9 @@ func New(opts Options) *Ingest {
 	}
 	if opts.Publish == nil {
 		opts.Publish = func([]model.AppUID) {}
+	}
+	if opts.Observer == nil {
+		opts.Observer = unobserved{}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -255,6 +273,9 @@ func (in *Ingest) flush(ctx context.Context) error {
 	}
 	in.mu.Unlock()
 
+	if len(dropped) > 0 {
+		in.opts.Observer.Dropped(len(dropped))
+	}
 	for _, r := range dropped {
 		in.log.Error("the database refuses a report for good; it is left out", "cluster", r.Cluster, "app", r.App, "seq", r.Seq)
 	}
@@ -295,9 +316,11 @@ func (in *Ingest) save(ctx context.Context, batch []*entry) (stored []*entry, er
 	for i, e := range batch {
 		reports[i] = e.report
 	}
+	start := time.Now()
 	err = in.opts.Store.SaveReports(ctx, reports)
 	switch {
 	case err == nil:
+		in.opts.Observer.Stored(reports, time.Since(start))
 		return batch, nil
 	case !fault.Is(err, fault.Internal) && !fault.Is(err, fault.Invalid):
 		return nil, err

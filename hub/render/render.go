@@ -173,6 +173,10 @@ func New(opts Options) (*Renderer, error) {
 	}, nil
 }
 
+// Workers are the processes that render: how many there may be at once, and how
+// many are at work now. It does not block.
+func (r *Renderer) Workers() (most, busy int) { return r.opts.Workers, r.pool.Busy() }
+
 // Close stops renders that are running and returns when all processes have
 // ended.
 func (r *Renderer) Close() { r.pool.Close() }

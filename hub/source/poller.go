@@ -12,8 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // Resolver asks one repository what its targets are, as *Sources does.
@@ -31,6 +36,11 @@ type PollerOptions struct {
 	// last good state is the receiver's to keep. Calls for one repository come
 	// one after the other.
 	Changed func(repoURL string, resolved map[fleet.Target]Resolved, err error)
+	// ChangedIn is called in place of Changed when it is set, in the trace of what
+	// caused the look: of a poke, or one that begins with the poll.
+	ChangedIn func(ctx context.Context, repoURL string, resolved map[fleet.Target]Resolved, err error)
+	// Tracer makes a span of each look that found something else; nil: none.
+	Tracer trace.Tracer
 	// Looked is called after every look, for bookkeeping; may be nil.
 	Looked func(repoURL string, at time.Time, err error)
 	// Interval between looks; 0 means three minutes. Each wait differs by up
@@ -71,6 +81,9 @@ type watched struct {
 	// for an answer, also when it is what an earlier look found. Guarded by
 	// Poller.mu.
 	news bool
+	// cause is the place in a trace of the newest poke that no look has answered.
+	// Guarded by Poller.mu.
+	cause trace.SpanContext
 }
 
 // NewPoller makes a Poller; Run starts it.
@@ -88,6 +101,7 @@ func NewPoller(opts PollerOptions) *Poller {
 		opts.RetryAfter = 5 * time.Second
 	}
 	opts.RetryAfter = min(opts.RetryAfter, opts.Interval)
+	opts.Tracer = tracing.Or(opts.Tracer)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -169,11 +183,17 @@ func compareBools(a, b bool) int {
 
 // Poke asks for a look at once and reports whether the repository is under
 // watch. Pokes during a look cause exactly one more.
-func (p *Poller) Poke(repoURL string) bool {
+func (p *Poller) Poke(repoURL string) bool { return p.PokeIn(context.Background(), repoURL) }
+
+// PokeIn is Poke in the trace of ctx, which is asked for nothing else.
+func (p *Poller) PokeIn(ctx context.Context, repoURL string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w, ok := p.repos[repoURL]
 	if ok {
+		if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+			w.cause = sc
+		}
 		w.poke()
 	}
 	return ok
@@ -232,8 +252,12 @@ func (p *Poller) watch(ctx context.Context, w *watched) {
 		if w.news {
 			w.news, last = false, nil
 		}
+		cause := w.cause
+		w.cause = trace.SpanContext{}
 		p.mu.Unlock()
-		resolved, err := p.look(ctx, w.url, targets)
+		// One that finds nothing new is not ended, and so not told.
+		spanCtx, span := p.span(ctx, w.url, cause)
+		resolved, err := p.look(spanCtx, w.url, targets)
 		if ctx.Err() != nil {
 			return // stopped, or nobody is interested any more
 		}
@@ -246,7 +270,15 @@ func (p *Poller) watch(ctx context.Context, w *watched) {
 				resolved = nil
 				p.opts.Log.Warn("repository cannot be read", "repository", Mask(w.url), "error", err)
 			}
-			p.opts.Changed(w.url, resolved, err)
+			if err != nil {
+				span.SetStatus(codes.Error, fault.As(err).Code)
+			}
+			span.End()
+			if p.opts.ChangedIn != nil {
+				p.opts.ChangedIn(spanCtx, w.url, resolved, err)
+			} else {
+				p.opts.Changed(w.url, resolved, err)
+			}
 		}
 		wait := p.opts.Interval
 		if err != nil {
@@ -259,6 +291,20 @@ func (p *Poller) watch(ctx context.Context, w *watched) {
 			return
 		}
 	}
+}
+
+// span begins the span of a look: in the trace that caused it, or in one of its
+// own, a poll.
+func (p *Poller) span(ctx context.Context, url string, cause trace.SpanContext) (context.Context, trace.Span) {
+	name := "source.poll"
+	if cause.IsValid() {
+		ctx, name = tracing.At(ctx, cause), "source.resolve"
+	}
+	ctx, span := p.opts.Tracer.Start(ctx, name)
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("repository", Mask(url)))
+	}
+	return ctx, span
 }
 
 func (p *Poller) look(ctx context.Context, url string, targets []fleet.Target) (map[fleet.Target]Resolved, error) {

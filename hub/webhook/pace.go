@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ const (
 // pacer keeps events, of strangers or of a server that repeats itself, from
 // making the hub ask a Git server without end. It is safe for concurrent use.
 type pacer struct {
-	poke func(repoURL string)
+	poke func(ctx context.Context, repoURL string)
 
 	mu sync.Mutex
 	by map[string]*pace
@@ -33,10 +34,12 @@ type pace struct {
 	due   bool // a look was put off and is still to come
 }
 
-func newPacer(poke func(string)) *pacer { return &pacer{poke: poke, by: map[string]*pace{}} }
+func newPacer(poke func(context.Context, string)) *pacer {
+	return &pacer{poke: poke, by: map[string]*pace{}}
+}
 
 // look pokes now or, once, a little later. It does not block.
-func (p *pacer) look(repoURL string) {
+func (p *pacer) look(ctx context.Context, repoURL string) {
 	now := time.Now()
 	p.mu.Lock()
 	own := p.by[repoURL]
@@ -53,14 +56,14 @@ func (p *pacer) look(repoURL string) {
 	own.due = wait > 0
 	p.mu.Unlock()
 	if wait <= 0 {
-		p.poke(repoURL)
+		p.poke(ctx, repoURL)
 		return
 	}
 	time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		own.due = false // before the look: an event that comes now has another
 		p.mu.Unlock()
-		p.poke(repoURL)
+		p.poke(ctx, repoURL)
 	})
 }
 

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -11,9 +12,9 @@ import (
 func TestAFloodBecomesFewLooksAndTheLastEventIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks []time.Time
-		p := newPacer(func(string) { looks = append(looks, time.Now()) })
+		p := newPacer(func(context.Context, string) { looks = append(looks, time.Now()) })
 		for range looksAtOnce + 1000 {
-			p.look("a")
+			p.look(t.Context(), "a")
 		}
 		if len(looks) != looksAtOnce {
 			t.Fatalf("%d looks at once", len(looks))
@@ -27,7 +28,7 @@ func TestAFloodBecomesFewLooksAndTheLastEventIsNotLost(t *testing.T) {
 		// Ten minutes of twenty a second.
 		looks = nil
 		for range 10 * 60 * 20 {
-			p.look("a")
+			p.look(t.Context(), "a")
 			time.Sleep(50 * time.Millisecond)
 		}
 		last = time.Now()
@@ -44,11 +45,11 @@ func TestAFloodBecomesFewLooksAndTheLastEventIsNotLost(t *testing.T) {
 
 func TestAFloodForOneRepositoryDelaysNoOther(t *testing.T) {
 	looks := map[string]int{}
-	p := newPacer(func(u string) { looks[u]++ })
+	p := newPacer(func(_ context.Context, u string) { looks[u]++ })
 	for range looksAtOnce {
-		p.look("a")
+		p.look(t.Context(), "a")
 	}
-	p.look("b")
+	p.look(t.Context(), "b")
 	if looks["b"] != 1 || looks["a"] != looksAtOnce {
 		t.Errorf("%v", looks)
 	}
@@ -56,12 +57,12 @@ func TestAFloodForOneRepositoryDelaysNoOther(t *testing.T) {
 
 func TestPacesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer(func(string) {})
+		p := newPacer(func(context.Context, string) {})
 		for i := range maxPaced {
-			p.look(fmt.Sprint(i))
+			p.look(t.Context(), fmt.Sprint(i))
 		}
 		time.Sleep(2 * time.Second)
-		p.look("new")
+		p.look(t.Context(), "new")
 		if len(p.by) != 1 {
 			t.Errorf("%d are kept", len(p.by))
 		}

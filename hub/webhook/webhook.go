@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -31,6 +32,9 @@ type Options struct {
 	Known func() []string
 	// Poke asks for a look at one of them. It does not block.
 	Poke func(repoURL string)
+	// PokeIn is called in place of Poke when it is set, with the request's context
+	// for the trace that it is in: the request may have ended by then.
+	PokeIn func(ctx context.Context, repoURL string)
 	// Log may be nil.
 	Log *slog.Logger
 	// Now may be nil for the system's clock.
@@ -55,7 +59,14 @@ func Handler(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &handler{opts: opts, limits: newLimits(), pace: newPacer(opts.Poke)}
+	return &handler{opts: opts, limits: newLimits(), pace: newPacer(opts.poke())}
+}
+
+func (o Options) poke() func(context.Context, string) {
+	if o.PokeIn != nil {
+		return o.PokeIn
+	}
+	return func(_ context.Context, repoURL string) { o.Poke(repoURL) }
 }
 
 type handler struct {
@@ -129,7 +140,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (Answer, int, er
 	}
 	known := match(event, h.opts.Known())
 	for _, repoURL := range known {
-		h.pace.look(repoURL)
+		h.pace.look(context.WithoutCancel(r.Context()), repoURL)
 	}
 	level := slog.LevelDebug // strangers may push what nobody watches
 	if len(known) > 0 {

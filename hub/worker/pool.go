@@ -107,6 +107,9 @@ func (p *Pool) Stats() Stats {
 	return p.stats
 }
 
+// Busy is the number of jobs that run now.
+func (p *Pool) Busy() int { return len(p.slots) }
+
 // Do runs one job on a process of its own, waiting for a free one. The job
 // talks to the worker through the Conn and calls Finished on it when the
 // conversation is complete. When ctx ends, or limit (0: none) has passed since

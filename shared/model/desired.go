@@ -53,6 +53,10 @@ type Desired struct {
 	ProjectSpec AppProjectSpec `json:"projectSpec"`
 	// HoldDeletes forbids pruning; see the proto file.
 	HoldDeletes bool `json:"holdDeletes,omitempty"`
+	// TraceParent is the place in a trace of what led to this state (W3C trace
+	// context), "" when it is not traced. Nothing is decided by it, and it is no
+	// part of the content.
+	TraceParent string `json:"traceparent,omitempty"`
 }
 
 // WithdrawMode says what becomes of an application's objects.
@@ -98,10 +102,10 @@ type Withdraw struct {
 }
 
 // Content identifies everything in d that an agent acts on, so that hub and
-// agent can tell whether they mean the same by one generation. Generation and
-// HoldDeletes are not part of it.
+// agent can tell whether they mean the same by one generation. Generation,
+// HoldDeletes and TraceParent are not part of it.
 func (d Desired) Content() Digest {
-	d.Generation, d.HoldDeletes, d.BundleBytes = 0, false, 0
+	d.Generation, d.HoldDeletes, d.BundleBytes, d.TraceParent = 0, false, 0, ""
 	d.Revision.CommittedAt = d.Revision.CommittedAt.UTC() // the zone does not travel
 	b, err := json.Marshal(d)
 	if err != nil {

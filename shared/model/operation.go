@@ -72,6 +72,9 @@ type OperationSpec struct {
 	Rollback *RollbackSpec `json:"rollback,omitempty"`
 	// Action is what an operation of kind action runs.
 	Action *ActionSpec `json:"action,omitempty"`
+	// TraceParent is the place in a trace of the request (W3C trace context), ""
+	// when it is not traced. The hub sets it, and nothing is decided by it.
+	TraceParent string `json:"traceparent,omitempty"`
 }
 
 // RollbackSpec says what a rollback goes back to and what it sets aside.

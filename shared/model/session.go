@@ -93,6 +93,9 @@ type AppReport struct {
 	ObservedAt time.Time
 	Status     AppStatus
 	Tree       *ResourceTree // nil: unchanged in this session
+	// TraceParent is the place in the trace of the change whose success this report
+	// is the first to show; "" for most.
+	TraceParent string
 }
 
 // ClusterReport is one observation of the cluster itself.

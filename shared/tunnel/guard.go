@@ -33,6 +33,8 @@ type guard struct {
 	net.Conn
 	// mayOpen is asked for each stream that the peer opens.
 	mayOpen func() error
+	// traffic counts; may be nil.
+	traffic Traffic
 
 	header [headerBytes]byte
 	have   int    // bytes of the header
@@ -45,8 +47,20 @@ type guard struct {
 // Read implements net.Conn. yamux reads in one goroutine.
 func (g *guard) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
+	if g.traffic != nil && n > 0 {
+		g.traffic.Received(n)
+	}
 	if watched := g.watch(b[:n]); watched != nil {
 		return 0, watched
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (g *guard) Write(b []byte) (int, error) {
+	n, err := g.Conn.Write(b)
+	if g.traffic != nil && n > 0 {
+		g.traffic.Sent(n)
 	}
 	return n, err
 }

@@ -38,6 +38,9 @@ type Options struct {
 	// streams, 32 MiB by default; at least Streams times 256 KiB.
 	Unread int
 
+	// Traffic counts the bytes on the connection; nil: nobody does.
+	Traffic Traffic
+
 	writeTimeout time.Duration // shorter in tests
 }
 
@@ -53,6 +56,12 @@ func (o Options) withDefaults() Options {
 		o.writeTimeout = writeTimeout
 	}
 	return o
+}
+
+// Traffic counts bytes. Its methods must not block.
+type Traffic interface {
+	Sent(n int)
+	Received(n int)
 }
 
 // Session is one end of a tunnel. It is safe for concurrent use.
@@ -88,7 +97,7 @@ func newSession(conn net.Conn, o Options, opener bool) (*Session, error) {
 	// cause any number of them.
 	config.LogOutput, config.Logger = nil, log.New(io.Discard, "", 0)
 
-	guarded := &guard{Conn: conn, mayOpen: s.mayOpen}
+	guarded := &guard{Conn: conn, mayOpen: s.mayOpen, traffic: s.o.Traffic}
 	var err error
 	// mayOpen is first called from a goroutine of yamux, which may be before
 	// s.mux is set: it waits for the lock.

@@ -91,6 +91,7 @@ func DesiredToProto(d model.Desired, inline []byte) (*agentv1.Desired, error) {
 		SpecJson:     spec,
 		ProjectJson:  project,
 		HoldDeletes:  d.HoldDeletes,
+		Traceparent:  d.TraceParent,
 	}, nil
 }
 
@@ -113,6 +114,7 @@ func Desired(p *agentv1.Desired) (d model.Desired, inline []byte, err error) {
 		Bundle:      model.Digest(p.BundleDigest),
 		BundleBytes: p.BundleBytes,
 		HoldDeletes: p.HoldDeletes,
+		TraceParent: p.Traceparent,
 	}
 	if d.Revision, err = revision(p.Revision); err != nil {
 		return model.Desired{}, nil, err

@@ -149,6 +149,7 @@ func AppReportToProto(r model.AppReport) (*agentv1.AppReport, error) {
 	}
 	p := &agentv1.AppReport{
 		AppUid: string(r.App), Seq: r.Seq, Generation: int64(r.Generation), ObservedAt: timeToProto(r.ObservedAt), StatusJson: status,
+		Traceparent: r.TraceParent,
 	}
 	if r.Tree != nil {
 		if p.TreeJson, err = encodeJSON(r.Tree); err != nil {
@@ -166,7 +167,7 @@ func AppReport(p *agentv1.AppReport) (model.AppReport, error) {
 	if p.AppUid == "" || p.Seq == 0 || p.Generation < 0 || p.ObservedAt == nil {
 		return model.AppReport{}, invalid("report lacks its application, number or time")
 	}
-	r := model.AppReport{App: model.AppUID(p.AppUid), Seq: p.Seq, Generation: model.Generation(p.Generation)}
+	r := model.AppReport{App: model.AppUID(p.AppUid), Seq: p.Seq, Generation: model.Generation(p.Generation), TraceParent: p.Traceparent}
 	var err error
 	if r.ObservedAt, err = timeFromProto(p.ObservedAt, "report.observed_at"); err != nil {
 		return model.AppReport{}, err

@@ -914,7 +914,10 @@ type Desired struct {
 	ProjectJson []byte `protobuf:"bytes,10,opt,name=project_json,json=projectJson,proto3" json:"project_json,omitempty"`
 	// Set after the hub's database was restored, until an administrator has
 	// acknowledged it: nothing may be pruned on behalf of this state.
-	HoldDeletes   bool `protobuf:"varint,11,opt,name=hold_deletes,json=holdDeletes,proto3" json:"hold_deletes,omitempty"`
+	HoldDeletes bool `protobuf:"varint,11,opt,name=hold_deletes,json=holdDeletes,proto3" json:"hold_deletes,omitempty"`
+	// W3C trace context ("traceparent") of what led to this state; empty when it is
+	// not traced. It is no part of the content.
+	Traceparent   string `protobuf:"bytes,12,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1024,6 +1027,13 @@ func (x *Desired) GetHoldDeletes() bool {
 		return x.HoldDeletes
 	}
 	return false
+}
+
+func (x *Desired) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 type Revision struct {
@@ -1619,7 +1629,10 @@ type AppReport struct {
 	StatusJson []byte `protobuf:"bytes,5,opt,name=status_json,json=statusJson,proto3" json:"status_json,omitempty"`
 	// model.ResourceTree as JSON, redacted; unset when unchanged since the last
 	// report of this session.
-	TreeJson      []byte `protobuf:"bytes,6,opt,name=tree_json,json=treeJson,proto3" json:"tree_json,omitempty"`
+	TreeJson []byte `protobuf:"bytes,6,opt,name=tree_json,json=treeJson,proto3" json:"tree_json,omitempty"`
+	// W3C trace context of the change whose success this report is the first to
+	// show; empty for most.
+	Traceparent   string `protobuf:"bytes,7,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1694,6 +1707,13 @@ func (x *AppReport) GetTreeJson() []byte {
 		return x.TreeJson
 	}
 	return nil
+}
+
+func (x *AppReport) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // ReportAck: reports up to and including seq are stored or superseded.
@@ -1864,9 +1884,12 @@ func (x *ClusterReport) GetSettingsDigest() string {
 // Heartbeat keeps the session live. From the agent it says that every report
 // up to seq still held at observed_at.
 type Heartbeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	ObservedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Seq        uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	ObservedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
+	// From the agent: how long the hub took to answer its heartbeat before this
+	// one; unset when it has not.
+	RoundTrip     *durationpb.Duration `protobuf:"bytes,3,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1911,6 +1934,13 @@ func (x *Heartbeat) GetSeq() uint64 {
 func (x *Heartbeat) GetObservedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ObservedAt
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetRoundTrip() *durationpb.Duration {
+	if x != nil {
+		return x.RoundTrip
 	}
 	return nil
 }
@@ -2220,7 +2250,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\x12D\n" +
 	"\x10reconnect_spread\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectSpread\x12>\n" +
 	"\rreconnect_cap\x18\a \x01(\v2\x19.google.protobuf.DurationR\freconnectCap\x12\x1a\n" +
-	"\bprotocol\x18\b \x01(\rR\bprotocol\"\xf7\x02\n" +
+	"\bprotocol\x18\b \x01(\rR\bprotocol\"\x99\x03\n" +
 	"\aDesired\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2235,7 +2265,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\tspec_json\x18\t \x01(\fR\bspecJson\x12!\n" +
 	"\fproject_json\x18\n" +
 	" \x01(\fR\vprojectJson\x12!\n" +
-	"\fhold_deletes\x18\v \x01(\bR\vholdDeletes\"\xad\x01\n" +
+	"\fhold_deletes\x18\v \x01(\bR\vholdDeletes\x12 \n" +
+	"\vtraceparent\x18\f \x01(\tR\vtraceparent\"\xad\x01\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
@@ -2294,7 +2325,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x06InSync\"B\n" +
 	"\n" +
 	"AppReports\x124\n" +
-	"\areports\x18\x01 \x03(\v2\x1a.hawser.agent.v1.AppReportR\areports\"\xd1\x01\n" +
+	"\areports\x18\x01 \x03(\v2\x1a.hawser.agent.v1.AppReportR\areports\"\xf3\x01\n" +
 	"\tAppReport\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x1e\n" +
@@ -2305,7 +2336,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"observedAt\x12\x1f\n" +
 	"\vstatus_json\x18\x05 \x01(\fR\n" +
 	"statusJson\x12\x1b\n" +
-	"\ttree_json\x18\x06 \x01(\fR\btreeJson\"\x1d\n" +
+	"\ttree_json\x18\x06 \x01(\fR\btreeJson\x12 \n" +
+	"\vtraceparent\x18\a \x01(\tR\vtraceparent\"\x1d\n" +
 	"\tReportAck\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x85\x03\n" +
 	"\rClusterReport\x12!\n" +
@@ -2324,11 +2356,13 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x10namespaced_kinds\x18\b \x03(\tR\x0fnamespacedKinds\x12)\n" +
 	"\x10settings_version\x18\t \x01(\x03R\x0fsettingsVersion\x12'\n" +
 	"\x0fsettings_digest\x18\n" +
-	" \x01(\tR\x0esettingsDigest\"Z\n" +
+	" \x01(\tR\x0esettingsDigest\"\x94\x01\n" +
 	"\tHeartbeat\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12;\n" +
 	"\vobserved_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"observedAt\"$\n" +
+	"observedAt\x128\n" +
+	"\n" +
+	"round_trip\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\troundTrip\"$\n" +
 	"\aRefresh\x12\x19\n" +
 	"\bapp_uids\x18\x01 \x03(\tR\aappUids\"m\n" +
 	"\bSettings\x12\x18\n" +
@@ -2430,17 +2464,18 @@ var file_hawser_agent_v1_session_proto_depIdxs = []int32{
 	24, // 34: hawser.agent.v1.AppReport.observed_at:type_name -> google.protobuf.Timestamp
 	24, // 35: hawser.agent.v1.ClusterReport.observed_at:type_name -> google.protobuf.Timestamp
 	24, // 36: hawser.agent.v1.Heartbeat.observed_at:type_name -> google.protobuf.Timestamp
-	25, // 37: hawser.agent.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
-	25, // 38: hawser.agent.v1.GoAway.spread:type_name -> google.protobuf.Duration
-	2,  // 39: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
-	26, // 40: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
-	3,  // 41: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
-	27, // 42: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
-	41, // [41:43] is the sub-list for method output_type
-	39, // [39:41] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	25, // 37: hawser.agent.v1.Heartbeat.round_trip:type_name -> google.protobuf.Duration
+	25, // 38: hawser.agent.v1.GoAway.retry_after:type_name -> google.protobuf.Duration
+	25, // 39: hawser.agent.v1.GoAway.spread:type_name -> google.protobuf.Duration
+	2,  // 40: hawser.agent.v1.Control.Session:input_type -> hawser.agent.v1.AgentMessage
+	26, // 41: hawser.agent.v1.Control.GetBundle:input_type -> hawser.agent.v1.GetBundleRequest
+	3,  // 42: hawser.agent.v1.Control.Session:output_type -> hawser.agent.v1.HubMessage
+	27, // 43: hawser.agent.v1.Control.GetBundle:output_type -> hawser.agent.v1.BundleChunk
+	42, // [42:44] is the sub-list for method output_type
+	40, // [40:42] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_hawser_agent_v1_session_proto_init() }

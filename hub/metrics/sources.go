@@ -1,0 +1,254 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
+)
+
+const (
+	// maxApplications that have series of their own, four each at most:
+	// what one scrape may hold. Above it the first by name have them,
+	// and hawser_app_series_left_out says how many have not.
+	maxApplications = 30_000
+	// readEvery is how old what a scrape answers of applications and clusters may
+	// be: several Prometheuses cost no more than one.
+	readEvery = 10 * time.Second
+	// readTimeout of the database in a scrape.
+	readTimeout = 10 * time.Second
+)
+
+// Sources is what is read for a scrape. All fields may be nil; what has no source
+// is not told.
+type Sources struct {
+	// Applications and Clusters block for the database; what they answer is kept
+	// for readEvery.
+	Applications func(context.Context) ([]Application, error)
+	Clusters     func(context.Context) ([]model.Cluster, error)
+	// Certificates are the hub's own, by name: "ca", "agents", "web".
+	Certificates func() map[string]time.Time
+	// Queues are how much waits, by name.
+	Queues map[string]func() int
+	Pool   func() Pool
+	// Workers are processes that render: all, and those at work.
+	Workers func() (all, busy int)
+}
+
+// Application is what is told of one.
+type Application struct {
+	Name, Project, Cluster string
+	Sync                   model.SyncFacet
+	Health                 model.Health
+	Freshness              model.Freshness
+	// Conditions are their types.
+	Conditions []string
+}
+
+// Pool is the connections to the database.
+type Pool struct {
+	Most, Open, Idle int32
+	// Waits is how often somebody had to wait for a connection, Waited how long
+	// all together.
+	Waits  int64
+	Waited time.Duration
+}
+
+// Watch adds what exists to what is told. Call it once.
+func (s *Set) Watch(from Sources) {
+	s.registry.MustRegister(&collector{
+		set: s, from: from,
+		apps:     read[Application]{get: from.Applications},
+		clusters: read[model.Cluster]{get: from.Clusters},
+	})
+}
+
+// read is something that is read at most every readEvery.
+type read[T any] struct {
+	get func(context.Context) ([]T, error)
+
+	mu   sync.Mutex
+	at   time.Time
+	last []T
+	err  error
+}
+
+func (r *read[T]) now(at time.Time) ([]T, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.get == nil {
+		return nil, nil
+	}
+	if !r.at.IsZero() && at.Sub(r.at) < readEvery && at.Sub(r.at) >= 0 {
+		return r.last, r.err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	r.last, r.err = r.get(ctx)
+	r.at = at
+	return r.last, r.err
+}
+
+var (
+	descConnected = prometheus.NewDesc("hawser_cluster_connected", "1 while the cluster's agent is connected, else 0.", []string{"cluster"}, nil)
+	descLastSeen  = prometheus.NewDesc("hawser_cluster_last_seen_timestamp_seconds", "When the hub heard last from the cluster's agent. A cluster whose agent never connected has none.", []string{"cluster"}, nil)
+	descAgent     = prometheus.NewDesc("hawser_agent_info", "Always 1; the version of the agent that was connected last.", []string{"cluster", "version"}, nil)
+	descCert      = prometheus.NewDesc("hawser_cert_expiry_timestamp_seconds", "When a certificate ends: the hub's own (ca, agents, web), and those of agents (cert=\"agent\", by cluster).", []string{"cert", "cluster"}, nil)
+	descApp       = prometheus.NewDesc("hawser_app_info", "Always 1; one for each application. When what is known is stale or there is nothing yet, sync and health are Unknown, whatever was said last.", []string{"app", "project", "cluster", "sync", "health"}, nil)
+	descDrifted   = prometheus.NewDesc("hawser_app_drifted", "1 for each application whose live objects were changed in the cluster and differ; the others have none.", []string{"app", "project", "cluster"}, nil)
+	descCondition = prometheus.NewDesc("hawser_app_condition", "1 for each problem that an application has now, by its type.", []string{"app", "project", "cluster", "type"}, nil)
+	descApps      = prometheus.NewDesc("hawser_apps", "Applications, by freshness of what is known of them: live, lagging, stale or never.", []string{"freshness"}, nil)
+	descLeftOut   = prometheus.NewDesc("hawser_app_series_left_out", "Applications that have no series of their own because there are too many.", nil, nil)
+	descQueue     = prometheus.NewDesc("hawser_queue_depth", "How much waits: reports to be stored, applications to be looked at.", []string{"queue"}, nil)
+	descPoolMost  = prometheus.NewDesc("hawser_database_connections_max", "Connections that the hub may have to its database.", nil, nil)
+	descPool      = prometheus.NewDesc("hawser_database_connections", "Connections to the database, by state: used or idle.", []string{"state"}, nil)
+	descPoolWaits = prometheus.NewDesc("hawser_database_waits_total", "Times that somebody had to wait for a connection to the database.", nil, nil)
+	descPoolWait  = prometheus.NewDesc("hawser_database_wait_seconds_total", "Time spent waiting for a connection to the database.", nil, nil)
+	descWorkers   = prometheus.NewDesc("hawser_render_workers", "Processes that render, by state: busy or idle.", []string{"state"}, nil)
+)
+
+// conditionTypes are those that are told by name; an agent may report others.
+var conditionTypes = map[string]bool{
+	"SyncError": true, "ComparisonError": true, "InvalidSpecError": true, "SharedResourceWarning": true, "RepeatedResourceWarning": true,
+	"OrphanedResourceWarning": true, "PruneGuard": true, "DeletesHeld": true, "DeletionConfirmation": true, "SyncWindow": true, "FightDetected": true, "RenderWarning": true,
+}
+
+// maxConditions of one application.
+const maxConditions = 2
+
+type collector struct {
+	set      *Set
+	from     Sources
+	apps     read[Application]
+	clusters read[model.Cluster]
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descConnected, descLastSeen, descAgent, descCert, descApp, descDrifted, descCondition, descApps, descLeftOut,
+		descQueue, descPoolMost, descPool, descPoolWaits, descPoolWait, descWorkers} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	now := c.set.now()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	if apps, err := c.apps.now(now); err != nil {
+		c.set.scrapeErrors.WithLabelValues("applications").Inc()
+	} else if c.from.Applications != nil {
+		collectApps(gauge, apps)
+	}
+	if clusters, err := c.clusters.now(now); err != nil {
+		c.set.scrapeErrors.WithLabelValues("clusters").Inc()
+	} else {
+		collectClusters(gauge, clusters)
+	}
+	if c.from.Certificates != nil {
+		for name, end := range c.from.Certificates() {
+			gauge(descCert, float64(end.Unix()), name, "")
+		}
+	}
+	for name, depth := range c.from.Queues {
+		gauge(descQueue, float64(depth()), name)
+	}
+	if c.from.Pool != nil {
+		p := c.from.Pool()
+		gauge(descPoolMost, float64(p.Most))
+		gauge(descPool, float64(p.Open-p.Idle), "used")
+		gauge(descPool, float64(p.Idle), "idle")
+		out <- prometheus.MustNewConstMetric(descPoolWaits, prometheus.CounterValue, float64(p.Waits))
+		out <- prometheus.MustNewConstMetric(descPoolWait, prometheus.CounterValue, p.Waited.Seconds())
+	}
+	if c.from.Workers != nil {
+		all, busy := c.from.Workers()
+		gauge(descWorkers, float64(busy), "busy")
+		gauge(descWorkers, float64(all-busy), "idle")
+	}
+}
+
+type gauging func(d *prometheus.Desc, v float64, labels ...string)
+
+func collectClusters(gauge gauging, clusters []model.Cluster) {
+	for i := range clusters {
+		cl := &clusters[i]
+		connected := 0.0
+		if cl.Connected {
+			connected = 1
+		}
+		gauge(descConnected, connected, cl.Name)
+		if cl.LastSeen != nil {
+			gauge(descLastSeen, float64(cl.LastSeen.UnixMilli())/1000, cl.Name)
+		}
+		if cl.AgentVersion != "" {
+			gauge(descAgent, 1, cl.Name, limit(cl.AgentVersion))
+		}
+		if cl.CertNotAfter != nil && !cl.Revoked {
+			gauge(descCert, float64(cl.CertNotAfter.Unix()), "agent", cl.Name)
+		}
+	}
+}
+
+// limit is what an agent says of itself, as a label.
+func limit(s string) string {
+	if len(s) > 64 {
+		return exposition.Other
+	}
+	return s
+}
+
+func collectApps(gauge gauging, apps []Application) {
+	byFreshness := map[model.Freshness]int{model.FreshLive: 0, model.FreshLagging: 0, model.FreshStale: 0, model.FreshNever: 0}
+	for i := range apps {
+		a := &apps[i]
+		byFreshness[a.Freshness]++
+		if i >= maxApplications {
+			continue
+		}
+		sync, health := a.Sync.Status, a.Health
+		if known := a.Freshness == model.FreshLive || a.Freshness == model.FreshLagging; !known {
+			sync, health = model.SyncUnknown, model.HealthUnknown
+		}
+		gauge(descApp, 1, a.Name, a.Project, a.Cluster, closed(string(sync), syncs), closed(string(health), healths))
+		if sync == model.SyncOutOfSync && a.Sync.Reason == model.ReasonDrifted {
+			gauge(descDrifted, 1, a.Name, a.Project, a.Cluster)
+		}
+		told := map[string]bool{}
+		for _, t := range a.Conditions {
+			if !conditionTypes[t] {
+				t = "Other"
+			}
+			if !told[t] && len(told) < maxConditions {
+				told[t] = true
+				gauge(descCondition, 1, a.Name, a.Project, a.Cluster, t)
+			}
+		}
+	}
+	for f, n := range byFreshness {
+		gauge(descApps, float64(n), closed(string(f), freshnesses))
+	}
+	gauge(descLeftOut, float64(max(0, len(apps)-maxApplications)))
+}
+
+var (
+	syncs       = []string{string(model.SyncSynced), string(model.SyncOutOfSync)}
+	healths     = []string{string(model.HealthHealthy), string(model.HealthSuspended), string(model.HealthProgressing), string(model.HealthMissing), string(model.HealthDegraded)}
+	freshnesses = []string{string(model.FreshLive), string(model.FreshLagging), string(model.FreshStale), string(model.FreshNever)}
+)
+
+// closed is v when it is one of the values, else "Unknown": agents say what it is.
+func closed(v string, values []string) string {
+	for _, known := range values {
+		if v == known {
+			return v
+		}
+	}
+	return "Unknown"
+}
