@@ -293,7 +293,7 @@ func (w *world) revokedToken(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var token struct{ ID, Token string }
-	if err := w.api.Do(ctx, http.MethodPost, "/tokens", map[string]string{"name": "bob", "ttl": "1h"}, &token); err != nil {
+	if err := w.api.Do(ctx, http.MethodPost, "/tokens", map[string]any{"name": "bob", "ttl": "1h", "admin": true}, &token); err != nil {
 		t.Fatal(err)
 	}
 	logs := w.begin(token.Token, "app", "logs", "shop", "--name", "a", "-f")

@@ -15,6 +15,7 @@ const module = "github.com/hawser-dev/hawser/"
 // pure packages decide and do nothing; their neighbours may import them.
 var pure = []string{
 	"hub/fleet",
+	"hub/permission",
 	"agent/live", "agent/diff", "agent/health", "agent/journal", "agent/sync", "agent/lua", "agent/action",
 }
 

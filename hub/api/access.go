@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
@@ -170,6 +171,7 @@ type look struct {
 	a      *api
 	app    fleet.App
 	by     fleet.APIToken
+	verb   permission.Verb
 	ctx    context.Context
 	stream AccessStream
 	spend  func(ctx context.Context, n int) error
@@ -187,7 +189,11 @@ func (a *api) look(c *gin.Context, r model.AccessRequest) (_ *look, err error) {
 	}
 	ctx := c.Request.Context()
 	l := &look{a: a, by: identity(c), whole: r.Object != nil || r.Events != nil && !r.Events.Follow}
-	if l.app, err = a.store.Application(ctx, c.Param("name")); err != nil {
+	l.verb = rightOf(c).verb
+	if l.app, err = a.store.Application(ctx, c.Param("name")); err == nil {
+		err = mayDo(a.sets.of(l.by), l.verb, l.app)
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -281,6 +287,9 @@ func (l *look) allowed(ctx context.Context, r *http.Request) error {
 		return err
 	case app.Project != l.app.Project || app.Cluster != l.app.Cluster:
 		return fault.New(fault.Denied, "permission_revoked", "application %q was moved to another project or cluster", l.app.Name).WithFix("ask anew")
+	}
+	if err := mayDo(l.a.sets.of(t), l.verb, app); err != nil {
+		return fault.New(fault.Denied, "permission_revoked", "you may no longer see this of application %q", l.app.Name)
 	}
 	return nil
 }

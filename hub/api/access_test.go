@@ -490,7 +490,7 @@ func TestUserHasSoManyStreams(t *testing.T) {
 	if a := w.call("GET", "/api/v1/applications/web/logs?follow=true", ""); a.status != 429 || !strings.Contains(a.body, "access_limit") {
 		t.Errorf("one too many: %d %s", a.status, a.body)
 	}
-	other, _, err := w.auth.Issue(t.Context(), "bob", 0)
+	other, _, err := w.auth.Issue(t.Context(), fleet.NewAPIToken{Name: "bob", Lifetime: 0, Admin: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type api struct {
 	// redactionKey makes values of Secrets comparable in one answer, and not with
 	// what another hub or another start of this one said.
 	redactionKey []byte
+	sets         sets
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)

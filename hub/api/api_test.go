@@ -75,7 +75,7 @@ func TestLogin(t *testing.T) {
 func TestTokens(t *testing.T) {
 	w := newWorld(t)
 	var made struct{ ID, Token, Name string }
-	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"24h"}`).ok(201).into(&made)
+	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"24h","admin":true}`).ok(201).into(&made)
 	w.call("GET", "/api/v1/whoami", "", "Authorization: Bearer "+made.Token).ok(200)
 	body := w.call("GET", "/api/v1/tokens", "").ok(200).body
 	if strings.Contains(strings.ToLower(body), "hash") || strings.Contains(body, made.Token) || !strings.Contains(body, made.ID) {
@@ -84,10 +84,10 @@ func TestTokens(t *testing.T) {
 	w.call("DELETE", "/api/v1/tokens/"+made.ID, "").ok(204)
 	w.call("GET", "/api/v1/whoami", "", "Authorization: Bearer "+made.Token).problem(401, "token_invalid")
 	w.call("DELETE", "/api/v1/tokens/"+made.ID, "").problem(404, "api_token_unknown")
-	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"9000h"}`).problem(400, "lifetime_invalid")
-	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"5 minutes"}`).problem(400, "expression_invalid")
-	w.call("POST", "/api/v1/tokens", `{"name":""}`).problem(400, "text_invalid")
-	w.call("POST", "/api/v1/tokens", `{"name":"a\u202eb"}`).problem(400, "text_invalid")
+	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"9000h","admin":true}`).problem(400, "lifetime_invalid")
+	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"5 minutes","admin":true}`).problem(400, "expression_invalid")
+	w.call("POST", "/api/v1/tokens", `{"name":"","admin":true}`).problem(400, "text_invalid")
+	w.call("POST", "/api/v1/tokens", `{"name":"a\u202eb","admin":true}`).problem(400, "text_invalid")
 }
 
 func TestUnknownRoutesAndMethods(t *testing.T) {

@@ -31,6 +31,8 @@ func (a *api) listApplications(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	set := a.caller(c)
+	views = slices.DeleteFunc(views, func(v model.AppView) bool { return !set.Visible(v.Project) })
 	limit, err := limitOf(c)
 	if err != nil {
 		a.fail(c, err)
@@ -69,7 +71,7 @@ func (a *api) selectApplications(c *gin.Context) ([]model.AppView, error) {
 	}
 	filter := fleet.ViewFilter{Project: c.Query("project"), Names: c.QueryArray("name")}
 	if name := c.Query("cluster"); name != "" {
-		cluster, err := a.store.Cluster(ctx, name)
+		cluster, err := a.visibleCluster(ctx, a.caller(c), name)
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +203,7 @@ func (a *api) putApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	w := a.newWriter(identity(c).Name)
+	w := a.newWriter(c)
 	w.mustBeNew, w.version = onlyNew(c), version
 	stored, result, err := w.application(ctx, app)
 	w.tell()

@@ -53,7 +53,7 @@ func (a *api) apply(c *gin.Context) {
 	}
 	markDuplicates(docs)
 	items := make([]applied, len(docs))
-	w := a.newWriter(identity(c).Name)
+	w := a.newWriter(c)
 	done := func(i int, result string, err error) {
 		items[i] = applied{Kind: docs[i].Kind, Name: docs[i].Name, Result: result}
 		if err != nil {
@@ -69,6 +69,9 @@ func (a *api) apply(c *gin.Context) {
 			done(i, "", d.Err)
 		case d.Project != nil:
 			result, err := a.survive(ctx, func() (string, error) {
+				if err := mayWriteProject(w.set, d.Name); err != nil {
+					return "", err
+				}
 				_, result, err := a.writeProject(ctx, *d.Project, false)
 				return result, err
 			})

@@ -28,7 +28,19 @@ func (a *api) listClusters(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, newList(a, clusters))
+	set := a.caller(c)
+	sees, err := a.clustersOf(c.Request.Context(), set)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	items := []model.Cluster{}
+	for _, cluster := range clusters {
+		if sees(cluster) {
+			items = append(items, seen(set, cluster))
+		}
+	}
+	c.JSON(http.StatusOK, newList(a, items))
 }
 
 func (a *api) getCluster(c *gin.Context) {
@@ -37,7 +49,7 @@ func (a *api) getCluster(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, cluster)
+	c.JSON(http.StatusOK, seen(a.caller(c), cluster))
 }
 
 func (a *api) deleteCluster(c *gin.Context) {

@@ -94,7 +94,7 @@ type Auth interface {
 	// Recheck asks again about a token that was authenticated; it counts no
 	// attempt.
 	Recheck(ctx context.Context, token string) (fleet.APIToken, error)
-	Issue(ctx context.Context, name string, lifetime time.Duration) (token string, info fleet.APIToken, err error)
+	Issue(ctx context.Context, n fleet.NewAPIToken) (token string, info fleet.APIToken, err error)
 	Tokens(ctx context.Context) ([]fleet.APIToken, error)
 	Revoke(ctx context.Context, id string) error
 }
@@ -177,6 +177,8 @@ type StreamReader interface {
 // StreamEvent is one event.
 type StreamEvent struct {
 	ID, Type, Key string
+	// Project and Name of the application that it is about, where there is one.
+	Project, Name string
 	Body          func() ([]byte, error)
 }
 

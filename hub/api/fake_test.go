@@ -536,7 +536,7 @@ func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (mo
 		Phase: model.PhaseQueued, InitiatedBy: n.InitiatedBy}
 	for _, a := range s.apps {
 		if a.UID == n.App {
-			op.AppName, op.Cluster = a.Name, a.Cluster
+			op.AppName, op.Cluster, op.Project = a.Name, a.Cluster, a.Project
 		}
 	}
 	if !n.Deadline.IsZero() {
@@ -628,7 +628,7 @@ func (s *fakeStore) Operations(_ context.Context, f fleet.OperationFilter) ([]mo
 	defer s.mu.Unlock()
 	var out []model.OperationInfo
 	for _, op := range s.ops {
-		if (f.App == "" || op.App == f.App) && (f.Cluster == "" || op.Cluster == f.Cluster) && (!f.OpenOnly || !op.Phase.Terminal()) {
+		if (f.App == "" || op.App == f.App) && (f.Cluster == "" || op.Cluster == f.Cluster) && (!f.OpenOnly || !op.Phase.Terminal()) && (f.Projects == nil || slices.Contains(f.Projects, op.Project)) {
 			out = append(out, op)
 		}
 	}
@@ -824,7 +824,7 @@ func (w *world) login() {
 	w.t.Helper()
 	w.handler = New(w.opts)
 	var err error
-	if w.token, _, err = w.auth.Issue(w.t.Context(), "ana", 0); err != nil {
+	if w.token, _, err = w.auth.Issue(w.t.Context(), fleet.NewAPIToken{Name: "ana", Lifetime: 0, Admin: true}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -841,11 +841,16 @@ type answer struct {
 // empty value removes the header.
 func (w *world) call(method, path, body string, headers ...string) answer {
 	w.t.Helper()
+	return w.callContext(w.t.Context(), method, path, body, headers...)
+}
+
+func (w *world) callContext(ctx context.Context, method, path, body string, headers ...string) answer {
+	w.t.Helper()
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
 	}
-	req := httptest.NewRequestWithContext(w.t.Context(), method, path, r)
+	req := httptest.NewRequestWithContext(ctx, method, path, r)
 	req.RemoteAddr = "192.0.2.1:1234"
 	req.Header.Set("Authorization", "Bearer "+w.token)
 	req.Header.Set("X-Request-Id", "request-1")
@@ -921,4 +926,19 @@ spec:
 		s = strings.Replace(s, change[i], change[i+1], 1)
 	}
 	return s
+}
+
+// fingerprint changes with everything that is stored.
+func (s *fakeStore) fingerprint() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := json.Marshal([]any{s.hub, len(s.enrol), s.clusters, s.projects, s.repos, s.templates, s.apps, s.ops})
+	return fmt.Sprint(string(b), err)
+}
+
+// short is call for routes that may not end: it ends them.
+func (w *world) short(method, path, body string, headers ...string) answer {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 100*time.Millisecond)
+	defer cancel()
+	return w.callContext(ctx, method, path, body, headers...)
 }

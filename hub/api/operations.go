@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -500,18 +501,30 @@ func (a *api) listOperations(c *gin.Context) {
 	if err == nil && c.Query("app") != "" {
 		var app fleet.App
 		if app, err = a.store.Application(ctx, c.Query("app")); err == nil {
+			err = mayDo(a.caller(c), permission.Get, app)
 			filter.App = app.UID
 		}
 	}
 	if err == nil && c.Query("cluster") != "" {
 		var cluster model.Cluster
-		if cluster, err = a.store.Cluster(ctx, c.Query("cluster")); err == nil {
+		if cluster, err = a.visibleCluster(ctx, a.caller(c), c.Query("cluster")); err == nil {
 			filter.Cluster = cluster.ID
 		}
 	}
 	if err != nil {
 		a.fail(c, err)
 		return
+	}
+	if set := a.caller(c); !set.Admin() {
+		projects, err := a.visibleProjects(ctx, set)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		filter.Projects = []string{}
+		for _, p := range projects {
+			filter.Projects = append(filter.Projects, p.Metadata.Name)
+		}
 	}
 	a.answerOperations(c, filter)
 }

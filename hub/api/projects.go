@@ -36,7 +36,7 @@ type deleted struct {
 }
 
 func (a *api) listProjects(c *gin.Context) {
-	projects, err := a.store.Projects(c.Request.Context())
+	projects, err := a.visibleProjects(c.Request.Context(), a.caller(c))
 	if err != nil {
 		a.fail(c, err)
 		return

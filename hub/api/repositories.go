@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -58,6 +60,10 @@ func (a *api) listRepositories(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	set := a.caller(c)
+	repos = slices.DeleteFunc(repos, func(r model.Repository) bool {
+		return !set.Decide(permission.Get, permission.Repositories, r.Project, r.ID).Allowed
+	})
 	c.JSON(http.StatusOK, newList(a, repos))
 }
 

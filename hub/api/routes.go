@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -52,36 +53,40 @@ type Route struct {
 	when func(Options) bool
 }
 
-// Verb is what is done to a resource.
-type Verb string
+// Verb is what is done to a resource, which is a kind of thing; package
+// permission says who may.
+type (
+	Verb     = permission.Verb
+	Resource = permission.Resource
+)
 
 // The verbs.
 const (
-	VerbGet       Verb = "get"
-	VerbLogs      Verb = "logs"
-	VerbEvents    Verb = "events"
-	VerbSync      Verb = "sync"
-	VerbRollback  Verb = "rollback"
-	VerbRefresh   Verb = "refresh"
-	VerbTerminate Verb = "terminate"
-	VerbAction    Verb = "action"
-	VerbExec      Verb = "exec"
-	VerbCreate    Verb = "create"
-	VerbUpdate    Verb = "update"
-	VerbDelete    Verb = "delete"
+	VerbGet       = permission.Get
+	VerbLogs      = permission.Logs
+	VerbEvents    = permission.Events
+	VerbSync      = permission.Sync
+	VerbRollback  = permission.Rollback
+	VerbRefresh   = permission.Refresh
+	VerbTerminate = permission.Terminate
+	VerbAction    = permission.RunAction
+	VerbExec      = permission.Exec
+	VerbCreate    = permission.Create
+	VerbUpdate    = permission.Update
+	VerbDelete    = permission.Delete
 )
-
-// Resource is a kind of thing that permissions speak of.
-type Resource string
 
 // The resources.
 const (
-	ResourceApplications Resource = "applications"
-	ResourceClusters     Resource = "clusters"
-	ResourceProjects     Resource = "projects"
-	ResourceRepositories Resource = "repositories"
-	ResourceTokens       Resource = "tokens"
-	ResourceSettings     Resource = "settings"
+	ResourceApplications    = permission.Applications
+	ResourceOperations      = permission.Operations
+	ResourceClusters        = permission.Clusters
+	ResourceProjects        = permission.Projects
+	ResourceRepositories    = permission.Repositories
+	ResourceTokens          = permission.Tokens
+	ResourceEnrolmentTokens = permission.EnrolmentTokens
+	ResourceTemplates       = permission.Templates
+	ResourceSettings        = permission.Settings
 )
 
 // Parameter is one of the query.
@@ -129,7 +134,11 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 		if r.Public {
 			group = public
 		}
-		group.Handle(r.Method, r.Path, func(c *gin.Context) { r.handler(a, c) })
+		group.Handle(r.Method, r.Path, func(c *gin.Context) {
+			if a.admitted(c, r) {
+				r.handler(a, c)
+			}
+		})
 	}
 }
 
@@ -213,15 +222,15 @@ var tokenRoutes = []Route{
 var clusterRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/enrolment-tokens", ID: "listEnrolmentTokens", Tag: "clusters", Summary: "Tokens with which agents enrol, without their secrets",
-		Verb: VerbCreate, Resource: ResourceClusters, Answer: list[enrolmentToken]{}, Status: http.StatusOK, handler: (*api).listEnrolmentTokens,
+		Verb: VerbGet, Resource: ResourceEnrolmentTokens, Answer: list[enrolmentToken]{}, Status: http.StatusOK, handler: (*api).listEnrolmentTokens,
 	},
 	{
 		Method: http.MethodPost, Path: "/enrolment-tokens", ID: "createEnrolmentToken", Tag: "clusters", Summary: "Issue a token with which one agent enrols",
-		Verb: VerbCreate, Resource: ResourceClusters, Body: enrolmentRequest{}, Answer: issuedEnrolmentToken{}, Status: http.StatusCreated, handler: (*api).createEnrolmentToken,
+		Verb: VerbCreate, Resource: ResourceEnrolmentTokens, Body: enrolmentRequest{}, Answer: issuedEnrolmentToken{}, Status: http.StatusCreated, handler: (*api).createEnrolmentToken,
 	},
 	{
 		Method: http.MethodDelete, Path: "/enrolment-tokens/:id", ID: "deleteEnrolmentToken", Tag: "clusters", Summary: "Take an enrolment token back",
-		Verb: VerbDelete, Resource: ResourceClusters, Status: http.StatusNoContent, handler: (*api).deleteEnrolmentToken,
+		Verb: VerbDelete, Resource: ResourceEnrolmentTokens, Status: http.StatusNoContent, handler: (*api).deleteEnrolmentToken,
 	},
 	{
 		Method: http.MethodGet, Path: "/clusters", ID: "listClusters", Tag: "clusters", Summary: "Enrolled clusters",
@@ -305,23 +314,23 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates", ID: "listRepositoryTemplates", Tag: "repositories", Summary: "Credential templates, without their secrets",
-		Verb: VerbGet, Resource: ResourceRepositories, Answer: list[model.RepositoryTemplate]{}, Status: http.StatusOK, handler: (*api).listTemplates,
+		Verb: VerbGet, Resource: ResourceTemplates, Answer: list[model.RepositoryTemplate]{}, Status: http.StatusOK, handler: (*api).listTemplates,
 	},
 	{
 		Method: http.MethodPost, Path: "/repository-templates", ID: "addRepositoryTemplate", Tag: "repositories", Summary: "Store a credential for all repositories below a URL",
-		Verb: VerbCreate, Resource: ResourceRepositories, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, handler: (*api).addTemplate,
+		Verb: VerbCreate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, handler: (*api).addTemplate,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates/:id", ID: "getRepositoryTemplate", Tag: "repositories", Summary: "One credential template",
-		Verb: VerbGet, Resource: ResourceRepositories, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).getTemplate,
+		Verb: VerbGet, Resource: ResourceTemplates, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).getTemplate,
 	},
 	{
 		Method: http.MethodPatch, Path: "/repository-templates/:id", ID: "changeRepositoryTemplate", Tag: "repositories", Summary: "Change what the request names and keep the rest",
-		Verb: VerbUpdate, Resource: ResourceRepositories, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).changeTemplate,
+		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).changeTemplate,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repository-templates/:id", ID: "deleteRepositoryTemplate", Tag: "repositories", Summary: "Forget a credential template",
-		Verb: VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, handler: (*api).deleteTemplate,
+		Verb: VerbDelete, Resource: ResourceTemplates, Status: http.StatusNoContent, handler: (*api).deleteTemplate,
 	},
 }
 
@@ -384,7 +393,7 @@ var applicationRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/applications/:name/confirm-deletion", ID: "confirmDeletion", Tag: "applications",
 		Summary: "Approve of deleting what says Prune=confirm or Delete=confirm",
-		Verb:    VerbSync, Resource: ResourceApplications, Body: confirmation{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
+		Verb:    VerbDelete, Resource: ResourceApplications, Body: confirmation{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).confirmDeletion,
 	},
 	{
@@ -510,7 +519,7 @@ var liveRoutes = []Route{
 var operationRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/operations", ID: "listOperations", Tag: "operations", Summary: "Operations, newest first",
-		Verb: VerbGet, Resource: ResourceApplications,
+		Verb: VerbGet, Resource: ResourceOperations,
 		Query: []Parameter{
 			{Name: "app", Type: "string", Meaning: "only those of an application"},
 			{Name: "cluster", Type: "string", Meaning: "only those on a cluster, by name or id"},
@@ -520,11 +529,11 @@ var operationRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/operations/:id", ID: "getOperation", Tag: "operations", Summary: "One operation and its results",
-		Verb: VerbGet, Resource: ResourceApplications, Answer: model.OperationInfo{}, Status: http.StatusOK, handler: (*api).getOperation,
+		Verb: VerbGet, Resource: ResourceOperations, Answer: model.OperationInfo{}, Status: http.StatusOK, handler: (*api).getOperation,
 	},
 	{
 		Method: http.MethodPost, Path: "/operations/:id/terminate", ID: "terminateOperation", Tag: "operations", Summary: "End an operation",
-		Verb: VerbTerminate, Resource: ResourceApplications, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, handler: (*api).terminateOperation,
+		Verb: VerbTerminate, Resource: ResourceOperations, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, handler: (*api).terminateOperation,
 	},
 }
 

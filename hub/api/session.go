@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -24,9 +25,11 @@ type loginAnswer struct {
 
 // caller is who asks.
 type caller struct {
-	Name      string    `json:"name"`
-	Admin     bool      `json:"admin"`
-	ExpiresAt time.Time `json:"expiresAt"`
+	Name  string `json:"name"`
+	Admin bool   `json:"admin"`
+	// Grants are what it may do when it is not an administrator\'s.
+	Grants    []fleet.Grant `json:"grants,omitempty"`
+	ExpiresAt time.Time     `json:"expiresAt"`
 }
 
 type versionAnswer struct {
@@ -59,7 +62,7 @@ func (a *api) login(c *gin.Context) {
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.ExpiresAt})
+	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.Grants, t.ExpiresAt})
 }
 
 func (a *api) version(c *gin.Context) { c.JSON(http.StatusOK, versionAnswer{a.opts.Version}) }
@@ -86,16 +89,17 @@ func (a *api) acknowledgeRestore(c *gin.Context) {
 
 // apiToken is a token as it is listed: never with its hash.
 type apiToken struct {
-	ID        string     `json:"id"`
-	Name      string     `json:"name"`
-	Admin     bool       `json:"admin"`
-	CreatedAt time.Time  `json:"createdAt"`
-	ExpiresAt time.Time  `json:"expiresAt"`
-	LastUsed  *time.Time `json:"lastUsed,omitempty"`
+	ID        string        `json:"id"`
+	Name      string        `json:"name"`
+	Admin     bool          `json:"admin"`
+	Grants    []fleet.Grant `json:"grants,omitempty"`
+	CreatedAt time.Time     `json:"createdAt"`
+	ExpiresAt time.Time     `json:"expiresAt"`
+	LastUsed  *time.Time    `json:"lastUsed,omitempty"`
 }
 
 func newAPIToken(t fleet.APIToken) apiToken {
-	return apiToken{t.ID, t.Name, t.Admin, t.CreatedAt, t.ExpiresAt, t.LastUsed}
+	return apiToken{t.ID, t.Name, t.Admin, t.Grants, t.CreatedAt, t.ExpiresAt, t.LastUsed}
 }
 
 func (a *api) listTokens(c *gin.Context) {
@@ -115,6 +119,9 @@ type newTokenRequest struct {
 	Name string `json:"name"`
 	// TTL is a duration such as 720h; left out: the hub's default.
 	TTL string `json:"ttl,omitempty"`
+	// Admin, or Grants: one of both is needed.
+	Admin  bool          `json:"admin,omitempty"`
+	Grants []fleet.Grant `json:"grants,omitempty"`
 }
 
 // issuedToken has the token itself, which is not shown again.
@@ -129,15 +136,24 @@ func (a *api) createToken(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	var problems fault.List
 	ttl, err := lifetime(in.TTL)
-	if err == nil {
-		err = text("name", in.Name, 1, 63)
-	}
 	if err != nil {
-		a.fail(c, err)
+		problems = append(problems, fault.As(err))
+	}
+	if err := text("name", in.Name, 1, 63); err != nil {
+		problems = append(problems, fault.As(err))
+	}
+	if in.Admin == (len(in.Grants) > 0) {
+		problems = append(problems, fault.New(fault.Invalid, "grants_invalid", "a token is an administrator's or has grants: one of both is needed").WithField("grants").
+			WithFix(`send "admin": true, or "grants": [{"project": "team-*", "role": "viewer"}]`))
+	}
+	problems = append(problems, permission.Check("grants", in.Grants)...)
+	if len(problems) > 0 {
+		a.fail(c, problems)
 		return
 	}
-	token, info, err := a.opts.Auth.Issue(c.Request.Context(), in.Name, ttl)
+	token, info, err := a.opts.Auth.Issue(c.Request.Context(), fleet.NewAPIToken{Name: in.Name, Lifetime: ttl, Admin: in.Admin, Grants: in.Grants})
 	if err != nil {
 		a.fail(c, err)
 		return

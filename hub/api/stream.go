@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 // writeTimeout is how long a client may take to accept a piece of the stream;
@@ -23,6 +26,12 @@ const writeTimeout = 10 * time.Second
 // only the newest is.
 func (a *api) events(c *gin.Context) {
 	ctx := c.Request.Context()
+	set := a.caller(c)
+	sees, err := a.clustersOf(ctx, set)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	reader := a.opts.Stream.Resume(c.GetHeader("Last-Event-ID"))
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -57,7 +66,7 @@ func (a *api) events(c *gin.Context) {
 		case err != nil:
 			return // the hub stops
 		}
-		a.writeEvents(ctx, out, batch)
+		a.writeEvents(ctx, out, audible(set, sees, batch))
 		now := a.now()
 		if now.Sub(heartbeat) >= a.opts.Heartbeat {
 			heartbeat = now
@@ -73,6 +82,24 @@ func (a *api) events(c *gin.Context) {
 			return
 		}
 	}
+}
+
+// audible are the events that somebody may hear of.
+func audible(set *permission.Set, sees func(model.Cluster) bool, batch []StreamEvent) []StreamEvent {
+	if set.Admin() {
+		return batch
+	}
+	return slices.DeleteFunc(batch, func(e StreamEvent) bool {
+		switch e.Type {
+		case "application", "operation", "repository":
+			return !set.Visible(e.Project)
+		case "project":
+			return !set.Visible(e.Key)
+		case "cluster":
+			return !sees(model.Cluster{ID: model.ClusterID(e.Key)})
+		}
+		return true
+	})
 }
 
 // stillAllowed ends streams of tokens that were revoked or expired. A database

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -21,6 +25,7 @@ import (
 type writer struct {
 	a         *api
 	by        string
+	set       *permission.Set
 	mustBeNew bool
 	version   int64 // of If-Match, 0 for any
 
@@ -38,8 +43,8 @@ type memo[T any] struct {
 	err   error
 }
 
-func (a *api) newWriter(by string) *writer {
-	return &writer{a: a, by: by, projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{},
+func (a *api) newWriter(c *gin.Context) *writer {
+	return &writer{a: a, by: identity(c).Name, set: a.caller(c), projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{},
 		reserved: map[string]memo[string]{}}
 }
 
@@ -77,6 +82,9 @@ func (w *writer) application(ctx context.Context, app model.Application) (stored
 
 	old, exists, err := w.find(ctx, app.Metadata.Name)
 	if err != nil {
+		return fleet.App{}, "", err
+	}
+	if err := w.mayWrite(ctx, old, exists, app); err != nil {
 		return fleet.App{}, "", err
 	}
 	if err := w.admissible(old, exists, app); err != nil {
@@ -170,12 +178,11 @@ func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cl
 		return model.Cluster{}, err
 	}
 	cluster, err := w.cluster(ctx, app.Spec.Destination)
+	if fault.HasCode(err, "destination_unknown") && !w.set.Admin() {
+		return model.Cluster{}, w.nowhere(project, app)
+	}
 	if err != nil {
 		return model.Cluster{}, err
-	}
-	if cluster.Revoked {
-		return model.Cluster{}, fault.New(fault.Precondition, "cluster_revoked", "cluster %q is revoked; no agent takes work there", cluster.Name).
-			WithField("spec.destination").WithFix("enrol it again: hawser cluster enroll %s", cluster.Name)
 	}
 	facts := policy.AppFacts{
 		Namespace: app.Metadata.Namespace,
@@ -184,13 +191,37 @@ func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cl
 			Namespace: app.Spec.Destination.Namespace, ClusterProject: &cluster.Project,
 		},
 	}
-	for _, s := range app.Spec.AllSources() {
-		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
-	}
+	facts.SourceRepos = reposOf(app)
 	if err := refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts)); err != nil {
 		return cluster, err
 	}
+	if cluster.Revoked {
+		return model.Cluster{}, fault.New(fault.Precondition, "cluster_revoked", "cluster %q is revoked; no agent takes work there", cluster.Name).
+			WithField("spec.destination").WithFix("enrol it again: hawser cluster enroll %s", cluster.Name)
+	}
 	return cluster, w.mayUse(ctx, app)
+}
+
+// nowhere refuses a destination that does not exist, in the words for one that
+// the project does not permit where it would not: those who do not see all
+// clusters must not find out which there are.
+func (w *writer) nowhere(project model.AppProject, app model.Application) error {
+	d := app.Spec.Destination
+	if !policy.Reaches(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, policy.Destination{Name: d.Name, Server: d.Server}) {
+		return refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, policy.AppFacts{
+			Namespace: app.Metadata.Namespace, SourceRepos: reposOf(app),
+			Destination: policy.Destination{Name: d.Name, Server: d.Server, Namespace: d.Namespace},
+		}))
+	}
+	return fault.New(fault.Invalid, "destination_unknown", "there is no cluster %q", cut(cmp.Or(d.Name, d.Server))).
+		WithField("spec.destination").WithFix("see which clusters there are: hawser cluster list")
+}
+
+func reposOf(app model.Application) (out []string) {
+	for _, s := range app.Spec.AllSources() {
+		out = append(out, s.RepoURL)
+	}
+	return out
 }
 
 // mayUse refuses repositories that are registered for another project alone.
@@ -253,7 +284,9 @@ func (w *writer) project(ctx context.Context, name string) (model.AppProject, er
 		}
 		var names []string
 		for _, p := range all {
-			names = append(names, p.Metadata.Name)
+			if w.set.Visible(p.Metadata.Name) {
+				names = append(names, p.Metadata.Name)
+			}
 		}
 		slices.Sort(names)
 		m.err = refused(policy.Unknown(name, names))

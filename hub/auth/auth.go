@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
@@ -117,7 +118,7 @@ func (s *Service) Login(ctx context.Context, from, code string) (token string, i
 		return "", fleet.APIToken{}, fault.New(fault.Unauthorized, "login_code_expired", "this login code has expired; a code is valid for an hour").
 			WithFix("restart the hub for a new code")
 	}
-	token, info, err = s.Issue(ctx, "admin", DefaultLifetime)
+	token, info, err = s.Issue(ctx, fleet.NewAPIToken{Name: "admin", Admin: true, Lifetime: DefaultLifetime})
 	if err != nil {
 		// Nobody got in: the code may be tried again.
 		s.mu.Lock()
@@ -139,11 +140,10 @@ func (c *loginCode) hashOrNothing() []byte {
 	return c.hash
 }
 
-// Issue makes an API token of an administrator. lifetime 0 is DefaultLifetime.
-func (s *Service) Issue(ctx context.Context, name string, lifetime time.Duration) (token string, info fleet.APIToken, err error) {
-	if lifetime == 0 {
-		lifetime = DefaultLifetime
-	}
+// Issue makes an API token. What the grants mean is the caller's to check;
+// lifetime 0 is DefaultLifetime.
+func (s *Service) Issue(ctx context.Context, n fleet.NewAPIToken) (token string, info fleet.APIToken, err error) {
+	lifetime := cmp.Or(n.Lifetime, DefaultLifetime)
 	if lifetime < time.Minute || lifetime > MaxLifetime {
 		return "", fleet.APIToken{}, fault.New(fault.Invalid, "lifetime_invalid", "a token lives between 1 minute and 365 days, not %s", lifetime).WithField("ttl")
 	}
@@ -153,7 +153,7 @@ func (s *Service) Issue(ctx context.Context, name string, lifetime time.Duration
 	}
 	now := s.now().UTC()
 	token, hash := newSecret(tokenPrefix)
-	info = fleet.APIToken{ID: id.String(), Name: name, Hash: hash, Admin: true, CreatedAt: now, ExpiresAt: now.Add(lifetime)}
+	info = fleet.APIToken{ID: id.String(), Name: n.Name, Hash: hash, Admin: n.Admin, Grants: n.Grants, CreatedAt: now, ExpiresAt: now.Add(lifetime)}
 	if err := s.store.CreateAPIToken(ctx, info); err != nil {
 		return "", fleet.APIToken{}, err
 	}

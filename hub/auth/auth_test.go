@@ -181,7 +181,7 @@ func TestACodeSurvivesADatabaseThatIsAway(t *testing.T) {
 
 func TestAnExpiredTokenMeansANewCode(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	if _, _, err := w.Issue(ctx, "ci", time.Hour); err != nil {
+	if _, _, err := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: time.Hour, Admin: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.time = w.time.Add(time.Hour)
@@ -192,7 +192,7 @@ func TestAnExpiredTokenMeansANewCode(t *testing.T) {
 
 func TestRefusedTokens(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	token, _, err := w.Issue(ctx, "ci", 0)
+	token, _, err := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestRefusedTokens(t *testing.T) {
 
 func TestADatabaseThatIsAwayIsNoFailedAttempt(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	token, _, _ := w.Issue(ctx, "ci", 0)
+	token, _, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	w.store.err = fault.New(fault.Unavailable, "db_unavailable", "away")
 	for range 3 * maxFailures {
 		_, err := w.Authenticate(ctx, "a", token)
@@ -239,7 +239,7 @@ func TestADatabaseThatIsAwayIsNoFailedAttempt(t *testing.T) {
 func TestFailuresAreLimitedPerAddress(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
 	code := w.NewLoginCode()
-	token, _, _ := w.Issue(ctx, "ci", 0)
+	token, _, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	for range maxFailures {
 		_, _, err := w.Login(ctx, "bad", "hwl_wrong")
 		wantCode(t, err, "login_code_invalid")
@@ -279,7 +279,7 @@ func TestAddressesAreBounded(t *testing.T) {
 
 func TestRevokedTokens(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	token, info, _ := w.Issue(ctx, "ci", 0)
+	token, info, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	if _, err := w.Authenticate(ctx, "a", token); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestRevokedTokens(t *testing.T) {
 	wantCode(t, w.Revoke(ctx, info.ID), "api_token_unknown")
 
 	// Revoked at another replica: noticed when the memory ends.
-	token, info, _ = w.Issue(ctx, "ci", 0)
+	token, info, _ = w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	w.Authenticate(ctx, "a", token)
 	if err := w.store.DeleteAPIToken(ctx, info.ID); err != nil {
 		t.Fatal(err)
@@ -304,17 +304,17 @@ func TestRevokedTokens(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
 	for _, bad := range []time.Duration{-time.Hour, time.Second, MaxLifetime + time.Second} {
-		_, _, err := w.Issue(ctx, "x", bad)
+		_, _, err := w.Issue(ctx, fleet.NewAPIToken{Name: "x", Lifetime: bad, Admin: true})
 		wantCode(t, err, "lifetime_invalid")
 	}
-	if _, info, err := w.Issue(ctx, "x", MaxLifetime); err != nil || info.ExpiresAt.Sub(w.time) != MaxLifetime {
+	if _, info, err := w.Issue(ctx, fleet.NewAPIToken{Name: "x", Lifetime: MaxLifetime, Admin: true}); err != nil || info.ExpiresAt.Sub(w.time) != MaxLifetime {
 		t.Errorf("%+v, %v", info, err)
 	}
 }
 
 func TestListedTokensHaveNoHash(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	w.Issue(ctx, "x", 0)
+	w.Issue(ctx, fleet.NewAPIToken{Name: "x", Lifetime: 0, Admin: true})
 	tokens, err := w.Tokens(ctx)
 	if err != nil || len(tokens) != 1 || tokens[0].Hash != nil {
 		t.Errorf("%+v, %v", tokens, err)
@@ -338,7 +338,7 @@ func TestSecretsDiffer(t *testing.T) {
 // A stream that asks again about its own token guesses nothing.
 func TestRecheckIsNoAttempt(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	token, info, _ := w.Issue(ctx, "ci", 0)
+	token, info, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	if who, err := w.Recheck(ctx, token); err != nil || who.ID != info.ID {
 		t.Fatalf("%+v, %v", who, err)
 	}

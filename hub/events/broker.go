@@ -27,6 +27,9 @@ type Event struct {
 	Type string
 	// Key identifies the thing that changed.
 	Key string
+	// Project that the thing is of, and Name of the application that it is about;
+	// "" where there is none. Who may hear of it is decided by them.
+	Project, Name string
 	// Payload makes the body. It is called at most once, and only when somebody
 	// reads the event; it must not depend on anything that changes later.
 	Payload func() ([]byte, error)
@@ -34,9 +37,10 @@ type Event struct {
 
 // Delivered is an event on its way to a reader.
 type Delivered struct {
-	ID   string // for Resume
-	Type string
-	Key  string
+	ID            string // for Resume
+	Type          string
+	Key           string
+	Project, Name string
 	// Body makes the body on first use.
 	Body func() ([]byte, error)
 }
@@ -74,7 +78,7 @@ func (b *Broker) Publish(events ...Event) {
 	}
 	for _, e := range events {
 		b.ring[b.next%uint64(len(b.ring))] = Delivered{
-			ID: b.id(b.next), Type: e.Type, Key: e.Key, Body: sync.OnceValues(e.Payload),
+			ID: b.id(b.next), Type: e.Type, Key: e.Key, Project: e.Project, Name: e.Name, Body: sync.OnceValues(e.Payload),
 		}
 		b.next++
 	}

@@ -35,14 +35,17 @@ type Feed struct {
 	pending map[model.AppUID]struct{}
 	wake    chan struct{}
 
-	// names of applications that were published, for when they are gone. Only
-	// Run uses it.
-	names map[model.AppUID]string
+	// known is what applications were when they were published, for when they are
+	// gone or of another project. Only Run uses it.
+	known map[model.AppUID]published
 }
+
+// published is what was last said about an application.
+type published struct{ name, project string }
 
 // NewFeed makes a Feed; nothing is published before Run.
 func NewFeed(broker *Broker, views Views, log *slog.Logger) *Feed {
-	return &Feed{broker: broker, views: views, log: log, pending: map[model.AppUID]struct{}{}, wake: make(chan struct{}, 1), names: map[model.AppUID]string{}}
+	return &Feed{broker: broker, views: views, log: log, pending: map[model.AppUID]struct{}{}, wake: make(chan struct{}, 1), known: map[model.AppUID]published{}}
 }
 
 // PublishApplications notes applications whose rows changed or went. It never
@@ -64,7 +67,14 @@ func (f *Feed) PublishApplications(apps []model.AppUID) {
 
 // Publish publishes body about one thing. body must not change afterwards.
 func (f *Feed) Publish(eventType, key string, body any) {
-	f.broker.Publish(Event{Type: eventType, Key: key, Payload: func() ([]byte, error) { return json.Marshal(body) }})
+	e := Event{Type: eventType, Key: key, Payload: func() ([]byte, error) { return json.Marshal(body) }}
+	switch b := body.(type) {
+	case model.OperationInfo:
+		e.Project, e.Name = b.Project, b.AppName
+	case model.Repository:
+		e.Project = b.Project
+	}
+	f.broker.Publish(e)
 }
 
 // Run publishes until ctx ends.
@@ -120,16 +130,23 @@ func (f *Feed) publish(ctx context.Context, uids []model.AppUID) error {
 	}
 	events := make([]Event, 0, len(uids))
 	for _, uid := range uids {
-		body := applicationChange{UID: uid, View: found[uid], Deleted: found[uid] == nil}
-		if body.View != nil {
-			body.Name = body.View.Name
-			f.names[uid] = body.Name
-		} else {
-			body.Name = f.names[uid]
-			delete(f.names, uid)
+		before, view := f.known[uid], found[uid]
+		if view == nil || before.project != "" && before.project != view.Project {
+			// Those who see the old project alone hear that it is gone; those who see
+			// both hear of the row, which comes after.
+			events = append(events, changeOf(before.project, applicationChange{UID: uid, Name: before.name, Deleted: true}))
+			delete(f.known, uid)
 		}
-		events = append(events, Event{Type: "application", Key: string(uid), Payload: func() ([]byte, error) { return json.Marshal(body) }})
+		if view != nil {
+			f.known[uid] = published{view.Name, view.Project}
+			events = append(events, changeOf(view.Project, applicationChange{UID: uid, Name: view.Name, View: view}))
+		}
 	}
 	f.broker.Publish(events...)
 	return nil
+}
+
+func changeOf(project string, body applicationChange) Event {
+	return Event{Type: "application", Key: string(body.UID), Project: project, Name: body.Name,
+		Payload: func() ([]byte, error) { return json.Marshal(body) }}
 }

@@ -172,6 +172,8 @@ type OperationFilter struct {
 	Cluster  model.ClusterID
 	OpenOnly bool
 	Limit    int // 0: 100
+	// Projects whose operations are meant; nil: all.
+	Projects []string
 }
 
 // ViewFilter selects application views; zero fields do not select.
@@ -293,11 +295,36 @@ func (t Target) Type() string {
 
 // APIToken authenticates a person or program to the API.
 type APIToken struct {
-	ID        string
-	Name      string // who
-	Hash      []byte
-	Admin     bool
+	ID    string
+	Name  string // who
+	Hash  []byte
+	Admin bool
+	// Grants are what it may do when it is not Admin.
+	Grants    []Grant
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	LastUsed  *time.Time
 }
+
+// NewAPIToken is a token to be made: an administrator's, or one with grants.
+type NewAPIToken struct {
+	Name string
+	// Lifetime 0 is the default.
+	Lifetime time.Duration
+	Admin    bool
+	Grants   []Grant
+}
+
+// Grant is a role in the projects whose names a glob matches.
+type Grant struct {
+	Project string `json:"project"`
+	Role    string `json:"role"`
+}
+
+// The roles, each of which may what those before it may: read; sync, roll back,
+// refresh, end operations and run things; write applications.
+const (
+	RoleViewer   = "viewer"
+	RoleOperator = "operator"
+	RoleEditor   = "editor"
+)

@@ -125,7 +125,7 @@ func (s *Store) Application(ctx context.Context, name string) (fleet.App, error)
 }
 
 func applicationNotFound(name string) error {
-	return notFound("application_not_found", "there is no application %q", name)
+	return fleet.ApplicationUnknown(name)
 }
 
 // Applications lists all by name.

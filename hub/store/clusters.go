@@ -14,7 +14,7 @@ import (
 )
 
 func clusterUnknown(nameOrID string) error {
-	return notFound("cluster_unknown", "there is no cluster %q", nameOrID)
+	return fleet.ClusterUnknown(nameOrID)
 }
 
 // Clusters lists all clusters by name.

@@ -21,7 +21,7 @@ func scanOperation(r pgx.CollectableRow) (op model.OperationInfo, err error) {
 	var spec, result, amendments []byte
 	var created time.Time
 	err = r.Scan(&op.ID, &op.Seq, &op.App, &op.AppName, &op.Cluster, &op.Kind, &spec, &op.Phase, &op.Message, &op.Terminating,
-		&result, &op.InitiatedBy, &created, &op.StartedAt, &op.FinishedAt, &op.Deadline, &op.Generation, &amendments)
+		&result, &op.InitiatedBy, &created, &op.StartedAt, &op.FinishedAt, &op.Deadline, &op.Generation, &amendments, &op.Project)
 	if err != nil {
 		return op, err
 	}
@@ -52,7 +52,7 @@ func queryOperations(ctx context.Context, db querier, statement string, args ...
 func (s *Store) Operation(ctx context.Context, id model.OperationID) (model.OperationInfo, error) {
 	found, err := queryOperations(ctx, s.pool, "Operation", text(string(id)))
 	if err == nil && len(found) == 0 {
-		return model.OperationInfo{}, notFound("operation_not_found", "there is no operation %q", id)
+		return model.OperationInfo{}, fleet.OperationUnknown(string(id))
 	}
 	if err != nil {
 		return model.OperationInfo{}, wrap(err, "read the operation")
@@ -66,7 +66,7 @@ func (s *Store) Operations(ctx context.Context, f fleet.OperationFilter) ([]mode
 	if limit <= 0 {
 		limit = defaultOperationLimit
 	}
-	out, err := queryOperations(ctx, s.pool, "Operations", string(f.App), string(f.Cluster), f.OpenOnly, limit)
+	out, err := queryOperations(ctx, s.pool, "Operations", string(f.App), string(f.Cluster), f.OpenOnly, limit, f.Projects)
 	return out, wrap(err, "list operations")
 }
 
@@ -211,7 +211,7 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 			return op, false, err
 		}
 	}
-	err = tx.QueryRow(ctx, q("InsertOperation"), id, n.App, name, cluster, n.Kind, spec, text(n.InitiatedBy), key, now, op.Deadline, op.Generation).Scan(&op.Seq)
+	err = tx.QueryRow(ctx, q("InsertOperation"), id, n.App, name, cluster, n.Kind, spec, text(n.InitiatedBy), key, now, op.Deadline, op.Generation).Scan(&op.Seq, &op.Project)
 	if err != nil {
 		return op, false, err
 	}
@@ -400,7 +400,7 @@ func (s *Store) TerminateOperation(ctx context.Context, id model.OperationID, by
 		return model.OperationInfo{}, err
 	}
 	if len(ops) == 0 {
-		return model.OperationInfo{}, notFound("operation_not_found", "there is no operation %q", id)
+		return model.OperationInfo{}, fleet.OperationUnknown(string(id))
 	}
 	return ops[0], nil
 }

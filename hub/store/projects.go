@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"strconv"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Store) Project(ctx context.Context, name string) (model.AppProject, err
 }
 
 func projectUnknown(name string) error {
-	return notFound("project_unknown", "there is no project %q", name)
+	return fleet.ProjectUnknown(name)
 }
 
 // Projects lists all by name.

@@ -130,7 +130,7 @@ func (s *Store) openRepository(id, match string, sealed []byte) (*fleet.Credenti
 }
 
 func repositoryUnknown(id string) error {
-	return notFound("repository_unknown", "there is no repository %q", id)
+	return fleet.RepositoryUnknown(id)
 }
 
 // Repositories lists all by URL, without credentials.

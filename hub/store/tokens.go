@@ -16,7 +16,11 @@ const lastUsedResolution = time.Minute
 
 // CreateAPIToken stores a token by its hash.
 func (s *Store) CreateAPIToken(ctx context.Context, t fleet.APIToken) error {
-	_, err := s.pool.Exec(ctx, q("CreateAPIToken"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt)
+	grants, err := document(append([]fleet.Grant{}, t.Grants...))
+	if err != nil {
+		return wrap(err, "store the API token")
+	}
+	_, err = s.pool.Exec(ctx, q("CreateAPIToken"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt, grants)
 	if sqlState(err) == codeUnique {
 		return fault.New(fault.Conflict, "api_token_exists", "the API token %s exists", t.ID)
 	}
@@ -47,9 +51,19 @@ func (s *Store) APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken
 }
 
 func scanAPIToken(r pgx.CollectableRow) (t fleet.APIToken, err error) {
-	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed)
+	var grants []byte
+	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants)
+	if err != nil {
+		return t, err
+	}
 	t.CreatedAt, t.ExpiresAt, t.LastUsed = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.LastUsed)
-	return t, err
+	if err := decode(grants, &t.Grants); err != nil {
+		return t, err
+	}
+	if len(t.Grants) == 0 {
+		t.Grants = nil
+	}
+	return t, nil
 }
 
 // APITokens lists all tokens, newest first.

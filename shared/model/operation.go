@@ -120,11 +120,13 @@ type ResourceResult struct {
 
 // OperationInfo is an operation as people see it.
 type OperationInfo struct {
-	ID      OperationID    `json:"id"`
-	Seq     int64          `json:"seq,omitempty"`
-	App     AppUID         `json:"appUID"`
-	AppName string         `json:"app,omitempty"`
-	Cluster ClusterID      `json:"clusterID,omitempty"`
+	ID      OperationID `json:"id"`
+	Seq     int64       `json:"seq,omitempty"`
+	App     AppUID      `json:"appUID"`
+	AppName string      `json:"app,omitempty"`
+	Cluster ClusterID   `json:"clusterID,omitempty"`
+	// Project that the application was of when it was asked for.
+	Project string         `json:"project,omitempty"`
 	Kind    OperationKind  `json:"kind"`
 	Spec    OperationSpec  `json:"spec"`
 	Phase   OperationPhase `json:"phase"`

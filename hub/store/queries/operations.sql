@@ -15,32 +15,33 @@ ORDER BY uid FOR NO KEY UPDATE;
 
 -- name: Operation
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations WHERE id = $1;
 
 -- name: OperationByKey
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations WHERE idempotency_key = $1;
 
 -- name: Operations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE ($1 = '' OR app_uid = $1) AND ($2 = '' OR cluster_id = $2) AND (NOT $3::boolean OR open)
+  AND ($5::text[] IS NULL OR project = ANY ($5))
 ORDER BY seq DESC
 LIMIT $4;
 
 -- name: PendingOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE cluster_id = $1 AND open AND kind <> 'delete'
 ORDER BY seq;
 
 -- name: OpenOperationsOfApp
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE app_uid = $1 AND open
 ORDER BY id
@@ -49,7 +50,7 @@ FOR NO KEY UPDATE;
 -- name: QueuedWithGeneration
 -- Operations that no agent was given and that are about one desired state.
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE app_uid = ANY ($1) AND open AND phase = 'Queued' AND generation > 0
 ORDER BY id
@@ -57,7 +58,7 @@ FOR NO KEY UPDATE;
 
 -- name: LockOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE id = ANY ($1)
 ORDER BY id
@@ -65,7 +66,7 @@ FOR NO KEY UPDATE;
 
 -- name: LockClusterOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE id = ANY ($1) AND cluster_id = $2
 ORDER BY id
@@ -75,9 +76,9 @@ FOR NO KEY UPDATE;
 SELECT id FROM operations WHERE open AND phase = 'Queued' AND deadline < $1 ORDER BY seq LIMIT 500;
 
 -- name: InsertOperation
-INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, initiated_by, idempotency_key, created_at, deadline, generation)
-VALUES ($1, nextval('operation_seq'), $2, $3, $4, $5, $6, 'Queued', $7, $8, $9, $10, $11)
-RETURNING seq;
+INSERT INTO operations (id, seq, app_uid, app_name, cluster_id, kind, spec, phase, initiated_by, idempotency_key, created_at, deadline, generation, project)
+VALUES ($1, nextval('operation_seq'), $2, $3, $4, $5, $6, 'Queued', $7, $8, $9, $10, $11, (SELECT project FROM apps WHERE uid = $2))
+RETURNING seq, project;
 
 -- name: UpdateOperation
 UPDATE operations SET phase = $2, message = $3, terminating = $4, result = $5, started_at = $6, finished_at = $7, amendments = $8

@@ -30,7 +30,7 @@ ORDER BY a.uid;
 -- name: SessionOperations
 -- What has not ended, and what the hello names; foreign clusters' never.
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
-       created_at, started_at, finished_at, deadline, generation, amendments
+       created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE cluster_id = $1 AND (open OR id = ANY ($2))
 ORDER BY id

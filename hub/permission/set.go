@@ -1,0 +1,198 @@
+package permission
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/nearest"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// MaxGrants of one token.
+const MaxGrants = 100
+
+// Set is what one token may do. It is safe for concurrent use.
+type Set struct {
+	admin  bool
+	grants []compiled
+
+	// resolved by rank, for the newest version of the names of projects.
+	mu       sync.Mutex
+	version  uint64
+	resolved map[rank]Scope
+}
+
+type compiled struct {
+	grant fleet.Grant
+	glob  policy.Glob
+	rank  rank
+}
+
+// Decision is an answer and the rule that gave it.
+type Decision struct {
+	Allowed bool
+	// Rule says in words what decided.
+	Rule string
+}
+
+// Compile makes the set of a token. Grants that Check refuses give nothing.
+func Compile(isAdmin bool, grants []fleet.Grant) *Set {
+	s := &Set{admin: isAdmin}
+	for _, g := range grants {
+		glob, err := policy.CompileGlob(g.Project, "")
+		r, known := ranks[g.Role]
+		if err != nil || !known || g.Project == "" {
+			continue
+		}
+		s.grants = append(s.grants, compiled{g, glob, r})
+	}
+	return s
+}
+
+// Check reports everything that is wrong with grants that somebody wrote; field
+// is what they are called.
+func Check(field string, grants []fleet.Grant) fault.List {
+	var out fault.List
+	if len(grants) > MaxGrants {
+		return fault.List{fault.New(fault.Invalid, "grants_invalid", "%d grants are given; at most %d are possible", len(grants), MaxGrants).WithField(field)}
+	}
+	for i, g := range grants {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		if g.Project == "" || strings.HasPrefix(g.Project, "!") {
+			out = append(out, fault.New(fault.Invalid, "grants_invalid", "project %q is not a name or a glob of names", short(g.Project)).WithField(at+".project").
+				WithFound(short(g.Project), `a name, or a glob such as "team-*"`))
+		} else if err := policy.CheckPattern(g.Project); err != nil {
+			out = append(out, fault.New(fault.Invalid, "grants_invalid", "project %q: %s", short(g.Project), err).WithField(at+".project"))
+		}
+		if _, ok := ranks[g.Role]; !ok {
+			e := fault.New(fault.Invalid, "grants_invalid", "role %q is unknown", short(g.Role)).WithField(at+".role").WithFound(short(g.Role), strings.Join(Roles(), ", "))
+			if near := nearest.Word(g.Role, Roles()); near != "" {
+				e.Message += fmt.Sprintf("; did you mean %q?", near)
+			}
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func short(s string) string {
+	if len(s) > 100 {
+		return s[:97] + "..."
+	}
+	return s
+}
+
+// Admin reports whether everything is allowed.
+func (s *Set) Admin() bool { return s.admin }
+
+// rankIn is the highest rank in a project, and the grant that gives it.
+func (s *Set) rankIn(project string) (rank, int) {
+	best, by := nobody, -1
+	if project == "" { // what is of no project is for administrators
+		return best, by
+	}
+	for i, g := range s.grants {
+		if g.rank > best && g.glob.Match(project) {
+			best, by = g.rank, i
+		}
+	}
+	return best, by
+}
+
+// Decide answers whether verb is allowed to the thing of a project. Something
+// that belongs to several projects, as clusters do, is asked about once for
+// each, and is allowed when one of the answers is. name only serves the words of
+// the answer.
+func (s *Set) Decide(verb Verb, resource Resource, project, name string) Decision {
+	least := need(verb, resource)
+	if s.admin {
+		return Decision{true, "an administrator may do everything"}
+	}
+	if least == nobody {
+		return Decision{true, "everybody with a valid token may"}
+	}
+	what := string(verb) + " " + string(resource)
+	if least == admin {
+		return Decision{false, what + " is for administrators"}
+	}
+	have, by := s.rankIn(project)
+	if have >= least {
+		g := s.grants[by].grant
+		return Decision{true, fmt.Sprintf("grant %d: %s in %q", by+1, g.Role, g.Project)}
+	}
+	if have == nobody {
+		return Decision{false, fmt.Sprintf("no grant names the project of %s %q", singular(resource), name)}
+	}
+	g := s.grants[by].grant
+	return Decision{false, fmt.Sprintf("grant %d is %s in %q; to %s takes %s", by+1, g.Role, g.Project, what, least)}
+}
+
+func singular(r Resource) string { return strings.TrimSuffix(string(r), "s") }
+
+// Visible reports whether anything in the project can be seen.
+func (s *Set) Visible(project string) bool {
+	have, _ := s.rankIn(project)
+	return s.admin || have >= viewer
+}
+
+// Scope is a set of projects. The zero value has none.
+type Scope struct {
+	// All: every project, also one that nobody has thought of.
+	All   bool
+	names map[string]struct{}
+}
+
+// Has reports whether a project is in the scope.
+func (s Scope) Has(project string) bool {
+	if s.All {
+		return true
+	}
+	_, ok := s.names[project]
+	return ok
+}
+
+// Names are the projects in order; of a scope of all there are none.
+func (s Scope) Names() []string {
+	out := make([]string, 0, len(s.names))
+	for name := range s.names {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Len is the number of Names.
+func (s Scope) Len() int { return len(s.names) }
+
+// Projects resolves in which of the known projects verb is allowed to resource.
+// It equals asking Decide about each. version tells lists of known projects
+// apart: the answer for the newest one is kept.
+func (s *Set) Projects(verb Verb, resource Resource, version uint64, known []string) Scope {
+	least := need(verb, resource)
+	if s.admin || least == nobody {
+		return Scope{All: true}
+	}
+	if least == admin {
+		return Scope{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.version != version || s.resolved == nil {
+		s.version, s.resolved = version, map[rank]Scope{}
+	}
+	if scope, ok := s.resolved[least]; ok {
+		return scope
+	}
+	scope := Scope{names: map[string]struct{}{}}
+	for _, project := range known {
+		if have, _ := s.rankIn(project); have >= least {
+			scope.names[project] = struct{}{}
+		}
+	}
+	s.resolved[least] = scope
+	return scope
+}

@@ -1,0 +1,19 @@
+package policy
+
+// Reaches reports whether a project may deploy to a cluster at all, in whatever
+// namespace: whether people who have a role in the project have anything to do
+// with the cluster. dest.Namespace has no meaning.
+func Reaches(project Project, dest Destination) bool {
+	if project.Spec.PermitOnlyProjectScopedClusters && dest.ClusterProject != nil && *dest.ClusterProject != project.Name {
+		return false
+	}
+	reaches := false
+	for _, rule := range compile(project).dests {
+		f := rule.match(dest, dest.Namespace)
+		if f.clusterDenies {
+			return false
+		}
+		reaches = reaches || f.cluster
+	}
+	return reaches
+}
