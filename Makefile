@@ -46,10 +46,11 @@ bench: build prepare peers ## speed and memory against their floors: a table and
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
 
-gen: ## regenerate proto/gen
+gen: ## regenerate proto/gen, the API's document and its clients
 	@mkdir -p $(TOOLS)/gen
 	@cd proto/tools && $(GO) build -o $(TOOLS)/gen/ ./protogen google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@$(TOOLS)/gen/protogen -I proto -o proto/gen -plugin $(TOOLS)/gen/protoc-gen-go,$(TOOLS)/gen/protoc-gen-go-grpc $(PROTOS)
+	@$(GO) run ./hub/cmd/hawser-apigen
 
 verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
@@ -57,6 +58,7 @@ verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
 	$(GOTOOL) staticcheck ./...
 	@$(MAKE) --no-print-directory gen
 	@git diff --exit-code -- proto/gen || { echo "proto/gen is not what the .proto files generate: run make gen"; exit 1; }
+	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api || { echo "what is generated from hub/api/routes.go is not up to date: run make gen"; exit 1; }
 	$(GO) mod tidy -diff
 	cd proto/tools && $(GO) mod tidy -diff
 	@echo "verify: clean"

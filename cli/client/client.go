@@ -75,37 +75,43 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 
 // DoWith is Do with further request headers.
 func (c *Client) DoWith(ctx context.Context, method, path string, header http.Header, in, out any) error {
+	_, err := c.Call(ctx, method, path, header, in, out)
+	return err
+}
+
+// Call is DoWith that answers the headers of a good answer.
+func (c *Client) Call(ctx context.Context, method, path string, header http.Header, in, out any) (http.Header, error) {
 	req, err := c.request(ctx, method, path, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for k, v := range header {
 		req.Header[k] = v
 	}
 	resp, err := c.send(req)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return answered(resp, body)
+		return nil, answered(resp, body)
 	}
 	if out == nil || len(body) == 0 {
-		return nil
+		return resp.Header, nil
 	}
 	if raw, ok := out.(*json.RawMessage); ok {
 		*raw = body
-		return nil
+		return resp.Header, nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fault.Wrap(err, fault.Internal, "answer_invalid", "%s answered something that is not a hub's answer", c.hub.URL).
+		return nil, fault.Wrap(err, fault.Internal, "answer_invalid", "%s answered something that is not a hub's answer", c.hub.URL).
 			WithFix("check that this is the address of a Hawser hub")
 	}
-	return nil
+	return resp.Header, nil
 }
 
 func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {

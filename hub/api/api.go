@@ -81,6 +81,7 @@ func newEngine(o Options) *gin.Engine {
 	if o.Webhook != nil {
 		e.POST("/api/webhook", gin.WrapH(o.Webhook))
 	}
+	a.documentation(e)
 	a.register(e.Group("/api/v1"), e.Group("/api/v1", a.authenticated))
 	return e
 }

@@ -105,6 +105,15 @@ func newProblem(err error, requestID string) problem {
 	return p
 }
 
+// ProblemOf is the problem document that answers an error, for those who write
+// about it; nil is answered like a bug.
+func ProblemOf(err error, requestID string) any {
+	if err == nil {
+		err = errors.New("no error")
+	}
+	return newProblem(err, requestID)
+}
+
 // shorten keeps a text within 300 characters, shows control characters escaped
 // and hides what URLs in it carry, wherever the text came from.
 func shorten(s string) string {
