@@ -54,11 +54,11 @@ func TestTheGeneratedClientMeetsTheHandler(t *testing.T) {
 	if err != nil || page.Total != 1 || len(page.Items) != 1 {
 		t.Errorf("%+v %v", page, err)
 	}
-	first, err := c.SyncApplication(ctx, "web", model.OperationSpec{Prune: true}, outside.IdempotencyKey("k1"))
+	first, err := c.SyncApplication(ctx, "web", outside.SyncApplicationQuery{}, model.OperationSpec{Prune: true}, outside.IdempotencyKey("k1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := c.SyncApplication(ctx, "web", model.OperationSpec{Prune: true}, outside.IdempotencyKey("k1"))
+	again, err := c.SyncApplication(ctx, "web", outside.SyncApplicationQuery{}, model.OperationSpec{Prune: true}, outside.IdempotencyKey("k1"))
 	if err != nil || again.ID != first.ID {
 		t.Errorf("asked again: %s and %s, %v", first.ID, again.ID, err)
 	}

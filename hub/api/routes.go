@@ -124,6 +124,27 @@ func Routes() []Route {
 	)
 }
 
+// Tag is a noun under which routes are listed.
+type Tag struct{ Name, Meaning string }
+
+// Tags are the nouns, in the order of the document.
+func Tags() []Tag {
+	return []Tag{
+		{"applications", "What is to run where, and commands about it"},
+		{"objects", "Looks into the clusters: live objects, events, logs, commands in containers"},
+		{"applicationsets", "What makes applications of a pattern"},
+		{"operations", "Durable commands and how they ended"},
+		{"jobs", "Commands to many applications at once"},
+		{"projects", "What each team may deploy, from where, to where"},
+		{"clusters", "Enrolled clusters, and tokens with which agents enrol"},
+		{"repositories", "Sources and their credentials"},
+		{"settings", "Settings for all clusters"},
+		{"tokens", "API tokens"},
+		{"session", "Logging in"},
+		{"hub", "The hub itself, and the stream of what changes"},
+	}
+}
+
 // register adds the routes of the table to gin.
 func (a *api) register(public, authenticated *gin.RouterGroup) {
 	for _, r := range Routes() {

@@ -56,6 +56,9 @@ func TestTheTableIsComplete(t *testing.T) {
 		if r.Tag == "" || r.Status == 0 || r.handler == nil {
 			t.Errorf("%s: tag, status or handler is missing", name)
 		}
+		if !slices.ContainsFunc(Tags(), func(t Tag) bool { return t.Name == r.Tag }) {
+			t.Errorf("%s: the tag %q has no meaning in Tags", name, r.Tag)
+		}
 		if (r.Verb == "") != (r.Resource == "") {
 			t.Errorf("%s: verb %q and resource %q belong together", name, r.Verb, r.Resource)
 		}

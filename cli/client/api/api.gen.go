@@ -315,9 +315,26 @@ func (c *Client) DeleteApplication(ctx context.Context, name string, q DeleteApp
 	return out, err
 }
 
+// SyncApplicationQuery narrows syncApplication; what is zero is not sent.
+type SyncApplicationQuery struct {
+	// State: refuse with stale_plan unless the field state of its resources is still this
+	State string
+}
+
+func (q SyncApplicationQuery) encode() string {
+	v := query{}
+	v.text("state", q.State)
+	return v.encode()
+}
+
+// SyncApplicationPath is where syncApplication is, below /api/v1.
+func SyncApplicationPath(name string, q SyncApplicationQuery) string {
+	return "/applications/" + url.PathEscape(name) + "/sync" + q.encode()
+}
+
 // SyncApplication: sync an application.
-func (c *Client) SyncApplication(ctx context.Context, name string, in model.OperationSpec, options ...Option) (out model.OperationInfo, err error) {
-	err = c.call(ctx, http.MethodPost, "/applications/"+url.PathEscape(name)+"/sync", in, &out, options)
+func (c *Client) SyncApplication(ctx context.Context, name string, q SyncApplicationQuery, in model.OperationSpec, options ...Option) (out model.OperationInfo, err error) {
+	err = c.call(ctx, http.MethodPost, SyncApplicationPath(name, q), in, &out, options)
 	return out, err
 }
 
@@ -436,6 +453,109 @@ func (c *Client) ListPluginParameters(ctx context.Context, name string, options 
 // What is wrong with one object does not stop the others; the status is then 207.
 func (c *Client) Apply(ctx context.Context, in []byte, options ...Option) (out AppliedAnswer, err error) {
 	err = c.call(ctx, http.MethodPost, "/apply", in, &out, options)
+	return out, err
+}
+
+// ListApplicationSets: application sets.
+func (c *Client) ListApplicationSets(ctx context.Context, options ...Option) (out ApplicationSetList, err error) {
+	err = c.call(ctx, http.MethodGet, "/applicationsets", nil, &out, options)
+	return out, err
+}
+
+// CreateApplicationSet: store an application set.
+//
+// It is kept and checked; this release generates no applications from it. With If-None-Match: * it must be new.
+func (c *Client) CreateApplicationSet(ctx context.Context, in model.ApplicationSet, options ...Option) (out model.ApplicationSet, err error) {
+	err = c.call(ctx, http.MethodPost, "/applicationsets", in, &out, options)
+	return out, err
+}
+
+// GetApplicationSet: one application set.
+func (c *Client) GetApplicationSet(ctx context.Context, name string, options ...Option) (out model.ApplicationSet, err error) {
+	err = c.call(ctx, http.MethodGet, "/applicationsets/"+url.PathEscape(name), nil, &out, options)
+	return out, err
+}
+
+// PutApplicationSet: store an application set.
+//
+// It is kept and checked; this release generates no applications from it. With If-None-Match: * it must be new.
+func (c *Client) PutApplicationSet(ctx context.Context, name string, in model.ApplicationSet, options ...Option) (out model.ApplicationSet, err error) {
+	err = c.call(ctx, http.MethodPut, "/applicationsets/"+url.PathEscape(name), in, &out, options)
+	return out, err
+}
+
+// DeleteApplicationSet: forget an application set; no application is touched.
+func (c *Client) DeleteApplicationSet(ctx context.Context, name string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/applicationsets/"+url.PathEscape(name), nil, nil, options)
+}
+
+// GetManifestsQuery narrows getManifests; what is zero is not sent.
+type GetManifestsQuery struct {
+	// Source: where they come from
+	Source string
+	// Revision: another revision to render, of the first source of manifests or of the source at the same place in position
+	Revision []string
+	// Position: which source each revision is of, from 1
+	Position []string
+}
+
+func (q GetManifestsQuery) encode() string {
+	v := query{}
+	v.text("source", q.Source)
+	v.texts("revision", q.Revision)
+	v.texts("position", q.Position)
+	return v.encode()
+}
+
+// GetManifestsPath is where getManifests is, below /api/v1.
+func GetManifestsPath(name string, q GetManifestsQuery) string {
+	return "/applications/" + url.PathEscape(name) + "/manifests" + q.encode()
+}
+
+// GetManifests: manifests of an application: desired, of another revision, or live.
+//
+// Values of Secrets are redacted, also for those who may change them.
+func (c *Client) GetManifests(ctx context.Context, name string, q GetManifestsQuery, options ...Option) (out ManifestsAnswer, err error) {
+	err = c.call(ctx, http.MethodGet, GetManifestsPath(name, q), nil, &out, options)
+	return out, err
+}
+
+// ListResources: the objects of an application.
+//
+// The field state identifies what is desired and how the cluster differs; a sync takes it as a condition.
+func (c *Client) ListResources(ctx context.Context, name string, options ...Option) (out ResourcesAnswer, err error) {
+	err = c.call(ctx, http.MethodGet, "/applications/"+url.PathEscape(name)+"/resources", nil, &out, options)
+	return out, err
+}
+
+// CompareApplicationQuery narrows compareApplication; what is zero is not sent.
+type CompareApplicationQuery struct {
+	// Revision: another revision to render, of the first source of manifests or of the source at the same place in position
+	Revision []string
+	// Position: which source each revision is of, from 1
+	Position []string
+	// Path: directory of the source in the tar; left out: as the application says
+	Path string
+}
+
+func (q CompareApplicationQuery) encode() string {
+	v := query{}
+	v.texts("revision", q.Revision)
+	v.texts("position", q.Position)
+	v.text("path", q.Path)
+	return v.encode()
+}
+
+// CompareApplicationPath is where compareApplication is, below /api/v1.
+func CompareApplicationPath(name string, q CompareApplicationQuery) string {
+	return "/applications/" + url.PathEscape(name) + "/compare" + q.encode()
+}
+
+// CompareApplication: compare what is desired with another revision, or with files.
+//
+// The body, if there is one, is a gzipped tar of at most 16 MiB (application/gzip) that stands for the source at position. Nothing is stored and the cluster is not asked.
+func (c *Client) CompareApplication(ctx context.Context, name string, q CompareApplicationQuery, options ...Option) (out ComparisonAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, CompareApplicationPath(name, q), nil, &out, options)
 	return out, err
 }
 
@@ -776,12 +896,22 @@ type AppViewList struct {
 	AsOf       time.Time       `json:"asOf"`
 }
 
+// ApplicationSetList is a page of a list.
+type ApplicationSetList struct {
+	Items      []model.ApplicationSet `json:"items"`
+	NextCursor string                 `json:"nextCursor,omitempty"`
+	Total      int                    `json:"total"`
+	AsOf       time.Time              `json:"asOf"`
+}
+
 // Applied is what became of one object of a text.
 type Applied struct {
-	Kind   string   `json:"kind"`
-	Name   string   `json:"name"`
-	Result string   `json:"result"`
-	Error  *Problem `json:"error,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	// Message says what the result does not: that nothing follows from a set.
+	Message string   `json:"message,omitempty"`
+	Error   *Problem `json:"error,omitempty"`
 }
 
 // AppliedAnswer is what became of each, in the order of the text.
@@ -822,6 +952,25 @@ type ClusterList struct {
 	NextCursor string          `json:"nextCursor,omitempty"`
 	Total      int             `json:"total"`
 	AsOf       time.Time       `json:"asOf"`
+}
+
+// Comparison is how one object would change.
+type Comparison struct {
+	model.ObjectKey
+	// Status is Created, Configured, Pruned or Unchanged.
+	Status string `json:"status"`
+	// From and To are the object as it is desired now and as it would be, values
+	// of Secrets redacted; both are left out of what is unchanged.
+	From json.RawMessage `json:"from,omitempty"`
+	To   json.RawMessage `json:"to,omitempty"`
+}
+
+// ComparisonAnswer tells two desired states apart. The cluster is not asked.
+type ComparisonAnswer struct {
+	From     model.Revision    `json:"from"`
+	To       model.Revision    `json:"to"`
+	Items    []Comparison      `json:"items"`
+	Warnings []model.Condition `json:"warnings,omitempty"`
 }
 
 // Confirmation says what is approved of.
@@ -982,6 +1131,24 @@ type LoginRequest struct {
 	Code string `json:"code"`
 }
 
+// ManifestsAnswer are the objects of an application, values of Secrets redacted.
+type ManifestsAnswer struct {
+	// git or live
+	Source   string            `json:"source"`
+	Revision *model.Revision   `json:"revision,omitempty"`
+	Items    []json.RawMessage `json:"items"`
+	// Missing are objects that could not be read live, with the reason.
+	Missing  []MissingObject   `json:"missing,omitempty"`
+	Warnings []model.Condition `json:"warnings,omitempty"`
+}
+
+// MissingObject is what goes through the API.
+type MissingObject struct {
+	model.ObjectKey
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
 // NewTokenRequest is what goes through the API.
 type NewTokenRequest struct {
 	Name string `json:"name"`
@@ -1079,6 +1246,21 @@ type ResourceActionList struct {
 	NextCursor string                 `json:"nextCursor,omitempty"`
 	Total      int                    `json:"total"`
 	AsOf       time.Time              `json:"asOf"`
+}
+
+// ResourcesAnswer lists what an application has in its cluster.
+type ResourcesAnswer struct {
+	Items []model.ResourceStatus `json:"items"`
+	// Orphaned are objects of its namespace that no application owns, when they
+	// were asked for.
+	Orphaned   []model.ResourceStatus `json:"orphaned,omitempty"`
+	Revision   string                 `json:"revision,omitempty"`
+	Generation model.Generation       `json:"generation"`
+	// State identifies what is desired and how the live objects differ from it;
+	// a sync can be asked for under the condition that it is still this.
+	State     string          `json:"state"`
+	Freshness model.Freshness `json:"freshness"`
+	Total     int             `json:"total"`
 }
 
 // RollbackRequest asks for a past deployment.

@@ -17,21 +17,6 @@ var problemType = reflect.TypeOf(api.ProblemOf(nil, ""))
 
 const schemas = "#/components/schemas/"
 
-// tags say what each noun is.
-var tags = []*huma.Tag{
-	{Name: "applications", Description: "What is to run where, and commands about it"},
-	{Name: "objects", Description: "Looks into the clusters: live objects, events, logs, commands in containers"},
-	{Name: "operations", Description: "Durable commands and how they ended"},
-	{Name: "jobs", Description: "Commands to many applications at once"},
-	{Name: "projects", Description: "What each team may deploy, from where, to where"},
-	{Name: "clusters", Description: "Enrolled clusters, and tokens with which agents enrol"},
-	{Name: "repositories", Description: "Sources and their credentials"},
-	{Name: "settings", Description: "Settings for all clusters"},
-	{Name: "tokens", Description: "API tokens"},
-	{Name: "session", Description: "Logging in"},
-	{Name: "hub", Description: "The hub itself, and the stream of what changes"},
-}
-
 // openAPI makes the OpenAPI 3.1 document. Its order is stable.
 func openAPI(routes []api.Route, src *source) ([]byte, error) {
 	huma.DefaultArrayNullable = false // lists are answered empty, never null
@@ -95,14 +80,10 @@ func openAPI(routes []api.Route, src *source) ([]byte, error) {
 			return nil, fmt.Errorf("%s %s: the method has no place in the document", r.Method, r.Path)
 		}
 	}
-	for _, t := range tags {
+	for _, t := range api.Tags() {
 		if used[t.Name] {
-			doc.Tags = append(doc.Tags, t)
+			doc.Tags = append(doc.Tags, &huma.Tag{Name: t.Name, Description: t.Meaning})
 		}
-		delete(used, t.Name)
-	}
-	for tag := range used {
-		return nil, fmt.Errorf("tag %q of a route is not described in tags", tag)
 	}
 	g.describe()
 	raw, err := json.Marshal(doc)

@@ -26,6 +26,11 @@ export interface DeleteApplicationQuery {
   approveDeletions?: boolean;
 }
 
+export interface SyncApplicationQuery {
+  /** refuse with stale_plan unless the field state of its resources is still this */
+  state?: string;
+}
+
 export interface UnpinApplicationQuery {
   /** why, for the history */
   reason?: string;
@@ -41,6 +46,24 @@ export interface ListApplicationOperationsQuery {
   limit?: number;
   /** only those that have not ended */
   open?: boolean;
+}
+
+export interface GetManifestsQuery {
+  /** where they come from */
+  source?: "git" | "live";
+  /** another revision to render, of the first source of manifests or of the source at the same place in position */
+  revision?: string[];
+  /** which source each revision is of, from 1 */
+  position?: number[];
+}
+
+export interface CompareApplicationQuery {
+  /** another revision to render, of the first source of manifests or of the source at the same place in position */
+  revision?: string[];
+  /** which source each revision is of, from 1 */
+  position?: number[];
+  /** directory of the source in the tar; left out: as the application says */
+  path?: string;
 }
 
 export interface ListResourceActionsQuery {
@@ -428,8 +451,8 @@ export class Client {
   }
 
   /** Sync an application. */
-  async syncApplication(name: string, body: types.OperationSpec | string | undefined, o: CallOptions = {}): Promise<types.OperationInfo> {
-    return (await this.call<types.OperationInfo>("POST", `/applications/${encodeURIComponent(name)}/sync`, body, o)).value;
+  async syncApplication(name: string, body: types.OperationSpec | string | undefined, query: SyncApplicationQuery = {}, o: CallOptions = {}): Promise<types.OperationInfo> {
+    return (await this.call<types.OperationInfo>("POST", `/applications/${encodeURIComponent(name)}/sync${search(query)}`, body, o)).value;
   }
 
   /** Go back to a past deployment. */
@@ -480,6 +503,46 @@ export class Client {
   /** Apply a text of projects and applications. */
   async apply(body: string, o: CallOptions = {}): Promise<types.AppliedAnswer> {
     return (await this.call<types.AppliedAnswer>("POST", `/apply`, body, o)).value;
+  }
+
+  /** Application sets. */
+  async listApplicationSets(o: CallOptions = {}): Promise<types.ApplicationSetList> {
+    return (await this.call<types.ApplicationSetList>("GET", `/applicationsets`, undefined, o)).value;
+  }
+
+  /** Store an application set. */
+  async createApplicationSet(body: types.ApplicationSet | string, o: CallOptions = {}): Promise<Versioned<types.ApplicationSet>> {
+    return await this.call<types.ApplicationSet>("POST", `/applicationsets`, body, o);
+  }
+
+  /** One application set. */
+  async getApplicationSet(name: string, o: CallOptions = {}): Promise<Versioned<types.ApplicationSet>> {
+    return await this.call<types.ApplicationSet>("GET", `/applicationsets/${encodeURIComponent(name)}`, undefined, o);
+  }
+
+  /** Store an application set. */
+  async putApplicationSet(name: string, body: types.ApplicationSet | string, o: CallOptions = {}): Promise<Versioned<types.ApplicationSet>> {
+    return await this.call<types.ApplicationSet>("PUT", `/applicationsets/${encodeURIComponent(name)}`, body, o);
+  }
+
+  /** Forget an application set; no application is touched. */
+  async deleteApplicationSet(name: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/applicationsets/${encodeURIComponent(name)}`, undefined, o)).value;
+  }
+
+  /** Manifests of an application: desired, of another revision, or live. */
+  async getManifests(name: string, query: GetManifestsQuery = {}, o: CallOptions = {}): Promise<types.ManifestsAnswer> {
+    return (await this.call<types.ManifestsAnswer>("GET", `/applications/${encodeURIComponent(name)}/manifests${search(query)}`, undefined, o)).value;
+  }
+
+  /** The objects of an application. */
+  async listResources(name: string, o: CallOptions = {}): Promise<types.ResourcesAnswer> {
+    return (await this.call<types.ResourcesAnswer>("GET", `/applications/${encodeURIComponent(name)}/resources`, undefined, o)).value;
+  }
+
+  /** Compare what is desired with another revision, or with files. */
+  async compareApplication(name: string, query: CompareApplicationQuery = {}, o: CallOptions = {}): Promise<types.ComparisonAnswer> {
+    return (await this.call<types.ComparisonAnswer>("POST", `/applications/${encodeURIComponent(name)}/compare${search(query)}`, undefined, o)).value;
   }
 
   /** What can be done with one object. */

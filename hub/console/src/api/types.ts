@@ -158,6 +158,38 @@ export interface Application {
   status?: unknown;
 }
 
+/** ApplicationSet describes applications that generators make from a template. The shape is Argo CD's. Hawser keeps it and generates nothing from it yet. */
+export interface ApplicationSet {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: ApplicationSetSpec;
+  /** Status in an applied object is ignored; in answers it says that nothing is generated. */
+  status?: unknown;
+}
+
+/** ApplicationSetList is a page of a list. */
+export interface ApplicationSetList {
+  items: ApplicationSet[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
+/** ApplicationSetSpec is Argo CD's spec. Strings in Template may hold expressions of either template language; nothing in it is evaluated. */
+export interface ApplicationSetSpec {
+  goTemplate?: boolean;
+  goTemplateOptions?: string[];
+  generators: SetGenerator[];
+  template: SetTemplate;
+  templatePatch?: string;
+  syncPolicy?: SetSyncPolicy;
+  strategy?: SetStrategy;
+  preservedFields?: SetPreservedFields;
+  applyNestedSelectors?: boolean;
+  ignoreApplicationDifferences?: SetIgnoreAppDifferences[];
+}
+
 /** ApplicationSpec is Argo CD's spec. */
 export interface ApplicationSpec {
   project: string;
@@ -176,6 +208,8 @@ export interface Applied {
   kind: string;
   name: string;
   result: string;
+  /** Message says what the result does not: that nothing follows from a set. */
+  message?: string;
   error?: Problem;
 }
 
@@ -256,6 +290,27 @@ export interface ClusterList {
   nextCursor?: string;
   total: number;
   asOf: string;
+}
+
+/** Comparison is how one object would change. */
+export interface Comparison {
+  group?: string;
+  kind: string;
+  namespace?: string;
+  name: string;
+  /** Status is Created, Configured, Pruned or Unchanged. */
+  status: string;
+  /** From and To are the object as it is desired now and as it would be, values of Secrets redacted; both are left out of what is unchanged. */
+  from?: unknown;
+  to?: unknown;
+}
+
+/** ComparisonAnswer tells two desired states apart. The cluster is not asked. */
+export interface ComparisonAnswer {
+  from: Revision;
+  to: Revision;
+  items: Comparison[];
+  warnings?: Condition[];
 }
 
 /** Condition is a problem or a warning that people should see. The types are Argo CD's: SyncError, ComparisonError, InvalidSpecError, SharedResourceWarning, RepeatedResourceWarning, and ours: PruneGuard, DeletesHeld. */
@@ -714,6 +769,26 @@ export interface LoginAnswer {
 export interface LoginRequest {
   /** Code works once. */
   code: string;
+}
+
+/** ManifestsAnswer are the objects of an application, values of Secrets redacted. */
+export interface ManifestsAnswer {
+  /** git or live */
+  source: string;
+  revision?: Revision;
+  items: unknown[];
+  /** Missing are objects that could not be read live, with the reason. */
+  missing?: MissingObject[];
+  warnings?: Condition[];
+}
+
+export interface MissingObject {
+  group?: string;
+  kind: string;
+  namespace?: string;
+  name: string;
+  code: string;
+  reason: string;
 }
 
 /** NamespaceMetadata is put on the namespace that CreateNamespace=true makes. */
@@ -1178,6 +1253,19 @@ export interface ResourceStatus {
   differences?: FieldDifference[];
 }
 
+/** ResourcesAnswer lists what an application has in its cluster. */
+export interface ResourcesAnswer {
+  items: ResourceStatus[];
+  /** Orphaned are objects of its namespace that no application owns, when they were asked for. */
+  orphaned?: ResourceStatus[];
+  revision?: string;
+  generation: number;
+  /** State identifies what is desired and how the live objects differ from it; a sync can be asked for under the condition that it is still this. */
+  state: string;
+  freshness: Freshness;
+  total: number;
+}
+
 /** RetryStrategy repeats a failed sync. */
 export interface RetryStrategy {
   limit?: number;
@@ -1216,6 +1304,84 @@ export interface RollbackSpec {
   historyID: number;
   /** SetAside is the revision that is not deployed again until a newer one comes. */
   setAside?: string;
+}
+
+/** SetGenerator is one generator, by the name of its kind, and a selector over what it generates. What is inside is kept as it was written. */
+export interface SetGenerator {
+  list?: unknown;
+  clusters?: unknown;
+  git?: unknown;
+  scmProvider?: unknown;
+  clusterDecisionResource?: unknown;
+  pullRequest?: unknown;
+  matrix?: unknown;
+  merge?: unknown;
+  plugin?: unknown;
+  oci?: unknown;
+  selector?: unknown;
+}
+
+/** SetIgnoreAppDifferences are fields of applications that are not set back. */
+export interface SetIgnoreAppDifferences {
+  name?: string;
+  jsonPointers?: string[];
+  jqPathExpressions?: string[];
+}
+
+/** SetMatchExpression selects applications by a label. */
+export interface SetMatchExpression {
+  key?: string;
+  /** In or NotIn */
+  operator?: string;
+  values?: string[];
+}
+
+/** SetPreservedFields are annotations and labels of applications that stay as somebody else set them. */
+export interface SetPreservedFields {
+  annotations?: string[];
+  labels?: string[];
+}
+
+/** SetRollingStep is one step: which applications, and how many at a time. */
+export interface SetRollingStep {
+  matchExpressions?: SetMatchExpression[];
+  maxUpdate?: number | string;
+}
+
+/** SetRollingSync changes applications step by step. */
+export interface SetRollingSync {
+  steps?: SetRollingStep[];
+}
+
+/** SetStrategy is the order in which applications are changed and deleted. */
+export interface SetStrategy {
+  /** AllAtOnce or RollingSync */
+  type?: string;
+  rollingSync?: SetRollingSync;
+  /** AllAtOnce or Reverse */
+  deletionOrder?: string;
+}
+
+/** SetSyncPolicy says what may happen to applications that exist. */
+export interface SetSyncPolicy {
+  preserveResourcesOnDeletion?: boolean;
+  /** ApplicationsSync is sync, create-only, create-update or create-delete. */
+  applicationsSync?: string;
+}
+
+/** SetTemplate is what applications are made from. */
+export interface SetTemplate {
+  metadata: SetTemplateMeta;
+  spec: ApplicationSpec;
+}
+
+/** SetTemplateMeta is the part of the metadata that a template can give. */
+export interface SetTemplateMeta {
+  name?: string;
+  namespace?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
 }
 
 /** SettingsHolders counts the clusters by the settings that their agents have stored. */
