@@ -926,6 +926,8 @@ export interface OperationSpec {
   rollback?: RollbackSpec;
   /** Action is what an operation of kind action runs. */
   action?: ActionSpec;
+  /** TraceParent is the place in a trace of the request (W3C trace context), "" when it is not traced. The hub sets it, and nothing is decided by it. */
+  traceparent?: string;
 }
 
 /** OrphanedResources configures the warning about objects that no application owns. */
