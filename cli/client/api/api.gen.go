@@ -859,6 +859,7 @@ type APIToken struct {
 	ID        string     `json:"id"`
 	Name      string     `json:"name"`
 	Admin     bool       `json:"admin"`
+	Grants    []Grant    `json:"grants,omitempty"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt time.Time  `json:"expiresAt"`
 	LastUsed  *time.Time `json:"lastUsed,omitempty"`
@@ -921,8 +922,10 @@ type AppliedAnswer struct {
 
 // Caller is who asks.
 type Caller struct {
-	Name      string    `json:"name"`
-	Admin     bool      `json:"admin"`
+	Name  string `json:"name"`
+	Admin bool   `json:"admin"`
+	// Grants are what it may do when it is not an administrator\'s.
+	Grants    []Grant   `json:"grants,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
@@ -1081,6 +1084,12 @@ type EnrolmentTokenList struct {
 	AsOf       time.Time        `json:"asOf"`
 }
 
+// Grant is a role in the projects whose names a glob matches.
+type Grant struct {
+	Project string `json:"project"`
+	Role    string `json:"role"`
+}
+
 // HubAnswer is the hub's identity and state.
 type HubAnswer struct {
 	HubID string `json:"hubID"`
@@ -1154,6 +1163,9 @@ type NewTokenRequest struct {
 	Name string `json:"name"`
 	// TTL is a duration such as 720h; left out: the hub's default.
 	TTL string `json:"ttl,omitempty"`
+	// Admin, or Grants: one of both is needed.
+	Admin  bool    `json:"admin,omitempty"`
+	Grants []Grant `json:"grants,omitempty"`
 }
 
 // ObjectEventList is a page of a list.

@@ -29,6 +29,7 @@ export interface APIToken {
   id: string;
   name: string;
   admin: boolean;
+  grants?: Grant[];
   createdAt: string;
   expiresAt: string;
   lastUsed?: string;
@@ -237,6 +238,8 @@ export interface Backoff {
 export interface Caller {
   name: string;
   admin: boolean;
+  /** Grants are what it may do when it is not an administrator\'s. */
+  grants?: Grant[];
   expiresAt: string;
 }
 
@@ -515,6 +518,12 @@ export interface GitIntegrityRepo {
   url: string;
 }
 
+/** Grant is a role in the projects whose names a glob matches. */
+export interface Grant {
+  project: string;
+  role: string;
+}
+
 /** HealthCause is an object that makes its application unhealthy. */
 export interface HealthCause {
   group?: string;
@@ -637,6 +646,7 @@ export interface IssuedToken {
   id: string;
   name: string;
   admin: boolean;
+  grants?: Grant[];
   createdAt: string;
   expiresAt: string;
   lastUsed?: string;
@@ -801,6 +811,9 @@ export interface NewTokenRequest {
   name: string;
   /** TTL is a duration such as 720h; left out: the hub's default. */
   ttl?: string;
+  /** Admin, or Grants: one of both is needed. */
+  admin?: boolean;
+  grants?: Grant[];
 }
 
 /** ObjectEvent is an event of the cluster about an object. */
@@ -857,6 +870,8 @@ export interface OperationInfo {
   appUID: string;
   app?: string;
   clusterID?: string;
+  /** Project that the application was of when it was asked for. */
+  project?: string;
   kind: OperationKind;
   spec: OperationSpec;
   phase: OperationPhase;
