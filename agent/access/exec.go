@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/klog/v2"
@@ -27,6 +28,11 @@ func (s *Server) exec(a *answer, objects []reached, q model.ExecQuery) (exitCode
 	if !s.o.AllowExec {
 		return 0, fault.New(fault.Denied, "exec_disabled", "the cluster's agent runs no commands in containers").
 			WithFix("start the agent with --allow-exec")
+	}
+	if s.o.MayExec != nil {
+		if err := s.o.MayExec(a.app); err != nil {
+			return 0, err
+		}
 	}
 	selector := q.ObjectSelector
 	if selector.Kind == "" {
@@ -54,7 +60,7 @@ func (s *Server) exec(a *answer, objects []reached, q model.ExecQuery) (exitCode
 	if !slices.Contains(p.names(), container) {
 		return 0, containerUnknown(container, p.names())
 	}
-	executor, err := s.executor(r, container, q)
+	executor, err := s.executor(a.ctx, r, container, q)
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +74,7 @@ func (s *Server) exec(a *answer, objects []reached, q model.ExecQuery) (exitCode
 
 // executor speaks to the API server over a WebSocket, or SPDY with those that
 // know nothing newer.
-func (s *Server) executor(r reached, container string, q model.ExecQuery) (remotecommand.Executor, error) {
+func (s *Server) executor(ctx context.Context, r reached, container string, q model.ExecQuery) (remotecommand.Executor, error) {
 	query := url.Values{"container": {container}, "command": q.Command, "stdout": {"true"}}
 	if q.Stdin {
 		query.Set("stdin", "true")
@@ -82,11 +88,20 @@ func (s *Server) executor(r reached, container string, q model.ExecQuery) (remot
 	unusable := func(err error) error {
 		return fault.Wrap(err, fault.Internal, "access_failed", "the request to the cluster could not be made")
 	}
-	spdy, err := remotecommand.NewSPDYExecutor(s.o.Config, "POST", u)
+	user, err := userOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := s.o.Config
+	if user != "" {
+		config = rest.CopyConfig(config)
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(config, "POST", u)
 	if err != nil {
 		return nil, unusable(err)
 	}
-	socket, err := remotecommand.NewWebSocketExecutor(s.o.Config, "GET", u.String())
+	socket, err := remotecommand.NewWebSocketExecutor(config, "GET", u.String())
 	if err != nil {
 		return nil, unusable(err)
 	}

@@ -60,7 +60,7 @@ func TestGuardEndsWithThePermission(t *testing.T) {
 			if err != nil || len(all) != 1 {
 				t.Fatal(all, err)
 			}
-			g, stop := s.guard(&answer{ctx: t.Context(), app: app}, "exec", all)
+			g, stop := s.guard(&answer{ctx: as(t.Context(), ""), app: app}, "exec", all)
 			defer stop()
 			time.Sleep(20 * time.Millisecond)
 			if g.ctx.Err() != nil {
@@ -131,7 +131,7 @@ func TestListOfEventsHoldsOnlyWhatIsWanted(t *testing.T) {
 	results := make(chan error, 6)
 	for range cap(results) {
 		go func() {
-			list, version, err := s.listEvents(context.Background(), eventPlace{namespace: "a"}, 10, who.pick)
+			list, version, err := s.listEvents(as(context.Background(), ""), eventPlace{namespace: "a"}, 10, who.pick)
 			if err == nil && (version != "7" || len(newestEvents(list, 10)) != 10 || list[0].UID != "3-48" || len(list) > 35 || len(list[0].Message) > 4100) {
 				err = fmt.Errorf("%d events at %s, the first %s", len(list), version, list[0].UID)
 			}
@@ -162,7 +162,7 @@ func TestFewObjectsAreInMemoryAtOnce(t *testing.T) {
 	results := make(chan error, 20)
 	for range cap(results) {
 		go func() {
-			_, err := s.redactedJSON(context.Background(), reached{object("ConfigMap a/c", ""), kind}, false)
+			_, err := s.redactedJSON(as(context.Background(), ""), reached{object("ConfigMap a/c", ""), kind}, false)
 			results <- err
 		}()
 	}
@@ -231,7 +231,7 @@ func followed(t *testing.T, q model.LogQuery, log func(n int, r *http.Request, w
 		t.Fatal(err)
 	}
 	l := &logFollower{s: s, a: &answer{app: app}, q: q, f: f, out: make(chan model.AccessAnswer, 100)}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(as(t.Context(), ""), patience)
 	defer cancel()
 	l.follow(ctx, source{LogSource: model.LogSource{Number: 1, Pod: "p", Container: "main"}, pod: all[0]}, true)
 	close(l.out)

@@ -48,12 +48,19 @@ func (s *Server) address(path string, query url.Values) *url.URL {
 // open sends a GET and returns the answer, whose body the caller closes. An
 // answer that is no success is a fault.
 func (s *Server) open(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	user, err := userOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address(path, query).String(), nil)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "access_failed", "the request to the cluster could not be made")
 	}
 	req.Header.Set("Accept", "application/json, */*")
 	req.Header.Set("User-Agent", s.o.Config.UserAgent)
+	if user != "" {
+		req.Header.Set("Impersonate-User", user)
+	}
 	resp, err := s.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -66,7 +73,7 @@ func (s *Server) open(ctx context.Context, path string, query url.Values) (*http
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came says enough
-	return nil, refused(resp.StatusCode, body)
+	return nil, refusedAs(user, refused(resp.StatusCode, body))
 }
 
 // get reads a whole answer.

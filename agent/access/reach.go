@@ -66,6 +66,12 @@ func (s *Server) guard(a *answer, verb string, shown []reached) (_ *answer, stop
 			case <-tick.C:
 			}
 			objects, err := s.reach(a.app)
+			if err == nil {
+				err = s.stillAs(ctx, a.app)
+			}
+			if verb == "exec" && err == nil && s.o.MayExec != nil {
+				err = s.o.MayExec(a.app)
+			}
 			for _, r := range shown {
 				if err == nil {
 					err = s.still(objects, verb, r)

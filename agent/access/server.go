@@ -68,6 +68,12 @@ type Options struct {
 	// Permitted says whether the application's project lets it have an object; nil:
 	// all. It does not wait; its errors are faults.
 	Permitted func(app model.AppUID, key model.ObjectKey) error
+	// Account names the user as whom everything is asked for an application, empty
+	// for the agent itself; an error refuses. nil: always the agent itself.
+	Account func(app model.AppUID) (user string, err error)
+	// MayExec says whether commands may be run for an application, beside the rest;
+	// nil: they may.
+	MayExec func(app model.AppUID) error
 	// Recheck is how often it is asked anew whether what is shown may be; 3 s when
 	// zero.
 	Recheck time.Duration
@@ -313,6 +319,11 @@ func (s *Server) perform(r model.AccessRequest, a *answer) (exitCode int, err er
 			err = fault.New(fault.Internal, "access_failed", "the agent failed to answer; its log says more")
 		}
 	}()
+	user, err := s.account(r.App)
+	if err != nil {
+		return 0, err
+	}
+	a.ctx = as(a.ctx, user)
 	objects, err := s.reach(r.App)
 	if err != nil {
 		return 0, err

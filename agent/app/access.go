@@ -7,6 +7,8 @@ import (
 	"github.com/hawser-dev/hawser/agent/access"
 	"github.com/hawser-dev/hawser/agent/action"
 	"github.com/hawser-dev/hawser/agent/journal"
+	"github.com/hawser-dev/hawser/agent/reconcile"
+	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -18,6 +20,8 @@ func (a *agent) makeAccess(redactionKey []byte) (err error) {
 	a.access, err = access.New(access.Options{
 		Config: a.rest, Applications: holdings{a}, Objects: a.observer, Veto: a.veto, Actions: offers{a},
 		Permitted:    holdings{a}.permitted,
+		Account:      holdings{a}.account,
+		MayExec:      holdings{a}.mayExec,
 		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
 		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec, Log: a.log,
 	})
@@ -73,6 +77,33 @@ func (h holdings) permitted(app model.AppUID, key model.ObjectKey) error {
 		return fault.New(fault.Denied, r.Code, "%s", r.Message)
 	}
 	return nil
+}
+
+// account is the user as whom an application's objects are read, and commands run
+// in its pods.
+func (h holdings) account(app model.AppUID) (user string, err error) {
+	if user, err = reconcile.AccountOf(h.desired(app)); err == nil && user != "" {
+		err = h.veto.MayImpersonate(user)
+	}
+	return user, err
+}
+
+// mayExec refuses commands in pods of an application that is only observed.
+func (h holdings) mayExec(app model.AppUID) error {
+	if d := h.desired(app); d != nil && d.Observe {
+		return sync.ObserveOnly("application " + d.Name)
+	}
+	return nil
+}
+
+// desired is nil for an application that the agent does not hold.
+func (h holdings) desired(app model.AppUID) (d *model.Desired) {
+	h.journal.View(func(b *journal.Book) {
+		if r := b.Apps[app]; r != nil && r.Gone == nil {
+			d = r.Desired
+		}
+	})
+	return d
 }
 
 // offers are the actions that the present scripts and the agent itself have.

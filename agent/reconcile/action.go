@@ -129,6 +129,9 @@ func (e *Engine) permitted(s snapshot, key model.ObjectKey) error {
 	}
 	k, err := e.o.Observer.Kind(key.GroupKind())
 	d := s.desired
+	if _, err := AccountOf(d); err != nil {
+		return err
+	}
 	dest := policy.Destination{Name: d.Spec.ClusterName, Server: d.Spec.Destination.Server, Aliases: d.Spec.ServerAliases, Namespace: d.Spec.Namespace}
 	dec := policy.CheckObjects(policy.Project{Name: d.Project, Spec: d.ProjectSpec}, dest,
 		[]policy.ObjectFacts{{Key: key, Namespaced: k.Namespaced, ScopeUnknown: err != nil}})

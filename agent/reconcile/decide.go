@@ -20,6 +20,7 @@ const (
 	doOperation deed = "operation"
 	doAutoSync  deed = "automated sync"
 	doHeal      deed = "heal"
+	doRefuse    deed = "refuse operation" // the application is only observed
 )
 
 // situation is everything that the next deed depends on.
@@ -36,8 +37,10 @@ type situation struct {
 	// Desired: there is a desired state, and its bundle is at hand.
 	Desired    bool
 	Generation model.Generation
-	Policy     *model.SyncPolicy
-	Attempt    *journal.Attempt
+	// Observe: nothing may be written, whatever else is to be done.
+	Observe bool
+	Policy  *model.SyncPolicy
+	Attempt *journal.Attempt
 	// Confirmed: the present generation was synced completely.
 	Confirmed bool
 	// Drifted: some object is known to differ and may be written; HealAt is when
@@ -64,6 +67,15 @@ func next(s situation) (do deed, at time.Time) {
 			return doNothing, s.WithdrawAt
 		}
 		return doWithdraw, time.Time{}
+	}
+	if s.Observe {
+		switch {
+		case s.Pending == nil:
+			return doNothing, time.Time{}
+		case s.Pending.Terminating:
+			return doEnd, time.Time{}
+		}
+		return doRefuse, time.Time{}
 	}
 	if s.Pending != nil && (s.Op == nil || !s.Desired) {
 		switch end := s.Pending.AcceptedAt.Add(desiredTimeout); {

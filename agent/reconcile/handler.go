@@ -27,7 +27,7 @@ func (e *Engine) Hello(context.Context) (model.Hello, error) {
 		return model.Hello{}, err
 	}
 	h := e.o.Journal.Hello()
-	h.Capabilities = append(h.Capabilities, model.CapabilityActions)
+	h.Capabilities = append(h.Capabilities, model.CapabilityActions, model.CapabilityObserve, model.CapabilityAccounts)
 	return h, nil
 }
 
@@ -98,6 +98,9 @@ func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ac
 	if verdict.Verdict == journal.Taken || lost {
 		a.takeOff(f, held)
 		a.touchAll()
+		if d.Observe { // at once, whatever is under way
+			a.interrupt(errNewer, runAuto, runHeal, runOperation)
+		}
 		if a.giveWay(e.now()) {
 			e.news.publish()
 			time.AfterFunc(hookGrace, e.news.publish) // which asks again

@@ -31,6 +31,8 @@ type judgement struct {
 	doubtful bool
 	// asked: the API server was asked by a dry run, or applying was the test.
 	asked bool
+	// observed: it was compared as what is somebody else's still.
+	observed bool
 }
 
 // settled reports whether a judgement that holds needs no other. mayAsk: a
@@ -111,10 +113,14 @@ func (e *Engine) judge(ctx context.Context, a *app, s snapshot, p sync.Prepared,
 		delete(a.judged, p.Key)
 		return
 	}
+	if s.desired.Observe {
+		e.judgeObserved(ctx, a, s, p, rec, b)
+		return
+	}
 	old, ok := a.judged[p.Key]
 	mayAsk := !selfHeals(s) && (s.confirmed || !s.desired.Spec.SyncPolicy.AutomatedEnabled())
 	_, rules := e.rules.now()
-	if ok && old.holds(p, rec) && old.rules == rules && old.settled(mayAsk, s.confirmed) {
+	if ok && !old.observed && old.holds(p, rec) && old.rules == rules && old.settled(mayAsk, s.confirmed) {
 		return
 	}
 	j := judgement{desired: p.Hash, live: rec.SpecHash, rules: rules}
@@ -343,7 +349,7 @@ func (e *Engine) drifted(a *app, s snapshot) map[model.ObjectKey]model.Digest {
 			}
 		case live.Present:
 			j, ok := a.judged[p.Key]
-			if ok && !j.same && j.holds(p, rec) && !rec.Deleting && !j.failed && (sameOwner(rec, s.desired.Name) || rec.TrackingID == "") {
+			if ok && !j.observed && !j.same && j.holds(p, rec) && !rec.Deleting && !j.failed && (sameOwner(rec, s.desired.Name) || rec.TrackingID == "") {
 				out[p.Key] = rec.SpecHash
 			}
 		}

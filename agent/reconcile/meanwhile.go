@@ -54,9 +54,10 @@ func (e *Engine) meanwhile(ctx context.Context, a *app) {
 	a.mu.Lock()
 	h := a.held
 	a.mu.Unlock()
-	if h == nil || a.bundle != h.s.desired.Bundle || a.bundleErr != nil || h.bodies.encoded == nil || !window(h.s.desired, true, e.now(), time.Time{}).Allowed {
+	if h == nil || h.s.desired.Observe || e.observing(a.uid) || a.bundle != h.s.desired.Bundle || a.bundleErr != nil || h.bodies.encoded == nil || !window(h.s.desired, true, e.now(), time.Time{}).Allowed {
 		return
 	}
+	ctx = e.as(ctx, a.uid, h.s.desired)
 	all, touched := a.take()
 	e.compare(ctx, a, h.s, all, touched, h.bodies)
 	drift := e.drifted(a, h.s)

@@ -400,6 +400,10 @@ func (at *attempt) check() bool {
 		at.refusals = dec.Refusals
 		return true
 	}
+	if _, dec := policy.ChooseServiceAccount(project, dest); !dec.Allowed {
+		at.refusals = dec.Refusals
+		return true
+	}
 	facts := make([]policy.ObjectFacts, 0, len(at.prepared))
 	for _, p := range at.prepared {
 		k, err := at.engine.o.Observer.Kind(p.Key.GroupKind())
@@ -487,7 +491,7 @@ func (at *attempt) item(ctx context.Context, p sync.Prepared) sync.Item {
 	if presence == live.Present {
 		it.UID, it.ResourceVersion, it.TrackingID, it.Deleting, it.Managers = rec.UID, rec.ResourceVersion, rec.TrackingID, rec.Deleting, rec.Managers
 		j, ok := at.app.judged[p.Key]
-		if !ok || !j.holds(p, rec) {
+		if !ok || j.observed || !j.holds(p, rec) {
 			e.judge(ctx, at.app, at.s, p, at.bodies)
 			j = at.app.judged[p.Key]
 		}

@@ -97,7 +97,7 @@ func (e *Engine) learnSchema(ctx context.Context, apiVersion string, gk model.Gr
 		return
 	}
 	key := model.ObjectKey{Group: kindCRD.Group, Kind: kindCRD.Kind, Name: kind.Resource + "." + gk.Group}
-	body, err := e.o.Applier.Get(ctx, crd, crd.Version, key)
+	body, err := e.o.Applier.Get(own(ctx), crd, crd.Version, key)
 	var schema diff.Schema
 	if err == nil {
 		schema, err = diff.CRDSchema(body)

@@ -189,7 +189,7 @@ func (e *Engine) resourceStatus(a *app, s snapshot, p sync.Prepared, reason mode
 			rs.Differences = j.differences
 		}
 		problems = append(problems, j.problems...)
-		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && owner != s.desired.Name {
+		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && e.anothers(s, owner) {
 			rs.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}
 			// Its health is the other application's.
 			item.Ignored = true
@@ -284,6 +284,19 @@ func (a *app) fights(now time.Time) []model.Condition {
 	return out
 }
 
+// anothers reports whether an object that is tracked as owner's is none of this
+// application's. What is only observed may be somebody else's still, as Argo CD's
+// before it is handed over; only what another application here owns is not.
+func (e *Engine) anothers(s snapshot, owner string) bool {
+	if owner == s.desired.Name || !s.desired.Observe {
+		return owner != s.desired.Name
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, held := e.byName[owner]
+	return held
+}
+
 func condition(typ, code, message string) model.Condition {
 	return model.Condition{Type: typ, Code: code, Message: message}
 }
@@ -295,11 +308,14 @@ func (e *Engine) conditionsOf(a *app, s snapshot, problems []string) []model.Con
 	out = append(out, a.healConditions...)
 	out = append(out, a.fights(e.now())...)
 	closed := windowOf(s.op, s.desired, e.now())
-	if closed.Allowed && s.desired.Spec.SyncPolicy.AutomatedEnabled() {
+	if closed.Allowed && !s.desired.Observe && s.desired.Spec.SyncPolicy.AutomatedEnabled() {
 		closed = window(s.desired, true, e.now(), time.Time{})
 	}
 	if !closed.Allowed {
 		out = append(out, condition("SyncWindow", "sync_window_closed", closed.Reason))
+	}
+	if s.desired.Observe {
+		out = append(out, condition("ObserveOnly", sync.CodeObserveOnly, "the application is compared and reported, and nothing is written to its cluster"))
 	}
 	if doing := a.doing(); doing != "" {
 		out = append(out, condition("Syncing", "sync_waiting", doing))
@@ -322,7 +338,7 @@ func (e *Engine) conditionsOf(a *app, s snapshot, problems []string) []model.Con
 		if presence != live.Present {
 			continue
 		}
-		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && owner != s.desired.Name {
+		if owner, _, ok := model.ParseTrackingID(rec.TrackingID); ok && e.anothers(s, owner) {
 			out = append(out, condition("SharedResourceWarning", "resource_owned", fmt.Sprintf("%s belongs to application %q", p.Key, owner)))
 		}
 	}

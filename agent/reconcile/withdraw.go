@@ -40,7 +40,10 @@ func (e *Engine) withdraw(ctx context.Context, a *app, s snapshot) {
 	}
 	var err error
 	var done bool
-	if s.withdraw.Mode == model.WithdrawOrphan {
+	if s.desired != nil && s.desired.Observe {
+		done = true
+		e.leaveAlone(a, append(owned, s.hooks...))
+	} else if s.withdraw.Mode == model.WithdrawOrphan {
 		done, err = e.orphan(ctx, a, s, name, append(owned, s.hooks...))
 	} else {
 		done, err = e.remove(ctx, a, s, name, owned)
@@ -239,6 +242,17 @@ func (e *Engine) orphan(ctx context.Context, a *app, s snapshot, name string, ow
 		}
 	}
 	return done, err
+}
+
+// leaveAlone forgets the objects of an application that is only observed: nothing of
+// them is touched, not even their annotations.
+func (e *Engine) leaveAlone(a *app, owned []journal.Owned) {
+	a.removed = map[model.ObjectKey]model.ResourceResult{}
+	for _, o := range owned {
+		if _, presence := e.seen(o.Key); presence != live.Absent {
+			a.removed[o.Key] = model.ResourceResult{ObjectKey: o.Key, Status: sync.StatusOrphaned, Message: "it was only observed"}
+		}
+	}
 }
 
 func resultOf(results map[model.ObjectKey]model.ResourceResult) *model.OperationResult {

@@ -32,6 +32,7 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		e.o.Reports.Changed(uid)
 		return
 	}
+	ctx = e.as(ctx, uid, s.desired)
 	if e.isolated(ctx, a, s) {
 		return
 	}
@@ -43,7 +44,7 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	sit := situation{Now: e.now(), Withdrawing: s.withdraw != nil, WithdrawAt: a.withdrawAt, Op: s.op, Pending: s.pending, Attempt: s.attempt, Confirmed: s.confirmed}
 	if s.desired != nil {
 		sit.Generation, sit.Policy = s.desired.Generation, s.desired.Spec.SyncPolicy
-		sit.Desired = a.bundleErr == nil
+		sit.Desired, sit.Observe = a.bundleErr == nil, s.desired.Observe
 		if w := window(s.desired, true, sit.Now, time.Time{}); !w.Allowed {
 			sit.Closed, sit.OpensAt = true, w.Next
 		}
@@ -65,7 +66,7 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	}
 	if sit.Desired {
 		e.tidy(a, s)
-		if sit.Policy.AutomatedEnabled() && sit.Policy.Automated.Prune && s.attempt != nil && !s.confirmed {
+		if !sit.Observe && sit.Policy.AutomatedEnabled() && sit.Policy.Automated.Prune && s.attempt != nil && !s.confirmed {
 			at := e.pruneOnly(a, s)
 			sit.PruneDue = len(at.decision.Delete) > 0
 			if a.conditions == nil {
@@ -96,7 +97,7 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 		if s.pending.StartedAt != nil {
 			message = "ended on request"
 		}
-		if left {
+		if left && !sit.Observe {
 			e.endLeft(ctx, s)
 		}
 		e.finish(a, s.pending, model.PhaseTerminated, message, nil, nil)
@@ -106,6 +107,8 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 			message = fmt.Sprintf("%s; nothing was changed", errBundleLost.Message)
 		}
 		e.finish(a, s.pending, model.PhaseFailed, message, nil, nil)
+	case doRefuse:
+		e.finish(a, s.pending, model.PhaseFailed, observeOnly(s.desired.Name), nil, nil)
 	case doOperation:
 		if s.op.Kind == model.OperationAction {
 			e.act(ctx, a, s)
@@ -117,6 +120,9 @@ func (e *Engine) work(ctx context.Context, uid model.AppUID) {
 	case doHeal:
 		e.heal(ctx, a, s, b, drift)
 	case doNothing:
+		if sit.Observe && e.unwatched(a) {
+			at = e.now().Add(observeLook)
+		}
 		if !at.IsZero() {
 			e.queue.addAt(uid, at)
 		}

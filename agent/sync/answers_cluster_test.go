@@ -205,7 +205,8 @@ func TestRealAnswers(t *testing.T) {
 		}
 	})
 	t.Run("an account without rights", func(t *testing.T) {
-		k := *c.kube
+		inner := *c.kube.Kube
+		k := ownKube{&inner}
 		k.client = intercept(c.client, func(r *http.Request) { r.Header.Set("Impersonate-User", "nobody") })
 		w := c.write(configMaps, "x", "")
 		_, err := k.Apply(t.Context(), w)

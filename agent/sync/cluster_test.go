@@ -40,7 +40,7 @@ type cluster struct {
 	t      testing.TB
 	cp     *testbed.ControlPlane
 	client *http.Client
-	kube   *Kube
+	kube   ownKube
 	ns     string
 }
 
@@ -68,7 +68,7 @@ func startCluster(t testing.TB) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, cp: plane.cp, client: client, kube: NewKube(client, base, "hawser-agent/test")}
+	c := &cluster{t: t, cp: plane.cp, client: client, kube: ownKube{NewKube(client, base, "hawser-agent/test")}}
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':

@@ -187,6 +187,13 @@ func objectPath(kind live.Kind, version string, key model.ObjectKey) string {
 }
 
 func (k *Kube) do(ctx context.Context, r request) ([]byte, error) {
+	caller, ok := CallerOf(ctx)
+	if !ok {
+		return nil, errNobody(r)
+	}
+	if err := caller.may(r); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	u := *k.base
@@ -209,6 +216,10 @@ func (k *Kube) do(ctx context.Context, r request) ([]byte, error) {
 		agent += " op/" + r.operation
 	}
 	req.Header.Set("User-Agent", agent)
+	if caller.User != "" {
+		// The API server adds the groups of a service account by itself.
+		req.Header.Set("Impersonate-User", caller.User)
+	}
 	failpoint.Hit("kube.request.before")
 	resp, err := k.client.Do(req)
 	if err != nil {
@@ -230,7 +241,11 @@ func (k *Kube) do(ctx context.Context, r request) ([]byte, error) {
 		if r.key.Group != "" {
 			apiVersion = r.key.Group + "/" + r.version
 		}
-		return nil, Classify(code, retryAfter(resp.Header, k.now()), body, r.key, apiVersion)
+		err := Classify(code, retryAfter(resp.Header, k.now()), body, r.key, apiVersion)
+		if caller.User != "" && code == http.StatusForbidden {
+			err = k.refusedAs(ctx, caller, r, body, err)
+		}
+		return nil, err
 	}
 	if !json.Valid(body) {
 		return nil, broken(r.key)

@@ -405,7 +405,8 @@ func TestMigrationKeepsUpWithOthers(t *testing.T) {
 	c.do("POST", "/api/v1/namespaces/"+c.ns+"/configmaps?fieldManager=kubectl-client-side-apply", `{"metadata":{"name":"a"},"data":{"ours":"1","old":"1"}}`)
 	// Between our look and our patch others write, once.
 	moved := false
-	k := *c.kube
+	inner := *c.kube.Kube
+	k := ownKube{&inner}
 	k.client = intercept(c.client, func(r *http.Request) {
 		if r.Method == "PATCH" && r.Header.Get("Content-Type") == "application/json-patch+json" && !moved {
 			moved = true
@@ -441,7 +442,8 @@ func TestMigrationWithoutRights(t *testing.T) {
 	c.do("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/"+c.ns+"/roles", `{"metadata":{"name":"applier"},"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["create","patch"]}]}`)
 	c.do("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/"+c.ns+"/rolebindings", `{"metadata":{"name":"applier"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"applier"},"subjects":[{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"applier"}]}`)
 	c.do("POST", "/api/v1/namespaces/"+c.ns+"/configmaps?fieldManager=kubectl-client-side-apply", `{"metadata":{"name":"a"},"data":{"ours":"1","old":"1"}}`)
-	k := *c.kube
+	inner := *c.kube.Kube
+	k := ownKube{&inner}
 	k.client = intercept(c.client, func(r *http.Request) { r.Header.Set("Impersonate-User", "applier") })
 	w := c.write(configMaps, "a", `"data":{"ours":"2"}`)
 	eventually(t, 30*time.Second, "the account may apply", func() bool {

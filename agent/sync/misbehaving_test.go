@@ -130,14 +130,14 @@ func startBadProxy(t *testing.T, c *cluster) *badProxy {
 	return p
 }
 
-func (p *badProxy) kube(t *testing.T) *Kube {
+func (p *badProxy) kube(t *testing.T) ownKube {
 	base, err := url.Parse(p.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := NewKube(p.Client(), base, "hawser-agent/test")
 	k.timeout = 2 * time.Second
-	return k
+	return ownKube{k}
 }
 
 // Whatever a proxy or an API server in trouble does with a request, its effect

@@ -11,7 +11,8 @@ import (
 )
 
 // Applier puts the policy before every write of inner. Dry runs are answered as
-// the write would be, but not counted. Reads are not asked about.
+// the write would be, but not counted. Reads are asked about only where they are
+// made as a service account.
 func (k *Keeper) Applier(inner sync.Applier) sync.Applier { return &applier{k, inner} }
 
 type applier struct {
@@ -21,6 +22,9 @@ type applier struct {
 
 // Apply implements sync.Applier.
 func (a *applier) Apply(ctx context.Context, w sync.Write) ([]byte, error) {
+	if err := a.caller(ctx); err != nil {
+		return nil, err
+	}
 	if err := wellFormed(w.Key, w.Version, false); err != nil {
 		return nil, err
 	}
@@ -62,6 +66,15 @@ func (a *applier) Apply(ctx context.Context, w sync.Write) ([]byte, error) {
 	return a.inner.Apply(ctx, w)
 }
 
+// caller asks about the service account as which a request is made.
+func (a *applier) caller(ctx context.Context) error {
+	c, _ := sync.CallerOf(ctx) // without one inner refuses
+	if c.User == "" {
+		return nil
+	}
+	return a.keeper.MayImpersonate(c.User)
+}
+
 // mayDelete asks for the delete that a write brings with it.
 func (a *applier) mayDelete(ctx context.Context, w sync.Write) error {
 	if w.DryRun {
@@ -75,6 +88,9 @@ func (a *applier) mayDelete(ctx context.Context, w sync.Write) error {
 
 // Create implements sync.Applier.
 func (a *applier) Create(ctx context.Context, w sync.Write) ([]byte, error) {
+	if err := a.caller(ctx); err != nil {
+		return nil, err
+	}
 	if err := wellFormed(w.Key, w.Version, true); err != nil {
 		return nil, err
 	}
@@ -86,6 +102,9 @@ func (a *applier) Create(ctx context.Context, w sync.Write) ([]byte, error) {
 
 // Patch implements sync.Applier.
 func (a *applier) Patch(ctx context.Context, p sync.PatchRequest) ([]byte, error) {
+	if err := a.caller(ctx); err != nil {
+		return nil, err
+	}
 	if err := wellFormed(p.Key, p.Version, false); err != nil {
 		return nil, err
 	}
@@ -100,6 +119,9 @@ func (a *applier) Patch(ctx context.Context, p sync.PatchRequest) ([]byte, error
 
 // Delete implements sync.Applier.
 func (a *applier) Delete(ctx context.Context, r sync.Removal) error {
+	if err := a.caller(ctx); err != nil {
+		return err
+	}
 	if err := wellFormed(r.Key, r.Kind.Version, false); err != nil {
 		return err
 	}
@@ -111,6 +133,9 @@ func (a *applier) Delete(ctx context.Context, r sync.Removal) error {
 
 // Release implements sync.Applier.
 func (a *applier) Release(ctx context.Context, r sync.Release) error {
+	if err := a.caller(ctx); err != nil {
+		return err
+	}
 	if err := wellFormed(r.Key, r.Kind.Version, false); err != nil {
 		return err
 	}
@@ -122,6 +147,9 @@ func (a *applier) Release(ctx context.Context, r sync.Release) error {
 
 // Get implements sync.Applier.
 func (a *applier) Get(ctx context.Context, kind live.Kind, version string, key model.ObjectKey) ([]byte, error) {
+	if err := a.caller(ctx); err != nil {
+		return nil, err
+	}
 	return a.inner.Get(ctx, kind, version, key)
 }
 

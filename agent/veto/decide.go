@@ -78,6 +78,20 @@ func DecideDeletes(p *Policy, c Counts, n int) Decision {
 	return allowed
 }
 
+// DecideAccount answers whether the agent may act as a service account. The
+// accounts in its own namespace are nobody's: whoever has one has the agent.
+func DecideAccount(own string, p *Policy, namespace, name string) Decision {
+	switch {
+	case namespace == own:
+		return Decision{Rule: RuleOwnNamespace, Reason: fmt.Sprintf("%s is the agent's own namespace", own)}
+	case p == nil || p.accounts == nil:
+		return allowed
+	case slices.ContainsFunc(p.accounts, func(g policy.Glob) bool { return g.Match(namespace + "/" + name) }):
+		return allowed
+	}
+	return Decision{Rule: "impersonate", Reason: "the list does not have it"}
+}
+
 // namespaceOf is the namespace that rules mean. A Namespace object belongs to
 // itself, so that a rule about a namespace keeps it from being deleted. scoped
 // is false for other objects without a namespace.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
@@ -206,6 +207,28 @@ func (k *Keeper) MayDelete(ctx context.Context, operation string, n int) error {
 		return k.vetoed(d, fmt.Sprintf("%d objects", n), Delete)
 	}
 	return nil
+}
+
+// MayImpersonate answers whether the agent may act as a user, which has to be a
+// service account. The errors are those of Allow.
+func (k *Keeper) MayImpersonate(user string) error {
+	namespace, name, ok := sync.Impersonate(user)
+	if !ok {
+		return fault.New(fault.Internal, "caller_invalid", "%q is not a service account, and the agent acts as no other user", clip(user, 80))
+	}
+	s := k.state.Load()
+	d := DecideAccount(k.own, s.policy, namespace, name)
+	if d.Rule != RuleOwnNamespace && s.refuse != nil {
+		return s.refuse
+	}
+	if d.Allowed {
+		return nil
+	}
+	e := fault.New(fault.Denied, "vetoed", "to act as the service account %s/%s is vetoed by the cluster's own policy (%s: %s)", clip(namespace, 63), clip(name, 63), d.Rule, d.Reason)
+	if d.Rule == RuleOwnNamespace {
+		return e.WithFix("choose an account in another namespace")
+	}
+	return e.WithFix("an administrator of the cluster can change %s in %s", d.Rule, k.where())
 }
 
 // ask decides without counting.

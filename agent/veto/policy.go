@@ -50,6 +50,8 @@ type Policy struct {
 	deny      []rule
 	allowOnly []rule // nil: no such list
 	noExec    bool
+	// accounts may be impersonated; nil: all.
+	accounts []policy.Glob
 	// Limits of deletes; negative: none.
 	perOperation, perHour int
 }
@@ -87,6 +89,9 @@ type document struct {
 	AllowOnly  []ruleDocument  `json:"allowOnly"`
 	MaxDeletes *limitsDocument `json:"maxDeletes"`
 	Exec       *bool           `json:"exec"`
+	// Impersonate lists the service accounts, as "namespace/name", that the agent
+	// may act as.
+	Impersonate []string `json:"impersonate"`
 }
 
 type ruleDocument struct {
@@ -113,6 +118,7 @@ func Parse(text []byte) (*Policy, error) {
 	p := &Policy{perOperation: -1, perHour: -1, noExec: d.Exec != nil && !*d.Exec}
 	p.deny = c.rules("deny", d.Deny)
 	p.allowOnly = c.rules("allowOnly", d.AllowOnly)
+	p.accounts = c.accounts("impersonate", d.Impersonate)
 	if d.AllowOnly != nil && len(d.AllowOnly) == 0 {
 		c.problem("allowOnly", "allowOnly is an empty list").WithFix(`leave it out, or veto everything with "deny: [{}]"`)
 	}
@@ -128,8 +134,8 @@ func Parse(text []byte) (*Policy, error) {
 		p.perOperation = c.limit("maxDeletes.perOperation", m.PerOperation)
 		p.perHour = c.limit("maxDeletes.perHour", m.PerHour)
 	}
-	if d.Deny == nil && d.AllowOnly == nil && d.MaxDeletes == nil && d.Exec == nil {
-		c.problem("", "the policy says nothing").WithFix("write deny, allowOnly, maxDeletes or exec, or delete the ConfigMap to have no veto")
+	if d.Deny == nil && d.AllowOnly == nil && d.MaxDeletes == nil && d.Exec == nil && d.Impersonate == nil {
+		c.problem("", "the policy says nothing").WithFix("write deny, allowOnly, maxDeletes, exec or impersonate, or delete the ConfigMap to have no veto")
 	}
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -209,6 +215,34 @@ func (c *compiler) globs(field string, in []string) []policy.Glob {
 	out := make([]policy.Glob, len(in))
 	for i, text := range in {
 		out[i] = c.glob(fmt.Sprintf("%s[%d]", field, i), text)
+	}
+	return out
+}
+
+// accounts reads "namespace/name", in both of which globs do not cross the "/".
+func (c *compiler) accounts(field string, in []string) []policy.Glob {
+	if in != nil && len(in) == 0 {
+		return []policy.Glob{} // none
+	}
+	if !c.list(field, in) {
+		return nil
+	}
+	out := make([]policy.Glob, len(in))
+	for i, text := range in {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		if namespace, name, ok := strings.Cut(text, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+			c.problem(at, "%s: %.60q is no service account", at, text).WithFix(`write "namespace/name"`)
+			continue
+		}
+		if strings.HasPrefix(text, "!") {
+			c.problem(at, `%s: a pattern cannot begin with "!"`, at)
+			continue
+		}
+		g, err := policy.CompileGlob(text, "/")
+		if err != nil {
+			c.problem(at, "%s: %s", at, err)
+		}
+		out[i] = g
 	}
 	return out
 }

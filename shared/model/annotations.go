@@ -29,6 +29,12 @@ const (
 	// repositories that its sourceRepos permit.
 	AnnotationRemoteBases = "hawser.dev/remote-bases"
 
+	// AnnotationMode of an Application, or of an AppProject for all of its
+	// applications, with the value ModeObserve has them compared and reported and
+	// nothing written to their cluster.
+	AnnotationMode = "hawser.dev/mode"
+	ModeObserve    = "observe"
+
 	// FinalizerCascade on an Application asks for foreground cascade deletion,
 	// as in Argo CD; FinalizerCascadeBackground for background.
 	FinalizerCascade           = "resources-finalizer.argocd.argoproj.io"

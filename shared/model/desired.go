@@ -57,6 +57,8 @@ type Desired struct {
 	// context), "" when it is not traced. Nothing is decided by it, and it is no
 	// part of the content.
 	TraceParent string `json:"traceparent,omitempty"`
+	// Observe: the agent compares and reports, and writes nothing to the cluster.
+	Observe bool `json:"observe,omitempty"`
 }
 
 // WithdrawMode says what becomes of an application's objects.

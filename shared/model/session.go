@@ -45,6 +45,11 @@ const (
 	CapabilityAccess = "access"
 	// CapabilityActions: the agent takes operations of kind action.
 	CapabilityActions = "actions"
+	// CapabilityObserve: the agent writes nothing for what is only observed.
+	CapabilityObserve = "observe"
+	// CapabilityAccounts: the agent acts as the service accounts that projects
+	// name.
+	CapabilityAccounts = "accounts"
 )
 
 // Welcome opens a session.
