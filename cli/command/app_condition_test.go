@@ -62,7 +62,7 @@ func TestAnApplicationThatCannotBeRendered(t *testing.T) {
 		{"app wait checkout --revision 7CC9050E", 0, "checkout", brokenWarning},
 		{"app wait checkout --revision 7cc905 --timeout 300ms", 7, "", "synced to 7cc9050e, not 7cc905, a.j2:3: x is undefined, and 2 more (wait_timeout)"},
 		{"app wait checkout --revision 0000000 --timeout 300ms", 7, "", "synced to 7cc9050e, not 0000000"},
-		{"app wait checkout --revision " + broken, 10, "", "error: checkout: a.j2:3: x is undefined, and 2 more (at d8b6439d, 40m ago; 7cc9050e still runs) (jinja_undefined)\n" +
+		{"app wait checkout --revision " + broken, 10, "", "error: HW-2045 checkout: a.j2:3: x is undefined, and 2 more (at d8b6439d, 40m ago; 7cc9050e still runs) (jinja_undefined)\n" +
 			"  fix: see all of it: hawser app get checkout\n"},
 		{"app wait fine checkout --revision d8b6439 --sync", 10, "", "(jinja_undefined)"},
 		{"app wait checkout --health --revision d8b6439d", 0, "checkout", brokenWarning},

@@ -146,9 +146,9 @@ func TestExecPassesThrough(t *testing.T) {
 		"success":               {`{"exitCode":0}`, "--pod p -- ls -l", "not read", 0, "ran ls -l\n", "careful\n"},
 		"the exit status":       {`{"exitCode":42}`, "--pod p -- ls", "", 42, "ran ls\n", "careful\n"},
 		"input":                 {`{"exitCode":0}`, "--pod p -i -- cat", strings.Repeat("0123456789", 10_000), 0, "ran cat\n" + strings.Repeat("0123456789", 10_000), "careful\n"},
-		"the permission ends":   {revoked, "--pod p -- ls", "", 4, "ran ls\n", "careful\nerror: the API token was revoked (permission_revoked)\n"},
+		"the permission ends":   {revoked, "--pod p -- ls", "", 4, "ran ls\n", "careful\nerror: HW-4107 the API token was revoked (permission_revoked)\n"},
 		"the connection is cut": {"", "--pod p -- ls", "", 8, "ran ls\n", "(answer_cut)"},
-		"refused":               {"", "--pod forbidden -- ls", "", 5, "", "error: not here (exec_disabled)\n  fix: --allow-exec\n"},
+		"refused":               {"", "--pod forbidden -- ls", "", 5, "", "error: HW-7014 not here (exec_disabled)\n  fix: --allow-exec\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := execHub(t, c.end)

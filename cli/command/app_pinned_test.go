@@ -57,7 +57,7 @@ func TestAnApplicationThatWasRolledBack(t *testing.T) {
 		{"app diff shop", 0, "- PersistentVolumeClaim n/data  (not in Git any more)\n", pinnedNote},
 		{"app wait shop --sync", 0, "shop  Synced  Degraded  7cc9050e\n", pinnedNote},
 		{"app wait shop --sync --revision " + running, 0, "shop", pinnedNote},
-		{"app wait shop --sync --revision d8b6439", 6, "", "error: shop: d8b6439d was set aside when ana went back to deployment 3 (revision_set_aside)\n  fix: deploy it again: hawser app unpin shop\n"},
+		{"app wait shop --sync --revision d8b6439", 6, "", "error: HW-8022 shop: d8b6439d was set aside when ana went back to deployment 3 (revision_set_aside)\n  fix: deploy it again: hawser app unpin shop\n"},
 		{"app rollback shop --dry-run", 0, "Configured  ConfigMap n/c\nshop would go back to deployment 3 (7cc9050e \"the good one\"); 1 of 2 objects differ, and d8b6439d would be set aside\n", ""},
 		{"app rollback shop --dry-run -o json", 0, `"dryRun": true`, ""},
 		{"operation get op-1", 0, "Created     batch/Job n/migrate  (PreSync, wave -1, hook Succeeded)\nConfigured  ConfigMap n/c  (wave 2)  look\nUnchanged   ConfigMap n/d\nCreated     Service n/s\n", ""},

@@ -144,7 +144,7 @@ var commandCases = []commandCase{
 	{args: "repo add https://git/x --password-stdin --username bot", in: "CANARY\n", err: "repository https://git/x added", asked: `{"url":"https://git/x","username":"bot","password":"CANARY"}`},
 	{args: "repo add https://git/x --type helm --name charts --project shop --insecure-skip-tls-verify", err: "warning: whatever TLS certificate the server shows is taken",
 		asked: `{"url":"https://git/x","type":"helm","name":"charts","project":"shop","insecureSkipVerify":true}`},
-	{args: "repo add https://git/x --known-hosts-file /nix/nix", code: 2, err: "error: --known-hosts-file: open /nix/nix: no such file or directory (file_unreadable)"},
+	{args: "repo add https://git/x --known-hosts-file /nix/nix", code: 2, err: "error: HW-2017 --known-hosts-file: open /nix/nix: no such file or directory (file_unreadable)"},
 	{args: "repo add https://git/x --password-stdin --password-file x", code: 2, err: "exclude each other"},
 	{args: "repo add https://git/x --password-stdin", code: 2, err: "(password_empty)"},
 	{args: "repo add https://git/x --password CANARY", code: 2, err: "unknown flag"},

@@ -106,7 +106,7 @@ func TestAHubThatIsNotTrusted(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	hub := newHubOf(t, with(map[string]answer{"GET /operations/op-1": operation("Running", "")}))
 	for args, want := range map[string]string{
-		"app sync web": "error: interrupted; operation op-1 is ",
+		"app sync web": "error: HW-8013 interrupted; operation op-1 is ",
 		"app wait web": "interrupted; ",
 	} {
 		ctx, interrupt := context.WithCancel(t.Context())

@@ -65,6 +65,9 @@ func printFault(w io.Writer, e *fault.Error) {
 	if e.Code != "" {
 		line += " (" + e.Code + ")"
 	}
+	if id := e.ID(); id != "" {
+		line = id + " " + line // the number that people search for
+	}
 	fmt.Fprintf(w, "error: %s\n", output.Clean(line))
 	if e.Allowed != "" {
 		fmt.Fprintf(w, "  allowed: %s\n", output.Clean(e.Allowed))

@@ -17,17 +17,19 @@ import (
 
 // problem is an RFC 9457 document with this API's members.
 type problem struct {
-	Type      string     `json:"type"`
-	Title     string     `json:"title"`
-	Status    int        `json:"status"`
-	Kind      fault.Kind `json:"kind"`
-	Code      string     `json:"code"`
-	Detail    string     `json:"detail"`
-	Field     string     `json:"field,omitempty"`
-	Found     string     `json:"found,omitempty"`
-	Allowed   string     `json:"allowed,omitempty"`
-	Fix       string     `json:"fix,omitempty"`
-	RequestID string     `json:"requestId,omitempty"`
+	Type   string     `json:"type"`
+	Title  string     `json:"title"`
+	Status int        `json:"status"`
+	Kind   fault.Kind `json:"kind"`
+	Code   string     `json:"code"`
+	// ID is the code's number, such as HW-4103; see docs/errors.md.
+	ID        string `json:"id,omitempty"`
+	Detail    string `json:"detail"`
+	Field     string `json:"field,omitempty"`
+	Found     string `json:"found,omitempty"`
+	Allowed   string `json:"allowed,omitempty"`
+	Fix       string `json:"fix,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 	// Errors lists all problems when there are several; the document itself
 	// then tells the first.
 	Errors  []problemItem `json:"errors,omitempty"`
@@ -37,6 +39,7 @@ type problem struct {
 // problemItem is one of several problems.
 type problemItem struct {
 	Code    string `json:"code"`
+	ID      string `json:"id,omitempty"`
 	Detail  string `json:"detail"`
 	Field   string `json:"field,omitempty"`
 	Found   string `json:"found,omitempty"`
@@ -61,13 +64,6 @@ var titles = map[fault.Kind]string{
 	fault.Internal:      "Internal error",
 }
 
-// statusByCode are the codes whose HTTP status is more exact than their kind's.
-var statusByCode = map[string]int{
-	"method_not_allowed":     http.StatusMethodNotAllowed,
-	"unsupported_media_type": http.StatusUnsupportedMediaType,
-	"version_conflict":       http.StatusPreconditionFailed,
-}
-
 func newProblem(err error, requestID string) problem {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		var known *fault.Error
@@ -76,15 +72,8 @@ func newProblem(err error, requestID string) problem {
 		}
 	}
 	e := fault.As(err)
-	status, ok := statusByCode[e.Code]
-	if !ok {
-		status = e.Kind.HTTPStatus()
-	}
-	if status == 0 {
-		status = http.StatusInternalServerError
-	}
 	p := problem{
-		Type: "urn:hawser:problem:" + e.Code, Title: titles[e.Kind], Status: status, Kind: e.Kind, Code: e.Code,
+		Type: "urn:hawser:problem:" + e.Code, Title: titles[e.Kind], Status: fault.StatusOf(e.Kind, e.Code), Kind: e.Kind, Code: e.Code, ID: e.ID(),
 		Detail: shorten(e.Message), Field: shorten(e.Field), Found: shorten(e.Found), Allowed: shorten(e.Allowed), Fix: shorten(e.Fix),
 		RequestID: requestID, Explain: e.Explain,
 	}
@@ -99,7 +88,7 @@ func newProblem(err error, requestID string) problem {
 			if i == maxErrors {
 				break
 			}
-			p.Errors = append(p.Errors, problemItem{e.Code, shorten(e.Message), shorten(e.Field), shorten(e.Found), shorten(e.Allowed), shorten(e.Fix)})
+			p.Errors = append(p.Errors, problemItem{e.Code, e.ID(), shorten(e.Message), shorten(e.Field), shorten(e.Found), shorten(e.Allowed), shorten(e.Fix)})
 		}
 	}
 	return p

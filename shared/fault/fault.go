@@ -154,6 +154,25 @@ var mappings = map[Kind]mapping{
 // HTTPStatus of the kind.
 func (k Kind) HTTPStatus() int { return mappings[k].http }
 
+// statusByCode are the codes whose HTTP status is more exact than their kind's.
+var statusByCode = map[string]int{
+	"method_not_allowed":     http.StatusMethodNotAllowed,
+	"unsupported_media_type": http.StatusUnsupportedMediaType,
+	"version_conflict":       http.StatusPreconditionFailed,
+}
+
+// StatusOf is the HTTP status of an error of a kind with a code; 500 for a kind
+// that is not known.
+func StatusOf(k Kind, code string) int {
+	if s, ok := statusByCode[code]; ok {
+		return s
+	}
+	if s := k.HTTPStatus(); s != 0 {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
 // ExitCode of the command line for the kind.
 func (k Kind) ExitCode() int { return mappings[k].exit }
 

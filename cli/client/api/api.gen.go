@@ -1194,17 +1194,19 @@ type PluginParametersList struct {
 
 // Problem is an RFC 9457 document with this API's members.
 type Problem struct {
-	Type      string     `json:"type"`
-	Title     string     `json:"title"`
-	Status    int        `json:"status"`
-	Kind      fault.Kind `json:"kind"`
-	Code      string     `json:"code"`
-	Detail    string     `json:"detail"`
-	Field     string     `json:"field,omitempty"`
-	Found     string     `json:"found,omitempty"`
-	Allowed   string     `json:"allowed,omitempty"`
-	Fix       string     `json:"fix,omitempty"`
-	RequestID string     `json:"requestId,omitempty"`
+	Type   string     `json:"type"`
+	Title  string     `json:"title"`
+	Status int        `json:"status"`
+	Kind   fault.Kind `json:"kind"`
+	Code   string     `json:"code"`
+	// ID is the code's number, such as HW-4103; see docs/errors.md.
+	ID        string `json:"id,omitempty"`
+	Detail    string `json:"detail"`
+	Field     string `json:"field,omitempty"`
+	Found     string `json:"found,omitempty"`
+	Allowed   string `json:"allowed,omitempty"`
+	Fix       string `json:"fix,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 	// Errors lists all problems when there are several; the document itself
 	// then tells the first.
 	Errors  []ProblemItem `json:"errors,omitempty"`
@@ -1214,6 +1216,7 @@ type Problem struct {
 // ProblemItem is one of several problems.
 type ProblemItem struct {
 	Code    string `json:"code"`
+	ID      string `json:"id,omitempty"`
 	Detail  string `json:"detail"`
 	Field   string `json:"field,omitempty"`
 	Found   string `json:"found,omitempty"`

@@ -1020,6 +1020,8 @@ export interface Problem {
   status: number;
   kind: Kind;
   code: string;
+  /** ID is the code's number, such as HW-4103; see docs/errors.md. */
+  id?: string;
   detail: string;
   field?: string;
   found?: string;
@@ -1034,6 +1036,7 @@ export interface Problem {
 /** ProblemItem is one of several problems. */
 export interface ProblemItem {
   code: string;
+  id?: string;
   detail: string;
   field?: string;
   found?: string;
