@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -17,27 +18,27 @@ import (
 var applicationSetRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/applicationsets", ID: "listApplicationSets", Tag: "applicationsets", Summary: "Application sets",
-		Verb: VerbGet, Resource: ResourceApplications, Answer: list[model.ApplicationSet]{}, Status: http.StatusOK, handler: (*api).listApplicationSets,
+		Verb: VerbGet, Resource: ResourceSets, Answer: list[model.ApplicationSet]{}, Status: http.StatusOK, handler: (*api).listApplicationSets,
 	},
 	{
 		Method: http.MethodPost, Path: "/applicationsets", ID: "createApplicationSet", Tag: "applicationsets", Summary: "Store an application set",
 		Detail: "It is kept and checked; this release generates no applications from it. With If-None-Match: * it must be new.",
-		Verb:   VerbCreate, Resource: ResourceApplications, Body: manifestOf[model.ApplicationSet]{}, Answer: model.ApplicationSet{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
+		Verb:   VerbCreate, Resource: ResourceSets, Body: manifestOf[model.ApplicationSet]{}, Answer: model.ApplicationSet{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putApplicationSet,
 	},
 	{
 		Method: http.MethodGet, Path: "/applicationsets/:name", ID: "getApplicationSet", Tag: "applicationsets", Summary: "One application set",
-		Verb: VerbGet, Resource: ResourceApplications, Answer: model.ApplicationSet{}, Status: http.StatusOK, Tagged: true, handler: (*api).getApplicationSet,
+		Verb: VerbGet, Resource: ResourceSets, Answer: model.ApplicationSet{}, Status: http.StatusOK, Tagged: true, handler: (*api).getApplicationSet,
 	},
 	{
 		Method: http.MethodPut, Path: "/applicationsets/:name", ID: "putApplicationSet", Tag: "applicationsets", Summary: "Store an application set",
 		Detail: "It is kept and checked; this release generates no applications from it. With If-None-Match: * it must be new.",
-		Verb:   VerbUpdate, Resource: ResourceApplications, Body: manifestOf[model.ApplicationSet]{}, Answer: model.ApplicationSet{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
+		Verb:   VerbUpdate, Resource: ResourceSets, Body: manifestOf[model.ApplicationSet]{}, Answer: model.ApplicationSet{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putApplicationSet,
 	},
 	{
 		Method: http.MethodDelete, Path: "/applicationsets/:name", ID: "deleteApplicationSet", Tag: "applicationsets", Summary: "Forget an application set; no application is touched",
-		Verb: VerbDelete, Resource: ResourceApplications, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteApplicationSet,
+		Verb: VerbDelete, Resource: ResourceSets, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteApplicationSet,
 	},
 }
 
@@ -51,10 +52,37 @@ func answeredSet(set model.ApplicationSet) model.ApplicationSet {
 	return set
 }
 
-// mayReadSet reports whether the caller may know of a set: one whose project an
-// expression decides belongs to no project, and is for admins.
-func (a *api) mayReadSet(c *gin.Context, set *model.ApplicationSet) bool {
-	return identity(c).Admin
+// projectOf is the project that decides who may do what with a set: none, and so
+// administrators alone, when an expression decides.
+func projectOf(set *model.ApplicationSet) string {
+	project, _ := set.Project()
+	return project
+}
+
+// mayWriteSet decides about a set that is written: old is what there is, set
+// what it becomes. Both projects count.
+func (a *api) mayWriteSet(ctx context.Context, caller *permission.Set, set *model.ApplicationSet) error {
+	if caller.Admin() {
+		return nil
+	}
+	name, verb := set.Metadata.Name, permission.Create
+	old, err := a.store.ApplicationSet(ctx, name)
+	switch {
+	case err == nil && !caller.Visible(projectOf(&old)):
+		// Names are the hub's: that this one is taken has to be said, and no more.
+		return fault.New(fault.Conflict, "name_taken", "the name %q is taken", name).WithField("metadata.name").WithFix("choose another name")
+	case err == nil:
+		verb = permission.Update
+		if d := caller.Decide(verb, permission.ApplicationSets, projectOf(&old), name); !d.Allowed {
+			return denied(d, right{verb, permission.ApplicationSets}, name)
+		}
+	case !fault.Is(err, fault.NotFound):
+		return err
+	}
+	if d := caller.Decide(verb, permission.ApplicationSets, projectOf(set), name); !d.Allowed {
+		return denied(d, right{verb, permission.ApplicationSets}, name)
+	}
+	return nil
 }
 
 func (a *api) listApplicationSets(c *gin.Context) {
@@ -63,26 +91,18 @@ func (a *api) listApplicationSets(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	sets = slices.DeleteFunc(sets, func(s model.ApplicationSet) bool { return !a.mayReadSet(c, &s) })
+	caller := a.caller(c)
+	sets = slices.DeleteFunc(sets, func(s model.ApplicationSet) bool {
+		return !caller.Decide(permission.Get, permission.ApplicationSets, projectOf(&s), s.Metadata.Name).Allowed
+	})
 	for i := range sets {
 		sets[i] = answeredSet(sets[i])
 	}
 	c.JSON(http.StatusOK, newList(a, sets))
 }
 
-// visibleSet reads the set that the URL names. What the caller may not see is
-// answered as what does not exist.
-func (a *api) visibleSet(c *gin.Context) (model.ApplicationSet, error) {
-	name := c.Param("name")
-	set, err := a.store.ApplicationSet(c.Request.Context(), name)
-	if err == nil && !a.mayReadSet(c, &set) {
-		err = fault.New(fault.NotFound, "applicationset_not_found", "there is no application set %q", name)
-	}
-	return set, err
-}
-
 func (a *api) getApplicationSet(c *gin.Context) {
-	set, err := a.visibleSet(c)
+	set, err := a.store.ApplicationSet(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -108,6 +128,10 @@ func (a *api) putApplicationSet(c *gin.Context) {
 		expected, err = ifMatch(c)
 	}
 	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	if err := a.mayWriteSet(c.Request.Context(), a.caller(c), &set); err != nil {
 		a.fail(c, err)
 		return
 	}
@@ -151,7 +175,7 @@ func sameSet(stored, set model.ApplicationSet) bool {
 }
 
 func (a *api) deleteApplicationSet(c *gin.Context) {
-	set, err := a.visibleSet(c)
+	set, err := a.store.ApplicationSet(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -56,5 +57,29 @@ func TestApplyTakesTheThreeKindsInOneText(t *testing.T) {
 	w.call("POST", "/api/v1/apply", applicationSet("web")+"---\n"+applicationSet("web")).ok(207).into(&got)
 	if got.Items[1].Error == nil || got.Items[1].Error.Code != "duplicate_object" {
 		t.Errorf("got %+v", got.Items)
+	}
+}
+
+// A set whose project an expression decides is of no project: administrators
+// alone see it and write it, whatever others may.
+func TestSetsOfNoProjectAreForAdministrators(t *testing.T) {
+	w := newWorld(t)
+	templated := applicationSet("many", "project: shop", "project: '{{p}}'")
+	w.call("PUT", "/api/v1/applicationsets/many", templated).ok(201)
+	w.call("PUT", "/api/v1/applicationsets/web", applicationSet("web")).ok(201)
+	editor := "Authorization: Bearer " + w.as(false, fleet.Grant{Project: "*", Role: fleet.RoleEditor})
+	var got list[model.ApplicationSet]
+	w.call("GET", "/api/v1/applicationsets", "", editor).ok(200).into(&got)
+	if len(got.Items) != 1 || got.Items[0].Metadata.Name != "web" {
+		t.Errorf("got %+v", got.Items)
+	}
+	w.call("GET", "/api/v1/applicationsets/many", "", editor).problem(404, "applicationset_not_found")
+	w.call("DELETE", "/api/v1/applicationsets/many", "", editor).problem(404, "applicationset_not_found")
+	w.call("PUT", "/api/v1/applicationsets/new", applicationSet("new", "project: shop", "project: '{{p}}'"), editor).problem(403, "permission_denied")
+	w.call("PUT", "/api/v1/applicationsets/web", applicationSet("web", "project: shop", "project: '{{p}}'"), editor).problem(403, "permission_denied")
+	var applied appliedAnswer
+	w.call("POST", "/api/v1/apply", templated, editor).ok(207).into(&applied)
+	if applied.Items[0].Error == nil || applied.Items[0].Error.Code != "name_taken" {
+		t.Errorf("got %+v", applied.Items)
 	}
 }

@@ -84,6 +84,9 @@ func (a *api) apply(c *gin.Context) {
 	}
 	for _, i := range sets { // after the projects that they name
 		result, err := a.survive(ctx, func() (string, error) {
+			if err := a.mayWriteSet(ctx, w.set, docs[i].Set); err != nil {
+				return "", err
+			}
 			_, result, err := a.writeSet(ctx, *docs[i].Set, 0, false)
 			return result, err
 		})

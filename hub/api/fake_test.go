@@ -932,7 +932,7 @@ spec:
 func (s *fakeStore) fingerprint() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, err := json.Marshal([]any{s.hub, len(s.enrol), s.clusters, s.projects, s.repos, s.templates, s.apps, s.ops})
+	b, err := json.Marshal([]any{s.hub, len(s.enrol), s.clusters, s.projects, s.repos, s.templates, s.apps, s.ops, s.sets})
 	return fmt.Sprint(string(b), err)
 }
 

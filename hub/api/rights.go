@@ -101,6 +101,18 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 			return err
 		}
 		return mayDo(set, r.verb, app)
+	case permission.ApplicationSets:
+		if name == "" {
+			return nil
+		}
+		s, err := a.store.ApplicationSet(ctx, name)
+		if r.verb == permission.Update && fault.HasCode(err, "applicationset_not_found") {
+			return nil // it is created, in the project that the body names
+		}
+		if err != nil {
+			return err
+		}
+		return verdictOn(set, r, projectOf(&s), name, fleet.ApplicationSetUnknown)
 	case permission.Operations:
 		id := model.OperationID(c.Param("id"))
 		if id == "" {

@@ -38,6 +38,8 @@ var bodies = map[string]string{
 	"PUT /projects/:name":               `{"apiVersion":"argoproj.io/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{}}`,
 	"POST /applications":                application("web", "project: default", "project: shop"),
 	"PUT /applications/:name":           application("web", "project: default", "project: shop"),
+	"POST /applicationsets":             applicationSet("web"),
+	"PUT /applicationsets/:name":        applicationSet("web"),
 	"POST /apply":                       application("web", "project: default", "project: shop"),
 	"POST /applications/:name/rollback": `{"dryRun":true}`,
 }
@@ -51,6 +53,7 @@ func newRightsWorld(t *testing.T) *world {
 	w.store.templates = []fleet.RepositoryTemplate{{RepositoryTemplate: model.RepositoryTemplate{ID: "t1", URL: "https://github.com/shop"}}}
 	w.call("POST", "/api/v1/applications", application("web", "project: default", "project: shop")).ok(201)
 	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	w.call("POST", "/api/v1/applicationsets", applicationSet("web")).ok(201)
 	w.token = ""
 	return w
 }
@@ -91,7 +94,7 @@ func TestRights(t *testing.T) {
 		for _, who := range callers {
 			w := newRightsWorld(t)
 			path := "/api/v1" + r.Path
-			name := map[string]string{"applications": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
+			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
 			id := map[string]string{"operations": "op-1", "repositories": "r1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
 			path = strings.NewReplacer(":name", name, ":id", cmpOr(id, "x")).Replace(path)
 			header := "Authorization:"

@@ -80,6 +80,7 @@ const (
 const (
 	ResourceApplications    = permission.Applications
 	ResourceOperations      = permission.Operations
+	ResourceSets            = permission.ApplicationSets
 	ResourceClusters        = permission.Clusters
 	ResourceProjects        = permission.Projects
 	ResourceRepositories    = permission.Repositories

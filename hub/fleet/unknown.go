@@ -11,6 +11,11 @@ func ApplicationUnknown(name string) error {
 	return fault.New(fault.NotFound, "application_not_found", "there is no application %q", name)
 }
 
+// ApplicationSetUnknown is NotFound (applicationset_not_found).
+func ApplicationSetUnknown(name string) error {
+	return fault.New(fault.NotFound, "applicationset_not_found", "there is no application set %q", name)
+}
+
 // ProjectUnknown is NotFound (project_unknown).
 func ProjectUnknown(name string) error {
 	return fault.New(fault.NotFound, "project_unknown", "there is no project %q", name)

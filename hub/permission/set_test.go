@@ -27,7 +27,7 @@ func TestRolesAllowTheirVerbs(t *testing.T) {
 	}
 	for role, want := range may {
 		s := Compile(false, grants(role+":team-*"))
-		for _, resource := range []Resource{Applications, Operations} {
+		for _, resource := range []Resource{Applications, Operations, ApplicationSets} {
 			var got []string
 			for _, v := range Verbs() {
 				if s.Decide(v, resource, "team-a", "x").Allowed {
@@ -48,7 +48,7 @@ func TestWhatIsOfNoProjectIsForAdministrators(t *testing.T) {
 	editor, administrator := Compile(false, grants("editor:*")), Compile(true, nil)
 	for _, r := range Resources() {
 		for _, v := range append(Verbs(), "unheard-of") {
-			want := r == Session || slices.Contains([]Resource{Applications, Operations}, r) && v != "unheard-of" ||
+			want := r == Session || slices.Contains([]Resource{Applications, Operations, ApplicationSets}, r) && v != "unheard-of" ||
 				slices.Contains([]Resource{Projects, Clusters, Repositories}, r) && v == Get
 			if got := editor.Decide(v, r, "p", "x"); got.Allowed != want || got.Rule == "" {
 				t.Errorf("editor of everything: %s %s: %+v", v, r, got)

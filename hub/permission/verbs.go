@@ -24,6 +24,10 @@ const (
 	// Applications and their Operations are of a project.
 	Applications Resource = "applications"
 	Operations   Resource = "operations"
+	// ApplicationSets are permitted as the applications that come of them would be:
+	// of the one project that all belong to. A set that belongs to no single
+	// project is for administrators.
+	ApplicationSets Resource = "applicationsets"
 	// Projects, and the Clusters and Repositories that belong to a project in some
 	// way, can be seen by those who have a role in it, and are written by
 	// administrators.
@@ -65,7 +69,7 @@ func need(verb Verb, resource Resource) rank {
 	switch resource {
 	case Session:
 		return nobody
-	case Applications, Operations:
+	case Applications, Operations, ApplicationSets:
 		if r, ok := verbRanks[verb]; ok {
 			return r
 		}
@@ -92,7 +96,7 @@ func Verbs() []Verb {
 
 // Resources lists all resources.
 func Resources() []Resource {
-	return []Resource{Applications, Operations, Projects, Clusters, Repositories, Settings, Tokens, EnrolmentTokens, Templates, Hub, Session}
+	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, EnrolmentTokens, Templates, Hub, Session}
 }
 
 func (r rank) String() string {

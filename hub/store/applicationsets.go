@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -70,11 +71,7 @@ func (s *Store) ApplicationSet(ctx context.Context, name string) (model.Applicat
 			return found[0], nil
 		}
 	}
-	return model.ApplicationSet{}, setNotFound(name)
-}
-
-func setNotFound(name string) error {
-	return notFound("applicationset_not_found", "there is no application set %q", name)
+	return model.ApplicationSet{}, fleet.ApplicationSetUnknown(name)
 }
 
 // ApplicationSets lists all by name.
