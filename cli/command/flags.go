@@ -16,6 +16,7 @@ import (
 // globalFlags are those of every command.
 func (s *session) globalFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.context, "context", os.Getenv("HAWSER_CONTEXT"), "hub to use, by the name of its context")
+	f.Lookup("context").DefValue = "" // help says the same everywhere
 	f.StringVar(&s.host, "hub", "", "hub to use, by its address HOST:PORT")
 	f.StringVar(&s.host, "host", "", "the same as --hub")
 	f.StringVarP(&s.output, "output", "o", "", "how to print: "+strings.Join(output.Formats, ", "))

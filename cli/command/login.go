@@ -36,6 +36,9 @@ certificate authorities must vouch for the hub.`,
 			ctx, cancel := s.limit(c.ctx, 30*time.Second)
 			defer cancel()
 			hub := client.Hub{URL: hubURL(c.args[0]), CAHash: caHash}
+			if hub.CAHash == "" {
+				hub.CAHash = knownPin(hub.URL)
+			}
 			if name == "" {
 				if u, err := url.Parse(hub.URL); err == nil {
 					name = u.Host
@@ -49,11 +52,17 @@ certificate authorities must vouch for the hub.`,
 			if err != nil {
 				return err
 			}
-			file, err := config.Load()
+			file, err := loadConfig()
 			if err != nil {
 				return err
 			}
-			file.Set(config.Context{Name: name, URL: hub.URL, CAHash: hub.CAHash, Token: hub.Token, User: who})
+			x, _ := file.Context(name) // its key in the keyring stays
+			x.Name, x.URL, x.CAHash, x.User = name, hub.URL, hub.CAHash, who
+			inFile, err := x.Keep(s.Secrets, hub.Token)
+			if inFile {
+				s.warnTokenInFile(err)
+			}
+			file.Set(x)
 			if err := file.Save(); err != nil {
 				return err
 			}
@@ -69,9 +78,97 @@ certificate authorities must vouch for the hub.`,
 	return c
 }
 
+// knownPin is the pin of a hub that one has logged in to before: without it a
+// second login would trust less than the first.
+func knownPin(url string) string {
+	file, err := config.Load()
+	if err != nil {
+		return "" // whoever needs the file says so
+	}
+	for _, x := range file.Contexts {
+		if x.URL == url {
+			return x.CAHash
+		}
+	}
+	return ""
+}
+
+// warnTokenInFile says where the token is and why it is not in a keyring.
+func (s *session) warnTokenInFile(why error) {
+	path, err := config.Path()
+	if err != nil {
+		return // it was written, so there is a path
+	}
+	reason := "there is no keyring here"
+	if why != nil {
+		reason = "the keyring does not take it: " + why.Error()
+	}
+	s.warn("the token is in %s, which only you can read (%s)", path, reason)
+}
+
+// loginCommand is what logs in to a context again.
+func (s *session) loginCommand(x config.Context) string {
+	line := s.Program + " login " + x.URL
+	if x.CAHash != "" {
+		line += " --ca-hash " + x.CAHash
+	}
+	if u, err := url.Parse(x.URL); err != nil || u.Host != x.Name {
+		line += " --name " + x.Name
+	}
+	return line + " --with-token"
+}
+
+func newLogout(s *session) *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use: "logout [CONTEXT]", Short: "Forget the token of a context, the current one by default",
+		Long: `Forget the token of a context, the current one by default. The context stays, so
+that login finds the hub again. The token itself stays valid at the hub until it
+expires or an administrator takes it away.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: s.offline(func(c *call) error {
+			file, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			names := file.Names()
+			if !all {
+				name := s.context
+				if len(c.args) == 1 {
+					name = c.args[0]
+				}
+				x, ok := file.Context(name)
+				switch {
+				case !ok && name == "":
+					return fault.New(fault.Unauthorized, "not_logged_in", "there is no current context").WithFix("%s context list", s.Program)
+				case !ok:
+					return contextUnknown(file, name)
+				}
+				names = []string{x.Name}
+			}
+			for _, name := range names {
+				x, _ := file.Context(name) // the name is of the file
+				if err := x.Forget(s.Secrets); err != nil {
+					c.warn("the keyring keeps the token of %q: %s", name, err)
+				}
+				x.User = ""
+				file.Put(x)
+			}
+			if err := file.Save(); err != nil {
+				return err
+			}
+			c.note("logged out of %s", strings.Join(names, ", "))
+			return nil
+		}),
+	}
+	c.Annotations = map[string]string{offlineKey: "true"}
+	c.Flags().BoolVar(&all, "all", false, "of all contexts")
+	return c
+}
+
 func (s *session) readSecret(withToken, codeStdin bool) (string, error) {
 	if !withToken && !codeStdin {
-		if !s.Terminal {
+		if !s.Terminal || s.noInput {
 			return "", fault.New(fault.Invalid, "login_needs_code", "there is no terminal to ask for the login code").
 				WithFix("pipe the code with --code-stdin, or a token with --with-token")
 		}

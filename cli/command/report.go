@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -30,15 +32,67 @@ func (s *session) report(ctx context.Context, err error) int {
 	}
 	var known *fault.Error
 	if code == ExitInterrupted && !errors.As(err, &known) {
-		fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
+		if s.progress == "json" {
+			s.sayJSON(map[string]any{"level": "error", "message": "interrupted", "exitCode": code})
+		} else {
+			fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
+		}
 		return code
 	}
 	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &known) {
 		err = fault.New(fault.Unavailable, "wait_timeout", "the hub gave no answer within the time limit; what was asked may have been accepted").
 			WithFix("look before repeating it, or allow more time with --timeout")
 	}
-	printError(s.Err, err)
+	if code == ExitUnauthorized {
+		err = s.howToLogIn(err)
+	}
+	if s.progress == "json" {
+		s.printErrorJSON(err, code)
+	} else {
+		printError(s.Err, err)
+	}
 	return code
+}
+
+// howToLogIn gives an error about who one is the command that mends it.
+func (s *session) howToLogIn(err error) error {
+	var e *fault.Error
+	file, loadErr := config.Load()
+	x, ok := file.Context(s.context)
+	if loadErr != nil || !ok || !errors.As(err, &e) || s.host != "" || os.Getenv("HAWSER_HUB") != "" {
+		return err
+	}
+	if os.Getenv("HAWSER_TOKEN") != "" || os.Getenv("HAWSER_TOKEN_FD") != "" {
+		return e.WithFix("the token is of the environment (HAWSER_TOKEN): set another, or unset it and: %s", s.loginCommand(x))
+	}
+	return e.WithFix("%s", s.loginCommand(x))
+}
+
+// printErrorJSON writes each error as an object on a line of standard error.
+func (s *session) printErrorJSON(err error, code int) {
+	var list fault.List
+	if !errors.As(err, &list) || len(list) == 0 {
+		var e *fault.Error
+		if !errors.As(err, &e) {
+			e = &fault.Error{Kind: fault.Internal, Message: err.Error()}
+		}
+		list = fault.List{e}
+	}
+	for _, e := range list {
+		v := map[string]any{"level": "error", "message": e.Message, "exitCode": code}
+		for k, text := range map[string]string{"id": e.ID(), "code": e.Code, "kind": string(e.Kind), "field": e.Field, "found": e.Found, "allowed": e.Allowed, "fix": e.Fix} {
+			if text != "" {
+				v[k] = text
+			}
+		}
+		if e.Cause != nil && e.Kind != fault.Internal {
+			v["cause"] = e.Cause.Error()
+		}
+		if e.Explain != nil {
+			v["explain"] = e.Explain
+		}
+		s.sayJSON(v)
+	}
 }
 
 func printError(w io.Writer, err error) {

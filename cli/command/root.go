@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +62,8 @@ type session struct {
 	web       bool
 	lists     listFlags
 
+	inherited string // the token of HAWSER_TOKEN_FD, once it was read
+
 	root    *cobra.Command
 	printer *output.Printer // of the command that runs
 	seen    *seen           // what -w has printed so far
@@ -69,16 +72,24 @@ type session struct {
 // Main runs the command line and returns its exit status.
 func Main(ctx context.Context, args []string, s Streams) int {
 	sess := &session{Streams: s, now: time.Now}
-	if sess.Program == "" {
-		sess.Program = "hawser"
+	sess.Program, args = calledAs(s.Program, args)
+	root := newRoot(sess)
+	ran, err := sess.runPlugin(ctx, root, args)
+	if !ran {
+		err = sess.executeWith(ctx, root, args)
 	}
-	err := sess.execute(ctx, args)
 	return sess.report(ctx, err)
 }
 
 // execute runs one command line.
 func (s *session) execute(ctx context.Context, args []string) error {
-	root := newRoot(s)
+	return s.executeWith(ctx, newRoot(s), args)
+}
+
+func (s *session) executeWith(ctx context.Context, root *cobra.Command, args []string) error {
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		s.completes(root, "")
+	}
 	root.SetArgs(bareFields(args))
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -96,12 +107,16 @@ func newRoot(s *session) *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE:          groupRun,
 	}
+	if s.plugin() {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: s.Program}
+	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	s.globalFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newLogin(s),
+		newLogout(s),
 		newWhoami(s),
 		newContext(s),
 		newVersion(s),
@@ -119,10 +134,15 @@ func newRoot(s *session) *cobra.Command {
 
 		newHub(s),
 		newSettings(s),
+
+		newPlugin(s),
+		newRefreshNames(s),
 	)
 	root.SetHelpCommand(newHelp(root))
 	s.root = root
 	s.readFlags(root)
+	root.AddCommand(newTopVerbs(s, root)...)
+	arrange(root)
 	return root
 }
 
@@ -176,30 +196,86 @@ func (s *session) hub() (client.Hub, error) {
 		return client.Hub{}, err
 	}
 	ctx, ok := file.Context(s.context)
-	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash, Token: ctx.Token}
+	if !ok && s.context != "" && s.plugin() {
+		// kubectl's --context names a cluster of its own configuration.
+		s.note("context %q is none of hawser; the current one is used", s.context)
+		ctx, ok = file.Context("")
+		s.context = ""
+	}
+	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash}
+	own := true // the context's token is for this hub
 	v := s.host
 	if v == "" {
 		v = os.Getenv("HAWSER_HUB")
 	}
 	if v != "" {
 		if hubURL(v) != ctx.URL {
-			hub = client.Hub{} // one hub's token is never shown to another
+			hub, own = client.Hub{}, false // one hub's token is never shown to another
 		}
 		hub.URL, ok = hubURL(v), true
 	}
 	if v := os.Getenv("HAWSER_CA_HASH"); v != "" {
 		hub.CAHash = v
 	}
-	if v := os.Getenv("HAWSER_TOKEN"); v != "" {
-		hub.Token = v
+	switch token, err := s.tokenOfEnvironment(); {
+	case err != nil:
+		return hub, err
+	case token != "":
+		hub.Token, own = token, false
 	}
 	if !ok {
 		if s.context != "" {
-			return hub, contextUnknown(s.context)
+			return hub, contextUnknown(file, s.context)
 		}
-		return hub, fault.New(fault.Unauthorized, "not_logged_in", "no hub is configured").WithFix("hawser login HOST:PORT")
+		return hub, fault.New(fault.Unauthorized, "not_logged_in", "no hub is configured").WithFix("%s login HOST:PORT", s.Program)
+	}
+	if own {
+		if hub.Token, err = s.tokenOf(file, ctx); err != nil {
+			return hub, err
+		}
 	}
 	return hub, nil
+}
+
+// tokenOf reads a context's token. One that an earlier release left in the file
+// moves to the keyring, if there is one that takes it.
+func (s *session) tokenOf(file config.File, ctx config.Context) (string, error) {
+	token, err := ctx.Reveal(s.Secrets)
+	if err != nil {
+		return "", fault.As(err).WithFix("%s", s.loginCommand(ctx))
+	}
+	if ctx.Migrates(s.Secrets) {
+		_, _ = ctx.Keep(s.Secrets, token) // where it cannot be kept it stays in the file, marked
+		file.Put(ctx)
+		_ = file.Save() // the token works all the same; the next command tries again
+	}
+	return token, nil
+}
+
+// tokenOfEnvironment is HAWSER_TOKEN, or what can be read from the file
+// descriptor HAWSER_TOKEN_FD, as plugins are given it.
+func (s *session) tokenOfEnvironment() (string, error) {
+	if v := os.Getenv("HAWSER_TOKEN"); v != "" {
+		return v, nil
+	}
+	v := os.Getenv("HAWSER_TOKEN_FD")
+	if v == "" {
+		return "", nil
+	}
+	fd, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || fd < 3 {
+		return "", fault.New(fault.Invalid, "token_fd_invalid", "HAWSER_TOKEN_FD %q is not a file descriptor", v)
+	}
+	if s.inherited == "" { // it can be read once
+		f := os.NewFile(uintptr(fd), "HAWSER_TOKEN_FD")
+		defer f.Close()
+		b, err := io.ReadAll(io.LimitReader(f, 4096))
+		if err != nil {
+			return "", fault.Wrap(err, fault.Invalid, "token_fd_invalid", "HAWSER_TOKEN_FD %s cannot be read", v)
+		}
+		s.inherited = strings.TrimSpace(string(b))
+	}
+	return s.inherited, nil
 }
 
 func hubURL(s string) string {

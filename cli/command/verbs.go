@@ -1,8 +1,12 @@
 package command
 
 import (
+	"context"
+	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -36,4 +40,246 @@ func nounOf(text string) (noun, error) {
 		return noun{}, e.WithFix("did you mean %q? types: %s", near, strings.Join(names, ", "))
 	}
 	return noun{}, e.WithFix("types: %s", strings.Join(names, ", "))
+}
+
+// topVerb is a verb that stands first, as kubectl's do: hawser get app/web is
+// hawser app get web.
+type topVerb struct {
+	name, short string
+	// of are the nouns that have it.
+	of []string
+}
+
+// topVerbs is a closed set.
+var topVerbs = []topVerb{
+	{"get", "Show or list things: get app/web, get apps", []string{"app", "cluster", "project", "repo", "operation"}},
+	{"describe", "Show all about one thing: describe cluster/eu", []string{"app", "cluster", "project"}},
+	{"delete", "Delete one thing: delete app/web", []string{"app", "cluster", "project", "repo"}},
+	{"diff", "Compare an application with Git: diff app/web", []string{"app"}},
+	{"plan", "What a sync would do: plan app/web", []string{"app"}},
+	{"sync", "Bring an application to what Git says: sync app/web", []string{"app"}},
+	{"wait", "Wait for an application: wait app/web", []string{"app"}},
+	{"logs", "Logs of an application's pods: logs app/web", []string{"app"}},
+	{"exec", "Run a command in a pod of an application: exec app/web --pod P -- sh", []string{"app"}},
+	{"events", "Events of an application's objects: events app/web", []string{"app"}},
+	{"tree", "An application's objects down to pods: tree app/web", []string{"app"}},
+	{"explain", "Why something is allowed or denied: explain app/web", []string{"app"}},
+}
+
+// newTopVerbs are the verbs that some noun has.
+func newTopVerbs(s *session, root *cobra.Command) []*cobra.Command {
+	var out []*cobra.Command
+	for _, v := range topVerbs {
+		if _, _, err := root.Find([]string{v.name}); err == nil && childOf(root, v.name) != nil {
+			continue // it is a command of its own already
+		}
+		if !slices.ContainsFunc(v.of, func(n string) bool { return verbOf(root, n, v.name) != nil }) {
+			continue
+		}
+		out = append(out, &cobra.Command{
+			Use: v.name + " TYPE/NAME", Short: v.short, GroupID: groupGeneric,
+			Long:               v.long(),
+			DisableFlagParsing: true,
+			RunE: func(c *cobra.Command, args []string) error {
+				if slices.ContainsFunc(beforeDashes(args), func(a string) bool { return a == "--help" || a == "-h" }) {
+					if s.helpOfNoun(c, v, args) {
+						return nil
+					}
+					return c.Help()
+				}
+				line, err := s.nounLine(c.Context(), v, args)
+				if err != nil {
+					return err
+				}
+				return s.execute(c.Context(), line)
+			},
+			ValidArgsFunction: s.completeTopVerb(v),
+		})
+	}
+	return out
+}
+
+func (v topVerb) long() string {
+	return v.short + ".\n\nThe type is one of " + strings.Join(v.of, ", ") + `. What follows the name is as for
+the command of the type: hawser TYPE ` + v.name + ` --help.`
+}
+
+func childOf(c *cobra.Command, name string) *cobra.Command {
+	for _, sub := range c.Commands() {
+		if sub.Name() == name || sub.HasAlias(name) {
+			return sub
+		}
+	}
+	return nil
+}
+
+// verbOf is the command of a noun for a verb, nil when it has none.
+func verbOf(root *cobra.Command, noun, verb string) *cobra.Command {
+	n := childOf(root, noun)
+	if n == nil {
+		return nil
+	}
+	if verb == "delete" && childOf(n, verb) == nil {
+		verb = "remove"
+	}
+	return childOf(n, verb)
+}
+
+func beforeDashes(args []string) []string {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i]
+	}
+	return args
+}
+
+// helpOfNoun prints the help of the noun's command when the type is plain.
+func (s *session) helpOfNoun(c *cobra.Command, v topVerb, args []string) bool {
+	at := s.firstPositional(c.Root(), v, args)
+	if at < 0 {
+		return false
+	}
+	kind, _, _ := strings.Cut(args[at], "/")
+	n, err := nounOf(kind)
+	if err != nil {
+		return false
+	}
+	sub := verbOf(c.Root(), n.name, v.name)
+	return sub != nil && sub.Help() == nil
+}
+
+// firstPositional finds the first argument that is neither a flag nor a flag's
+// value; -1 when there is none.
+func (s *session) firstPositional(root *cobra.Command, v topVerb, args []string) int {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "--":
+			return -1
+		case !strings.HasPrefix(a, "-") || a == "-":
+			return i
+		case takesValue(root, v, a):
+			i++
+		}
+	}
+	return -1
+}
+
+// takesValue reports whether the argument after flag belongs to it, for some
+// noun that has the verb.
+func takesValue(root *cobra.Command, v topVerb, flag string) bool {
+	if strings.Contains(flag, "=") {
+		return false
+	}
+	sets := []*cobra.Command{root}
+	for _, n := range v.of {
+		for _, verb := range []string{v.name, "list"} {
+			if c := verbOf(root, n, verb); c != nil {
+				sets = append(sets, c)
+			}
+		}
+	}
+	for _, c := range sets {
+		f := c.Flags().Lookup(strings.TrimPrefix(flag, "--"))
+		if f == nil {
+			f = c.PersistentFlags().Lookup(strings.TrimPrefix(flag, "--"))
+		}
+		if !strings.HasPrefix(flag, "--") {
+			last := flag[len(flag)-1:] // of -qo json it is the o that takes json
+			if f = c.Flags().ShorthandLookup(last); f == nil {
+				f = c.PersistentFlags().ShorthandLookup(last)
+			}
+			if len(flag) > 2 && f != nil {
+				// -ojson has its value in it already
+				if first := c.Flags().ShorthandLookup(flag[1:2]); first != nil && first.NoOptDefVal == "" {
+					return false
+				}
+				if first := c.PersistentFlags().ShorthandLookup(flag[1:2]); first != nil && first.NoOptDefVal == "" {
+					return false
+				}
+			}
+		}
+		if f != nil {
+			return f.NoOptDefVal == ""
+		}
+	}
+	return false
+}
+
+// nounLine is the command line of the noun that a line with the verb first means.
+func (s *session) nounLine(ctx context.Context, v topVerb, args []string) ([]string, error) {
+	at := s.firstPositional(s.root, v, args)
+	if at < 0 {
+		return nil, fault.New(fault.Invalid, "usage", "%s %s needs a TYPE/NAME", s.Program, v.name).WithFix("types: %s", strings.Join(v.of, ", "))
+	}
+	before, what, after := args[:at], args[at], args[at+1:]
+	kind, name, slash := strings.Cut(what, "/")
+	n, err := nounOf(kind)
+	switch {
+	case err == nil && !slash && v.name == "get" && s.firstPositional(s.root, v, after) < 0:
+		return slices.Concat([]string{n.name, "list"}, before, after), nil // get apps
+	case err == nil && !slash:
+		return s.lineOf(v, n, slices.Concat(before, after)) // get app web
+	case err == nil && name != "":
+		return s.lineOf(v, n, slices.Concat(before, []string{name}, after))
+	case err == nil:
+		return nil, fault.New(fault.Invalid, "usage", "%q lacks a name", what)
+	case len(v.of) == 1 && !slash: // sync web: there is one type only
+		n, _ := nounOf(v.of[0]) // it is in the table
+		return s.lineOf(v, n, slices.Concat(before, []string{what}, after))
+	case slash:
+		return nil, err
+	}
+	n, err = s.resolve(ctx, v, what, before, after)
+	if err != nil {
+		return nil, err
+	}
+	return s.lineOf(v, n, slices.Concat(before, []string{what}, after))
+}
+
+func (s *session) lineOf(v topVerb, n noun, rest []string) ([]string, error) {
+	c := verbOf(s.root, n.name, v.name)
+	if c == nil || !slices.Contains(v.of, n.name) {
+		return nil, fault.New(fault.Invalid, "usage", "%s cannot be used with the type %s", v.name, n.name).WithFix("types: %s", strings.Join(v.of, ", "))
+	}
+	return append([]string{n.name, c.Name()}, rest...), nil
+}
+
+// resolve finds the type of a bare name. A name that several types have is the
+// person's to choose.
+func (s *session) resolve(ctx context.Context, v topVerb, name string, flags ...[]string) (noun, error) {
+	// The flags are not parsed yet, but they say which hub is meant.
+	global := s.root.PersistentFlags()
+	global.ParseErrorsAllowlist.UnknownFlags = true
+	_ = global.Parse(beforeDashes(slices.Concat(flags...))) // what is wrong with them the command says
+	api, err := s.client()
+	if err != nil {
+		return noun{}, err
+	}
+	ctx, cancel := s.limit(ctx, 0)
+	defer cancel()
+	var found []noun
+	for _, n := range nouns {
+		if !slices.Contains(v.of, n.name) || n.name == "repo" || verbOf(s.root, n.name, v.name) == nil {
+			continue // a repository is named by its URL
+		}
+		err := api.Get(ctx, n.path+"/"+url.PathEscape(name), nil)
+		switch {
+		case err == nil:
+			found = append(found, n)
+		case !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid):
+			return noun{}, err
+		}
+	}
+	switch len(found) {
+	case 0:
+		return noun{}, fault.New(fault.NotFound, "name_unknown", "nothing is called %q", name).WithFix("see %s get %ss", s.Program, v.of[0])
+	case 1:
+		return found[0], nil
+	}
+	var all []string
+	for _, n := range found {
+		all = append(all, n.name+"/"+name)
+	}
+	return noun{}, fault.New(fault.NotFound, "name_ambiguous", "%q is the name of several things: %s", name, strings.Join(all, ", ")).
+		WithFix("say which: %s %s %s", s.Program, v.name, all[0])
 }

@@ -47,7 +47,7 @@ func (r *Rig) CLIInput(ctx context.Context, stdin []byte, args ...string) ([]byt
 // CLIEnv is the environment of the command line: its own configuration, so
 // that the user's is neither read nor changed.
 func (r *Rig) CLIEnv() []string {
-	return append(os.Environ(), "HAWSER_CONFIG="+r.ConfigPath(), "NO_COLOR=1")
+	return append(os.Environ(), "HAWSER_CONFIG="+r.ConfigPath(), "HAWSER_KEYRING=off", "HAWSER_CACHE="+filepath.Join(r.Dir, "hawser-cache"), "NO_COLOR=1")
 }
 
 // ConfigPath is the command line's configuration file.

@@ -276,6 +276,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("PATH", w.Bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("HAWSER_CONFIG", w.ConfigPath())
+	env.Setenv("HAWSER_KEYRING", "off")
 	env.Setenv("NO_COLOR", "1")
 	if err := fillIn(env.WorkDir, vars); err != nil {
 		return err
