@@ -24,8 +24,11 @@ const (
 	// AnnotationPausedSet is the same of an ApplicationSet: a PausedSet.
 	AnnotationPausedSet = "hawser.dev/paused-set"
 
-	annotationMode = "hawser.dev/mode"
-	modeObserve    = "observe"
+	// LabelImported of an object of the hub finds what was imported, by what from.
+	LabelImported = "hawser.dev/imported"
+
+	annotationMode = model.AnnotationMode
+	modeObserve    = model.ModeObserve
 )
 
 var (

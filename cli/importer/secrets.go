@@ -350,9 +350,9 @@ func (t *translator) cluster(item *Item, o Object) {
 	proposed := clusterName(name, server)
 	item.Becomes = "cluster/" + proposed
 	project := s.data["project"]
-	for key, line := range map[string]string{"name": "the name " + proposed, "server": "the alias " + server, "project": "the project " + project} {
-		if _, there := s.data[key]; there {
-			s.translated(key, line)
+	for _, x := range [][2]string{{"name", "the name " + proposed}, {"server", "the alias " + server}, {"project", "the project " + project}} {
+		if _, there := s.data[x[0]]; there {
+			s.translated(x[0], x[1])
 		}
 	}
 	if _, there := s.data["config"]; there {

@@ -210,6 +210,10 @@ func (t *translator) origin(item *Item, m *model.ObjectMeta, o Object) {
 		m.Annotations = map[string]string{}
 	}
 	m.Annotations[AnnotationImportedFrom] = "argocd/" + namespace + "/" + o.Name
+	if m.Labels == nil {
+		m.Labels = map[string]string{}
+	}
+	m.Labels[LabelImported] = "argocd"
 }
 
 func (t *translator) applicationSet(item *Item, o Object) {
@@ -259,12 +263,26 @@ func (t *translator) application(item *Item, o Object) {
 	if !t.projects[spec.Project] {
 		item.block("spec.project", fmt.Sprintf("there is no project %q, here or at the hub", spec.Project), "import the AppProject with it, or create it first")
 	}
+	if ofApplications(o) {
+		item.attention("status.resources", "it applies Applications of Argo CD: an app of apps", "do not hand it over; its applications are imported by themselves")
+	}
 	t.destination(item, spec)
 	t.plugins(item, spec)
 	t.mode(item, &app)
 	if !item.Blocked {
 		t.plan.Applications = append(t.plan.Applications, app)
 	}
+}
+
+// ofApplications reports whether an application applies Applications.
+func ofApplications(o Object) bool {
+	n := at(o.root, "status", "resources")
+	if n == nil {
+		return false
+	}
+	return slices.ContainsFunc(n.Content, func(r *yaml.Node) bool {
+		return text(child(r, "group")) == "argoproj.io" && (text(child(r, "kind")) == model.KindApplication || text(child(r, "kind")) == model.KindApplicationSet)
+	})
 }
 
 // mode keeps what a handover has decided: importing again is not a rollback.
