@@ -22,7 +22,7 @@ func TestClusters(t *testing.T) {
 	w.call("GET", "/api/v1/clusters/eu", "").ok(200)
 	w.call("GET", "/api/v1/clusters/mars", "").problem(404, "cluster_unknown")
 	w.call("PUT", "/api/v1/clusters/eu/labels", `{"labels":{"env":"prod"}}`).ok(200)
-	if w.store.clusters[0].Labels["env"] != "prod" || w.calls.take() != "publish cluster id-eu" {
+	if w.store.clusters[0].Labels["env"] != "prod" || w.calls.take() != "labels of id-eu; publish cluster id-eu" {
 		t.Error("labels")
 	}
 	w.call("PUT", "/api/v1/clusters/eu/labels", `{"labels":{"env":"a b"}}`).problem(400, "label_invalid")

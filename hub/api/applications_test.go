@@ -113,7 +113,7 @@ func TestDenialsExplain(t *testing.T) {
 	for _, c := range body.Explain.Checks {
 		checks = append(checks, c.Rule+" "+c.Result)
 	}
-	if got := strings.Join(checks, ", "); got != "source failed, source namespace passed, destination failed, kinds not evaluated" {
+	if got := strings.Join(checks, ", "); got != "source failed, source namespace passed, signature passed, destination failed, kinds not evaluated, limits passed" {
 		t.Errorf("checks: %s", got)
 	}
 	if r := body.Explain.Refusals; len(r) != 2 || r[0].NearestRule != "#1 https://github.com/shop/*" || r[1].Fix == "" {

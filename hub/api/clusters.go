@@ -115,6 +115,7 @@ func (a *api) setClusterLabels(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	a.opts.Delivery.ClusterWritten(cluster.ID) // projects select clusters by label
 	a.answerCluster(c, cluster.ID)
 }
 

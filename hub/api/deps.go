@@ -30,7 +30,11 @@ type Store interface {
 	ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error)
 	DeleteCluster(ctx context.Context, id model.ClusterID) error
 
-	UpsertProject(ctx context.Context, p model.AppProject) (model.AppProject, error)
+	// UpsertProject keeps by as who changed it, when it did.
+	UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error)
+	// ProjectObjects is how many objects were accepted of each application, by
+	// project.
+	ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error)
 	Project(ctx context.Context, name string) (model.AppProject, error)
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	DeleteProject(ctx context.Context, name string) error
@@ -112,9 +116,11 @@ type Agents interface {
 
 // Delivery looks at applications anew.
 type Delivery interface {
-	// ApplicationsWritten and ProjectWritten never block.
+	// ApplicationsWritten, ProjectWritten and ClusterWritten never block.
 	ApplicationsWritten(apps ...model.AppUID)
 	ProjectWritten(name string)
+	// ClusterWritten: labels or what else projects ask of the cluster changed.
+	ClusterWritten(cluster model.ClusterID)
 	// Prepare makes sure that content can be desired again. It blocks while the
 	// database is read, and while something is rendered. deployment is the one
 	// that is gone back to, 0 for none.

@@ -33,6 +33,7 @@ type fakeStore struct {
 	clusters  []model.Cluster
 	projects  map[string]model.AppProject
 	sets      map[string]model.ApplicationSet
+	objects   map[string]map[model.AppUID]int
 	repos     []fleet.Repository
 	templates []fleet.RepositoryTemplate
 	apps      map[string]fleet.App
@@ -235,15 +236,27 @@ func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID) error {
 	return nil
 }
 
-func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject) (model.AppProject, error) {
+func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject, by string) (model.AppProject, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return model.AppProject{}, err
 	}
 	defer unlock()
 	s.upserts++
+	at := time.Unix(1_700_000_000, 0).UTC()
+	p.Metadata.Generation = s.projects[p.Metadata.Name].Metadata.Generation + 1
+	p.Status, _ = json.Marshal(model.ProjectStatus{ChangedAt: &at, ChangedBy: by})
 	s.projects[p.Metadata.Name] = p
 	return p, nil
+}
+
+func (s *fakeStore) ProjectObjects(context.Context) (map[string]map[model.AppUID]int, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return s.objects, nil
 }
 
 func (s *fakeStore) Project(_ context.Context, name string) (model.AppProject, error) {
@@ -677,6 +690,7 @@ func (c *calls) Refresh(id model.ClusterID, apps ...model.AppUID) bool {
 func (c *calls) CloseCluster(id model.ClusterID, code, _ string) { c.add("close %s %s", id, code) }
 func (c *calls) ApplicationsWritten(apps ...model.AppUID)        { c.add("deliver %s", apps) }
 func (c *calls) ProjectWritten(name string)                      { c.add("project %s", name) }
+func (c *calls) ClusterWritten(id model.ClusterID)               { c.add("labels of %s", id) }
 func (c *calls) Poke(url string)                                 { c.add("poke %s", url) }
 func (c *calls) PublishApplications(apps []model.AppUID)         { c.add("publish-apps %s", apps) }
 func (c *calls) Publish(kind, key string, _ any)                 { c.add("publish %s %s", kind, key) }

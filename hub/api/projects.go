@@ -11,6 +11,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // What a write did.
@@ -67,7 +68,7 @@ func (a *api) putProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	stored, result, err := a.writeProject(c.Request.Context(), p, onlyNew(c))
+	stored, result, err := a.writeProject(c.Request.Context(), p, identity(c).Name, onlyNew(c))
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -76,7 +77,7 @@ func (a *api) putProject(c *gin.Context) {
 }
 
 // writeProject creates or changes a project and tells who needs to know.
-func (a *api) writeProject(ctx context.Context, p model.AppProject, mustBeNew bool) (model.AppProject, string, error) {
+func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, mustBeNew bool) (model.AppProject, string, error) {
 	clearServerSet(&p.Metadata)
 	old, err := a.store.Project(ctx, p.Metadata.Name)
 	exists := err == nil
@@ -88,11 +89,23 @@ func (a *api) writeProject(ctx context.Context, p model.AppProject, mustBeNew bo
 	case exists && sameProject(old, p):
 		return old, resultUnchanged, nil
 	}
-	stored, err := a.store.UpsertProject(ctx, p)
+	p.Status = nil
+	stored, err := a.store.UpsertProject(ctx, p, by)
 	if err != nil {
 		return model.AppProject{}, "", err
 	}
 	a.opts.Delivery.ProjectWritten(p.Metadata.Name)
+	if p.Spec.InheritedBy != nil || old.Spec.InheritedBy != nil {
+		all, err := a.store.Projects(ctx)
+		if err != nil {
+			return model.AppProject{}, "", err
+		}
+		for _, heir := range all {
+			if policy.Inherits(heir, p) || policy.Inherits(heir, old) {
+				a.opts.Delivery.ProjectWritten(heir.Metadata.Name)
+			}
+		}
+	}
 	a.opts.Publisher.Publish("project", p.Metadata.Name, stored)
 	if exists {
 		return stored, resultConfigured, nil

@@ -259,9 +259,15 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 	if set.Admin() {
 		return func(model.Cluster) bool { return true }, nil
 	}
-	projects, err := a.visibleProjects(ctx, set)
+	all, err := a.store.Projects(ctx)
 	if err != nil {
 		return nil, err
+	}
+	var projects []policy.Project
+	for _, p := range all {
+		if set.Decide(permission.Get, permission.Projects, p.Metadata.Name, p.Metadata.Name).Allowed {
+			projects = append(projects, policy.Effective(p, all))
+		}
 	}
 	views, err := a.store.AppViews(ctx, fleet.ViewFilter{})
 	if err != nil {
@@ -274,10 +280,8 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 		}
 	}
 	return func(cluster model.Cluster) bool {
-		return used[cluster.ID] || slices.ContainsFunc(projects, func(p model.AppProject) bool {
-			return policy.Reaches(policy.Project{Name: p.Metadata.Name, Spec: p.Spec}, policy.Destination{
-				Name: cluster.Name, Aliases: cluster.Aliases, ClusterProject: &cluster.Project,
-			})
+		return used[cluster.ID] || slices.ContainsFunc(projects, func(p policy.Project) bool {
+			return policy.Reaches(p, policy.DestinationAt(cluster, model.Destination{}))
 		})
 	}, nil
 }

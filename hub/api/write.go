@@ -31,7 +31,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	existing map[string]fleet.App // by name; nil: ask the store each time
-	projects map[string]memo[model.AppProject]
+	projects map[string]memo[policy.Project]
 	clusters map[model.Destination]memo[model.Cluster]
 	reserved map[string]memo[string] // by URL: project of the repository
 	changed  []model.AppUID
@@ -44,7 +44,7 @@ type memo[T any] struct {
 }
 
 func (a *api) newWriter(c *gin.Context) *writer {
-	return &writer{a: a, by: identity(c).Name, set: a.caller(c), projects: map[string]memo[model.AppProject]{}, clusters: map[model.Destination]memo[model.Cluster]{},
+	return &writer{a: a, by: identity(c).Name, set: a.caller(c), projects: map[string]memo[policy.Project]{}, clusters: map[model.Destination]memo[model.Cluster]{},
 		reserved: map[string]memo[string]{}}
 }
 
@@ -99,7 +99,7 @@ func (w *writer) application(ctx context.Context, app model.Application) (stored
 	if err := w.a.repositoriesAllowed(&app); err != nil {
 		return fleet.App{}, "", err
 	}
-	cluster, err := w.permitted(ctx, app)
+	cluster, err := w.permitted(ctx, app, exists && old.Project == app.Spec.Project)
 	if err != nil {
 		return fleet.App{}, "", err
 	}
@@ -172,7 +172,8 @@ func (w *writer) admissible(old fleet.App, exists bool, app model.Application) e
 }
 
 // permitted asks the project, and returns the cluster that the destination means.
-func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cluster, error) {
+// member: the application is of the project already.
+func (w *writer) permitted(ctx context.Context, app model.Application, member bool) (model.Cluster, error) {
 	project, err := w.project(ctx, app.Spec.Project)
 	if err != nil {
 		return model.Cluster{}, err
@@ -184,15 +185,29 @@ func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cl
 	if err != nil {
 		return model.Cluster{}, err
 	}
+	dest := policy.DestinationAt(cluster, app.Spec.Destination)
+	if !w.set.Admin() && !policy.Reaches(project, dest) {
+		// A refusal tells the labels of a cluster, and that it exists.
+		sees, err := w.a.clustersOf(ctx, w.set)
+		if err != nil {
+			return cluster, err
+		}
+		if !sees(cluster) {
+			return cluster, w.nowhere(project, app)
+		}
+	}
 	facts := policy.AppFacts{
-		Namespace: app.Metadata.Namespace,
-		Destination: policy.Destination{
-			Name: cluster.Name, Server: app.Spec.Destination.Server, Aliases: cluster.Aliases,
-			Namespace: app.Spec.Destination.Namespace, ClusterProject: &cluster.Project,
-		},
+		Namespace:   app.Metadata.Namespace,
+		Destination: dest,
+		Usage:       &policy.Usage{Member: true},
+	}
+	if !member {
+		if facts.Usage, err = w.usage(ctx, project); err != nil {
+			return cluster, err
+		}
 	}
 	facts.SourceRepos = reposOf(app)
-	if err := refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts)); err != nil {
+	if err := refused(policy.CheckApplication(project, facts)); err != nil {
 		return cluster, err
 	}
 	if cluster.Revoked {
@@ -205,10 +220,10 @@ func (w *writer) permitted(ctx context.Context, app model.Application) (model.Cl
 // nowhere refuses a destination that does not exist, in the words for one that
 // the project does not permit where it would not: those who do not see all
 // clusters must not find out which there are.
-func (w *writer) nowhere(project model.AppProject, app model.Application) error {
+func (w *writer) nowhere(project policy.Project, app model.Application) error {
 	d := app.Spec.Destination
-	if !policy.Reaches(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, policy.Destination{Name: d.Name, Server: d.Server}) {
-		return refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, policy.AppFacts{
+	if !policy.Reaches(project, policy.Destination{Name: d.Name, Server: d.Server}) {
+		return refused(policy.CheckApplication(project, policy.AppFacts{
 			Namespace: app.Metadata.Namespace, SourceRepos: reposOf(app),
 			Destination: policy.Destination{Name: d.Name, Server: d.Server, Namespace: d.Namespace},
 		}))
@@ -269,19 +284,40 @@ func refused(d policy.Decision) error {
 	return out
 }
 
-func (w *writer) project(ctx context.Context, name string) (model.AppProject, error) {
+// usage counts the applications of a project that limits them. The store counts
+// again when it creates one.
+func (w *writer) usage(ctx context.Context, project policy.Project) (*policy.Usage, error) {
+	u := &policy.Usage{}
+	if l := project.Spec.Limits; l == nil || l.MaxApplications == nil {
+		return u, nil
+	}
+	apps, err := w.a.store.Applications(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, app := range apps {
+		if app.Project == project.Name {
+			u.Applications++
+		}
+	}
+	return u, nil
+}
+
+// project reads a project with what it inherits.
+func (w *writer) project(ctx context.Context, name string) (policy.Project, error) {
 	w.mu.Lock()
 	m, ok := w.projects[name]
 	w.mu.Unlock()
 	if ok {
 		return m.value, m.err
 	}
-	m.value, m.err = w.a.store.Project(ctx, name)
-	if fault.Is(m.err, fault.NotFound) {
-		all, err := w.a.store.Projects(ctx)
-		if err != nil {
-			return model.AppProject{}, err
-		}
+	all, err := w.a.store.Projects(ctx)
+	if err != nil {
+		return policy.Project{}, err
+	}
+	if i := slices.IndexFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }); i >= 0 {
+		m.value = policy.Effective(all[i], all)
+	} else {
 		var names []string
 		for _, p := range all {
 			if w.set.Visible(p.Metadata.Name) {

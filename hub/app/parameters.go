@@ -26,6 +26,10 @@ func (p parameters) Parameters(ctx context.Context, app fleet.App) ([]model.Plug
 	if err != nil {
 		return nil, err
 	}
+	projects, err := p.store.Projects(ctx) // for what it inherits
+	if err != nil {
+		return nil, err
+	}
 	var out []model.PluginParameters
 	commits := commitsOf(app)
 	for i, s := range app.Application.Spec.AllSources() {
@@ -33,7 +37,7 @@ func (p parameters) Parameters(ctx context.Context, app fleet.App) ([]model.Plug
 		if !rendered || s.Chart != "" {
 			continue
 		}
-		f := p.fetcher(delivery.RenderRequest{Project: app.Project, Permit: delivery.PermitFetch(project), At: delivery.At{Source: s, Commit: commit}})
+		f := p.fetcher(delivery.RenderRequest{Project: app.Project, Permit: delivery.PermitFetch(project, projects), At: delivery.At{Source: s, Commit: commit}})
 		snapshot, err := f.open(ctx, delivery.At{Source: s, Commit: commit})
 		if err != nil {
 			return nil, err

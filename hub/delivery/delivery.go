@@ -220,6 +220,19 @@ func (d *Delivery) ProjectWritten(name string) {
 	d.signal()
 }
 
+// ClusterWritten notes that what projects ask of a cluster changed, such as its
+// labels: its applications are judged again and its agent is told.
+func (d *Delivery) ClusterWritten(cluster model.ClusterID) {
+	d.mu.Lock()
+	for uid, app := range d.apps {
+		if app.Cluster == cluster {
+			d.note(uid, look{force: true})
+		}
+	}
+	d.mu.Unlock()
+	d.signal()
+}
+
 // note needs d.mu.
 func (d *Delivery) note(uid model.AppUID, l look) {
 	old := d.dirty[uid]

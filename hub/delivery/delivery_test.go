@@ -29,6 +29,8 @@ type world struct {
 	projects []model.AppProject
 	desired  map[model.AppUID]model.Desired
 	bundles  map[model.Digest][]byte
+	labels   map[string]string // of the cluster
+	sizes    map[model.Digest]int
 	down     error
 	renders  int
 	asked    []RenderRequest
@@ -45,7 +47,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, apps: map[model.AppUID]fleet.App{}, desired: map[model.AppUID]model.Desired{},
-		bundles: map[model.Digest][]byte{}, content: map[string][]manifest.Object{}, trouble: map[string]error{}, changed: make(chan struct{}),
+		bundles: map[model.Digest][]byte{}, sizes: map[model.Digest]int{}, content: map[string][]manifest.Object{}, trouble: map[string]error{}, changed: make(chan struct{}),
 		projects: []model.AppProject{{Metadata: model.ObjectMeta{Name: "default"}, Spec: model.AppProjectSpec{
 			SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "*", Namespace: "*"}},
 		}}},
@@ -89,7 +91,22 @@ func (w *world) Projects(context.Context) ([]model.AppProject, error) {
 }
 
 func (w *world) Clusters(context.Context) ([]model.Cluster, error) {
-	return []model.Cluster{{ID: "c1", Name: "eu"}}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return []model.Cluster{{ID: "c1", Name: "eu", Labels: w.labels}}, nil
+}
+
+func (w *world) ProjectObjects(context.Context) (map[string]map[model.AppUID]int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]map[model.AppUID]int{}
+	for uid, d := range w.desired {
+		if out[d.Project] == nil {
+			out[d.Project] = map[model.AppUID]int{}
+		}
+		out[d.Project][uid] = w.sizes[d.Bundle]
+	}
+	return out, w.down
 }
 
 func (w *world) ClusterAPIs(context.Context, model.ClusterID) (string, []string, []string, error) {
@@ -110,7 +127,7 @@ func (w *world) PutBundles(_ context.Context, bundles []fleet.Bundle) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, b := range bundles {
-		w.bundles[b.Digest] = b.Encoded
+		w.bundles[b.Digest], w.sizes[b.Digest] = b.Encoded, b.Objects
 	}
 	return w.down
 }

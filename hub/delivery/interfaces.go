@@ -16,6 +16,9 @@ type Store interface {
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	ClusterAPIs(ctx context.Context, id model.ClusterID) (kubeVersion string, apiResources, namespacedKinds []string, err error)
+	// ProjectObjects is how many objects were accepted of each application, by
+	// project.
+	ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error)
 	// Bundle is NotFound (bundle_not_found) when the digest is not stored.
 	Bundle(ctx context.Context, digest model.Digest) ([]byte, error)
 	PutBundles(ctx context.Context, bundles []fleet.Bundle) error

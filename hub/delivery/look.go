@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
@@ -24,7 +25,7 @@ const (
 
 // facts are read once for all applications of a look.
 type facts struct {
-	projects map[string]model.AppProject
+	projects map[string]project // by name
 	clusters map[model.ClusterID]model.Cluster
 	serves   map[model.ClusterID]served
 }
@@ -117,7 +118,6 @@ func (d *Delivery) pick(taken map[model.AppUID]look) []fleet.App {
 
 func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 	f := facts{
-		projects: map[string]model.AppProject{},
 		clusters: map[model.ClusterID]model.Cluster{},
 		serves:   map[model.ClusterID]served{},
 	}
@@ -125,8 +125,8 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 	if err != nil {
 		return f, err
 	}
-	for _, p := range projects {
-		f.projects[p.Metadata.Name] = p
+	if err := d.readProjects(ctx, &f, projects); err != nil {
+		return f, err
 	}
 	clusters, err := d.Store.Clusters(ctx)
 	if err != nil {
@@ -141,6 +141,29 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 		f.serves[c.ID] = served{kubeVersion: version, apis: apis, namespaced: scopeOf(namespaced)}
 	}
 	return f, nil
+}
+
+// readProjects fills in the projects, and what is used of their limits.
+func (d *Delivery) readProjects(ctx context.Context, f *facts, all []model.AppProject) error {
+	f.projects = effective(all)
+	var counts map[string]map[model.AppUID]int
+	for name, p := range f.projects {
+		if l := p.rules.Spec.Limits; l == nil || l.MaxObjects == nil {
+			continue
+		}
+		if counts == nil {
+			var err error
+			if counts, err = d.Store.ProjectObjects(ctx); err != nil {
+				return err
+			}
+		}
+		if counts[name] == nil {
+			counts[name] = map[model.AppUID]int{}
+		}
+		p.objects = &ledger{byApp: counts[name]}
+		f.projects[name] = p
+	}
+	return nil
 }
 
 // lookAtOne decides for one application; ok is false when there is nothing to
@@ -175,7 +198,7 @@ func (d *Delivery) decideOne(ctx context.Context, f facts, app fleet.App, l look
 	l.force = d.takeOwed(app.UID) || l.force
 	// Before anything is read from a repository the project has to permit it.
 	if err := permitApplication(project, cluster, app); err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	previous := ""
 	if !l.force && app.Source.Error == nil {
@@ -191,7 +214,7 @@ func (d *Delivery) decideOne(ctx context.Context, f facts, app fleet.App, l look
 		}
 		return outcome{}, false
 	case err != nil:
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	case rendered.Unchanged:
 		return outcome{}, false
 	}
@@ -203,18 +226,18 @@ func (d *Delivery) decideOne(ctx context.Context, f facts, app fleet.App, l look
 
 // accept delivers what was rendered at the present heads, if the project permits
 // it. release: a pin ends with that.
-func (d *Delivery) accept(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered, release bool) (outcome, bool) {
+func (d *Delivery) accept(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered, release bool) (outcome, bool) {
 	spec := app.Application.Spec
 	revision := revisionOf(spec, heads)
 	if err := CheckEmpty(spec, rendered, app.Source.Bundle == ""); err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	_, span := d.Tracer.Start(ctx, "policy")
 	err := permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced)
 	failed(span, err)
 	span.End()
 	if err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	state := fleet.SourceState{
 		App: app.UID, Revision: rendered.Revision, RenderKey: rendered.Key,
@@ -227,7 +250,8 @@ func (d *Delivery) accept(ctx context.Context, f facts, project model.AppProject
 	d.rememberDelivered(app, release)
 	return outcome{
 		change: &fleet.DesiredChange{
-			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, Source: state, Sources: state.Sources, Release: release,
+			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, ClusterLabels: cluster.Labels,
+			Source: state, Sources: state.Sources, Release: release,
 			Desired: desiredOf(project, cluster, app, content),
 		},
 		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
@@ -235,7 +259,7 @@ func (d *Delivery) accept(ctx context.Context, f facts, project model.AppProject
 }
 
 // desiredOf is what an application's agent is to have of content.
-func desiredOf(project model.AppProject, cluster model.Cluster, app fleet.App, content fleet.Content) model.Desired {
+func desiredOf(project project, cluster model.Cluster, app fleet.App, content fleet.Content) model.Desired {
 	spec := app.Application.Spec
 	repos := make([]string, 0, 1)
 	for _, s := range content.Sources {
@@ -254,7 +278,7 @@ func desiredOf(project model.AppProject, cluster model.Cluster, app fleet.App, c
 			ClusterName:          cluster.Name,
 			ServerAliases:        cluster.Aliases,
 		},
-		ProjectSpec: project.Spec,
+		ProjectSpec: project.limits(cluster),
 	}
 }
 
@@ -271,7 +295,7 @@ func sourcesAt(spec model.ApplicationSpec, heads headOf) []fleet.SourceAt {
 
 // render renders the sources of an application. waiting means that a source has
 // not been resolved for the first time yet.
-func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject, app fleet.App, heads headOf, previous string) (out Rendered, waiting bool, err error) {
+func (d *Delivery) render(ctx context.Context, f facts, project project, app fleet.App, heads headOf, previous string) (out Rendered, waiting bool, err error) {
 	unresolved := false
 	head := func(s model.Source) (Head, bool) {
 		h, ok := heads(s)
@@ -293,11 +317,11 @@ func (d *Delivery) render(ctx context.Context, f facts, project model.AppProject
 }
 
 // request is all of a RenderRequest that does not differ from source to source.
-func request(f facts, project model.AppProject, app fleet.App, previous string) RenderRequest {
+func request(f facts, project project, app fleet.App, previous string) RenderRequest {
 	return RenderRequest{
 		App: app.UID, AppName: app.Name, Project: app.Project, PreviousKey: previous,
 		Namespace:   app.Application.Spec.Destination.Namespace,
-		Permit:      PermitFetch(project),
+		Permit:      permitFetch(project.AppProject, project.rules),
 		KubeVersion: f.serves[app.Cluster].kubeVersion, APIs: f.serves[app.Cluster].apis,
 		GeneratePaths: GeneratePaths(app.Application),
 	}
@@ -307,9 +331,10 @@ func request(f facts, project model.AppProject, app fleet.App, previous string) 
 // state limited to what its project permits now: the agent asks the project
 // again before every effect, and would go on healing under limits that are no
 // longer in force.
-func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, revision string, err error) (outcome, bool) {
-	project, known := projects[app.Project]
-	if !known || errors.Is(err, context.Canceled) {
+func (d *Delivery) refused(app fleet.App, f facts, revision string, err error) (outcome, bool) {
+	project, known := f.projects[app.Project]
+	cluster, enrolled := f.clusters[app.Cluster]
+	if !known || !enrolled || errors.Is(err, context.Canceled) {
 		return d.failed(app, revision, err)
 	}
 	state := app.Source
@@ -318,8 +343,8 @@ func (d *Delivery) refused(app fleet.App, projects map[string]model.AppProject, 
 	}
 	state.App, state.At = app.UID, d.Now()
 	return outcome{change: &fleet.DesiredChange{
-		Cluster: app.Cluster, AppVersion: app.Version, LimitsOnly: true, Source: state,
-		Desired: model.Desired{App: app.UID, Name: app.Name, Project: app.Project, ProjectSpec: project.Spec},
+		Cluster: app.Cluster, AppVersion: app.Version, LimitsOnly: true, Source: state, ClusterLabels: cluster.Labels,
+		Desired: model.Desired{App: app.UID, Name: app.Name, Project: app.Project, ProjectSpec: project.limits(cluster)},
 	}}, true
 }
 
@@ -410,6 +435,11 @@ func condition(err error) *model.Condition {
 			text = problem.Code + ": " + text
 		}
 		lines = append(lines, text)
+	}
+	if d, ok := e.Explain.(policy.Decision); ok {
+		if because := d.Because(); because != "" {
+			lines = append(lines, because)
+		}
 	}
 	c.Message = fleet.MaskURLs(strings.Join(lines, "\n")) // it is shown to everybody
 	return c

@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -29,45 +30,96 @@ func scopeOf(namespaced []string) func(model.GroupKind) bool {
 	}
 }
 
-// destination of an application, as its project sees it.
-func destination(cluster model.Cluster, app fleet.App) policy.Destination {
-	d := app.Application.Spec.Destination
-	return policy.Destination{
-		Name: cluster.Name, Server: d.Server, Aliases: cluster.Aliases,
-		Namespace: d.Namespace, ClusterProject: &cluster.Project,
+// project is a project as a look needs it.
+type project struct {
+	model.AppProject // as stored
+	// rules are what it allows, with what it inherits.
+	rules policy.Project
+	// objects of its applications; nil when it does not limit them.
+	objects *ledger
+}
+
+// effective are all projects with what they inherit.
+func effective(all []model.AppProject) map[string]project {
+	out := make(map[string]project, len(all))
+	for _, p := range all {
+		out[p.Metadata.Name] = project{AppProject: p, rules: policy.Effective(p, all)}
 	}
+	return out
+}
+
+// limits are the rules as the agent of a cluster is sent them.
+func (p project) limits(cluster model.Cluster) model.AppProjectSpec {
+	return policy.ForCluster(p.rules.Spec, cluster.Labels)
+}
+
+// ledger counts the objects of a project's applications, for maxObjects. Many
+// applications are decided at once: what one was permitted counts for the next.
+type ledger struct {
+	mu    sync.Mutex
+	byApp map[model.AppUID]int
+}
+
+// permit asks about n objects of an application, and counts them when they are
+// allowed.
+func (l *ledger) permit(app model.AppUID, n int, ask func(*policy.Usage) policy.Decision) policy.Decision {
+	if l == nil {
+		return ask(nil)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	usage := policy.Usage{Member: true, Present: l.byApp[app]}
+	for uid, n := range l.byApp {
+		if uid != app {
+			usage.Applications++
+			usage.Objects += n
+		}
+	}
+	decision := ask(&usage)
+	if decision.Allowed {
+		l.byApp[app] = n
+	}
+	return decision
 }
 
 // permitApplication asks the project about the sources and the destination of an
 // application. The error is a Denied fault that carries the explanation.
-func permitApplication(project model.AppProject, cluster model.Cluster, app fleet.App) error {
-	facts := policy.AppFacts{Namespace: app.Application.Metadata.Namespace, Destination: destination(cluster, app)}
+func permitApplication(project project, cluster model.Cluster, app fleet.App) error {
+	facts := policy.AppFacts{
+		Namespace: app.Application.Metadata.Namespace, Destination: policy.DestinationAt(cluster, app.Application.Spec.Destination),
+		Usage: &policy.Usage{Member: true},
+	}
 	for _, s := range app.Application.Spec.AllSources() {
 		facts.SourceRepos = append(facts.SourceRepos, s.RepoURL)
 	}
-	return refused(policy.CheckApplication(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, facts))
+	return refused(policy.CheckApplication(project.rules, facts))
 }
 
 // permitObjects asks the project about rendered objects. The error is a Denied
 // fault that carries the explanation.
-func permitObjects(project model.AppProject, cluster model.Cluster, app fleet.App, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
+func permitObjects(project project, cluster model.Cluster, app fleet.App, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
 	list := make([]policy.ObjectFacts, len(objects))
 	for i, o := range objects {
 		list[i] = policy.ObjectFacts{Key: o.Key, Namespaced: namespaced(o.Key.GroupKind()), Origin: o.Origin}
 	}
-	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
-	return refused(policy.CheckObjects(p, destination(cluster, app), list))
+	dest := policy.DestinationAt(cluster, app.Application.Spec.Destination)
+	return refused(project.objects.permit(app.UID, len(list), func(u *policy.Usage) policy.Decision {
+		return policy.CheckRendered(project.rules, dest, list, u)
+	}))
 }
 
-// PermitFetch is RenderRequest.Permit of a project.
-func PermitFetch(project model.AppProject) func(repoURL string, remote bool) error {
-	p := policy.Project{Name: project.Metadata.Name, Spec: project.Spec}
+// PermitFetch is RenderRequest.Permit of a project among all projects.
+func PermitFetch(project model.AppProject, all []model.AppProject) func(repoURL string, remote bool) error {
+	return permitFetch(project, policy.Effective(project, all))
+}
+
+func permitFetch(project model.AppProject, rules policy.Project) func(repoURL string, remote bool) error {
 	return func(repoURL string, remote bool) error {
 		if remote && project.Metadata.Annotations[model.AnnotationRemoteBases] != "allow" {
-			return fault.New(fault.Denied, "remote_base_forbidden", "%s is remote, and project %q does not allow remote bases", fleet.MaskURLs(repoURL), p.Name).
+			return fault.New(fault.Denied, "remote_base_forbidden", "%s is remote, and project %q does not allow remote bases", fleet.MaskURLs(repoURL), rules.Name).
 				WithFix("copy it into the repository, or annotate the project with %s: allow", model.AnnotationRemoteBases)
 		}
-		return refused(policy.CheckSource(p, repoURL))
+		return refused(policy.CheckSource(rules, repoURL))
 	}
 }
 

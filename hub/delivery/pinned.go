@@ -13,13 +13,13 @@ import (
 // lookAtPinned decides for an application that was rolled back. fleet.Pin.Decide
 // says whether the pin holds; here is found out what that needs to know, and done
 // what follows.
-func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
+func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
 	spec := app.Application.Spec
 	known := fleet.PinFacts{Sources: sourcesAt(spec, heads), Options: fleet.OptionsOf(spec), SetAside: app.SetAside}
 	verdict := app.Pin.Decide(known)
 	if verdict == fleet.PinMoved || verdict == fleet.PinEnded {
 		if err := permitApplication(project, cluster, app); err != nil {
-			return d.refused(app, f.projects, revisionOf(spec, heads), err)
+			return d.refused(app, f, revisionOf(spec, heads), err)
 		}
 		var aside setAside
 		if verdict == fleet.PinMoved {
@@ -32,7 +32,7 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project model.AppP
 			return outcome{}, false
 		case err != nil:
 			// What cannot be rendered releases nothing.
-			return d.refused(app, f.projects, revisionOf(spec, heads), err)
+			return d.refused(app, f, revisionOf(spec, heads), err)
 		case waiting && verdict == fleet.PinEnded:
 			return outcome{}, false
 		case waiting, rendered.Unchanged, aside.is(rendered.Digest):
@@ -77,7 +77,7 @@ func (a setAside) is(digest model.Digest) bool {
 // fails for a moment it is tried again. When it fails for good, the manifests
 // that were set aside tell, if the options are those of then. A commit that is
 // gone from its repository is waited for by nobody.
-func (d *Delivery) renderAside(ctx context.Context, f facts, project model.AppProject, app fleet.App) setAside {
+func (d *Delivery) renderAside(ctx context.Context, f facts, project project, app fleet.App) setAside {
 	spec := app.Application.Spec
 	out, waiting, err := RenderSources(ctx, d.Renderer, spec, fixed(spec, app.Pin.Aside), request(f, project, app, ""))
 	aside := setAside{key: out.Key, digest: out.Digest, then: app.Pin.AsideBundle}
@@ -114,7 +114,7 @@ func (d *Delivery) cameBack(app fleet.App, heads headOf) bool {
 
 // holdAgain sets aside again what came back, under a pin that holds what is
 // desired now.
-func (d *Delivery) holdAgain(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered) (outcome, bool) {
+func (d *Delivery) holdAgain(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, heads headOf, rendered Rendered) (outcome, bool) {
 	encoded, err := d.Store.Bundle(ctx, app.Source.Bundle)
 	if err != nil {
 		d.Log.Warn("the present bundle cannot be read", "application", app.Name, "error", err)
@@ -171,7 +171,7 @@ func fixed(spec model.ApplicationSpec, at []fleet.SourceAt) headOf {
 // hold keeps the pin's bundle desired, under the application's present policy and
 // its project's present limits. Nothing of that needs a repository. trouble, when
 // not nil, is why it is not known whether the pin should end.
-func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf, outdated bool, trouble error) (outcome, bool) {
+func (d *Delivery) hold(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, heads headOf, outdated bool, trouble error) (outcome, bool) {
 	revision := app.Pin.Revision.Commit
 	encoded, err := d.Store.Bundle(ctx, app.Pin.Bundle)
 	if err != nil {
@@ -181,16 +181,16 @@ func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, 
 	}
 	objects, err := manifest.DecodeBundle(encoded, app.Pin.Bundle)
 	if err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	held := heldSources(app)
 	if err := permitPast(project, cluster, app, held, objects, f.serves[app.Cluster].namespaced); err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	d.settled(app.UID)
 	content := fleet.Content{Bundle: app.Pin.Bundle, BundleBytes: int64(len(encoded)), Revision: app.Pin.Revision, Sources: held}
 	return outcome{change: &fleet.DesiredChange{
-		Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation,
+		Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, ClusterLabels: cluster.Labels,
 		Source: d.stateWhileHeld(app, heads, outdated, trouble), Sources: held,
 		Desired: desiredOf(project, cluster, app, content),
 	}}, true
@@ -198,11 +198,11 @@ func (d *Delivery) hold(ctx context.Context, f facts, project model.AppProject, 
 
 // renderHeld renders the commits that the pin holds with the options that the
 // application has now, and has the pin hold that.
-func (d *Delivery) renderHeld(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
+func (d *Delivery) renderHeld(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, heads headOf) (outcome, bool) {
 	spec := app.Application.Spec
 	revision := app.Pin.Revision.Commit
 	if err := permitApplication(project, cluster, app); err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	rendered, _, err := d.render(ctx, f, project, app, fixed(spec, app.Pin.Sources), "")
 	if err == nil {
@@ -212,7 +212,7 @@ func (d *Delivery) renderHeld(ctx context.Context, f facts, project model.AppPro
 		err = permitObjects(project, cluster, app, rendered.Objects, f.serves[app.Cluster].namespaced)
 	}
 	if err != nil {
-		return d.refused(app, f.projects, revision, err)
+		return d.refused(app, f, revision, err)
 	}
 	pin := *app.Pin
 	pin.Bundle, pin.BundleBytes, pin.Revision, pin.Options = rendered.Digest, int64(len(rendered.Encoded)), rendered.Revision, fleet.OptionsOf(spec)
@@ -221,7 +221,7 @@ func (d *Delivery) renderHeld(ctx context.Context, f facts, project model.AppPro
 	d.rememberPin(app.UID, &pin)
 	return outcome{
 		change: &fleet.DesiredChange{
-			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, Source: state, Sources: pin.Sources, Pin: &pin,
+			Cluster: app.Cluster, AppVersion: app.Version, ProjectVersion: project.Metadata.Generation, ClusterLabels: cluster.Labels, Source: state, Sources: pin.Sources, Pin: &pin,
 			Desired: desiredOf(project, cluster, app, content),
 		},
 		bundle: &fleet.Bundle{Digest: rendered.Digest, Encoded: rendered.Encoded, Objects: len(rendered.Objects)},
@@ -239,7 +239,7 @@ func heldSources(app fleet.App) []fleet.SourceAt {
 
 // permitPast asks the project about manifests that come from other sources than
 // the application may have now.
-func permitPast(project model.AppProject, cluster model.Cluster, app fleet.App, sources []fleet.SourceAt, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
+func permitPast(project project, cluster model.Cluster, app fleet.App, sources []fleet.SourceAt, objects []manifest.Object, namespaced func(model.GroupKind) bool) error {
 	past := app
 	past.Application.Spec.Source, past.Application.Spec.Sources = nil, nil
 	for _, s := range sources {
@@ -356,13 +356,16 @@ func (d *Delivery) aside(app fleet.App) ([]fleet.SourceAt, error) {
 	return out, nil
 }
 
-func (d *Delivery) factsOf(ctx context.Context, app fleet.App) (f facts, project model.AppProject, cluster model.Cluster, err error) {
+func (d *Delivery) factsOf(ctx context.Context, app fleet.App) (f facts, project project, cluster model.Cluster, err error) {
 	projects, err := d.Store.Projects(ctx)
 	if err != nil {
 		return f, project, cluster, err
 	}
-	i := slices.IndexFunc(projects, func(p model.AppProject) bool { return p.Metadata.Name == app.Project })
-	if i < 0 {
+	if err := d.readProjects(ctx, &f, projects); err != nil {
+		return f, project, cluster, err
+	}
+	project, known := f.projects[app.Project]
+	if !known {
 		return f, project, cluster, fault.New(fault.Denied, "project_unknown", "project %q does not exist", app.Project)
 	}
 	clusters, err := d.Store.Clusters(ctx)
@@ -375,12 +378,13 @@ func (d *Delivery) factsOf(ctx context.Context, app fleet.App) (f facts, project
 	}
 	version, apis, namespaced, err := d.Store.ClusterAPIs(ctx, app.Cluster)
 	f.serves = map[model.ClusterID]served{app.Cluster: {kubeVersion: version, apis: apis, namespaced: scopeOf(namespaced)}}
-	return f, projects[i], clusters[j], err
+	f.clusters = map[model.ClusterID]model.Cluster{app.Cluster: clusters[j]}
+	return f, project, clusters[j], err
 }
 
 // renderPast renders a deployment whose manifests are not held: the
 // application's sources, with their present options, at the commits of then.
-func (d *Delivery) renderPast(ctx context.Context, f facts, project model.AppProject, cluster model.Cluster, app fleet.App, content fleet.Content) (fleet.Content, error) {
+func (d *Delivery) renderPast(ctx context.Context, f facts, project project, cluster model.Cluster, app fleet.App, content fleet.Content) (fleet.Content, error) {
 	spec := app.Application.Spec
 	places := fleet.PlacesOf(spec)
 	if content.Sources == nil && len(places) == 1 && fleet.TargetOf(spec.AllSources()[0]).Type() == fleet.Git {

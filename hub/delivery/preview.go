@@ -76,7 +76,7 @@ func (d *Delivery) Try(ctx context.Context, app fleet.App, trial Trial) (Rendere
 		if trial.Local < 0 || trial.Local >= len(changed) {
 			return Rendered{}, unknownPosition(trial.Local, len(sources))
 		}
-		if err := permitUnsigned(project, changed[trial.Local].RepoURL); err != nil {
+		if err := permitUnsigned(project.AppProject, changed[trial.Local].RepoURL); err != nil {
 			return Rendered{}, err
 		}
 	}

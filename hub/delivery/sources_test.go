@@ -134,7 +134,7 @@ func TestWhatAProjectLetsBeFetched(t *testing.T) {
 		{"a remote base elsewhere", allowing, "https://other.example/base", true, "repo_not_permitted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := PermitFetch(c.project)(c.url, c.remote)
+			err := PermitFetch(c.project, nil)(c.url, c.remote)
 			if (err == nil) != (c.want == "") || err != nil && !fault.HasCode(err, c.want) {
 				t.Errorf("%v, want code %q", err, c.want)
 			}

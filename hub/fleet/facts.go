@@ -100,8 +100,11 @@ type DesiredChange struct {
 	// When the project was written since, the change is stored, without its
 	// RenderKey: so what the project says now is not forgotten.
 	ProjectVersion int64
-	Desired        model.Desired // Generation and HoldDeletes are ignored
-	Source         SourceState
+	// ClusterLabels that it was computed with. When they are others by now it is
+	// as if the project was written.
+	ClusterLabels map[string]string
+	Desired       model.Desired // Generation and HoldDeletes are ignored
+	Source        SourceState
 	// Sources that the bundle was rendered from, for the history; nil: those of
 	// the generation before.
 	Sources []SourceAt

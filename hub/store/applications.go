@@ -75,6 +75,11 @@ func (s *Store) upsertApplication(ctx context.Context, tx pgx.Tx, app fleet.App,
 		first = sources[0]
 	}
 	now := s.now()
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && storedProject != project {
+		if err := s.withinQuota(ctx, tx, project); err != nil {
+			return false, err
+		}
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		if app.Version != 0 {
 			return false, fault.New(fault.Conflict, "version_conflict", "the application %q does not exist any more", name)
@@ -108,6 +113,29 @@ func (s *Store) upsertApplication(ctx context.Context, tx pgx.Tx, app fleet.App,
 		text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled())
 	b.Queue(q("ForgetRender"), uid)
 	return false, tx.SendBatch(ctx, b).Close()
+}
+
+// withinQuota refuses one more application in a project that has as many as its
+// limits allow. It holds until the transaction ends.
+func (s *Store) withinQuota(ctx context.Context, tx pgx.Tx, project string) error {
+	var most int64
+	err := tx.QueryRow(ctx, q("LockProjectQuota"), text(project)).Scan(&most)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var has int64
+	if err := tx.QueryRow(ctx, q("CountProjectApps"), text(project)).Scan(&has); err != nil {
+		return err
+	}
+	if has < most {
+		return nil
+	}
+	return fault.New(fault.Denied, "quota_exceeded", "project %q may have %d applications and has %d", project, most, has).
+		WithField("spec.project").WithFound(strconv.FormatInt(has+1, 10), "at most "+strconv.FormatInt(most, 10)+" applications").
+		WithFix("delete an application of project %q, or raise limits.maxApplications", project)
 }
 
 // Application reads one by name. NotFound (application_not_found).

@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 func TestApplicationVersions(t *testing.T) {
@@ -122,16 +123,16 @@ func TestProjects(t *testing.T) {
 
 	p := model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "shop", ResourceVersion: "7"},
 		Spec: model.AppProjectSpec{Description: "first", SourceRepos: []string{"https://git.example.com/*"}}, Status: json.RawMessage(`{}`)}
-	stored, err := b.UpsertProject(ctx, p)
+	stored, err := b.UpsertProject(ctx, p, "ann")
 	must(t, err)
-	if stored.Metadata.ResourceVersion != "1" || stored.Spec.Description != "first" || stored.Status != nil {
+	if stored.Metadata.ResourceVersion != "1" || stored.Spec.Description != "first" || !strings.HasSuffix(string(stored.Status), `,"changedBy":"ann"}`) {
 		t.Errorf("%+v", stored)
 	}
-	if again, err := b.UpsertProject(ctx, stored); err != nil || again.Metadata.ResourceVersion != "1" {
+	if again, err := b.UpsertProject(ctx, stored, "bob"); err != nil || again.Metadata.ResourceVersion != "1" {
 		t.Errorf("unchanged: %+v %v", again, err)
 	}
 	p.Spec.Description = "second"
-	if changed, err := b.UpsertProject(ctx, p); err != nil || changed.Metadata.ResourceVersion != "2" || changed.Spec.Description != "second" {
+	if changed, err := b.UpsertProject(ctx, p, "ann"); err != nil || changed.Metadata.ResourceVersion != "2" || changed.Spec.Description != "second" || policy.Own(changed).ChangedBy != "ann" {
 		t.Errorf("changed: %+v %v", changed, err)
 	}
 	all, err := b.Projects(ctx)

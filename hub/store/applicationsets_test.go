@@ -19,7 +19,7 @@ func aSet(name, project string) model.ApplicationSet {
 
 func TestApplicationSetsAreKeptAsWritten(t *testing.T) {
 	b := setup(t)
-	must(t, second(b.UpsertProject(b.ctx(), model.AppProject{Metadata: model.ObjectMeta{Name: "shop"}})))
+	must(t, second(b.UpsertProject(b.ctx(), model.AppProject{Metadata: model.ObjectMeta{Name: "shop"}}, "ann")))
 	written := aSet("web", "shop")
 	stored, created, err := b.UpsertApplicationSet(b.ctx(), written, 0)
 	must(t, err)

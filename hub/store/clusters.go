@@ -104,9 +104,25 @@ func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, alias
 	})
 }
 
-// SetClusterLabels replaces the cluster's labels.
+// SetClusterLabels replaces the cluster's labels. Projects select by them, so
+// what the cluster's applications may do is owed to its agent again.
 func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[string]string) error {
-	return s.setCluster(ctx, "SetClusterLabels", id, labels(l))
+	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, q("SetClusterLabels"), id, labels(l))
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return clusterUnknown(string(id))
+		}
+		// Whoever writes a desired state now has read the labels before, and is
+		// waited for; whoever comes later reads these.
+		if _, err = tx.Exec(ctx, q("LockAppsOfCluster"), id); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, q("ForgetRendersOfCluster"), id)
+		return err
+	})
 }
 
 func (s *Store) setCluster(ctx context.Context, statement string, id model.ClusterID, value any) error {

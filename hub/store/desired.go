@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		hub     fleet.HubState
 
 		projects = map[string]int64{}
+		labelsOf = map[model.ClusterID]map[string]string{}
 	)
 	b := &pgx.Batch{}
 	b.Queue(q("HubState")).QueryRow(func(r pgx.Row) error {
@@ -86,6 +88,17 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 			return nil
 		})
 		return err
+	})
+	b.Queue(q("LabelsOf"), clustersOf(changes)).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var id model.ClusterID
+			var l map[string]string
+			if err := r.Scan(&id, &l); err != nil {
+				return err
+			}
+			labelsOf[id] = l
+		}
+		return r.Err()
 	})
 	b.Queue(q("DesiredOf"), uids).Query(func(r pgx.Rows) error {
 		for r.Next() {
@@ -122,6 +135,9 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		c.Source.App = a.uid
 		if c.ProjectVersion != 0 && c.ProjectVersion != projects[c.Desired.Project] {
 			c.Source.RenderKey = "" // its limits are owed still
+		}
+		if !maps.Equal(c.ClusterLabels, labelsOf[a.cluster]) {
+			c.Source.RenderKey = "" // and were resolved for other labels
 		}
 		sources = append(sources, c.Source)
 		switch {
@@ -193,6 +209,16 @@ func projectNames(changes []fleet.DesiredChange) []string {
 		}
 	}
 	return names
+}
+
+func clustersOf(changes []fleet.DesiredChange) []string {
+	ids := make([]string, 0, 1)
+	for _, c := range changes {
+		if id := text(string(c.Cluster)); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // overtake ends what was to go back, and was given to no agent, before the pin

@@ -355,7 +355,7 @@ func TestWhatIsWrittenIsOwedUntilItIsDelivered(t *testing.T) {
 	h.issues("bbb")
 	project, err := h.Project(ctx, "default")
 	must(t, err)
-	project, err = h.UpsertProject(ctx, project) // as it is written from now on
+	project, err = h.UpsertProject(ctx, project, "ann") // as it is written from now on
 	must(t, err)
 	for _, c := range []struct {
 		what string
@@ -368,16 +368,24 @@ func TestWhatIsWrittenIsOwedUntilItIsDelivered(t *testing.T) {
 			_, _, err := h.UpsertApplication(ctx, h.app)
 			return err
 		}, true},
-		{"the project as it is", func() error { _, err := h.UpsertProject(ctx, project); return err }, false},
+		{"the project as it is", func() error { _, err := h.UpsertProject(ctx, project, "ann"); return err }, false},
 		{"other limits", func() error {
 			project.Spec.SourceRepos = []string{"https://git.example.com/*"}
-			_, err := h.UpsertProject(ctx, project)
+			_, err := h.UpsertProject(ctx, project, "ann")
 			return err
 		}, true},
 		{"another project", func() error {
-			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "other"}})
+			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "other"}}, "ann")
 			return err
 		}, false},
+		{"a global project that it inherits from", func() error {
+			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "base"}, Spec: model.AppProjectSpec{InheritedBy: &model.LabelSelector{}}}, "ann")
+			return err
+		}, true},
+		{"and that is one no more", func() error {
+			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "base"}}, "ann")
+			return err
+		}, true},
 		{"aliases of the cluster", func() error { return h.SetClusterAliases(ctx, h.app.Cluster, []string{"https://one"}) }, true},
 		{"a rollback", func() error { _, err := h.rollback(h.deployments()[0]); return err }, true},
 		{"its end", func() error { _, err := h.ReleasePin(ctx, h.app.UID, "bob", ""); return err }, true},

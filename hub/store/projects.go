@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"strconv"
@@ -11,10 +12,13 @@ import (
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
-// UpsertProject stores a project under its name and returns it as stored.
-func (s *Store) UpsertProject(ctx context.Context, p model.AppProject) (model.AppProject, error) {
+// UpsertProject stores a project under its name and returns it as stored. by is
+// who changed it. When it is, or was, a global project, those that inherit from
+// it rise in version too: what they allow has changed.
+func (s *Store) UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error) {
 	name := p.Metadata.Name
 	p.Metadata = asWritten(p.Metadata)
 	p.Status = nil
@@ -23,17 +27,92 @@ func (s *Store) UpsertProject(ctx context.Context, p model.AppProject) (model.Ap
 		return model.AppProject{}, wrap(err, "encode the project")
 	}
 	err = s.tx(ctx, "store the project", func(tx pgx.Tx) error {
-		written, err := tx.Exec(ctx, q("UpsertProject"), name, doc, s.now())
-		if err == nil && written.RowsAffected() > 0 {
-			// Its limits travel with the desired states of its applications.
-			_, err = tx.Exec(ctx, q("ForgetRendersOfProject"), name)
+		heirs, err := s.lockHeirs(ctx, tx, p)
+		if err != nil {
+			return err
 		}
-		return err
+		written, err := tx.Exec(ctx, q("UpsertProject"), name, doc, s.now(), text(by))
+		if err != nil || written.RowsAffected() == 0 {
+			return err
+		}
+		if len(heirs) > 0 {
+			if _, err := tx.Exec(ctx, q("RaiseProjects"), heirs); err != nil {
+				return err
+			}
+		}
+		// Its limits travel with the desired states of its applications.
+		for _, of := range append(heirs, name) {
+			if _, err := tx.Exec(ctx, q("ForgetRendersOfProject"), of); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return model.AppProject{}, err
 	}
 	return s.Project(ctx, name)
+}
+
+// lockHeirs locks, in order of their names, the projects that inherit from p, or
+// did so as it was.
+func (s *Store) lockHeirs(ctx context.Context, tx pgx.Tx, p model.AppProject) ([]string, error) {
+	rows, err := tx.Query(ctx, q("ProjectDocuments"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p model.AppProject, err error) {
+		var doc []byte
+		if err := r.Scan(&p.Metadata.Name, &doc); err != nil {
+			return p, err
+		}
+		return p, decode(doc, &p)
+	})
+	if err != nil {
+		return nil, err
+	}
+	was := p
+	for _, x := range all {
+		if x.Metadata.Name == p.Metadata.Name {
+			was = x
+		}
+	}
+	var heirs []string
+	for _, x := range all {
+		if policy.Inherits(x, p) || policy.Inherits(x, was) {
+			heirs = append(heirs, x.Metadata.Name)
+		}
+	}
+	if len(heirs) == 0 {
+		return nil, nil
+	}
+	locked, err := tx.Query(ctx, q("LockProjects"), append([]string{p.Metadata.Name}, heirs...))
+	if err != nil {
+		return nil, err
+	}
+	_, err = pgx.CollectRows(locked, pgx.RowTo[string])
+	return heirs, err
+}
+
+// ProjectObjects is how many objects were accepted of each application, by
+// project.
+func (s *Store) ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error) {
+	rows, err := s.pool.Query(ctx, q("ProjectObjects"))
+	if err != nil {
+		return nil, wrap(err, "count objects")
+	}
+	out := map[string]map[model.AppUID]int{}
+	var project string
+	var uid model.AppUID
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&project, &uid, &n}, func() error {
+		if out[project] == nil {
+			out[project] = map[model.AppUID]int{}
+		}
+		out[project][uid] = n
+		return nil
+	})
+	return out, wrap(err, "count objects")
 }
 
 // asWritten is metadata without what the hub fills in.
@@ -76,8 +155,9 @@ func (s *Store) projects(ctx context.Context, name string) ([]model.AppProject, 
 		var stored string
 		var doc []byte
 		var version int64
-		var created time.Time
-		if err := r.Scan(&stored, &doc, &version, &created); err != nil {
+		var created, changed time.Time
+		var by string
+		if err := r.Scan(&stored, &doc, &version, &created, &changed, &by); err != nil {
 			return p, err
 		}
 		if err := decode(doc, &p); err != nil {
@@ -86,7 +166,8 @@ func (s *Store) projects(ctx context.Context, name string) ([]model.AppProject, 
 		p.Metadata.Name = stored
 		p.Metadata.ResourceVersion, p.Metadata.Generation = strconv.FormatInt(version, 10), version
 		p.Metadata.CreationTimestamp = utc(&created)
-		return p, nil
+		p.Status, err = json.Marshal(model.ProjectStatus{ChangedAt: utc(&changed), ChangedBy: by})
+		return p, err
 	})
 }
 
@@ -103,6 +184,14 @@ func (s *Store) DeleteProject(ctx context.Context, name string) error {
 		}
 		if err != nil {
 			return err
+		}
+		heirs, err := s.lockHeirs(ctx, tx, model.AppProject{Metadata: model.ObjectMeta{Name: name}})
+		if err != nil {
+			return err
+		}
+		if len(heirs) > 0 {
+			return fault.New(fault.Precondition, "project_in_use", "the rules of project %q count in other projects: %s", name, listed(heirs[:min(len(heirs), 11)], 10)).
+				WithFix("remove spec.inheritedBy first; then what they allow is decided again")
 		}
 		rows, err := tx.Query(ctx, q("ProjectApps"), name)
 		if err != nil {

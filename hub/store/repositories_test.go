@@ -135,7 +135,7 @@ func TestARepositoryWithoutACredentialInherits(t *testing.T) {
 func TestTemplatesOfAProjectOpenOnlyItsRepositories(t *testing.T) {
 	b := setup(t)
 	for _, p := range []string{"shop", "pay"} {
-		_, err := b.UpsertProject(t.Context(), model.AppProject{Metadata: model.ObjectMeta{Name: p}})
+		_, err := b.UpsertProject(t.Context(), model.AppProject{Metadata: model.ObjectMeta{Name: p}}, "ann")
 		must(t, err)
 	}
 	b.repoTemplate("https://git.example.com/team", "shop", "shop")

@@ -1,6 +1,9 @@
 package model
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // AppProject says who may deploy what, from where, to where. The shape is Argo
 // CD's.
@@ -32,6 +35,35 @@ type AppProjectSpec struct {
 	SourceIntegrity                 *SourceIntegrity            `json:"sourceIntegrity,omitempty"`
 	DestinationServiceAccounts      []DestinationServiceAccount `json:"destinationServiceAccounts,omitempty"`
 	PermitOnlyProjectScopedClusters bool                        `json:"permitOnlyProjectScopedClusters,omitempty"`
+	// Limits is Hawser's addition: how much there may be of what the project allows.
+	Limits *ProjectLimits `json:"limits,omitempty"`
+	// InheritedBy is Hawser's addition: it makes this a global project, whose
+	// rules count in every other project whose labels are selected; an empty
+	// selector selects all. Package policy says what is inherited.
+	InheritedBy *LabelSelector `json:"inheritedBy,omitempty"`
+}
+
+// ProjectLimits is a quota. A nil limit is none; 0 allows nothing.
+type ProjectLimits struct {
+	MaxApplications *int64 `json:"maxApplications,omitempty"`
+	// MaxObjects is of all applications of the project together.
+	MaxObjects               *int64 `json:"maxObjects,omitempty"`
+	MaxObjectsPerApplication *int64 `json:"maxObjectsPerApplication,omitempty"`
+}
+
+// LabelSelector selects by labels as in Kubernetes: everything that it says has
+// to hold.
+type LabelSelector struct {
+	MatchLabels      map[string]string  `json:"matchLabels,omitempty"`
+	MatchExpressions []LabelRequirement `json:"matchExpressions,omitempty"`
+}
+
+// LabelRequirement is about one label. Operator is In, NotIn, Exists or
+// DoesNotExist; Values are for the first two.
+type LabelRequirement struct {
+	Key      string   `json:"key"`
+	Operator string   `json:"operator"`
+	Values   []string `json:"values,omitempty"`
 }
 
 // ProjectDestination permits, or with a leading "!" in a field denies, a
@@ -40,6 +72,10 @@ type ProjectDestination struct {
 	Server    string `json:"server,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
+	// ClusterSelector is Hawser's addition: the rule is about the clusters with
+	// these labels, and neither allows nor denies others. It stands alone or
+	// beside server and name.
+	ClusterSelector *LabelSelector `json:"clusterSelector,omitempty"`
 }
 
 // KindRule matches kinds, and optionally names, by glob.
@@ -49,8 +85,15 @@ type KindRule struct {
 	Name  string `json:"name,omitempty"`
 }
 
-// ProjectRole, OrphanedResources, SyncWindow, SignatureKey and
-// DestinationServiceAccount are stored and returned as given.
+// ProjectStatus is what the hub answers in the status of a project.
+type ProjectStatus struct {
+	// ChangedAt is when the project was last changed, and ChangedBy by whom; nil
+	// and "" when that was before hubs kept it.
+	ChangedAt *time.Time `json:"changedAt,omitempty"`
+	ChangedBy string     `json:"changedBy,omitempty"`
+}
+
+// ProjectRole is a set of permissions for groups and tokens. It is kept as given.
 type ProjectRole struct {
 	Name        string     `json:"name"`
 	Description string     `json:"description,omitempty"`

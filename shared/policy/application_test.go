@@ -40,7 +40,7 @@ func TestSources(t *testing.T) {
 		{"invalid glob", []string{"https://h/[a"}, "https://h/[a", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Project{"p", model.AppProjectSpec{SourceRepos: c.rules, Destinations: anywhere}}
+			p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: c.rules, Destinations: anywhere}}
 			d := CheckApplication(p, AppFacts{SourceRepos: []string{c.repo}, Destination: Destination{Name: "c", Namespace: "n"}})
 			if d.Allowed != c.want {
 				t.Fatalf("got %+v", d)
@@ -67,7 +67,7 @@ func onlyRefusal(t *testing.T, d Decision, code string) Refusal {
 }
 
 func TestEverySourceIsChecked(t *testing.T) {
-	p := Project{"shop", model.AppProjectSpec{SourceRepos: []string{"https://github.com/shop/*"}, Destinations: anywhere}}
+	p := Project{Name: "shop", Spec: model.AppProjectSpec{SourceRepos: []string{"https://github.com/shop/*"}, Destinations: anywhere}}
 	d := CheckApplication(p, AppFacts{
 		SourceRepos: []string{"https://github.com/shop/a", "https://evil/x", "https://evil/y"},
 		Destination: Destination{Name: "c", Namespace: "n"},
@@ -134,7 +134,7 @@ func TestDestinations(t *testing.T) {
 		{"no namespace, star", rules{{Server: "*", Namespace: "*"}}, named("c", ""), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Project{"p", model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: c.rules}}
+			p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: c.rules}}
 			d := CheckApplication(p, AppFacts{SourceRepos: []string{"https://h/r"}, Destination: c.dest})
 			if d.Allowed != c.want {
 				t.Fatalf("got %+v", d)
@@ -161,7 +161,7 @@ func TestReservedClusters(t *testing.T) {
 		{"unknown here", true, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Project{"p", model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: anywhere, PermitOnlyProjectScopedClusters: c.only}}
+			p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: anywhere, PermitOnlyProjectScopedClusters: c.only}}
 			d := CheckApplication(p, AppFacts{Destination: Destination{Name: "c", Namespace: "n", ClusterProject: c.cluster}})
 			if d.Allowed != c.want {
 				t.Errorf("got %+v", d)
@@ -179,7 +179,7 @@ func TestSourceNamespaces(t *testing.T) {
 		{"", nil, true}, {"argocd", nil, true}, {"team-a", nil, false},
 		{"team-a", []string{"team-*"}, true}, {"x", []string{"team-*"}, false}, {"argocd", []string{"team-*"}, true},
 	} {
-		p := Project{"p", model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: anywhere, SourceNamespaces: c.rules}}
+		p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: anywhere, SourceNamespaces: c.rules}}
 		d := CheckApplication(p, AppFacts{Namespace: c.namespace, Destination: Destination{Name: "c", Namespace: "n"}})
 		if d.Allowed != c.want {
 			t.Errorf("namespace %q, rules %q: got %+v", c.namespace, c.rules, d)
@@ -191,7 +191,7 @@ func TestSourceNamespaces(t *testing.T) {
 }
 
 func TestDefaultProjectAllowsEverything(t *testing.T) {
-	p := Project{model.DefaultProject, model.DefaultProjectSpec()}
+	p := Project{Name: model.DefaultProject, Spec: model.DefaultProjectSpec()}
 	d := CheckApplication(p, AppFacts{SourceRepos: []string{"https://h/a/b/c"}, Destination: Destination{Name: "c", Namespace: "kube-system"}})
 	if !d.Allowed {
 		t.Errorf("got %+v", d)
@@ -206,7 +206,7 @@ func TestDefaultProjectAllowsEverything(t *testing.T) {
 }
 
 func TestRefusalsExplain(t *testing.T) {
-	p := Project{"shop", model.AppProjectSpec{
+	p := Project{Name: "shop", Spec: model.AppProjectSpec{
 		SourceRepos: []string{"https://git.example.org/base/**", "https://github.com/shop/*"},
 		Destinations: []model.ProjectDestination{
 			{Name: "us-*", Namespace: "web"}, {Name: "eu-*", Namespace: "shop-*"},
@@ -229,20 +229,20 @@ func TestRefusalsExplain(t *testing.T) {
 	if want := `project "shop" may deploy to us-*/web, eu-*/shop-*; this is eu-1/kube-system`; dst.Message != want {
 		t.Errorf("got %q", dst.Message)
 	}
-	if dst.NearestRule != "#2 eu-*/shop-*: the namespace differs" {
-		t.Errorf("got %q", dst.NearestRule)
+	if dst.NearestRule != "#2 eu-*/shop-*" || dst.Differs != "the namespace is kube-system" {
+		t.Errorf("got %q, %q", dst.NearestRule, dst.Differs)
 	}
 	var order []string
 	for _, c := range d.Checks {
 		order = append(order, c.Rule+"="+string(c.Result))
 	}
-	if got := strings.Join(order, " "); got != "source=failed source namespace=passed destination=failed kinds=not evaluated" {
+	if got := strings.Join(order, " "); got != "source=failed source namespace=passed signature=passed destination=failed kinds=not evaluated limits=passed" {
 		t.Errorf("checks: %s", got)
 	}
 }
 
 func TestCredentialsInURLsAreNotRepeated(t *testing.T) {
-	p := Project{"p", model.AppProjectSpec{SourceRepos: []string{"https://h/x"}, Destinations: anywhere}}
+	p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: []string{"https://h/x"}, Destinations: anywhere}}
 	d := CheckApplication(p, AppFacts{SourceRepos: []string{"https://user:CANARY@h/y"}, Destination: Destination{Name: "c"}})
 	r := onlyRefusal(t, d, CodeRepository)
 	for _, s := range []string{r.Message, r.Found, d.Checks[0].Message} {
@@ -260,7 +260,7 @@ func TestMessagesAreShort(t *testing.T) {
 	for range 10 {
 		rules = append(rules, "https://h/"+strings.Repeat("long", 30))
 	}
-	p := Project{"p", model.AppProjectSpec{SourceRepos: rules, Destinations: anywhere}}
+	p := Project{Name: "p", Spec: model.AppProjectSpec{SourceRepos: rules, Destinations: anywhere}}
 	d := CheckApplication(p, AppFacts{SourceRepos: []string{"https://h/" + strings.Repeat("ü", 400)}, Destination: Destination{Name: "c"}})
 	r := onlyRefusal2(t, d)
 	if n := len([]rune(r.Message)); n > 300 {

@@ -17,12 +17,14 @@ const controlNamespace = "argocd"
 // CheckApplication decides about an application before anything is rendered:
 // every source repository, the namespace of the Application, the destination.
 func CheckApplication(project Project, app AppFacts) Decision {
-	d := Decision{Project: project.Name}
+	d := project.decision()
 	c := compile(project)
 	c.sources(&d, app.SourceRepos)
 	c.sourceNamespace(&d, app.Namespace)
+	c.signatures(&d, app.SourceRepos)
 	c.destination(&d, app.Destination)
-	d.skip("kinds", "decided after rendering, for each object")
+	d.skip(RuleKinds, "decided after rendering, for each object")
+	c.applications(&d, app.Usage)
 	d.Allowed = d.Refused == 0
 	return d
 }
@@ -30,7 +32,7 @@ func CheckApplication(project Project, app AppFacts) Decision {
 // CheckSource decides whether a project permits a repository that a source
 // draws on, such as that of a chart's dependency.
 func CheckSource(project Project, repoURL string) Decision {
-	d := Decision{Project: project.Name}
+	d := project.decision()
 	compile(project).sources(&d, []string{repoURL})
 	d.Allowed = d.Refused == 0
 	return d
@@ -39,15 +41,30 @@ func CheckSource(project Project, repoURL string) Decision {
 // CheckObjects decides about rendered objects: the kind of each and, for
 // namespaced ones, the namespace it goes to. A Namespace that
 // CreateNamespace=true makes is an object like any other: the caller lists it.
+// The objects count against maxObjectsPerApplication.
 func CheckObjects(project Project, dest Destination, objs []ObjectFacts) Decision {
-	d := Decision{Project: project.Name}
+	return CheckRendered(project, dest, objs, nil)
+}
+
+// CheckRendered is CheckObjects where it is known how many objects the project's
+// other applications have; nil when it is not.
+func CheckRendered(project Project, dest Destination, objs []ObjectFacts, usage *Usage) Decision {
+	d := project.decision()
 	c := compile(project)
+	c.objects(&d, dest, objs)
+	c.objectLimits(&d, len(objs), usage)
+	d.Allowed = d.Refused == 0
+	return d
+}
+
+func (c compiled) objects(d *Decision, dest Destination, objs []ObjectFacts) {
 	kindFailed, destFailed := 0, 0
 	// Most objects share few kinds and namespaces.
 	namespaces := map[string]*Refusal{}
 	for _, o := range objs {
 		if r := c.kind(o); r != nil {
 			kindFailed++
+			r.rule = RuleKinds
 			d.refuse(*r)
 			continue
 		}
@@ -68,23 +85,45 @@ func CheckObjects(project Project, dest Destination, objs []ObjectFacts) Decisio
 			refusal := *r
 			key := o.Key
 			key.Namespace = ns
-			refusal.Object, refusal.Origin, refusal.Field = &key, o.Origin, ""
+			refusal.Object, refusal.Origin, refusal.Field, refusal.rule = &key, o.Origin, "", RuleDestination
 			refusal.Message = fmt.Sprintf("%s; %s%s goes there", r.Message, describe(o.Key), in(o.Origin))
 			d.refuse(refusal)
 		}
 	}
 	summary := func(rule string, failed int, what string) {
 		if failed > 0 {
-			d.Checks = append(d.Checks, Check{Rule: rule, Result: Failed,
-				Message: fmt.Sprintf("%d of %d objects %s", failed, len(objs), what)})
+			check := Check{Rule: rule, Result: Failed, Message: fmt.Sprintf("%d of %d objects %s", failed, len(objs), what)}
+			for _, r := range d.Refusals {
+				if r.rule == rule {
+					check.Nearest = r.NearestRule
+					break
+				}
+			}
+			d.Checks = append(d.Checks, check)
 			return
 		}
 		d.pass(rule, fmt.Sprintf("all %d objects are permitted", len(objs)))
 	}
-	summary("kinds", kindFailed, "are of kinds that the project does not allow")
-	summary("destination", destFailed, "go to a namespace that the project does not allow")
-	d.Allowed = d.Refused == 0
-	return d
+	summary(RuleKinds, kindFailed, "are of kinds that the project does not allow")
+	summary(RuleDestination, destFailed, "go to a namespace that the project does not allow")
+}
+
+// signatures says whether commits will be verified: see SignatureRuleFor and
+// CheckSignature.
+func (c compiled) signatures(d *Decision, repos []string) {
+	for _, repo := range repos {
+		rule, refusal := SignatureRuleFor(c.Project, repo)
+		switch {
+		case refusal != nil:
+			// Of a chart nothing is demanded, and that this is one is not known here.
+			d.skip(RuleSignature, refusal.Message)
+			return
+		case rule.Demands():
+			d.skip(RuleSignature, fmt.Sprintf("%s demands it of %s (%s); decided for each commit, when it was fetched", rule.Name, redactURL(repo), rule.Mode))
+			return
+		}
+	}
+	d.pass(RuleSignature, "the project demands none")
 }
 
 type destinationRule struct {
@@ -93,13 +132,13 @@ type destinationRule struct {
 }
 
 type compiled struct {
-	project Project
-	repos   []pattern
-	dests   []destinationRule
+	Project
+	repos []pattern
+	dests []destinationRule
 }
 
 func compile(p Project) compiled {
-	c := compiled{project: p}
+	c := compiled{Project: p}
 	for _, r := range p.Spec.SourceRepos {
 		c.repos = append(c.repos, newPattern(r, "/", NormaliseRepo))
 	}
@@ -111,7 +150,7 @@ func compile(p Project) compiled {
 }
 
 func (c compiled) sources(d *Decision, repos []string) {
-	name := quote(c.project.Name)
+	name := quote(c.Name)
 	for i, repo := range repos {
 		field := "spec.source.repoURL"
 		if len(repos) > 1 {
@@ -129,21 +168,23 @@ func (c compiled) sources(d *Decision, repos []string) {
 				denied = j
 			}
 		}
-		allowed := shortList(c.project.Spec.SourceRepos)
+		allowed := shortList(c.labels(listRepos, c.Spec.SourceRepos))
 		r := Refusal{Code: CodeRepository, Field: field, Found: redactURL(repo), Allowed: allowed,
 			Fix: "add the repository to sourceRepos of project " + name + ", or use a repository that it allows"}
 		switch {
 		case denied >= 0:
-			r.Message = fmt.Sprintf("project %s denies %s by rule #%d %s", name, redactURL(repo), denied+1, quote(c.repos[denied].text))
-			r.NearestRule = fmt.Sprintf("#%d %s", denied+1, c.repos[denied].text)
+			rule := c.rule(listRepos, denied, c.repos[denied].text)
+			r.Message = fmt.Sprintf("project %s denies %s by rule %s", name, redactURL(repo), rule)
+			r.NearestRule, r.Denied = rule, true
 			r.Fix = "use another repository, or change that rule of project " + name
-			d.fail("source", r)
+			d.fail(RuleSource, r)
 		case matched < 0:
 			r.Message = fmt.Sprintf("project %s allows %s; this is %s", name, orNothing(allowed), redactURL(repo))
 			r.NearestRule = c.nearestRepo(normal)
-			d.fail("source", r)
+			d.fail(RuleSource, r)
 		default:
-			d.pass("source", fmt.Sprintf("%s matches rule #%d %s", redactURL(repo), matched+1, quote(c.repos[matched].text)))
+			rule := c.rule(listRepos, matched, c.repos[matched].text)
+			d.passBy(RuleSource, fmt.Sprintf("%s matches rule %s", redactURL(repo), rule), rule)
 		}
 	}
 }
@@ -161,23 +202,23 @@ func (c compiled) nearestRepo(repo string) string {
 	if at < 0 {
 		return ""
 	}
-	return fmt.Sprintf("#%d %s", at+1, c.repos[at].text)
+	return c.rule(listRepos, at, c.repos[at].text)
 }
 
 func (c compiled) sourceNamespace(d *Decision, namespace string) {
-	const rule = "source namespace"
+	const rule = RuleSourceNamespace
 	if namespace == "" || namespace == controlNamespace {
 		d.pass(rule, "the Application is in the usual namespace")
 		return
 	}
-	rules := c.project.Spec.SourceNamespaces
+	rules := c.Spec.SourceNamespaces
 	for i, text := range rules {
 		if newPattern(text, "", nil).matches(namespace) {
-			d.pass(rule, fmt.Sprintf("%s matches rule #%d %s", namespace, i+1, quote(text)))
+			d.passBy(rule, fmt.Sprintf("%s matches rule #%d %s", namespace, i+1, text), fmt.Sprintf("#%d %s", i+1, text))
 			return
 		}
 	}
-	name := quote(c.project.Name)
+	name := quote(c.Name)
 	r := Refusal{Code: CodeSourceNamespace, Field: "metadata.namespace", Found: namespace, Allowed: shortList(rules),
 		Message: fmt.Sprintf("project %s allows Applications in namespaces %s; this one is in %s",
 			name, orNothing(shortList(append([]string{controlNamespace}, rules...))), quote(namespace)),
@@ -190,11 +231,12 @@ func (c compiled) sourceNamespace(d *Decision, namespace string) {
 
 func (c compiled) destination(d *Decision, dest Destination) {
 	if r := c.permits(dest, dest.Namespace); r != nil {
-		d.fail("destination", *r)
+		d.fail(RuleDestination, *r)
 		return
 	}
 	at := c.matchingDestination(dest, dest.Namespace)
-	d.pass("destination", fmt.Sprintf("%s matches rule #%d %s", dest.label(dest.Namespace), at+1, ruleLabel(c.dests[at].ProjectDestination)))
+	rule := c.rule(listDestinations, at, ruleLabel(c.dests[at].ProjectDestination))
+	d.passBy(RuleDestination, fmt.Sprintf("%s matches rule %s", dest.label(dest.Namespace), rule), rule)
 }
 
 func (c compiled) matchingDestination(dest Destination, namespace string) int {
@@ -211,16 +253,21 @@ func (c compiled) matchingDestination(dest Destination, namespace string) int {
 type fields struct {
 	cluster, namespace             bool
 	clusterDenies, namespaceDenies bool
+	// unselected: the rule is about clusters with other labels.
+	unselected bool
 }
 
-func (f fields) all() bool    { return f.cluster && f.namespace }
-func (f fields) denies() bool { return !f.all() && (f.clusterDenies || f.namespaceDenies) }
+func (f fields) all() bool { return f.cluster && f.namespace }
+func (f fields) denies() bool {
+	return !f.unselected && !f.all() && (f.clusterDenies || f.namespaceDenies)
+}
 
 func (r destinationRule) match(dest Destination, namespace string) fields {
 	servers := dest.servers()
 	byServer := r.Server == "*" || r.Server != "" && r.server.matches(servers...)
 	byName := r.Name != "" && dest.Name != "" && r.name.matches(dest.Name)
-	f := fields{cluster: byServer || byName, namespace: r.namespace.matches(namespace)}
+	bySelector := r.ClusterSelector != nil && r.Server == "" && r.Name == ""
+	f := fields{cluster: byServer || byName || bySelector, namespace: r.namespace.matches(namespace)}
 	f.clusterDenies = r.server.deny && r.server.hits(servers...) || r.name.deny && r.name.hits(dest.Name)
 	f.namespaceDenies = r.namespace.deny && !f.namespace
 	// A rule such as {name: "!a", server: "*"} must not allow by its server
@@ -228,20 +275,50 @@ func (r destinationRule) match(dest Destination, namespace string) fields {
 	if f.clusterDenies {
 		f.cluster = false
 	}
+	if r.ClusterSelector != nil {
+		switch {
+		case dest.Labels == nil:
+			// Whoever does not know the labels may not be generous: such a rule
+			// allows nothing, and denies what it would deny.
+			f.cluster = false
+		case !Selects(*r.ClusterSelector, dest.Labels):
+			f.cluster, f.unselected = false, true
+		}
+	}
 	return f
+}
+
+// differs says what keeps a rule that is the nearest from allowing.
+func (r destinationRule) differs(f fields, dest Destination, namespace string) string {
+	var out []string
+	if !f.cluster {
+		what := "the cluster is " + dest.clusterLabel()
+		if f.unselected {
+			what = selectorDiffers(*r.ClusterSelector, dest.Labels) + " at " + dest.clusterLabel()
+		}
+		out = append(out, what)
+	}
+	if !f.namespace {
+		if namespace == "" {
+			namespace = "not given"
+		}
+		out = append(out, "the namespace is "+namespace)
+	}
+	return strings.Join(out, ", ")
 }
 
 // permits returns nil when the project allows the cluster and namespace.
 func (c compiled) permits(dest Destination, namespace string) *Refusal {
-	name, here := quote(c.project.Name), dest.label(namespace)
+	name, here := quote(c.Name), dest.label(namespace)
 	labels := make([]string, len(c.dests))
 	for i, rule := range c.dests {
 		labels[i] = ruleLabel(rule.ProjectDestination)
 	}
-	r := &Refusal{Code: CodeDestination, Field: "spec.destination", Found: here, Allowed: shortList(labels),
+	r := &Refusal{Code: CodeDestination, Field: "spec.destination", Found: here, Allowed: shortList(c.labels(listDestinations, labels)),
 		Fix: "choose a destination that project " + name + " allows, or add this one to its destinations"}
-	if c.project.Spec.PermitOnlyProjectScopedClusters && dest.ClusterProject != nil && *dest.ClusterProject != c.project.Name {
+	if c.Spec.PermitOnlyProjectScopedClusters && dest.ClusterProject != nil && *dest.ClusterProject != c.Name {
 		r.Message = fmt.Sprintf("project %s may deploy only to clusters that are reserved for it; %s is not", name, quote(dest.Name))
+		r.NearestRule = "permitOnlyProjectScopedClusters"
 		r.Fix = "choose a cluster of project " + name
 		return r
 	}
@@ -250,8 +327,9 @@ func (c compiled) permits(dest Destination, namespace string) *Refusal {
 	for i, rule := range c.dests {
 		f := rule.match(dest, namespace)
 		if f.denies() {
-			r.Message = fmt.Sprintf("project %s denies %s by rule #%d %s", name, here, i+1, labels[i])
-			r.NearestRule = fmt.Sprintf("#%d %s", i+1, labels[i])
+			text := c.rule(listDestinations, i, labels[i])
+			r.Message = fmt.Sprintf("project %s denies %s by rule %s", name, here, text)
+			r.NearestRule, r.Denied = text, true
 			r.Fix = "choose another destination, or change that rule of project " + name
 			return r
 		}
@@ -261,16 +339,16 @@ func (c compiled) permits(dest Destination, namespace string) *Refusal {
 		}
 		// Nearest is the rule with the most matching fields, then the
 		// shortest way to the rest.
-		score, differs := 0, "cluster and namespace differ"
+		score := 0
 		switch {
 		case f.cluster:
-			score, differs = 2000, "the namespace differs"
+			score = 2000
 		case f.namespace:
-			score, differs = 1000, "the cluster differs"
+			score = 1000
 		}
 		score -= min(999, nearest.Distance(here, labels[i]))
 		if at < 0 || score > best {
-			best, at, how = score, i, differs
+			best, at, how = score, i, rule.differs(f, dest, namespace)
 		}
 	}
 	if matched {
@@ -278,7 +356,10 @@ func (c compiled) permits(dest Destination, namespace string) *Refusal {
 	}
 	r.Message = fmt.Sprintf("project %s may deploy to %s; this is %s", name, orNothing(r.Allowed), here)
 	if at >= 0 {
-		r.NearestRule = fmt.Sprintf("#%d %s: %s", at+1, labels[at], how)
+		r.NearestRule, r.Differs = c.rule(listDestinations, at, labels[at]), how
+		if c.hidden(listDestinations, at) {
+			r.Differs = ""
+		}
 	}
 	return r
 }
@@ -293,50 +374,89 @@ func (c compiled) kind(o ObjectFacts) *Refusal {
 		o.Namespaced = false
 		return c.kind(o)
 	}
-	spec := c.project.Spec
+	spec := c.Spec
 	white, black, scope := spec.ClusterResourceWhitelist, spec.ClusterResourceBlacklist, "cluster"
+	allowList, denyList := listClusterAllow, listClusterDeny
 	allowed := false
 	if o.Namespaced {
 		white, black, scope = spec.NamespaceResourceWhitelist, spec.NamespaceResourceBlacklist, "namespace"
+		allowList, denyList = listNamespaceAllow, listNamespaceDeny
 		allowed = white == nil
 	}
-	allowed = allowed || matchKind(white, o.Key, !o.Namespaced) >= 0
-	denied := matchKind(black, o.Key, !o.Namespaced)
+	allowed = allowed || matchKind(white, o.Key) >= 0
+	denied := deniedKind(black, o.Key)
 	if allowed && denied < 0 {
 		return nil
 	}
-	name := quote(c.project.Name)
+	name := quote(c.Name)
 	key := o.Key
-	r := &Refusal{Code: CodeKind, Object: &key, Origin: o.Origin, Found: o.Key.GroupKind().String(), Allowed: shortList(kindLabels(white))}
+	r := &Refusal{Code: CodeKind, Object: &key, Origin: o.Origin, Found: o.Key.GroupKind().String(), Allowed: shortList(c.labels(allowList, kindLabels(white)))}
 	if denied >= 0 {
-		rule := kindLabel(black[denied])
-		r.Message = fmt.Sprintf("project %s denies %s by rule #%d %s of %sResourceBlacklist; %s%s",
-			name, o.Key.GroupKind(), denied+1, rule, scope, describe(o.Key), in(o.Origin))
-		r.NearestRule = fmt.Sprintf("%sResourceBlacklist #%d %s", scope, denied+1, rule)
+		rule := c.rule(denyList, denied, kindLabel(black[denied]))
+		r.Message = fmt.Sprintf("project %s denies %s by rule %s of %sResourceBlacklist; %s%s",
+			name, o.Key.GroupKind(), rule, scope, describe(o.Key), in(o.Origin))
+		r.NearestRule, r.Denied = fmt.Sprintf("%sResourceBlacklist %s", scope, rule), true
 		r.Fix = fmt.Sprintf("remove the object, or change %sResourceBlacklist of project %s", scope, name)
 		return r
 	}
 	r.Message = fmt.Sprintf("project %s does not allow %s; %s%s", name, o.Key.GroupKind(), describe(o.Key), in(o.Origin))
 	r.Fix = fmt.Sprintf("remove the object, or add {group: %q, kind: %q} to %sResourceWhitelist of project %s", o.Key.Group, o.Key.Kind, scope, name)
 	if i := nearestKind(white, o.Key); i >= 0 {
-		r.NearestRule = fmt.Sprintf("%sResourceWhitelist #%d %s", scope, i+1, kindLabel(white[i]))
+		r.NearestRule = fmt.Sprintf("%sResourceWhitelist %s", scope, c.rule(allowList, i, kindLabel(white[i])))
+		if !c.hidden(allowList, i) {
+			r.Differs = kindDiffers(white[i], o.Key)
+		}
 	}
 	return r
 }
 
-// matchKind returns the index of the first rule that matches, or -1. Names
-// count only in rules for cluster-scoped kinds.
-func matchKind(rules []model.KindRule, k model.ObjectKey, byName bool) int {
+// matchKind returns the index of the first rule that matches, or -1.
+func matchKind(rules []model.KindRule, k model.ObjectKey) int {
 	for i, r := range rules {
-		if !pathMatch(r.Kind, k.Kind) || !pathMatch(r.Group, k.Group) {
-			continue
+		if kindMatches(r, k) {
+			return i
 		}
-		if byName && r.Name != "" && !pathMatch(r.Name, k.Name) {
-			continue
-		}
-		return i
 	}
 	return -1
+}
+
+// deniedKind is matchKind for rules that deny. An object that gets its name in
+// the cluster may get any, and a rule that cannot be read may mean it.
+func deniedKind(rules []model.KindRule, k model.ObjectKey) int {
+	for i, r := range rules {
+		if deniesText(r.Kind, k.Kind) && deniesText(r.Group, k.Group) && (r.Name == "" || k.Name == "" || deniesText(r.Name, k.Name)) {
+			return i
+		}
+	}
+	return -1
+}
+
+func deniesText(pattern, s string) bool {
+	ok, err := path.Match(pattern, s)
+	return ok || err != nil
+}
+
+func kindMatches(r model.KindRule, k model.ObjectKey) bool {
+	return pathMatch(r.Kind, k.Kind) && pathMatch(r.Group, k.Group) && (r.Name == "" || pathMatch(r.Name, k.Name))
+}
+
+// kindDiffers says what keeps a rule from matching.
+func kindDiffers(r model.KindRule, k model.ObjectKey) string {
+	var out []string
+	if !pathMatch(r.Kind, k.Kind) {
+		out = append(out, "the kind is "+k.Kind)
+	}
+	if !pathMatch(r.Group, k.Group) {
+		group := k.Group
+		if group == "" {
+			group = "the core group"
+		}
+		out = append(out, "the group is "+group)
+	}
+	if r.Name != "" && !pathMatch(r.Name, k.Name) {
+		out = append(out, "the name is "+k.Name)
+	}
+	return strings.Join(out, ", ")
 }
 
 func pathMatch(pattern, s string) bool {
@@ -361,6 +481,9 @@ func ruleLabel(r model.ProjectDestination) string {
 		cluster = r.Server
 	} else if r.Server != "" && r.Server != r.Name {
 		cluster += "|" + r.Server
+	}
+	if r.ClusterSelector != nil {
+		cluster = strings.TrimSpace(cluster + " [" + FormatSelector(*r.ClusterSelector) + "]")
 	}
 	return cluster + "/" + r.Namespace
 }

@@ -44,11 +44,17 @@ func TestKinds(t *testing.T) {
 		{"namespaced blacklist beats whitelist", model.AppProjectSpec{NamespaceResourceWhitelist: rules{{Group: "*", Kind: "*"}}, NamespaceResourceBlacklist: rules{{Group: "", Kind: "Sec*"}}}, secret, true, false},
 		{"cluster lists do not concern namespaced kinds", model.AppProjectSpec{ClusterResourceBlacklist: rules{{Group: "*", Kind: "*"}}}, deployment, true, true},
 		{"namespace lists do not concern cluster kinds", model.AppProjectSpec{NamespaceResourceWhitelist: rules{{Group: "*", Kind: "*"}}}, role, false, false},
-		{"names do not count for namespaced kinds", model.AppProjectSpec{NamespaceResourceBlacklist: rules{{Group: "", Kind: "Secret", Name: "other"}}}, secret, true, false},
+		{"name in the namespaced blacklist", model.AppProjectSpec{NamespaceResourceBlacklist: rules{{Group: "", Kind: "Secret", Name: secret.Name[:1] + "*"}}}, secret, true, false},
+		{"name in the namespaced blacklist, other", model.AppProjectSpec{NamespaceResourceBlacklist: rules{{Group: "", Kind: "Secret", Name: "other"}}}, secret, true, true},
+		{"name in the namespaced whitelist", model.AppProjectSpec{NamespaceResourceWhitelist: rules{{Group: "", Kind: "Secret", Name: secret.Name}}}, secret, true, true},
+		{"name in the namespaced whitelist, other", model.AppProjectSpec{NamespaceResourceWhitelist: rules{{Group: "", Kind: "Secret", Name: "other"}}}, secret, true, false},
+		{"a name that the cluster makes may be one that is denied", model.AppProjectSpec{NamespaceResourceBlacklist: rules{{Group: "batch", Kind: "Job", Name: "root-*"}}}, model.ObjectKey{Group: "batch", Kind: "Job", Namespace: "n"}, true, false},
+		{"a name that the cluster makes is none that is allowed", model.AppProjectSpec{NamespaceResourceWhitelist: rules{{Group: "batch", Kind: "Job", Name: "our-*"}}}, model.ObjectKey{Group: "batch", Kind: "Job", Namespace: "n"}, true, false},
+		{"invalid glob denies", model.AppProjectSpec{NamespaceResourceBlacklist: rules{{Group: "", Kind: "[S"}}}, secret, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spec.Destinations = anywhere
-			d := CheckObjects(Project{"shop", c.spec}, Destination{Name: "c", Namespace: "n"},
+			d := CheckObjects(Project{Name: "shop", Spec: c.spec}, Destination{Name: "c", Namespace: "n"},
 				[]ObjectFacts{{Key: c.key, Namespaced: c.namespaced, Origin: "rbac.yaml#1"}})
 			if d.Allowed != c.want {
 				t.Fatalf("got %+v", d)
@@ -64,7 +70,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestKindMessage(t *testing.T) {
-	p := Project{"shop", model.AppProjectSpec{Destinations: anywhere, ClusterResourceWhitelist: []model.KindRule{{Kind: "Namespace"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}}}}
+	p := Project{Name: "shop", Spec: model.AppProjectSpec{Destinations: anywhere, ClusterResourceWhitelist: []model.KindRule{{Kind: "Namespace"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}}}}
 	d := CheckObjects(p, Destination{Name: "c"}, []ObjectFacts{{Key: model.ObjectKey{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "x"}, Origin: "rbac.yaml"}})
 	r := onlyRefusal(t, d, CodeKind)
 	if want := `project "shop" does not allow rbac.authorization.k8s.io/ClusterRole; object "x" in rbac.yaml`; r.Message != want {
@@ -76,7 +82,7 @@ func TestKindMessage(t *testing.T) {
 }
 
 func TestObjectNamespaces(t *testing.T) {
-	p := Project{"shop", model.AppProjectSpec{
+	p := Project{Name: "shop", Spec: model.AppProjectSpec{
 		Destinations: []model.ProjectDestination{
 			{Name: "eu", Namespace: "shop-*"}, {Name: "eu", Namespace: "!shop-secret"}},
 		ClusterResourceWhitelist: []model.KindRule{{Kind: "Namespace"}},
@@ -111,7 +117,7 @@ func TestObjectNamespaces(t *testing.T) {
 			}
 		})
 	}
-	strict := Project{"shop", model.AppProjectSpec{Destinations: []model.ProjectDestination{{Name: "eu", Namespace: "shop"}}}}
+	strict := Project{Name: "shop", Spec: model.AppProjectSpec{Destinations: []model.ProjectDestination{{Name: "eu", Namespace: "shop"}}}}
 	d := CheckObjects(strict, Destination{Name: "eu", Namespace: "shop"}, []ObjectFacts{
 		{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: "kube-system", Name: "a"}, Namespaced: true}})
 	onlyRefusal(t, d, CodeDestination)
@@ -130,7 +136,7 @@ func TestUnknownScope(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spec.Destinations = []model.ProjectDestination{{Name: "eu", Namespace: "shop"}}
-			d := CheckObjects(Project{"p", c.spec}, Destination{Name: "eu", Namespace: "shop"}, []ObjectFacts{custom})
+			d := CheckObjects(Project{Name: "p", Spec: c.spec}, Destination{Name: "eu", Namespace: "shop"}, []ObjectFacts{custom})
 			if d.Allowed != c.want {
 				t.Errorf("got %+v", d)
 			}
@@ -143,7 +149,7 @@ func TestManyRefusalsAreCounted(t *testing.T) {
 	for i := range 500 {
 		objs = append(objs, ObjectFacts{Key: model.ObjectKey{Kind: "Node", Name: fmt.Sprint(i)}})
 	}
-	d := CheckObjects(Project{"p", model.AppProjectSpec{Destinations: anywhere}}, Destination{Name: "c"}, objs)
+	d := CheckObjects(Project{Name: "p", Spec: model.AppProjectSpec{Destinations: anywhere}}, Destination{Name: "c"}, objs)
 	if d.Allowed || d.Refused != 500 || len(d.Refusals) != maxRefusals {
 		t.Errorf("allowed %v, refused %d, listed %d", d.Allowed, d.Refused, len(d.Refusals))
 	}
@@ -163,7 +169,7 @@ func BenchmarkCheckObjects(b *testing.B) {
 	for i := range 2000 {
 		objs = append(objs, ObjectFacts{Key: model.ObjectKey{Kind: "ConfigMap", Namespace: fmt.Sprint("ns-", i%20), Name: fmt.Sprint(i)}, Namespaced: true})
 	}
-	p := Project{"p", model.DefaultProjectSpec()}
+	p := Project{Name: "p", Spec: model.DefaultProjectSpec()}
 	for b.Loop() {
 		if !CheckObjects(p, Destination{Name: "c"}, objs).Allowed {
 			b.Fatal("refused")

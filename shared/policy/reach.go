@@ -10,7 +10,7 @@ func Reaches(project Project, dest Destination) bool {
 	reaches := false
 	for _, rule := range compile(project).dests {
 		f := rule.match(dest, dest.Namespace)
-		if f.clusterDenies {
+		if f.clusterDenies && !f.unselected {
 			return false
 		}
 		reaches = reaches || f.cluster

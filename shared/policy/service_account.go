@@ -43,8 +43,8 @@ var accountName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
 // one has to match; one that has none is matched by its name, and by "*". An
 // account is "name", in the destination's namespace, or "namespace:name".
 func ChooseServiceAccount(project Project, dest Destination) (ServiceAccount, Decision) {
-	const rule = "service account"
-	d := Decision{Project: project.Name}
+	const rule = RuleServiceAccount
+	d := project.decision()
 	entries := project.Spec.DestinationServiceAccounts
 	if len(entries) == 0 {
 		d.Allowed = true

@@ -190,8 +190,8 @@ func bareRepo(repoURL string) string {
 // have to be of that revision and of a mode that is as strict: no facts, or those
 // of a weaker mode, are a refusal.
 func CheckSignature(project Project, rule SignatureRule, facts SignatureFacts) Decision {
-	const check = "signature"
-	d := Decision{Project: project.Name}
+	const check = RuleSignature
+	d := project.decision()
 	if !rule.Demands() {
 		d.Allowed = true
 		d.skip(check, "the project demands no signature of "+redactURL(facts.RepoURL))

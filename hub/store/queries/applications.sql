@@ -14,6 +14,14 @@ WHERE uid = $1;
 -- name: ProjectExists
 SELECT 1 FROM projects WHERE name = $1 FOR KEY SHARE;
 
+-- name: LockProjectQuota
+-- Applications are counted by one at a time.
+SELECT (document #>> '{spec,limits,maxApplications}')::bigint FROM projects
+WHERE name = $1 AND document #>> '{spec,limits,maxApplications}' IS NOT NULL FOR NO KEY UPDATE;
+
+-- name: CountProjectApps
+SELECT count(*) FROM apps WHERE project = $1;
+
 -- name: Applications
 SELECT a.uid, a.name, a.project, a.cluster_id, c.name, a.document, a.version, a.deleting, a.created_at,
        s.revision, s.render_key, s.bundle, s.sources, s.warnings, s.error, s.at, p.document, a.set_aside, a.unpinned_by <> ''

@@ -31,6 +31,17 @@ FROM apps WHERE uid = ANY ($1) ORDER BY uid FOR NO KEY UPDATE;
 -- Nobody writes the projects before this transaction has ended.
 SELECT name, version FROM projects WHERE name = ANY ($1) ORDER BY name FOR SHARE;
 
+-- name: LabelsOf
+SELECT id, labels FROM clusters WHERE id = ANY ($1);
+
+-- name: LockAppsOfCluster
+SELECT uid FROM apps WHERE cluster_id = $1 ORDER BY uid FOR NO KEY UPDATE;
+
+-- name: ProjectObjects
+-- A bundle that was collected counts for nothing until it is rendered again.
+SELECT a.project, a.uid, b.objects
+FROM apps a JOIN app_sources s ON s.app_uid = a.uid JOIN bundles b ON b.digest = s.bundle;
+
 -- name: ForgetRender
 -- Something that the desired state depends on was written. Without a key the
 -- sources are rendered and delivered again, also by a hub that was away.
