@@ -22,6 +22,9 @@ import (
 
 // createOperation stores a command, then wakes those who carry it out.
 func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOperation) (model.OperationInfo, error) {
+	if err := a.heedObserved(ctx, app, &n); err != nil {
+		return model.OperationInfo{}, err
+	}
 	op, existed, err := a.store.CreateOperation(ctx, n)
 	if err != nil {
 		return model.OperationInfo{}, err

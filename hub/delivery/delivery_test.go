@@ -633,6 +633,33 @@ func TestProjectIsAskedAgainWhenItChanges(t *testing.T) {
 	w.await("it is permitted again", func() bool { return w.condition(uid) == nil && w.desired[uid].Generation == 3 })
 }
 
+func TestObserveModeReachesTheAgentWhateverElseIsWrong(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 && !w.desired[uid].Observe })
+	annotate := func(mode string, forbid bool) {
+		w.mu.Lock()
+		p := w.projects[0]
+		p.Metadata.Annotations = map[string]string{model.AnnotationMode: mode}
+		p.Spec.NamespaceResourceBlacklist = nil
+		if forbid {
+			p.Spec.NamespaceResourceBlacklist = []model.KindRule{{Group: "", Kind: "ConfigMap"}}
+		}
+		w.projects = []model.AppProject{p}
+		w.mu.Unlock()
+		d.ProjectWritten("default")
+	}
+	annotate(model.ModeObserve, true)
+	w.await("it is observed, although it is refused", func() bool { return w.desired[uid].Observe && w.condition(uid) != nil })
+	annotate(model.ModeObserve, false)
+	w.await("it is observed and permitted", func() bool { return w.desired[uid].Observe && w.condition(uid) == nil })
+	annotate("", false)
+	w.await("it is handed over", func() bool { return !w.desired[uid].Observe })
+}
+
 func TestLimitsReachTheAgentWhileTheSourcesFail(t *testing.T) {
 	w := newWorld(t)
 	uid := w.app("web", "web")

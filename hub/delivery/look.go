@@ -279,6 +279,7 @@ func desiredOf(project project, cluster model.Cluster, app fleet.App, content fl
 			ServerAliases:        cluster.Aliases,
 		},
 		ProjectSpec: project.limits(cluster),
+		Observe:     project.observes(app),
 	}
 }
 
@@ -344,7 +345,8 @@ func (d *Delivery) refused(app fleet.App, f facts, revision string, err error) (
 	state.App, state.At = app.UID, d.Now()
 	return outcome{change: &fleet.DesiredChange{
 		Cluster: app.Cluster, AppVersion: app.Version, LimitsOnly: true, Source: state, ClusterLabels: cluster.Labels,
-		Desired: model.Desired{App: app.UID, Name: app.Name, Project: app.Project, ProjectSpec: project.limits(cluster)},
+		Desired: model.Desired{App: app.UID, Name: app.Name, Project: app.Project, ProjectSpec: project.limits(cluster),
+			Observe: project.observes(app)},
 	}}, true
 }
 

@@ -48,6 +48,9 @@ func effective(all []model.AppProject) map[string]project {
 	return out
 }
 
+// observes reports whether an application is only to be observed.
+func (p project) observes(app fleet.App) bool { return model.Observed(app.Application, p.AppProject) }
+
 // limits are the rules as the agent of a cluster is sent them.
 func (p project) limits(cluster model.Cluster) model.AppProjectSpec {
 	return policy.ForCluster(p.rules.Spec, cluster.Labels)

@@ -32,6 +32,7 @@ func Limited(stored *model.Desired, floor model.Generation, change model.Desired
 	}
 	next = *stored
 	next.Project, next.ProjectSpec, next.TraceParent = change.Project, change.ProjectSpec, change.TraceParent
+	next.Observe = change.Observe
 	return next, true
 }
 

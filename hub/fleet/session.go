@@ -248,3 +248,19 @@ func RefusalCondition(a Ack, since time.Time) *model.Condition {
 	}
 	return &model.Condition{Type: "SyncError", Code: a.ErrorCode, Message: a.Error, Since: &since}
 }
+
+// TooOld says why an agent with the given capabilities must not get a desired
+// state: it would not heed what the state forbids. nil: it may.
+func TooOld(capabilities []string, d model.Desired) *fault.Error {
+	lacks := func(what string) *fault.Error {
+		return fault.New(fault.Precondition, "agent_too_old", "the cluster's agent is from before %s, and is not given what needs them; it goes on with what it has", what).
+			WithFix("update the agent")
+	}
+	switch {
+	case d.Observe && !slices.Contains(capabilities, model.CapabilityObserve):
+		return lacks("applications that are only observed")
+	case len(d.ProjectSpec.DestinationServiceAccounts) > 0 && !slices.Contains(capabilities, model.CapabilityAccounts):
+		return lacks("service accounts that projects name")
+	}
+	return nil
+}

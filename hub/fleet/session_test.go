@@ -313,3 +313,24 @@ func TestOpenRefusesActionsForAnAgentThatDoesNotKnowThem(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAnAgentIsTooOldFor(t *testing.T) {
+	observed := model.Desired{Observe: true}
+	account := model.Desired{ProjectSpec: model.AppProjectSpec{DestinationServiceAccounts: []model.DestinationServiceAccount{{Server: "*"}}}}
+	for name, c := range map[string]struct {
+		capabilities []string
+		desired      model.Desired
+		old          bool
+	}{
+		"an ordinary application":         {nil, model.Desired{}, false},
+		"observed, old agent":             {[]string{model.CapabilityActions}, observed, true},
+		"observed, new agent":             {[]string{model.CapabilityObserve}, observed, false},
+		"service accounts, old agent":     {[]string{model.CapabilityObserve}, account, true},
+		"service accounts, new agent":     {[]string{model.CapabilityAccounts}, account, false},
+		"an agent that announces nothing": {nil, observed, true},
+	} {
+		if err := TooOld(c.capabilities, c.desired); (err != nil) != c.old || err != nil && err.Code != "agent_too_old" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

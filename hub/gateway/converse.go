@@ -248,6 +248,10 @@ func (s *session) deliverDesired(ctx context.Context, apps []model.AppUID) error
 
 // pushDesired sends those of the rows that the agent lacks.
 func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
+	rows, err := s.withhold(ctx, rows)
+	if err != nil {
+		return err
+	}
 	s.factsMu.Lock()
 	desired := s.facts.Desired(rows)
 	s.factsMu.Unlock()
@@ -270,6 +274,24 @@ func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
 		}
 	}
 	return nil
+}
+
+// withhold leaves out what the agent is too old for, and has that shown at the
+// applications as if the agent had refused it.
+func (s *session) withhold(ctx context.Context, rows []model.Desired) (fit []model.Desired, err error) {
+	var acks []fleet.Ack
+	for _, d := range rows {
+		if e := fleet.TooOld(s.capabilities, d); e != nil {
+			acks = append(acks, fleet.Ack{App: d.App, Generation: d.Generation, ErrorCode: e.Code, Error: e.Message + "; " + e.Fix})
+			continue
+		}
+		fit = append(fit, d)
+	}
+	if len(acks) == 0 {
+		return rows, nil
+	}
+	s.log.Warn("applications are withheld from an agent that is too old for them", "applications", len(acks), "reason", acks[0].Error)
+	return fit, s.g.opts.Store.AckDesired(ctx, s.cluster, s.epoch, acks)
 }
 
 func (s *session) pushWithdraws(rows []model.Withdraw) error {

@@ -92,6 +92,7 @@ func DesiredToProto(d model.Desired, inline []byte) (*agentv1.Desired, error) {
 		ProjectJson:  project,
 		HoldDeletes:  d.HoldDeletes,
 		Traceparent:  d.TraceParent,
+		Observe:      d.Observe,
 	}, nil
 }
 
@@ -115,6 +116,7 @@ func Desired(p *agentv1.Desired) (d model.Desired, inline []byte, err error) {
 		BundleBytes: p.BundleBytes,
 		HoldDeletes: p.HoldDeletes,
 		TraceParent: p.Traceparent,
+		Observe:     p.Observe,
 	}
 	if d.Revision, err = revision(p.Revision); err != nil {
 		return model.Desired{}, nil, err

@@ -45,6 +45,7 @@ func (p *problems) validateMeta(m *model.ObjectMeta) {
 
 func (p *problems) validateApplication(app *model.Application) {
 	p.validateMeta(&app.Metadata)
+	p.validateMode(&app.Metadata)
 	spec := &app.Spec
 	p.check(Name("spec.project", "project", spec.Project))
 	p.validateSources(spec)

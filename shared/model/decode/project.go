@@ -22,6 +22,7 @@ func ValidateProject(p *model.AppProject) error {
 
 func (p *problems) validateProject(project *model.AppProject) {
 	p.validateMeta(&project.Metadata)
+	p.validateMode(&project.Metadata)
 	if v, ok := project.Metadata.Annotations[model.AnnotationRemoteBases]; ok && v != "allow" && v != "" {
 		// Anything else would silently mean no.
 		field := join("metadata.annotations", model.AnnotationRemoteBases)

@@ -917,7 +917,10 @@ type Desired struct {
 	HoldDeletes bool `protobuf:"varint,11,opt,name=hold_deletes,json=holdDeletes,proto3" json:"hold_deletes,omitempty"`
 	// W3C trace context ("traceparent") of what led to this state; empty when it is
 	// not traced. It is no part of the content.
-	Traceparent   string `protobuf:"bytes,12,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Traceparent string `protobuf:"bytes,12,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// Compare and report, and write nothing to the cluster. Sent only to agents
+	// whose hello has the capability "observe".
+	Observe       bool `protobuf:"varint,13,opt,name=observe,proto3" json:"observe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1034,6 +1037,13 @@ func (x *Desired) GetTraceparent() string {
 		return x.Traceparent
 	}
 	return ""
+}
+
+func (x *Desired) GetObserve() bool {
+	if x != nil {
+		return x.Observe
+	}
+	return false
 }
 
 type Revision struct {
@@ -2250,7 +2260,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\x12D\n" +
 	"\x10reconnect_spread\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectSpread\x12>\n" +
 	"\rreconnect_cap\x18\a \x01(\v2\x19.google.protobuf.DurationR\freconnectCap\x12\x1a\n" +
-	"\bprotocol\x18\b \x01(\rR\bprotocol\"\x99\x03\n" +
+	"\bprotocol\x18\b \x01(\rR\bprotocol\"\xb3\x03\n" +
 	"\aDesired\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2266,7 +2276,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\fproject_json\x18\n" +
 	" \x01(\fR\vprojectJson\x12!\n" +
 	"\fhold_deletes\x18\v \x01(\bR\vholdDeletes\x12 \n" +
-	"\vtraceparent\x18\f \x01(\tR\vtraceparent\"\xad\x01\n" +
+	"\vtraceparent\x18\f \x01(\tR\vtraceparent\x12\x18\n" +
+	"\aobserve\x18\r \x01(\bR\aobserve\"\xad\x01\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func TestCommandsForWhatIsOnlyObserved(t *testing.T) {
+	observe := map[string]string{model.AnnotationMode: model.ModeObserve}
+	for name, set := range map[string]func(*world) string{
+		"by itself": func(w *world) string {
+			w.change(func(a *fleet.App) { a.Application.Metadata.Annotations = observe })
+			return "off the application"
+		},
+		"by its project": func(w *world) string {
+			p := w.store.projects["default"]
+			p.Metadata.Annotations = observe
+			w.store.projects["default"] = p
+			return "off its project"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withHistory(t)
+			where := set(w)
+			for route, body := range map[string]string{
+				"/sync": `{}`, "/rollback": `{"historyID":1}`,
+				"/actions": `{"resource":{"kind":"ConfigMap","name":"a"},"action":"restart"}`,
+			} {
+				r := w.call("POST", "/api/v1/applications/web"+route, body)
+				if route == "/actions" && r.status == 404 {
+					continue // nothing of it was seen in the cluster
+				}
+				r.problem(409, "observe_only")
+				if !strings.Contains(r.body, where) {
+					t.Errorf("%s: %s", route, r.body)
+				}
+			}
+			var op model.OperationInfo
+			w.call("DELETE", "/api/v1/applications/web?cascade=true", "").ok(202).into(&op)
+			if op.Kind != model.OperationDelete || op.Spec.Cascade {
+				t.Errorf("%+v", op)
+			}
+		})
+	}
+}
