@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
+	"github.com/hawser-dev/hawser/shared/tunnel"
 )
 
 // makeAccess makes what answers people at the hub who look into the cluster. It
@@ -23,7 +24,8 @@ func (a *agent) makeAccess(redactionKey []byte) (err error) {
 		Account:      holdings{a}.account,
 		MayExec:      holdings{a}.mayExec,
 		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
-		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec, Log: a.log,
+		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec,
+		Tunnel: tunnel.Options{Traffic: a.with.metrics}, Log: a.log,
 	})
 	if err != nil {
 		return err

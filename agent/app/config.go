@@ -38,6 +38,10 @@ type Config struct {
 	// applications. It is the cluster's to decide, and off by default.
 	AllowExec bool
 
+	// MetricsListen is the address of /metrics and HealthListen that of /livez and
+	// /readyz: plain HTTP without a login, so they are off unless they are given.
+	MetricsListen, HealthListen string
+
 	LogFormat, LogLevel string
 }
 
@@ -54,6 +58,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.ProxyCA, "proxy-ca", "", "file with further certificate authorities for an https:// proxy, PEM")
 	f.StringVar(&c.Overrides, "overrides", os.Getenv("HAWSER_OVERRIDES"), "directory with <group>/<Kind>/health.lua and actions, which win over the hub's")
 	f.BoolVar(&c.AllowExec, "allow-exec", os.Getenv("HAWSER_ALLOW_EXEC") == "true", "let people at the hub run commands in containers of applications (default: $HAWSER_ALLOW_EXEC)")
+	f.StringVar(&c.MetricsListen, "metrics-listen", os.Getenv("HAWSER_METRICS_LISTEN"), "address of /metrics for Prometheus, plain HTTP without a login, such as :9464 (default: off)")
+	f.StringVar(&c.HealthListen, "health-listen", os.Getenv("HAWSER_HEALTH_LISTEN"), "address of /livez and /readyz for the kubelet, plain HTTP without a login, such as :9465 (default: off)")
 	f.StringVar(&c.LogFormat, "log-format", envOr("HAWSER_LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", envOr("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
 }

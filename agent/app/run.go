@@ -28,6 +28,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/lifecycle"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 const (
@@ -64,6 +65,7 @@ type agent struct {
 	engine   *reconcile.Engine
 	access   *access.Server
 	link     *link.Link
+	with     *instruments
 	kinds    chan struct{} // what the cluster serves, or what can be observed of it, changed
 }
 
@@ -76,8 +78,19 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 	defer keepMemoryLow()()
 	defer profileOnSignal(log)()
+	log = tracing.Log(log)
+	with, err := newInstruments(ctx, log)
+	if err != nil {
+		return err
+	}
+	return lifecycle.Run(ctx, log, stopTimeout+5*time.Second, append(with.parts(cfg, log),
+		lifecycle.Part{Name: "agent", Run: func(ctx context.Context) error { return runAll(ctx, cfg, with, log) }})...)
+}
+
+// runAll runs one agent after the other.
+func runAll(ctx context.Context, cfg Config, with *instruments, log *slog.Logger) error {
 	for {
-		err := runOnce(ctx, cfg, log)
+		err := runOnce(ctx, cfg, with, log)
 		if ctx.Err() != nil {
 			return err
 		}
@@ -93,8 +106,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	}
 }
 
-func runOnce(ctx context.Context, cfg Config, log *slog.Logger) error {
-	a := &agent{cfg: cfg, log: log, instance: newInstance(), kinds: make(chan struct{}, 1)}
+func runOnce(ctx context.Context, cfg Config, with *instruments, log *slog.Logger) error {
+	a := &agent{cfg: cfg, log: log, with: with, instance: newInstance(), kinds: make(chan struct{}, 1)}
+	defer with.forget()
 	return lifecycle.Run(ctx, log, stopTimeout,
 		lifecycle.Part{Name: "cluster", Start: a.startCluster},
 		lifecycle.Part{Name: "veto", Start: a.startVeto, Run: func(ctx context.Context) error { return a.vetoMap.Run(ctx) }},
@@ -121,6 +135,7 @@ func (a *agent) startCluster(ctx context.Context) (err error) {
 		return err
 	}
 	a.rest.DisableCompression = true
+	a.rest.Wrap(a.with.metrics.Transport)
 	if a.http, err = rest.HTTPClientFor(a.rest); err != nil {
 		return fault.Wrap(err, fault.Invalid, "kubeconfig_invalid", "the way to the API server cannot be used")
 	}
@@ -156,6 +171,7 @@ func (a *agent) persist(ctx context.Context, what string, do func(context.Contex
 func (a *agent) startLease(context.Context) error {
 	a.lease = journal.NewLease(a.client, a.instance, a.log, time.Now)
 	a.lease.Gone = instanceGone
+	a.with.lease.Store(a.lease)
 	return nil
 }
 
@@ -175,6 +191,7 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 	})
 	failpoint.Hit("app.journal.opened")
 	if err == nil {
+		a.with.journal.Store(a.journal)
 		a.beginLife(ctx)
 	}
 	return err
@@ -204,14 +221,16 @@ func (a *agent) startObserver(ctx context.Context) error {
 			at := observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), time.Now())
 			return unlessOlder(at, a.engine.Unprocessed())
 		},
-		Log: a.log,
+		Trace: func(uid model.AppUID) string { return a.engine.Trace(uid) },
+		Log:   a.log,
 	})
 	a.engine = reconcile.New(reconcile.Options{
 		Journal: a.journal, Observer: a.observer,
 		Applier:    a.veto.Applier(sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version)),
 		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
-		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews, Log: a.log,
+		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews,
+		Runs: a.with.metrics, Tracer: a.with.tracer, Log: a.log,
 	})
 	a.engine.SetSystemRules(a.systemRules.Load())
 	return a.makeAccess(key)
@@ -248,9 +267,13 @@ func (a *agent) startLink(context.Context) error {
 	a.link, err = link.New(link.Options{
 		Address: a.cfg.Hub, CAHash: a.cfg.CAHash, Token: token, ClusterName: a.cfg.ClusterName,
 		Identity: identities{a.client}, Handler: a.engine, Settings: a.settings, Tunnels: a.access, Confirmed: a.reporter.Confirmed,
-		Proxy: a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
+		Observer: a.with.metrics,
+		Proxy:    a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
 		AgentVersion: telemetry.Version, Instance: a.instance, Log: a.log,
 	})
+	if err == nil {
+		a.with.watch(a)
+	}
 	return err
 }
 

@@ -17,6 +17,19 @@ import (
 	"github.com/hawser-dev/hawser/shared/wire"
 )
 
+// Observer counts. Its methods must not block.
+type Observer interface {
+	// SessionOpened: the hub has welcomed a session.
+	SessionOpened()
+	// RoundTrip is the time from a heartbeat to the hub's answer.
+	RoundTrip(time.Duration)
+}
+
+type unobserved struct{}
+
+func (unobserved) SessionOpened()          {}
+func (unobserved) RoundTrip(time.Duration) {}
+
 // Options of a link. Address, Identity and Handler are required; CAHash and
 // Token where the cluster has not enrolled yet. Other zero values have
 // defaults.
@@ -37,6 +50,8 @@ type Options struct {
 	// Confirmed says which report's observations still hold, and since when
 	// that is known; it is asked for each heartbeat. Nil: nothing is confirmed.
 	Confirmed func() (seq uint64, at time.Time)
+	// Observer is told of sessions; nil: nobody is.
+	Observer Observer
 
 	// Proxy is the URL of an HTTP proxy, with user and password if it wants
 	// them; ProxyDirect for none; empty for HTTPS_PROXY and NO_PROXY.
@@ -100,6 +115,9 @@ func New(opts Options) (*Link, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Observer == nil {
+		opts.Observer = unobserved{}
+	}
 	if opts.HandshakeTimeout <= 0 {
 		opts.HandshakeTimeout = 15 * time.Second
 	}
@@ -139,6 +157,14 @@ func (l *Link) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status
+}
+
+// CertificateEnd is when the agent's certificate ends, zero when it has none.
+func (l *Link) CertificateEnd() time.Time {
+	if id := l.identity.Load(); id != nil {
+		return id.leaf.NotAfter
+	}
+	return time.Time{}
 }
 
 func (l *Link) setStatus(f func(s *Status)) {

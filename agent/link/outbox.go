@@ -102,6 +102,9 @@ func (o *outbox) reports(reports []model.AppReport) {
 				if r.Tree == nil { // "unchanged" since a report that is not sent now
 					r.Tree = old.Tree
 				}
+				if r.TraceParent == "" {
+					r.TraceParent = old.TraceParent
+				}
 			}
 			w.reports[r.App] = r
 		}

@@ -7,10 +7,12 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
@@ -72,7 +74,7 @@ func (l *Link) session(ctx context.Context) ending {
 	})
 	defer stopLeave()
 
-	s := &session{l: l, id: id, ctx: sctx, cancel: cancel, client: agentv1.NewControlClient(cc)}
+	s := &session{start: time.Now(), l: l, id: id, ctx: sctx, cancel: cancel, client: agentv1.NewControlClient(cc)}
 	if s.stream, err = s.client.Session(sctx); err != nil {
 		return ending{err: fault.FromGRPC(err)}
 	}
@@ -102,6 +104,11 @@ type session struct {
 	number  uint64 // of the outbox
 	// notedUnknown: the log has the first unknown message; of the reader.
 	notedUnknown bool
+	// beatAt is when the last heartbeat was sent that the hub has not answered, in
+	// nanoseconds since start; 0: it has. roundTrip is how long the answer before
+	// took, 0 when it was said already.
+	start             time.Time
+	beatAt, roundTrip atomic.Int64
 }
 
 // reason turns a stream's error into the better one that led to it.
@@ -172,6 +179,7 @@ func (s *session) farewell(p *agentv1.GoAway) {
 func (s *session) serve(ctx context.Context) error {
 	l := s.l
 	l.setStatus(func(st *Status) { st.Connected, st.Epoch, st.LastError = true, s.welcome.Epoch, nil })
+	l.opts.Observer.SessionOpened()
 	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hubVersion", s.welcome.HubVersion)
 	fetch := newFetcher(s.ctx, s.client, l.partials, l.opts.MaxBundleBytes)
 	s.seq = newSequence(s.ctx, l.opts.Handler)
@@ -229,6 +237,11 @@ func (s *session) take(msg *agentv1.HubMessage) error {
 	}
 	switch m := msg.Message.(type) {
 	case *agentv1.HubMessage_Heartbeat:
+		if sent := s.beatAt.Swap(0); sent > 0 {
+			took := time.Since(s.start) - time.Duration(sent)
+			s.roundTrip.Store(int64(took))
+			s.l.opts.Observer.RoundTrip(took)
+		}
 	case *agentv1.HubMessage_Desired:
 		d, inline, err := wire.Desired(m.Desired)
 		if err != nil {
@@ -376,6 +389,10 @@ func (s *session) beat() error {
 	if !at.IsZero() {
 		hb.ObservedAt = timestamppb.New(at)
 	}
+	if took := s.roundTrip.Swap(0); took > 0 {
+		hb.RoundTrip = durationpb.New(time.Duration(took))
+	}
+	s.beatAt.CompareAndSwap(0, int64(time.Since(s.start)))
 	return s.send(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Heartbeat{Heartbeat: hb}})
 }
 

@@ -37,7 +37,9 @@ type app struct {
 	newer      time.Time // when a desired state came that the run gives way to
 	activity   string    // what the run under way waits for, for people
 	status     model.AppStatus
-	known      bool // status was computed
+	known      bool    // status was computed
+	traced     *traced // a run whose success is not seen yet, nil for most
+	carried    string  // what the next report says of it, "" for most
 
 	// Guarded by Engine.mu.
 	name    string

@@ -8,10 +8,13 @@ import (
 	gosync "sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // Journal is the agent's durable memory, journal.Store. Its methods do not wait
@@ -84,8 +87,11 @@ type Options struct {
 	SyncedTimeout time.Duration
 	// Changed is called when what Throttled answers begins or ends; it must not wait.
 	Changed func()
-	Log     *slog.Logger
-	Now     func() time.Time // time.Now when nil
+	// Runs is told of runs that have ended; nil: nobody is. Tracer makes spans; nil: none.
+	Runs   RunObserver
+	Tracer trace.Tracer
+	Log    *slog.Logger
+	Now    func() time.Time // time.Now when nil
 }
 
 // Engine runs the applications of one cluster. It implements link.Handler; its
@@ -122,6 +128,7 @@ func New(o Options) *Engine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Tracer = tracing.Or(o.Tracer)
 	if o.Workers == 0 {
 		o.Workers = 8
 	}

@@ -57,6 +57,14 @@ func (e *Engine) HaveBundle(digest model.Digest) bool {
 
 // Desired implements link.Handler.
 func (e *Engine) Desired(ctx context.Context, d model.Desired, bundle []byte, ack func(error)) {
+	_, span := e.spanOf(ctx, d.TraceParent, "agent.accept", d.Name, d.Generation)
+	if span.IsRecording() {
+		told := ack
+		ack = func(err error) {
+			endWith(span, err)
+			told(err)
+		}
+	}
 	lost := e.o.Journal.Lost(d.App)
 	leave, err := e.receive(ctx, d)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/hawser-dev/hawser/agent/diff"
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/live"
@@ -270,7 +272,9 @@ func (e *Engine) afterInterruption(a *app, err error) {
 
 // perform decides and acts. An error means that it was interrupted; everything
 // else is in the fields.
-func (at *attempt) perform(ctx context.Context) error {
+func (at *attempt) perform(ctx context.Context) (err error) {
+	ctx, end := at.watch(ctx)
+	defer func() { end(err) }()
 	at.started = at.engine.now()
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -298,8 +302,13 @@ func (at *attempt) perform(ctx context.Context) error {
 	}
 	at.clearAbandoned(ctx)
 	failpoint.Hit("reconcile.run.begins")
-	at.outcome = at.engine.exec.Execute(ctx, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body, Waiting: at.waiting(ctx),
+	applying, span := at.engine.spanWithin(ctx, "agent.apply")
+	at.outcome = at.engine.exec.Execute(applying, sync.Run{Plan: plan, Operation: at.operation, DryRun: at.dryRun, Body: at.body, Waiting: at.waiting(ctx),
 		Yield: at.yield, Hooks: hooks})
+	if span.IsRecording() {
+		span.SetAttributes(attribute.Int("applied", len(at.outcome.Applied)), attribute.Int("failed", at.outcome.Failed))
+	}
+	endWith(span, at.outcome.Stopped)
 	failpoint.Hit("reconcile.run.ended")
 	at.learn()
 	return at.outcome.Stopped

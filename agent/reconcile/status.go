@@ -50,6 +50,7 @@ func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
 	a.mu.Lock()
 	st.Health = since(a.status.Health, st.Health, e.now())
 	a.status, a.known = st, true
+	e.arrived(a, s.desired.Name, st)
 	a.mu.Unlock()
 	if shown.IsZero() {
 		e.o.Reports.Changed(a.uid)

@@ -49,8 +49,11 @@ type Options struct {
 	// while watches are broken or news from the cluster waits to be worked into
 	// a status; nil means now. It is asked before the status is.
 	ObservedAt func() time.Time
-	Now        func() time.Time // time.Now when nil
-	Log        *slog.Logger
+	// Trace hands out, once, the place in a trace that the next report of an
+	// application carries on; nil: there are none.
+	Trace func(app model.AppUID) string
+	Now   func() time.Time // time.Now when nil
+	Log   *slog.Logger
 }
 
 // Reporter builds reports. Its methods may be called from several goroutines
@@ -319,6 +322,9 @@ func (r *Reporter) build(app model.AppUID, session uint64) (rep model.AppReport,
 	}
 	r.seq++
 	rep = model.AppReport{App: app, Seq: r.seq, Generation: status.Generation, ObservedAt: observed, Status: status}
+	if r.o.Trace != nil {
+		rep.TraceParent = r.o.Trace(app)
+	}
 	size = len(statusJSON)
 	if again || s.tree != treeHash {
 		rep.Tree = &tree

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/telemetry/probe"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 type api struct {
@@ -51,6 +52,7 @@ func newEngine(o Options) *gin.Engine {
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
+	o.Tracer = tracing.Or(o.Tracer)
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
@@ -63,7 +65,7 @@ func newEngine(o Options) *gin.Engine {
 	e.RedirectTrailingSlash, e.RedirectFixedPath = false, false
 	e.ForwardedByClientIP = false
 	_ = e.SetTrustedProxies(nil) // nil is always valid
-	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, a.observed, a.logged, a.recovered)
+	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, a.observed, a.traced, a.logged, a.recovered)
 	e.NoRoute(func(c *gin.Context) {
 		if v := otherVersion.FindString(c.Request.URL.Path); v != "" {
 			a.fail(c, fault.New(fault.NotFound, "api_version_unknown", "this hub serves v1").WithFound(cut(strings.TrimPrefix(v, "/api/")), "v1"))
@@ -91,15 +93,18 @@ type healthy struct {
 	OK bool `json:"ok"`
 }
 
+// ready asks every part that the hub needs to serve. Which are not well is said to
+// everybody, why is for the log.
 func (a *api) ready(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*time.Second)
-	defer cancel()
-	if err := a.opts.Ready(ctx); err != nil {
-		a.log.WarnContext(ctx, "not ready", "error", err)
-		c.JSON(http.StatusServiceUnavailable, healthy{false})
-		return
+	checks := a.opts.Checks
+	if checks == nil {
+		checks = []probe.Check{{Name: "database", Required: true, Ask: a.opts.Ready}}
 	}
-	c.JSON(http.StatusOK, healthy{true})
+	res := probe.Run(c.Request.Context(), checks...)
+	if !res.OK {
+		a.log.WarnContext(c.Request.Context(), "not ready", "parts", strings.TrimSpace(res.Text()))
+	}
+	probe.Write(c.Writer, c.Request, res)
 }
 
 // list is the envelope of lists.

@@ -221,7 +221,7 @@ func TestHealth(t *testing.T) {
 	w.call("GET", "/readyz", "", "Authorization:").ok(200)
 	w.ready = errors.New("CANARY")
 	a := w.call("GET", "/readyz", "", "Authorization:").ok(503)
-	if a.body != `{"ok":false}` {
+	if a.body != `{"ok":false,"parts":[{"name":"database","ok":false,"code":"internal","required":true}]}` {
 		t.Errorf("got %s", a.body)
 	}
 	w.call("GET", "/livez", "", "Authorization:").ok(200)

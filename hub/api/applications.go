@@ -243,7 +243,7 @@ func (a *api) refreshApplication(c *gin.Context) {
 		a.opts.Sources.Poke(url)
 	}
 	if c.Query("hard") == "true" {
-		a.opts.Delivery.ApplicationsWritten(app.UID) // renders although nothing changed
+		a.written(c.Request.Context(), app.UID) // renders although nothing changed
 	}
 	connected := a.opts.Agents.Refresh(app.Cluster, app.UID)
 	c.JSON(http.StatusAccepted, refreshed{connected})

@@ -163,7 +163,7 @@ func (a *api) setClusterAliases(c *gin.Context) {
 		for j, v := range views {
 			uids[j] = v.UID
 		}
-		a.opts.Delivery.ApplicationsWritten(uids...)
+		a.written(ctx, uids...)
 	}
 	a.answerCluster(c, clusters[i].ID)
 }

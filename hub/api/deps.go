@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/probe"
 )
 
 // Store is the part of the database that the API reads and writes. All methods
@@ -229,8 +232,12 @@ type Options struct {
 	// AllowFileRepositories file:// URLs.
 	AllowHTTPCredentials, AllowFileRepositories bool
 
-	// Observer is told of what is answered; nil: nobody is.
+	// Checks are the parts that /readyz asks; nil: only Ready, as "database".
+	Checks []probe.Check
+	// Observer is told of what is answered; nil: nobody is. Tracer makes spans of
+	// requests; nil: none.
 	Observer Observer
+	Tracer   trace.Tracer
 
 	Log *slog.Logger
 	// Now may be nil for the system's clock.

@@ -32,7 +32,7 @@ func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOpe
 	a.log.InfoContext(ctx, "operation accepted", "operation", op.ID, "kind", op.Kind, "app", app.Name, "by", n.InitiatedBy, "repeated", existed)
 	if n.Kind == model.OperationDelete || n.Deploy != nil {
 		a.opts.Agents.Notify(app.Cluster, app.UID)
-		a.opts.Delivery.ApplicationsWritten(app.UID)
+		a.written(ctx, app.UID)
 	}
 	if n.Kind != model.OperationDelete {
 		a.opts.Agents.NotifyOperation(app.Cluster)
@@ -482,7 +482,7 @@ func (a *api) terminate(c *gin.Context, id model.OperationID) {
 	a.opts.Agents.NotifyOperation(op.Cluster)
 	if op.Kind == model.OperationDelete {
 		// The application stays: what Git brought meanwhile is still to come.
-		a.opts.Delivery.ApplicationsWritten(op.App)
+		a.written(c.Request.Context(), op.App)
 	}
 	a.opts.Publisher.Publish("operation", string(op.ID), op)
 	a.opts.Publisher.PublishApplications([]model.AppUID{op.App})

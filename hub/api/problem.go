@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // problem is an RFC 9457 document with this API's members.
@@ -30,6 +31,8 @@ type problem struct {
 	Allowed   string `json:"allowed,omitempty"`
 	Fix       string `json:"fix,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// TraceID is set when the request was traced.
+	TraceID string `json:"traceId,omitempty"`
 	// Errors lists all problems when there are several; the document itself
 	// then tells the first.
 	Errors  []problemItem `json:"errors,omitempty"`
@@ -127,7 +130,9 @@ func shorten(s string) string {
 func (a *api) fail(c *gin.Context, err error) {
 	_ = c.Error(err) // for the log line
 	c.Abort()
-	writeProblem(c.Writer, newProblem(err, requestID(c)))
+	p := newProblem(err, requestID(c))
+	p.TraceID = tracing.ID(c.Request.Context())
+	writeProblem(c.Writer, p)
 }
 
 func writeProblem(w http.ResponseWriter, p problem) {

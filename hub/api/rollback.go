@@ -215,7 +215,7 @@ func (a *api) unpinApplication(c *gin.Context) {
 		return
 	}
 	a.log.InfoContext(ctx, "the pin of a rollback is released", "app", app.Name, "deployment", pin.HistoryID, "by", identity(c).Name)
-	a.opts.Delivery.ApplicationsWritten(app.UID)
+	a.written(ctx, app.UID)
 	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
 	c.JSON(http.StatusOK, pin.Pin)
 }

@@ -35,6 +35,8 @@ type writer struct {
 	clusters map[model.Destination]memo[model.Cluster]
 	reserved map[string]memo[string] // by URL: project of the repository
 	changed  []model.AppUID
+	// trace is the request's context, for its place in a trace only.
+	trace context.Context
 }
 
 // memo is something that was read, or why it could not be.
@@ -44,7 +46,7 @@ type memo[T any] struct {
 }
 
 func (a *api) newWriter(c *gin.Context) *writer {
-	return &writer{a: a, by: identity(c).Name, set: a.caller(c), projects: map[string]memo[policy.Project]{}, clusters: map[model.Destination]memo[model.Cluster]{},
+	return &writer{a: a, trace: c.Request.Context(), by: identity(c).Name, set: a.caller(c), projects: map[string]memo[policy.Project]{}, clusters: map[model.Destination]memo[model.Cluster]{},
 		reserved: map[string]memo[string]{}}
 }
 
@@ -68,7 +70,7 @@ func (w *writer) tell() {
 	w.changed = nil
 	w.mu.Unlock()
 	if len(changed) > 0 {
-		w.a.opts.Delivery.ApplicationsWritten(changed...)
+		w.a.written(w.trace, changed...)
 		w.a.opts.Publisher.PublishApplications(changed)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
+	"github.com/hawser-dev/hawser/shared/telemetry/probe"
 )
 
 // This file joins what is measured and traced to the packages that do it.
@@ -35,6 +36,28 @@ func (h *hub) startMetrics(ctx context.Context) error {
 	})
 	h.exposed = &exposition.Server{Flag: "--metrics-listen", Address: h.cfg.MetricsListen, Handler: h.metrics.Handler(h.log), Log: h.log}
 	return h.exposed.Start(ctx)
+}
+
+// stopSpans sends what is left; it is the last part to stop.
+func (h *hub) stopSpans(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	return h.spans.Shutdown(ctx)
+}
+
+// checks are what the hub needs to be ready. The database is asked by the API.
+func (h *hub) checks() []probe.Check {
+	return []probe.Check{
+		{Name: "database", Required: true, Ask: h.store.Ping},
+		{Name: "authority", Required: true, Ask: func(context.Context) error {
+			if now := time.Now(); now.After(h.ca.Certificate().NotAfter) {
+				return fault.New(fault.Precondition, "certificate_expired", "the hub's own authority has ended")
+			}
+			return nil
+		}},
+		{Name: "render", Required: true, Ask: func(context.Context) error { return h.render.Err() }},
+		{Name: "gateway", Required: true, Ask: func(context.Context) error { return h.gateway.Err() }},
+	}
 }
 
 // measuredApplications are all, by name.

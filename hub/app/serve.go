@@ -41,6 +41,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry"
 	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
+	"github.com/hawser-dev/hawser/shared/telemetry/otlp"
 	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 	"github.com/hawser-dev/hawser/shared/tunnel"
 )
@@ -77,6 +78,7 @@ type hub struct {
 
 	metrics *metrics.Set
 	exposed *exposition.Server
+	spans   *otlp.Provider
 	tracer  trace.Tracer
 	// webCertificateEnd is of --tls-cert, zero without.
 	webCertificateEnd time.Time
@@ -96,8 +98,14 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		return err
 	}
 	defer unlock()
-	h := &hub{cfg: cfg, out: out, log: log, metrics: metrics.New(telemetry.Version, nil), tracer: tracing.Off()}
+	log = tracing.Log(log)
+	spans, err := otlp.Start(ctx, "hawser-hub", telemetry.Version, log)
+	if err != nil {
+		return err
+	}
+	h := &hub{cfg: cfg, out: out, log: log, metrics: metrics.New(telemetry.Version, nil), spans: spans, tracer: spans.Tracer()}
 	return lifecycle.Run(ctx, log, stopTimeout,
+		lifecycle.Part{Name: "spans", Stop: h.stopSpans},
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
@@ -285,7 +293,7 @@ func (h *hub) stopSources(context.Context) error {
 
 func (h *hub) startIngest(context.Context) error {
 	h.ingest = ingest.New(ingest.Options{
-		Store: h.store, Publish: h.feed.PublishApplications, Observer: h.metrics, Log: h.log,
+		Store: h.store, Publish: h.feed.PublishApplications, Observer: h.metrics, Tracer: h.tracer, Log: h.log,
 		Acknowledge: func(cluster model.ClusterID, epoch model.Epoch, seq uint64) {
 			h.gateway.ReportsStored(cluster, epoch, seq)
 		},
@@ -294,7 +302,7 @@ func (h *hub) startIngest(context.Context) error {
 		Store: h.store, Authority: h.ca, Ingest: h.ingest, Settings: h.store, Log: h.log, Version: telemetry.Version,
 		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
 		OperationsChanged: h.operationsChanged,
-		Observer:          h.metrics, Tunnel: tunnel.Options{Traffic: h.metrics},
+		Observer:          h.metrics, Tracer: h.tracer, Tunnel: tunnel.Options{Traffic: h.metrics},
 		ClusterReported: func(cluster model.ClusterID, kubeVersion string, apis []string) {
 			h.delivery.ClusterReported(cluster, kubeVersion, apis)
 			h.clusterChanged(cluster) // its conditions, for those who look at it
@@ -450,6 +458,8 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Ready:             h.store.Ping,
 		Webhook:           h.measuredWebhook(hook),
 		Observer:          h.metrics,
+		Checks:            h.checks(),
+		Tracer:            h.tracer,
 		Previews:          h.previews(),
 		Plugins:           announced,
 		Actions:           actions{h.gateway},

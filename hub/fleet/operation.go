@@ -324,6 +324,7 @@ func Admit(open []model.OperationInfo, n NewOperation) (Admission, error) {
 // decided about that later.
 func Repeats(existing model.OperationInfo, n NewOperation) error {
 	spec := n.Spec
+	spec.TraceParent = existing.Spec.TraceParent // each request has its own
 	for _, a := range existing.Amendments {
 		if later, err := amend(spec, a.What); err == nil {
 			spec = later

@@ -264,6 +264,8 @@ func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
 		s.log.Warn("bundles could not be read; the agent is left to fetch them", "error", err)
 	}
 	for _, d := range desired {
+		span, place := s.sending(ctx, "desired.send", d.TraceParent)
+		d.TraceParent = place
 		p, err := wire.DesiredToProto(d, inline[d.Bundle])
 		if err != nil { // one application must not hold up the others
 			s.log.Error("a desired state cannot be sent", "app", string(d.App), "error", err)
@@ -271,6 +273,9 @@ func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Desired{Desired: p}}); err != nil {
 			return err
+		}
+		if span != nil {
+			span.End()
 		}
 	}
 	return nil
@@ -325,6 +330,8 @@ func (s *session) pushCommands(ops []model.OperationInfo) error {
 	commands := s.facts.Commands(ops)
 	s.factsMu.Unlock()
 	for _, c := range commands {
+		span, place := s.sending(s.stream.Context(), "operation.send", c.Spec.TraceParent)
+		c.Spec.TraceParent = place
 		p, err := wire.CommandToProto(c)
 		if err != nil {
 			s.log.Error("an operation cannot be sent", "operation", string(c.ID), "error", err)
@@ -332,6 +339,9 @@ func (s *session) pushCommands(ops []model.OperationInfo) error {
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Operation{Operation: p}}); err != nil {
 			return err
+		}
+		if span != nil {
+			span.End()
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -16,6 +17,7 @@ import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 	"github.com/hawser-dev/hawser/shared/tunnel"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
@@ -96,6 +98,8 @@ type Options struct {
 	OperationsChanged func([]model.OperationInfo)
 	// Observer is told what sessions do; nil: nobody is.
 	Observer Observer
+	// Tracer makes spans of what is sent, in the trace of what led to it; nil: none.
+	Tracer trace.Tracer
 }
 
 // Observer counts. Its methods must not block.
@@ -134,6 +138,7 @@ type Gateway struct {
 	// incarnation is the highest that a session was opened with.
 	incarnation int64
 	stopping    bool
+	serving     bool
 	sessions    sync.WaitGroup
 }
 
@@ -148,6 +153,7 @@ func New(opts Options) *Gateway {
 	if opts.Observer == nil {
 		opts.Observer = unobserved{}
 	}
+	opts.Tracer = tracing.Or(opts.Tracer)
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 10 * time.Second
 	}
@@ -215,10 +221,31 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	sweepCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go g.sweep(sweepCtx)
+	g.setServing(true)
+	defer g.setServing(false)
 	if err := g.server.Serve(ln); err != nil && ctx.Err() == nil && !g.isStopping() {
 		return fault.Wrap(err, fault.Unavailable, "listener_broken", "the hub stopped accepting agents")
 	}
 	return nil
+}
+
+// Err says why no agent is accepted now, nil when they are.
+func (g *Gateway) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.stopping:
+		return fault.New(fault.Unavailable, "hub_stopping", "the hub is stopping")
+	case !g.serving:
+		return fault.New(fault.Unavailable, "starting", "the hub does not accept agents yet")
+	}
+	return nil
+}
+
+func (g *Gateway) setServing(yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.serving = yes
 }
 
 func (g *Gateway) isStopping() bool {

@@ -7,9 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // Store is what ingest needs of the database. Either method may fail as a
@@ -30,7 +33,9 @@ type Options struct {
 	Publish func(apps []model.AppUID)
 	// Observer is told what becomes of reports; nil: nobody is.
 	Observer Observer
-	Log      *slog.Logger
+	// Tracer makes spans of storing what carries on a trace; nil: none.
+	Tracer trace.Tracer
+	Log    *slog.Logger
 
 	// Interval is the shortest time between the starts of two writes; the
 	// first after a pause is immediate. Default 25 ms.
@@ -97,6 +102,7 @@ func New(opts Options) *Ingest {
 	if opts.Publish == nil {
 		opts.Publish = func([]model.AppUID) {}
 	}
+	opts.Tracer = tracing.Or(opts.Tracer)
 	if opts.Observer == nil {
 		opts.Observer = unobserved{}
 	}
@@ -321,6 +327,7 @@ func (in *Ingest) save(ctx context.Context, batch []*entry) (stored []*entry, er
 	switch {
 	case err == nil:
 		in.opts.Observer.Stored(reports, time.Since(start))
+		in.trace(ctx, reports, start)
 		return batch, nil
 	case !fault.Is(err, fault.Internal) && !fault.Is(err, fault.Invalid):
 		return nil, err
@@ -335,6 +342,17 @@ func (in *Ingest) save(ctx context.Context, batch []*entry) (stored []*entry, er
 		err1 = err2
 	}
 	return append(first[:len(first):len(first)], second...), err1
+}
+
+// trace ends the traces whose success these reports are the first to show.
+func (in *Ingest) trace(ctx context.Context, reports []fleet.Report, start time.Time) {
+	for i := range reports {
+		if reports[i].TraceParent == "" {
+			continue
+		}
+		_, span := in.opts.Tracer.Start(tracing.Within(ctx, reports[i].TraceParent), "ingest", trace.WithTimestamp(start))
+		span.End()
+	}
 }
 
 // acknowledgements are the numbers below which nothing of a session waits. A

@@ -71,6 +71,9 @@ func merge(older, newer fleet.Report) fleet.Report {
 	if newer.Tree == nil && newer.Epoch == older.Epoch {
 		newer.Tree = older.Tree
 	}
+	if newer.TraceParent == "" {
+		newer.TraceParent = older.TraceParent
+	}
 	return newer
 }
 

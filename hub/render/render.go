@@ -177,6 +177,9 @@ func New(opts Options) (*Renderer, error) {
 // many are at work now. It does not block.
 func (r *Renderer) Workers() (most, busy int) { return r.opts.Workers, r.pool.Busy() }
 
+// Err says why nothing can be rendered now, nil when it can as far as is known.
+func (r *Renderer) Err() error { return r.pool.Err() }
+
 // Close stops renders that are running and returns when all processes have
 // ended.
 func (r *Renderer) Close() { r.pool.Close() }

@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // defaultOperationLimit of Operations.
@@ -100,6 +101,7 @@ func (s *Store) CreateOperation(ctx context.Context, n fleet.NewOperation) (op m
 		return op, false, fault.Wrap(err, fault.Internal, "operation_id", "no operation id could be made")
 	}
 	oid := model.OperationID(id.String())
+	n.Spec.TraceParent = tracing.Parent(ctx)
 	doubt := false
 	for attempt := 1; ; attempt++ {
 		err = s.tx(ctx, "store the operation", func(tx pgx.Tx) (err error) {

@@ -58,11 +58,12 @@ type Pool struct {
 	stop  chan struct{}
 	done  sync.WaitGroup // the janitor and running jobs
 
-	mu     sync.Mutex
-	idle   []*process // the last one was used last
-	age    int        // processes of an earlier one get no job any more
-	closed bool
-	stats  Stats
+	mu       sync.Mutex
+	idle     []*process // the last one was used last
+	age      int        // processes of an earlier one get no job any more
+	closed   bool
+	failedAt time.Time // when a process last could not be started; zero: it could
+	stats    Stats
 }
 
 // Stats counts what happened since the start.
@@ -245,12 +246,41 @@ func (p *Pool) take() (*process, error) {
 	age := p.age
 	p.mu.Unlock()
 	proc, err := start(p.opts)
+	p.noteStart(err)
 	if err != nil {
 		p.done.Done()
 		return nil, fault.Wrap(err, fault.Unavailable, "worker_unavailable", "no %s process can be started", p.opts.Name)
 	}
 	proc.age = age
 	return proc, nil
+}
+
+// noteStart remembers whether a process could be started.
+func (p *Pool) noteStart(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failedAt = time.Time{}
+	if err != nil {
+		p.failedAt = time.Now()
+	}
+}
+
+// failedFor is how long a process that could not be started is held against the
+// pool: nobody may want one meanwhile, which would show that it can be again.
+const failedFor = time.Minute
+
+// Err says why no job can be done, nil when one can, as far as that is known. It
+// does not start a process.
+func (p *Pool) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return p.errClosed()
+	case !p.failedAt.IsZero() && time.Since(p.failedAt) < failedFor:
+		return fault.New(fault.Unavailable, "worker_unavailable", "no %s process can be started", p.opts.Name)
+	}
+	return nil
 }
 
 // Warm starts up to n processes (at most Max) so that first jobs need not wait.
