@@ -1207,6 +1207,8 @@ type Problem struct {
 	Allowed   string `json:"allowed,omitempty"`
 	Fix       string `json:"fix,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// TraceID is set when the request was traced.
+	TraceID string `json:"traceId,omitempty"`
 	// Errors lists all problems when there are several; the document itself
 	// then tells the first.
 	Errors  []ProblemItem `json:"errors,omitempty"`

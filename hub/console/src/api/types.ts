@@ -1028,6 +1028,8 @@ export interface Problem {
   allowed?: string;
   fix?: string;
   requestId?: string;
+  /** TraceID is set when the request was traced. */
+  traceId?: string;
   /** Errors lists all problems when there are several; the document itself then tells the first. */
   errors?: ProblemItem[];
   explain?: unknown;
