@@ -103,6 +103,10 @@ export interface AppProjectSpec {
   sourceIntegrity?: SourceIntegrity;
   destinationServiceAccounts?: DestinationServiceAccount[];
   permitOnlyProjectScopedClusters?: boolean;
+  /** Limits is Hawser's addition: how much there may be of what the project allows. */
+  limits?: ProjectLimits;
+  /** InheritedBy is Hawser's addition: it makes this a global project, whose rules count in every other project whose labels are selected; an empty selector selects all. Package policy says what is inherited. */
+  inheritedBy?: LabelSelector;
 }
 
 /** AppView is an application as the hub answers it: what was asked for and what was observed, as four facets that are never merged. */
@@ -747,6 +751,19 @@ export interface KustomizeSource {
   apiVersions?: string[];
 }
 
+/** LabelRequirement is about one label. Operator is In, NotIn, Exists or DoesNotExist; Values are for the first two. */
+export interface LabelRequirement {
+  key: string;
+  operator: string;
+  values?: string[];
+}
+
+/** LabelSelector selects by labels as in Kubernetes: everything that it says has to hold. */
+export interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: LabelRequirement[];
+}
+
 /** LogDocument is a line of the answer that is no line of a log, or one (the members of logLine). */
 export interface LogDocument {
   sources?: LogSource[];
@@ -1051,9 +1068,19 @@ export interface ProjectDestination {
   server?: string;
   name?: string;
   namespace?: string;
+  /** ClusterSelector is Hawser's addition: the rule is about the clusters with these labels, and neither allows nor denies others. It stands alone or beside server and name. */
+  clusterSelector?: LabelSelector;
 }
 
-/** ProjectRole, OrphanedResources, SyncWindow, SignatureKey and DestinationServiceAccount are stored and returned as given. */
+/** ProjectLimits is a quota. A nil limit is none; 0 allows nothing. */
+export interface ProjectLimits {
+  maxApplications?: number;
+  /** MaxObjects is of all applications of the project together. */
+  maxObjects?: number;
+  maxObjectsPerApplication?: number;
+}
+
+/** ProjectRole is a set of permissions for groups and tokens. It is kept as given. */
 export interface ProjectRole {
   name: string;
   description?: string;
