@@ -297,6 +297,9 @@ func (s *Set) SessionOpened(again bool) {
 // RoundTrip is what an agent measured between a heartbeat and its answer.
 func (s *Set) RoundTrip(d time.Duration) { s.rtt.Observe(d.Seconds()) }
 
+// ScrapeFailed counts that something could not be read for a scrape.
+func (s *Set) ScrapeFailed(source string) { s.scrapeErrors.WithLabelValues(source).Inc() }
+
 // Sent and Received count bytes of access tunnels.
 func (s *Set) Sent(n int) { s.sent.Add(float64(n)) }
 

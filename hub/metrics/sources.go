@@ -30,7 +30,7 @@ type Sources struct {
 	// for readEvery.
 	Applications func(context.Context) ([]Application, error)
 	Clusters     func(context.Context) ([]model.Cluster, error)
-	// Certificates are the hub's own, by name: "ca", "agents", "web".
+	// Certificates are the hub's own, by name: "ca", and "web" from a file.
 	Certificates func() map[string]time.Time
 	// Queues are how much waits, by name.
 	Queues map[string]func() int
@@ -97,7 +97,7 @@ var (
 	descConnected = prometheus.NewDesc("hawser_cluster_connected", "1 while the cluster's agent is connected, else 0.", []string{"cluster"}, nil)
 	descLastSeen  = prometheus.NewDesc("hawser_cluster_last_seen_timestamp_seconds", "When the hub heard last from the cluster's agent. A cluster whose agent never connected has none.", []string{"cluster"}, nil)
 	descAgent     = prometheus.NewDesc("hawser_agent_info", "Always 1; the version of the agent that was connected last.", []string{"cluster", "version"}, nil)
-	descCert      = prometheus.NewDesc("hawser_cert_expiry_timestamp_seconds", "When a certificate ends: the hub's own (ca, agents, web), and those of agents (cert=\"agent\", by cluster).", []string{"cert", "cluster"}, nil)
+	descCert      = prometheus.NewDesc("hawser_cert_expiry_timestamp_seconds", "When a certificate ends: the hub's authority (ca), the one for people when it is from a file (web), and those of agents (agent, by cluster).", []string{"cert", "cluster"}, nil)
 	descApp       = prometheus.NewDesc("hawser_app_info", "Always 1; one for each application. When what is known is stale or there is nothing yet, sync and health are Unknown, whatever was said last.", []string{"app", "project", "cluster", "sync", "health"}, nil)
 	descDrifted   = prometheus.NewDesc("hawser_app_drifted", "1 for each application whose live objects were changed in the cluster and differ; the others have none.", []string{"app", "project", "cluster"}, nil)
 	descCondition = prometheus.NewDesc("hawser_app_condition", "1 for each problem that an application has now, by its type.", []string{"app", "project", "cluster", "type"}, nil)
@@ -142,12 +142,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	if apps, err := c.apps.now(now); err != nil {
-		c.set.scrapeErrors.WithLabelValues("applications").Inc()
+		c.set.ScrapeFailed("applications")
 	} else if c.from.Applications != nil {
 		collectApps(gauge, apps)
 	}
 	if clusters, err := c.clusters.now(now); err != nil {
-		c.set.scrapeErrors.WithLabelValues("clusters").Inc()
+		c.set.ScrapeFailed("clusters")
 	} else {
 		collectClusters(gauge, clusters)
 	}
