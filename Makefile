@@ -14,7 +14,7 @@ PKGS    ?= ./...
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help demo test verify bench build gen prepare peers clean
+.PHONY: help demo test verify bench build gen man prepare peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,12 +46,16 @@ bench: build prepare peers ## speed and memory against their floors: a table and
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
 
-gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md
+gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, docs/cli
 	@mkdir -p $(TOOLS)/gen
 	@cd proto/tools && $(GO) build -o $(TOOLS)/gen/ ./protogen google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@$(TOOLS)/gen/protogen -I proto -o proto/gen -plugin $(TOOLS)/gen/protoc-gen-go,$(TOOLS)/gen/protoc-gen-go-grpc $(PROTOS)
 	@$(GO) run ./hub/cmd/hawser-apigen
 	@$(GO) run ./e2e/codes/cmd/write-errors
+	@$(GO) run ./cli/cmd/write-reference docs/cli
+
+man: build ## the man pages of the command line into bin/man
+	@$(BIN)/hawser man $(BIN)/man
 
 verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
@@ -59,7 +63,7 @@ verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
 	$(GOTOOL) staticcheck ./...
 	@$(MAKE) --no-print-directory gen
 	@git diff --exit-code -- proto/gen || { echo "proto/gen is not what the .proto files generate: run make gen"; exit 1; }
-	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api docs/errors.md || { echo "what is generated from hub/api/routes.go or shared/fault/codes.txt is not up to date: run make gen"; exit 1; }
+	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api docs/errors.md docs/cli || { echo "what is generated from hub/api/routes.go, shared/fault/codes.txt or the commands is not up to date: run make gen"; exit 1; }
 	$(GO) mod tidy -diff
 	cd proto/tools && $(GO) mod tidy -diff
 	@echo "verify: clean"

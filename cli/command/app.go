@@ -14,7 +14,7 @@ import (
 
 func newApp(s *session) *cobra.Command {
 	return group("app", "Applications",
-		newAppList(s), newAppGet(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppSync(s), newAppWait(s), newAppDiff(s),
+		newAppList(s), newAppGet(s), newAppDescribe(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppSync(s), newAppWait(s), newAppDiff(s),
 		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppActions(s), newAppConfirmDeletion(s), newAppTerminate(s),
 		newAppDelete(s), newAppTree(s), newAppParameters(s), newAppRefresh(s),
 		newAppResource(s), newAppEvents(s), newAppLogs(s), newAppExec(s))

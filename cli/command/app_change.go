@@ -81,7 +81,7 @@ func (c *call) changeApp(name string, change func(*model.Application) error) err
 
 func (c *call) printChanged(a model.Application) error {
 	if c.documents() {
-		return output.Document(c.Out, c.format, a)
+		return c.document(a)
 	}
 	if c.format == output.Name {
 		return c.name("app/" + a.Metadata.Name)

@@ -134,6 +134,12 @@ func applicationsIn(body []byte) ([]model.Application, error) {
 // printApps prints applications as they are written: one as itself, several as a
 // list of documents.
 func (c *call) printApps(apps []model.Application) error {
+	switch {
+	case c.documents() && c.format != output.YAML && len(apps) == 1:
+		return c.document(apps[0])
+	case c.documents() && c.format != output.YAML:
+		return c.document(apps)
+	}
 	for i, a := range apps {
 		if c.format == output.Name {
 			if err := c.name("app/" + a.Metadata.Name); err != nil {
@@ -141,18 +147,12 @@ func (c *call) printApps(apps []model.Application) error {
 			}
 			continue
 		}
-		if c.format == output.JSON && len(apps) > 1 {
-			return output.Document(c.Out, output.JSON, apps)
-		}
-		format := output.YAML
-		if c.format == output.JSON {
-			format = output.JSON
-		} else if i > 0 {
+		if i > 0 {
 			if _, err := c.Out.Write([]byte("---\n")); err != nil {
 				return err
 			}
 		}
-		if err := output.Document(c.Out, format, a); err != nil {
+		if err := output.Document(c.Out, output.YAML, a); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 func newCluster(s *session) *cobra.Command {
 	return group("cluster", "Clusters and their agents",
-		newClusterEnroll(s), newClusterList(s), newClusterGet(s), newClusterAlias(s), newClusterRevoke(s), newClusterDelete(s))
+		newClusterEnroll(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterRevoke(s), newClusterDelete(s))
 }
 
 // enrolment is the answer to a request for a token.
@@ -37,28 +37,41 @@ func newClusterEnroll(s *session) *cobra.Command {
 		labels  map[string]string
 		project string
 		ttl     time.Duration
+		wait    bool
+		noWait  bool
 	)
 	c := &cobra.Command{
 		Use:   "enroll NAME",
 		Short: "Mint a one-time token and print the command that enrols a cluster",
-		Args:  exactArgs("NAME"),
+		Long: `Mint a one-time token and print the command that enrols a cluster. At a terminal it
+goes on and says when the token is redeemed, the agent connected and the first
+inventory there; --no-wait ends after the command, --wait waits without a terminal
+too.`,
+		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var got enrolment
 			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "ttl": ttl.String()}
 			if err := c.api.Do(c.ctx, http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
 				return err
 			}
-			return c.one(got, got.Token, func() error {
+			err := c.one(got, got.Token, func() error {
 				c.note("Run this where the cluster %q is reachable (single use, expires in %s, needs egress to %s):",
 					got.Cluster, got.ExpiresAt.Sub(c.now()).Round(time.Minute), got.Hub)
 				fmt.Fprintln(c.Err)
 				_, err := fmt.Fprintln(c.Out, got.Command)
 				return err
 			})
+			if err != nil || noWait || !(wait || (c.Terminal && c.format == output.Table)) {
+				return err
+			}
+			return c.awaitEnrolment(got)
 		}),
 	}
 	c.Flags().StringToStringVarP(&labels, "label", "l", nil, "labels of the cluster, key=value")
 	c.Flags().StringVarP(&project, "project", "p", "", "project that the cluster belongs to")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until the cluster reports (default: at a terminal)")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "print the command and end")
+	c.MarkFlagsMutuallyExclusive("wait", "no-wait")
 	c.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
 	return c
 }

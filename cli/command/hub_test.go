@@ -55,6 +55,10 @@ func (h *testHub) pin() string { return wire.CAHash(h.srv.Certificate()) }
 func (h *testHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+	if path == "/readyz" {
+		io.WriteString(w, `{"ok":true}`)
+		return
+	}
 	if path == "/events" {
 		io.WriteString(w, "event: hello\ndata: {}\n\n")
 		w.(http.Flusher).Flush()

@@ -240,6 +240,9 @@ func (p *printing[T]) add(page list[T]) error {
 	if p.closing != nil {
 		p.all = append(p.all, page.Items...)
 	}
+	if len(page.Items) == 0 { // end says what there is to say of nothing
+		return nil
+	}
 	return p.show(page.Items)
 }
 

@@ -15,7 +15,7 @@ import (
 
 func newProject(s *session) *cobra.Command {
 	return group("project", "Projects: who may deploy what, from where, to where",
-		newProjectList(s), newProjectGet(s), newProjectCreate(s), newProjectDelete(s))
+		newProjectList(s), newProjectGet(s), newProjectDescribe(s), newProjectCreate(s), newProjectDelete(s))
 }
 
 func projectPath(name string) string { return "/projects/" + url.PathEscape(name) }

@@ -121,6 +121,7 @@ func newRoot(s *session) *cobra.Command {
 		newContext(s),
 		newVersion(s),
 		newOpen(s),
+		newDoctor(s),
 
 		newApp(s),
 		newAppset(s),
@@ -136,6 +137,7 @@ func newRoot(s *session) *cobra.Command {
 		newSettings(s),
 
 		newPlugin(s),
+		newMan(s),
 		newRefreshNames(s),
 	)
 	root.SetHelpCommand(newHelp(root))

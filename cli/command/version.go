@@ -20,10 +20,14 @@ type versions struct {
 }
 
 func newVersion(s *session) *cobra.Command {
-	return &cobra.Command{
+	var clientOnly bool
+	c := &cobra.Command{
 		Use: "version", Short: "Versions of this program and of the hub", Args: exactArgs(),
 		RunE: s.offline(func(c *call) error {
-			v := versions{Client: telemetry.Version, Hub: c.hubVersion()}
+			v := versions{Client: telemetry.Version}
+			if !clientOnly {
+				v.Hub = c.hubVersion()
+			}
 			return c.one(v, "", func() error {
 				fmt.Fprintf(c.Out, "hawser %s\n", v.Client)
 				if v.Hub != "" {
@@ -33,6 +37,8 @@ func newVersion(s *session) *cobra.Command {
 			})
 		}),
 	}
+	c.Flags().BoolVar(&clientOnly, "client", false, "of this program only")
+	return c
 }
 
 // hubVersion asks the hub, if there is one; that it cannot be asked is worth a

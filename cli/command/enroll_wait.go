@@ -1,0 +1,121 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// enrolmentLook is how often an enrolment is looked at when no event says that
+// something changed: the use of a token is told to nobody.
+const enrolmentLook = 2 * time.Second
+
+// enrolmentState is how far a cluster has come.
+type enrolmentState struct {
+	redeemed  bool
+	connected bool
+	inventory bool
+	cluster   model.Cluster
+}
+
+// step is a line of the wait, in order.
+type enrolmentStep struct {
+	what string
+	done func(enrolmentState) bool
+	say  func(enrolmentState) string
+}
+
+var enrolmentSteps = []enrolmentStep{
+	{"the token is redeemed", func(s enrolmentState) bool { return s.redeemed }, func(enrolmentState) string { return "token redeemed" }},
+	{"the agent is connected", func(s enrolmentState) bool { return s.redeemed && s.connected }, func(s enrolmentState) string { return "connected " + s.cluster.AgentVersion }},
+	{"the inventory has come", func(s enrolmentState) bool { return s.redeemed && s.inventory }, func(s enrolmentState) string {
+		return fmt.Sprintf("inventory: Kubernetes %s, %s, %s", s.cluster.KubeVersion,
+			output.Count(s.cluster.Nodes, "node", "nodes"), output.Count(s.cluster.Namespaces, "namespace", "namespaces"))
+	}},
+}
+
+// awaitEnrolment tells a person how the enrolment goes on, until the cluster
+// reports or the time is over.
+func (c *call) awaitEnrolment(e enrolment) error {
+	limit := e.ExpiresAt.Sub(c.now())
+	ctx, cancel := c.limit(c.ctx, limit)
+	defer cancel()
+	start := c.now()
+	c.note("Waiting for the cluster; Ctrl-C ends the waiting, not the enrolment.")
+	changes := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- c.changes(ctx, changes) }()
+	tick := time.NewTicker(enrolmentLook)
+	defer tick.Stop()
+	done := 0
+	for {
+		state, err := c.enrolmentState(ctx, e)
+		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+			return err
+		}
+		for err == nil && done < len(enrolmentSteps) && enrolmentSteps[done].done(state) {
+			c.note("%s  (%s)", c.errStatus("ok", enrolmentSteps[done].say(state)), c.now().Sub(start).Round(time.Second))
+			done++
+		}
+		if done == len(enrolmentSteps) {
+			c.note("Next: hawser cluster get %s", e.Cluster)
+			return nil
+		}
+		select {
+		case <-changes:
+		case <-tick.C:
+		case err := <-ended:
+			if ctx.Err() == nil {
+				return err
+			}
+			return c.enrolmentNotDone(ctx, e, enrolmentSteps[done].what)
+		case <-ctx.Done():
+			return c.enrolmentNotDone(ctx, e, enrolmentSteps[done].what)
+		}
+	}
+}
+
+// errStatus is a status and a text for standard error.
+func (c *call) errStatus(status, text string) string {
+	if c.Terminal && unicodeLocale() {
+		return "✔ " + text
+	}
+	return status + ": " + text
+}
+
+func (c *call) enrolmentNotDone(ctx context.Context, e enrolment, what string) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return exitWith(ExitInterrupted, fault.New(fault.Unavailable, "interrupted", "interrupted before %s; the command stays valid until %s", what, e.ExpiresAt.UTC().Format(time.RFC3339)).
+			WithFix("look: hawser cluster get %s", e.Cluster))
+	}
+	return exitWith(ExitTimeout, fault.New(fault.Unavailable, "wait_timeout", "timed out before %s", what).
+		WithFix("look at the agent: kubectl -n hawser logs deploy/hawser-agent; it needs a way out to %s", e.Hub))
+}
+
+func (c *call) enrolmentState(ctx context.Context, e enrolment) (enrolmentState, error) {
+	var s enrolmentState
+	var tokens list[struct {
+		ID     string     `json:"id"`
+		UsedAt *time.Time `json:"usedAt"`
+	}]
+	if err := c.api.Get(ctx, "/enrolment-tokens", &tokens); err != nil {
+		return s, err
+	}
+	for _, t := range tokens.Items {
+		if t.ID == e.ID {
+			s.redeemed = t.UsedAt != nil
+		}
+	}
+	err := c.api.Get(ctx, clusterPath(e.Cluster), &s.cluster)
+	if fault.Is(err, fault.NotFound) {
+		return s, nil // not yet
+	}
+	s.connected = s.cluster.Connected
+	s.inventory = s.connected && s.cluster.KubeVersion != "" && s.cluster.Namespaces > 0
+	return s, err
+}
