@@ -288,3 +288,17 @@ func gitEnv() []string {
 		"GIT_COMMITTER_NAME=Casey Example", "GIT_COMMITTER_EMAIL=casey@example.test",
 	}
 }
+
+// Raw is the content of an object, as Git stores it.
+func (r *Repo) Raw(ctx context.Context, typ, id string) ([]byte, error) {
+	out, err := r.git(ctx, nil, "--git-dir="+r.dir, "cat-file", typ, id)
+	return []byte(out), err
+}
+
+// Object stores an object as it is, valid or not, and returns its id.
+func (r *Repo) Object(ctx context.Context, typ string, content []byte) (id string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out, err := r.git(ctx, content, "--git-dir="+r.dir, "hash-object", "-w", "--literally", "-t", typ, "--stdin")
+	return strings.TrimSpace(out), err
+}

@@ -97,6 +97,9 @@ func (c *child) answer(req *workerv1.GitRequest) (*workerv1.GitAnswer, error) {
 	case *workerv1.GitRequest_AppToken:
 		token, err := appTokenFor(context.Background(), r.AppToken.GetRemote())
 		return &workerv1.GitAnswer{AppToken: token}, err
+	case *workerv1.GitRequest_Verify:
+		verified, err := c.verify(context.Background(), r.Verify)
+		return &workerv1.GitAnswer{Verified: verified}, err
 	case *workerv1.GitRequest_Fetch:
 		fetched, err := c.fetch(context.Background(), r.Fetch)
 		return &workerv1.GitAnswer{Fetch: fetched}, err

@@ -342,6 +342,9 @@ func outcome(resolved map[fleet.Target]Resolved, err error) map[fleet.Target]str
 	out := make(map[fleet.Target]string, len(resolved))
 	for t, v := range resolved {
 		out[t] = v.Commit
+		if v.Tag != "" {
+			out[t] += " " + v.Tag // another signature is news
+		}
 		if v.Err != nil {
 			out[t] = "error " + v.Err.Error()
 		}

@@ -12,7 +12,7 @@ import (
 // none.
 func remoteOf(req *workerv1.GitRequest) *workerv1.Remote {
 	for _, r := range []*workerv1.Remote{
-		req.GetSync().GetRemote(), req.GetProbe().GetRemote(), req.GetAppToken().GetRemote(), req.GetFetchLarge().GetRemote(),
+		req.GetSync().GetRemote(), req.GetProbe().GetRemote(), req.GetAppToken().GetRemote(), req.GetFetchLarge().GetRemote(), req.GetVerify().GetRemote(),
 		req.GetFetch().GetCharts().GetRemote(), req.GetFetch().GetArtifacts().GetRemote(), req.GetFetch().GetFile().GetRemote(),
 	} {
 		if r != nil {

@@ -76,6 +76,8 @@ type Sources struct {
 	syncs map[string]*sync.Mutex // by directory: one conversation at a time
 	state map[string]*repoState  // by directory
 	fresh map[fleet.Target]freshCommit
+	// verified are verdicts on signatures; guarded by mu.
+	verified map[string]verdict
 
 	charts charts
 
@@ -226,6 +228,8 @@ type Resolved struct {
 	Commit string
 	// Ref is the full name of the branch or tag, empty for a commit.
 	Ref string
+	// Tag is the annotated tag that the target names, empty when it names none.
+	Tag string
 	// Revision describes the commit.
 	Revision model.Revision
 	// Err says why this one target cannot be resolved.
@@ -289,7 +293,7 @@ func (s *Sources) resolveGit(ctx context.Context, repoURL string, targets []flee
 			out[targets[i]] = Resolved{Err: worker.Fault(r.GetProblem())}
 			continue
 		}
-		out[targets[i]] = Resolved{Commit: r.GetCommit().GetId(), Ref: r.GetRef(), Revision: revisionOf(r.GetCommit())}
+		out[targets[i]] = Resolved{Commit: r.GetCommit().GetId(), Ref: r.GetRef(), Tag: r.GetTag(), Revision: revisionOf(r.GetCommit())}
 	}
 	return out, nil
 }

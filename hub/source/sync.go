@@ -214,6 +214,9 @@ func (j *syncJob) answer(revisions []string) (*workerv1.GitSynced, error) {
 			return nil, j.child.errMissing(j.store.dir, err)
 		}
 		a.Commit = commit
+		if want := j.targets[r].want; want != "" && want != commit.GetId() {
+			a.Tag = want
+		}
 	}
 	return out, nil
 }

@@ -36,6 +36,7 @@ type GitRequest struct {
 	//	*GitRequest_FetchLarge
 	//	*GitRequest_Probe
 	//	*GitRequest_AppToken
+	//	*GitRequest_Verify
 	//	*GitRequest_Fetch
 	Request       isGitRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
@@ -142,6 +143,15 @@ func (x *GitRequest) GetAppToken() *GitAppToken {
 	return nil
 }
 
+func (x *GitRequest) GetVerify() *GitVerify {
+	if x != nil {
+		if x, ok := x.Request.(*GitRequest_Verify); ok {
+			return x.Verify
+		}
+	}
+	return nil
+}
+
 func (x *GitRequest) GetFetch() *Fetch {
 	if x != nil {
 		if x, ok := x.Request.(*GitRequest_Fetch); ok {
@@ -183,6 +193,10 @@ type GitRequest_AppToken struct {
 	AppToken *GitAppToken `protobuf:"bytes,7,opt,name=app_token,json=appToken,proto3,oneof"`
 }
 
+type GitRequest_Verify struct {
+	Verify *GitVerify `protobuf:"bytes,8,opt,name=verify,proto3,oneof"`
+}
+
 type GitRequest_Fetch struct {
 	// Chart repositories, OCI registries and single files: fetch.proto.
 	Fetch *Fetch `protobuf:"bytes,10,opt,name=fetch,proto3,oneof"`
@@ -202,6 +216,8 @@ func (*GitRequest_Probe) isGitRequest_Request() {}
 
 func (*GitRequest_AppToken) isGitRequest_Request() {}
 
+func (*GitRequest_Verify) isGitRequest_Request() {}
+
 func (*GitRequest_Fetch) isGitRequest_Request() {}
 
 type GitAnswer struct {
@@ -214,6 +230,7 @@ type GitAnswer struct {
 	Large         *GitLarge          `protobuf:"bytes,5,opt,name=large,proto3" json:"large,omitempty"`
 	Probed        *GitProbed         `protobuf:"bytes,6,opt,name=probed,proto3" json:"probed,omitempty"`
 	AppToken      *GitAppTokenAnswer `protobuf:"bytes,7,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"`
+	Verified      *GitVerified       `protobuf:"bytes,8,opt,name=verified,proto3" json:"verified,omitempty"`
 	Fetch         *FetchAnswer       `protobuf:"bytes,10,opt,name=fetch,proto3" json:"fetch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -294,6 +311,13 @@ func (x *GitAnswer) GetProbed() *GitProbed {
 func (x *GitAnswer) GetAppToken() *GitAppTokenAnswer {
 	if x != nil {
 		return x.AppToken
+	}
+	return nil
+}
+
+func (x *GitAnswer) GetVerified() *GitVerified {
+	if x != nil {
+		return x.Verified
 	}
 	return nil
 }
@@ -451,11 +475,13 @@ func (x *GitSynced) GetFetched() bool {
 }
 
 type GitRevision struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
-	Commit        *GitCommit             `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
-	Problem       *Problem               `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision string                 `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Ref      string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	Commit   *GitCommit             `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
+	Problem  *Problem               `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	// The annotated tag that the revision names, if it names one.
+	Tag           string `protobuf:"bytes,5,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +544,280 @@ func (x *GitRevision) GetProblem() *Problem {
 	return nil
 }
 
+func (x *GitRevision) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+// GitVerify asks who has signed a commit, or the annotated tag of it.
+type GitVerify struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Directory string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	Remote    *Remote                `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`
+	Commit    string                 `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
+	// An annotated tag of the commit; empty when the revision is none.
+	Tag string `protobuf:"bytes,4,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Its ancestors as well, on each line back to a commit that seals them.
+	Strict bool `protobuf:"varint,5,opt,name=strict,proto3" json:"strict,omitempty"`
+	// How many commits are looked at.
+	MaxCommits int32 `protobuf:"varint,6,opt,name=max_commits,json=maxCommits,proto3" json:"max_commits,omitempty"`
+	// Public keys, ASCII-armoured.
+	Keys          []string `protobuf:"bytes,7,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitVerify) Reset() {
+	*x = GitVerify{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitVerify) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitVerify) ProtoMessage() {}
+
+func (x *GitVerify) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitVerify.ProtoReflect.Descriptor instead.
+func (*GitVerify) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GitVerify) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *GitVerify) GetRemote() *Remote {
+	if x != nil {
+		return x.Remote
+	}
+	return nil
+}
+
+func (x *GitVerify) GetCommit() string {
+	if x != nil {
+		return x.Commit
+	}
+	return ""
+}
+
+func (x *GitVerify) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *GitVerify) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
+}
+
+func (x *GitVerify) GetMaxCommits() int32 {
+	if x != nil {
+		return x.MaxCommits
+	}
+	return 0
+}
+
+func (x *GitVerify) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type GitVerified struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Signatures []*GitSignature        `protobuf:"bytes,1,rep,name=signatures,proto3" json:"signatures,omitempty"`
+	Examined   int32                  `protobuf:"varint,2,opt,name=examined,proto3" json:"examined,omitempty"`
+	// The history goes on after max_commits.
+	Truncated     bool `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitVerified) Reset() {
+	*x = GitVerified{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitVerified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitVerified) ProtoMessage() {}
+
+func (x *GitVerified) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitVerified.ProtoReflect.Descriptor instead.
+func (*GitVerified) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GitVerified) GetSignatures() []*GitSignature {
+	if x != nil {
+		return x.Signatures
+	}
+	return nil
+}
+
+func (x *GitVerified) GetExamined() int32 {
+	if x != nil {
+		return x.Examined
+	}
+	return 0
+}
+
+func (x *GitVerified) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// GitSignature is policy.SignatureFact.
+type GitSignature struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        string                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Tag           bool                   `protobuf:"varint,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	KeyId         string                 `protobuf:"bytes,4,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	PrimaryKeyId  string                 `protobuf:"bytes,5,opt,name=primary_key_id,json=primaryKeyId,proto3" json:"primary_key_id,omitempty"`
+	Signer        string                 `protobuf:"bytes,6,opt,name=signer,proto3" json:"signer,omitempty"`
+	Author        string                 `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"`
+	Format        string                 `protobuf:"bytes,8,opt,name=format,proto3" json:"format,omitempty"`
+	Objects       int32                  `protobuf:"varint,9,opt,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitSignature) Reset() {
+	*x = GitSignature{}
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitSignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitSignature) ProtoMessage() {}
+
+func (x *GitSignature) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitSignature.ProtoReflect.Descriptor instead.
+func (*GitSignature) Descriptor() ([]byte, []int) {
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GitSignature) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *GitSignature) GetTag() bool {
+	if x != nil {
+		return x.Tag
+	}
+	return false
+}
+
+func (x *GitSignature) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *GitSignature) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *GitSignature) GetPrimaryKeyId() string {
+	if x != nil {
+		return x.PrimaryKeyId
+	}
+	return ""
+}
+
+func (x *GitSignature) GetSigner() string {
+	if x != nil {
+		return x.Signer
+	}
+	return ""
+}
+
+func (x *GitSignature) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *GitSignature) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *GitSignature) GetObjects() int32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
 type GitCommit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -531,7 +831,7 @@ type GitCommit struct {
 
 func (x *GitCommit) Reset() {
 	*x = GitCommit{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -543,7 +843,7 @@ func (x *GitCommit) String() string {
 func (*GitCommit) ProtoMessage() {}
 
 func (x *GitCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[5]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -556,7 +856,7 @@ func (x *GitCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitCommit.ProtoReflect.Descriptor instead.
 func (*GitCommit) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{5}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GitCommit) GetId() string {
@@ -614,7 +914,7 @@ type GitReadTree struct {
 
 func (x *GitReadTree) Reset() {
 	*x = GitReadTree{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +926,7 @@ func (x *GitReadTree) String() string {
 func (*GitReadTree) ProtoMessage() {}
 
 func (x *GitReadTree) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[6]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +939,7 @@ func (x *GitReadTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitReadTree.ProtoReflect.Descriptor instead.
 func (*GitReadTree) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{6}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GitReadTree) GetDirectory() string {
@@ -700,7 +1000,7 @@ type GitTree struct {
 
 func (x *GitTree) Reset() {
 	*x = GitTree{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +1012,7 @@ func (x *GitTree) String() string {
 func (*GitTree) ProtoMessage() {}
 
 func (x *GitTree) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[7]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +1025,7 @@ func (x *GitTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitTree.ProtoReflect.Descriptor instead.
 func (*GitTree) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{7}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GitTree) GetEntries() []*GitEntry {
@@ -752,7 +1052,7 @@ type GitEntry struct {
 
 func (x *GitEntry) Reset() {
 	*x = GitEntry{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1064,7 @@ func (x *GitEntry) String() string {
 func (*GitEntry) ProtoMessage() {}
 
 func (x *GitEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[8]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1077,7 @@ func (x *GitEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitEntry.ProtoReflect.Descriptor instead.
 func (*GitEntry) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{8}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GitEntry) GetPath() string {
@@ -841,7 +1141,7 @@ type GitLargeFile struct {
 
 func (x *GitLargeFile) Reset() {
 	*x = GitLargeFile{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1153,7 @@ func (x *GitLargeFile) String() string {
 func (*GitLargeFile) ProtoMessage() {}
 
 func (x *GitLargeFile) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[9]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1166,7 @@ func (x *GitLargeFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitLargeFile.ProtoReflect.Descriptor instead.
 func (*GitLargeFile) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{9}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GitLargeFile) GetId() string {
@@ -896,7 +1196,7 @@ type GitReadLarge struct {
 
 func (x *GitReadLarge) Reset() {
 	*x = GitReadLarge{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1208,7 @@ func (x *GitReadLarge) String() string {
 func (*GitReadLarge) ProtoMessage() {}
 
 func (x *GitReadLarge) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[10]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1221,7 @@ func (x *GitReadLarge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitReadLarge.ProtoReflect.Descriptor instead.
 func (*GitReadLarge) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{10}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GitReadLarge) GetDirectory() string {
@@ -957,7 +1257,7 @@ type GitFetchLarge struct {
 
 func (x *GitFetchLarge) Reset() {
 	*x = GitFetchLarge{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1269,7 @@ func (x *GitFetchLarge) String() string {
 func (*GitFetchLarge) ProtoMessage() {}
 
 func (x *GitFetchLarge) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[11]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1282,7 @@ func (x *GitFetchLarge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitFetchLarge.ProtoReflect.Descriptor instead.
 func (*GitFetchLarge) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{11}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GitFetchLarge) GetDirectory() string {
@@ -1018,7 +1318,7 @@ type GitLarge struct {
 
 func (x *GitLarge) Reset() {
 	*x = GitLarge{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1330,7 @@ func (x *GitLarge) String() string {
 func (*GitLarge) ProtoMessage() {}
 
 func (x *GitLarge) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[12]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1343,7 @@ func (x *GitLarge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitLarge.ProtoReflect.Descriptor instead.
 func (*GitLarge) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{12}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GitLarge) GetContents() [][]byte {
@@ -1074,7 +1374,7 @@ type GitProbe struct {
 
 func (x *GitProbe) Reset() {
 	*x = GitProbe{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1386,7 @@ func (x *GitProbe) String() string {
 func (*GitProbe) ProtoMessage() {}
 
 func (x *GitProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[13]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1399,7 @@ func (x *GitProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitProbe.ProtoReflect.Descriptor instead.
 func (*GitProbe) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{13}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GitProbe) GetRemote() *Remote {
@@ -1132,7 +1432,7 @@ type GitProbed struct {
 
 func (x *GitProbed) Reset() {
 	*x = GitProbed{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1444,7 @@ func (x *GitProbed) String() string {
 func (*GitProbed) ProtoMessage() {}
 
 func (x *GitProbed) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[14]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1457,7 @@ func (x *GitProbed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitProbed.ProtoReflect.Descriptor instead.
 func (*GitProbed) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{14}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GitProbed) GetSteps() []*ProbeStep {
@@ -1180,7 +1480,7 @@ type ProbeStep struct {
 
 func (x *ProbeStep) Reset() {
 	*x = ProbeStep{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1492,7 @@ func (x *ProbeStep) String() string {
 func (*ProbeStep) ProtoMessage() {}
 
 func (x *ProbeStep) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[15]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1505,7 @@ func (x *ProbeStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeStep.ProtoReflect.Descriptor instead.
 func (*ProbeStep) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{15}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProbeStep) GetName() string {
@@ -1246,7 +1546,7 @@ type GitAppToken struct {
 
 func (x *GitAppToken) Reset() {
 	*x = GitAppToken{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1558,7 @@ func (x *GitAppToken) String() string {
 func (*GitAppToken) ProtoMessage() {}
 
 func (x *GitAppToken) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[16]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1571,7 @@ func (x *GitAppToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitAppToken.ProtoReflect.Descriptor instead.
 func (*GitAppToken) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{16}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GitAppToken) GetRemote() *Remote {
@@ -1291,7 +1591,7 @@ type GitAppTokenAnswer struct {
 
 func (x *GitAppTokenAnswer) Reset() {
 	*x = GitAppTokenAnswer{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1603,7 @@ func (x *GitAppTokenAnswer) String() string {
 func (*GitAppTokenAnswer) ProtoMessage() {}
 
 func (x *GitAppTokenAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[17]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1616,7 @@ func (x *GitAppTokenAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitAppTokenAnswer.ProtoReflect.Descriptor instead.
 func (*GitAppTokenAnswer) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{17}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GitAppTokenAnswer) GetToken() string {
@@ -1345,7 +1645,7 @@ type GitReadBlobs struct {
 
 func (x *GitReadBlobs) Reset() {
 	*x = GitReadBlobs{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1657,7 @@ func (x *GitReadBlobs) String() string {
 func (*GitReadBlobs) ProtoMessage() {}
 
 func (x *GitReadBlobs) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[18]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1670,7 @@ func (x *GitReadBlobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitReadBlobs.ProtoReflect.Descriptor instead.
 func (*GitReadBlobs) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{18}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GitReadBlobs) GetDirectory() string {
@@ -1404,7 +1704,7 @@ type GitBlobs struct {
 
 func (x *GitBlobs) Reset() {
 	*x = GitBlobs{}
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1716,7 @@ func (x *GitBlobs) String() string {
 func (*GitBlobs) ProtoMessage() {}
 
 func (x *GitBlobs) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_worker_v1_git_proto_msgTypes[19]
+	mi := &file_hawser_worker_v1_git_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1729,7 @@ func (x *GitBlobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitBlobs.ProtoReflect.Descriptor instead.
 func (*GitBlobs) Descriptor() ([]byte, []int) {
-	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{19}
+	return file_hawser_worker_v1_git_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GitBlobs) GetContents() [][]byte {
@@ -1443,7 +1743,7 @@ var File_hawser_worker_v1_git_proto protoreflect.FileDescriptor
 
 const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\n" +
-	"\x1ahawser/worker/v1/git.proto\x12\x10hawser.worker.v1\x1a\x1chawser/worker/v1/fetch.proto\x1a\x1ehawser/worker/v1/problem.proto\x1a\x1dhawser/worker/v1/remote.proto\"\xef\x03\n" +
+	"\x1ahawser/worker/v1/git.proto\x12\x10hawser.worker.v1\x1a\x1chawser/worker/v1/fetch.proto\x1a\x1ehawser/worker/v1/problem.proto\x1a\x1dhawser/worker/v1/remote.proto\"\xa6\x04\n" +
 	"\n" +
 	"GitRequest\x12/\n" +
 	"\x04sync\x18\x01 \x01(\v2\x19.hawser.worker.v1.GitSyncH\x00R\x04sync\x12<\n" +
@@ -1455,10 +1755,11 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\vfetch_large\x18\x05 \x01(\v2\x1f.hawser.worker.v1.GitFetchLargeH\x00R\n" +
 	"fetchLarge\x122\n" +
 	"\x05probe\x18\x06 \x01(\v2\x1a.hawser.worker.v1.GitProbeH\x00R\x05probe\x12<\n" +
-	"\tapp_token\x18\a \x01(\v2\x1d.hawser.worker.v1.GitAppTokenH\x00R\bappToken\x12/\n" +
+	"\tapp_token\x18\a \x01(\v2\x1d.hawser.worker.v1.GitAppTokenH\x00R\bappToken\x125\n" +
+	"\x06verify\x18\b \x01(\v2\x1b.hawser.worker.v1.GitVerifyH\x00R\x06verify\x12/\n" +
 	"\x05fetch\x18\n" +
 	" \x01(\v2\x17.hawser.worker.v1.FetchH\x00R\x05fetchB\t\n" +
-	"\arequest\"\xb4\x03\n" +
+	"\arequest\"\xef\x03\n" +
 	"\tGitAnswer\x123\n" +
 	"\aproblem\x18\x01 \x01(\v2\x19.hawser.worker.v1.ProblemR\aproblem\x123\n" +
 	"\x06synced\x18\x02 \x01(\v2\x1b.hawser.worker.v1.GitSyncedR\x06synced\x12-\n" +
@@ -1466,7 +1767,8 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x05blobs\x18\x04 \x01(\v2\x1a.hawser.worker.v1.GitBlobsR\x05blobs\x120\n" +
 	"\x05large\x18\x05 \x01(\v2\x1a.hawser.worker.v1.GitLargeR\x05large\x123\n" +
 	"\x06probed\x18\x06 \x01(\v2\x1b.hawser.worker.v1.GitProbedR\x06probed\x12@\n" +
-	"\tapp_token\x18\a \x01(\v2#.hawser.worker.v1.GitAppTokenAnswerR\bappToken\x123\n" +
+	"\tapp_token\x18\a \x01(\v2#.hawser.worker.v1.GitAppTokenAnswerR\bappToken\x129\n" +
+	"\bverified\x18\b \x01(\v2\x1d.hawser.worker.v1.GitVerifiedR\bverified\x123\n" +
 	"\x05fetch\x18\n" +
 	" \x01(\v2\x1d.hawser.worker.v1.FetchAnswerR\x05fetch\"\xe0\x01\n" +
 	"\aGitSync\x12\x1c\n" +
@@ -1478,12 +1780,38 @@ const file_hawser_worker_v1_git_proto_rawDesc = "" +
 	"\x0foffline_commits\x18\x05 \x01(\bR\x0eofflineCommits\"b\n" +
 	"\tGitSynced\x12;\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1d.hawser.worker.v1.GitRevisionR\trevisions\x12\x18\n" +
-	"\afetched\x18\x02 \x01(\bR\afetched\"\xa5\x01\n" +
+	"\afetched\x18\x02 \x01(\bR\afetched\"\xb7\x01\n" +
 	"\vGitRevision\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x123\n" +
 	"\x06commit\x18\x03 \x01(\v2\x1b.hawser.worker.v1.GitCommitR\x06commit\x123\n" +
-	"\aproblem\x18\x04 \x01(\v2\x19.hawser.worker.v1.ProblemR\aproblem\"\x88\x01\n" +
+	"\aproblem\x18\x04 \x01(\v2\x19.hawser.worker.v1.ProblemR\aproblem\x12\x10\n" +
+	"\x03tag\x18\x05 \x01(\tR\x03tag\"\xd2\x01\n" +
+	"\tGitVerify\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x120\n" +
+	"\x06remote\x18\x02 \x01(\v2\x18.hawser.worker.v1.RemoteR\x06remote\x12\x16\n" +
+	"\x06commit\x18\x03 \x01(\tR\x06commit\x12\x10\n" +
+	"\x03tag\x18\x04 \x01(\tR\x03tag\x12\x16\n" +
+	"\x06strict\x18\x05 \x01(\bR\x06strict\x12\x1f\n" +
+	"\vmax_commits\x18\x06 \x01(\x05R\n" +
+	"maxCommits\x12\x12\n" +
+	"\x04keys\x18\a \x03(\tR\x04keys\"\x87\x01\n" +
+	"\vGitVerified\x12>\n" +
+	"\n" +
+	"signatures\x18\x01 \x03(\v2\x1e.hawser.worker.v1.GitSignatureR\n" +
+	"signatures\x12\x1a\n" +
+	"\bexamined\x18\x02 \x01(\x05R\bexamined\x12\x1c\n" +
+	"\ttruncated\x18\x03 \x01(\bR\ttruncated\"\xed\x01\n" +
+	"\fGitSignature\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x10\n" +
+	"\x03tag\x18\x02 \x01(\bR\x03tag\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x15\n" +
+	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12$\n" +
+	"\x0eprimary_key_id\x18\x05 \x01(\tR\fprimaryKeyId\x12\x16\n" +
+	"\x06signer\x18\x06 \x01(\tR\x06signer\x12\x16\n" +
+	"\x06author\x18\a \x01(\tR\x06author\x12\x16\n" +
+	"\x06format\x18\b \x01(\tR\x06format\x12\x18\n" +
+	"\aobjects\x18\t \x01(\x05R\aobjects\"\x88\x01\n" +
 	"\tGitCommit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04tree\x18\x02 \x01(\tR\x04tree\x12\x18\n" +
@@ -1561,68 +1889,75 @@ func file_hawser_worker_v1_git_proto_rawDescGZIP() []byte {
 	return file_hawser_worker_v1_git_proto_rawDescData
 }
 
-var file_hawser_worker_v1_git_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hawser_worker_v1_git_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hawser_worker_v1_git_proto_goTypes = []any{
 	(*GitRequest)(nil),        // 0: hawser.worker.v1.GitRequest
 	(*GitAnswer)(nil),         // 1: hawser.worker.v1.GitAnswer
 	(*GitSync)(nil),           // 2: hawser.worker.v1.GitSync
 	(*GitSynced)(nil),         // 3: hawser.worker.v1.GitSynced
 	(*GitRevision)(nil),       // 4: hawser.worker.v1.GitRevision
-	(*GitCommit)(nil),         // 5: hawser.worker.v1.GitCommit
-	(*GitReadTree)(nil),       // 6: hawser.worker.v1.GitReadTree
-	(*GitTree)(nil),           // 7: hawser.worker.v1.GitTree
-	(*GitEntry)(nil),          // 8: hawser.worker.v1.GitEntry
-	(*GitLargeFile)(nil),      // 9: hawser.worker.v1.GitLargeFile
-	(*GitReadLarge)(nil),      // 10: hawser.worker.v1.GitReadLarge
-	(*GitFetchLarge)(nil),     // 11: hawser.worker.v1.GitFetchLarge
-	(*GitLarge)(nil),          // 12: hawser.worker.v1.GitLarge
-	(*GitProbe)(nil),          // 13: hawser.worker.v1.GitProbe
-	(*GitProbed)(nil),         // 14: hawser.worker.v1.GitProbed
-	(*ProbeStep)(nil),         // 15: hawser.worker.v1.ProbeStep
-	(*GitAppToken)(nil),       // 16: hawser.worker.v1.GitAppToken
-	(*GitAppTokenAnswer)(nil), // 17: hawser.worker.v1.GitAppTokenAnswer
-	(*GitReadBlobs)(nil),      // 18: hawser.worker.v1.GitReadBlobs
-	(*GitBlobs)(nil),          // 19: hawser.worker.v1.GitBlobs
-	(*Fetch)(nil),             // 20: hawser.worker.v1.Fetch
-	(*Problem)(nil),           // 21: hawser.worker.v1.Problem
-	(*FetchAnswer)(nil),       // 22: hawser.worker.v1.FetchAnswer
-	(*Remote)(nil),            // 23: hawser.worker.v1.Remote
+	(*GitVerify)(nil),         // 5: hawser.worker.v1.GitVerify
+	(*GitVerified)(nil),       // 6: hawser.worker.v1.GitVerified
+	(*GitSignature)(nil),      // 7: hawser.worker.v1.GitSignature
+	(*GitCommit)(nil),         // 8: hawser.worker.v1.GitCommit
+	(*GitReadTree)(nil),       // 9: hawser.worker.v1.GitReadTree
+	(*GitTree)(nil),           // 10: hawser.worker.v1.GitTree
+	(*GitEntry)(nil),          // 11: hawser.worker.v1.GitEntry
+	(*GitLargeFile)(nil),      // 12: hawser.worker.v1.GitLargeFile
+	(*GitReadLarge)(nil),      // 13: hawser.worker.v1.GitReadLarge
+	(*GitFetchLarge)(nil),     // 14: hawser.worker.v1.GitFetchLarge
+	(*GitLarge)(nil),          // 15: hawser.worker.v1.GitLarge
+	(*GitProbe)(nil),          // 16: hawser.worker.v1.GitProbe
+	(*GitProbed)(nil),         // 17: hawser.worker.v1.GitProbed
+	(*ProbeStep)(nil),         // 18: hawser.worker.v1.ProbeStep
+	(*GitAppToken)(nil),       // 19: hawser.worker.v1.GitAppToken
+	(*GitAppTokenAnswer)(nil), // 20: hawser.worker.v1.GitAppTokenAnswer
+	(*GitReadBlobs)(nil),      // 21: hawser.worker.v1.GitReadBlobs
+	(*GitBlobs)(nil),          // 22: hawser.worker.v1.GitBlobs
+	(*Fetch)(nil),             // 23: hawser.worker.v1.Fetch
+	(*Problem)(nil),           // 24: hawser.worker.v1.Problem
+	(*FetchAnswer)(nil),       // 25: hawser.worker.v1.FetchAnswer
+	(*Remote)(nil),            // 26: hawser.worker.v1.Remote
 }
 var file_hawser_worker_v1_git_proto_depIdxs = []int32{
 	2,  // 0: hawser.worker.v1.GitRequest.sync:type_name -> hawser.worker.v1.GitSync
-	6,  // 1: hawser.worker.v1.GitRequest.read_tree:type_name -> hawser.worker.v1.GitReadTree
-	18, // 2: hawser.worker.v1.GitRequest.read_blobs:type_name -> hawser.worker.v1.GitReadBlobs
-	10, // 3: hawser.worker.v1.GitRequest.read_large:type_name -> hawser.worker.v1.GitReadLarge
-	11, // 4: hawser.worker.v1.GitRequest.fetch_large:type_name -> hawser.worker.v1.GitFetchLarge
-	13, // 5: hawser.worker.v1.GitRequest.probe:type_name -> hawser.worker.v1.GitProbe
-	16, // 6: hawser.worker.v1.GitRequest.app_token:type_name -> hawser.worker.v1.GitAppToken
-	20, // 7: hawser.worker.v1.GitRequest.fetch:type_name -> hawser.worker.v1.Fetch
-	21, // 8: hawser.worker.v1.GitAnswer.problem:type_name -> hawser.worker.v1.Problem
-	3,  // 9: hawser.worker.v1.GitAnswer.synced:type_name -> hawser.worker.v1.GitSynced
-	7,  // 10: hawser.worker.v1.GitAnswer.tree:type_name -> hawser.worker.v1.GitTree
-	19, // 11: hawser.worker.v1.GitAnswer.blobs:type_name -> hawser.worker.v1.GitBlobs
-	12, // 12: hawser.worker.v1.GitAnswer.large:type_name -> hawser.worker.v1.GitLarge
-	14, // 13: hawser.worker.v1.GitAnswer.probed:type_name -> hawser.worker.v1.GitProbed
-	17, // 14: hawser.worker.v1.GitAnswer.app_token:type_name -> hawser.worker.v1.GitAppTokenAnswer
-	22, // 15: hawser.worker.v1.GitAnswer.fetch:type_name -> hawser.worker.v1.FetchAnswer
-	23, // 16: hawser.worker.v1.GitSync.remote:type_name -> hawser.worker.v1.Remote
-	4,  // 17: hawser.worker.v1.GitSynced.revisions:type_name -> hawser.worker.v1.GitRevision
-	5,  // 18: hawser.worker.v1.GitRevision.commit:type_name -> hawser.worker.v1.GitCommit
-	21, // 19: hawser.worker.v1.GitRevision.problem:type_name -> hawser.worker.v1.Problem
-	8,  // 20: hawser.worker.v1.GitTree.entries:type_name -> hawser.worker.v1.GitEntry
-	9,  // 21: hawser.worker.v1.GitEntry.large:type_name -> hawser.worker.v1.GitLargeFile
-	9,  // 22: hawser.worker.v1.GitReadLarge.files:type_name -> hawser.worker.v1.GitLargeFile
-	23, // 23: hawser.worker.v1.GitFetchLarge.remote:type_name -> hawser.worker.v1.Remote
-	9,  // 24: hawser.worker.v1.GitFetchLarge.files:type_name -> hawser.worker.v1.GitLargeFile
-	23, // 25: hawser.worker.v1.GitProbe.remote:type_name -> hawser.worker.v1.Remote
-	15, // 26: hawser.worker.v1.GitProbed.steps:type_name -> hawser.worker.v1.ProbeStep
-	21, // 27: hawser.worker.v1.ProbeStep.problem:type_name -> hawser.worker.v1.Problem
-	23, // 28: hawser.worker.v1.GitAppToken.remote:type_name -> hawser.worker.v1.Remote
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	9,  // 1: hawser.worker.v1.GitRequest.read_tree:type_name -> hawser.worker.v1.GitReadTree
+	21, // 2: hawser.worker.v1.GitRequest.read_blobs:type_name -> hawser.worker.v1.GitReadBlobs
+	13, // 3: hawser.worker.v1.GitRequest.read_large:type_name -> hawser.worker.v1.GitReadLarge
+	14, // 4: hawser.worker.v1.GitRequest.fetch_large:type_name -> hawser.worker.v1.GitFetchLarge
+	16, // 5: hawser.worker.v1.GitRequest.probe:type_name -> hawser.worker.v1.GitProbe
+	19, // 6: hawser.worker.v1.GitRequest.app_token:type_name -> hawser.worker.v1.GitAppToken
+	5,  // 7: hawser.worker.v1.GitRequest.verify:type_name -> hawser.worker.v1.GitVerify
+	23, // 8: hawser.worker.v1.GitRequest.fetch:type_name -> hawser.worker.v1.Fetch
+	24, // 9: hawser.worker.v1.GitAnswer.problem:type_name -> hawser.worker.v1.Problem
+	3,  // 10: hawser.worker.v1.GitAnswer.synced:type_name -> hawser.worker.v1.GitSynced
+	10, // 11: hawser.worker.v1.GitAnswer.tree:type_name -> hawser.worker.v1.GitTree
+	22, // 12: hawser.worker.v1.GitAnswer.blobs:type_name -> hawser.worker.v1.GitBlobs
+	15, // 13: hawser.worker.v1.GitAnswer.large:type_name -> hawser.worker.v1.GitLarge
+	17, // 14: hawser.worker.v1.GitAnswer.probed:type_name -> hawser.worker.v1.GitProbed
+	20, // 15: hawser.worker.v1.GitAnswer.app_token:type_name -> hawser.worker.v1.GitAppTokenAnswer
+	6,  // 16: hawser.worker.v1.GitAnswer.verified:type_name -> hawser.worker.v1.GitVerified
+	25, // 17: hawser.worker.v1.GitAnswer.fetch:type_name -> hawser.worker.v1.FetchAnswer
+	26, // 18: hawser.worker.v1.GitSync.remote:type_name -> hawser.worker.v1.Remote
+	4,  // 19: hawser.worker.v1.GitSynced.revisions:type_name -> hawser.worker.v1.GitRevision
+	8,  // 20: hawser.worker.v1.GitRevision.commit:type_name -> hawser.worker.v1.GitCommit
+	24, // 21: hawser.worker.v1.GitRevision.problem:type_name -> hawser.worker.v1.Problem
+	26, // 22: hawser.worker.v1.GitVerify.remote:type_name -> hawser.worker.v1.Remote
+	7,  // 23: hawser.worker.v1.GitVerified.signatures:type_name -> hawser.worker.v1.GitSignature
+	11, // 24: hawser.worker.v1.GitTree.entries:type_name -> hawser.worker.v1.GitEntry
+	12, // 25: hawser.worker.v1.GitEntry.large:type_name -> hawser.worker.v1.GitLargeFile
+	12, // 26: hawser.worker.v1.GitReadLarge.files:type_name -> hawser.worker.v1.GitLargeFile
+	26, // 27: hawser.worker.v1.GitFetchLarge.remote:type_name -> hawser.worker.v1.Remote
+	12, // 28: hawser.worker.v1.GitFetchLarge.files:type_name -> hawser.worker.v1.GitLargeFile
+	26, // 29: hawser.worker.v1.GitProbe.remote:type_name -> hawser.worker.v1.Remote
+	18, // 30: hawser.worker.v1.GitProbed.steps:type_name -> hawser.worker.v1.ProbeStep
+	24, // 31: hawser.worker.v1.ProbeStep.problem:type_name -> hawser.worker.v1.Problem
+	26, // 32: hawser.worker.v1.GitAppToken.remote:type_name -> hawser.worker.v1.Remote
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_hawser_worker_v1_git_proto_init() }
@@ -1641,6 +1976,7 @@ func file_hawser_worker_v1_git_proto_init() {
 		(*GitRequest_FetchLarge)(nil),
 		(*GitRequest_Probe)(nil),
 		(*GitRequest_AppToken)(nil),
+		(*GitRequest_Verify)(nil),
 		(*GitRequest_Fetch)(nil),
 	}
 	type x struct{}
@@ -1649,7 +1985,7 @@ func file_hawser_worker_v1_git_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_worker_v1_git_proto_rawDesc), len(file_hawser_worker_v1_git_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
