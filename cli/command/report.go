@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // report prints an error and chooses the exit status.
@@ -130,38 +132,21 @@ func printFault(w io.Writer, e *fault.Error) {
 		fmt.Fprintf(w, "  cause: %s\n", output.Clean(e.Cause.Error()))
 	}
 	if raw, ok := e.Explain.(json.RawMessage); ok {
-		printExplanation(w, raw, e.Message)
+		printExplanation(w, raw)
 	}
 	if e.Fix != "" {
 		fmt.Fprintf(w, "  fix: %s\n", output.Clean(e.Fix))
 	}
 }
 
-// printExplanation prints the ordered checks of a refusal, without repeating
-// what was said already.
-func printExplanation(w io.Writer, raw json.RawMessage, said string) {
-	var x struct {
-		Checks []struct {
-			Rule    string `json:"rule"`
-			Result  string `json:"result"`
-			Message string `json:"message"`
-		} `json:"checks"`
-		Refusals []struct {
-			NearestRule string `json:"nearestRule"`
-		} `json:"refusals"`
-	}
-	if json.Unmarshal(raw, &x) != nil {
+// printExplanation prints the checks of a refusal in order, as every other
+// place does that explains one.
+func printExplanation(w io.Writer, raw json.RawMessage) {
+	var d policy.Decision
+	if json.Unmarshal(raw, &d) != nil || len(d.Checks) == 0 {
 		return
 	}
-	for _, c := range x.Checks {
-		if strings.Contains(said, c.Message) {
-			c.Message = ""
-		}
-		fmt.Fprintf(w, "  %-8s %s\n", output.Clean(c.Result), output.Clean(strings.TrimSpace(c.Rule+"  "+c.Message)))
-	}
-	for _, r := range x.Refusals {
-		if r.NearestRule != "" {
-			fmt.Fprintf(w, "  nearest rule: %s\n", output.Clean(r.NearestRule))
-		}
+	for line := range strings.Lines(d.Explanation(time.Now())) {
+		fmt.Fprint(w, "  ", line)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/policy"
 	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
@@ -79,6 +80,10 @@ func newProblem(err error, requestID string) problem {
 		Type: "urn:hawser:problem:" + e.Code, Title: titles[e.Kind], Status: fault.StatusOf(e.Kind, e.Code), Kind: e.Kind, Code: e.Code, ID: e.ID(),
 		Detail: shorten(e.Message), Field: shorten(e.Field), Found: shorten(e.Found), Allowed: shorten(e.Allowed), Fix: shorten(e.Fix),
 		RequestID: requestID, Explain: e.Explain,
+	}
+	if d, ok := e.Explain.(policy.Decision); ok {
+		d.ID = e.ID()
+		p.Explain = d
 	}
 	if e.Kind == fault.Internal {
 		// What went wrong inside is for the log.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
-	"github.com/hawser-dev/hawser/shared/model/decode"
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
@@ -55,17 +54,23 @@ func (a *api) getProject(c *gin.Context) {
 }
 
 func (a *api) putProject(c *gin.Context) {
-	b, err := a.body(c)
+	p, err := a.projectBody(c)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	p, err := decode.Project(b)
-	if err == nil {
-		err = sameName(c, p.Metadata.Name)
-	}
-	if err != nil {
-		a.fail(c, err)
+	switch v := c.Query("dryRun"); v {
+	case "", "false":
+	case "true":
+		out, err := a.previewOf(c.Request.Context(), p)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, out)
+		return
+	default:
+		a.fail(c, fault.New(fault.Invalid, "value_unknown", "dryRun is %q; it can be true or false", cut(v)).WithField("dryRun").WithFound(cut(v), "true, false"))
 		return
 	}
 	stored, result, err := a.writeProject(c.Request.Context(), p, identity(c).Name, onlyNew(c))

@@ -178,21 +178,13 @@ func verdictOn(set *permission.Set, r right, project, name string, unknown func(
 	return denied(d, r, name)
 }
 
-// explanation is why somebody may not do something.
-type explanation struct {
-	Verb     permission.Verb     `json:"verb"`
-	Resource permission.Resource `json:"resource"`
-	Name     string              `json:"name,omitempty"`
-	Rule     string              `json:"rule"`
-	// WhoCan change that.
-	WhoCan string `json:"whoCan"`
-}
-
 func denied(d permission.Decision, r right, name string) error {
 	what := strings.TrimSuffix(fmt.Sprintf("%s %s %s", r.verb, r.resource, name), " ")
 	e := fault.New(fault.Denied, "permission_denied", "you may not %s: %s", what, d.Rule).
 		WithFix("ask an administrator for a token with the role: hawser token create NAME --grant ROLE:PROJECT")
-	e.Explain = explanation{r.verb, r.resource, name, d.Rule, "administrators of this hub"}
+	explained := policy.Role("", false, d.Rule)
+	explained.Question, explained.CanChange = what, canChangeProjects
+	e.Explain = explained
 	return e
 }
 

@@ -120,7 +120,7 @@ const (
 // Routes is the table. The caller must not change it.
 func Routes() []Route {
 	return slices.Concat(
-		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, repositoryRoutes,
+		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
 		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes,
 	)
 }
@@ -297,7 +297,8 @@ var projectRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/projects/:name", ID: "putProject", Tag: "projects", Summary: "Create or change a project",
-		Detail: "With If-None-Match: * it must be new.",
+		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview.",
+		Query:  []Parameter{{Name: "dryRun", Type: "boolean", Meaning: "tell what it would change, and store nothing"}},
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		handler: (*api).putProject,
 	},

@@ -282,6 +282,7 @@ func refused(d policy.Decision) error {
 			Kind: kind, Code: r.Code, Message: r.Message, Field: r.Field, Found: r.Found, Allowed: r.Allowed, Fix: r.Fix,
 		})
 	}
+	d.CanChange = canChangeProjects
 	out[0].Explain = d
 	return out
 }
@@ -319,6 +320,9 @@ func (w *writer) project(ctx context.Context, name string) (policy.Project, erro
 	}
 	if i := slices.IndexFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }); i >= 0 {
 		m.value = policy.Effective(all[i], all)
+		if !w.set.Admin() {
+			m.value.Hidden = func(project string) bool { return !w.set.Visible(project) }
+		}
 	} else {
 		var names []string
 		for _, p := range all {

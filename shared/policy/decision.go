@@ -74,6 +74,15 @@ func (d Destination) servers() []string {
 	return append([]string{d.Server}, d.Aliases...)
 }
 
+// Names are all texts that mean the cluster, for sync windows.
+func (d Destination) Names() []string {
+	out := d.servers()
+	if d.Name != "" {
+		out = append([]string{d.Name}, out...)
+	}
+	return out
+}
+
 func (d Destination) clusterLabel() string {
 	if d.Name == "" {
 		return d.Server
