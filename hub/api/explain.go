@@ -152,6 +152,7 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 		}
 	}
 	if (dest.Name != "" || dest.Server != "") && !known && d.Allowed {
+		d.Checks = slices.DeleteFunc(d.Checks, func(c policy.Check) bool { return c.Rule == policy.RuleDestination })
 		d = policy.Join(d, policy.NoCluster(rules, dest))
 	}
 	decisions = append(decisions, d)

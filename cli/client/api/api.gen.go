@@ -12,6 +12,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/customization"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // Login: exchange a login code for an API token.
@@ -140,17 +141,56 @@ func (c *Client) GetProject(ctx context.Context, name string, options ...Option)
 	return out, err
 }
 
+// PutProjectQuery narrows putProject; what is zero is not sent.
+type PutProjectQuery struct {
+	// DryRun: tell what it would change, and store nothing
+	DryRun *bool
+}
+
+func (q PutProjectQuery) encode() string {
+	v := query{}
+	v.flag("dryRun", q.DryRun)
+	return v.encode()
+}
+
+// PutProjectPath is where putProject is, below /api/v1.
+func PutProjectPath(name string, q PutProjectQuery) string {
+	return "/projects/" + url.PathEscape(name) + q.encode()
+}
+
 // PutProject: create or change a project.
 //
-// With If-None-Match: * it must be new.
-func (c *Client) PutProject(ctx context.Context, name string, in model.AppProject, options ...Option) (out model.AppProject, err error) {
-	err = c.call(ctx, http.MethodPut, "/projects/"+url.PathEscape(name), in, &out, options)
+// With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview.
+func (c *Client) PutProject(ctx context.Context, name string, q PutProjectQuery, in model.AppProject, options ...Option) (out model.AppProject, err error) {
+	err = c.call(ctx, http.MethodPut, PutProjectPath(name, q), in, &out, options)
 	return out, err
 }
 
 // DeleteProject: delete a project that has no applications.
 func (c *Client) DeleteProject(ctx context.Context, name string, options ...Option) error {
 	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(name), nil, nil, options)
+}
+
+// PreviewProject: what a project would change, before it is stored.
+//
+// Which applications it would refuse that are allowed now, which it would allow, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.
+func (c *Client) PreviewProject(ctx context.Context, name string, in model.AppProject, options ...Option) (out ProjectPreview, err error) {
+	err = c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(name)+"/preview", in, &out, options)
+	return out, err
+}
+
+// GetProjectUsage: what applications have of a project's limits.
+func (c *Client) GetProjectUsage(ctx context.Context, name string, options ...Option) (out ProjectUsage, err error) {
+	err = c.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(name)+"/usage", nil, &out, options)
+	return out, err
+}
+
+// Explain: ask whether something is allowed, and why.
+//
+// About an application as it is written, one that exists, or a project with a source, a destination and kinds. The answer is 200 whether it is allowed or not, with every check in order; nothing is stored. Only administrators may ask about the subject of another token.
+func (c *Client) Explain(ctx context.Context, in ExplainRequest, options ...Option) (out policy.Decision, err error) {
+	err = c.call(ctx, http.MethodPost, "/explain", in, &out, options)
+	return out, err
 }
 
 // ListRepositories: repositories, without their secrets.
@@ -957,6 +997,13 @@ type ClusterList struct {
 	AsOf       time.Time       `json:"asOf"`
 }
 
+// ClusterUse is what goes through the API.
+type ClusterUse struct {
+	Cluster      string `json:"cluster"`
+	Applications int    `json:"applications"`
+	Objects      int    `json:"objects"`
+}
+
 // Comparison is how one object would change.
 type Comparison struct {
 	model.ObjectKey
@@ -1084,6 +1131,32 @@ type EnrolmentTokenList struct {
 	AsOf       time.Time        `json:"asOf"`
 }
 
+// ExplainKind is what goes through the API.
+type ExplainKind struct {
+	Group     string `json:"group,omitempty"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+// ExplainRequest is a question. One of Application, Name and Project is needed.
+type ExplainRequest struct {
+	// Verb is "deploy" when it is left out: to create the application, or to
+	// change it when there is one of that name. Any verb of a role can be asked.
+	Verb string `json:"verb,omitempty"`
+	// Subject is the name or id of an API token; the caller's when left out.
+	Subject string `json:"subject,omitempty"`
+	// Application as it would be applied.
+	Application json.RawMessage `json:"application,omitempty"`
+	// Name of an application that exists, with the objects that it has now.
+	Name        string             `json:"name,omitempty"`
+	Project     string             `json:"project,omitempty"`
+	Sources     []string           `json:"sources,omitempty"`
+	Destination *model.Destination `json:"destination,omitempty"`
+	// Kinds of objects, with their names where those matter.
+	Kinds []ExplainKind `json:"kinds,omitempty"`
+}
+
 // Grant is a role in the projects whose names a glob matches.
 type Grant struct {
 	Project string `json:"project"`
@@ -1192,6 +1265,16 @@ type PluginParametersList struct {
 	AsOf       time.Time                `json:"asOf"`
 }
 
+// PreviewedApplication is what goes through the API.
+type PreviewedApplication struct {
+	Name      string         `json:"name"`
+	Project   string         `json:"project"`
+	Cluster   string         `json:"cluster"`
+	Namespace string         `json:"namespace,omitempty"`
+	Refusal   policy.Refusal `json:"refusal"`
+	ID        string         `json:"id,omitempty"`
+}
+
 // Problem is an RFC 9457 document with this API's members.
 type Problem struct {
 	Type   string     `json:"type"`
@@ -1224,6 +1307,43 @@ type ProblemItem struct {
 	Found   string `json:"found,omitempty"`
 	Allowed string `json:"allowed,omitempty"`
 	Fix     string `json:"fix,omitempty"`
+}
+
+// ProjectPreview is what storing a project would change.
+type ProjectPreview struct {
+	Project string `json:"project"`
+	// Result is what storing it would be: created, configured or unchanged.
+	Result string `json:"result"`
+	// Applications that it decides about: its own, and of a global project those
+	// of the projects that inherit from it.
+	Applications int `json:"applications"`
+	// Invalid are applications that are allowed now and would be refused; at most
+	// 500 are listed. Valid are those that are refused now and would be allowed.
+	Invalid      []PreviewedApplication `json:"invalid"`
+	InvalidCount int                    `json:"invalidCount"`
+	Valid        []string               `json:"valid"`
+	ValidCount   int                    `json:"validCount"`
+	// Unknown are those of which the objects are not held, so that only sources
+	// and destination were asked about.
+	Unknown int `json:"unknown,omitempty"`
+	// Rules are those that would be in force, with what is inherited.
+	Rules    []policy.RuleCount `json:"rules"`
+	Warnings []string           `json:"warnings"`
+}
+
+// ProjectUsage is what a project's applications have.
+type ProjectUsage struct {
+	Project      string               `json:"project"`
+	Applications int                  `json:"applications"`
+	Objects      int                  `json:"objects"`
+	Limits       *model.ProjectLimits `json:"limits,omitempty"`
+	// Clusters that have applications of the project, the fullest first.
+	Clusters []ClusterUse `json:"clusters"`
+	// Largest is the application with the most objects.
+	Largest        string `json:"largest,omitempty"`
+	LargestObjects int    `json:"largestObjects,omitempty"`
+	// Inherits are the global projects whose rules count too.
+	Inherits []string `json:"inherits,omitempty"`
 }
 
 // Refreshed says whether the cluster is looked at now, or when its agent comes.

@@ -2,6 +2,11 @@
 
 import type * as types from "./types";
 
+export interface PutProjectQuery {
+  /** tell what it would change, and store nothing */
+  dryRun?: boolean;
+}
+
 export interface ListApplicationsQuery {
   /** only those of a project */
   project?: string;
@@ -361,13 +366,28 @@ export class Client {
   }
 
   /** Create or change a project. */
-  async putProject(name: string, body: types.AppProject | string, o: CallOptions = {}): Promise<types.AppProject> {
-    return (await this.call<types.AppProject>("PUT", `/projects/${encodeURIComponent(name)}`, body, o)).value;
+  async putProject(name: string, body: types.AppProject | string, query: PutProjectQuery = {}, o: CallOptions = {}): Promise<types.AppProject> {
+    return (await this.call<types.AppProject>("PUT", `/projects/${encodeURIComponent(name)}${search(query)}`, body, o)).value;
   }
 
   /** Delete a project that has no applications. */
   async deleteProject(name: string, o: CallOptions = {}): Promise<void> {
     return (await this.call<void>("DELETE", `/projects/${encodeURIComponent(name)}`, undefined, o)).value;
+  }
+
+  /** What a project would change, before it is stored. */
+  async previewProject(name: string, body: types.AppProject | string, o: CallOptions = {}): Promise<types.ProjectPreview> {
+    return (await this.call<types.ProjectPreview>("POST", `/projects/${encodeURIComponent(name)}/preview`, body, o)).value;
+  }
+
+  /** What applications have of a project's limits. */
+  async getProjectUsage(name: string, o: CallOptions = {}): Promise<types.ProjectUsage> {
+    return (await this.call<types.ProjectUsage>("GET", `/projects/${encodeURIComponent(name)}/usage`, undefined, o)).value;
+  }
+
+  /** Ask whether something is allowed, and why. */
+  async explain(body: types.ExplainRequest | string, o: CallOptions = {}): Promise<types.Decision> {
+    return (await this.call<types.Decision>("POST", `/explain`, body, o)).value;
   }
 
   /** Repositories, without their secrets. */

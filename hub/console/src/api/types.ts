@@ -18,6 +18,9 @@ export type OperationKind = "sync" | "delete" | "action";
 /** OperationPhase is where an operation is in its life. Exactly one of the terminal phases is reached, once. */
 export type OperationPhase = "Queued" | "Sent" | "Running" | "Succeeded" | "Failed" | "Superseded" | "Expired" | "Terminated";
 
+/** Result of a check. */
+export type Result = "passed" | "failed" | "not evaluated";
+
 /** SyncReason says which side moved when the status is OutOfSync. */
 export type SyncReason = "pending" | "drifted";
 
@@ -256,6 +259,19 @@ export interface ChangedCustomizations {
   unused?: Unused[];
 }
 
+/** Check is one step of a decision. */
+export interface Check {
+  /** one of the Rule constants */
+  rule: string;
+  result: Result;
+  message: string;
+  /** Matched is the rule that allowed it, "" when none was needed. */
+  matched?: string;
+  /** Nearest is, of a check that failed, the rule that denied or came closest, and Differs how it differs. */
+  nearest?: string;
+  differs?: string;
+}
+
 /** Cluster is an enrolled agent as people see it. */
 export interface Cluster {
   id: string;
@@ -297,6 +313,12 @@ export interface ClusterList {
   nextCursor?: string;
   total: number;
   asOf: string;
+}
+
+export interface ClusterUse {
+  cluster: string;
+  applications: number;
+  objects: number;
 }
 
 /** Comparison is how one object would change. */
@@ -417,6 +439,26 @@ export interface CustomizationsBody {
   customizations: Record<string, string>;
 }
 
+/** Decision is the outcome with its explanation. Text writes it for people. */
+export interface Decision {
+  allowed: boolean;
+  /** ID is the stable number of the first refusal ("HW-4103"), where the caller knows it. */
+  id?: string;
+  /** Question is what was asked: "deploy to cluster eu-1, namespace payments". */
+  question?: string;
+  project: string;
+  /** ProjectVersion, ChangedAt and ChangedBy tell which state of the project decided; zero where that is not known (the agent). */
+  projectVersion?: number;
+  changedAt?: string;
+  changedBy?: string;
+  /** CanChange says who may change the project. */
+  canChange?: string;
+  checks: Check[];
+  /** Refusals are at most 20; Refused counts them all. */
+  refusals?: Refusal[];
+  refused?: number;
+}
+
 /** Destination is a cluster, by name or by server alias, and the namespace of objects that name none. */
 export interface Destination {
   server?: string;
@@ -485,6 +527,30 @@ export interface EnrolmentTokenList {
 export interface EnvEntry {
   name: string;
   value: string;
+}
+
+export interface ExplainKind {
+  group?: string;
+  kind: string;
+  namespace?: string;
+  name?: string;
+}
+
+/** ExplainRequest is a question. One of Application, Name and Project is needed. */
+export interface ExplainRequest {
+  /** Verb is "deploy" when it is left out: to create the application, or to change it when there is one of that name. Any verb of a role can be asked. */
+  verb?: string;
+  /** Subject is the name or id of an API token; the caller's when left out. */
+  subject?: string;
+  /** Application as it would be applied. */
+  application?: unknown;
+  /** Name of an application that exists, with the objects that it has now. */
+  name?: string;
+  project?: string;
+  sources?: string[];
+  destination?: Destination;
+  /** Kinds of objects, with their names where those matter. */
+  kinds?: ExplainKind[];
 }
 
 /** FieldDifference is one differing field. */
@@ -1030,6 +1096,15 @@ export interface PluginSource {
   parameters?: PluginParameter[];
 }
 
+export interface PreviewedApplication {
+  name: string;
+  project: string;
+  cluster: string;
+  namespace?: string;
+  refusal: Refusal;
+  id?: string;
+}
+
 /** Problem is an RFC 9457 document with this API's members. */
 export interface Problem {
   type: string;
@@ -1080,6 +1155,25 @@ export interface ProjectLimits {
   maxObjectsPerApplication?: number;
 }
 
+/** ProjectPreview is what storing a project would change. */
+export interface ProjectPreview {
+  project: string;
+  /** Result is what storing it would be: created, configured or unchanged. */
+  result: string;
+  /** Applications that it decides about: its own, and of a global project those of the projects that inherit from it. */
+  applications: number;
+  /** Invalid are applications that are allowed now and would be refused; at most 500 are listed. Valid are those that are refused now and would be allowed. */
+  invalid: PreviewedApplication[];
+  invalidCount: number;
+  valid: string[];
+  validCount: number;
+  /** Unknown are those of which the objects are not held, so that only sources and destination were asked about. */
+  unknown?: number;
+  /** Rules are those that would be in force, with what is inherited. */
+  rules: RuleCount[];
+  warnings: string[];
+}
+
 /** ProjectRole is a set of permissions for groups and tokens. It is kept as given. */
 export interface ProjectRole {
   name: string;
@@ -1089,9 +1183,43 @@ export interface ProjectRole {
   jwtTokens?: JWTToken[];
 }
 
+/** ProjectUsage is what a project's applications have. */
+export interface ProjectUsage {
+  project: string;
+  applications: number;
+  objects: number;
+  limits?: ProjectLimits;
+  /** Clusters that have applications of the project, the fullest first. */
+  clusters: ClusterUse[];
+  /** Largest is the application with the most objects. */
+  largest?: string;
+  largestObjects?: number;
+  /** Inherits are the global projects whose rules count too. */
+  inherits?: string[];
+}
+
 /** Refreshed says whether the cluster is looked at now, or when its agent comes. */
 export interface Refreshed {
   agentConnected: boolean;
+}
+
+/** Refusal is one thing that the project does not permit. */
+export interface Refusal {
+  code: string;
+  /** at most 300 characters */
+  message: string;
+  /** Field of the Application at fault, "" when it is an object. */
+  field?: string;
+  object?: ObjectKey;
+  origin?: string;
+  found?: string;
+  /** Allowed lists the project's rules in short. */
+  allowed?: string;
+  /** NearestRule is the rule that denies, when Denied, or else the one that came closest; Differs says how that one differs. */
+  nearestRule?: string;
+  differs?: string;
+  denied?: boolean;
+  fix: string;
 }
 
 /** Repository is a registered source and how it answers. Secrets are never returned. */
@@ -1353,6 +1481,21 @@ export interface RollbackSpec {
   historyID: number;
   /** SetAside is the revision that is not deployed again until a newer one comes. */
   setAside?: string;
+}
+
+/** RuleCount is how much one rule matches, or with a leading "!" denies. */
+export interface RuleCount {
+  /** "destinations", "sourceRepos", "clusterResourceWhitelist" and so on */
+  list: string;
+  /** "#1 eu-* /payments" */
+  rule: string;
+  /** Clusters that the rule is about, in whatever namespace; nil for rules that are not about clusters. */
+  clusters?: number;
+  /** Applications of the project that the rule matches. */
+  applications: number;
+  /** Objects of these that a rule about kinds matches. */
+  objects?: number;
+  denies?: boolean;
 }
 
 /** SetGenerator is one generator, by the name of its kind, and a selector over what it generates. What is inside is kept as it was written. */
