@@ -272,7 +272,7 @@ func (s *Server) answer(ctx context.Context, st *tunnel.Stream) {
 	if r.Exec != nil {
 		level = slog.LevelInfo
 	}
-	s.log.Log(ctx, level, "asked by the hub", "request", r.ID, "by", r.By, "app", string(r.App), "what", verbOf(r), "error", err)
+	s.log.Log(ctx, level, "asked by the hub", "request", r.ID, "by", r.By, "application_uid", string(r.App), "what", verbOf(r), "error", err)
 	// The context may be what ended the work; its end is still told.
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer stop()

@@ -313,7 +313,7 @@ func (s *session) refuseDesired(p *agentv1.Desired, err error) error {
 	if p.GetAppUid() == "" || p.GetGeneration() <= 0 {
 		return err
 	}
-	s.l.log.Error("a desired state is refused", "app", p.AppUid, "generation", p.Generation, "error", err)
+	s.l.log.Error("a desired state is refused", "application", p.Name, "generation", p.Generation, "error", err)
 	s.l.out.acker(s.number, model.AppUID(p.AppUid), model.Generation(p.Generation))(err)
 	return nil
 }

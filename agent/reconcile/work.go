@@ -193,7 +193,7 @@ func (e *Engine) finish(a *app, op *journal.Operation, phase model.OperationPhas
 		return
 	}
 	failpoint.Hit("reconcile.finish.booked")
-	e.log.Info("operation ended", "operation", op.ID, "application", string(a.uid), "phase", phase, "message", message)
+	e.log.Info("operation ended", "operation", op.ID, "application_uid", string(a.uid), "phase", phase, "message", message)
 	e.told(a.uid, f, []model.OperationUpdate{u})
 }
 

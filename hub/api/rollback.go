@@ -214,7 +214,7 @@ func (a *api) unpinApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	a.log.InfoContext(ctx, "the pin of a rollback is released", "app", app.Name, "deployment", pin.HistoryID, "by", identity(c).Name)
+	a.log.InfoContext(ctx, "the pin of a rollback is released", "application", app.Name, "deployment", pin.HistoryID, "by", identity(c).Name)
 	a.written(ctx, app.UID)
 	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
 	c.JSON(http.StatusOK, pin.Pin)

@@ -268,7 +268,7 @@ func (s *session) pushDesired(ctx context.Context, rows []model.Desired) error {
 		d.TraceParent = place
 		p, err := wire.DesiredToProto(d, inline[d.Bundle])
 		if err != nil { // one application must not hold up the others
-			s.log.Error("a desired state cannot be sent", "app", string(d.App), "error", err)
+			s.log.Error("a desired state cannot be sent", "application", d.Name, "error", err)
 			continue
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Desired{Desired: p}}); err != nil {
@@ -306,7 +306,7 @@ func (s *session) pushWithdraws(rows []model.Withdraw) error {
 	for _, w := range withdraws {
 		p, err := wire.WithdrawToProto(w)
 		if err != nil {
-			s.log.Error("a withdrawal cannot be sent", "app", string(w.App), "error", err)
+			s.log.Error("a withdrawal cannot be sent", "application", w.Name, "error", err)
 			continue
 		}
 		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Withdraw{Withdraw: p}}); err != nil {

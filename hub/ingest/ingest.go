@@ -283,7 +283,7 @@ func (in *Ingest) flush(ctx context.Context) error {
 		in.opts.Observer.Dropped(len(dropped))
 	}
 	for _, r := range dropped {
-		in.log.Error("the database refuses a report for good; it is left out", "cluster", r.Cluster, "app", r.App, "seq", r.Seq)
+		in.log.Error("the database refuses a report for good; it is left out", "cluster", r.Cluster, "application_uid", r.App, "seq", r.Seq)
 	}
 	if len(stored) > 0 {
 		apps := make([]model.AppUID, 0, len(stored))
