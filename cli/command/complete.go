@@ -47,6 +47,9 @@ const refreshCommand = "__refresh-names"
 // completes gives the commands of the tree what their arguments and flags may
 // be. It is done only when a shell asks.
 func (s *session) completes(c *cobra.Command, noun string) {
+	if c == c.Root() {
+		c.PersistentFlags().VisitAll(func(f *pflag.Flag) { s.completeFlag(c, f) })
+	}
 	for _, sub := range c.Commands() {
 		of := noun
 		if c == c.Root() {

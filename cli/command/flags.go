@@ -146,7 +146,7 @@ func (s *session) printerOf(cmd *cobra.Command) (*output.Printer, error) {
 			}
 		}
 	}
-	if s.watch && o.Output == string(output.JSON) {
+	if s.watch && (o.Output == string(output.JSON) || (o.Output == "" && o.Fields != nil)) {
 		o.Output = string(output.NDJSON)
 	}
 	return output.NewPrinter(o)

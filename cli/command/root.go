@@ -110,7 +110,6 @@ func newRoot(s *session) *cobra.Command {
 	if s.plugin() {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: s.Program}
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	s.globalFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(flagError)

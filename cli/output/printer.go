@@ -67,13 +67,15 @@ func NewPrinter(o Options) (*Printer, error) {
 		return nil, fault.New(fault.Invalid, "output_invalid", "-o %s takes no value", name)
 	}
 	if o.Fields != nil || o.JQ != "" || o.Template != "" {
-		if format != Table && format != JSON {
+		if format != Table && format != JSON && format != NDJSON {
 			return nil, fault.New(fault.Invalid, "output_invalid", "--json, --jq and --template print JSON; they do not go with -o %s", name)
 		}
 		if o.JQ != "" && o.Template != "" {
 			return nil, fault.New(fault.Invalid, "output_invalid", "--jq and --template exclude each other")
 		}
-		p.Format = JSON
+		if format == Table {
+			p.Format = JSON
+		}
 	}
 	if o.Fields != nil {
 		p.fields = o.Fields
