@@ -32,6 +32,8 @@ type testHub struct {
 	asked   []string // method, path with query, body
 	// streaming, when set, is called while an event stream is open.
 	streaming func()
+	// before, when set, sees each request before it is answered.
+	before func(*http.Request)
 }
 
 // newHubOf starts a hub and makes it the one of the environment.
@@ -70,6 +72,9 @@ func (h *testHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	uri := strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
 	h.mu.Lock()
+	if h.before != nil {
+		h.before(r)
+	}
 	h.asked = append(h.asked, strings.TrimSpace(r.Method+" "+uri+" "+string(body)))
 	a, ok := h.answers[r.Method+" "+uri]
 	if !ok {

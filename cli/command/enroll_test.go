@@ -1,0 +1,66 @@
+package command
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const (
+	tokenNew   = `{"items":[{"id":"tok","cluster":"eu"}]` + asOf
+	tokenUsed  = `{"items":[{"id":"tok","cluster":"eu","usedAt":"2026-01-02T03:04:05Z"}]` + asOf
+	issued     = `{"id":"tok","token":"hwe_1","cluster":"eu","expiresAt":"2099-01-01T00:00:00Z","hub":"hub:1","command":"hawser-agent --token hwe_1"}`
+	euArrived  = `{"id":"i","name":"eu","connected":true,"agentVersion":"1.2.3"}`
+	euReported = `{"id":"i","name":"eu","connected":true,"agentVersion":"1.2.3","kubeVersion":"v1.34.1","nodes":1,"namespaces":14}`
+)
+
+// An enrolment that goes on while a person watches. Each look of the person finds
+// the next state.
+func TestEnrollWaits(t *testing.T) {
+	type state struct{ tokens, cluster string }
+	states := []state{{tokenNew, ""}, {tokenUsed, ""}, {tokenUsed, euArrived}, {tokenUsed, euReported}}
+	hub := newHubOf(t, map[string]answer{"POST /enrolment-tokens": {201, issued}})
+	looks := 0
+	hub.before = func(r *http.Request) {
+		if r.URL.Path != "/api/v1/enrolment-tokens" || r.Method != http.MethodGet {
+			return
+		}
+		now := states[min(looks, len(states)-1)]
+		looks++
+		hub.answers["GET /enrolment-tokens"] = answer{200, now.tokens}
+		if now.cluster != "" {
+			hub.answers["GET /clusters/eu"] = answer{200, now.cluster}
+		}
+	}
+	t.Setenv("LC_ALL", "C")
+	r := runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu")
+	r.check(t, 0, "hawser-agent --token hwe_1\n", "ok: token redeemed")
+	at := 0
+	for _, want := range []string{"Waiting", "ok: token redeemed", "ok: connected 1.2.3", "ok: inventory: Kubernetes v1.34.1, 1 node, 14 namespaces", "Next: hawser cluster get eu"} {
+		n := strings.Index(r.err[at:], want)
+		if n < 0 {
+			t.Fatalf("%q is not said, or too early:\n%s", want, r.err)
+		}
+		at += n
+	}
+}
+
+func TestEnrollThatIsNotTaken(t *testing.T) {
+	answers := map[string]answer{
+		"POST /enrolment-tokens": {201, issued}, "GET /enrolment-tokens": {200, tokenNew},
+		// A cluster of this name that was enrolled before is no sign of life.
+		"GET /clusters/eu": {200, euReported},
+	}
+	hub := newHubOf(t, answers)
+	r := run(t, "", "cluster", "enroll", "eu", "--wait", "--timeout", "200ms")
+	r.check(t, ExitTimeout, "hawser-agent --token hwe_1\n", "timed out before the token is redeemed (wait_timeout)")
+	run(t, "", "cluster", "enroll", "eu").check(t, 0, "hawser-agent", "Run this where")
+	runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, 0, "hawser-agent", "Run this where")
+	run(t, "", "cluster", "enroll", "eu", "--wait", "--no-wait").check(t, 2, "", "if any flags in the group")
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	hub.streaming = interrupt
+	runAs(ctx, Streams{In: strings.NewReader("")}, "cluster", "enroll", "eu", "--wait").check(t, ExitInterrupted, "hawser-agent", "the command stays valid until 2099-01-01T00:00:00Z")
+}
