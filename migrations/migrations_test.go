@@ -58,6 +58,9 @@ var rows = map[int64]string{
 	10: `UPDATE apps SET set_aside = '[{"revision": "r"}]', unpinned_by = 'ann', unpin_reason = 'it is mended'`,
 	11: `UPDATE api_tokens SET admin = false, grants = '[{"project": "p", "role": "viewer"}]'; UPDATE operations SET project = 'p'`,
 	13: `UPDATE projects SET changed_by = 'ann'`,
+	12: `INSERT INTO requests (caller, key, digest, created_at) VALUES ('ann', 'k', 'd', now());
+	    INSERT INTO jobs (id, kind, initiated_by, token, created_at) VALUES ('j', 'sync', 'ann', 't', now());
+	    INSERT INTO job_items (job, number, application) VALUES ('j', 1, 'shop')`,
 	15: `INSERT INTO applicationsets (name, project, document, created_at, updated_at) VALUES ('s', 'p', '{}', now(), now())`,
 }
 
