@@ -20,6 +20,9 @@ CREATE TABLE jobs (
     spec         jsonb,
     phase        text        NOT NULL DEFAULT 'Running',
     initiated_by text        NOT NULL,
+    -- The idempotency key that it was submitted under, with its caller, and what was asked for.
+    request      text        UNIQUE,
+    digest       bytea,
     token        text        NOT NULL,
     cancelled_by text        NOT NULL DEFAULT '',
     created_at   timestamptz NOT NULL,

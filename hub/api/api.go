@@ -33,7 +33,7 @@ var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
 // New returns the handler of everything that people and programs call. The
 // caller serves it, and ends open event streams by ending the requests' base
 // context.
-func New(o Options) http.Handler {
+func New(o Options) *Handler {
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := newRequestID(r)
@@ -41,11 +41,19 @@ func New(o Options) http.Handler {
 		securityHeaders(w.Header())
 		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
 	}))
-	return guard.Handler(newEngine(o))
+	a, e := newEngine(o)
+	return &Handler{Handler: guard.Handler(e), api: a, engine: e}
+}
+
+// Handler serves the API, and takes the commands of jobs.
+type Handler struct {
+	http.Handler
+	api    *api
+	engine *gin.Engine
 }
 
 // newEngine is the handler before requests of other origins are refused.
-func newEngine(o Options) *gin.Engine {
+func newEngine(o Options) (*api, *gin.Engine) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -65,7 +73,7 @@ func newEngine(o Options) *gin.Engine {
 	e.RedirectTrailingSlash, e.RedirectFixedPath = false, false
 	e.ForwardedByClientIP = false
 	_ = e.SetTrustedProxies(nil) // nil is always valid
-	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, a.observed, a.traced, a.logged, a.recovered)
+	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, compressed, a.observed, a.traced, a.logged, a.recovered)
 	e.NoRoute(func(c *gin.Context) {
 		if v := otherVersion.FindString(c.Request.URL.Path); v != "" {
 			a.fail(c, fault.New(fault.NotFound, "api_version_unknown", "this hub serves v1").WithFound(cut(strings.TrimPrefix(v, "/api/")), "v1"))
@@ -85,7 +93,7 @@ func newEngine(o Options) *gin.Engine {
 	}
 	a.documentation(e)
 	a.register(e.Group("/api/v1"), e.Group("/api/v1", a.authenticated))
-	return e
+	return a, e
 }
 
 // healthy is the answer of the health endpoints.

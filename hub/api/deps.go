@@ -222,6 +222,11 @@ type Options struct {
 	// is called when they changed and must not block.
 	Settings        Settings
 	SettingsChanged func()
+	// Requests keeps answers under idempotency keys; nil: only operations and jobs
+	// know theirs.
+	Requests Requests
+	// Jobs keeps commands to many applications; nil for none.
+	Jobs Jobs
 	// Webhook takes POST /api/webhook; nil for none.
 	Webhook http.Handler
 

@@ -156,13 +156,16 @@ func names(written, rendered string) bool {
 	return len(r) >= 7 && len(rendered) >= 40 && strings.HasPrefix(rendered, r)
 }
 
-// idempotencyKey of a command, "" for none.
+// idempotencyKey of a command, "" for none. Each caller has keys of his own.
 func idempotencyKey(c *gin.Context) (string, error) {
 	key := c.GetHeader("Idempotency-Key")
 	if len(key) > 128 || strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
 		return "", fault.New(fault.Invalid, "idempotency_key_invalid", "Idempotency-Key must be at most 128 visible characters").WithField("Idempotency-Key")
 	}
-	return key, nil
+	if key == "" {
+		return "", nil
+	}
+	return identity(c).Name + " " + key, nil
 }
 
 func (a *api) syncApplication(c *gin.Context) {

@@ -40,13 +40,17 @@ var bodies = map[string]string{
 	"PUT /applications/:name":           application("web", "project: default", "project: shop"),
 	"POST /applicationsets":             applicationSet("web"),
 	"PUT /applicationsets/:name":        applicationSet("web"),
+	"POST /jobs":                        `{"kind":"sync","applications":["web"]}`,
 	"POST /apply":                       application("web", "project: default", "project: shop"),
 	"POST /applications/:name/rollback": `{"dryRun":true}`,
 }
 
 func newRightsWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, func(o *Options) { o.Settings, o.Heartbeat = &fakeSettings{}, 30*time.Millisecond })
+	w := newWorld(t, func(o *Options) {
+		o.Settings, o.Heartbeat = &fakeSettings{}, 30*time.Millisecond
+		o.Jobs = &fakeJobs{jobs: []fleet.StoredJob{{Job: model.Job{ID: "j1", InitiatedBy: "somebody"}}}}
+	})
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}
 	w.store.repos = []fleet.Repository{{Repository: model.Repository{ID: "r1", URL: "https://github.com/shop/web", Project: "shop"}}}
@@ -95,7 +99,7 @@ func TestRights(t *testing.T) {
 			w := newRightsWorld(t)
 			path := "/api/v1" + r.Path
 			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
-			id := map[string]string{"operations": "op-1", "repositories": "r1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
+			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
 			path = strings.NewReplacer(":name", name, ":id", cmpOr(id, "x")).Replace(path)
 			header := "Authorization:"
 			if who.name != "nobody" {

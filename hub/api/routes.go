@@ -47,6 +47,9 @@ type Route struct {
 	// Keyed commands take an Idempotency-Key. Tagged answers have an ETag, and
 	// Matched writes take an If-Match.
 	Keyed, Tagged, Matched bool
+	// Kept: the answer to a key is kept for a day, and given again. Other keyed
+	// commands are operations or jobs, which know their keys themselves.
+	Kept bool
 
 	handler func(*api, *gin.Context)
 	// when is nil for routes that every hub has.
@@ -121,7 +124,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
-		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, jobRoutes,
 	)
 }
 
@@ -157,7 +160,11 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 			group = public
 		}
 		group.Handle(r.Method, r.Path, func(c *gin.Context) {
-			if a.admitted(c, r) {
+			switch {
+			case !a.admitted(c, r):
+			case r.Kept:
+				a.once(c, r)
+			default:
 				r.handler(a, c)
 			}
 		})
@@ -411,7 +418,7 @@ var applicationRoutes = []Route{
 	{
 		Method: http.MethodDelete, Path: "/applications/:name/pin", ID: "unpinApplication", Tag: "applications", Summary: "End a rollback: what the sources say is wanted again",
 		Verb: VerbRollback, Resource: ResourceApplications, Query: []Parameter{{Name: "reason", Type: "string", Meaning: "why, for the history"}},
-		Answer: model.Pin{}, Status: http.StatusOK, handler: (*api).unpinApplication,
+		Answer: model.Pin{}, Status: http.StatusOK, Keyed: true, Kept: true, handler: (*api).unpinApplication,
 	},
 	{
 		Method: http.MethodPost, Path: "/applications/:name/confirm-deletion", ID: "confirmDeletion", Tag: "applications",
@@ -427,11 +434,11 @@ var applicationRoutes = []Route{
 		Method: http.MethodPost, Path: "/applications/:name/refresh", ID: "refreshApplication", Tag: "applications", Summary: "Look at sources and cluster now",
 		Verb: VerbRefresh, Resource: ResourceApplications,
 		Query:  []Parameter{{Name: "hard", Type: "boolean", Meaning: "render although nothing changed"}},
-		Answer: refreshed{}, Status: http.StatusAccepted, Keyed: true, handler: (*api).refreshApplication,
+		Answer: refreshed{}, Status: http.StatusAccepted, Keyed: true, Kept: true, handler: (*api).refreshApplication,
 	},
 	{
 		Method: http.MethodPost, Path: "/applications/:name/terminate", ID: "terminateApplication", Tag: "applications", Summary: "End the open sync of an application",
-		Verb: VerbTerminate, Resource: ResourceApplications, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, handler: (*api).terminateApplication,
+		Verb: VerbTerminate, Resource: ResourceApplications, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, Kept: true, handler: (*api).terminateApplication,
 	},
 	{
 		Method: http.MethodGet, Path: "/applications/:name/operations", ID: "listApplicationOperations", Tag: "applications", Summary: "Operations of an application, newest first",
@@ -556,7 +563,7 @@ var operationRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/operations/:id/terminate", ID: "terminateOperation", Tag: "operations", Summary: "End an operation",
-		Verb: VerbTerminate, Resource: ResourceOperations, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, handler: (*api).terminateOperation,
+		Verb: VerbTerminate, Resource: ResourceOperations, Answer: model.OperationInfo{}, Status: http.StatusOK, Keyed: true, Kept: true, handler: (*api).terminateOperation,
 	},
 }
 

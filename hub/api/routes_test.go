@@ -11,7 +11,7 @@ import (
 
 // What gin serves and what the table says are the same.
 func TestEveryRouteIsInTheTable(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Settings = &fakeSettings{} })
+	w := newWorld(t, func(o *Options) { o.Settings, o.Jobs = &fakeSettings{}, &fakeJobs{} })
 	table := map[string]bool{}
 	for _, r := range Routes() {
 		key := r.Method + " /api/v1" + r.Path
@@ -20,7 +20,8 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 		}
 		table[key] = true
 	}
-	for _, r := range newEngine(w.opts).Routes() {
+	_, engine := newEngine(w.opts)
+	for _, r := range engine.Routes() {
 		key := r.Method + " " + r.Path
 		if !strings.HasPrefix(r.Path, "/api/v1/") {
 			if !slices.Contains(outsideTheTable, key) {

@@ -404,6 +404,9 @@ func (h *hub) upkeep(ctx context.Context) error {
 			}
 			h.operationsChanged(ops)
 		case now := <-collect.C:
+			if err := h.store.ForgetRequests(ctx, now); err != nil {
+				h.log.Warn("old requests and jobs are not removed", "error", err)
+			}
 			n, err := h.store.CollectBundles(ctx, now.Add(-bundleAge))
 			if err != nil {
 				h.log.Warn("bundles are not collected", "error", err)
@@ -443,6 +446,8 @@ func (h *hub) stopAgents(ctx context.Context) error {
 }
 
 func (h *hub) serveAPI(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	hook, err := h.webhook()
 	if err != nil {
 		return err
@@ -451,7 +456,9 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	if h.plugins != nil {
 		announced = parameters{h.renderer(), h.store, h.plugins}
 	}
+	runner := h.jobRunner()
 	handler := api.New(api.Options{
+		Requests: h.store, Jobs: jobs{h.store, runner},
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
 		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker},
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
@@ -472,6 +479,12 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,
 	})
+	running := make(chan struct{})
+	go func() {
+		defer close(running)
+		_ = runner.Run(ctx, handler.Command) // ends with ctx, without an error
+	}()
+	defer func() { <-running }()
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -483,11 +496,12 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	go func() { failed <- server.Serve(h.mux.Web()) }()
 	select {
 	case err := <-failed:
+		cancel()
 		return err
 	case <-ctx.Done():
 	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
+	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
 	if err := server.Shutdown(stopCtx); err != nil {
 		_ = server.Close() // whatever is still open is cut
 	}

@@ -18,6 +18,10 @@ type NewJob struct {
 	// may do what that may do when their turn comes.
 	InitiatedBy, Token string
 	Applications       []string
+	// Request is the idempotency key with its caller, "" for none, and Digest what
+	// was asked for.
+	Request string
+	Digest  []byte
 }
 
 // StoredJob is a job and what is not shown of it.

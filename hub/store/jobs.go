@@ -58,14 +58,31 @@ func (s *Store) ForgetRequests(ctx context.Context, now time.Time) error {
 	return wrap(err, "forget jobs")
 }
 
-// CreateJob stores a job with all its items.
-func (s *Store) CreateJob(ctx context.Context, n fleet.NewJob) (job fleet.StoredJob, err error) {
+// CreateJob stores a job with all its items. existed is true when a job was
+// submitted with the same request before, which is then returned. Codes:
+// idempotency_key_reused.
+func (s *Store) CreateJob(ctx context.Context, n fleet.NewJob) (job fleet.StoredJob, existed bool, err error) {
 	err = s.tx(ctx, "store the job", func(tx pgx.Tx) error {
+		existed = false
 		var spec any
 		if len(n.Spec) > 0 {
 			spec = n.Spec
 		}
-		if _, err := tx.Exec(ctx, q("InsertJob"), n.ID, string(n.Kind), spec, text(n.InitiatedBy), n.Token, s.now()); err != nil {
+		tag, err := tx.Exec(ctx, q("InsertJob"), n.ID, string(n.Kind), spec, text(n.InitiatedBy), n.Token, s.now(), n.Request, n.Digest)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			old := fleet.RequestRecord{Status: 202}
+			var id string
+			if err := tx.QueryRow(ctx, q("JobByRequest"), n.Request).Scan(&id, &old.Digest); err != nil {
+				return err
+			}
+			if err := fleet.DecideRequest(old, n.Digest); err != nil {
+				return err
+			}
+			existed = true
+			job, err = readJob(ctx, tx, id)
 			return err
 		}
 		if _, err := tx.Exec(ctx, q("InsertJobItems"), n.ID, n.Applications); err != nil {
@@ -74,7 +91,7 @@ func (s *Store) CreateJob(ctx context.Context, n fleet.NewJob) (job fleet.Stored
 		job, err = readJob(ctx, tx, n.ID)
 		return err
 	})
-	return job, err
+	return job, existed, err
 }
 
 // Job reads a job; NotFound job_not_found.

@@ -71,10 +71,18 @@ func TestJobs(t *testing.T) {
 	ctx := t.Context()
 	app := b.app("one", b.cluster("c"))
 	op := b.sync(app)
-	job, err := b.CreateJob(ctx, fleet.NewJob{
+	job, existed, err := b.CreateJob(ctx, fleet.NewJob{
+		Request: "ann k", Digest: []byte("d"),
 		ID: "0001", Kind: model.JobSync, Spec: []byte(`{"prune":true}`), InitiatedBy: "ann", Token: "t1", Applications: []string{"one", "two", "three", "four"},
 	})
 	must(t, err)
+	same, again, err := b.CreateJob(ctx, fleet.NewJob{ID: "0009", Kind: model.JobSync, Request: "ann k", Digest: []byte("d"), Applications: []string{"one"}})
+	must(t, err)
+	if existed || !again || same.ID != "0001" {
+		t.Errorf("submitted again: %+v", same)
+	}
+	_, _, err = b.CreateJob(ctx, fleet.NewJob{ID: "0009", Kind: model.JobSync, Request: "ann k", Digest: []byte("e"), Applications: []string{"one"}})
+	wantCode(t, err, fault.Conflict, "idempotency_key_reused")
 	if job.Total != 4 || job.Pending != 4 || job.Phase != model.JobRunning || job.Token != "t1" || string(job.Spec) == "" {
 		t.Errorf("%+v", job)
 	}
@@ -117,7 +125,7 @@ func TestJobs(t *testing.T) {
 	if page, err := b.JobItems(ctx, "0001", 2, 1); err != nil || len(page) != 1 || page[0].Number != 3 {
 		t.Errorf("%+v %v", page, err)
 	}
-	_, err = b.CreateJob(ctx, fleet.NewJob{ID: "0002", Kind: model.JobRefresh, InitiatedBy: "bob", Token: "t2", Applications: []string{"x"}})
+	_, _, err = b.CreateJob(ctx, fleet.NewJob{ID: "0002", Kind: model.JobRefresh, InitiatedBy: "bob", Token: "t2", Applications: []string{"x"}})
 	must(t, err)
 	for by, want := range map[string]int{"": 2, "ann": 1, "eve": 0} {
 		if got, err := b.Jobs(ctx, fleet.JobFilter{By: by, Limit: 10}); err != nil || len(got) != want {

@@ -894,6 +894,74 @@ func (c *Client) PutCustomizations(ctx context.Context, q PutCustomizationsQuery
 	return out, err
 }
 
+// SubmitJob: give a command to many applications.
+//
+// The job is stored before it is answered, and goes on when the hub was stopped. Each item is allowed or refused when its turn comes, as the command to that one application is.
+func (c *Client) SubmitJob(ctx context.Context, in model.JobRequest, options ...Option) (out model.Job, err error) {
+	err = c.call(ctx, http.MethodPost, "/jobs", in, &out, options)
+	return out, err
+}
+
+// ListJobsQuery narrows listJobs; what is zero is not sent.
+type ListJobsQuery struct {
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+}
+
+func (q ListJobsQuery) encode() string {
+	v := query{}
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	return v.encode()
+}
+
+// ListJobsPath is where listJobs is, below /api/v1.
+func ListJobsPath(q ListJobsQuery) string {
+	return "/jobs" + q.encode()
+}
+
+// ListJobs: jobs, newest first: one's own, or for an administrator all.
+func (c *Client) ListJobs(ctx context.Context, q ListJobsQuery, options ...Option) (out JobList, err error) {
+	err = c.call(ctx, http.MethodGet, ListJobsPath(q), nil, &out, options)
+	return out, err
+}
+
+// GetJobQuery narrows getJob; what is zero is not sent.
+type GetJobQuery struct {
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+}
+
+func (q GetJobQuery) encode() string {
+	v := query{}
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	return v.encode()
+}
+
+// GetJobPath is where getJob is, below /api/v1.
+func GetJobPath(id string, q GetJobQuery) string {
+	return "/jobs/" + url.PathEscape(id) + q.encode()
+}
+
+// GetJob: one job and its items.
+func (c *Client) GetJob(ctx context.Context, id string, q GetJobQuery, options ...Option) (out JobAnswer, err error) {
+	err = c.call(ctx, http.MethodGet, GetJobPath(id, q), nil, &out, options)
+	return out, err
+}
+
+// CancelJob: cancel what is pending of a job.
+//
+// Commands that were accepted go on.
+func (c *Client) CancelJob(ctx context.Context, id string, options ...Option) (out model.Job, err error) {
+	err = c.call(ctx, http.MethodPost, "/jobs/"+url.PathEscape(id)+"/cancel", nil, &out, options)
+	return out, err
+}
+
 // APIToken is a token as it is listed: never with its hash.
 type APIToken struct {
 	ID        string     `json:"id"`
@@ -1190,6 +1258,21 @@ type IssuedEnrolmentToken struct {
 type IssuedToken struct {
 	APIToken
 	Token string `json:"token"`
+}
+
+// JobAnswer is a job and a page of its items.
+type JobAnswer struct {
+	model.Job
+	Items      []model.JobItem `json:"items"`
+	NextCursor string          `json:"nextCursor,omitempty"`
+}
+
+// JobList is a page of a list.
+type JobList struct {
+	Items      []model.Job `json:"items"`
+	NextCursor string      `json:"nextCursor,omitempty"`
+	Total      int         `json:"total"`
+	AsOf       time.Time   `json:"asOf"`
 }
 
 // KeyChange is a key that differs between two sets of customizations.

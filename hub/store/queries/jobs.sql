@@ -19,7 +19,11 @@ DELETE FROM requests WHERE created_at < $1;
 DELETE FROM jobs WHERE finished_at < $1;
 
 -- name: InsertJob
-INSERT INTO jobs (id, kind, spec, initiated_by, token, created_at) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO jobs (id, kind, spec, initiated_by, token, created_at, request, digest) VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8)
+ON CONFLICT (request) DO NOTHING;
+
+-- name: JobByRequest
+SELECT id, digest FROM jobs WHERE request = $1;
 
 -- name: InsertJobItems
 INSERT INTO job_items (job, number, application)

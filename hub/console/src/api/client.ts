@@ -181,6 +181,20 @@ export interface PutCustomizationsQuery {
   dryRun?: boolean;
 }
 
+export interface ListJobsQuery {
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+}
+
+export interface GetJobQuery {
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+}
+
 /** What goes wrong, as the hub says it. */
 export class ProblemError extends Error {
   readonly problem: types.Problem;
@@ -613,5 +627,25 @@ export class Client {
   /** Replace the resource customizations of all clusters. */
   async putCustomizations(body: types.CustomizationsBody | string, query: PutCustomizationsQuery = {}, o: CallOptions = {}): Promise<Versioned<types.ChangedCustomizations>> {
     return await this.call<types.ChangedCustomizations>("PUT", `/settings/customizations${search(query)}`, body, o);
+  }
+
+  /** Give a command to many applications. */
+  async submitJob(body: types.JobRequest | string, o: CallOptions = {}): Promise<types.Job> {
+    return (await this.call<types.Job>("POST", `/jobs`, body, o)).value;
+  }
+
+  /** Jobs, newest first: one's own, or for an administrator all. */
+  async listJobs(query: ListJobsQuery = {}, o: CallOptions = {}): Promise<types.JobList> {
+    return (await this.call<types.JobList>("GET", `/jobs${search(query)}`, undefined, o)).value;
+  }
+
+  /** One job and its items. */
+  async getJob(id: string, query: GetJobQuery = {}, o: CallOptions = {}): Promise<types.JobAnswer> {
+    return (await this.call<types.JobAnswer>("GET", `/jobs/${encodeURIComponent(id)}${search(query)}`, undefined, o)).value;
+  }
+
+  /** Cancel what is pending of a job. */
+  async cancelJob(id: string, o: CallOptions = {}): Promise<types.Job> {
+    return (await this.call<types.Job>("POST", `/jobs/${encodeURIComponent(id)}/cancel`, undefined, o)).value;
   }
 }

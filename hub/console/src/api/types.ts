@@ -9,6 +9,15 @@ export type Freshness = "live" | "lagging" | "stale" | "never";
 /** Health of an object or application, in Argo CD's words. */
 export type Health = "Healthy" | "Suspended" | "Progressing" | "Missing" | "Degraded" | "Unknown";
 
+/** JobItemPhase is what became of one application of a job. */
+export type JobItemPhase = "Pending" | "Accepted" | "Failed" | "Cancelled";
+
+/** JobKind is the command that a job gives to many applications. */
+export type JobKind = "sync" | "refresh" | "rollback" | "delete" | "action";
+
+/** JobPhase is where a job is in its life. */
+export type JobPhase = "Running" | "Finished" | "Cancelled";
+
 /** Kind is a class of errors that callers treat alike. */
 export type Kind = "invalid" | "not_found" | "conflict" | "denied" | "unauthorized" | "precondition" | "unprocessable" | "upstream" | "unavailable" | "too_large" | "rate_limited" | "internal";
 
@@ -739,6 +748,83 @@ export interface JinjaSource {
   values?: string;
   /** ValuesObject is an object; when set it replaces Values. */
   valuesObject?: unknown;
+}
+
+/** Job is a command to many applications. */
+export interface Job {
+  id: string;
+  kind: JobKind;
+  spec?: unknown;
+  phase: JobPhase;
+  initiatedBy: string;
+  createdAt: string;
+  finishedAt?: string;
+  /** CancelledBy stopped it; what was accepted by then goes on. */
+  cancelledBy?: string;
+  /** Counts of the items. */
+  total: number;
+  pending: number;
+  accepted: number;
+  failed: number;
+  cancelled: number;
+}
+
+/** JobAnswer is a job and a page of its items. */
+export interface JobAnswer {
+  id: string;
+  kind: JobKind;
+  spec?: unknown;
+  phase: JobPhase;
+  initiatedBy: string;
+  createdAt: string;
+  finishedAt?: string;
+  /** CancelledBy stopped it; what was accepted by then goes on. */
+  cancelledBy?: string;
+  /** Counts of the items. */
+  total: number;
+  pending: number;
+  accepted: number;
+  failed: number;
+  cancelled: number;
+  items: JobItem[];
+  nextCursor?: string;
+}
+
+/** JobItem is one application of a job. */
+export interface JobItem {
+  /** Number rises by one from 1 in the order of the request. */
+  number: number;
+  application: string;
+  phase: JobItemPhase;
+  /** Operation that came of it, and how far that is; left out for a refresh. */
+  operation?: string;
+  operationPhase?: OperationPhase;
+  /** Code, ID and Message say why it failed. */
+  code?: string;
+  id?: string;
+  message?: string;
+  finishedAt?: string;
+}
+
+/** JobList is a page of a list. */
+export interface JobList {
+  items: Job[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
+/** JobRequest asks for a command to many applications. */
+export interface JobRequest {
+  kind: JobKind;
+  /** Applications by name. Instead of them, Project, Cluster and Selector say which of those that the caller sees are meant; all that are given must fit. */
+  applications?: string[];
+  project?: string;
+  cluster?: string;
+  /** Selector of labels, as kubectl takes it. */
+  selector?: string;
+  /** Spec is the body of the command to one application: that of sync, rollback or actions; for a delete cascade, propagation and approveDeletions; for a refresh hard. */
+  spec?: unknown;
 }
 
 /** JsonnetOptions are the variables and libraries of Jsonnet files. */
