@@ -154,8 +154,9 @@ func TestARefusalIsSaidOnce(t *testing.T) {
 	var b bytes.Buffer
 	message := "destination eu/x is not allowed in project shop"
 	printError(&b, &fault.Error{Kind: fault.Denied, Code: "destination_not_allowed", Message: message, Fix: "ask",
-		Explain: json.RawMessage(`{"checks":[{"rule":"source","result":"pass","message":"https://git/x matches *"},{"rule":"destination","result":"fail","message":"` + message + `"}],"refusals":[{"nearestRule":"eu/shop-*"}]}`)})
-	want := "error: " + message + " (destination_not_allowed)\n  pass     source  https://git/x matches *\n  fail     destination\n  nearest rule: eu/shop-*\n  fix: ask\n"
+		Explain: json.RawMessage(`{"project":"shop","projectVersion":3,"checks":[{"rule":"source","result":"passed","message":"https://git/x matches rule #1 *"},{"rule":"destination","result":"failed","message":"` + message + `","nearest":"#1 eu/shop-*","differs":"the namespace is x"},{"rule":"kinds","result":"not evaluated","message":"later"}],"canChange":"administrators of this hub"}`)})
+	want := "error: " + message + " (destination_not_allowed)\n  Checked in order\n   1 ✓ source       https://git/x matches rule #1 *\n   2 ✕ destination  " + message +
+		"\n         nearest rule: #1 eu/shop-*     differs: the namespace is x\n   3 – kinds        later\n  Decided by project shop (version 3)\n  Who can change it: administrators of this hub\n  fix: ask\n"
 	if b.String() != want {
 		t.Errorf("got\n%s", b.String())
 	}

@@ -15,7 +15,8 @@ import (
 
 func newProject(s *session) *cobra.Command {
 	return group("project", "Projects: who may deploy what, from where, to where",
-		newProjectList(s), newProjectGet(s), newProjectDescribe(s), newProjectCreate(s), newProjectDelete(s))
+		newProjectList(s), newProjectGet(s), newProjectDescribe(s), newProjectCreate(s), newProjectEdit(s), newProjectApply(s), newProjectDelete(s),
+		newProjectRules(s, false), newProjectRules(s, true), newProjectWindow(s), newProjectRole(s), newProjectUsage(s), newProjectSimulate(s))
 }
 
 func projectPath(name string) string { return "/projects/" + url.PathEscape(name) }
