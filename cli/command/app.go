@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -14,10 +13,10 @@ import (
 
 func newApp(s *session) *cobra.Command {
 	return group("app", "Applications",
-		newAppList(s), newAppGet(s), newAppDescribe(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppSync(s), newAppWait(s), newAppDiff(s),
-		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppActions(s), newAppConfirmDeletion(s), newAppTerminate(s),
-		newAppDelete(s), newAppTree(s), newAppParameters(s), newAppRefresh(s),
-		newAppResource(s), newAppEvents(s), newAppLogs(s), newAppExec(s))
+		newAppList(s), newAppGet(s), newAppDescribe(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppDelete(s),
+		newAppPlan(s), newAppDiff(s), newAppSync(s), newAppCancel(s), newAppWait(s), newAppRefresh(s),
+		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppConfirmDeletion(s),
+		newAppLogs(s), newAppExec(s), newAppEvents(s), newAppTree(s), newAppResources(s), newAppResource(s), newAppManifests(s), newAppParameters(s), newAppActions(s))
 }
 
 func appPath(name string) string {
@@ -31,12 +30,19 @@ func getApp(ctx context.Context, api *client.Client, name string) (model.AppView
 }
 
 func newAppRefresh(s *session) *cobra.Command {
-	return &cobra.Command{
-		Use: "refresh NAME", Short: "Look at Git now", Args: exactArgs("NAME"),
+	var hard bool
+	c := &cobra.Command{
+		Use: "refresh NAME", Short: "Look at Git and the cluster now", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
-			return c.change(http.MethodPost, appPath(c.args[0])+"/refresh", nil, "refresh of %q accepted", c.args[0])
+			if err := c.refresh(c.args[0], hard); err != nil {
+				return err
+			}
+			c.note("refresh of %q accepted", c.args[0])
+			return nil
 		}),
 	}
+	c.Flags().BoolVar(&hard, "hard", false, "render although nothing changed")
+	return c
 }
 
 func syncText(v model.AppView) string {

@@ -13,7 +13,9 @@ import (
 )
 
 func newAppActions(s *session) *cobra.Command {
-	return group("actions", "What can be done with single objects: restart, scale, …", newActionsList(s), newActionsRun(s))
+	c := group("actions", "What can be done with single objects: restart, scale, …", newActionsList(s), newActionsRun(s))
+	c.Aliases = []string{"action"}
+	return c
 }
 
 // objectFlags choose objects of an application.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -10,28 +9,60 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
 func newAppGet(s *session) *cobra.Command {
-	var refresh bool
+	var refresh, hard, operation bool
 	c := &cobra.Command{
 		Use: "get NAME", Short: "One application, its conditions and objects", Args: exactArgs("NAME"),
-		RunE: s.run(func(c *call) error {
-			if refresh {
-				if err := c.api.Do(c.ctx, http.MethodPost, appPath(c.args[0])+"/refresh", nil, nil); err != nil {
-					return err
-				}
+		Long: `One application, its conditions and objects. -o tree shows what the objects own, down to
+pods; --show-operation what the newest operation did to each object.`,
+		PreRunE: func(*cobra.Command, []string) error {
+			if s.output == "tree=detailed" {
+				s.output = string(output.Tree)
 			}
-			v, err := getApp(c.ctx, c.api, c.args[0])
-			if err != nil {
-				return err
-			}
-			return c.one(v, "app/"+v.Name, func() error { return c.describeApp(v) })
-		}),
+			return nil
+		},
+		RunE: s.run(func(c *call) error { return c.showApp(refresh, hard, operation) }),
 	}
-	c.Flags().BoolVar(&refresh, "refresh", false, "look at Git now")
+	f := c.Flags()
+	f.BoolVar(&refresh, "refresh", false, "look at Git now")
+	f.BoolVar(&hard, "hard-refresh", false, "look at Git now and render although nothing changed")
+	f.BoolVar(&operation, "show-operation", false, "what the newest operation did")
 	return c
+}
+
+// showApp prints one application.
+func (c *call) showApp(refresh, hard, operation bool) error {
+	name := c.args[0]
+	if refresh || hard {
+		if err := c.refresh(name, hard); err != nil {
+			return err
+		}
+	}
+	if c.format == output.Tree {
+		return c.showTree(name)
+	}
+	v, err := getApp(c.ctx, c.api, name)
+	if err != nil {
+		return err
+	}
+	return c.one(v, "app/"+v.Name, func() error {
+		if err := c.describeApp(v); err != nil || !operation || v.Operation == nil {
+			return err
+		}
+		var op model.OperationInfo
+		if err := c.get(operationPath(string(v.Operation.ID)), &op); err != nil {
+			if fault.Is(err, fault.NotFound) {
+				return nil // it was forgotten; the line above says what is known of it
+			}
+			return err
+		}
+		fmt.Fprintf(c.Out, "\n%s\n", output.Clean(operationOrigin(op)))
+		return c.printOperation(op)
+	})
 }
 
 // observedText says when the application was last known to be as shown.
@@ -43,15 +74,16 @@ func observedText(now time.Time, v model.AppView) string {
 }
 
 func (c *call) describeApp(v model.AppView) error {
-	fields := [][2]string{
+	fields := append([][2]string{
 		{"Name", v.Name}, {"Project", v.Project}, {"Cluster", v.Cluster}, {"Namespace", v.Namespace},
-		{"Repo", v.RepoURL}, {"Path", v.Path}, {"Target", v.Target},
+	}, sourceFields(v)...)
+	fields = append(fields, [][2]string{
 		{"Desired", short(v.Desired.Commit) + "  " + v.Desired.Message}, {"Synced to", short(v.Revision)},
 		{"Sync", syncText(v)}, {"Health", healthText(v) + "  " + v.Health.Message},
 		{"Observed", observedText(c.now(), v)},
-	}
+	}...)
 	if v.Operation != nil {
-		fields = append(fields, [2]string{"Operation", operationText(v.Operation) + "  " + v.Operation.Message})
+		fields = append(fields, [2]string{"Operation", c.operationLine(v.Operation)})
 	}
 	if c.format == output.Wide {
 		fields = append(fields, wideFields(v)...)
@@ -91,6 +123,55 @@ func (c *call) describeApp(v model.AppView) error {
 		c.note("%d of %d objects wait for an approval before they are deleted: hawser app confirm-deletion %s", waiting, len(v.Resources), v.Name)
 	}
 	return err
+}
+
+// operationLine is the newest operation with its age and whose it is.
+func (c *call) operationLine(op *model.OperationInfo) string {
+	text := operationText(op)
+	at := op.CreatedAt
+	if op.FinishedAt != nil {
+		at = op.FinishedAt
+	} else if op.StartedAt != nil {
+		at = op.StartedAt
+	}
+	if at != nil {
+		text += " " + output.Age(c.now(), at) + " ago"
+	}
+	if op.InitiatedBy != "" {
+		text += " by " + op.InitiatedBy
+	}
+	return text + "  " + op.Message
+}
+
+// sourceFields are where an application's manifests come from: one source as it
+// is, each of several on a line of its own.
+func sourceFields(v model.AppView) [][2]string {
+	if v.Application == nil || len(v.Application.Spec.Sources) < 2 {
+		return [][2]string{{"Repo", v.RepoURL}, {"Path", v.Path}, {"Target", v.Target}}
+	}
+	var out [][2]string
+	part := 0
+	for i, s := range v.Application.Spec.Sources {
+		what := s.Path
+		if s.Chart != "" {
+			what = s.Chart
+		}
+		text := strings.TrimSpace(s.RepoURL + "  " + what)
+		if s.TargetRevision != "" {
+			text += "  @ " + s.TargetRevision
+		}
+		if s.Ref != "" {
+			text += "  (as $" + s.Ref + ")"
+		}
+		if s.HasManifests() {
+			if part < len(v.Desired.Sources) {
+				text += "  → " + short(v.Desired.Sources[part])
+			}
+			part++
+		}
+		out = append(out, [2]string{fmt.Sprintf("Source %d", i+1), text})
+	}
+	return out
 }
 
 // wideFields are what few people look for.

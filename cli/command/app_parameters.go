@@ -44,7 +44,7 @@ func newAppParameters(s *session) *cobra.Command {
 		},
 	}
 	return &cobra.Command{
-		Use: "parameters NAME", Short: "What the config management plugins of an application can be told", Args: exactArgs("NAME"),
+		Use: "parameters NAME", Aliases: []string{"params"}, Short: "What the config management plugins of an application can be told", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var answer struct {
 				Items []model.PluginParameters `json:"items"`

@@ -217,9 +217,9 @@ delete and a sync.`,
 	return c
 }
 
-func newAppTerminate(s *session) *cobra.Command {
+func newAppCancel(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use: "terminate NAME", Short: "End the application's running operation", Args: exactArgs("NAME"),
+		Use: "cancel NAME", Aliases: []string{"terminate", "terminate-op"}, Short: "End the application's running operation", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error { return c.operation(http.MethodPost, appPath(c.args[0])+"/terminate") }),
 	}
 }

@@ -1,11 +1,15 @@
 package command
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -85,30 +89,261 @@ func (s *syncFlags) complete(f *pflag.FlagSet) error {
 func newAppSync(s *session) *cobra.Command {
 	var flags syncFlags
 	var wait waitFlags
+	var which appSelection
+	var preview bool
+	var labels []string
+	var planFile string
 	c := &cobra.Command{
-		Use:   "sync NAME",
-		Short: "Make the cluster as Git says, and wait for the result",
-		Long: `Make the cluster as Git says, and wait for the result. After a rollback what is
-synced is the deployment that was gone back to, until a newer commit comes;
---revision with the commit that was set aside deploys that one again.`,
-		Args:    exactArgs("NAME"),
-		PreRunE: func(c *cobra.Command, _ []string) error { return flags.complete(c.Flags()) },
-		RunE: s.run(func(c *call) error {
-			name := c.args[0]
-			err := c.carryOut(appPath(name)+"/sync", flags.spec, wait.waits(), "sync of %q", name)
-			if !c.documents() && wait.waits() {
-				// That it cannot be read does not change how the sync ended.
-				if v, err := getApp(c.ctx, c.api, name); err == nil {
-					c.warnNotRendered(v)
-					c.notePinned(v)
+		Use:   "sync NAME… | -l SELECTOR | --plan FILE",
+		Short: "Make clusters as Git says, and wait for the result",
+		Long: `Make clusters as Git says, and wait for the result. After a rollback what is synced is
+the deployment that was gone back to, until a newer commit comes; --revision with the
+commit that was set aside deploys that one again.
+
+Applications are named, or chosen with -l, --filter, --project and -c; then their number
+is shown and has to be confirmed. With --plan exactly what a saved plan says is done, or
+nothing when its grounds have moved.
+
+Ctrl-C leaves the operations alone; they go on.`,
+		Example: `  hawser app sync shop --prune
+  hawser app sync -l team=pay -c 'eu-*' --yes
+  hawser app plan shop --out plan.json && hawser app sync --plan plan.json`,
+		Args: func(c *cobra.Command, args []string) error {
+			if planFile != "" && len(args) == 0 && !which.given() {
+				return nil
+			}
+			return which.args(c, args)
+		},
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if planFile != "" {
+				for _, name := range []string{"prune", "confirm-prune", "revision", "dry-run", "resource", "label", "strategy", "force", "replace", "sync-option", "preview-changes"} {
+					if c.Flags().Changed(name) {
+						return fault.New(fault.Invalid, "usage", "--%s and --plan exclude each other: the plan says it", name)
+					}
 				}
 			}
-			return err
+			return flags.complete(c.Flags())
+		},
+		RunE: s.run(func(c *call) error {
+			ctx, cancel := c.limit(c.ctx, waitForOperation)
+			defer cancel()
+			asks, err := c.syncs(ctx, which, flags, labels, planFile)
+			if err != nil {
+				return err
+			}
+			if err := c.confirmMany(len(asks), len(c.args) == 0 && which.given(), flags.spec.DryRun); err != nil {
+				return err
+			}
+			if preview {
+				if err := c.previewSyncs(ctx, asks); err != nil {
+					return err
+				}
+			}
+			return c.syncAll(ctx, asks, wait.waits())
 		}),
 	}
 	flags.register(c.Flags())
 	wait.register(c)
+	which.register(c)
+	f := c.Flags()
+	f.BoolVar(&preview, "preview-changes", false, "show what would be done, and ask, before doing it")
+	f.StringArrayVar(&labels, "label", nil, "only objects with this label, key=value; may be repeated")
+	f.StringVar(&planFile, "plan", "", "do exactly what this file of hawser app plan says")
 	return c
+}
+
+// ask is one sync that is asked for.
+type ask struct {
+	app  string
+	path string
+	spec model.OperationSpec
+}
+
+// syncs are the syncs that flags and arguments mean.
+func (c *call) syncs(ctx context.Context, which appSelection, flags syncFlags, labels []string, planFile string) ([]ask, error) {
+	if planFile != "" {
+		plans, err := c.loadPlans(planFile)
+		if err != nil {
+			return nil, err
+		}
+		var out []ask
+		for _, p := range plans {
+			if len(c.args) == 0 || slices.Contains(c.args, p.App) {
+				spec, path := p.sync(flags.spec.Reason)
+				out = append(out, ask{p.App, path, spec})
+			}
+		}
+		if len(out) == 0 {
+			return nil, fault.New(fault.NotFound, "selection_empty", "the plan is of none of these applications")
+		}
+		return out, nil
+	}
+	names, err := c.chosen(which)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ask, len(names))
+	for i, name := range names {
+		out[i] = ask{name, appPath(name) + "/sync", flags.spec}
+		if len(labels) > 0 {
+			objects, err := c.labelled(ctx, name, labels)
+			if err != nil {
+				return nil, err
+			}
+			out[i].spec.Resources = append(slices.Clone(flags.spec.Resources), objects...)
+		}
+	}
+	return out, nil
+}
+
+// confirmMany asks before something is done to applications that nobody has named.
+func (c *call) confirmMany(n int, chosen, harmless bool) error {
+	if !chosen || n < 2 || c.yes || harmless {
+		return nil
+	}
+	if !c.Terminal || c.noInput {
+		return fault.New(fault.Invalid, "confirmation_needed", "this syncs %d applications, and nobody is there to ask", n).WithFix("add --yes")
+	}
+	fmt.Fprintf(c.Err, "This syncs %d applications. Continue? [yes, no] ", n)
+	return c.answeredYes()
+}
+
+func (c *call) answeredYes() error {
+	var answer string
+	_, _ = fmt.Fscanln(c.In, &answer) // no answer is not yes
+	if a := strings.ToLower(answer); a != "yes" && a != "y" {
+		return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was done"))
+	}
+	return nil
+}
+
+// previewSyncs shows what would be done, and asks.
+func (c *call) previewSyncs(ctx context.Context, asks []ask) error {
+	for _, a := range asks {
+		p, err := c.plan(ctx, a.app, nil, a.spec)
+		if err != nil {
+			return err
+		}
+		if c.documents() && c.yes {
+			continue // nobody reads it, and nobody is asked
+		}
+		fmt.Fprintf(c.Err, "%s\n", output.Clean(a.app))
+		on := *c.session
+		on.Out = c.Err // standard output is for the result
+		(&call{session: &on}).printPlan(p)
+	}
+	if c.yes {
+		return nil
+	}
+	if !c.Terminal || c.noInput {
+		return fault.New(fault.Invalid, "confirmation_needed", "nobody is there to ask").WithFix("add --yes, or use hawser app plan")
+	}
+	fmt.Fprint(c.Err, "Do this? [yes, no] ")
+	return c.answeredYes()
+}
+
+// refusedSync is a sync that was not accepted.
+type refusedSync struct {
+	app string
+	err error
+}
+
+// syncAll asks for syncs, shows how they go on, and says at the end how they went.
+// What one application refuses does not keep the others.
+func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
+	var ops []model.OperationInfo
+	var apps []string // of ops
+	var refused []refusedSync
+	for _, a := range asks {
+		op, err := c.submit(ctx, a.path, a.spec)
+		switch {
+		case err == nil:
+			if op.AppName == "" {
+				op.AppName = a.app
+			}
+			ops, apps = append(ops, op), append(apps, a.app)
+		case len(asks) == 1:
+			return err
+		default:
+			refused = append(refused, refusedSync{a.app, err})
+			if ctx.Err() != nil {
+				return err
+			}
+		}
+	}
+	if !waits {
+		for _, op := range ops {
+			c.note("sync of %q accepted as operation %s", op.AppName, op.ID)
+		}
+		return c.verdict(ops, refused, len(asks), false)
+	}
+	if len(ops) > 0 {
+		b := c.newBoard(ops)
+		var err error
+		ops, err = awaitAll(ctx, c.api, ops, b.changed)
+		b.close()
+		if err != nil {
+			return err
+		}
+	}
+	err := c.verdict(ops, refused, len(asks), true)
+	if !c.documents() {
+		// That one cannot be read does not change how the sync ended.
+		for _, name := range apps[:min(len(apps), boardLines)] {
+			if v, err := getApp(ctx, c.api, name); err == nil {
+				c.warnNotRendered(v)
+				c.notePinned(v)
+			}
+		}
+	}
+	return err
+}
+
+// verdict prints how operations went, and chooses the exit status: that of the
+// failure when all failed, else ExitPartial.
+func (c *call) verdict(ops []model.OperationInfo, refused []refusedSync, asked int, ended bool) error {
+	if asked == 1 {
+		if err := c.printOperation(ops[0]); err != nil {
+			return err
+		}
+		if code := exitOfOperation(ops[0]); ended && code != ExitOK {
+			c.note("next: hawser app get %s", ops[0].AppName)
+			return exitWith(code, nil)
+		}
+		return nil
+	}
+	err := operationListing(c.session).print(c, ops, c.now())
+	if err != nil {
+		return err
+	}
+	failed, code, first := 0, ExitOK, ""
+	for _, op := range ops {
+		if n := exitOfOperation(op); ended && n != ExitOK {
+			failed++
+			if code == ExitOK {
+				code, first = n, op.AppName
+			}
+		}
+	}
+	for _, r := range refused {
+		fmt.Fprintf(c.Err, "%s was refused\n", output.Clean(r.app))
+		printError(c.Err, r.err)
+		if code == ExitOK {
+			code, first = exitCode(c.ctx, r.err), r.app
+		}
+	}
+	failed += len(refused)
+	if failed == 0 {
+		if ended {
+			c.note("✔ %d of %d synced", len(ops), asked)
+		}
+		return nil
+	}
+	c.note("✖ %d of %d failed; next: hawser app get %s", failed, asked, first)
+	if failed < asked {
+		code = ExitPartial
+	}
+	return exitWith(code, nil)
 }
 
 // notePinned tells a person whom the rest of the answer would leave believing

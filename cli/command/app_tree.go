@@ -13,26 +13,29 @@ import (
 func newAppTree(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "tree NAME", Short: "The application's objects and what they own, down to pods", Args: exactArgs("NAME"),
-		RunE: s.run(func(c *call) error {
-			var raw json.RawMessage
-			if err := c.get(appPath(c.args[0])+"/tree", &raw); err != nil {
-				return err
-			}
-			if c.documents() {
-				var v any
-				if err := json.Unmarshal(raw, &v); err != nil {
-					return err
-				}
-				return c.document(v)
-			}
-			var tree model.ResourceTree
-			if err := json.Unmarshal(raw, &tree); err != nil {
-				return err
-			}
-			c.printTree(tree)
-			return nil
-		}),
+		RunE: s.run(func(c *call) error { return c.showTree(c.args[0]) }),
 	}
+}
+
+// showTree prints the tree of an application.
+func (c *call) showTree(name string) error {
+	var raw json.RawMessage
+	if err := c.get(appPath(name)+"/tree", &raw); err != nil {
+		return err
+	}
+	if c.documents() {
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return err
+		}
+		return c.document(v)
+	}
+	var tree model.ResourceTree
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		return err
+	}
+	c.printTree(tree)
+	return nil
 }
 
 // printTree draws the nodes below their owners. A node that an error in the

@@ -2,7 +2,8 @@ package command
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hawser-dev/hawser/cli/client"
@@ -44,78 +45,39 @@ func exitOfOperation(op model.OperationInfo) int {
 	return ExitBad
 }
 
-// awaitOperation follows the event stream until the operation has ended. The
-// stream is opened before the operation is read, so no end is missed.
+// awaitOperation follows the event stream until the operation has ended.
 func awaitOperation(ctx context.Context, api *client.Client, op model.OperationInfo) (model.OperationInfo, error) {
-	id := op.ID
-	err := follow(ctx, api, func() (bool, error) {
-		var now model.OperationInfo
-		if err := api.Get(ctx, operationPath(string(id)), &now); err != nil {
-			return false, err
-		}
-		op = now
-		return op.Phase.Terminal(), nil
-	}, func(e client.Event) bool { return e.Type == "operation" || e.Type == "application" })
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return op, exitWith(ExitTimeout, goesOn(op, "wait_timeout", "operation %s is still %s after the time limit; it goes on"))
-	case errors.Is(err, context.Canceled):
-		return op, exitWith(ExitInterrupted, goesOn(op, "interrupted", "interrupted; operation %s is %s and goes on"))
-	}
-	return op, err
+	ops, err := awaitAll(ctx, api, []model.OperationInfo{op}, func(model.OperationInfo) {})
+	return ops[0], err
 }
 
-// goesOn says that an operation is not over, how to look at it and how to end it.
-func goesOn(op model.OperationInfo, code, format string) error {
-	e := fault.New(fault.Unavailable, code, format, op.ID, op.Phase)
+// stillGoing says which operations are not over, how to look at them and how to end
+// them.
+func stillGoing(ops []model.OperationInfo, code, why string) error {
+	var open []model.OperationInfo
+	for _, op := range ops {
+		if !op.Phase.Terminal() {
+			open = append(open, op)
+		}
+	}
+	if len(open) != 1 {
+		lines := make([]string, 0, len(open))
+		for _, op := range open[:min(len(open), 10)] {
+			lines = append(lines, fmt.Sprintf("%s is %s (%s)", op.AppName, op.Phase, op.ID))
+		}
+		if len(open) > 10 {
+			lines = append(lines, fmt.Sprintf("and %d more", len(open)-10))
+		}
+		return fault.New(fault.Unavailable, code, "%d operations go on %s: %s", len(open), why, strings.Join(lines, "; ")).
+			WithFix("look: hawser operation list; cancel one: hawser app cancel NAME")
+	}
+	op := open[0]
+	e := fault.New(fault.Unavailable, code, "operation %s is still %s %s; it goes on", op.ID, op.Phase, why)
+	if code == "interrupted" {
+		e = fault.New(fault.Unavailable, code, "interrupted; operation %s is %s and goes on", op.ID, op.Phase)
+	}
 	if op.Message != "" {
 		e.Message += ": " + op.Message
 	}
 	return e.WithFix("look: hawser operation get %s; cancel: hawser operation terminate %s", op.ID, op.ID)
-}
-
-// follow calls check at the start and after each interesting event, until it
-// says done. A broken stream is opened again; between streams check is called,
-// so that nothing depends on an event having arrived.
-func follow(ctx context.Context, api *client.Client, check func() (bool, error), interesting func(client.Event) bool) error {
-	pause := 200 * time.Millisecond
-	for {
-		var done bool
-		var checkErr error
-		look := func() bool {
-			done, checkErr = check()
-			return !done && checkErr == nil
-		}
-		streamErr := api.Events(ctx, "", func(e client.Event) bool {
-			pause = 200 * time.Millisecond
-			if e.Type == "hello" || e.Type == "reset" || interesting(e) {
-				return look()
-			}
-			return true
-		})
-		if done {
-			return nil
-		}
-		if checkErr == nil && ctx.Err() == nil {
-			look()
-		}
-		if done {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		for _, err := range []error{checkErr, streamErr} {
-			var e *fault.Error
-			if errors.As(err, &e) && e.Kind != fault.Unavailable {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-			pause = min(2*pause, 5*time.Second)
-		}
-	}
 }

@@ -45,7 +45,18 @@ const (
 	asOf = `,"asOf":"2026-01-02T03:04:05Z"}`
 )
 
+// everythingElse are the answers of other files of tests.
+var everythingElse map[string]answer
+
 func everything() map[string]answer {
+	all := mostly()
+	for k, v := range everythingElse {
+		all[k] = v
+	}
+	return all
+}
+
+func mostly() map[string]answer {
 	return map[string]answer{
 		"GET /whoami":                          {200, `{"name":"ana"}`},
 		"GET /version":                         {200, `{"version":"9.9.9"}`},

@@ -47,8 +47,8 @@ func TestExitStatuses(t *testing.T) {
 		{name: "not logged in", args: "app get web", answers: map[string]answer{"GET /applications/web": problemAnswer(401, "unauthorized", "token_expired", "the token expired")}, code: 4, err: "(token_expired)"},
 		{name: "denied", args: "app create web --repo x", answers: map[string]answer{"PUT /applications/web": problemAnswer(403, "denied", "repository_not_allowed", "no")}, code: 5, err: "fix: do so"},
 		{name: "not now", args: "app sync web", answers: map[string]answer{"POST /applications/web/sync": problemAnswer(409, "precondition", "nothing_rendered", "no")}, code: 6, err: "(nothing_rendered)"},
-		{name: "prune guard", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Failed", `,"result":{"wouldPrune":5}`)}, code: 6, out: "Failed"},
-		{name: "superseded", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Superseded", "")}, code: 6, out: "Superseded"},
+		{name: "prune guard", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Failed", `,"result":{"wouldPrune":5}`)}, code: 6, out: "Failed", err: "next: hawser app get web"},
+		{name: "superseded", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Superseded", "")}, code: 6, out: "Superseded", err: "next: hawser app get web"},
 		{name: "sync that takes too long", args: "app sync web --timeout 300ms", answers: map[string]answer{"GET /operations/op-1": operation("Running", `,"message":"3 of 7"`)},
 			code: 7, err: "operation op-1 is still Running after the time limit; it goes on: 3 of 7 (wait_timeout)\n  fix: look: hawser operation get op-1; cancel: hawser operation terminate op-1"},
 		{name: "wait names what is not ready", args: "app wait web --timeout 300ms", code: 7, err: "timed out waiting for web: sync is OutOfSync (Drift), look"},
@@ -58,7 +58,7 @@ func TestExitStatuses(t *testing.T) {
 		{name: "hub without a database", args: "app get web", answers: map[string]answer{"GET /applications/web": problemAnswer(503, "unavailable", "db_unavailable", "away")}, code: 8, err: "(db_unavailable)"},
 		{name: "some failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[{"kind":"Application","name":"web","result":"created"},` + failed + `]}`}}, code: 9, out: "application/web created\n", err: "application/x failed\nerror: not there (destination_not_allowed)"},
 		{name: "all failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[` + failed + `]}`}}, code: 5, err: "application/x failed"},
-		{name: "failed badly", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Failed", `,"message":"refused"`)}, code: 10, out: "Failed  refused"},
+		{name: "failed badly", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Failed", `,"message":"refused"`)}, code: 10, out: "Failed  refused", err: "next: hawser app get web"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			newHubOf(t, with(c.answers))

@@ -34,6 +34,8 @@ type testHub struct {
 	streaming func()
 	// before, when set, sees each request before it is answered.
 	before func(*http.Request)
+	// vary, when set, may answer in place of answers.
+	vary func(path string) (answer, bool)
 }
 
 // newHubOf starts a hub and makes it the one of the environment.
@@ -79,6 +81,11 @@ func (h *testHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, ok := h.answers[r.Method+" "+uri]
 	if !ok {
 		a, ok = h.answers[r.Method+" "+path]
+	}
+	if h.vary != nil {
+		if other, yes := h.vary(path); yes {
+			a, ok = other, true
+		}
 	}
 	h.mu.Unlock()
 	if !ok {

@@ -23,9 +23,9 @@ func operationPath(id string) string {
 	return "/operations/" + url.PathEscape(strings.TrimPrefix(id, "operation/"))
 }
 
-func newOperationList(s *session) *cobra.Command {
-	var app string
-	operations := listing[model.OperationInfo]{
+// operationListing says how operations are printed.
+func operationListing(s *session) listing[model.OperationInfo] {
+	return listing[model.OperationInfo]{
 		kind: "OperationList",
 		by:   []string{"filter"},
 		name: func(op model.OperationInfo) string { return "operation/" + string(op.ID) },
@@ -41,6 +41,11 @@ func newOperationList(s *session) *cobra.Command {
 			return []string{string(op.ID), op.AppName, operationKind(op), string(op.Phase), age, op.InitiatedBy, created, op.Message}
 		},
 	}
+}
+
+func newOperationList(s *session) *cobra.Command {
+	var app string
+	operations := operationListing(s)
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "Operations, newest first", Args: exactArgs(),
 		RunE: s.run(func(c *call) error {

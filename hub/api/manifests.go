@@ -28,6 +28,9 @@ import (
 type Previews interface {
 	// Stored are the objects that are desired of an application now.
 	Stored(ctx context.Context, app fleet.App) ([]manifest.Object, model.Revision, error)
+	// Heads are what the sources of an application are at, in order. settled: they
+	// were looked at, and what was to come of that has come. It does not block.
+	Heads(app fleet.App) (heads []SourceHead, settled bool)
 	// AtRevisions renders an application with other revisions of its sources, by
 	// their index, and asks its project about the result.
 	AtRevisions(ctx context.Context, app fleet.App, revisions map[int]string) (Preview, error)
@@ -35,6 +38,14 @@ type Previews interface {
 	// the source with that index. path is where the source is in it, "" for where
 	// the application says.
 	OfFiles(ctx context.Context, app fleet.App, source int, path string, tar io.Reader) (Preview, error)
+}
+
+// SourceHead is what is known of one source. Head is "" as long as that is not
+// known, and Err is why.
+type SourceHead struct {
+	Source model.Source
+	Head   string
+	Err    error
 }
 
 // Preview is what would be desired.
@@ -424,4 +435,58 @@ func (a *api) planHolds(c *gin.Context) error {
 			WithField("state").WithFound(cut(want), now).WithFix("plan again: hawser app plan %s", view.Name)
 	}
 	return nil
+}
+
+// sourceState is one source of an application as it is shown.
+type sourceState struct {
+	RepoURL        string `json:"repoURL"`
+	Path           string `json:"path,omitempty"`
+	Chart          string `json:"chart,omitempty"`
+	Ref            string `json:"ref,omitempty"`
+	TargetRevision string `json:"targetRevision,omitempty"`
+	// Head is the commit or version that it is at; Rendered the one that what is
+	// desired was rendered from. Settled: what was to come of the head has come, so
+	// that another Rendered means that nothing has changed for the application.
+	Head     string `json:"head,omitempty"`
+	Rendered string `json:"rendered,omitempty"`
+	Settled  bool   `json:"settled"`
+	// Code and Error are why the head is not known, or was not the last time.
+	Code  string `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// listSources answers what the sources of an application are at.
+func (a *api) listSources(c *gin.Context) {
+	if a.opts.Previews == nil {
+		a.fail(c, errNoPreviews)
+		return
+	}
+	// The heads come first: of what is stored then, they are not newer than it.
+	app, err := a.store.Application(c.Request.Context(), c.Param("name"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	heads, settled := a.opts.Previews.Heads(app)
+	if app, err = a.store.Application(c.Request.Context(), app.Name); err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerSources(c, app, heads, settled)
+}
+
+func (a *api) answerSources(c *gin.Context, app fleet.App, heads []SourceHead, settled bool) {
+	items := make([]sourceState, len(heads))
+	for i, h := range heads {
+		s := h.Source
+		items[i] = sourceState{RepoURL: fleet.MaskURLs(s.RepoURL), Path: s.Path, Chart: s.Chart, Ref: s.Ref, TargetRevision: s.TargetRevision, Head: h.Head, Settled: settled}
+		if h.Err != nil {
+			e := fault.As(h.Err)
+			items[i].Code, items[i].Error = e.Code, fleet.MaskURLs(e.Message)
+		}
+		if i < len(app.Source.Sources) {
+			items[i].Rendered = app.Source.Sources[i].Commit
+		}
+	}
+	c.JSON(http.StatusOK, newList(a, items))
 }

@@ -30,6 +30,14 @@ func (p *scriptedPreviews) Stored(context.Context, fleet.App) ([]manifest.Object
 	return p.stored, model.Revision{Commit: "aaaa"}, nil
 }
 
+func (p *scriptedPreviews) Heads(app fleet.App) ([]SourceHead, bool) {
+	var out []SourceHead
+	for _, s := range app.Application.Spec.AllSources() {
+		out = append(out, SourceHead{Source: s, Head: "cccc", Err: p.err})
+	}
+	return out, true
+}
+
 func (p *scriptedPreviews) AtRevisions(_ context.Context, _ fleet.App, revisions map[int]string) (Preview, error) {
 	p.asked = revisions
 	return Preview{Objects: p.tried, Revision: model.Revision{Commit: "bbbb"}}, p.err
@@ -214,4 +222,21 @@ func TestAPlanHoldsUntilSomethingMoves(t *testing.T) {
 		t.Errorf("an operation was stored: %+v", w.store.ops)
 	}
 	w.call("POST", "/api/v1/applications/web/sync?state="+state(), "").ok(202)
+}
+
+func TestSourcesSayWhereTheyAre(t *testing.T) {
+	w, p := previewWorld(t)
+	p.err = fault.New(fault.Unavailable, "repository_unreachable", "https://u:CANARY@git/x does not answer")
+	app := w.store.apps["web"]
+	app.Source.Sources = []fleet.SourceAt{{Commit: "aaaa"}}
+	w.store.apps["web"] = app
+	var got list[sourceState]
+	a := w.call("GET", "/api/v1/applications/web/sources", "").ok(200)
+	a.into(&got)
+	if len(got.Items) != 1 || got.Items[0].Head != "cccc" || got.Items[0].Rendered != "aaaa" || !got.Items[0].Settled || got.Items[0].Code != "repository_unreachable" {
+		t.Errorf("got %s", a.body)
+	}
+	if strings.Contains(a.body, "CANARY") {
+		t.Errorf("a secret is in %s", a.body)
+	}
 }

@@ -481,6 +481,10 @@ var previewRoutes = []Route{
 		Verb:   VerbGet, Resource: ResourceApplications, Answer: resourcesAnswer{}, Status: http.StatusOK, handler: (*api).listResources,
 	},
 	{
+		Method: http.MethodGet, Path: "/applications/:name/sources", ID: "listSources", Tag: "applications", Summary: "What the sources of an application are at, and what was rendered of them",
+		Verb: VerbGet, Resource: ResourceApplications, Answer: list[sourceState]{}, Status: http.StatusOK, handler: (*api).listSources,
+	},
+	{
 		Method: http.MethodPost, Path: "/applications/:name/compare", ID: "compareApplication", Tag: "applications", Summary: "Compare what is desired with another revision, or with files",
 		Detail: "The body, if there is one, is a gzipped tar of at most 16 MiB (application/gzip) that stands for the source at position. Nothing is stored and the cluster is not asked.",
 		Verb:   VerbGet, Resource: ResourceApplications,

@@ -42,6 +42,16 @@ func (p previews) Stored(ctx context.Context, app fleet.App) ([]manifest.Object,
 	return p.delivery.Stored(ctx, app)
 }
 
+// Heads implements api.Previews.
+func (p previews) Heads(app fleet.App) ([]api.SourceHead, bool) {
+	heads, settled := p.delivery.Heads(app)
+	out := make([]api.SourceHead, len(heads))
+	for i, h := range heads {
+		out[i] = api.SourceHead{Source: h.Source, Head: h.Head, Err: h.Err}
+	}
+	return out, settled
+}
+
 // AtRevisions implements api.Previews.
 func (p previews) AtRevisions(ctx context.Context, app fleet.App, revisions map[int]string) (api.Preview, error) {
 	return p.try(ctx, app, delivery.Trial{Revisions: revisions})

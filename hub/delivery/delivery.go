@@ -55,6 +55,8 @@ type Delivery struct {
 	// watched revisions must be read again.
 	reload bool
 	wake   chan struct{}
+	// busy are the applications that are looked at now.
+	busy map[model.AppUID]bool
 
 	apps map[model.AppUID]fleet.App // the index; replaced by Run
 	// serves identifies what each cluster said last that it serves.
@@ -287,11 +289,16 @@ func (d *Delivery) round(ctx context.Context) (again bool, err error) {
 	d.mu.Lock()
 	taken, reload := d.dirty, d.reload
 	d.dirty, d.reload = map[model.AppUID]look{}, false
+	d.busy = make(map[model.AppUID]bool, len(taken))
+	for uid := range taken {
+		d.busy[uid] = true
+	}
 	d.mu.Unlock()
 
 	defer func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		d.busy = nil
 		if err != nil {
 			d.reload = true // what the index remembers may not have been written
 			for uid, l := range taken {

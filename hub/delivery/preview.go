@@ -54,6 +54,34 @@ func (d *Delivery) Stored(ctx context.Context, app fleet.App) ([]manifest.Object
 	return placedObjects(objects, app, scopeOf(namespaced)), revision, nil
 }
 
+// SourceHead is what is known of one source of an application.
+type SourceHead struct {
+	Source model.Source
+	// Head is the commit or version that the source is at, "" as long as that is not
+	// known; Err is why it is not, or why it was not the last time.
+	Head string
+	Err  error
+}
+
+// Heads are what an application's sources are at now, in order. settled: they were
+// all looked at, and whatever was to come of that for the application has come.
+func (d *Delivery) Heads(app fleet.App) (heads []SourceHead, settled bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, dirty := d.dirty[app.UID]
+	_, known := d.apps[app.UID]
+	settled = known && !dirty && !d.busy[app.UID] && !d.reload
+	for _, s := range app.Application.Spec.AllSources() {
+		h, ok := d.heads[targetOf(s)]
+		if !ok {
+			h.Err = d.silent[s.RepoURL]
+		}
+		settled = settled && ok
+		heads = append(heads, SourceHead{s, h.Commit, h.Err})
+	}
+	return heads, settled
+}
+
 // Try renders an application from something else than what is delivered, and asks
 // its project about what comes out. Nothing is stored.
 //

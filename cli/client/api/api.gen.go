@@ -568,6 +568,12 @@ func (c *Client) ListResources(ctx context.Context, name string, options ...Opti
 	return out, err
 }
 
+// ListSources: what the sources of an application are at, and what was rendered of them.
+func (c *Client) ListSources(ctx context.Context, name string, options ...Option) (out SourceStateList, err error) {
+	err = c.call(ctx, http.MethodGet, "/applications/"+url.PathEscape(name)+"/sources", nil, &out, options)
+	return out, err
+}
+
 // CompareApplicationQuery narrows compareApplication; what is zero is not sent.
 type CompareApplicationQuery struct {
 	// Revision: another revision to render, of the first source of manifests or of the source at the same place in position
@@ -1512,6 +1518,32 @@ type SettingsVersion struct {
 	Version   int64     `json:"version"`
 	ChangedBy string    `json:"changedBy,omitempty"`
 	ChangedAt time.Time `json:"changedAt"`
+}
+
+// SourceState is one source of an application as it is shown.
+type SourceState struct {
+	RepoURL        string `json:"repoURL"`
+	Path           string `json:"path,omitempty"`
+	Chart          string `json:"chart,omitempty"`
+	Ref            string `json:"ref,omitempty"`
+	TargetRevision string `json:"targetRevision,omitempty"`
+	// Head is the commit or version that it is at; Rendered the one that what is
+	// desired was rendered from. Settled: what was to come of the head has come, so
+	// that another Rendered means that nothing has changed for the application.
+	Head     string `json:"head,omitempty"`
+	Rendered string `json:"rendered,omitempty"`
+	Settled  bool   `json:"settled"`
+	// Code and Error are why the head is not known, or was not the last time.
+	Code  string `json:"code,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// SourceStateList is a page of a list.
+type SourceStateList struct {
+	Items      []SourceState `json:"items"`
+	NextCursor string        `json:"nextCursor,omitempty"`
+	Total      int           `json:"total"`
+	AsOf       time.Time     `json:"asOf"`
 }
 
 // TemplateRequest is what callers say of a credential template.

@@ -574,6 +574,11 @@ export class Client {
     return (await this.call<types.ResourcesAnswer>("GET", `/applications/${encodeURIComponent(name)}/resources`, undefined, o)).value;
   }
 
+  /** What the sources of an application are at, and what was rendered of them. */
+  async listSources(name: string, o: CallOptions = {}): Promise<types.SourceStateList> {
+    return (await this.call<types.SourceStateList>("GET", `/applications/${encodeURIComponent(name)}/sources`, undefined, o)).value;
+  }
+
   /** Compare what is desired with another revision, or with files. */
   async compareApplication(name: string, query: CompareApplicationQuery = {}, o: CallOptions = {}): Promise<types.ComparisonAnswer> {
     return (await this.call<types.ComparisonAnswer>("POST", `/applications/${encodeURIComponent(name)}/compare${search(query)}`, undefined, o)).value;

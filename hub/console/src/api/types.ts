@@ -1711,6 +1711,30 @@ export interface SourceIntegrity {
   git?: GitIntegrity;
 }
 
+/** SourceState is one source of an application as it is shown. */
+export interface SourceState {
+  repoURL: string;
+  path?: string;
+  chart?: string;
+  ref?: string;
+  targetRevision?: string;
+  /** Head is the commit or version that it is at; Rendered the one that what is desired was rendered from. Settled: what was to come of the head has come, so that another Rendered means that nothing has changed for the application. */
+  head?: string;
+  rendered?: string;
+  settled: boolean;
+  /** Code and Error are why the head is not known, or was not the last time. */
+  code?: string;
+  error?: string;
+}
+
+/** SourceStateList is a page of a list. */
+export interface SourceStateList {
+  items: SourceState[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
 /** SyncFacet is the sync state of an application or object. */
 export interface SyncFacet {
   status: SyncStatus;
