@@ -116,7 +116,11 @@ func (c *call) described(key, value string) (raw json.RawMessage, lines []appLin
 			lines = append(lines, line)
 		}
 	}
-	return raw, lines, max(page.Total, len(page.Items)), nil
+	total = len(page.Items)
+	if page.Total != nil {
+		total = max(total, *page.Total)
+	}
+	return raw, lines, total, nil
 }
 
 func (c *call) printAppLines(lines []appLine, total int) error {

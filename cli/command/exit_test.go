@@ -36,7 +36,7 @@ func TestExitStatuses(t *testing.T) {
 	}{
 		{name: "done", args: "app sync web", code: 0, out: "Succeeded"},
 		{name: "differences", args: "app diff web", code: 1, out: "~"},
-		{name: "usage", args: "app get", code: 2, err: "hawser app get takes 1 argument(s) (NAME), got 0"},
+		{name: "usage", args: "app get", code: 2, err: "hawser app get takes 1 argument (NAME), got 0"},
 		{name: "unknown flag", args: "app get web --nix", code: 2, err: "fix: see hawser app get --help"},
 		{name: "unknown format", args: "app get web -o xml", code: 2, err: "(output_unknown)"},
 		{name: "unknown command", args: "ap get", code: 2, err: `did you mean "hawser app"?`},

@@ -23,6 +23,9 @@ var topics = map[string]string{
 	"plugins":     pluginsHelp,
 }
 
+// Topics are the pages of help that are about no command, by their names.
+func Topics() map[string]string { return maps.Clone(topics) }
+
 func topicNames() []string { return slices.Sorted(maps.Keys(topics)) }
 
 func newHelp(root *cobra.Command) *cobra.Command {

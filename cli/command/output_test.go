@@ -140,6 +140,9 @@ func TestListFlags(t *testing.T) {
 		{"--sort-by .applications --limit 1 -o name", "cluster/eu-10\n", ""},
 		{"--columns name,labels --no-headers", "eu-10  env=prod\neu-2\nus\n", "3 of 412"},
 		{"--columns NAME", "NAME\neu-10\neu-2\nus\n", "3 of 412"},
+		{"-l env=prod -o name", "cluster/eu-10\n", ""},
+		{"-l !env -o name --limit 1", "cluster/eu-2\n", ""},
+		{"--filter env:prod -o name", "cluster/eu-10\ncluster/eu-2\ncluster/us\n", ""},
 		{"--columns name -q", "NAME\neu-10\neu-2\nus\n", ""},
 	} {
 		newHubOf(t, map[string]answer{"GET /clusters": {200, clusters}})
@@ -158,6 +161,7 @@ func TestListFlags(t *testing.T) {
 		"--outptu json":    "did you mean --output?",
 		"-o jsonpath={.a":  "(output_invalid)",
 		"-o tree":          "no tree",
+		"-l a=b=c":         "is no label selector",
 		"--frobnicate-all": "see hawser cluster list --help",
 	} {
 		r := run(t, "", append([]string{"cluster", "list"}, strings.Fields(args)...)...)
@@ -178,6 +182,13 @@ func TestAnEmptyListOfWhatIsNotThere(t *testing.T) {
 	run(t, "", "app", "list", "-p", "shop").check(t, 0, "NAME", "")
 	run(t, "", "app", "list", "-p", "sh*").check(t, 0, "NAME", "")
 	run(t, "", "app", "list").check(t, 0, "NAME", "")
+}
+
+// A hub that does not know filters would list everything, and a script would
+// take that for what it had asked for.
+func TestAFilterThatTheHubDoesNotKnow(t *testing.T) {
+	newHubOf(t, everything())
+	run(t, "", "cluster", "list", "--filter", "env:prod", "-o", "name").check(t, 2, "", "(filter_not_supported)")
 }
 
 func TestDebugTellsNoTokens(t *testing.T) {

@@ -173,8 +173,8 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
-		return fault.New(fault.Invalid, "usage", "%s takes %d argument(s) (%s), got %d",
-			c.CommandPath(), len(names), strings.Join(names, " "), len(args)).WithFix("see %s --help", c.CommandPath())
+		return fault.New(fault.Invalid, "usage", "%s takes %s (%s), got %d",
+			c.CommandPath(), output.Count(len(names), "argument", "arguments"), strings.Join(names, " "), len(args)).WithFix("see %s --help", c.CommandPath())
 	}
 }
 

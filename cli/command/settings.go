@@ -141,11 +141,11 @@ conditions of their cluster.`,
 			return c.one(got, "settings/customizations", func() error {
 				switch {
 				case dryRun:
-					fmt.Fprintf(c.Out, "%d keys would change (dry run)\n", len(got.Changes))
+					fmt.Fprintf(c.Out, "%s would change (dry run)\n", output.Count(len(got.Changes), "key", "keys"))
 				case got.Result == "unchanged":
 					fmt.Fprintf(c.Out, "customizations unchanged, version %d\n", got.Version)
 				default:
-					fmt.Fprintf(c.Out, "customizations set, version %d: %d keys changed\n", got.Version, len(got.Changes))
+					fmt.Fprintf(c.Out, "customizations set, version %d: %s changed\n", got.Version, output.Count(len(got.Changes), "key", "keys"))
 				}
 				return nil
 			})
@@ -235,7 +235,7 @@ func (c *call) putCustomizations(body []byte, dryRun bool, ifVersion int64) (got
 		c.note("left out: %s: %s", u.Key, u.Why)
 	}
 	if others > 0 {
-		c.note("left out: %d keys that are not about resources", others)
+		c.note("left out: %s not about resources", output.Count(others, "key that is", "keys that are"))
 	}
 	return got, nil
 }

@@ -15,11 +15,14 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// Markdown writes one page for each command into dir, and removes pages of
-// commands that are gone.
-func Markdown(root *cobra.Command, dir string) error {
+// Markdown writes one page for each command and each topic of help into dir, and
+// removes pages of those that are gone.
+func Markdown(root *cobra.Command, topics map[string]string, dir string) error {
 	quiet(root)
 	pages := map[string][]byte{}
+	for name, text := range topics {
+		pages["hawser_help_"+name+".md"] = []byte("## hawser help " + name + "\n\n```\n" + text + "```\n")
+	}
 	if err := walk(root, func(c *cobra.Command) error {
 		var b bytes.Buffer
 		err := doc.GenMarkdownCustom(c, &b, func(link string) string { return link })
@@ -53,6 +56,9 @@ func Man(root *cobra.Command, dir, version string) error {
 func quiet(c *cobra.Command) {
 	c.DisableAutoGenTag = true
 	c.InitDefaultHelpCmd()
+	if !c.HasParent() {
+		c.InitDefaultCompletionCmd("completion")
+	}
 	c.InitDefaultHelpFlag()
 	for _, sub := range c.Commands() {
 		quiet(sub)

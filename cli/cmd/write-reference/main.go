@@ -15,7 +15,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: write-reference DIRECTORY")
 		os.Exit(2)
 	}
-	if err := manual.Markdown(command.Tree(), os.Args[1]); err != nil {
+	if err := manual.Markdown(command.Tree(), command.Topics(), os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
