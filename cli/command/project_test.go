@@ -101,7 +101,7 @@ func TestAProjectThatMakesApplicationsInvalidIsAskedAbout(t *testing.T) {
 		err          string
 		saved        bool
 	}{
-		"nobody is there":    {"", "", false, 6, shown + "error: 2 applications become invalid by this, and nobody is there to ask; nothing was saved (project_invalidates", false},
+		"nobody is there":    {"", "", false, 6, shown + "error: HW-8047 2 applications become invalid by this, and nobody is there to ask; nothing was saved (project_invalidates", false},
 		"nobody, but agreed": {"--yes", "", false, 0, shown + "project \"pay\" saved", true},
 		"yes":                {"", "yes\n", true, 0, shown + "Save it all the same?", true},
 		"no":                 {"", "no\n", true, 2, shown + "Save it all the same?", false},

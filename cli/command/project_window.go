@@ -17,31 +17,44 @@ func newProjectWindow(s *session) *cobra.Command {
 		newWindowList(s), newWindowAdd(s), newWindowUpdate(s), newWindowDelete(s))
 }
 
+// listedWindow is a sync window with its place in the project.
+type listedWindow struct {
+	ID    int    `json:"id"`
+	State string `json:"state"` // open or closed, now
+	model.SyncWindow
+}
+
 func newWindowList(s *session) *cobra.Command {
-	return &cobra.Command{
+	windows := listing[listedWindow]{
+		kind: "SyncWindowList",
+		columns: []output.Column{{Title: "ID"}, {Title: "STATE"}, {Title: "KIND"}, {Title: "SCHEDULE"}, {Title: "DURATION"}, {Title: "ZONE"},
+			{Title: "APPLICATIONS"}, {Title: "NAMESPACES"}, {Title: "CLUSTERS"}, {Title: "MANUAL"}, {Title: "DESCRIPTION", Text: true}},
+		row: func(w listedWindow) []string {
+			return []string{strconv.Itoa(w.ID), w.State, w.Kind, w.Schedule, w.Duration, w.TimeZone, strings.Join(w.Applications, ","),
+				strings.Join(w.Namespaces, ","), strings.Join(w.Clusters, ","), strconv.FormatBool(w.ManualSync), w.Description}
+		},
+	}
+	c := &cobra.Command{
 		Use: "list NAME", Aliases: []string{"ls"}, Short: "The sync windows of a project, and whether they are open", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var p model.AppProject
 			if err := c.get(projectPath(c.args[0]), &p); err != nil {
 				return err
 			}
-			if c.documents() {
-				return c.document(p.Spec.SyncWindows)
-			}
-			columns := []output.Column{{Title: "ID"}, {Title: "STATE"}, {Title: "KIND"}, {Title: "SCHEDULE"}, {Title: "DURATION"}, {Title: "ZONE"},
-				{Title: "APPLICATIONS"}, {Title: "NAMESPACES"}, {Title: "CLUSTERS"}, {Title: "MANUAL"}, {Title: "DESCRIPTION", Text: true}}
-			var rows [][]string
+			now := c.now()
+			items := []listedWindow{}
 			for i, w := range p.Spec.SyncWindows {
 				state := "closed"
-				if policy.WindowOpen(w, c.now()) {
+				if policy.WindowOpen(w, now) {
 					state = "open"
 				}
-				rows = append(rows, []string{strconv.Itoa(i), state, w.Kind, w.Schedule, w.Duration, w.TimeZone, strings.Join(w.Applications, ","),
-					strings.Join(w.Namespaces, ","), strings.Join(w.Clusters, ","), strconv.FormatBool(w.ManualSync), w.Description})
+				items = append(items, listedWindow{i, state, w})
 			}
-			return c.rows(columns, rows)
+			return windows.print(c, items, now)
 		}),
 	}
+	windows.flags(s, c)
+	return c
 }
 
 // windowFlags are a window's fields; only those that were given change one.
@@ -140,21 +153,23 @@ func windowAt(p *model.AppProject, id string) (int, error) {
 }
 
 func newProjectRole(s *session) *cobra.Command {
-	return group("role", "Roles of a project, as Argo CD writes them", &cobra.Command{
+	roles := listing[model.ProjectRole]{
+		kind:    "ProjectRoleList",
+		columns: []output.Column{{Title: "NAME"}, {Title: "POLICIES"}, {Title: "GROUPS"}, {Title: "DESCRIPTION", Text: true}},
+		row: func(r model.ProjectRole) []string {
+			return []string{r.Name, strconv.Itoa(len(r.Policies)), strings.Join(r.Groups, ","), r.Description}
+		},
+	}
+	c := &cobra.Command{
 		Use: "list NAME", Aliases: []string{"ls"}, Short: "The roles of a project", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var p model.AppProject
 			if err := c.get(projectPath(c.args[0]), &p); err != nil {
 				return err
 			}
-			if c.documents() {
-				return c.document(p.Spec.Roles)
-			}
-			var rows [][]string
-			for _, r := range p.Spec.Roles {
-				rows = append(rows, []string{r.Name, strconv.Itoa(len(r.Policies)), strings.Join(r.Groups, ","), r.Description})
-			}
-			return c.rows([]output.Column{{Title: "NAME"}, {Title: "POLICIES"}, {Title: "GROUPS"}, {Title: "DESCRIPTION", Text: true}}, rows)
+			return roles.print(c, p.Spec.Roles, c.now())
 		}),
-	})
+	}
+	roles.flags(s, c)
+	return group("role", "Roles of a project, as Argo CD writes them", c)
 }
