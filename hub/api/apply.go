@@ -72,7 +72,7 @@ func (a *api) apply(c *gin.Context) {
 				if err := mayWriteProject(w.set, d.Name); err != nil {
 					return "", err
 				}
-				_, result, err := a.writeProject(ctx, *d.Project, w.by, false)
+				_, result, err := a.writeProject(ctx, *d.Project, w.by, false, 0)
 				return result, err
 			})
 			done(i, result, err)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -245,6 +246,10 @@ func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject, by stri
 	s.upserts++
 	at := time.Unix(1_700_000_000, 0).UTC()
 	p.Metadata.Generation = s.projects[p.Metadata.Name].Metadata.Generation + 1
+	if v := p.Metadata.ResourceVersion; v != "" && v != s.projects[p.Metadata.Name].Metadata.ResourceVersion {
+		return model.AppProject{}, fault.New(fault.Conflict, "version_conflict", "changed meanwhile")
+	}
+	p.Metadata.ResourceVersion = strconv.FormatInt(p.Metadata.Generation, 10)
 	p.Status, _ = json.Marshal(model.ProjectStatus{ChangedAt: &at, ChangedBy: by})
 	s.projects[p.Metadata.Name] = p
 	return p, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -50,6 +51,13 @@ func (a *api) getProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	if v := p.Metadata.ResourceVersion; v != "" {
+		c.Header("ETag", `"`+v+`"`)
+		if c.GetHeader("If-None-Match") == `"`+v+`"` {
+			c.Status(http.StatusNotModified)
+			return
+		}
+	}
 	c.JSON(http.StatusOK, p)
 }
 
@@ -73,16 +81,24 @@ func (a *api) putProject(c *gin.Context) {
 		a.fail(c, fault.New(fault.Invalid, "value_unknown", "dryRun is %q; it can be true or false", cut(v)).WithField("dryRun").WithFound(cut(v), "true, false"))
 		return
 	}
-	stored, result, err := a.writeProject(c.Request.Context(), p, identity(c).Name, onlyNew(c))
+	version, err := ifMatch(c)
 	if err != nil {
 		a.fail(c, err)
 		return
+	}
+	stored, result, err := a.writeProject(c.Request.Context(), p, identity(c).Name, onlyNew(c), version)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	if v := stored.Metadata.ResourceVersion; v != "" {
+		c.Header("ETag", `"`+v+`"`)
 	}
 	c.JSON(statusOf(result), stored)
 }
 
 // writeProject creates or changes a project and tells who needs to know.
-func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, mustBeNew bool) (model.AppProject, string, error) {
+func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, mustBeNew bool, version int64) (model.AppProject, string, error) {
 	clearServerSet(&p.Metadata)
 	old, err := a.store.Project(ctx, p.Metadata.Name)
 	exists := err == nil
@@ -91,10 +107,16 @@ func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, m
 		return model.AppProject{}, "", err
 	case exists && mustBeNew:
 		return model.AppProject{}, "", fault.New(fault.Conflict, "already_exists", "project %q already exists", p.Metadata.Name)
+	case version != 0 && (!exists || old.Metadata.ResourceVersion != strconv.FormatInt(version, 10)):
+		return model.AppProject{}, "", fault.New(fault.Conflict, "version_conflict", "project %q was changed meanwhile", p.Metadata.Name).
+			WithFix("read it again and repeat the change")
 	case exists && sameProject(old, p):
 		return old, resultUnchanged, nil
 	}
 	p.Status = nil
+	if version != 0 { // also against a change between here and the database
+		p.Metadata.ResourceVersion = strconv.FormatInt(version, 10)
+	}
 	stored, err := a.store.UpsertProject(ctx, p, by)
 	if err != nil {
 		return model.AppProject{}, "", err

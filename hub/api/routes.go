@@ -296,18 +296,18 @@ var projectRoutes = []Route{
 		Method: http.MethodPost, Path: "/projects", ID: "createProject", Tag: "projects", Summary: "Create or change a project",
 		Detail: "With If-None-Match: * it must be new.",
 		Verb:   VerbCreate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
-		handler: (*api).putProject,
+		Tagged: true, Matched: true, handler: (*api).putProject,
 	},
 	{
 		Method: http.MethodGet, Path: "/projects/:name", ID: "getProject", Tag: "projects", Summary: "One project",
-		Verb: VerbGet, Resource: ResourceProjects, Answer: model.AppProject{}, Status: http.StatusOK, handler: (*api).getProject,
+		Verb: VerbGet, Resource: ResourceProjects, Answer: model.AppProject{}, Status: http.StatusOK, Tagged: true, handler: (*api).getProject,
 	},
 	{
 		Method: http.MethodPut, Path: "/projects/:name", ID: "putProject", Tag: "projects", Summary: "Create or change a project",
 		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview.",
 		Query:  []Parameter{{Name: "dryRun", Type: "boolean", Meaning: "tell what it would change, and store nothing"}},
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
-		handler: (*api).putProject,
+		Tagged: true, Matched: true, handler: (*api).putProject,
 	},
 	{
 		Method: http.MethodDelete, Path: "/projects/:name", ID: "deleteProject", Tag: "projects", Summary: "Delete a project that has no applications",

@@ -18,8 +18,11 @@ import (
 // UpsertProject stores a project under its name and returns it as stored. by is
 // who changed it. When it is, or was, a global project, those that inherit from
 // it rise in version too: what they allow has changed.
+//
+// With a resource version in its metadata it is stored only over that version:
+// Conflict (version_conflict) when there is another, or none.
 func (s *Store) UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error) {
-	name := p.Metadata.Name
+	name, expected := p.Metadata.Name, p.Metadata.ResourceVersion
 	p.Metadata = asWritten(p.Metadata)
 	p.Status = nil
 	doc, err := document(p)
@@ -30,6 +33,17 @@ func (s *Store) UpsertProject(ctx context.Context, p model.AppProject, by string
 		heirs, err := s.lockHeirs(ctx, tx, p)
 		if err != nil {
 			return err
+		}
+		if expected != "" {
+			var version int64
+			err := tx.QueryRow(ctx, q("ProjectVersion"), name).Scan(&version)
+			if errors.Is(err, pgx.ErrNoRows) || err == nil && strconv.FormatInt(version, 10) != expected {
+				return fault.New(fault.Conflict, "version_conflict", "project %q was changed meanwhile", name).
+					WithFix("read it again and repeat the change")
+			}
+			if err != nil {
+				return err
+			}
 		}
 		written, err := tx.Exec(ctx, q("UpsertProject"), name, doc, s.now(), text(by))
 		if err != nil || written.RowsAffected() == 0 {

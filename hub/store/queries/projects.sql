@@ -20,6 +20,9 @@ ON CONFLICT (name) DO UPDATE SET
     changed_by = excluded.changed_by
 WHERE p.document::text <> excluded.document::text;
 
+-- name: ProjectVersion
+SELECT version FROM projects WHERE name = $1 FOR NO KEY UPDATE;
+
 -- name: LockProject
 SELECT name FROM projects WHERE name = $1 FOR UPDATE;
 

@@ -1,0 +1,29 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+func TestAProjectIsStoredOverTheVersionThatIsMeant(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	p := model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "team"}}
+	first, err := b.UpsertProject(ctx, p, "ann")
+	must(t, err)
+	p.Spec.Description = "two"
+	p.Metadata.ResourceVersion = first.Metadata.ResourceVersion
+	second, err := b.UpsertProject(ctx, p, "ann")
+	must(t, err)
+	if second.Metadata.ResourceVersion == first.Metadata.ResourceVersion {
+		t.Error("a change has the old version")
+	}
+	p.Spec.Description = "three"
+	_, err = b.UpsertProject(ctx, p, "ann")
+	wantCode(t, err, fault.Conflict, "version_conflict")
+	p.Metadata.Name = "none"
+	_, err = b.UpsertProject(ctx, p, "ann")
+	wantCode(t, err, fault.Conflict, "version_conflict")
+}
