@@ -370,18 +370,18 @@ export class Client {
   }
 
   /** Create or change a project. */
-  async createProject(body: types.AppProject | string, o: CallOptions = {}): Promise<types.AppProject> {
-    return (await this.call<types.AppProject>("POST", `/projects`, body, o)).value;
+  async createProject(body: types.AppProject | string, o: CallOptions = {}): Promise<Versioned<types.AppProject>> {
+    return await this.call<types.AppProject>("POST", `/projects`, body, o);
   }
 
   /** One project. */
-  async getProject(name: string, o: CallOptions = {}): Promise<types.AppProject> {
-    return (await this.call<types.AppProject>("GET", `/projects/${encodeURIComponent(name)}`, undefined, o)).value;
+  async getProject(name: string, o: CallOptions = {}): Promise<Versioned<types.AppProject>> {
+    return await this.call<types.AppProject>("GET", `/projects/${encodeURIComponent(name)}`, undefined, o);
   }
 
   /** Create or change a project. */
-  async putProject(name: string, body: types.AppProject | string, query: PutProjectQuery = {}, o: CallOptions = {}): Promise<types.AppProject> {
-    return (await this.call<types.AppProject>("PUT", `/projects/${encodeURIComponent(name)}${search(query)}`, body, o)).value;
+  async putProject(name: string, body: types.AppProject | string, query: PutProjectQuery = {}, o: CallOptions = {}): Promise<Versioned<types.AppProject>> {
+    return await this.call<types.AppProject>("PUT", `/projects/${encodeURIComponent(name)}${search(query)}`, body, o);
   }
 
   /** Delete a project that has no applications. */
