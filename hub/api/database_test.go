@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/store"
 	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
@@ -84,6 +86,48 @@ func TestOnARealDatabase(t *testing.T) {
 				}
 			}
 		}
+	}
+
+	// And it is read back as it was written.
+	equal := 0
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs, err := decode.Documents([]byte(toEnrolled.Replace(string(b))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs {
+			var written, read any
+			switch {
+			case d.Project != nil:
+				var p model.AppProject
+				w.call("GET", "/api/v1/projects/"+d.Name, "").ok(200).into(&p)
+				clearServerSet(&d.Project.Metadata)
+				clearServerSet(&p.Metadata)
+				d.Project.Status, p.Status = nil, nil
+				written, read = *d.Project, p
+			case d.Application != nil && d.Application.Operation == nil && d.Application.Spec.SourceHydrator == nil:
+				var v model.AppView
+				w.call("GET", "/api/v1/applications/"+d.Name, "").ok(200).into(&v)
+				clearServerSet(&d.Application.Metadata)
+				clearServerSet(&v.Application.Metadata)
+				d.Application.Status, v.Application.Status = nil, nil
+				written, read = *d.Application, *v.Application
+			default:
+				continue
+			}
+			if equal++; !sameJSON(written, read) {
+				x, _ := json.Marshal(written)
+				y, _ := json.Marshal(read)
+				t.Errorf("%s: %s was written\n%s\nand reads\n%s", filepath.Base(f), d.Name, x, y)
+			}
+		}
+	}
+	if equal < 60 {
+		t.Errorf("only %d Applications and AppProjects were read back", equal)
 	}
 
 	var view model.AppView

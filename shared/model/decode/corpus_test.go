@@ -271,3 +271,95 @@ func TestEveryFieldCanBeFilled(t *testing.T) {
 	walk(reflect.TypeFor[model.AppProject](), "AppProject")
 	walk(reflect.TypeFor[model.ApplicationSet](), "ApplicationSet")
 }
+
+// Every field of Application and AppProject is set by some document of the
+// corpus: one that nobody writes is one of which nobody knows that it is kept.
+func TestTheCorpusSetsEveryField(t *testing.T) {
+	files, err := filepath.Glob("testdata/corpus/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := map[string]bool{}
+	var note func(v reflect.Value, path string)
+	note = func(v reflect.Value, path string) {
+		for v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return
+			}
+			v = v.Elem()
+		}
+		switch v.Kind() {
+		case reflect.Slice:
+			if v.Type() != typeRaw {
+				for i := range v.Len() {
+					note(v.Index(i), path)
+				}
+			}
+		case reflect.Map:
+			for _, k := range v.MapKeys() {
+				note(v.MapIndex(k), path)
+			}
+		case reflect.Struct:
+			if v.Type() == typeTime || v.Type() == typeIntOrString {
+				return
+			}
+			for _, f := range fieldsOf(v.Type()) {
+				if x := v.FieldByIndex(f.index); !x.IsZero() {
+					set[path+"."+f.name] = true
+					note(x, path+"."+f.name)
+				}
+			}
+		}
+	}
+	kinds, shapes := map[string]int{}, map[string]bool{}
+	for _, file := range files {
+		docs, err := Documents(read(t, filepath.Base(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs {
+			kinds[d.Kind]++
+			switch {
+			case d.Application != nil:
+				note(reflect.ValueOf(d.Application), "Application")
+				shapes[string(marshal(t, d.Application.Spec))] = true
+			case d.Project != nil:
+				note(reflect.ValueOf(d.Project), "AppProject")
+				shapes[string(marshal(t, d.Project.Spec))] = true
+			}
+		}
+	}
+	// fields of the structs. What of the dry source of a hydrator is the same as
+	// of any other source is looked at there.
+	var walk func(rt reflect.Type, path string)
+	walk = func(rt reflect.Type, path string) {
+		for rt.Kind() == reflect.Pointer || rt.Kind() == reflect.Slice && rt != typeRaw || rt.Kind() == reflect.Map {
+			rt = rt.Elem()
+		}
+		if rt.Kind() != reflect.Struct || rt == typeTime || rt == typeIntOrString {
+			return
+		}
+		for _, f := range fieldsOf(rt) {
+			p := path + "." + f.name
+			if f.name == "status" { // the hub fills it in; what is written is ignored
+				continue
+			}
+			if !set[p] {
+				t.Errorf("no document of the corpus sets %s", p)
+				continue
+			}
+			switch p {
+			case "Application.spec.sources", "Application.operation.sync.source", "Application.operation.sync.sources",
+				"Application.spec.sourceHydrator.drySource.helm", "Application.spec.sourceHydrator.drySource.kustomize",
+				"Application.spec.sourceHydrator.drySource.directory", "Application.spec.sourceHydrator.drySource.plugin":
+				continue
+			}
+			walk(rt.FieldByIndex(f.index).Type, p)
+		}
+	}
+	walk(reflect.TypeFor[model.Application](), "Application")
+	walk(reflect.TypeFor[model.AppProject](), "AppProject")
+	if n := kinds["Application"] + kinds["AppProject"]; n < 60 || len(shapes) < 60 || kinds["AppProject"] < 20 {
+		t.Errorf("%v objects of %d shapes; 60 are wanted, 20 of them projects", kinds, len(shapes))
+	}
+}
