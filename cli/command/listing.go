@@ -118,9 +118,6 @@ func (f listFlags) narrowing(here bool) (*narrowing, error) {
 	return &narrowing{f.project, f.cluster, selector}, nil
 }
 
-// fetch prints all that the hub lists at path.
-func (l listing[T]) fetch(c *call, path string) error { return l.fetchWith(c, path, url.Values{}) }
-
 // fetchWith prints all that the hub lists at path with a query, page by page
 // where nothing needs them all.
 func (l listing[T]) fetchWith(c *call, path string, q url.Values) error {

@@ -48,7 +48,6 @@ type session struct {
 	now     func() time.Time
 
 	fields    string // value of --json, when it is given
-	hasFields bool
 	jq        string
 	template  string
 	noHeaders bool
