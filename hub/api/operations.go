@@ -188,6 +188,9 @@ func (a *api) syncApplication(c *gin.Context) {
 	if err == nil {
 		err = a.planHolds(c)
 	}
+	if err == nil && !spec.DryRun {
+		err = a.windowOpen(ctx, a.caller(c), app, key)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
