@@ -57,6 +57,7 @@ var rows = map[int64]string{
 	9:  `UPDATE operations SET amendments = '[{"what": "orphan", "by": "ann", "at": "2026-11-28T10:00:00Z"}]'`,
 	10: `UPDATE apps SET set_aside = '[{"revision": "r"}]', unpinned_by = 'ann', unpin_reason = 'it is mended'`,
 	11: `UPDATE api_tokens SET admin = false, grants = '[{"project": "p", "role": "viewer"}]'; UPDATE operations SET project = 'p'`,
+	14: `INSERT INTO gpg_keys (fingerprint, key_id, document, added_at) VALUES ('ff', 'f', '{}', now())`,
 	13: `UPDATE projects SET changed_by = 'ann'`,
 	12: `INSERT INTO requests (caller, key, digest, created_at) VALUES ('ann', 'k', 'd', now());
 	    INSERT INTO jobs (id, kind, initiated_by, token, created_at) VALUES ('j', 'sync', 'ann', 't', now());

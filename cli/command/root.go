@@ -133,6 +133,7 @@ func newRoot(s *session) *cobra.Command {
 
 		newHub(s),
 		newSettings(s),
+		newGPG(s),
 
 		newPlugin(s),
 		newMan(s),

@@ -220,7 +220,11 @@ type Options struct {
 	AllowExec    bool
 	// Settings for all clusters; nil for none. SettingsChanged, which may be nil,
 	// is called when they changed and must not block.
-	Settings        Settings
+	Settings Settings
+	// GPGKeys that projects may trust; nil for none. GPGKeysChanged, which may be
+	// nil, is called after a change.
+	GPGKeys         GPGKeys
+	GPGKeysChanged  func()
 	SettingsChanged func()
 	// Requests keeps answers under idempotency keys; nil: only operations and jobs
 	// know theirs.

@@ -50,6 +50,7 @@ func newRightsWorld(t *testing.T) *world {
 	w := newWorld(t, func(o *Options) {
 		o.Settings, o.Heartbeat = &fakeSettings{}, 30*time.Millisecond
 		o.Jobs = &fakeJobs{jobs: []fleet.StoredJob{{Job: model.Job{ID: "j1", InitiatedBy: "somebody"}}}}
+		o.GPGKeys = &fakeGPGKeys{}
 	})
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}

@@ -124,7 +124,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
-		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, jobRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, jobRoutes, gpgKeyRoutes,
 	)
 }
 

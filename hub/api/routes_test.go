@@ -11,7 +11,7 @@ import (
 
 // What gin serves and what the table says are the same.
 func TestEveryRouteIsInTheTable(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Settings, o.Jobs = &fakeSettings{}, &fakeJobs{} })
+	w := newWorld(t, func(o *Options) { o.Settings, o.Jobs, o.GPGKeys = &fakeSettings{}, &fakeJobs{}, &fakeGPGKeys{} })
 	table := map[string]bool{}
 	for _, r := range Routes() {
 		key := r.Method + " /api/v1" + r.Path

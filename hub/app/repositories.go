@@ -197,7 +197,7 @@ func (f fetcher) Download(ctx context.Context, url string) ([]byte, error) {
 func deliveryHeads(resolved map[fleet.Target]source.Resolved) map[fleet.Target]delivery.Head {
 	heads := make(map[fleet.Target]delivery.Head, len(resolved))
 	for t, r := range resolved {
-		heads[t] = delivery.Head{Commit: r.Commit, Err: r.Err}
+		heads[t] = delivery.Head{Commit: r.Commit, Tag: r.Tag, Err: r.Err}
 	}
 	return heads
 }

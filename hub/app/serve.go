@@ -74,6 +74,7 @@ type hub struct {
 	ingest   *ingest.Ingest
 	gateway  *gateway.Gateway
 	delivery *delivery.Delivery
+	verifier *verifier
 	mux      *gateway.Mux
 
 	metrics *metrics.Set
@@ -325,9 +326,10 @@ func (h *hub) renderer() renderer {
 }
 
 func (h *hub) startDelivery(context.Context) error {
+	h.verifier = &verifier{sources: h.sources, store: h.store}
 	h.delivery = delivery.New(delivery.Options{
 		Store: warmStore{h.store, h.gateway}, Watcher: h.poller, Renderer: measuredRenderer{h.renderer(), h.metrics, h.tracer},
-		Notifier: notifier{h.gateway}, Publisher: h.feed, Observer: h.metrics, Tracer: h.tracer, Log: h.log,
+		Verifier: h.verifier, Notifier: notifier{h.gateway}, Publisher: h.feed, Observer: h.metrics, Tracer: h.tracer, Log: h.log,
 	})
 	return nil
 }
@@ -475,6 +477,8 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		AllowExec:         h.cfg.Exec,
 		Settings:          h.store,
 		SettingsChanged:   h.gateway.NotifySettings,
+		GPGKeys:           h.store,
+		GPGKeysChanged:    h.keysChanged,
 		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,

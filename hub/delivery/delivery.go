@@ -20,9 +20,11 @@ import (
 // Options are the parts that a Delivery joins. All fields are required but
 // Parallel, Retry, RetryRender and Now.
 type Options struct {
-	Store     Store
-	Watcher   Watcher
-	Renderer  Renderer
+	Store    Store
+	Watcher  Watcher
+	Renderer Renderer
+	// Verifier of signatures; nil: what has to be signed is refused.
+	Verifier  Verifier
 	Notifier  Notifier
 	Publisher Publisher
 	// Observer is told what is delivered; nil: nobody is.
@@ -51,6 +53,8 @@ type Delivery struct {
 	// last asked. It stands for targets that were never resolved.
 	silent map[string]error
 	dirty  map[model.AppUID]look
+	// keysChanged: the keys at the hub are others than those judged by.
+	keysChanged bool
 	// reload: applications were written or deleted, so that the index and the
 	// watched revisions must be read again.
 	reload bool
@@ -123,9 +127,9 @@ func (d *Delivery) Resolved(ctx context.Context, repoURL string, heads map[fleet
 	note := func(t fleet.Target, h Head) {
 		old, seen := d.heads[t]
 		if h.Err != nil {
-			h.Commit = old.Commit // the last good one stays in force
+			h.Commit, h.Tag = old.Commit, old.Tag // the last good one stays in force
 		}
-		if !seen || old.Commit != h.Commit || errorText(old.Err) != errorText(h.Err) {
+		if !seen || old.Commit != h.Commit || old.Tag != h.Tag || errorText(old.Err) != errorText(h.Err) {
 			changed[t] = true
 		}
 		d.heads[t] = h
@@ -318,6 +322,13 @@ func (d *Delivery) round(ctx context.Context) (again bool, err error) {
 				taken[uid] = look{}
 			}
 		}
+	}
+	judged, err := d.takeKeysChanged(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, uid := range judged {
+		taken[uid] = look{force: true}
 	}
 	if len(taken) == 0 {
 		return false, nil

@@ -38,6 +38,8 @@ type Head struct {
 	// Commit is a commit of Git, or what stands for a version of a chart or an
 	// artifact: equal heads are equal content.
 	Commit string
+	// Tag is the annotated tag that a target of Git names, empty for none.
+	Tag string
 	// Err is set when this target could not be resolved; Commit is then empty
 	// and whatever was resolved before stays in force.
 	Err error

@@ -314,6 +314,10 @@ func (d *Delivery) render(ctx context.Context, f facts, project project, app fle
 			d.settled(app.UID)
 		}
 	}()
+	// Nothing of a revision is read that nobody vouches for.
+	if err := d.signed(ctx, project, app.Application.Spec, heads); err != nil {
+		return Rendered{}, false, err
+	}
 	return RenderSources(ctx, d.Renderer, app.Application.Spec, head, request(f, project, app, previous))
 }
 

@@ -315,6 +315,9 @@ func (d *Delivery) Prepare(ctx context.Context, app fleet.App, content fleet.Con
 		}
 		content.BundleBytes = int64(len(encoded))
 	}
+	if err := d.signedPast(ctx, project, app, content); err != nil {
+		return fleet.Deploy{}, err
+	}
 	out := fleet.Deploy{AppVersion: app.Version, Content: content}
 	if deployment == 0 || content.Bundle == app.Source.Bundle {
 		return out, nil

@@ -25,17 +25,17 @@ const (
 // Key is a public key.
 type Key struct {
 	// ID is the last 16 digits of the fingerprint, in capitals.
-	ID          string   `json:"keyID"`
-	Fingerprint string   `json:"fingerprint"`
-	Owner       string   `json:"owner"`
-	SubType     string   `json:"subType"` // rsa4096, ed25519
-	SubKeys     []string `json:"subKeys,omitempty"`
-	CreatedAt   time.Time
+	ID          string    `json:"keyID"`
+	Fingerprint string    `json:"fingerprint"`
+	Owner       string    `json:"owner"`
+	SubType     string    `json:"subType"` // rsa4096, ed25519
+	SubKeys     []string  `json:"subKeys,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
 	// ExpiresAt is nil for a key that does not expire.
-	ExpiresAt *time.Time
-	Revoked   bool
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Revoked   bool       `json:"revoked,omitempty"`
 	// Armored is the key alone, in ASCII.
-	Armored string
+	Armored string `json:"keyData,omitempty"`
 }
 
 // ParseKeys reads public keys in ASCII armour, one block or several, or in binary.

@@ -13,6 +13,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
+	"github.com/hawser-dev/hawser/shared/signature"
 )
 
 // Login: exchange a login code for an API token.
@@ -968,6 +969,31 @@ func (c *Client) CancelJob(ctx context.Context, id string, options ...Option) (o
 	return out, err
 }
 
+// ListGPGKeys: gnuPG keys that projects may trust.
+func (c *Client) ListGPGKeys(ctx context.Context, options ...Option) (out GpgKeyList, err error) {
+	err = c.call(ctx, http.MethodGet, "/gpg-keys", nil, &out, options)
+	return out, err
+}
+
+// GetGPGKey: one GnuPG key.
+func (c *Client) GetGPGKey(ctx context.Context, id string, options ...Option) (out GpgKey, err error) {
+	err = c.call(ctx, http.MethodGet, "/gpg-keys/"+url.PathEscape(id), nil, &out, options)
+	return out, err
+}
+
+// AddGPGKeys: add public GnuPG keys.
+//
+// A key that is there already is replaced. Secret keys are refused.
+func (c *Client) AddGPGKeys(ctx context.Context, in GpgKeysAdded, options ...Option) (out GpgKeyList, err error) {
+	err = c.call(ctx, http.MethodPost, "/gpg-keys", in, &out, options)
+	return out, err
+}
+
+// DeleteGPGKey: remove a GnuPG key.
+func (c *Client) DeleteGPGKey(ctx context.Context, id string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/gpg-keys/"+url.PathEscape(id), nil, nil, options)
+}
+
 // APIToken is a token as it is listed: never with its hash.
 type APIToken struct {
 	ID        string     `json:"id"`
@@ -1229,6 +1255,26 @@ type ExplainRequest struct {
 	Destination *model.Destination `json:"destination,omitempty"`
 	// Kinds of objects, with their names where those matter.
 	Kinds []ExplainKind `json:"kinds,omitempty"`
+}
+
+// GpgKey is a key as it is shown; the key itself only when one is asked for.
+type GpgKey struct {
+	signature.Key
+	AddedBy string    `json:"addedBy,omitempty"`
+	AddedAt time.Time `json:"addedAt"`
+}
+
+// GpgKeyList is a page of a list.
+type GpgKeyList struct {
+	Items      []GpgKey  `json:"items"`
+	NextCursor string    `json:"nextCursor,omitempty"`
+	Total      int       `json:"total"`
+	AsOf       time.Time `json:"asOf"`
+}
+
+// GpgKeysAdded is a request to add keys, in ASCII armour.
+type GpgKeysAdded struct {
+	KeyData string `json:"keyData"`
 }
 
 // Grant is a role in the projects whose names a glob matches.

@@ -653,4 +653,24 @@ export class Client {
   async cancelJob(id: string, o: CallOptions = {}): Promise<types.Job> {
     return (await this.call<types.Job>("POST", `/jobs/${encodeURIComponent(id)}/cancel`, undefined, o)).value;
   }
+
+  /** GnuPG keys that projects may trust. */
+  async listGPGKeys(o: CallOptions = {}): Promise<types.GpgKeyList> {
+    return (await this.call<types.GpgKeyList>("GET", `/gpg-keys`, undefined, o)).value;
+  }
+
+  /** One GnuPG key. */
+  async getGPGKey(id: string, o: CallOptions = {}): Promise<types.GpgKey> {
+    return (await this.call<types.GpgKey>("GET", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
+  /** Add public GnuPG keys. */
+  async addGPGKeys(body: types.GpgKeysAdded | string, o: CallOptions = {}): Promise<types.GpgKeyList> {
+    return (await this.call<types.GpgKeyList>("POST", `/gpg-keys`, body, o)).value;
+  }
+
+  /** Remove a GnuPG key. */
+  async deleteGPGKey(id: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
 }

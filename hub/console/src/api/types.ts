@@ -597,6 +597,38 @@ export interface GitIntegrityRepo {
   url: string;
 }
 
+/** GpgKey is a key as it is shown; the key itself only when one is asked for. */
+export interface GpgKey {
+  /** ID is the last 16 digits of the fingerprint, in capitals. */
+  keyID: string;
+  fingerprint: string;
+  owner: string;
+  /** rsa4096, ed25519 */
+  subType: string;
+  subKeys?: string[];
+  createdAt: string;
+  /** ExpiresAt is nil for a key that does not expire. */
+  expiresAt?: string;
+  revoked?: boolean;
+  /** Armored is the key alone, in ASCII. */
+  keyData?: string;
+  addedBy?: string;
+  addedAt: string;
+}
+
+/** GpgKeyList is a page of a list. */
+export interface GpgKeyList {
+  items: GpgKey[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
+/** GpgKeysAdded is a request to add keys, in ASCII armour. */
+export interface GpgKeysAdded {
+  keyData: string;
+}
+
 /** Grant is a role in the projects whose names a glob matches. */
 export interface Grant {
   project: string;
@@ -839,6 +871,23 @@ export interface JsonnetVar {
   name: string;
   value: string;
   code?: boolean;
+}
+
+/** Key is a public key. */
+export interface Key {
+  /** ID is the last 16 digits of the fingerprint, in capitals. */
+  keyID: string;
+  fingerprint: string;
+  owner: string;
+  /** rsa4096, ed25519 */
+  subType: string;
+  subKeys?: string[];
+  createdAt: string;
+  /** ExpiresAt is nil for a key that does not expire. */
+  expiresAt?: string;
+  revoked?: boolean;
+  /** Armored is the key alone, in ASCII. */
+  keyData?: string;
 }
 
 /** KeyChange is a key that differs between two sets of customizations. */

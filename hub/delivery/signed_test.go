@@ -1,0 +1,106 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// notary answers what a test says of commits and tags.
+type notary struct {
+	mu     sync.Mutex
+	states map[string]policy.SignatureState
+	key    string
+	err    error
+}
+
+func (n *notary) Verify(_ context.Context, t fleet.Target, commit, tag string, mode policy.SignatureMode) (policy.SignatureFacts, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := commit
+	if tag != "" {
+		id = tag
+	}
+	return policy.SignatureFacts{RepoURL: t.RepoURL, Commit: commit, Mode: mode, Examined: 1,
+		Signatures: []policy.SignatureFact{{Object: id, Tag: tag != "", State: n.states[id], KeyID: n.key}}}, n.err
+}
+
+func (n *notary) set(id string, s policy.SignatureState) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.states[id] = s
+}
+
+func TestUnsignedRevisionsKeepTheLastGoodState(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	n := &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureGood, "t2": policy.SignatureGood}, key: "4AEE18F83AFDEB23"}
+	w.projects[0].Spec.SignatureKeys = []model.SignatureKey{{KeyID: "4AEE18F83AFDEB23"}}
+	for _, c := range []string{"c1", "c2", "c3"} {
+		w.put("web", c, "a", "b"+c)
+	}
+	d := New(Options{Store: w, Watcher: w, Renderer: w, Verifier: n, Notifier: w, Publisher: w, Log: slog.New(slog.DiscardHandler), Retry: time.Millisecond, RetryRender: time.Millisecond})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the signed commit", func() bool { return w.desired[uid].Revision.Commit == "c1" })
+	n.set("c2", policy.SignatureUnsigned)
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the refusal", func() bool {
+		x := w.condition(uid)
+		return x != nil && x.Code == policy.CodeSignatureMissing && x.Revision == "c2"
+	})
+	w.mu.Lock()
+	if got := w.desired[uid].Revision.Commit; got != "c1" {
+		t.Errorf("%s is desired", got)
+	}
+	w.mu.Unlock()
+	// A signed tag of the same commit is news.
+	d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Commit: "c2", Tag: "t2"}}, nil)
+	w.await("the signed tag", func() bool { return w.desired[uid].Revision.Commit == "c2" && w.condition(uid) == nil })
+
+	// Other keys at the hub, and another policy, decide anew.
+	n.set("t2", policy.SignatureUnknownKey)
+	d.KeysChanged()
+	w.await("the key is gone", func() bool { x := w.condition(uid); return x != nil && x.Code == policy.CodeSignatureUntrusted })
+	w.mu.Lock()
+	w.projects[0].Spec.SignatureKeys = nil
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	w.await("nothing is demanded", func() bool { return w.condition(uid) == nil })
+
+	// Trouble while verifying is no verdict: it is tried again.
+	w.mu.Lock()
+	w.projects[0].Spec.SignatureKeys = []model.SignatureKey{{KeyID: "4AEE18F83AFDEB23"}}
+	w.mu.Unlock()
+	n.mu.Lock()
+	n.err = fault.New(fault.Upstream, "git_unavailable", "no answer")
+	n.states["c3"] = policy.SignatureGood
+	n.mu.Unlock()
+	d.RepositoryResolved(repo, heads("c3"), nil)
+	w.await("the outage is shown", func() bool { x := w.condition(uid); return x != nil && x.Code == "git_unavailable" })
+	n.mu.Lock()
+	n.err = nil
+	n.mu.Unlock()
+	w.await("it is verified after all", func() bool { return w.desired[uid].Revision.Commit == "c3" })
+}
+
+func TestWithoutAVerifierWhatHasToBeSignedIsRefused(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.projects[0].Spec.SignatureKeys = []model.SignatureKey{{KeyID: "4AEE18F83AFDEB23"}}
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the refusal", func() bool { x := w.condition(uid); return x != nil && x.Code == policy.CodeSignatureUnknown })
+}
