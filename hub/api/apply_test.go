@@ -20,11 +20,11 @@ func (s brokenStore) UpsertApplication(ctx context.Context, a fleet.App) (fleet.
 	return s.fakeStore.UpsertApplication(ctx, a)
 }
 
-func (s brokenStore) UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error) {
+func (s brokenStore) UpsertProjectOver(ctx context.Context, p model.AppProject, by string, version int64) (model.AppProject, error) {
 	if p.Metadata.Name == "bad" {
 		panic("CANARY: nil map")
 	}
-	return s.fakeStore.UpsertProject(ctx, p, by)
+	return s.fakeStore.UpsertProjectOver(ctx, p, by, version)
 }
 
 func TestAPanicIsTheErrorOfItsObject(t *testing.T) {

@@ -34,7 +34,9 @@ type Store interface {
 	DeleteCluster(ctx context.Context, id model.ClusterID) error
 
 	// UpsertProject keeps by as who changed it, when it did.
-	UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error)
+	// UpsertProjectOver with version 0 overwrites whatever there is; else Conflict
+	// version_conflict when the stored version differs.
+	UpsertProjectOver(ctx context.Context, p model.AppProject, by string, version int64) (model.AppProject, error)
 	// ProjectObjects is how many objects were accepted of each application, by
 	// project.
 	ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error)

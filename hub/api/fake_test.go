@@ -237,7 +237,7 @@ func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID) error {
 	return nil
 }
 
-func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject, by string) (model.AppProject, error) {
+func (s *fakeStore) UpsertProjectOver(_ context.Context, p model.AppProject, by string, version int64) (model.AppProject, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return model.AppProject{}, err
@@ -246,7 +246,7 @@ func (s *fakeStore) UpsertProject(_ context.Context, p model.AppProject, by stri
 	s.upserts++
 	at := time.Unix(1_700_000_000, 0).UTC()
 	p.Metadata.Generation = s.projects[p.Metadata.Name].Metadata.Generation + 1
-	if v := p.Metadata.ResourceVersion; v != "" && v != s.projects[p.Metadata.Name].Metadata.ResourceVersion {
+	if version != 0 && strconv.FormatInt(version, 10) != s.projects[p.Metadata.Name].Metadata.ResourceVersion {
 		return model.AppProject{}, fault.New(fault.Conflict, "version_conflict", "changed meanwhile")
 	}
 	p.Metadata.ResourceVersion = strconv.FormatInt(p.Metadata.Generation, 10)

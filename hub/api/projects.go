@@ -114,10 +114,8 @@ func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, m
 		return old, resultUnchanged, nil
 	}
 	p.Status = nil
-	if version != 0 { // also against a change between here and the database
-		p.Metadata.ResourceVersion = strconv.FormatInt(version, 10)
-	}
-	stored, err := a.store.UpsertProject(ctx, p, by)
+	// The version is asked for once more, against a change between here and there.
+	stored, err := a.store.UpsertProjectOver(ctx, p, by, version)
 	if err != nil {
 		return model.AppProject{}, "", err
 	}

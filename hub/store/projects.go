@@ -18,11 +18,14 @@ import (
 // UpsertProject stores a project under its name and returns it as stored. by is
 // who changed it. When it is, or was, a global project, those that inherit from
 // it rise in version too: what they allow has changed.
-//
-// With a resource version in its metadata it is stored only over that version:
-// Conflict (version_conflict) when there is another, or none.
 func (s *Store) UpsertProject(ctx context.Context, p model.AppProject, by string) (model.AppProject, error) {
-	name, expected := p.Metadata.Name, p.Metadata.ResourceVersion
+	return s.UpsertProjectOver(ctx, p, by, 0)
+}
+
+// UpsertProjectOver is UpsertProject over one version only: Conflict
+// (version_conflict) when there is another, or none. 0 is any.
+func (s *Store) UpsertProjectOver(ctx context.Context, p model.AppProject, by string, expected int64) (model.AppProject, error) {
+	name := p.Metadata.Name
 	p.Metadata = asWritten(p.Metadata)
 	p.Status = nil
 	doc, err := document(p)
@@ -34,10 +37,10 @@ func (s *Store) UpsertProject(ctx context.Context, p model.AppProject, by string
 		if err != nil {
 			return err
 		}
-		if expected != "" {
+		if expected != 0 {
 			var version int64
 			err := tx.QueryRow(ctx, q("ProjectVersion"), name).Scan(&version)
-			if errors.Is(err, pgx.ErrNoRows) || err == nil && strconv.FormatInt(version, 10) != expected {
+			if errors.Is(err, pgx.ErrNoRows) || err == nil && version != expected {
 				return fault.New(fault.Conflict, "version_conflict", "project %q was changed meanwhile", name).
 					WithFix("read it again and repeat the change")
 			}

@@ -14,16 +14,15 @@ func TestAProjectIsStoredOverTheVersionThatIsMeant(t *testing.T) {
 	first, err := b.UpsertProject(ctx, p, "ann")
 	must(t, err)
 	p.Spec.Description = "two"
-	p.Metadata.ResourceVersion = first.Metadata.ResourceVersion
-	second, err := b.UpsertProject(ctx, p, "ann")
+	second, err := b.UpsertProjectOver(ctx, p, "ann", first.Metadata.Generation)
 	must(t, err)
 	if second.Metadata.ResourceVersion == first.Metadata.ResourceVersion {
 		t.Error("a change has the old version")
 	}
 	p.Spec.Description = "three"
-	_, err = b.UpsertProject(ctx, p, "ann")
+	_, err = b.UpsertProjectOver(ctx, p, "ann", first.Metadata.Generation)
 	wantCode(t, err, fault.Conflict, "version_conflict")
 	p.Metadata.Name = "none"
-	_, err = b.UpsertProject(ctx, p, "ann")
+	_, err = b.UpsertProjectOver(ctx, p, "ann", 1)
 	wantCode(t, err, fault.Conflict, "version_conflict")
 }
