@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -220,6 +221,6 @@ delete and a sync.`,
 func newAppCancel(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel NAME", Aliases: []string{"terminate", "terminate-op"}, Short: "End the application's running operation", Args: exactArgs("NAME"),
-		RunE: s.run(func(c *call) error { return c.operation(http.MethodPost, appPath(c.args[0])+"/terminate") }),
+		RunE: s.run(func(c *call) error { return c.operation(api.New(c.api).TerminateApplication) }),
 	}
 }

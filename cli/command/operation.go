@@ -1,8 +1,8 @@
 package command
 
 import (
+	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -92,20 +93,23 @@ func (c *call) operationsOfDeleted(app string) (list[model.OperationInfo], error
 func newOperationGet(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "get ID", Short: "One operation and its results", Args: exactArgs("ID"),
-		RunE: s.run(func(c *call) error { return c.operation(http.MethodGet, operationPath(c.args[0])) }),
+		RunE: s.run(func(c *call) error { return c.operation(api.New(c.api).GetOperation) }),
 	}
 }
 
 func newOperationTerminate(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "terminate ID", Short: "End an operation", Args: exactArgs("ID"),
-		RunE: s.run(func(c *call) error { return c.operation(http.MethodPost, operationPath(c.args[0])+"/terminate") }),
+		RunE: s.run(func(c *call) error { return c.operation(api.New(c.api).TerminateOperation) }),
 	}
 }
 
-func (c *call) operation(method, path string) error {
-	var op model.OperationInfo
-	if err := c.api.Do(c.ctx, method, path, nil, &op); err != nil {
+// operation prints what the hub answers about the operation, or the application,
+// that is named.
+func (c *call) operation(ask func(ctx context.Context, name string, options ...api.Option) (model.OperationInfo, error)) error {
+	name := strings.TrimPrefix(strings.TrimPrefix(c.args[0], "operation/"), "app/")
+	op, err := ask(c.ctx, name)
+	if err != nil {
 		return err
 	}
 	if !c.documents() && c.format != output.Name {
