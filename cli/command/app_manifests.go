@@ -204,6 +204,7 @@ func newAppResources(s *session) *cobra.Command {
 			return rows.print(c, items, c.now())
 		}),
 	}
+	rows.flags(s, c)
 	c.Flags().BoolVar(&orphaned, "orphaned", false, "only objects of its namespace that no application owns, where the project looks for them")
 	c.Flags().BoolVar(&tree, "tree", false, "with what they own, down to pods")
 	return c

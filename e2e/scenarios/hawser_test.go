@@ -36,6 +36,24 @@ func cmdHawser(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdArgocd runs the command line by its other name, which a link gives it.
+func cmdArgocd(ts *testscript.TestScript, neg bool, args []string) {
+	link := ts.MkAbs("argocd")
+	if _, err := os.Lstat(link); err != nil {
+		ts.Check(os.Symlink(filepath.Join(of(ts).Bin, "hawser"), link))
+	}
+	err := ts.Exec(link, args...)
+	var exit *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		ts.Fatalf("argocd: %v", err)
+	case err != nil && !neg:
+		ts.Fatalf("argocd %s: %v", strings.Join(args, " "), err)
+	case err == nil && neg:
+		ts.Fatalf("argocd %s should have failed", strings.Join(args, " "))
+	}
+}
+
 func cmdExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || args[1] != "hawser" {
 		usage(ts, "exitcode N hawser ARGS…")

@@ -28,6 +28,7 @@ func params(t *testing.T, dir string) testscript.Params {
 
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"hawser":   cmdHawser,
+	"argocd":   cmdArgocd,
 	"exitcode": cmdExitCode,
 	"deploy":   cmdDeploy,
 	"source":   cmdSource,

@@ -14,13 +14,19 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/hawser-dev/hawser/cli/argocd"
 	"github.com/hawser-dev/hawser/cli/command"
 	"github.com/hawser-dev/hawser/cli/keyring"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := command.Main(ctx, os.Args[1:], streams(os.Args[0]))
+	s := streams(os.Args[0])
+	run := command.Main
+	if s.Program == "argocd" { // linked to that name, or renamed
+		run = argocd.Main
+	}
+	code := run(ctx, os.Args[1:], s)
 	stop()
 	os.Exit(code)
 }

@@ -1,0 +1,261 @@
+package argocd
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hawser-dev/hawser/cli/command"
+	"github.com/hawser-dev/hawser/shared/wire"
+)
+
+var update = flag.Bool("update", false, "write docs/argocd-cli.md")
+
+const page = "../../docs/argocd-cli.md"
+
+func TestPageIsWhatTheParserDoes(t *testing.T) {
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, ok := strings.Cut(string(b), "<!-- table -->\n")
+	if !ok {
+		t.Fatal("the page has no place for the table")
+	}
+	want := head + "<!-- table -->\n" + Table()
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(b) != want {
+		t.Error("docs/argocd-cli.md is not up to date: go test ./cli/argocd -run Page -update")
+	}
+}
+
+const (
+	commit = "0123456789012345678901234567890123456789"
+	webApp = `{"uid":"u","name":"web","project":"shop","cluster":"eu","namespace":"n","repoURL":"https://git/x","path":"deploy","targetRevision":"main","freshness":"live","observedAt":"2026-01-02T03:04:05Z",
+"desired":{"commit":"` + commit + `"},"sync":{"status":"OutOfSync"},"health":{"status":"Healthy"},"revision":"` + commit + `",
+"operation":{"id":"op-1","kind":"sync","phase":"Succeeded","message":"done","spec":{"prune":true},"finishedAt":"2026-01-02T03:04:05Z","result":{"revision":"` + commit + `","resources":[{"kind":"Service","name":"s","status":"Configured"}]}},
+"conditions":[{"type":"SyncError","message":"look\u001b[2J"}],
+"resources":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web","version":"v1","sync":{"status":"OutOfSync"},"health":{"status":"Healthy"},"differences":[{"path":".spec.replicas","live":"1","desired":"2"}]}],
+"history":[{"id":7,"revision":"` + commit + `","deployedAt":"2026-01-02T03:04:05Z","initiatedBy":"ana"}],
+"application":{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"web","resourceVersion":"4"},"spec":{"project":"shop","source":{"repoURL":"https://git/x","path":"deploy"},"destination":{"name":"eu","namespace":"n"},"syncPolicy":{"automated":{"prune":true}}}}}`
+	op      = `{"id":"op-1","app":"web","kind":"sync","phase":"Succeeded","message":"done","spec":{}}`
+	project = `{"apiVersion":"argoproj.io/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"description":"the shop","sourceRepos":["a","b"],"destinations":[{"name":"eu","namespace":"n"}],"roles":[{"name":"dev","description":"all"}],"syncWindows":[{"kind":"allow","schedule":"* * * * *","duration":"1h"}]}}`
+	cluster = `{"id":"c","name":"eu","aliases":["https://eu:6443"],"connected":true,"kubeVersion":"v1.37.2","labels":{"a":"b"}}`
+)
+
+// fake is a hub with canned answers; it remembers what it was asked.
+type fake struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+var answers = map[string]string{
+	"GET /applications": `{"items":[{"name":"web","project":"shop"}]}`, "GET /applications/web": webApp, "PUT /applications/web": webApp, "PUT /applications/new": webApp,
+	"GET /applications/web/tree":  `{"nodes":[{"kind":"Pod","name":"p","uid":"1","images":["nginx:1","nginx:1"]}]}`,
+	"POST /applications/web/sync": op, "POST /applications/web/rollback": op, "POST /applications/web/terminate": op, "DELETE /applications/web": op, "GET /operations/op-1": op,
+	"POST /applications/web/refresh": `{}`, "GET /applications/web/resource-actions": `{"items":[{"name":"restart"}]}`, "POST /applications/web/actions": op,
+	"GET /applications/web/manifests": `{"items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"}}]}`,
+	"GET /applications/web/resources": `{"items":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web"}],"state":"s"}`,
+	"POST /applications/web/compare":  `{"from":{"commit":"a"},"to":{"commit":"b"},"items":[{"kind":"Service","name":"s","status":"Created"}]}`,
+	"GET /applications/web/logs":      `{"end":null}` + "\n",
+	"GET /projects":                   `{"items":[` + project + `]}`, "GET /projects/shop": project, "PUT /projects/shop": project, "PUT /projects/new": project, "DELETE /projects/shop": ``,
+	"GET /repositories": `{"items":[{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok"}]}`, "POST /repositories": `{"url":"https://git/x"}`, "DELETE /repositories/r1": ``,
+	"GET /repository-templates": `{"items":[{"id":"t1","url":"https://git"}]}`, "POST /repository-templates": `{"url":"https://git"}`, "DELETE /repository-templates/t1": ``,
+	"GET /clusters": `{"items":[` + cluster + `]}`, "PUT /clusters/eu/labels": cluster, "DELETE /clusters/eu": ``,
+	"GET /whoami": `{"name":"ana"}`, "GET /version": `{"version":"9.9.9"}`, "POST /explain": `{"allowed":false}`, "POST /login": `{"token":"hwt_x"}`,
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+	if path == "/events" {
+		_, _ = io.WriteString(w, "event: hello\ndata: {}\n\n")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	f.mu.Lock()
+	f.asked = append(f.asked, strings.TrimSpace(r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")+" "+string(body)))
+	f.mu.Unlock()
+	a, ok := answers[r.Method+" "+path]
+	if !ok || r.Header.Get("Authorization") != "Bearer hwt_x" && path != "/login" {
+		w.WriteHeader(http.StatusNotFound)
+		a = `{"kind":"not_found","code":"application_not_found","detail":"there is nothing at ` + path + `"}`
+	}
+	_, _ = io.WriteString(w, a)
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	f := &fake{}
+	srv := httptest.NewTLSServer(f)
+	t.Cleanup(srv.Close)
+	for k, v := range map[string]string{"HAWSER_CONFIG": t.TempDir() + "/config.yaml", "HAWSER_CA_HASH": wire.CAHash(srv.Certificate()), "HAWSER_TOKEN": "", "HAWSER_HUB": "", "HAWSER_CONTEXT": "",
+		"ARGOCD_SERVER": strings.TrimPrefix(srv.URL, "https://"), "ARGOCD_AUTH_TOKEN": "hwt_x", "ARGOCD_OPTS": ""} {
+		t.Setenv(k, v)
+	}
+	return f
+}
+
+func run(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = Main(t.Context(), args, command.Streams{In: strings.NewReader(""), Out: &o, Err: &e, Program: "argocd"})
+	return code, o.String(), e.String()
+}
+
+// The rows of the mapping that are the same, with Argo CD's flags.
+func TestSameRows(t *testing.T) {
+	for _, c := range []struct {
+		args       string
+		code       int
+		out, asked string
+	}{
+		{args: "app list -p shop -c eu -l a=b -o wide", out: "NAME        CLUSTER  NAMESPACE  PROJECT  STATUS     HEALTH   SYNCPOLICY  CONDITIONS  REPO           PATH    TARGET\nargocd/web  eu ", asked: "GET /applications?cluster=eu&limit=500&selector=a%3Db"},
+		{args: "app list -o name", out: "argocd/web\n"},
+		{args: "app list -p other -o name"},
+		{args: "app get argocd/web --refresh", out: "Sync Status:        OutOfSync from main (0123456)\n", asked: "POST /applications/web/refresh"},
+		{args: "app get web --hard-refresh", out: "GROUP  KIND        NAMESPACE  NAME  STATUS     HEALTH   HOOK  MESSAGE\n", asked: "refresh?hard=true"},
+		{args: "app get nix", code: 20},
+		{args: "app create new --repo https://git/x --path p --dest-server https://eu:6443 --dest-namespace n --project shop --sync-policy automated --upsert -p a=b", asked: "PUT /applications/new"},
+		{args: "app set web --revision v2 --kustomize-image web:v2", asked: `"targetRevision":"v2"`},
+		{args: "app unset web --nameprefix", asked: "GET /applications/web"},
+		{args: `app patch web --type merge --patch {"spec":{"source":{"path":"q"}}}`, asked: `"path":"q"`},
+		{args: "app diff web", code: 1, out: "~ apps/Deployment"},
+		{args: "app diff web --exit-code=false", out: "~ apps/Deployment"},
+		{args: "app diff web --diff-exit-code 7", code: 7, out: "~"},
+		{args: "app diff web --revision v2", code: 1, out: "+ Service", asked: "compare?revision=v2"},
+		{args: "app diff nix", code: 20},
+		{args: "app sync web --prune --dry-run --resource apps:Deployment:web --timeout 60", out: "Name:               argocd/web\n", asked: `"prune":true,"dryRun":true,"resources":["apps:Deployment:web"]`},
+		{args: "app wait web --operation --timeout 60", out: "Health Status:      Healthy\n"},
+		{args: "app wait web --sync --timeout 1", code: 20},
+		{args: "app history web", out: "ID  DATE                           REVISION\n7   2026-01-02 03:04:05 +0000 UTC  main (0123456)\n"},
+		{args: "app history web -o id", out: "7\n"},
+		{args: "app rollback web 7 --prune", out: "Succeeded", asked: `POST /applications/web/rollback {"historyID":7,"prune":true}`},
+		{args: "app logs web --tail 3 --filter a.b --since-seconds 60 -c c", asked: `grep=a%5C.b&since=1m0s&tail=3`},
+		{args: "app manifests web --source live", out: "kind: Service", asked: "manifests?source=live"},
+		{args: "app resources web", out: "GROUP  KIND        NAMESPACE  NAME  ORPHANED\napps   Deployment  n          web   No\n"},
+		{args: "app actions list web --kind Deployment", out: "restart"},
+		{args: "app actions run web restart --kind Deployment --resource-name web", out: "Succeeded", asked: `"action":"restart"`},
+		{args: "app terminate-op web", out: "Succeeded", asked: "POST /applications/web/terminate"},
+		{args: "app delete web -y --cascade=false", asked: "DELETE /applications/web?cascade=false"},
+		{args: "app delete web -y", asked: "DELETE /applications/web?cascade=true"},
+		{args: "proj list", out: "NAME  DESCRIPTION  DESTINATIONS  SOURCES  "},
+		{args: "proj get shop -o json", out: `"description": "the shop"`},
+		{args: "proj create new -s https://git/* -d eu,n --description d --allow-cluster-resource */Namespace", asked: `"clusterResourceWhitelist":[{"group":"*","kind":"Namespace"}]`},
+		{args: "proj set shop --src c", asked: `"sourceRepos":["c"]`},
+		{args: "proj add-source shop c", asked: `"sourceRepos":["a","b","c"]`},
+		{args: "proj add-source shop a", code: 20},
+		{args: "proj remove-source shop a", asked: `"sourceRepos":["b"]`},
+		{args: "proj add-destination shop https://x m", asked: `{"server":"https://x","namespace":"m"}`},
+		{args: "proj remove-destination shop eu n", asked: `PUT /projects/shop`},
+		{args: "proj allow-cluster-resource shop * Namespace", asked: `"clusterResourceWhitelist":[{"group":"*","kind":"Namespace"}]`},
+		{args: "proj deny-cluster-resource shop * Namespace", code: 20},
+		{args: "proj deny-namespace-resource shop apps Deployment", asked: `"namespaceResourceBlacklist":[{"group":"apps","kind":"Deployment"}]`},
+		{args: "proj allow-namespace-resource shop apps Deployment --list allow", asked: `"namespaceResourceWhitelist":[{"group":"apps","kind":"Deployment"}]`},
+		{args: "proj windows list shop", out: "0   allow  * * * * *  1h "},
+		{args: "proj windows add shop -k deny --schedule 1 --duration 2h --applications x", asked: `"kind":"deny","schedule":"1","duration":"2h","applications":["x"]`},
+		{args: "proj windows delete shop 0", asked: "PUT /projects/shop"},
+		{args: "proj windows delete shop 9", code: 20},
+		{args: "proj role list shop", out: "dev        all\n"},
+		{args: "proj edit shop", code: 20},
+		{args: "proj delete shop", asked: "DELETE /projects/shop"},
+		{args: "repo add https://git/x --username u --password CANARY", asked: `"password":"CANARY"`},
+		{args: "repo list", out: "git   x     https://git/x  false     false  false  false  Successful"},
+		{args: "repo get https://git/x", out: "https://git/x"},
+		{args: "repo rm https://git/x", asked: "DELETE /repositories/r1"},
+		{args: "repocreds add https://git --username u --password p", asked: "POST /repository-templates"},
+		{args: "repocreds list", out: "https://git"},
+		{args: "repocreds rm https://git", asked: "DELETE /repository-templates/t1"},
+		{args: "cluster list", out: "https://eu:6443  eu    v1.37.2  Successful"},
+		{args: "cluster get https://eu:6443", out: "name: eu\n"},
+		{args: "cluster set eu --label c=d", asked: `{"labels":{"a":"b","c":"d"}}`},
+		{args: "cluster rm eu", out: "removed", asked: "DELETE /clusters/eu"},
+		{args: "cluster add ctx", code: 20},
+		{args: "context", out: "CURRENT  NAME  SERVER\n"},
+		{args: "logout nix", code: 20},
+		{args: "relogin", code: 20},
+		{args: "account can-i sync applications shop/web", out: "no\n", asked: `POST /explain {"name":"web","verb":"sync"}`},
+		{args: "account get-user-info", out: "Username: ana\n"},
+		{args: "version", out: "argocd-server: 9.9.9\n"},
+		{args: "app edit nix", code: 20},
+		{args: "app frobnicate", code: 20},
+		{args: "app sync web --local .", code: 20},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			hub := newFake(t)
+			code, out, errs := run(t, strings.Fields(c.args)...)
+			if c.args == "app frobnicate" {
+				c.code = code // cobra shows its help
+			}
+			if code != c.code || !strings.Contains(out, c.out) || strings.Contains(out, "\x1b") {
+				t.Errorf("exit status %d, want %d; stdout\n%s\nstderr\n%s", code, c.code, out, errs)
+			}
+			if asked := strings.Join(hub.asked, "\n"); !strings.Contains(asked, c.asked) {
+				t.Errorf("the hub was asked\n%s", asked)
+			}
+		})
+	}
+}
+
+func TestHarmlessFlagsWarn(t *testing.T) {
+	newFake(t)
+	t.Setenv("ARGOCD_OPTS", "--grpc-web --plaintext")
+	code, out, errs := run(t, "app", "get", "web", "--insecure", "--loglevel", "debug", "-N", "argocd")
+	if code != 0 || !strings.Contains(out, "argocd/web") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	for _, name := range []string{"grpc-web", "plaintext", "insecure", "loglevel", "app-namespace"} {
+		if !strings.Contains(errs, "WARN[0000] --"+name+" has no effect") {
+			t.Errorf("no warning about %s: %s", name, errs)
+		}
+	}
+}
+
+func TestAnApplicationHasArgosShape(t *testing.T) {
+	newFake(t)
+	_, out, _ := run(t, "app", "get", "web", "-o", "json")
+	var got struct {
+		Kind     string
+		Metadata struct{ Name, Namespace string }
+		Spec     struct{ Project string }
+		Status   struct {
+			Sync           struct{ Status, Revision string }
+			Health         struct{ Status string }
+			Resources      []struct{ Group, Kind, Status string }
+			OperationState struct {
+				Phase      string
+				SyncResult struct {
+					Revision  string
+					Resources []struct{ Status string }
+				}
+			}
+			History    []struct{ ID int }
+			Conditions []struct{ Type string }
+			Summary    struct{ Images []string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := got.Status
+	if got.Kind != "Application" || got.Metadata.Namespace != "argocd" || got.Spec.Project != "shop" || s.Sync.Status != "OutOfSync" || s.Sync.Revision != commit || s.Health.Status != "Healthy" ||
+		len(s.Resources) != 1 || s.Resources[0].Status != "OutOfSync" || s.OperationState.Phase != "Succeeded" || s.OperationState.SyncResult.Resources[0].Status != "Synced" ||
+		s.History[0].ID != 7 || s.Conditions[0].Type != "SyncError" || !slices.Equal(s.Summary.Images, []string{"nginx:1"}) {
+		t.Errorf("got %s", fmt.Sprintf("%+v", got))
+	}
+}
