@@ -125,14 +125,6 @@ func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[
 	})
 }
 
-func (s *Store) setCluster(ctx context.Context, statement string, id model.ClusterID, value any) error {
-	tag, err := s.pool.Exec(ctx, q(statement), id, value)
-	if err == nil && tag.RowsAffected() == 0 {
-		return clusterUnknown(string(id))
-	}
-	return wrap(err, "change the cluster")
-}
-
 // ResolveDestination finds the cluster that a destination means: by name, or by
 // a server URL among the aliases. Codes, both Invalid: destination_unknown,
 // with the names there are, and destination_ambiguous.
