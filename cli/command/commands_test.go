@@ -31,6 +31,7 @@ const (
 	orphanOp   = `{"id":"op-2","appUID":"u","app":"web","kind":"delete","phase":"Succeeded","spec":{},"amendments":[{"what":"approve-deletions","by":"bob","at":"2026-01-02T03:04:05Z"},{"what":"orphan","by":"ana\u001b[2J","at":"2026-01-02T03:04:06Z"},{"what":"terminate","by":"eve","at":"2026-01-02T03:04:07Z"}]}`
 	eu         = `{"id":"id-eu","name":"eu","connected":true,"aliases":["https://eu:6443"],"labels":{"b":"2","a":"1"},"applications":4,"settingsVersion":12,"conditions":["Careful"],"unknownApplications":[{"name":"lost","project":"shop","generation":9}]}`
 	webSet     = `{"apiVersion":"argoproj.io/v1alpha1","kind":"ApplicationSet","metadata":{"name":"web"},"spec":{"generators":[{"list":{}}],"template":{"metadata":{"name":"x"},"spec":{"project":"shop","destination":{}}}},"status":{"conditions":[{"message":"stored"}]}}`
+	argoApp    = `{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"fresh","namespace":"argocd"},"spec":{"project":"shop","source":{"repoURL":"https://git/x","path":"."},"destination":{"server":"https://far:6443"}}}`
 	project    = `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"],"description":"the shop"}}`
 	repo       = `{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok","project":"shop","credential":{"kinds":["password"],"username":"bot","insecure":["insecureSkipVerify"]}}`
 	repoTest   = `{"step":{"name":"dns","ok":true,"detail":"192.0.2.1","milliseconds":1.54}}
@@ -149,6 +150,25 @@ var commandCases = []commandCase{
 	{args: "appset get web", out: "project: shop\n"},
 	{args: "appset create -f -", in: webSet, err: `application set "web" stored`},
 	{args: "appset delete web", err: `application set "web" deleted; no application was touched`},
+	{args: "import argocd plan -f -", in: argoApp, code: 1, out: "1 apps, 0 projects, 0 appsets, 0 repos, 0 clusters → 0 ready, 1 need attention\n"},
+	{args: "import argocd plan -f -", in: argoApp, code: 1, out: "    → hawser cluster enroll far-6443 --alias https://far:6443\n"},
+	{args: "import argocd -f -", in: argoApp, code: 1, out: "0 ready, 1 need attention"},
+	{args: "import argocd plan -f - -o json", in: argoApp, code: 1, out: `"path": "spec.destination.server"`},
+	{args: "import argocd plan", code: 2, err: "--from-context"},
+	{args: "import argocd apply -f -", in: strings.Replace(argoApp, "far", "eu", 1), out: "application/web created\n1 created, 0 configured, 0 unchanged, 0 failed, 0 left out\n", asked: `"hawser.dev/mode":"observe"`},
+	{args: "import argocd apply -f - --mode manage", in: strings.Replace(argoApp, "far", "eu", 1), out: "application/web created\n"},
+	{args: "import argocd apply -f - --mode x", in: argoApp, code: 2, err: "neither observe nor manage"},
+	{args: "import argocd apply -f /nowhere", code: 3, err: "(file_not_found)"},
+	{args: "import argocd status", out: "NAME", err: "parity: 0/0 identical"},
+	{args: "import argocd handover --app web", code: 6, err: "(application_not_imported)"},
+	{args: "import argocd handover shop", code: 3, err: "(application_not_found)"},
+	{args: "import argocd handover", code: 2, err: "name projects"},
+	{args: "import argocd rollback shop", code: 3, err: "(application_not_found)"},
+	{args: "import argocd finish shop", err: "nothing to finish"},
+	{args: "import status", out: "NAME", err: "parity: 0/0 identical"},
+	{args: "import handover --app web", code: 6, err: "(application_not_imported)"},
+	{args: "import rollback shop", code: 3, err: "(application_not_found)"},
+	{args: "import finish shop", err: "nothing to finish"},
 	{args: "project list", out: "shop  1        0             the shop\n"},
 	{args: "project get shop", out: "description: the shop\n"},
 	{args: "project get shop -o name", out: "project/shop\n"},

@@ -135,6 +135,8 @@ func newRoot(s *session) *cobra.Command {
 		newSettings(s),
 		newGPG(s),
 
+		newImport(s),
+
 		newPlugin(s),
 		newMan(s),
 		newRefreshNames(s),
