@@ -307,7 +307,7 @@ needing attention with what to do. Nothing is changed. The whole report is print
 				}
 			}
 			plan := importer.Translate(objects, o)
-			if err := c.one(plan, "", func() error { c.printPlan(plan, verbose); return nil }); err != nil {
+			if err := c.one(plan, "", func() error { c.printImportPlan(plan, verbose); return nil }); err != nil {
 				return err
 			}
 			if plan.Counts.Attention > 0 {
@@ -320,8 +320,8 @@ needing attention with what to do. Nothing is changed. The whole report is print
 	return c
 }
 
-// printPlan prints the summary for people.
-func (c *call) printPlan(p importer.Plan, every bool) {
+// printImportPlan prints the summary for people.
+func (c *call) printImportPlan(p importer.Plan, every bool) {
 	n := p.Counts
 	fmt.Fprintf(c.Out, "%d apps, %d projects, %d appsets, %d repos, %d clusters → %d ready, %d need attention\n",
 		n.Applications, n.Projects, n.ApplicationSets, n.Repositories, n.Clusters, n.Ready, n.Attention)

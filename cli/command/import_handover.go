@@ -351,7 +351,7 @@ func (c *call) awaitObserving(views []model.AppView) error {
 		names = append(names, v.Name)
 	}
 	waiting = names
-	err := follow(ctx, c.api, func() (bool, error) {
+	err := client.Follow(ctx, c.api, func() (bool, error) {
 		now, err := c.views(waiting)
 		if err != nil {
 			return false, err

@@ -136,6 +136,7 @@ func newRoot(s *session) *cobra.Command {
 		newGPG(s),
 
 		newImport(s),
+		newExport(s),
 
 		newPlugin(s),
 		newMan(s),

@@ -81,6 +81,8 @@ func (s *secretEntry) text(key, to string) string {
 		return ""
 	}
 	if v == Placeholder {
+		// Without it the repository must not be written over one that has it.
+		s.item.Blocked = true
 		s.attention(key, "the secret is not in the export", "fill it in, or add it later: hawser repo add "+maskURL(s.data["url"]))
 		return ""
 	}
