@@ -51,7 +51,7 @@ func readCommit(content []byte) (object, error) {
 			continue
 		}
 		text := bytes.TrimSuffix(line, []byte("\n"))
-		if text == nil || len(text) == 0 {
+		if len(text) == 0 {
 			return o, errHeaders
 		}
 		if text[0] == ' ' {
