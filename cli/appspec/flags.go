@@ -17,9 +17,9 @@ type Flags struct {
 
 	repo, path, chart, revision, tagPrefix, ref, name string
 	// Helm.
-	values, parameters, stringParameters, sets, setStrings, setFiles, helmAPIs []string
-	valuesLiteral, releaseName, helmVersion, helmNamespace, helmKube           string
-	ignoreMissingValues, skipCRDs, passCredentials, skipSchema, skipTests      bool
+	values, parameters, sets, setStrings, setFiles, helmAPIs              []string
+	valuesLiteral, releaseName, helmVersion, helmNamespace, helmKube      string
+	ignoreMissingValues, skipCRDs, passCredentials, skipSchema, skipTests bool
 	// Kustomize.
 	prefix, suffix, kustomizeVersion, kustomizeNamespace, kustomizeKube                    string
 	images, replicas, commonLabels, commonAnnotations, components, kustomizeAPIs           []string
