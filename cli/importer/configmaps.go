@@ -228,7 +228,7 @@ func (t *translator) policyLines(item *Item, s *secretEntry, p *Policy, key, tex
 
 func (t *translator) gpgKeys(item *Item, s *secretEntry) {
 	for _, key := range slices.Sorted(maps.Keys(s.data)) {
-		s.attention(key, "keys of signatures are not imported", "give it to the hub (docs/projects.md)")
+		s.attention(key, "keys of signatures are not imported", "give it to the hub: hawser gpg add --from FILE")
 	}
 }
 
