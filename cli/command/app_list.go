@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -13,7 +14,14 @@ import (
 
 func newAppList(s *session) *cobra.Command {
 	c := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All applications", Args: exactArgs()}
-	return appListing(s.now).command(s, c, "/applications", nil)
+	return appListing(s.now).command(s, c, "/applications", appRows)
+}
+
+// appRows asks for rows with all that a list can show: without it they are
+// summaries.
+func appRows() url.Values {
+	return url.Values{"facets": {"none"}, "fields": {"uid,name,project,cluster,clusterID,namespace,repoURL,path,targetRevision,autoSync,desired,generation," +
+		"sync,health,operation,freshness,observedAt,revision,deleting,pin,conditions"}}
 }
 
 func appListing(now func() time.Time) listing[model.AppView] {

@@ -26,6 +26,7 @@ type api struct {
 	// what another hub or another start of this one said.
 	redactionKey []byte
 	sets         sets
+	clusterSets  clusterSets
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
@@ -64,6 +65,7 @@ func newEngine(o Options) (*api, *gin.Engine) {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
+	o.Publisher = acknowledging{o.Publisher, o.Inventory}
 	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), redactionKey: make([]byte, 32)}
 	_, _ = rand.Read(a.redactionKey) // never fails
 

@@ -137,7 +137,7 @@ func TestBodies(t *testing.T) {
 func TestPanicsBecomeProblems(t *testing.T) {
 	w := newWorld(t)
 	w.store.panics = true
-	p := w.call("GET", "/api/v1/clusters", "").problem(500, "internal")
+	p := w.call("GET", "/api/v1/hub", "").problem(500, "internal")
 	if p.Detail != "internal error" || p.RequestID != "request-1" {
 		t.Errorf("got %+v", p)
 	}
@@ -153,7 +153,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	w.call("GET", "/api/v1/whoami", "").ok(200)
 	w.store.down = true
 	for _, r := range []string{
-		"GET /api/v1/hub", "GET /api/v1/clusters", "GET /api/v1/projects", "GET /api/v1/applications", "GET /api/v1/applications/x",
+		"GET /api/v1/hub", "GET /api/v1/clusters/eu", "GET /api/v1/projects/x", "GET /api/v1/applications/x",
 		"POST /api/v1/applications/x/sync", "DELETE /api/v1/applications/x", "DELETE /api/v1/clusters/eu",
 	} {
 		method, path, _ := strings.Cut(r, " ")
@@ -164,6 +164,14 @@ func TestADatabaseThatIsAway(t *testing.T) {
 		}
 	}
 	w.call("PUT", "/api/v1/applications/web", application("web")).problem(503, "db_unavailable")
+	// Lists go on from memory, and say so.
+	for _, path := range []string{"clusters", "projects", "applications", "repositories"} {
+		var got page[any]
+		w.call("GET", "/api/v1/"+path, "").ok(200).into(&got)
+		if got.Partial == nil || got.Partial.Code != "database_away" || got.AsOf.IsZero() {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
 	if got := w.calls.take(); got != "" {
 		t.Errorf("something was done: %s", got)
 	}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,7 +13,6 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
-	"github.com/hawser-dev/hawser/shared/nearest"
 )
 
 const (
@@ -24,79 +21,6 @@ const (
 )
 
 // ---- reading
-
-func (a *api) listApplications(c *gin.Context) {
-	views, err := a.selectApplications(c)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	set := a.caller(c)
-	views = slices.DeleteFunc(views, func(v model.AppView) bool { return !set.Visible(v.Project) })
-	limit, err := limitOf(c)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	after, err := cursorOf(c)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	slices.SortFunc(views, func(x, y model.AppView) int { return strings.Compare(x.Name, y.Name) })
-	out := list[model.AppView]{Total: len(views), AsOf: a.now().UTC(), Items: []model.AppView{}}
-	start := 0
-	if after != "" {
-		start, _ = slices.BinarySearchFunc(views, after+"\x00", func(v model.AppView, name string) int { return strings.Compare(v.Name, name) })
-	}
-	out.Items = append(out.Items, views[start:min(start+limit, len(views))]...)
-	if n := len(out.Items); n > 0 && start+n < len(views) {
-		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(out.Items[n-1].Name))
-	}
-	c.JSON(http.StatusOK, out)
-}
-
-// selectApplications reads the rows that the query asks for.
-func (a *api) selectApplications(c *gin.Context) ([]model.AppView, error) {
-	ctx := c.Request.Context()
-	known := []string{"project", "cluster", "name", "selector", "limit", "cursor"}
-	for k := range c.Request.URL.Query() {
-		if !slices.Contains(known, k) {
-			e := fault.New(fault.Invalid, "unknown_parameter", "unknown parameter %q", cut(k)).WithFound(cut(k), strings.Join(known, ", "))
-			if near := nearest.Word(k, known); near != "" {
-				e.Message += fmt.Sprintf("; did you mean %q?", near)
-			}
-			return nil, e
-		}
-	}
-	filter := fleet.ViewFilter{Project: c.Query("project"), Names: c.QueryArray("name")}
-	if name := c.Query("cluster"); name != "" {
-		cluster, err := a.visibleCluster(ctx, a.caller(c), name)
-		if err != nil {
-			return nil, err
-		}
-		filter.Cluster = cluster.ID
-	}
-	match, err := parseSelector(c.Query("selector"))
-	if err != nil {
-		return nil, err
-	}
-	if match != nil {
-		apps, err := a.store.Applications(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, app := range apps {
-			if match(app.Application.Metadata.Labels) {
-				filter.UIDs = append(filter.UIDs, app.UID)
-			}
-		}
-		if len(filter.UIDs) == 0 {
-			return nil, nil
-		}
-	}
-	return a.store.AppViews(ctx, filter)
-}
 
 func limitOf(c *gin.Context) (int, error) {
 	s := c.Query("limit")
@@ -108,15 +32,6 @@ func limitOf(c *gin.Context) (int, error) {
 		return 0, fault.New(fault.Invalid, "limit_invalid", "limit %q is not a number from 1 to %d", cut(s), maxLimit).WithField("limit")
 	}
 	return n, nil
-}
-
-func cursorOf(c *gin.Context) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(c.Query("cursor"))
-	if err != nil || len(b) > 256 {
-		return "", fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub").WithField("cursor").
-			WithFix("start again without a cursor")
-	}
-	return string(b), nil
 }
 
 func (a *api) getApplication(c *gin.Context) {

@@ -22,27 +22,6 @@ const (
 	maxAliases       = 64
 )
 
-func (a *api) listClusters(c *gin.Context) {
-	clusters, err := a.store.Clusters(c.Request.Context())
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	set := a.caller(c)
-	sees, err := a.clustersOf(c.Request.Context(), set)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	items := []model.Cluster{}
-	for _, cluster := range clusters {
-		if sees(cluster) {
-			items = append(items, seen(set, cluster))
-		}
-	}
-	c.JSON(http.StatusOK, newList(a, items))
-}
-
 func (a *api) getCluster(c *gin.Context) {
 	cluster, err := a.store.Cluster(c.Request.Context(), c.Param("name"))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/inventory"
 	"github.com/hawser-dev/hawser/hub/store"
 	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -40,6 +41,11 @@ func newRealWorld(t *testing.T) *world {
 	}
 	w := newWorld(t)
 	w.opts.Store, w.opts.Now = s, time.Now
+	w.index, w.real = inventory.New(inventory.Options{Store: s, Log: w.opts.Log}), true
+	w.opts.Inventory = w.index
+	if err := w.index.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.auth = auth.New(s, nil, w.opts.Log)
 	w.opts.Auth = w.auth
 	w.opts.NewEnrolmentToken = func() (string, []byte, error) { return "hwe_real", []byte("hash of hwe_real"), nil }
@@ -48,6 +54,7 @@ func newRealWorld(t *testing.T) *world {
 	_, err = s.Enrol(t.Context(), []byte("hash of hwe_real"), "eu", "192.0.2.7", func(model.ClusterID) (fleet.Certificate, error) {
 		return fleet.Certificate{Serial: "1", NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour)}, nil
 	})
+	w.index.OthersWritten()
 	if err != nil {
 		t.Fatal(err)
 	}

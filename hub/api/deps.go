@@ -205,6 +205,9 @@ type Options struct {
 	Sources   Sources
 	Publisher Publisher
 	Stream    Stream
+	Inventory Inventory
+	// CursorKey authenticates cursors; the same for all replicas.
+	CursorKey []byte
 	// NewEnrolmentToken makes a token and its hash.
 	NewEnrolmentToken func() (token string, hash []byte, err error)
 	// Ready says why the hub cannot serve, nil when it can.

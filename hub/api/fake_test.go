@@ -21,6 +21,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/events"
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/inventory"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -757,6 +758,8 @@ type world struct {
 	broker  *events.Broker
 	opts    Options
 	handler http.Handler
+	index   *inventory.Index
+	real    bool // the store is a database, and the inventory is told what is written
 	token   string
 	log     *bytes.Buffer
 	logMu   sync.Mutex
@@ -831,6 +834,8 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		Webhook:           http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version:           "1.2.3", Advertise: "hub.example.org:8443", CAHash: "sha256:ab", Log: log, Now: now,
 	}
+	w.index = inventory.New(inventory.Options{Store: w.store, Now: now, Log: log})
+	w.opts.Inventory, w.opts.CursorKey = w.index, []byte("key")
 	for _, f := range change {
 		f(&w.opts)
 	}
@@ -865,6 +870,9 @@ func (w *world) call(method, path, body string, headers ...string) answer {
 
 func (w *world) callContext(ctx context.Context, method, path, body string, headers ...string) answer {
 	w.t.Helper()
+	if !w.store.panics && !w.real {
+		_ = w.index.Load(w.t.Context()) // what tests put into the store by hand; without a store nothing
+	}
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
@@ -961,3 +969,37 @@ func (w *world) short(method, path, body string, headers ...string) answer {
 	defer cancel()
 	return w.callContext(ctx, method, path, body, headers...)
 }
+
+// AppRows, Leases and LeaseTime are what the inventory reads.
+func (s *fakeStore) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRow, error) {
+	views, err := s.AppViews(ctx, fleet.ViewFilter{UIDs: uids})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []fleet.AppRow
+	for _, v := range views {
+		out = append(out, fleet.AppRow{AppView: v, Labels: s.apps[v.Name].Application.Metadata.Labels, ReportedAt: v.ObservedAt})
+	}
+	return out, nil
+}
+
+func (s *fakeStore) Leases(context.Context) ([]fleet.Lease, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []fleet.Lease
+	for _, c := range s.clusters {
+		seen := c.LastSeen
+		if seen == nil && c.Connected {
+			seen = &start
+		}
+		out = append(out, fleet.Lease{Cluster: c.ID, Open: c.Connected, LastSeen: seen})
+	}
+	return out, nil
+}
+
+func (s *fakeStore) LeaseTime() time.Duration { return 30 * time.Second }

@@ -36,15 +36,6 @@ type deleted struct {
 	Deleted bool   `json:"deleted"`
 }
 
-func (a *api) listProjects(c *gin.Context) {
-	projects, err := a.visibleProjects(c.Request.Context(), a.caller(c))
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, newList(a, projects))
-}
-
 func (a *api) getProject(c *gin.Context) {
 	p, err := a.store.Project(c.Request.Context(), c.Param("name"))
 	if err != nil {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
-	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -52,19 +50,6 @@ func (r *repositoryRequest) given() bool {
 	c := r.Credential
 	c.Type, c.Name = "", ""
 	return c != fleet.Credential{}
-}
-
-func (a *api) listRepositories(c *gin.Context) {
-	repos, err := a.store.Repositories(c.Request.Context())
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	set := a.caller(c)
-	repos = slices.DeleteFunc(repos, func(r model.Repository) bool {
-		return !set.Decide(permission.Get, permission.Repositories, r.Project, r.ID).Allowed
-	})
-	c.JSON(http.StatusOK, newList(a, repos))
 }
 
 func (a *api) getRepository(c *gin.Context) {

@@ -245,39 +245,6 @@ func (a *api) visibleProjects(ctx context.Context, set *permission.Set) ([]model
 	}), nil
 }
 
-// clustersOf tells which clusters somebody sees: those that the projects he
-// sees may deploy to, and those that their applications are on.
-func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.Cluster) bool, error) {
-	if set.Admin() {
-		return func(model.Cluster) bool { return true }, nil
-	}
-	all, err := a.store.Projects(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var projects []policy.Project
-	for _, p := range all {
-		if set.Decide(permission.Get, permission.Projects, p.Metadata.Name, p.Metadata.Name).Allowed {
-			projects = append(projects, policy.Effective(p, all))
-		}
-	}
-	views, err := a.store.AppViews(ctx, fleet.ViewFilter{})
-	if err != nil {
-		return nil, err
-	}
-	used := map[model.ClusterID]bool{}
-	for _, v := range views {
-		if set.Visible(v.Project) {
-			used[v.ClusterID] = true
-		}
-	}
-	return func(cluster model.Cluster) bool {
-		return used[cluster.ID] || slices.ContainsFunc(projects, func(p policy.Project) bool {
-			return policy.Reaches(p, policy.DestinationAt(cluster, model.Destination{}))
-		})
-	}, nil
-}
-
 // visibleCluster reads a cluster that somebody sees.
 func (a *api) visibleCluster(ctx context.Context, set *permission.Set, nameOrID string) (model.Cluster, error) {
 	cluster, err := a.store.Cluster(ctx, nameOrID)

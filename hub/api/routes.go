@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -227,6 +228,11 @@ var hubRoutes = []Route{
 		Answer: hubAnswer{}, Status: http.StatusOK, handler: (*api).acknowledgeRestore,
 	},
 	{
+		Method: http.MethodGet, Path: "/fleet/summary", ID: "getFleetSummary", Tag: "hub", Summary: "The fleet in numbers",
+		Detail: "What is stale is counted as that, and in no other sum.",
+		Verb:   VerbGet, Resource: ResourceClusters, Answer: fleet.FleetSummary{}, Status: http.StatusOK, handler: (*api).fleetSummary,
+	},
+	{
 		Method: http.MethodGet, Path: "/events", ID: "streamEvents", Tag: "hub", Summary: "Follow what changes",
 		Detail: "Begins with the event hello, whose id is sent as Last-Event-ID to resume. The event reset says that some were missed and that everything is to be read again.",
 		Stream: SSE, Status: http.StatusOK, handler: (*api).events,
@@ -263,7 +269,8 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/clusters", ID: "listClusters", Tag: "clusters", Summary: "Enrolled clusters",
-		Verb: VerbGet, Resource: ResourceClusters, Answer: list[model.Cluster]{}, Status: http.StatusOK, handler: (*api).listClusters,
+		Verb: VerbGet, Resource: ResourceClusters, Query: with(listParameters, Parameter{Name: "project", Type: "string", Meaning: "only those reserved for a project"}, Parameter{Name: "selector", Type: "string", Meaning: "label selector as kubectl takes it"}),
+		Answer: page[model.Cluster]{}, Status: http.StatusOK, handler: (*api).listClusters,
 	},
 	{
 		Method: http.MethodGet, Path: "/clusters/:name", ID: "getCluster", Tag: "clusters", Summary: "One cluster, by name or id",
@@ -290,7 +297,8 @@ var clusterRoutes = []Route{
 var projectRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/projects", ID: "listProjects", Tag: "projects", Summary: "Projects",
-		Verb: VerbGet, Resource: ResourceProjects, Answer: list[model.AppProject]{}, Status: http.StatusOK, handler: (*api).listProjects,
+		Verb: VerbGet, Resource: ResourceProjects, Query: with(listParameters, Parameter{Name: "project", Type: "string", Meaning: "only this one"}),
+		Answer: page[model.AppProject]{}, Status: http.StatusOK, handler: (*api).listProjects,
 	},
 	{
 		Method: http.MethodPost, Path: "/projects", ID: "createProject", Tag: "projects", Summary: "Create or change a project",
@@ -318,7 +326,8 @@ var projectRoutes = []Route{
 var repositoryRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/repositories", ID: "listRepositories", Tag: "repositories", Summary: "Repositories, without their secrets",
-		Verb: VerbGet, Resource: ResourceRepositories, Answer: list[model.Repository]{}, Status: http.StatusOK, handler: (*api).listRepositories,
+		Verb: VerbGet, Resource: ResourceRepositories, Query: with(listParameters, Parameter{Name: "project", Type: "string", Meaning: "only those reserved for a project"}),
+		Answer: page[model.Repository]{}, Status: http.StatusOK, handler: (*api).listRepositories,
 	},
 	{
 		Method: http.MethodPost, Path: "/repositories", ID: "addRepository", Tag: "repositories", Summary: "Register a repository, after it has answered",
@@ -373,9 +382,9 @@ var applicationRoutes = []Route{
 			{Name: "cluster", Type: "string", Meaning: "only those on a cluster, by name or id"},
 			{Name: "name", Type: "string", Meaning: "only these", Many: true},
 			{Name: "selector", Type: "string", Meaning: "label selector as kubectl takes it"},
-			limitParameter, cursorParam,
+			filterParameter, sortParameter, facetsParameter, fieldsParameter, limitParameter, cursorParam,
 		},
-		Answer: list[model.AppView]{}, Status: http.StatusOK, handler: (*api).listApplications,
+		Answer: page[model.AppView]{}, Status: http.StatusOK, handler: (*api).listApplications,
 	},
 	{
 		Method: http.MethodPost, Path: "/applications", ID: "createApplication", Tag: "applications", Summary: "Create or change an application",

@@ -27,6 +27,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/gateway"
 	"github.com/hawser-dev/hawser/hub/gateway/ca"
 	"github.com/hawser-dev/hawser/hub/ingest"
+	"github.com/hawser-dev/hawser/hub/inventory"
 	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/plugin"
 	"github.com/hawser-dev/hawser/hub/render"
@@ -62,20 +63,21 @@ type hub struct {
 	privateMu sync.Mutex
 	private   *devdb.DB
 
-	store    *store.Store
-	ca       *ca.Authority
-	broker   *events.Broker
-	feed     *events.Feed
-	auth     *auth.Service
-	sources  *source.Sources
-	poller   *source.Poller
-	plugins  *plugin.Plugins // nil when there are none
-	render   *render.Renderer
-	ingest   *ingest.Ingest
-	gateway  *gateway.Gateway
-	delivery *delivery.Delivery
-	verifier *verifier
-	mux      *gateway.Mux
+	store     *store.Store
+	ca        *ca.Authority
+	broker    *events.Broker
+	feed      *events.Feed
+	inventory *inventory.Index
+	auth      *auth.Service
+	sources   *source.Sources
+	poller    *source.Poller
+	plugins   *plugin.Plugins // nil when there are none
+	render    *render.Renderer
+	ingest    *ingest.Ingest
+	gateway   *gateway.Gateway
+	delivery  *delivery.Delivery
+	verifier  *verifier
+	mux       *gateway.Mux
 
 	metrics *metrics.Set
 	exposed *exposition.Server
@@ -110,6 +112,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
+		lifecycle.Part{Name: "inventory", Run: func(ctx context.Context) error { return h.inventory.Run(ctx) }},
 		lifecycle.Part{Name: "sources", Start: h.startSources, Stop: h.stopSources},
 		lifecycle.Part{Name: "ingest", Start: h.startIngest, Run: func(ctx context.Context) error { return h.ingest.Run(ctx) }},
 		lifecycle.Part{Name: "delivery", Start: h.startDelivery, Run: func(ctx context.Context) error { return h.delivery.Run(ctx) }},
@@ -217,13 +220,14 @@ func (h *hub) startAuthority(ctx context.Context) (err error) {
 	return writeFor(h.cfg.CAHashFile, h.ca.Hash(), 0o644)
 }
 
-func (h *hub) startEvents(context.Context) error {
+func (h *hub) startEvents(ctx context.Context) error {
 	id := make([]byte, 6)
 	_, _ = rand.Read(id) // never fails
 	h.broker = events.New(hex.EncodeToString(id), 0)
-	h.feed = events.NewFeed(h.broker, h.store, h.log)
+	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
+	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)
-	return nil
+	return h.inventory.Load(ctx)
 }
 
 func (h *hub) startSources(context.Context) (err error) {
@@ -356,6 +360,7 @@ func (h *hub) clusterChanged(cluster model.ClusterID) {
 			h.log.Warn("a cluster's change is not published", "cluster", cluster, "error", err)
 			return
 		}
+		h.inventory.ClustersChanged()
 		h.feed.Publish("cluster", string(cluster), c)
 	}()
 }
@@ -454,6 +459,12 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	cursorKey, err := h.store.PutSecretOnce(ctx, "cursors", key)
+	if err != nil {
+		return err
+	}
 	var announced api.Plugins
 	if h.plugins != nil {
 		announced = parameters{h.renderer(), h.store, h.plugins}
@@ -462,7 +473,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	handler := api.New(api.Options{
 		Requests: h.store, Jobs: jobs{h.store, runner},
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
-		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker},
+		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker}, Inventory: h.inventory, CursorKey: cursorKey,
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
 		Webhook:           h.measuredWebhook(hook),

@@ -120,6 +120,17 @@ func (f *Feed) publish(ctx context.Context, uids []model.AppUID) error {
 	if len(uids) == 0 {
 		return nil
 	}
+	if k, ok := f.views.(interface {
+		ProjectOf(uid model.AppUID) (name, project string, ok bool)
+	}); ok {
+		for _, uid := range uids {
+			if _, told := f.known[uid]; !told { // nothing of it was published yet
+				if name, project, ok := k.ProjectOf(uid); ok {
+					f.known[uid] = published{name, project}
+				}
+			}
+		}
+	}
 	views, err := f.views.AppViews(ctx, fleet.ViewFilter{UIDs: uids})
 	if err != nil {
 		return err

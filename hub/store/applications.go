@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -89,7 +91,7 @@ func (s *Store) upsertApplication(ctx context.Context, tx pgx.Tx, app fleet.App,
 			uid = model.AppUID(uuid.NewString())
 		}
 		_, err = tx.Exec(ctx, q("InsertApp"), uid, text(name), project, app.Cluster, doc, now, text(spec.Destination.Namespace),
-			text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled())
+			text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled(), searchable(app.Application.Metadata.Labels))
 		return true, err
 	}
 	if err != nil {
@@ -110,7 +112,7 @@ func (s *Store) upsertApplication(ctx context.Context, tx pgx.Tx, app fleet.App,
 	}
 	b := &pgx.Batch{}
 	b.Queue(q("UpdateApp"), uid, project, doc, now, text(spec.Destination.Namespace),
-		text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled())
+		text(first.RepoURL), text(first.Path), text(first.TargetRevision), spec.SyncPolicy.AutomatedEnabled(), searchable(app.Application.Metadata.Labels))
 	b.Queue(q("ForgetRender"), uid)
 	return false, tx.SendBatch(ctx, b).Close()
 }
@@ -219,4 +221,16 @@ func scanApp(r pgx.CollectableRow) (a fleet.App, err error) {
 		return a, decode(failure, a.Source.Error)
 	}
 	return a, nil
+}
+
+// searchable are labels as lists filter by them: what the database cannot hold in
+// a text is no label that Kubernetes would take.
+func searchable(l map[string]string) map[string]string {
+	out := make(map[string]string, len(l))
+	for k, v := range l {
+		if !strings.ContainsRune(k+v, 0) && utf8.ValidString(k+v) {
+			out[k] = v
+		}
+	}
+	return out
 }

@@ -35,6 +35,8 @@ type viewRow struct {
 	lease                  lease
 	revoked                bool
 	op                     operationRow
+	labels                 map[string]string
+	created, updated       time.Time
 }
 
 // observation is which report an observed state came with.
@@ -82,6 +84,49 @@ func (l lease) connected(now time.Time, ttl time.Duration) bool {
 	return l.number != nil && l.closedAt == nil && l.lastSeen != nil && now.Sub(*l.lastSeen) <= ttl
 }
 
+// AppRows reads applications as lists need them, by name; uids nil: all.
+func (s *Store) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRow, error) {
+	var some []string
+	if uids != nil {
+		some = texts(strs(uids))
+	}
+	rows, err := s.pool.Query(ctx, q("AppViews"), "", "", nil, some)
+	if err != nil {
+		return nil, wrap(err, "list applications")
+	}
+	now := s.now()
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (fleet.AppRow, error) {
+		var v viewRow
+		if err := v.scan(r); err != nil {
+			return fleet.AppRow{}, err
+		}
+		view, err := v.assemble(now, s.lease)
+		row := fleet.AppRow{AppView: view, Labels: v.labels, CreatedAt: v.created.UTC(), UpdatedAt: v.updated.UTC(), ReportedAt: utc(v.obs.at)}
+		if v.obs.seq != nil {
+			row.Report = fleet.ReportID{Incarnation: *v.obs.incarnation, Number: *v.obs.number, Seq: *v.obs.seq}
+		}
+		return row, err
+	})
+	return out, wrap(err, "list applications")
+}
+
+// Leases reads the newest session of every cluster that ever had one.
+func (s *Store) Leases(ctx context.Context) ([]fleet.Lease, error) {
+	rows, err := s.pool.Query(ctx, q("Leases"))
+	if err != nil {
+		return nil, wrap(err, "read the sessions")
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (l fleet.Lease, err error) {
+		err = r.Scan(&l.Cluster, &l.Incarnation, &l.Number, &l.Open, &l.LastSeen, &l.Seq, &l.ConfirmedAt)
+		l.LastSeen, l.ConfirmedAt = utc(l.LastSeen), utc(l.ConfirmedAt)
+		return l, err
+	})
+	return out, wrap(err, "read the sessions")
+}
+
+// LeaseTime is how long after its last sign of life a session counts as open.
+func (s *Store) LeaseTime() time.Duration { return s.lease }
+
 // AppViews lists what the filter selects, by name, without resources, history
 // and documents.
 func (s *Store) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error) {
@@ -115,7 +160,8 @@ func (v *viewRow) scan(r pgx.CollectableRow) error {
 		&o.incarnation, &o.number, &o.seq, &v.obsGeneration, &o.at, &v.obsRevision, &v.syncStatus, &v.syncReason,
 		&v.health, &v.healthMessage, &v.healthSince, &v.conditions, &v.operation,
 		&l.incarnation, &l.number, &l.closedAt, &l.lastSeen, &l.reportSeq, &l.confirmedAt, &v.revoked,
-		&p.id, &p.seq, &p.kind, &p.spec, &p.phase, &p.message, &p.terminating, &p.by, &p.created, &p.started, &p.finished, &p.deadline, &p.generation)
+		&p.id, &p.seq, &p.kind, &p.spec, &p.phase, &p.message, &p.terminating, &p.by, &p.created, &p.started, &p.finished, &p.deadline, &p.generation,
+		&v.labels, &v.created, &v.updated)
 }
 
 func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, error) {

@@ -48,6 +48,14 @@ func (c *Client) AcknowledgeRestore(ctx context.Context, options ...Option) (out
 	return out, err
 }
 
+// GetFleetSummary: the fleet in numbers.
+//
+// What is stale is counted as that, and in no other sum.
+func (c *Client) GetFleetSummary(ctx context.Context, options ...Option) (out FleetSummary, err error) {
+	err = c.call(ctx, http.MethodGet, "/fleet/summary", nil, &out, options)
+	return out, err
+}
+
 // StreamEventsPath is where streamEvents is, below /api/v1.
 func StreamEventsPath() string {
 	return "/events"
@@ -87,9 +95,47 @@ func (c *Client) DeleteEnrolmentToken(ctx context.Context, id string, options ..
 	return c.call(ctx, http.MethodDelete, "/enrolment-tokens/"+url.PathEscape(id), nil, nil, options)
 }
 
+// ListClustersQuery narrows listClusters; what is zero is not sent.
+type ListClustersQuery struct {
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
+	// Sort: keys with commas, each with a leading - for descending; the name comes last
+	Sort string
+	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
+	Facets string
+	// Fields: fields of the rows, with commas
+	Fields string
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+	// Project: only those reserved for a project
+	Project string
+	// Selector: label selector as kubectl takes it
+	Selector string
+}
+
+func (q ListClustersQuery) encode() string {
+	v := query{}
+	v.text("filter", q.Filter)
+	v.text("sort", q.Sort)
+	v.text("facets", q.Facets)
+	v.text("fields", q.Fields)
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	v.text("project", q.Project)
+	v.text("selector", q.Selector)
+	return v.encode()
+}
+
+// ListClustersPath is where listClusters is, below /api/v1.
+func ListClustersPath(q ListClustersQuery) string {
+	return "/clusters" + q.encode()
+}
+
 // ListClusters: enrolled clusters.
-func (c *Client) ListClusters(ctx context.Context, options ...Option) (out ClusterList, err error) {
-	err = c.call(ctx, http.MethodGet, "/clusters", nil, &out, options)
+func (c *Client) ListClusters(ctx context.Context, q ListClustersQuery, options ...Option) (out ClusterPage, err error) {
+	err = c.call(ctx, http.MethodGet, ListClustersPath(q), nil, &out, options)
 	return out, err
 }
 
@@ -122,9 +168,44 @@ func (c *Client) RevokeCluster(ctx context.Context, name string, options ...Opti
 	return out, err
 }
 
+// ListProjectsQuery narrows listProjects; what is zero is not sent.
+type ListProjectsQuery struct {
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
+	// Sort: keys with commas, each with a leading - for descending; the name comes last
+	Sort string
+	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
+	Facets string
+	// Fields: fields of the rows, with commas
+	Fields string
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+	// Project: only this one
+	Project string
+}
+
+func (q ListProjectsQuery) encode() string {
+	v := query{}
+	v.text("filter", q.Filter)
+	v.text("sort", q.Sort)
+	v.text("facets", q.Facets)
+	v.text("fields", q.Fields)
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	v.text("project", q.Project)
+	return v.encode()
+}
+
+// ListProjectsPath is where listProjects is, below /api/v1.
+func ListProjectsPath(q ListProjectsQuery) string {
+	return "/projects" + q.encode()
+}
+
 // ListProjects: projects.
-func (c *Client) ListProjects(ctx context.Context, options ...Option) (out AppProjectList, err error) {
-	err = c.call(ctx, http.MethodGet, "/projects", nil, &out, options)
+func (c *Client) ListProjects(ctx context.Context, q ListProjectsQuery, options ...Option) (out AppProjectPage, err error) {
+	err = c.call(ctx, http.MethodGet, ListProjectsPath(q), nil, &out, options)
 	return out, err
 }
 
@@ -194,9 +275,44 @@ func (c *Client) Explain(ctx context.Context, in ExplainRequest, options ...Opti
 	return out, err
 }
 
+// ListRepositoriesQuery narrows listRepositories; what is zero is not sent.
+type ListRepositoriesQuery struct {
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
+	// Sort: keys with commas, each with a leading - for descending; the name comes last
+	Sort string
+	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
+	Facets string
+	// Fields: fields of the rows, with commas
+	Fields string
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+	// Project: only those reserved for a project
+	Project string
+}
+
+func (q ListRepositoriesQuery) encode() string {
+	v := query{}
+	v.text("filter", q.Filter)
+	v.text("sort", q.Sort)
+	v.text("facets", q.Facets)
+	v.text("fields", q.Fields)
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	v.text("project", q.Project)
+	return v.encode()
+}
+
+// ListRepositoriesPath is where listRepositories is, below /api/v1.
+func ListRepositoriesPath(q ListRepositoriesQuery) string {
+	return "/repositories" + q.encode()
+}
+
 // ListRepositories: repositories, without their secrets.
-func (c *Client) ListRepositories(ctx context.Context, options ...Option) (out RepositoryList, err error) {
-	err = c.call(ctx, http.MethodGet, "/repositories", nil, &out, options)
+func (c *Client) ListRepositories(ctx context.Context, q ListRepositoriesQuery, options ...Option) (out RepositoryPage, err error) {
+	err = c.call(ctx, http.MethodGet, ListRepositoriesPath(q), nil, &out, options)
 	return out, err
 }
 
@@ -277,6 +393,14 @@ type ListApplicationsQuery struct {
 	Name []string
 	// Selector: label selector as kubectl takes it
 	Selector string
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
+	// Sort: keys with commas, each with a leading - for descending; the name comes last
+	Sort string
+	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
+	Facets string
+	// Fields: fields of the rows, with commas
+	Fields string
 	// Limit: how many at most, from 1 to 500; 100 when it is left out
 	Limit *int64
 	// Cursor: nextCursor of the answer before; the other parameters must be the same
@@ -289,6 +413,10 @@ func (q ListApplicationsQuery) encode() string {
 	v.text("cluster", q.Cluster)
 	v.texts("name", q.Name)
 	v.text("selector", q.Selector)
+	v.text("filter", q.Filter)
+	v.text("sort", q.Sort)
+	v.text("facets", q.Facets)
+	v.text("fields", q.Fields)
 	v.number("limit", q.Limit)
 	v.text("cursor", q.Cursor)
 	return v.encode()
@@ -300,7 +428,7 @@ func ListApplicationsPath(q ListApplicationsQuery) string {
 }
 
 // ListApplications: applications by name.
-func (c *Client) ListApplications(ctx context.Context, q ListApplicationsQuery, options ...Option) (out AppViewList, err error) {
+func (c *Client) ListApplications(ctx context.Context, q ListApplicationsQuery, options ...Option) (out AppViewPage, err error) {
 	err = c.call(ctx, http.MethodGet, ListApplicationsPath(q), nil, &out, options)
 	return out, err
 }
@@ -1021,20 +1149,40 @@ type ActionRequest struct {
 	Reason   string            `json:"reason,omitempty"`
 }
 
-// AppProjectList is a page of a list.
-type AppProjectList struct {
+// AppProjectPage is the envelope of lists that are answered from the inventory.
+type AppProjectPage struct {
 	Items      []model.AppProject `json:"items"`
 	NextCursor string             `json:"nextCursor,omitempty"`
 	Total      int                `json:"total"`
+	Facets     map[string]Facet   `json:"facets,omitempty"`
 	AsOf       time.Time          `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf.
+	Partial *Partial `json:"partial,omitempty"`
 }
 
-// AppViewList is a page of a list.
-type AppViewList struct {
-	Items      []model.AppView `json:"items"`
-	NextCursor string          `json:"nextCursor,omitempty"`
-	Total      int             `json:"total"`
-	AsOf       time.Time       `json:"asOf"`
+// AppViewPage is the envelope of lists that are answered from the inventory.
+type AppViewPage struct {
+	Items      []model.AppView  `json:"items"`
+	NextCursor string           `json:"nextCursor,omitempty"`
+	Total      int              `json:"total"`
+	Facets     map[string]Facet `json:"facets,omitempty"`
+	AsOf       time.Time        `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf.
+	Partial *Partial `json:"partial,omitempty"`
+}
+
+// ApplicationCounts are applications in numbers. Health and Sync count what was
+// confirmed lately; the rest is Stale or Never. The keys are the words of the
+// filter language; of Sync pending and drifted in place of outofsync.
+type ApplicationCounts struct {
+	Total     int            `json:"total"`
+	Health    map[string]int `json:"health"`
+	Sync      map[string]int `json:"sync"`
+	Operation map[string]int `json:"operation"`
+	Stale     int            `json:"stale"`
+	Never     int            `json:"never"`
 }
 
 // ApplicationSetList is a page of a list.
@@ -1084,17 +1232,31 @@ type ClusterAliases struct {
 	Aliases []string `json:"aliases,omitempty"`
 }
 
+// ClusterCounts are clusters in numbers.
+type ClusterCounts struct {
+	Total     int `json:"total"`
+	Reporting int `json:"reporting"`
+	// Silent is how many do not report; NotReporting names those that were seen
+	// last, at most 20.
+	Silent       int             `json:"silent"`
+	NotReporting []SilentCluster `json:"notReporting,omitempty"`
+}
+
 // ClusterLabels is what goes through the API.
 type ClusterLabels struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// ClusterList is a page of a list.
-type ClusterList struct {
-	Items      []model.Cluster `json:"items"`
-	NextCursor string          `json:"nextCursor,omitempty"`
-	Total      int             `json:"total"`
-	AsOf       time.Time       `json:"asOf"`
+// ClusterPage is the envelope of lists that are answered from the inventory.
+type ClusterPage struct {
+	Items      []model.Cluster  `json:"items"`
+	NextCursor string           `json:"nextCursor,omitempty"`
+	Total      int              `json:"total"`
+	Facets     map[string]Facet `json:"facets,omitempty"`
+	AsOf       time.Time        `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf.
+	Partial *Partial `json:"partial,omitempty"`
 }
 
 // ClusterUse is what goes through the API.
@@ -1257,6 +1419,25 @@ type ExplainRequest struct {
 	Kinds []ExplainKind `json:"kinds,omitempty"`
 }
 
+// Facet counts the values of one key over what a filter selects without its own
+// terms of that key.
+type Facet struct {
+	Values map[string]int `json:"values"`
+	// Others are the things whose value is not among the most frequent, which
+	// alone are listed.
+	Others int `json:"others,omitempty"`
+}
+
+// FleetSummary is the fleet in numbers.
+type FleetSummary struct {
+	Clusters     ClusterCounts     `json:"clusters"`
+	Applications ApplicationCounts `json:"applications"`
+	Projects     int               `json:"projects"`
+	AsOf         time.Time         `json:"asOf"`
+	// Away: the database does not answer; this is what was known at AsOf.
+	Away bool `json:"away,omitempty"`
+}
+
 // GpgKey is a key as it is shown; the key itself only when one is asked for.
 type GpgKey struct {
 	signature.Key
@@ -1392,6 +1573,12 @@ type OperationInfoList struct {
 	AsOf       time.Time             `json:"asOf"`
 }
 
+// Partial is what goes through the API.
+type Partial struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
 // PluginParametersList is a page of a list.
 type PluginParametersList struct {
 	Items      []model.PluginParameters `json:"items"`
@@ -1486,12 +1673,16 @@ type Refreshed struct {
 	AgentConnected bool `json:"agentConnected"`
 }
 
-// RepositoryList is a page of a list.
-type RepositoryList struct {
+// RepositoryPage is the envelope of lists that are answered from the inventory.
+type RepositoryPage struct {
 	Items      []model.Repository `json:"items"`
 	NextCursor string             `json:"nextCursor,omitempty"`
 	Total      int                `json:"total"`
+	Facets     map[string]Facet   `json:"facets,omitempty"`
 	AsOf       time.Time          `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf.
+	Partial *Partial `json:"partial,omitempty"`
 }
 
 // RepositoryRequest is what callers say of a repository. The fields of the
@@ -1564,6 +1755,13 @@ type SettingsVersion struct {
 	Version   int64     `json:"version"`
 	ChangedBy string    `json:"changedBy,omitempty"`
 	ChangedAt time.Time `json:"changedAt"`
+}
+
+// SilentCluster is a cluster that does not report.
+type SilentCluster struct {
+	Name     string     `json:"name"`
+	LastSeen *time.Time `json:"lastSeen,omitempty"`
+	State    string     `json:"state"`
 }
 
 // SourceState is one source of an application as it is shown.

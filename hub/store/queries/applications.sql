@@ -3,12 +3,12 @@ SELECT uid, version, deleting, cluster_id, document::text = $2::json::text, proj
 FROM apps WHERE name = $1 FOR NO KEY UPDATE;
 
 -- name: InsertApp
-INSERT INTO apps (uid, name, project, cluster_id, document, created_at, updated_at, namespace, repo_url, path, target_revision, auto_sync)
-VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11);
+INSERT INTO apps (uid, name, project, cluster_id, document, created_at, updated_at, namespace, repo_url, path, target_revision, auto_sync, labels)
+VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: UpdateApp
 UPDATE apps SET project = $2, document = $3, version = version + 1, updated_at = $4,
-       namespace = $5, repo_url = $6, path = $7, target_revision = $8, auto_sync = $9
+       namespace = $5, repo_url = $6, path = $7, target_revision = $8, auto_sync = $9, labels = $10
 WHERE uid = $1;
 
 -- name: ProjectExists

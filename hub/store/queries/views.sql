@@ -5,7 +5,8 @@ SELECT a.uid, a.name, a.project, c.name, a.cluster_id, a.namespace, a.repo_url, 
        o.incarnation, o.number, o.seq, o.generation, o.observed_at, o.revision, o.sync_status, o.sync_reason,
        o.health_status, o.health_message, o.health_since, o.conditions, o.operation,
        l.incarnation, l.number, l.closed_at, l.last_seen, l.report_seq, l.confirmed_at, c.revoked,
-       p.id, p.seq, p.kind, p.spec, p.phase, p.message, p.terminating, p.initiated_by, p.created_at, p.started_at, p.finished_at, p.deadline, p.generation
+       p.id, p.seq, p.kind, p.spec, p.phase, p.message, p.terminating, p.initiated_by, p.created_at, p.started_at, p.finished_at, p.deadline, p.generation,
+       a.labels, a.created_at, a.updated_at
 FROM apps a
 JOIN clusters c ON c.id = a.cluster_id
 LEFT JOIN app_sources s ON s.app_uid = a.uid
@@ -32,3 +33,6 @@ JOIN observed o ON o.app_uid = t.app_uid
 JOIN apps a ON a.uid = t.app_uid
 LEFT JOIN sessions l ON l.cluster_id = a.cluster_id
 WHERE t.app_uid = $1;
+
+-- name: Leases
+SELECT cluster_id, incarnation, number, closed_at IS NULL, last_seen, report_seq, confirmed_at FROM sessions;

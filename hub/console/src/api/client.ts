@@ -2,9 +2,62 @@
 
 import type * as types from "./types";
 
+export interface ListClustersQuery {
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
+  /** keys with commas, each with a leading - for descending; the name comes last */
+  sort?: string;
+  /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
+  facets?: string;
+  /** fields of the rows, with commas */
+  fields?: string;
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+  /** only those reserved for a project */
+  project?: string;
+  /** label selector as kubectl takes it */
+  selector?: string;
+}
+
+export interface ListProjectsQuery {
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
+  /** keys with commas, each with a leading - for descending; the name comes last */
+  sort?: string;
+  /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
+  facets?: string;
+  /** fields of the rows, with commas */
+  fields?: string;
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+  /** only this one */
+  project?: string;
+}
+
 export interface PutProjectQuery {
   /** tell what it would change, and store nothing */
   dryRun?: boolean;
+}
+
+export interface ListRepositoriesQuery {
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
+  /** keys with commas, each with a leading - for descending; the name comes last */
+  sort?: string;
+  /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
+  facets?: string;
+  /** fields of the rows, with commas */
+  fields?: string;
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+  /** only those reserved for a project */
+  project?: string;
 }
 
 export interface ListApplicationsQuery {
@@ -16,6 +69,14 @@ export interface ListApplicationsQuery {
   name?: string[];
   /** label selector as kubectl takes it */
   selector?: string;
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
+  /** keys with commas, each with a leading - for descending; the name comes last */
+  sort?: string;
+  /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
+  facets?: string;
+  /** fields of the rows, with commas */
+  fields?: string;
   /** how many at most, from 1 to 500; 100 when it is left out */
   limit?: number;
   /** nextCursor of the answer before; the other parameters must be the same */
@@ -299,6 +360,11 @@ export class Client {
     return (await this.call<types.HubAnswer>("POST", `/hub/acknowledge-restore`, undefined, o)).value;
   }
 
+  /** The fleet in numbers. */
+  async getFleetSummary(o: CallOptions = {}): Promise<types.FleetSummary> {
+    return (await this.call<types.FleetSummary>("GET", `/fleet/summary`, undefined, o)).value;
+  }
+
   /** Where this is: follow what changes. */
   streamEventsPath(): string {
     return `/api/v1/events`;
@@ -335,8 +401,8 @@ export class Client {
   }
 
   /** Enrolled clusters. */
-  async listClusters(o: CallOptions = {}): Promise<types.ClusterList> {
-    return (await this.call<types.ClusterList>("GET", `/clusters`, undefined, o)).value;
+  async listClusters(query: ListClustersQuery = {}, o: CallOptions = {}): Promise<types.ClusterPage> {
+    return (await this.call<types.ClusterPage>("GET", `/clusters${search(query)}`, undefined, o)).value;
   }
 
   /** One cluster, by name or id. */
@@ -365,8 +431,8 @@ export class Client {
   }
 
   /** Projects. */
-  async listProjects(o: CallOptions = {}): Promise<types.AppProjectList> {
-    return (await this.call<types.AppProjectList>("GET", `/projects`, undefined, o)).value;
+  async listProjects(query: ListProjectsQuery = {}, o: CallOptions = {}): Promise<types.AppProjectPage> {
+    return (await this.call<types.AppProjectPage>("GET", `/projects${search(query)}`, undefined, o)).value;
   }
 
   /** Create or change a project. */
@@ -405,8 +471,8 @@ export class Client {
   }
 
   /** Repositories, without their secrets. */
-  async listRepositories(o: CallOptions = {}): Promise<types.RepositoryList> {
-    return (await this.call<types.RepositoryList>("GET", `/repositories`, undefined, o)).value;
+  async listRepositories(query: ListRepositoriesQuery = {}, o: CallOptions = {}): Promise<types.RepositoryPage> {
+    return (await this.call<types.RepositoryPage>("GET", `/repositories${search(query)}`, undefined, o)).value;
   }
 
   /** Register a repository, after it has answered. */
@@ -460,8 +526,8 @@ export class Client {
   }
 
   /** Applications by name. */
-  async listApplications(query: ListApplicationsQuery = {}, o: CallOptions = {}): Promise<types.AppViewList> {
-    return (await this.call<types.AppViewList>("GET", `/applications${search(query)}`, undefined, o)).value;
+  async listApplications(query: ListApplicationsQuery = {}, o: CallOptions = {}): Promise<types.AppViewPage> {
+    return (await this.call<types.AppViewPage>("GET", `/applications${search(query)}`, undefined, o)).value;
   }
 
   /** Create or change an application. */

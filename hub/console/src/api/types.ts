@@ -89,12 +89,15 @@ export interface AppProject {
   status?: unknown;
 }
 
-/** AppProjectList is a page of a list. */
-export interface AppProjectList {
+/** AppProjectPage is the envelope of lists that are answered from the inventory. */
+export interface AppProjectPage {
   items: AppProject[];
   nextCursor?: string;
   total: number;
+  facets?: Record<string, Facet>;
   asOf: string;
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  partial?: Partial;
 }
 
 /** AppProjectSpec holds the limits. Patterns are globs and a leading "!" denies; package policy says exactly how, as Argo CD does. */
@@ -155,12 +158,15 @@ export interface AppView {
   application?: Application;
 }
 
-/** AppViewList is a page of a list. */
-export interface AppViewList {
+/** AppViewPage is the envelope of lists that are answered from the inventory. */
+export interface AppViewPage {
   items: AppView[];
   nextCursor?: string;
   total: number;
+  facets?: Record<string, Facet>;
   asOf: string;
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  partial?: Partial;
 }
 
 /** Application says what to run (sources), where (destination) and how it is kept so (sync policy). */
@@ -173,6 +179,16 @@ export interface Application {
   operation?: RequestedOperation;
   /** Status in an applied object is ignored; it is filled in answers. */
   status?: unknown;
+}
+
+/** ApplicationCounts are applications in numbers. Health and Sync count what was confirmed lately; the rest is Stale or Never. The keys are the words of the filter language; of Sync pending and drifted in place of outofsync. */
+export interface ApplicationCounts {
+  total: number;
+  health: Record<string, number>;
+  sync: Record<string, number>;
+  operation: Record<string, number>;
+  stale: number;
+  never: number;
 }
 
 /** ApplicationSet describes applications that generators make from a template. The shape is Argo CD's. Hawser keeps it and generates nothing from it yet. */
@@ -312,16 +328,28 @@ export interface ClusterAliases {
   aliases?: string[];
 }
 
+/** ClusterCounts are clusters in numbers. */
+export interface ClusterCounts {
+  total: number;
+  reporting: number;
+  /** Silent is how many do not report; NotReporting names those that were seen last, at most 20. */
+  silent: number;
+  notReporting?: SilentCluster[];
+}
+
 export interface ClusterLabels {
   labels?: Record<string, string>;
 }
 
-/** ClusterList is a page of a list. */
-export interface ClusterList {
+/** ClusterPage is the envelope of lists that are answered from the inventory. */
+export interface ClusterPage {
   items: Cluster[];
   nextCursor?: string;
   total: number;
+  facets?: Record<string, Facet>;
   asOf: string;
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  partial?: Partial;
 }
 
 export interface ClusterUse {
@@ -562,6 +590,13 @@ export interface ExplainRequest {
   kinds?: ExplainKind[];
 }
 
+/** Facet counts the values of one key over what a filter selects without its own terms of that key. */
+export interface Facet {
+  values: Record<string, number>;
+  /** Others are the things whose value is not among the most frequent, which alone are listed. */
+  others?: number;
+}
+
 /** FieldDifference is one differing field. */
 export interface FieldDifference {
   /** Path as in ".spec.template.spec.containers[name=web].image". */
@@ -573,6 +608,16 @@ export interface FieldDifference {
   /** Manager and ChangedAt say who set the live value, where known. */
   manager?: string;
   changedAt?: string;
+}
+
+/** FleetSummary is the fleet in numbers. */
+export interface FleetSummary {
+  clusters: ClusterCounts;
+  applications: ApplicationCounts;
+  projects: number;
+  asOf: string;
+  /** Away: the database does not answer; this is what was known at AsOf. */
+  away?: boolean;
 }
 
 /** GitIntegrity holds one policy per set of repositories. */
@@ -1184,6 +1229,11 @@ export interface ParameterAnnouncement {
   map?: Record<string, string>;
 }
 
+export interface Partial {
+  code: string;
+  detail: string;
+}
+
 /** Pin holds an application at a past deployment, after a rollback, while automated sync stays on: what its agent heals to is that deployment. The revision that was set aside is not deployed again until a source brings another one, or somebody asks for it. */
 export interface Pin {
   /** HistoryID of the deployment that was gone back to. It is 0 when the pin came by itself, because the sources came back to what a rollback that was over had set aside; what was desired then stays. */
@@ -1379,12 +1429,15 @@ export interface Repository {
   since?: string;
 }
 
-/** RepositoryList is a page of a list. */
-export interface RepositoryList {
+/** RepositoryPage is the envelope of lists that are answered from the inventory. */
+export interface RepositoryPage {
   items: Repository[];
   nextCursor?: string;
   total: number;
+  facets?: Record<string, Facet>;
   asOf: string;
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  partial?: Partial;
 }
 
 /** RepositoryProblem is why a step failed, in the words of the problem documents of the API. */
@@ -1729,6 +1782,13 @@ export interface SettingsVersion {
 /** SignatureKey names a GnuPG key that must have signed a revision. */
 export interface SignatureKey {
   keyID: string;
+}
+
+/** SilentCluster is a cluster that does not report. */
+export interface SilentCluster {
+  name: string;
+  lastSeen?: string;
+  state: string;
 }
 
 /** Source is one place that manifests come from. */

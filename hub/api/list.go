@@ -1,0 +1,394 @@
+package api
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/filter"
+	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/nearest"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// Inventory answers lists from memory. Its methods block only for what this hub
+// has acknowledged and not yet read.
+type Inventory interface {
+	Applications(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
+	Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
+	AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
+	Repositories(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
+	Fleet(ctx context.Context, sees func(project string) bool, seesCluster func(*model.Cluster) bool) fleet.FleetSummary
+	// Projects are the names of all projects; version changes with them and with
+	// what is deployed where.
+	Projects(ctx context.Context) (version uint64, names []string)
+	// ClustersSeen are those with applications of the projects that are seen, and
+	// those that one of these reaches.
+	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]model.AppProject, *model.Cluster) bool) (version uint64, ids map[model.ClusterID]struct{})
+	// Written and OthersWritten are called before a write is answered.
+	Written(apps []model.AppUID)
+	OthersWritten()
+}
+
+// acknowledging tells the inventory what was written before anybody is answered.
+type acknowledging struct {
+	Publisher
+	inventory Inventory
+}
+
+func (p acknowledging) PublishApplications(apps []model.AppUID) {
+	p.inventory.Written(apps)
+	p.Publisher.PublishApplications(apps)
+}
+
+func (p acknowledging) Publish(eventType, key string, body any) {
+	switch eventType {
+	case "cluster", "project", "repository":
+		p.inventory.OthersWritten()
+	}
+	p.Publisher.Publish(eventType, key, body)
+}
+
+// page is the envelope of lists that are answered from the inventory.
+type page[T any] struct {
+	Items      []T                    `json:"items"`
+	NextCursor string                 `json:"nextCursor,omitempty"`
+	Total      int                    `json:"total"`
+	Facets     map[string]fleet.Facet `json:"facets,omitempty"`
+	AsOf       time.Time              `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf.
+	Partial *partial `json:"partial,omitempty"`
+}
+
+type partial struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// listParameters are those of all lists.
+var (
+	filterParameter = Parameter{Name: "filter", Type: "string", Meaning: "only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md"}
+	sortParameter   = Parameter{Name: "sort", Type: "string", Meaning: "keys with commas, each with a leading - for descending; the name comes last"}
+	fieldsParameter = Parameter{Name: "fields", Type: "string", Meaning: "fields of the rows, with commas"}
+	facetsParameter = Parameter{Name: "facets", Type: "string", Meaning: "keys whose values are counted, with commas, also label:NAME; none counts nothing"}
+	listParameters  = []Parameter{filterParameter, sortParameter, facetsParameter, fieldsParameter, limitParameter, cursorParam}
+)
+
+// listing is how one kind of thing is listed.
+type listing struct {
+	things string
+	// defaultFacets are counted when nobody says which.
+	facets []string
+	// known are the parameters besides those of all lists.
+	known []string
+	ask   func(Inventory, context.Context, fleet.ListQuery) (fleet.ListPage, error)
+	// limit when none is asked for.
+	limit int
+}
+
+func (a *api) answerList(c *gin.Context, l listing, change func(*fleet.ListQuery) error) {
+	err := a.tryList(c, l, change)
+	if err != nil {
+		a.fail(c, err)
+	}
+}
+
+func (a *api) tryList(c *gin.Context, l listing, change func(*fleet.ListQuery) error) error {
+	ctx, set := c.Request.Context(), a.caller(c)
+	if err := knownParameters(c, append([]string{"filter", "sort", "facets", "fields", "limit", "cursor"}, l.known...)); err != nil {
+		return err
+	}
+	q := fleet.ListQuery{Filter: c.Query("filter"), Sort: commas(c.Query("sort")), Facets: l.facets, Limit: l.limit}
+	if s := c.Query("facets"); s == "none" {
+		q.Facets = nil
+	} else if s != "" {
+		q.Facets = commas(s)
+	}
+	if s := c.Query("fields"); s != "" {
+		q.Fields = commas(s)
+	}
+	if c.Query("limit") != "" {
+		var err error
+		if q.Limit, err = limitOf(c); err != nil {
+			return err
+		}
+	}
+	if len(q.Sort) > 8 || len(q.Facets) > 16 || len(q.Fields) > 64 {
+		return fault.New(fault.Invalid, "too_many_keys", "at most 8 keys of sort, 16 facets and 64 fields are possible")
+	}
+	if !set.Admin() {
+		scope := a.scope(ctx, set)
+		q.Sees = scope.Has
+		sees, err := a.clustersOf(ctx, set)
+		if err != nil {
+			return err
+		}
+		q.SeesCluster = func(x *model.Cluster) bool { return sees(*x) }
+	}
+	if change != nil {
+		if err := change(&q); err != nil {
+			return err
+		}
+	}
+	// What a cursor is bound to: one of another list, filter or order is none.
+	bound := l.things + "\x00" + c.Query("filter") + "\x00" + strings.Join(q.Sort, ",")
+	for _, k := range l.known {
+		bound += "\x00" + k + "=" + strings.Join(c.QueryArray(k), ",")
+	}
+	var err error
+	if s := c.Query("cursor"); s != "" {
+		if q.After, err = a.opts.openCursor(s, bound); err != nil {
+			return err
+		}
+	}
+	got, err := l.ask(a.opts.Inventory, ctx, q)
+	if err != nil {
+		return err
+	}
+	if got.AsOf.IsZero() {
+		return fault.New(fault.Unavailable, "db_unavailable", "the database is not reachable, and this hub has not read it yet")
+	}
+	out := page[json.RawMessage]{Items: got.Items, Total: got.Total, Facets: got.Facets, AsOf: got.AsOf}
+	if got.Next != nil {
+		out.NextCursor = a.opts.cursor(got.Next, bound)
+	}
+	if got.Away {
+		out.Partial = away(got.AsOf)
+	}
+	c.JSON(http.StatusOK, out)
+	return nil
+}
+
+func away(asOf time.Time) *partial {
+	return &partial{"database_away", "the database does not answer: this is what the hub knew at " + asOf.Format(time.RFC3339)}
+}
+
+func commas(s string) []string {
+	var out []string
+	for x := range strings.SplitSeq(s, ",") {
+		if x = strings.TrimSpace(x); x != "" {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func knownParameters(c *gin.Context, known []string) error {
+	for k := range c.Request.URL.Query() {
+		if !slices.Contains(known, k) {
+			e := fault.New(fault.Invalid, "unknown_parameter", "unknown parameter %q", cut(k)).WithFound(cut(k), strings.Join(known, ", "))
+			if near := nearest.Word(k, known); near != "" {
+				e.Message += fmt.Sprintf("; did you mean %q?", near)
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// scope are the projects that somebody sees.
+func (a *api) scope(ctx context.Context, set *permission.Set) permission.Scope {
+	version, names := a.opts.Inventory.Projects(ctx)
+	return set.Projects(permission.Get, permission.Applications, version, names)
+}
+
+// ---- cursors
+
+type position struct {
+	After []string `json:"a"`
+}
+
+const cursorMAC = 16
+
+// cursor seals a position, so that nobody makes up one, and binds it to what was
+// asked.
+func (o Options) cursor(after []string, bound string) string {
+	b, _ := json.Marshal(position{after}) // strings always encode
+	return base64.RawURLEncoding.EncodeToString(append(o.mac(b, bound), b...))
+}
+
+func (o Options) mac(b []byte, bound string) []byte {
+	h := hmac.New(sha256.New, o.CursorKey)
+	sum := sha256.Sum256([]byte(bound))
+	h.Write(sum[:])
+	h.Write(b)
+	return h.Sum(nil)[:cursorMAC]
+}
+
+func (o Options) openCursor(s, bound string) ([]string, error) {
+	invalid := fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub, filter and order").WithField("cursor").
+		WithFix("start again without a cursor, and keep the other parameters the same")
+	if len(s) > 4096 {
+		return nil, invalid
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) < cursorMAC || !hmac.Equal(b[:cursorMAC], o.mac(b[cursorMAC:], bound)) {
+		return nil, invalid
+	}
+	var p position
+	if json.Unmarshal(b[cursorMAC:], &p) != nil {
+		return nil, invalid
+	}
+	return p.After, nil
+}
+
+// cursorOf is the cursor of lists that are read from the database by a key: what
+// it says is only where to begin.
+func cursorOf(c *gin.Context) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(c.Query("cursor"))
+	if err != nil || len(b) > 256 {
+		return "", fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub").WithField("cursor").
+			WithFix("start again without a cursor")
+	}
+	return string(b), nil
+}
+
+// ---- which clusters somebody sees
+
+// clusterSets keeps, for each token, which clusters it sees.
+type clusterSets struct {
+	mu    sync.Mutex
+	known map[*permission.Set]clusterSet
+}
+
+type clusterSet struct {
+	version uint64
+	ids     map[model.ClusterID]struct{}
+}
+
+// clustersOf tells which clusters somebody sees: those that the projects he sees
+// may deploy to, and those that their applications are on.
+func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.Cluster) bool, error) {
+	if set.Admin() {
+		return func(model.Cluster) bool { return true }, nil
+	}
+	version, _ := a.opts.Inventory.Projects(ctx)
+	k := &a.clusterSets
+	k.mu.Lock()
+	got, ok := k.known[set]
+	k.mu.Unlock()
+	if !ok || got.version != version {
+		scope := a.scope(ctx, set)
+		got.version, got.ids = a.opts.Inventory.ClustersSeen(ctx, scope.Has, reaches)
+		k.mu.Lock()
+		if k.known == nil || len(k.known) >= maxSets {
+			k.known = map[*permission.Set]clusterSet{}
+		}
+		k.known[set] = got
+		k.mu.Unlock()
+	}
+	return func(cluster model.Cluster) bool {
+		_, ok := got.ids[cluster.ID]
+		return ok
+	}, nil
+}
+
+func reaches(projects []model.AppProject, cluster *model.Cluster) bool {
+	return slices.ContainsFunc(projects, func(p model.AppProject) bool {
+		return policy.Reaches(policy.Project{Name: p.Metadata.Name, Spec: p.Spec}, policy.Destination{
+			Name: cluster.Name, Aliases: cluster.Aliases, ClusterProject: &cluster.Project, Labels: cluster.Labels,
+		})
+	})
+}
+
+// ---- the lists
+
+func (a *api) listApplications(c *gin.Context) {
+	l := listing{
+		things: "applications", facets: []string{"project", "cluster", "sync", "health", "freshness", "operation"},
+		known: []string{"project", "cluster", "name", "selector"}, limit: defaultLimit, ask: Inventory.Applications,
+	}
+	a.answerList(c, l, func(q *fleet.ListQuery) error {
+		if p := c.Query("project"); p != "" {
+			q.Terms = append(q.Terms, filter.Equal("project", p))
+		}
+		if names := c.QueryArray("name"); len(names) > 0 {
+			q.Terms = append(q.Terms, filter.Equal("name", names...))
+		}
+		if name := c.Query("cluster"); name != "" {
+			cluster, err := a.visibleCluster(c.Request.Context(), a.caller(c), name)
+			if err != nil {
+				return err
+			}
+			q.Terms = append(q.Terms, filter.Equal("clusterID", string(cluster.ID)))
+		}
+		match, err := parseSelector(c.Query("selector"))
+		q.Labels = match
+		return err
+	})
+}
+
+// wholeLists are not many, and were answered whole before there were pages.
+const wholeLists = 500
+
+func (a *api) listClusters(c *gin.Context) {
+	l := listing{
+		things: "clusters", facets: []string{"state", "freshness"}, known: []string{"project", "selector"}, limit: wholeLists, ask: Inventory.Clusters,
+	}
+	a.answerList(c, l, func(q *fleet.ListQuery) error {
+		if p := c.Query("project"); p != "" {
+			q.Terms = append(q.Terms, filter.Equal("project", p))
+		}
+		match, err := parseSelector(c.Query("selector"))
+		if match != nil {
+			sees := q.SeesCluster
+			q.SeesCluster = func(x *model.Cluster) bool { return match(x.Labels) && (sees == nil || sees(x)) }
+		}
+		return err
+	})
+}
+
+func (a *api) listProjects(c *gin.Context) {
+	a.answerList(c, listing{things: "projects", known: []string{"project"}, limit: wholeLists, ask: Inventory.AllProjects}, func(q *fleet.ListQuery) error {
+		if p := c.Query("project"); p != "" {
+			q.Terms = append(q.Terms, filter.Equal("name", p))
+		}
+		return nil
+	})
+}
+
+func (a *api) listRepositories(c *gin.Context) {
+	a.answerList(c, listing{things: "repositories", known: []string{"project"}, limit: wholeLists, ask: Inventory.Repositories}, func(q *fleet.ListQuery) error {
+		if p := c.Query("project"); p != "" {
+			q.Terms = append(q.Terms, filter.Equal("project", p))
+		}
+		return nil
+	})
+}
+
+// fleetSummary counts what the caller sees.
+func (a *api) fleetSummary(c *gin.Context) {
+	ctx, set := c.Request.Context(), a.caller(c)
+	if err := knownParameters(c, nil); err != nil {
+		a.fail(c, err)
+		return
+	}
+	var (
+		sees        func(string) bool
+		seesCluster func(*model.Cluster) bool
+	)
+	if !set.Admin() {
+		sees = a.scope(ctx, set).Has
+		visible, err := a.clustersOf(ctx, set)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		seesCluster = func(x *model.Cluster) bool { return visible(*x) }
+	}
+	c.JSON(http.StatusOK, a.opts.Inventory.Fleet(ctx, sees, seesCluster))
+}

@@ -1,0 +1,130 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hawser-dev/hawser/shared/filter"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// AppRow is an application as lists need it. How fresh it is depends on the
+// moment: see Lease.
+type AppRow struct {
+	model.AppView
+	Labels               map[string]string
+	CreatedAt, UpdatedAt time.Time
+	// ReportedAt is when what is shown was observed, nil when nothing was.
+	ReportedAt *time.Time
+	// Report is which report it came with.
+	Report ReportID
+}
+
+// ReportID numbers a report: of which session, and which of that.
+type ReportID struct{ Incarnation, Number, Seq int64 }
+
+// Lease is the newest session of a cluster.
+type Lease struct {
+	Cluster             model.ClusterID
+	Incarnation, Number int64
+	Open                bool
+	LastSeen            *time.Time
+	// Seq is the newest report that a heartbeat confirmed, at ConfirmedAt.
+	Seq         *int64
+	ConfirmedAt *time.Time
+}
+
+// Confirms reports whether the session's last heartbeat still holds for what came
+// with a report: in this session, and not after the report that it covers.
+func (l Lease) Confirms(r ReportID) bool {
+	return l.ConfirmedAt != nil && l.Seq != nil && l.Incarnation == r.Incarnation && l.Number == r.Number && r.Seq <= *l.Seq
+}
+
+// Connected reports whether the session counts as open now.
+func (l Lease) Connected(now time.Time, ttl time.Duration) bool {
+	return l.Open && l.LastSeen != nil && now.Sub(*l.LastSeen) <= ttl
+}
+
+// ListQuery is what somebody wants of a list.
+type ListQuery struct {
+	// Filter in the language of shared/filter; Terms are further ones, and Labels
+	// what the labels of an application must be, nil for anything.
+	Filter string
+	Terms  []filter.Term
+	Labels func(map[string]string) bool
+	// Sort keys, each with a leading "-" for descending; the name comes last.
+	Sort []string
+	// After is the position after which the page begins, as ListPage.Next says;
+	// nil: at the beginning.
+	After []string
+	Limit int
+	// Fields of the rows; nil: those of a summary.
+	Fields []string
+	// Facets to count.
+	Facets []string
+	// Sees says of a project whether its things are seen; nil: all are. SeesCluster
+	// is the same for clusters.
+	Sees        func(project string) bool
+	SeesCluster func(*model.Cluster) bool
+}
+
+// ListPage is an answer to a ListQuery.
+type ListPage struct {
+	Items  []json.RawMessage
+	Total  int
+	Facets map[string]Facet
+	// Next is the position of the last row, nil when there are no more.
+	Next []string
+	// AsOf is when this was known to hold. Away: the database does not answer, and
+	// what others have written since AsOf is not in it.
+	AsOf time.Time
+	Away bool
+}
+
+// Facet counts the values of one key over what a filter selects without its own
+// terms of that key.
+type Facet struct {
+	Values map[string]int `json:"values"`
+	// Others are the things whose value is not among the most frequent, which
+	// alone are listed.
+	Others int `json:"others,omitempty"`
+}
+
+// FleetSummary is the fleet in numbers.
+type FleetSummary struct {
+	Clusters     ClusterCounts     `json:"clusters"`
+	Applications ApplicationCounts `json:"applications"`
+	Projects     int               `json:"projects"`
+	AsOf         time.Time         `json:"asOf"`
+	// Away: the database does not answer; this is what was known at AsOf.
+	Away bool `json:"away,omitempty"`
+}
+
+// ClusterCounts are clusters in numbers.
+type ClusterCounts struct {
+	Total     int `json:"total"`
+	Reporting int `json:"reporting"`
+	// Silent is how many do not report; NotReporting names those that were seen
+	// last, at most 20.
+	Silent       int             `json:"silent"`
+	NotReporting []SilentCluster `json:"notReporting,omitempty"`
+}
+
+// ApplicationCounts are applications in numbers. Health and Sync count what was
+// confirmed lately; the rest is Stale or Never. The keys are the words of the
+// filter language; of Sync pending and drifted in place of outofsync.
+type ApplicationCounts struct {
+	Total     int            `json:"total"`
+	Health    map[string]int `json:"health"`
+	Sync      map[string]int `json:"sync"`
+	Operation map[string]int `json:"operation"`
+	Stale     int            `json:"stale"`
+	Never     int            `json:"never"`
+}
+
+// SilentCluster is a cluster that does not report.
+type SilentCluster struct {
+	Name     string     `json:"name"`
+	LastSeen *time.Time `json:"lastSeen,omitempty"`
+	State    string     `json:"state"`
+}

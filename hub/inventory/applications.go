@@ -1,0 +1,444 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/filter"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// seenApp is an application at a moment.
+type seenApp struct {
+	*app
+	fresh model.Freshness
+}
+
+func (x *Index) moment(s *snapshot) moment {
+	return moment{snapshot: s, now: x.opts.Now().UTC(), ttl: x.opts.Store.LeaseTime()}
+}
+
+// Applications answers a list of applications.
+func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
+	if err := checkNames("sort", q.Sort, AppSorts); err != nil {
+		return fleet.ListPage{}, err
+	}
+	if err := checkNames("fields", q.Fields, AppFields); err != nil {
+		return fleet.ListPage{}, err
+	}
+	if err := checkNames("facets", q.Facets, append(slices.Clone(AppFacets), "label:")); err != nil {
+		return fleet.ListPage{}, err
+	}
+	m := x.moment(x.current(ctx))
+	filters, err := x.terms(q, Applications)
+	if err != nil {
+		return fleet.ListPage{}, err
+	}
+	all := m.seen(q.Sees)
+	if q.Labels != nil {
+		all = slices.DeleteFunc(all, func(a seenApp) bool { return !q.Labels(a.app.Labels) })
+	}
+	got, err := m.kindOfApps().choose(all, filters, q)
+	if err != nil {
+		return fleet.ListPage{}, err
+	}
+	page := m.page(got.total, got.facets, got.next)
+	page.Items = make([]json.RawMessage, len(got.page))
+	for i, a := range got.page {
+		if q.Fields == nil {
+			page.Items[i] = m.summary(a)
+		} else if page.Items[i], err = m.fields(a, q.Fields); err != nil {
+			return fleet.ListPage{}, err
+		}
+	}
+	return page, nil
+}
+
+func (m moment) page(total int, facets map[string]fleet.Facet, next []string) fleet.ListPage {
+	asOf := m.asOf
+	return fleet.ListPage{Total: total, Facets: facets, Next: next, AsOf: asOf.UTC(), Away: m.away, Items: []json.RawMessage{}}
+}
+
+// seen are the applications of the projects that are seen, by name.
+func (m moment) seen(sees func(string) bool) []seenApp {
+	n := len(m.apps)
+	yes := map[string]bool{}
+	if sees != nil {
+		n = 0
+		for name, count := range m.perProject {
+			if sees(name) {
+				yes[name] = true
+				n += count
+			}
+		}
+	}
+	out := make([]seenApp, 0, n)
+	for _, a := range m.apps {
+		if sees == nil || yes[a.Project] {
+			out = append(out, seenApp{a, m.freshness(a)})
+		}
+	}
+	return out
+}
+
+func word(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// ready: as asked for, healthy, lately confirmed, and nothing is under way.
+func (a seenApp) ready() bool {
+	return a.sync == "synced" && a.health == "healthy" && a.trusted() && (a.op != "queued" && a.op != "running")
+}
+
+// trusted: what is shown of it still holds.
+func (a seenApp) trusted() bool { return a.fresh == model.FreshLive || a.fresh == model.FreshLagging }
+
+func (a seenApp) is(state string) bool {
+	switch state {
+	case "ready":
+		return a.ready()
+	case "healthy":
+		return a.health == "healthy" && a.trusted()
+	case "synced":
+		return a.sync == "synced" && a.trusted()
+	case "live", "lagging", "stale", "never":
+		return string(a.fresh) == state
+	case "auto":
+		return a.AutoSync
+	case "pinned":
+		return a.Pin != nil
+	case "deleting":
+		return a.Deleting
+	case "running":
+		return a.op == "running" || a.op == "queued"
+	case "failing":
+		return a.op == "failed" || a.op == "expired"
+	}
+	return false
+}
+
+func (m moment) kindOfApps() kind[seenApp] {
+	return kind[seenApp]{
+		name: func(a seenApp) string { return a.Name },
+		test: m.testOfApps,
+		key:  m.sortOfApps,
+		fact: m.factOfApps,
+	}
+}
+
+func (m moment) testOfApps(t filter.Term) func(seenApp) bool {
+	switch t.Key {
+	case "name":
+		return func(a seenApp) bool { return t.Text(a.Name) }
+	case "project":
+		return func(a seenApp) bool { return t.Text(a.Project) }
+	case "cluster":
+		return func(a seenApp) bool { return t.Text(a.Cluster) }
+	case "clusterID":
+		return func(a seenApp) bool { return t.Text(string(a.ClusterID)) }
+	case "namespace":
+		return func(a seenApp) bool { return t.Text(a.Namespace) }
+	case "sync":
+		return func(a seenApp) bool { return t.Word(a.sync) }
+	case "reason":
+		return func(a seenApp) bool { return t.Word(a.reason) }
+	case "health":
+		return func(a seenApp) bool { return t.Word(a.health) }
+	case "operation":
+		return func(a seenApp) bool { return t.Word(a.op) }
+	case "freshness":
+		return func(a seenApp) bool { return t.Word(string(a.fresh)) }
+	case "repo":
+		return func(a seenApp) bool { return t.Text(a.RepoURL) }
+	case "path":
+		return func(a seenApp) bool { return t.Text(a.Path) }
+	case "revision":
+		return func(a seenApp) bool {
+			if exact, ok := t.Exact(); ok { // a commit is named by its beginning
+				return slices.ContainsFunc(exact, func(s string) bool { return a.Revision == s || len(s) >= 7 && strings.HasPrefix(a.Revision, s) })
+			}
+			return t.Text(a.Revision)
+		}
+	case "target":
+		return func(a seenApp) bool { return t.Text(a.Target) }
+	case "auto":
+		return func(a seenApp) bool { return t.Word(word(a.AutoSync)) }
+	case "pinned":
+		return func(a seenApp) bool { return t.Word(word(a.Pin != nil)) }
+	case "deleting":
+		return func(a seenApp) bool { return t.Word(word(a.Deleting)) }
+	case "code":
+		return func(a seenApp) bool { return t.Texts(a.codes) }
+	case "changed":
+		return func(a seenApp) bool { return t.Age(m.now, a.changed) }
+	case "created":
+		return func(a seenApp) bool { return t.Age(m.now, a.CreatedAt) }
+	case "observed":
+		return func(a seenApp) bool {
+			at := m.observedAt(a.app)
+			if at == nil {
+				return t.Age(m.now, time.Time{})
+			}
+			return t.Age(m.now, *at)
+		}
+	case "label":
+		return func(a seenApp) bool { return t.LabelOf(a.Labels, m.labelsOf(a.ClusterID)) }
+	case "cluster.label":
+		return func(a seenApp) bool { return t.LabelOf(m.labelsOf(a.ClusterID)) }
+	case "is":
+		return func(a seenApp) bool { return slices.ContainsFunc(t.Words, a.is) != t.Not }
+	}
+	return func(seenApp) bool { return false } // the schema has no such key
+}
+
+var healthRank, freshRank = map[string]float64{}, map[model.Freshness]float64{model.FreshLive: 1, model.FreshLagging: 2, model.FreshStale: 3, model.FreshNever: 4}
+
+func init() {
+	for i, h := range model.HealthOrder {
+		healthRank[strings.ToLower(string(h))] = float64(i + 1)
+	}
+}
+
+func (m moment) sortOfApps(key string) func(seenApp) sortValue {
+	at := func(t time.Time) sortValue {
+		if t.IsZero() {
+			return sortValue{}
+		}
+		return sortValue{n: float64(t.UnixMicro())}
+	}
+	switch key {
+	case "project":
+		return func(a seenApp) sortValue { return sortValue{s: a.Project} }
+	case "cluster":
+		return func(a seenApp) sortValue { return sortValue{s: a.Cluster} }
+	case "namespace":
+		return func(a seenApp) sortValue { return sortValue{s: a.Namespace} }
+	case "sync":
+		return func(a seenApp) sortValue { return sortValue{s: a.sync + " " + a.reason} }
+	case "health":
+		return func(a seenApp) sortValue { return sortValue{n: healthRank[a.health]} }
+	case "operation":
+		return func(a seenApp) sortValue { return sortValue{s: a.op} }
+	case "freshness":
+		return func(a seenApp) sortValue { return sortValue{n: freshRank[a.fresh]} }
+	case "repo":
+		return func(a seenApp) sortValue { return sortValue{s: a.RepoURL} }
+	case "path":
+		return func(a seenApp) sortValue { return sortValue{s: a.Path} }
+	case "revision":
+		return func(a seenApp) sortValue { return sortValue{s: a.Revision} }
+	case "changed":
+		return func(a seenApp) sortValue { return at(a.changed) }
+	case "created":
+		return func(a seenApp) sortValue { return at(a.CreatedAt) }
+	case "observed":
+		return func(a seenApp) sortValue {
+			if t := m.observedAt(a.app); t != nil {
+				return at(*t)
+			}
+			return sortValue{}
+		}
+	}
+	return func(a seenApp) sortValue { return sortValue{s: a.Name} }
+}
+
+func (m moment) factOfApps(facet string) func(seenApp) string {
+	switch facet {
+	case "project":
+		return func(a seenApp) string { return a.Project }
+	case "cluster":
+		return func(a seenApp) string { return a.Cluster }
+	case "sync":
+		return func(a seenApp) string { return a.sync }
+	case "health":
+		return func(a seenApp) string { return a.health }
+	case "freshness":
+		return func(a seenApp) string { return string(a.fresh) }
+	case "operation":
+		return func(a seenApp) string { return a.op }
+	}
+	if name, ok := strings.CutPrefix(facet, "cluster.label:"); ok {
+		return func(a seenApp) string { return m.labelsOf(a.ClusterID)[name] }
+	}
+	name := strings.TrimPrefix(facet, "label:")
+	return func(a seenApp) string {
+		if v, ok := a.Labels[name]; ok {
+			return v
+		}
+		return m.labelsOf(a.ClusterID)[name]
+	}
+}
+
+// summary is a row of at most about 300 bytes. Its fields are those of
+// model.AppView, so that whoever reads one reads the other.
+func (m moment) summary(a seenApp) json.RawMessage {
+	a.once.Do(func() {
+		b := make([]byte, 0, 224)
+		b = append(b, `{"name":`...)
+		b = appendText(b, a.Name)
+		b = append(b, `,"project":`...)
+		b = appendText(b, a.Project)
+		b = append(b, `,"cluster":`...)
+		b = appendText(b, a.Cluster)
+		if a.Namespace != "" {
+			b = append(b, `,"namespace":`...)
+			b = appendText(b, a.Namespace)
+		}
+		b = append(b, `,"sync":{"status":`...)
+		b = appendText(b, string(a.Sync.Status))
+		if a.Sync.Reason != "" {
+			b = append(b, `,"reason":`...)
+			b = appendText(b, string(a.Sync.Reason))
+		}
+		b = append(b, `},"health":{"status":`...)
+		b = appendText(b, string(a.Health.Status))
+		b = append(b, '}')
+		if op := a.Operation; op != nil {
+			b = append(b, `,"operation":{"kind":`...)
+			b = appendText(b, string(op.Kind))
+			b = append(b, `,"phase":`...)
+			b = appendText(b, string(op.Phase))
+			b = append(b, '}')
+		}
+		if a.Revision != "" {
+			b = append(b, `,"revision":`...)
+			b = appendText(b, shortRevision(a.Revision))
+		}
+		if a.Deleting {
+			b = append(b, `,"deleting":true`...)
+		}
+		a.head = b
+	})
+	b := make([]byte, 0, len(a.head)+64)
+	b = append(b, a.head...)
+	b = append(b, `,"freshness":"`...)
+	b = append(b, a.fresh...)
+	b = append(b, '"')
+	if at := m.observedAt(a.app); at != nil {
+		b = append(b, `,"observedAt":"`...)
+		b = at.UTC().AppendFormat(b, time.RFC3339)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+// shortRevision is a commit as people write it; versions and digests stay.
+func shortRevision(s string) string {
+	if len(s) == 40 && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
+		return s[:12]
+	}
+	return s
+}
+
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			text, _ := json.Marshal(s) // a string always encodes
+			return append(b, text...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// fields is a row with the fields that were asked for.
+func (m moment) fields(a seenApp, names []string) (json.RawMessage, error) {
+	b := []byte{'{'}
+	for _, name := range names {
+		v := m.field(a, name)
+		if v == nil {
+			continue
+		}
+		text, err := encoded(v)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(strconv.AppendQuote(b, name), ':')
+		b = append(b, text...)
+	}
+	return append(b, '}'), nil
+}
+
+func (m moment) field(a seenApp, name string) any {
+	text := func(s string) any {
+		if s == "" {
+			return nil
+		}
+		return s
+	}
+	switch name {
+	case "uid":
+		return a.UID
+	case "name":
+		return a.Name
+	case "project":
+		return a.Project
+	case "cluster":
+		return a.Cluster
+	case "clusterID":
+		return a.ClusterID
+	case "namespace":
+		return text(a.Namespace)
+	case "repoURL":
+		return text(a.RepoURL)
+	case "path":
+		return text(a.Path)
+	case "targetRevision":
+		return text(a.Target)
+	case "autoSync":
+		return a.AutoSync
+	case "desired":
+		return a.Desired
+	case "generation":
+		return a.Generation
+	case "sync":
+		return a.Sync
+	case "health":
+		return a.Health
+	case "operation":
+		if a.Operation != nil {
+			return a.Operation
+		}
+	case "freshness":
+		return a.fresh
+	case "observedAt":
+		if t := m.observedAt(a.app); t != nil {
+			return t
+		}
+	case "revision":
+		return text(a.Revision)
+	case "deleting":
+		if a.Deleting {
+			return true
+		}
+	case "pin":
+		if a.Pin != nil {
+			return a.Pin
+		}
+	case "conditions":
+		if len(a.Conditions) > 0 {
+			return a.Conditions
+		}
+	case "labels":
+		if len(a.Labels) > 0 {
+			return a.Labels
+		}
+	case "createdAt":
+		return a.CreatedAt
+	case "changedAt":
+		return a.changed
+	}
+	return nil
+}

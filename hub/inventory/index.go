@@ -1,0 +1,557 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Store is what the index reads. All methods block for a round trip.
+type Store interface {
+	// AppRows reads applications; nil: all.
+	AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRow, error)
+	Clusters(ctx context.Context) ([]model.Cluster, error)
+	Projects(ctx context.Context) ([]model.AppProject, error)
+	Repositories(ctx context.Context) ([]model.Repository, error)
+	Leases(ctx context.Context) ([]fleet.Lease, error)
+	LeaseTime() time.Duration
+}
+
+// Options of New. Zero values have defaults.
+type Options struct {
+	Store Store
+	// Reload is how often everything is read again; 30 s by default.
+	Reload time.Duration
+	// Leases is how often the signs of life are read; 3 s by default.
+	Leases time.Duration
+	// Patience is how long a list waits for what was acknowledged to be read,
+	// before it is answered as what is known; 2 s by default.
+	Patience time.Duration
+	// Now may be nil for the system's clock.
+	Now func() time.Time
+	Log *slog.Logger // nil: none
+}
+
+// Index is the inventory. It is safe for concurrent use.
+type Index struct {
+	opts Options
+	snap atomic.Pointer[snapshot]
+
+	// mu guards what writers share.
+	mu      sync.Mutex
+	reads   uint64 // number of the newest read that began
+	state   state
+	loading bool // a read of everything is under way
+	// gone remembers, while everything is read, what was removed meanwhile.
+	gone map[model.AppUID]uint64
+
+	// changed are rows to be read soon, written those that an answer told of.
+	changed, written map[model.AppUID]struct{}
+	// others: clusters, projects or repositories were written.
+	othersWritten bool
+	// clustersChanged: sessions opened or closed, or clusters reported.
+	clustersChanged atomic.Bool
+	// inFlight: what was written is being read.
+	inFlight bool
+	wake     chan struct{}
+	// one writer at a time reads what was acknowledged; the others wait for it.
+	reading sync.Mutex
+}
+
+// state is what snapshots are made of.
+type state struct {
+	apps     map[model.AppUID]*app
+	byName   []*app
+	clusters map[model.ClusterID]*cluster
+	projects []*project
+	repos    []*repository
+	// version changes with the projects and with what is deployed where.
+	version uint64
+	asOf    time.Time
+	away    bool
+}
+
+// snapshot is what readers see; nothing in it changes.
+type snapshot struct {
+	apps     []*app
+	clusters []*cluster
+	byID     map[model.ClusterID]*cluster
+	projects []*project
+	repos    []*repository
+	names    []string // of the projects
+	version  uint64
+	asOf     time.Time
+	away     bool
+	// perProject counts applications.
+	perProject map[string]int
+}
+
+// New makes an Index that knows nothing until Load or Run has read.
+func New(o Options) *Index {
+	o.Reload = cmp.Or(o.Reload, 30*time.Second)
+	o.Leases = cmp.Or(o.Leases, 3*time.Second)
+	o.Patience = cmp.Or(o.Patience, 2*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	x := &Index{opts: o, wake: make(chan struct{}, 1), changed: map[model.AppUID]struct{}{}, written: map[model.AppUID]struct{}{}}
+	x.state.apps, x.state.clusters = map[model.AppUID]*app{}, map[model.ClusterID]*cluster{}
+	x.publish()
+	return x
+}
+
+// Load reads everything.
+func (x *Index) Load(ctx context.Context) error {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	x.mu.Lock()
+	x.reads++
+	began := x.reads
+	x.loading, x.gone = true, map[model.AppUID]uint64{}
+	// What is to be read is read with everything.
+	x.inFlight = x.inFlight || len(x.written) > 0 || x.othersWritten
+	changed, written, others := x.changed, x.written, x.othersWritten
+	x.changed, x.written, x.othersWritten = map[model.AppUID]struct{}{}, map[model.AppUID]struct{}{}, false
+	x.mu.Unlock()
+
+	at := x.opts.Now()
+	clusters, err := x.opts.Store.Clusters(ctx)
+	var (
+		projects []model.AppProject
+		repos    []model.Repository
+		rows     []fleet.AppRow
+		leases   []fleet.Lease
+	)
+	if err == nil {
+		projects, err = x.opts.Store.Projects(ctx)
+	}
+	if err == nil {
+		repos, err = x.opts.Store.Repositories(ctx)
+	}
+	if err == nil {
+		rows, err = x.opts.Store.AppRows(ctx, nil)
+	}
+	if err == nil {
+		leases, err = x.opts.Store.Leases(ctx)
+	}
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	gone := x.gone
+	x.loading, x.gone, x.inFlight = false, nil, false
+	if err != nil {
+		maps.Copy(x.changed, changed)
+		maps.Copy(x.written, written)
+		x.othersWritten = x.othersWritten || others
+		x.state.away = true
+		x.publish()
+		return err
+	}
+	x.setOthers(clusters, projects, repos)
+	x.setLeases(leases)
+	found := make(map[model.AppUID]struct{}, len(rows))
+	for i := range rows {
+		uid := rows[i].UID
+		found[uid] = struct{}{}
+		if gone[uid] > began {
+			continue
+		}
+		x.put(rows[i], began)
+	}
+	for uid, a := range x.state.apps {
+		if _, ok := found[uid]; !ok && a.read <= began {
+			delete(x.state.apps, uid)
+		}
+	}
+	x.sort()
+	x.state.asOf, x.state.away = at, false
+	x.publish()
+	return nil
+}
+
+// Run follows the database until ctx ends.
+func (x *Index) Run(ctx context.Context) error {
+	reload := time.NewTicker(x.opts.Reload)
+	defer reload.Stop()
+	leases := time.NewTicker(x.opts.Leases)
+	defer leases.Stop()
+	soon := time.NewTicker(x.opts.Leases / 6)
+	defer soon.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-soon.C:
+			if x.clustersChanged.Swap(false) {
+				if err = x.readClusters(ctx); err != nil {
+					x.clustersChanged.Store(true)
+				}
+			}
+		case <-x.wake:
+			err = x.readChanged(ctx)
+		case <-reload.C:
+			err = x.Load(ctx)
+		case <-leases.C:
+			if x.snap.Load().away {
+				err = x.Load(ctx) // others may have written meanwhile
+			} else {
+				err = x.readLeases(ctx)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			x.opts.Log.Warn("lists are answered from memory: the inventory cannot be read", "error", err)
+		}
+	}
+}
+
+// AppViews reads applications that changed, into the index too: whoever is told
+// that one changed finds it changed in the next list.
+func (x *Index) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error) {
+	x.mu.Lock()
+	for _, uid := range f.UIDs {
+		x.changed[uid] = struct{}{}
+	}
+	x.mu.Unlock()
+	if err := x.readChanged(ctx); err != nil {
+		return nil, err
+	}
+	m := x.moment(x.snap.Load())
+	out := make([]model.AppView, 0, len(f.UIDs))
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, uid := range f.UIDs {
+		if a := x.state.apps[uid]; a != nil {
+			v := a.AppView
+			v.Freshness, v.ObservedAt = m.freshness(a), m.observedAt(a)
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// ClustersChanged notes that sessions opened or closed, or that clusters
+// reported. It never blocks.
+func (x *Index) ClustersChanged() { x.clustersChanged.Store(true) }
+
+func (x *Index) wakeUp() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Written notes applications that a caller is about to be told of: no list is
+// answered before they are read. It never blocks.
+func (x *Index) Written(uids []model.AppUID) {
+	x.mu.Lock()
+	for _, uid := range uids {
+		x.written[uid] = struct{}{}
+	}
+	x.mu.Unlock()
+	x.wakeUp()
+}
+
+// OthersWritten is Written for clusters, projects and repositories.
+func (x *Index) OthersWritten() {
+	x.mu.Lock()
+	x.othersWritten = true
+	x.mu.Unlock()
+	x.wakeUp()
+}
+
+// readChanged reads what is waiting.
+func (x *Index) readChanged(ctx context.Context) error {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	return x.read(ctx, true)
+}
+
+// current makes sure that what was acknowledged is in the snapshot, unless the
+// database does not answer in time.
+func (x *Index) current(ctx context.Context) *snapshot {
+	x.mu.Lock()
+	behind := (len(x.written) > 0 || x.othersWritten || x.inFlight) && !x.state.away
+	x.mu.Unlock()
+	if !behind {
+		return x.snap.Load()
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.opts.Patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		x.reading.Lock()
+		defer x.reading.Unlock()
+		done <- x.read(ctx, false)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			x.opts.Log.Warn("a list is answered from memory: what was written cannot be read", "error", err)
+		}
+	case <-ctx.Done():
+	}
+	return x.snap.Load()
+}
+
+// read reads what was written and, with all, what has changed. x.reading is held.
+func (x *Index) read(ctx context.Context, all bool) error {
+	x.mu.Lock()
+	x.reads++
+	began := x.reads
+	take := x.written
+	x.written = map[model.AppUID]struct{}{}
+	others := x.othersWritten
+	x.othersWritten = false
+	x.inFlight = len(take) > 0 || others
+	if all {
+		maps.Copy(take, x.changed)
+		x.changed = map[model.AppUID]struct{}{}
+	}
+	x.mu.Unlock()
+	if len(take) == 0 && !others {
+		return nil // inFlight is false then
+	}
+	at := x.opts.Now()
+	uids := slices.Collect(maps.Keys(take))
+	var (
+		rows     []fleet.AppRow
+		clusters []model.Cluster
+		projects []model.AppProject
+		repos    []model.Repository
+		err      error
+	)
+	if others {
+		clusters, err = x.opts.Store.Clusters(ctx)
+		if err == nil {
+			projects, err = x.opts.Store.Projects(ctx)
+		}
+		if err == nil {
+			repos, err = x.opts.Store.Repositories(ctx)
+		}
+	}
+	if err == nil && len(uids) > 0 {
+		rows, err = x.opts.Store.AppRows(ctx, uids)
+	}
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.inFlight = false
+	if err != nil {
+		maps.Copy(x.written, take)
+		x.othersWritten = x.othersWritten || others
+		x.state.away = true
+		x.publish()
+		return err
+	}
+	if others {
+		x.setOthers(clusters, projects, repos)
+	}
+	found := map[model.AppUID]struct{}{}
+	resort := false
+	for i := range rows {
+		found[rows[i].UID] = struct{}{}
+		resort = x.put(rows[i], began) || resort
+	}
+	for _, uid := range uids {
+		if _, ok := found[uid]; ok {
+			continue
+		}
+		if a := x.state.apps[uid]; a != nil && a.read <= began {
+			delete(x.state.apps, uid)
+			x.state.version++
+			resort = true
+		}
+		if x.loading {
+			x.gone[uid] = began
+		}
+	}
+	if resort {
+		x.sort()
+	} else if len(rows) > 0 {
+		x.refill()
+	}
+	if !x.state.away {
+		x.state.asOf = at
+	}
+	x.publish()
+	return nil
+}
+
+// readClusters reads clusters and their leases.
+func (x *Index) readClusters(ctx context.Context) error {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	at := x.opts.Now()
+	clusters, err := x.opts.Store.Clusters(ctx)
+	var leases []fleet.Lease
+	if err == nil {
+		leases, err = x.opts.Store.Leases(ctx)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err != nil {
+		x.state.away = true
+	} else {
+		x.setClusters(clusters)
+		x.setLeases(leases)
+		if !x.state.away {
+			x.state.asOf = at
+		}
+	}
+	x.publish()
+	return err
+}
+
+func (x *Index) readLeases(ctx context.Context) error {
+	at := x.opts.Now()
+	leases, err := x.opts.Store.Leases(ctx)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err != nil {
+		x.state.away = true
+	} else {
+		x.setLeases(leases)
+		x.state.asOf = at
+	}
+	x.publish()
+	return err
+}
+
+// put stores a row that a read found, unless a later read was faster. It reports
+// whether the order of the rows changed.
+func (x *Index) put(row fleet.AppRow, read uint64) (resort bool) {
+	old := x.state.apps[row.UID]
+	if old != nil && old.read > read {
+		return false
+	}
+	a := newApp(row, read)
+	x.state.apps[row.UID] = a
+	if old == nil || old.Project != a.Project || old.ClusterID != a.ClusterID {
+		x.state.version++
+	}
+	return old == nil || old.Name != a.Name
+}
+
+func (x *Index) sort() {
+	x.state.byName = slices.SortedFunc(maps.Values(x.state.apps), func(a, b *app) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// refill puts the newest rows in the places of those they replace.
+func (x *Index) refill() {
+	next := make([]*app, len(x.state.byName))
+	for i, a := range x.state.byName {
+		next[i] = x.state.apps[a.UID]
+	}
+	x.state.byName = next
+}
+
+func (x *Index) setClusters(clusters []model.Cluster) {
+	next := make(map[model.ClusterID]*cluster, len(clusters))
+	for _, c := range clusters {
+		n := &cluster{Cluster: c}
+		if old := x.state.clusters[c.ID]; old != nil {
+			n.lease = old.lease
+		}
+		next[c.ID] = n
+	}
+	x.state.clusters = next
+	x.state.version++
+}
+
+func (x *Index) setOthers(clusters []model.Cluster, projects []model.AppProject, repos []model.Repository) {
+	x.setClusters(clusters)
+	x.state.projects = nil
+	for _, p := range projects {
+		x.state.projects = append(x.state.projects, &project{AppProject: p})
+	}
+	slices.SortFunc(x.state.projects, func(a, b *project) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	x.state.repos = nil
+	for _, r := range repos {
+		x.state.repos = append(x.state.repos, &repository{r})
+	}
+	x.state.version++
+}
+
+func (x *Index) setLeases(leases []fleet.Lease) {
+	next := maps.Clone(x.state.clusters)
+	for _, l := range leases {
+		if c := next[l.Cluster]; c != nil {
+			n := *c
+			n.lease = l
+			next[l.Cluster] = &n
+		}
+	}
+	x.state.clusters = next
+}
+
+// publish makes a snapshot of the state. x.mu is held.
+func (x *Index) publish() {
+	s := &snapshot{
+		apps: x.state.byName, byID: x.state.clusters, projects: x.state.projects, repos: x.state.repos,
+		version: x.state.version, asOf: x.state.asOf, away: x.state.away, perProject: map[string]int{},
+	}
+	before := x.snap.Load()
+	same := before != nil && before.version == s.version
+	if same {
+		s.names, s.perProject = before.names, before.perProject
+	} else {
+		for _, p := range s.projects {
+			s.names = append(s.names, p.Metadata.Name)
+		}
+	}
+	if before != nil && len(before.byID) == len(s.byID) && sameMap(before.byID, s.byID) {
+		s.clusters = before.clusters
+	} else {
+		s.clusters = slices.SortedFunc(maps.Values(s.byID), func(a, b *cluster) int { return strings.Compare(a.Name, b.Name) })
+	}
+	if !same || len(before.apps) != len(s.apps) {
+		s.perProject = map[string]int{}
+		for _, a := range s.apps {
+			s.perProject[a.Project]++
+		}
+	}
+	x.snap.Store(s)
+}
+
+// sameMap reports whether both are the same map, or one is a copy with the same
+// clusters.
+func sameMap(a, b map[model.ClusterID]*cluster) bool {
+	for id, c := range a {
+		return b[id] == c // a map is replaced as a whole, with new values
+	}
+	return true
+}
+
+// Projects are the names of all projects, and a number that changes with them
+// and with what is deployed where.
+func (x *Index) Projects(ctx context.Context) (version uint64, names []string) {
+	s := x.current(ctx)
+	return s.version, s.names
+}
+
+// Known reports whether anything has been read yet.
+func (x *Index) Known() bool { return !x.snap.Load().asOf.IsZero() }
+
+// ProjectOf is the project of an application that is known.
+func (x *Index) ProjectOf(uid model.AppUID) (name, project string, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	a := x.state.apps[uid]
+	if a == nil {
+		return "", "", false
+	}
+	return a.Name, a.Project, true
+}
