@@ -1,6 +1,7 @@
 package command
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,10 +50,13 @@ const (
 // everythingElse are the answers of other files of tests.
 var everythingElse map[string]answer
 
+// more are further ones, one map of a file.
+var more []map[string]answer
+
 func everything() map[string]answer {
 	all := mostly()
-	for k, v := range everythingElse {
-		all[k] = v
+	for _, answers := range append(more, everythingElse) {
+		maps.Copy(all, answers)
 	}
 	return all
 }

@@ -132,6 +132,7 @@ func newRoot(s *session) *cobra.Command {
 		newRepocreds(s),
 
 		newHub(s),
+		newToken(s),
 		newSettings(s),
 		newGPG(s),
 
