@@ -64,6 +64,7 @@ var rows = map[int64]string{
 	    INSERT INTO job_items (job, number, application) VALUES ('j', 1, 'shop')`,
 	15: `INSERT INTO applicationsets (name, project, document, created_at, updated_at) VALUES ('s', 'p', '{}', now(), now())`,
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
+	17: `UPDATE clusters SET version = version + 1`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

@@ -73,7 +73,7 @@ func TestCommandsAreLoggedBeforeTheyRun(t *testing.T) {
 		t.Fatal("it runs")
 	}
 	asked := <-before
-	for _, want := range []string{"level=INFO", "a command in a container is asked for", "by=ana", "app=web", "namespace=n", "pod=p", "container=main", "program=nope"} {
+	for _, want := range []string{"level=INFO", "a command in a container is asked for", "by=ana", "application=web", "namespace=n", "pod=p", "container=main", "program=nope"} {
 		if !strings.Contains(asked, want) {
 			t.Errorf("before it runs the log lacks %q: %s", want, asked)
 		}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,18 +35,18 @@ func limitOf(c *gin.Context) (int, error) {
 
 func (a *api) getApplication(c *gin.Context) {
 	ctx, name := c.Request.Context(), c.Param("name")
-	view, err := a.store.AppView(ctx, name)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
+	// The version first: what is shown may be newer than it says, and never older.
 	app, err := a.store.Application(ctx, name)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	c.Header("ETag", etag(app.Version))
-	c.JSON(http.StatusOK, view)
+	view, err := a.store.AppView(ctx, name)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerTagged(c, app.Version, view)
 }
 
 // treeAnswer is the objects of an application and what they own.
@@ -83,21 +82,6 @@ func (a *api) getTree(c *gin.Context) {
 }
 
 // ---- writing
-
-func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
-
-// ifMatch returns the version that the caller expects, 0 for any.
-func ifMatch(c *gin.Context) (int64, error) {
-	s := c.GetHeader("If-Match")
-	if s == "" || s == "*" {
-		return 0, nil
-	}
-	v, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(s, "W/"), `"`), 10, 64)
-	if err != nil || v < 1 {
-		return 0, fault.New(fault.Invalid, "etag_invalid", "If-Match %q is not an ETag of this hub", cut(s)).WithField("If-Match")
-	}
-	return v, nil
-}
 
 func (a *api) putApplication(c *gin.Context) {
 	ctx := c.Request.Context()

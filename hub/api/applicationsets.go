@@ -108,6 +108,10 @@ func (a *api) getApplicationSet(c *gin.Context) {
 		return
 	}
 	c.Header("ETag", setETag(set))
+	if unchanged(c, setETag(set)) {
+		c.Status(http.StatusNotModified)
+		return
+	}
 	c.JSON(http.StatusOK, answeredSet(set))
 }
 

@@ -28,7 +28,7 @@ func (a *api) getCluster(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, seen(a.caller(c), cluster))
+	a.answerTagged(c, cluster.Version, seen(a.caller(c), cluster))
 }
 
 func (a *api) deleteCluster(c *gin.Context) {
@@ -68,6 +68,7 @@ func (a *api) answerCluster(c *gin.Context, id model.ClusterID) {
 		return
 	}
 	a.opts.Publisher.Publish("cluster", string(id), cluster)
+	c.Header("ETag", etag(cluster.Version))
 	c.JSON(http.StatusOK, cluster)
 }
 
@@ -86,9 +87,13 @@ func (a *api) setClusterLabels(c *gin.Context) {
 		a.fail(c, fault.List(errs))
 		return
 	}
-	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	expected, err := ifMatch(c)
+	var cluster model.Cluster
 	if err == nil {
-		err = a.store.SetClusterLabels(ctx, cluster.ID, in.Labels)
+		cluster, err = a.store.Cluster(ctx, c.Param("name"))
+	}
+	if err == nil {
+		err = a.store.SetClusterLabels(ctx, cluster.ID, in.Labels, expected)
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -110,7 +115,11 @@ func (a *api) setClusterAliases(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	clusters, err := a.store.Clusters(ctx)
+	expected, err := ifMatch(c)
+	var clusters []model.Cluster
+	if err == nil {
+		clusters, err = a.store.Clusters(ctx)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -128,7 +137,7 @@ func (a *api) setClusterAliases(c *gin.Context) {
 	}
 	aliases, err := checkAliases(in.Aliases, clusters[i], clusters)
 	if err == nil {
-		err = a.store.SetClusterAliases(ctx, clusters[i].ID, aliases)
+		err = a.store.SetClusterAliases(ctx, clusters[i].ID, aliases, expected)
 	}
 	if err != nil {
 		a.fail(c, err)

@@ -28,8 +28,10 @@ type Store interface {
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	Cluster(ctx context.Context, nameOrID string) (model.Cluster, error)
 	RevokeCluster(ctx context.Context, id model.ClusterID) error
-	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string) error
-	SetClusterLabels(ctx context.Context, id model.ClusterID, labels map[string]string) error
+	// SetClusterAliases and SetClusterLabels write over the version that is expected,
+	// 0 for any: Conflict (version_conflict) when there is another.
+	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error
+	SetClusterLabels(ctx context.Context, id model.ClusterID, labels map[string]string, expected int64) error
 	ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error)
 	DeleteCluster(ctx context.Context, id model.ClusterID) error
 
@@ -44,7 +46,8 @@ type Store interface {
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	DeleteProject(ctx context.Context, name string) error
 
-	// UpsertRepository with a nil Credential keeps the stored one.
+	// UpsertRepository with a nil Credential keeps the stored one. With a Version it
+	// is written over that one, as a template is: Conflict (version_conflict).
 	UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error)
 	Repositories(ctx context.Context) ([]model.Repository, error)
 	Repository(ctx context.Context, id string) (fleet.Repository, error)

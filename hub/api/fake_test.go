@@ -204,13 +204,29 @@ func (s *fakeStore) RevokeCluster(_ context.Context, id model.ClusterID) error {
 	return s.changeCluster(id, func(c *model.Cluster) { c.Revoked = true })
 }
 
-func (s *fakeStore) SetClusterAliases(_ context.Context, id model.ClusterID, aliases []string) error {
-	return s.changeCluster(id, func(c *model.Cluster) { c.Aliases = aliases })
+func (s *fakeStore) SetClusterAliases(_ context.Context, id model.ClusterID, aliases []string, expected int64) error {
+	return s.writeCluster(id, expected, func(c *model.Cluster) { c.Aliases = aliases })
 }
 
-func (s *fakeStore) SetClusterLabels(_ context.Context, id model.ClusterID, labels map[string]string) error {
-	return s.changeCluster(id, func(c *model.Cluster) { c.Labels = labels })
+func (s *fakeStore) SetClusterLabels(_ context.Context, id model.ClusterID, labels map[string]string, expected int64) error {
+	return s.writeCluster(id, expected, func(c *model.Cluster) { c.Labels = labels })
 }
+
+func (s *fakeStore) writeCluster(id model.ClusterID, expected int64, f func(*model.Cluster)) (err error) {
+	if gone := s.changeCluster(id, func(c *model.Cluster) {
+		if expected != 0 && expected != c.Version {
+			err = versionConflict
+			return
+		}
+		c.Version++
+		f(c)
+	}); gone != nil {
+		return gone
+	}
+	return err
+}
+
+var versionConflict = fault.New(fault.Conflict, "version_conflict", "it was changed meanwhile")
 
 func (s *fakeStore) ResolveDestination(_ context.Context, d model.Destination) (model.Cluster, error) {
 	unlock, err := s.lock()
@@ -314,7 +330,10 @@ func (s *fakeStore) UpsertRepository(_ context.Context, r fleet.Repository) (mod
 	defer unlock()
 	for i, old := range s.repos {
 		if fleet.RepositoryIdentity(old.URL) == fleet.RepositoryIdentity(r.URL) {
-			r.ID = old.ID
+			if r.Version != 0 && r.Version != old.Version {
+				return model.Repository{}, versionConflict
+			}
+			r.ID, r.Version = old.ID, old.Version+1
 			if r.Credential == nil {
 				r.Credential = old.Credential
 			}
@@ -323,7 +342,7 @@ func (s *fakeStore) UpsertRepository(_ context.Context, r fleet.Repository) (mod
 			return r.Repository, nil
 		}
 	}
-	r.ID, r.State, r.Holds = fmt.Sprint("repo-", len(s.repos)+1), "unknown", r.Credential.Info()
+	r.ID, r.State, r.Holds, r.Version = fmt.Sprint("repo-", len(s.repos)+1), "unknown", r.Credential.Info(), 1
 	s.repos = append(s.repos, r)
 	return r.Repository, nil
 }
@@ -383,11 +402,15 @@ func (s *fakeStore) UpsertRepositoryTemplate(_ context.Context, t fleet.Reposito
 	t.Holds = t.Credential.Info()
 	for i, old := range s.templates {
 		if old.ID == t.ID {
+			if t.Version != 0 && t.Version != old.Version {
+				return model.RepositoryTemplate{}, versionConflict
+			}
+			t.Version = old.Version + 1
 			s.templates[i] = t
 			return t.RepositoryTemplate, nil
 		}
 	}
-	t.ID = fmt.Sprint("template-", len(s.templates)+1)
+	t.ID, t.Version = fmt.Sprint("template-", len(s.templates)+1), 1
 	s.templates = append(s.templates, t)
 	return t.RepositoryTemplate, nil
 }
@@ -811,8 +834,8 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.store = &fakeStore{
 		hub: fleet.HubState{HubID: "hub-1", Incarnation: 2, HoldDeletes: true},
 		clusters: []model.Cluster{
-			{ID: "id-eu", Name: "eu", Connected: true, Aliases: []string{"https://eu:6443"}},
-			{ID: "id-us", Name: "us", LastSeen: &seen},
+			{ID: "id-eu", Name: "eu", Version: 1, Connected: true, Aliases: []string{"https://eu:6443"}},
+			{ID: "id-us", Name: "us", Version: 1, LastSeen: &seen},
 		},
 		projects: map[string]model.AppProject{
 			"default": {APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "default"}, Spec: model.DefaultProjectSpec()},

@@ -41,7 +41,7 @@ var gpgKeyRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/gpg-keys/:id", ID: "getGPGKey", Tag: "settings", Summary: "One GnuPG key",
-		Verb: VerbGet, Resource: ResourceSettings, Answer: gpgKey{}, Status: http.StatusOK, handler: (*api).getGPGKey, when: hasGPGKeys,
+		Verb: VerbGet, Resource: ResourceSettings, Answer: gpgKey{}, Status: http.StatusOK, Tagged: true, handler: (*api).getGPGKey, when: hasGPGKeys,
 	},
 	{
 		Method: http.MethodPost, Path: "/gpg-keys", ID: "addGPGKeys", Tag: "settings", Summary: "Add public GnuPG keys",
@@ -96,7 +96,7 @@ func (a *api) getGPGKey(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, shownGPGKey(k, true))
+	a.answerTagged(c, 1, shownGPGKey(k, true)) // a key never changes; who added it last may
 }
 
 func (a *api) addGPGKeys(c *gin.Context) {

@@ -44,7 +44,7 @@ func (a *api) getProject(c *gin.Context) {
 	}
 	if v := p.Metadata.ResourceVersion; v != "" {
 		c.Header("ETag", `"`+v+`"`)
-		if c.GetHeader("If-None-Match") == `"`+v+`"` {
+		if unchanged(c, `"`+v+`"`) {
 			c.Status(http.StatusNotModified)
 			return
 		}
@@ -143,9 +143,6 @@ func (a *api) deleteProject(c *gin.Context) {
 	a.opts.Publisher.Publish("project", name, deleted{Name: name, Deleted: true})
 	c.Status(http.StatusNoContent)
 }
-
-// onlyNew reports whether the caller asked for If-None-Match: *.
-func onlyNew(c *gin.Context) bool { return c.GetHeader("If-None-Match") == "*" }
 
 // sameName checks that a body is about the thing that the URL names.
 func sameName(c *gin.Context, name string) error {

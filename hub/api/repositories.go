@@ -58,7 +58,7 @@ func (a *api) getRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, repo.Repository)
+	a.answerTagged(c, repo.Version, repo.Repository)
 }
 
 // addRepository registers a repository. Adding a URL again replaces what is
@@ -69,11 +69,12 @@ func (a *api) addRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	stored, err := a.writeRepository(c.Request.Context(), "", in, !in.given())
+	stored, err := a.writeRepository(c.Request.Context(), "", in, !in.given(), 0)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	c.Header("ETag", etag(stored.Version))
 	c.JSON(http.StatusCreated, stored)
 }
 
@@ -83,6 +84,11 @@ func (a *api) addRepository(c *gin.Context) {
 func (a *api) changeRepository(c *gin.Context) {
 	ctx := c.Request.Context()
 	old, err := a.store.Repository(ctx, c.Param("id"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	over, err := over(c, old.Version)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -100,11 +106,12 @@ func (a *api) changeRepository(c *gin.Context) {
 		a.fail(c, urlStays("a repository"))
 		return
 	}
-	stored, err := a.writeRepository(ctx, old.ID, in, false)
+	stored, err := a.writeRepository(ctx, old.ID, in, false, over)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	c.Header("ETag", etag(stored.Version))
 	c.JSON(http.StatusOK, stored)
 }
 
@@ -114,8 +121,9 @@ func urlStays(what string) error {
 }
 
 // writeRepository checks, tries and stores a repository under an ID, or under
-// its URL for "". keep leaves the stored credential as it is.
-func (a *api) writeRepository(ctx context.Context, id string, in repositoryRequest, keep bool) (model.Repository, error) {
+// its URL for "". keep leaves the stored credential as it is. over is the version
+// that it is written over, 0 for any.
+func (a *api) writeRepository(ctx context.Context, id string, in repositoryRequest, keep bool, over int64) (model.Repository, error) {
 	in.URL = strings.TrimSpace(in.URL)
 	if in.Type == "" {
 		in.Type = typeOf(in.URL)
@@ -143,7 +151,7 @@ func (a *api) writeRepository(ctx context.Context, id string, in repositoryReque
 		}
 	}
 	repo := fleet.Repository{Credential: &in.Credential}
-	repo.ID, repo.URL, repo.Type, repo.Name, repo.Project = id, in.URL, in.Type, in.Name, in.Project
+	repo.ID, repo.URL, repo.Type, repo.Name, repo.Project, repo.Version = id, in.URL, in.Type, in.Name, in.Project, over
 	if keep {
 		repo.Credential = nil
 	}

@@ -33,7 +33,7 @@ func (a *api) getTemplate(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, t.RepositoryTemplate)
+	a.answerTagged(c, t.Version, t.RepositoryTemplate)
 }
 
 // addTemplate stores a template; one for the same URL and project is replaced.
@@ -43,11 +43,12 @@ func (a *api) addTemplate(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	stored, err := a.writeTemplate(c.Request.Context(), "", in)
+	stored, err := a.writeTemplate(c.Request.Context(), "", in, 0)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	c.Header("ETag", etag(stored.Version))
 	c.JSON(http.StatusCreated, stored)
 }
 
@@ -55,6 +56,11 @@ func (a *api) addTemplate(c *gin.Context) {
 func (a *api) changeTemplate(c *gin.Context) {
 	ctx := c.Request.Context()
 	old, err := a.store.RepositoryTemplate(ctx, c.Param("id"))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	over, err := over(c, old.Version)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -71,15 +77,16 @@ func (a *api) changeTemplate(c *gin.Context) {
 		a.fail(c, urlStays("a credential template"))
 		return
 	}
-	stored, err := a.writeTemplate(ctx, old.ID, in)
+	stored, err := a.writeTemplate(ctx, old.ID, in, over)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	c.Header("ETag", etag(stored.Version))
 	c.JSON(http.StatusOK, stored)
 }
 
-func (a *api) writeTemplate(ctx context.Context, id string, in templateRequest) (model.RepositoryTemplate, error) {
+func (a *api) writeTemplate(ctx context.Context, id string, in templateRequest, over int64) (model.RepositoryTemplate, error) {
 	in.URL = strings.TrimSpace(in.URL)
 	if err := a.checkTemplate(in); err != nil {
 		return model.RepositoryTemplate{}, err
@@ -88,7 +95,7 @@ func (a *api) writeTemplate(ctx context.Context, id string, in templateRequest) 
 		return model.RepositoryTemplate{}, err
 	}
 	t := fleet.RepositoryTemplate{Credential: &in.Credential}
-	t.ID, t.URL, t.Project = id, in.URL, in.Project
+	t.ID, t.URL, t.Project, t.Version = id, in.URL, in.Project, over
 	stored, err := a.store.UpsertRepositoryTemplate(ctx, t)
 	if err != nil {
 		return model.RepositoryTemplate{}, err

@@ -162,7 +162,7 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 		}
 		group.Handle(r.Method, r.Path, func(c *gin.Context) {
 			switch {
-			case !a.admitted(c, r):
+			case !a.admitted(c, r), !a.conditionsHeld(c, r):
 			case r.Kept:
 				a.once(c, r)
 			default:
@@ -274,7 +274,7 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/clusters/:name", ID: "getCluster", Tag: "clusters", Summary: "One cluster, by name or id",
-		Verb: VerbGet, Resource: ResourceClusters, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).getCluster,
+		Verb: VerbGet, Resource: ResourceClusters, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, handler: (*api).getCluster,
 	},
 	{
 		Method: http.MethodDelete, Path: "/clusters/:name", ID: "deleteCluster", Tag: "clusters", Summary: "Forget a cluster that has no applications",
@@ -282,11 +282,11 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/labels", ID: "setClusterLabels", Tag: "clusters", Summary: "Replace the labels of a cluster",
-		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).setClusterLabels,
+		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterLabels,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/aliases", ID: "setClusterAliases", Tag: "clusters", Summary: "Replace the server URLs that mean a cluster",
-		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterAliases{}, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).setClusterAliases,
+		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterAliases{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterAliases,
 	},
 	{
 		Method: http.MethodPost, Path: "/clusters/:name/revoke", ID: "revokeCluster", Tag: "clusters", Summary: "Revoke the certificates of a cluster's agent",
@@ -332,7 +332,7 @@ var repositoryRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/repositories", ID: "addRepository", Tag: "repositories", Summary: "Register a repository, after it has answered",
 		Detail: "A URL that is registered is replaced; without a credential the stored one stays.",
-		Verb:   VerbCreate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusCreated, handler: (*api).addRepository,
+		Verb:   VerbCreate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addRepository,
 	},
 	{
 		Method: http.MethodPost, Path: "/repositories/test", ID: "testRepository", Tag: "repositories", Summary: "Try a repository step by step, and store nothing",
@@ -341,11 +341,11 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/repositories/:id", ID: "getRepository", Tag: "repositories", Summary: "One repository",
-		Verb: VerbGet, Resource: ResourceRepositories, Answer: model.Repository{}, Status: http.StatusOK, handler: (*api).getRepository,
+		Verb: VerbGet, Resource: ResourceRepositories, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, handler: (*api).getRepository,
 	},
 	{
 		Method: http.MethodPatch, Path: "/repositories/:id", ID: "changeRepository", Tag: "repositories", Summary: "Change what the request names and keep the rest, secrets included",
-		Verb: VerbUpdate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusOK, handler: (*api).changeRepository,
+		Verb: VerbUpdate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeRepository,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repositories/:id", ID: "deleteRepository", Tag: "repositories", Summary: "Forget a repository",
@@ -357,15 +357,15 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/repository-templates", ID: "addRepositoryTemplate", Tag: "repositories", Summary: "Store a credential for all repositories below a URL",
-		Verb: VerbCreate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, handler: (*api).addTemplate,
+		Verb: VerbCreate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addTemplate,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates/:id", ID: "getRepositoryTemplate", Tag: "repositories", Summary: "One credential template",
-		Verb: VerbGet, Resource: ResourceTemplates, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).getTemplate,
+		Verb: VerbGet, Resource: ResourceTemplates, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, handler: (*api).getTemplate,
 	},
 	{
 		Method: http.MethodPatch, Path: "/repository-templates/:id", ID: "changeRepositoryTemplate", Tag: "repositories", Summary: "Change what the request names and keep the rest",
-		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, handler: (*api).changeTemplate,
+		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeTemplate,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repository-templates/:id", ID: "deleteRepositoryTemplate", Tag: "repositories", Summary: "Forget a credential template",

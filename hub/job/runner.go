@@ -185,11 +185,11 @@ func (r *Runner) item(ctx context.Context, job fleet.StoredJob, item model.JobIt
 	}
 	result, again := fleet.DecideItem(operation, err)
 	if again {
-		r.o.Log.InfoContext(ctx, "an item of a job is tried again", "job", job.ID, "app", item.Application, "error", err)
+		r.o.Log.InfoContext(ctx, "an item of a job is tried again", "job", job.ID, "application", item.Application, "error", err)
 		return false
 	}
 	if err := r.o.Store.FinishJobItem(ctx, job.ID, item.Number, result); err != nil {
-		r.o.Log.WarnContext(ctx, "an item of a job is not recorded", "job", job.ID, "app", item.Application, "error", err)
+		r.o.Log.WarnContext(ctx, "an item of a job is not recorded", "job", job.ID, "application", item.Application, "error", err)
 		return false
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -54,7 +55,7 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 		var unknown []byte
 		var open bool
 		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
-			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion,
+			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion, &c.Version,
 			&c.LastSeen, &open, &c.Applications)
 		if err != nil {
 			return c, err
@@ -86,18 +87,19 @@ func (s *Store) RevokeCluster(ctx context.Context, id model.ClusterID) error {
 	})
 }
 
-// SetClusterAliases replaces the server URLs that mean the cluster.
-func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string) error {
+// SetClusterAliases replaces the server URLs that mean the cluster. expected is
+// as in SetClusterLabels.
+func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error {
 	if aliases == nil {
 		aliases = []string{}
 	}
 	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, q("SetClusterAliases"), id, aliases)
+		tag, err := tx.Exec(ctx, q("SetClusterAliases"), id, aliases, expected)
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return clusterUnknown(string(id))
+			return clusterNotWritten(ctx, tx, id)
 		}
 		_, err = tx.Exec(ctx, q("ForgetRendersOfCluster"), id) // desired states name the aliases
 		return err
@@ -105,15 +107,17 @@ func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, alias
 }
 
 // SetClusterLabels replaces the cluster's labels. Projects select by them, so
-// what the cluster's applications may do is owed to its agent again.
-func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[string]string) error {
+// what the cluster's applications may do is owed to its agent again. It is written
+// over the version that is expected, 0 for any: Conflict (version_conflict) when
+// the cluster has another.
+func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[string]string, expected int64) error {
 	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, q("SetClusterLabels"), id, labels(l))
+		tag, err := tx.Exec(ctx, q("SetClusterLabels"), id, labels(l), expected)
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return clusterUnknown(string(id))
+			return clusterNotWritten(ctx, tx, id)
 		}
 		// Whoever writes a desired state now has read the labels before, and is
 		// waited for; whoever comes later reads these.
@@ -123,6 +127,25 @@ func (s *Store) SetClusterLabels(ctx context.Context, id model.ClusterID, l map[
 		_, err = tx.Exec(ctx, q("ForgetRendersOfCluster"), id)
 		return err
 	})
+}
+
+// clusterNotWritten is why no row of a cluster was changed: there is none, or it
+// has another version.
+func clusterNotWritten(ctx context.Context, tx pgx.Tx, id model.ClusterID) error {
+	var name string
+	err := tx.QueryRow(ctx, q("ClusterNameByID"), id).Scan(&name)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return clusterUnknown(string(id))
+	case err != nil:
+		return err
+	}
+	return changedMeanwhile("the cluster " + strconv.Quote(name))
+}
+
+// changedMeanwhile is the refusal of a write over another version than is stored.
+func changedMeanwhile(what string) error {
+	return fault.New(fault.Conflict, "version_conflict", "%s was changed meanwhile", what).WithFix("read it again and repeat the change")
 }
 
 // ResolveDestination finds the cluster that a destination means: by name, or by

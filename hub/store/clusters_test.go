@@ -56,9 +56,9 @@ func TestClusterLifecycle(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	id := b.cluster("one")
-	must(t, b.SetClusterAliases(ctx, id, []string{model.InClusterServer}))
-	must(t, b.SetClusterLabels(ctx, id, map[string]string{"env": "prod"}))
-	wantCode(t, b.SetClusterLabels(ctx, "none", nil), fault.NotFound, "cluster_unknown")
+	must(t, b.SetClusterAliases(ctx, id, []string{model.InClusterServer}, 0))
+	must(t, b.SetClusterLabels(ctx, id, map[string]string{"env": "prod"}, 0))
+	wantCode(t, b.SetClusterLabels(ctx, "none", nil, 0), fault.NotFound, "cluster_unknown")
 
 	got, err := b.ResolveDestination(ctx, model.Destination{Server: model.InClusterServer})
 	must(t, err)

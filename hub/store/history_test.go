@@ -386,7 +386,7 @@ func TestWhatIsWrittenIsOwedUntilItIsDelivered(t *testing.T) {
 			_, err := h.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: "base"}}, "ann")
 			return err
 		}, true},
-		{"aliases of the cluster", func() error { return h.SetClusterAliases(ctx, h.app.Cluster, []string{"https://one"}) }, true},
+		{"aliases of the cluster", func() error { return h.SetClusterAliases(ctx, h.app.Cluster, []string{"https://one"}, 0) }, true},
 		{"a rollback", func() error { _, err := h.rollback(h.deployments()[0]); return err }, true},
 		{"its end", func() error { _, err := h.ReleasePin(ctx, h.app.UID, "bob", ""); return err }, true},
 	} {

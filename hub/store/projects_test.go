@@ -89,7 +89,7 @@ func TestLimitsForOtherLabelsAreOwed(t *testing.T) {
 	ctx := b.ctx()
 	cluster := b.cluster("eu")
 	app := b.app("web", cluster)
-	must(t, b.SetClusterLabels(ctx, cluster, map[string]string{"env": "prod"}))
+	must(t, b.SetClusterLabels(ctx, cluster, map[string]string{"env": "prod"}, 0))
 	for _, c := range []struct {
 		labels map[string]string
 		owed   int
@@ -101,7 +101,7 @@ func TestLimitsForOtherLabelsAreOwed(t *testing.T) {
 			t.Errorf("%v: %d are owed", c.labels, n)
 		}
 	}
-	must(t, b.SetClusterLabels(ctx, cluster, nil))
+	must(t, b.SetClusterLabels(ctx, cluster, nil, 0))
 	if n := b.count(`SELECT count(*) FROM app_sources WHERE render_key = ''`); n != 1 {
 		t.Errorf("after a change of labels %d are owed", n)
 	}

@@ -27,7 +27,8 @@ func repositoryPlace(id, match string) string {
 // the credential do not count: those of the repository do. Conflict
 // (repository_exists) when the URL is not that of the ID, and
 // (repository_name_taken); NotFound (repository_unknown) for an ID that there is
-// not.
+// not. With a Version it is written over that one: Conflict (version_conflict)
+// when there is another, or none.
 func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error) {
 	match := text(fleet.RepositoryIdentity(r.URL))
 	if r.Type == "" {
@@ -36,7 +37,8 @@ func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model
 	var id string
 	err := s.tx(ctx, "store the repository", func(tx pgx.Tx) error {
 		var taken string
-		err := tx.QueryRow(ctx, q("RepositoryIDByURL"), match).Scan(&taken)
+		var version int64
+		err := tx.QueryRow(ctx, q("RepositoryIDByURL"), match).Scan(&taken, &version)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -55,6 +57,9 @@ func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model
 			}
 			return fault.New(fault.Conflict, "repository_exists", "a repository keeps its URL").WithField("url").
 				WithFix("remove it and add one with the new URL")
+		}
+		if r.Version != 0 && r.Version != version {
+			return changedMeanwhile("the repository " + fleet.MaskURLs(r.URL))
 		}
 		if r.Name != "" {
 			var other string
@@ -200,7 +205,7 @@ func (s *Store) repositories(ctx context.Context, db querier, id, name string) (
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r model.Repository, err error) {
 		var holds []byte
-		err = row.Scan(&r.ID, &r.URL, &r.Type, &r.Name, &r.Project, &holds, &r.LastCheck, &r.State, &r.Error, &r.ErrorCode, &r.Since)
+		err = row.Scan(&r.ID, &r.URL, &r.Type, &r.Name, &r.Project, &holds, &r.LastCheck, &r.State, &r.Error, &r.ErrorCode, &r.Since, &r.Version)
 		if err != nil {
 			return r, err
 		}

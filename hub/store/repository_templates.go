@@ -24,13 +24,16 @@ func templateUnknown(id string) error {
 // project or, when an ID is given, under that ID, whose URL and project stay.
 // Invalid (credential_missing) for a template without a credential, Conflict
 // (repository_template_exists) when URL and project are not those of the ID,
-// NotFound (repository_template_unknown) for an ID that there is not.
+// NotFound (repository_template_unknown) for an ID that there is not. With a
+// Version it is written over that one: Conflict (version_conflict) when there is
+// another, or none.
 func (s *Store) UpsertRepositoryTemplate(ctx context.Context, t fleet.RepositoryTemplate) (model.RepositoryTemplate, error) {
 	match := text(fleet.RepositoryIdentity(t.URL))
 	var id string
 	err := s.tx(ctx, "store the credential template", func(tx pgx.Tx) error {
 		var taken string
-		err := tx.QueryRow(ctx, q("RepositoryTemplateID"), match, text(t.Project)).Scan(&taken)
+		var version int64
+		err := tx.QueryRow(ctx, q("RepositoryTemplateID"), match, text(t.Project)).Scan(&taken, &version)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -49,6 +52,9 @@ func (s *Store) UpsertRepositoryTemplate(ctx context.Context, t fleet.Repository
 			}
 			return fault.New(fault.Conflict, "repository_template_exists", "a credential template keeps its URL and project").WithField("url").
 				WithFix("remove it and add another one")
+		}
+		if t.Version != 0 && t.Version != version {
+			return changedMeanwhile("the credential template for " + fleet.MaskURLs(t.URL))
 		}
 		sealed, holds, err := s.sealed(t.Credential, templatePlace(id, match))
 		if err != nil {
@@ -113,7 +119,7 @@ func (s *Store) templates(ctx context.Context, db querier, id string) ([]model.R
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t model.RepositoryTemplate, err error) {
 		var holds []byte
-		if err := row.Scan(&t.ID, &t.URL, &t.Project, &holds, &t.CreatedAt); err != nil {
+		if err := row.Scan(&t.ID, &t.URL, &t.Project, &holds, &t.CreatedAt, &t.Version); err != nil {
 			return t, err
 		}
 		t.CreatedAt = t.CreatedAt.UTC()

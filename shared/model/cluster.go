@@ -29,6 +29,9 @@ type Cluster struct {
 	// UnknownApps are applications that the agent holds and the hub does not
 	// know, as after a restore. They are shown, never withdrawn.
 	UnknownApps []UnknownApp `json:"unknownApplications,omitempty"`
+	// Version changes when somebody changes labels or aliases. Callers of the API
+	// have it as ETag.
+	Version int64 `json:"-"`
 }
 
 // UnknownApp is an application that an agent holds and the hub does not know.

@@ -30,6 +30,8 @@ type Repository struct {
 	Error     string     `json:"error,omitempty"`
 	ErrorCode string     `json:"errorCode,omitempty"`
 	Since     *time.Time `json:"since,omitempty"`
+	// Version changes when somebody changes it. Callers of the API have it as ETag.
+	Version int64 `json:"-"`
 }
 
 // RepositoryTemplate is a credential for all repositories whose URL begins with
@@ -41,6 +43,8 @@ type RepositoryTemplate struct {
 	Project   string         `json:"project,omitempty"`
 	Holds     CredentialInfo `json:"credential,omitzero"`
 	CreatedAt time.Time      `json:"createdAt,omitzero"`
+	// Version changes when somebody changes it. Callers of the API have it as ETag.
+	Version int64 `json:"-"`
 }
 
 // Kinds of secrets and other texts that a credential can hold.

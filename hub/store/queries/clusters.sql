@@ -1,6 +1,6 @@
 -- name: Clusters
 SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
-       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version,
+       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version, c.version,
        s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
        (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
 FROM clusters c
@@ -11,14 +11,17 @@ ORDER BY c.name;
 -- name: ClusterNames
 SELECT id, name, aliases FROM clusters ORDER BY name;
 
+-- name: ClusterNameByID
+SELECT name FROM clusters WHERE id = $1;
+
 -- name: RevokeCluster
 UPDATE clusters SET revoked = true WHERE id = $1;
 
 -- name: SetClusterAliases
-UPDATE clusters SET aliases = $2 WHERE id = $1;
+UPDATE clusters SET aliases = $2, version = version + 1 WHERE id = $1 AND ($3::bigint = 0 OR version = $3);
 
 -- name: SetClusterLabels
-UPDATE clusters SET labels = $2 WHERE id = $1;
+UPDATE clusters SET labels = $2, version = version + 1 WHERE id = $1 AND ($3::bigint = 0 OR version = $3);
 
 -- name: SaveClusterReport
 UPDATE clusters SET kube_version = $2, platform = $3, nodes = $4, namespaces = $5, conditions = $6,

@@ -7,16 +7,16 @@ ON CONFLICT (id) DO UPDATE SET
     url = excluded.url, type = excluded.type, name = excluded.name, project = excluded.project,
     holds      = CASE WHEN $10::boolean THEN excluded.holds      ELSE r.holds      END,
     credential = CASE WHEN $10::boolean THEN excluded.credential ELSE r.credential END,
-    state = 'unknown', error = '', error_code = '', since = NULL;
+    state = 'unknown', error = '', error_code = '', since = NULL, version = r.version + 1;
 
 -- name: RepositoryIDByURL
-SELECT id FROM repositories WHERE match_url = $1 FOR UPDATE;
+SELECT id, version FROM repositories WHERE match_url = $1 FOR UPDATE;
 
 -- name: RepositoryURLByName
 SELECT url FROM repositories WHERE name = $1 AND id <> $2;
 
 -- name: Repositories
-SELECT id, url, type, name, project, holds, last_check, state, error, error_code, since
+SELECT id, url, type, name, project, holds, last_check, state, error, error_code, since, version
 FROM repositories WHERE ($1 = '' OR id = $1) AND ($2 = '' OR name = $2) ORDER BY url, id;
 
 -- name: RepositoryCredential
@@ -52,13 +52,13 @@ ORDER BY url LIMIT 11;
 -- name: UpsertRepositoryTemplate
 INSERT INTO repository_templates AS t (id, url, match_url, project, holds, credential, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (id) DO UPDATE SET url = excluded.url, holds = excluded.holds, credential = excluded.credential;
+ON CONFLICT (id) DO UPDATE SET url = excluded.url, holds = excluded.holds, credential = excluded.credential, version = t.version + 1;
 
 -- name: RepositoryTemplateID
-SELECT id FROM repository_templates WHERE match_url = $1 AND project = $2 FOR UPDATE;
+SELECT id, version FROM repository_templates WHERE match_url = $1 AND project = $2 FOR UPDATE;
 
 -- name: RepositoryTemplates
-SELECT id, url, project, holds, created_at FROM repository_templates WHERE ($1 = '' OR id = $1) ORDER BY url, project, id;
+SELECT id, url, project, holds, created_at, version FROM repository_templates WHERE ($1 = '' OR id = $1) ORDER BY url, project, id;
 
 -- name: RepositoryTemplateCredential
 SELECT match_url, credential FROM repository_templates WHERE id = $1;

@@ -406,8 +406,8 @@ export class Client {
   }
 
   /** One cluster, by name or id. */
-  async getCluster(name: string, o: CallOptions = {}): Promise<types.Cluster> {
-    return (await this.call<types.Cluster>("GET", `/clusters/${encodeURIComponent(name)}`, undefined, o)).value;
+  async getCluster(name: string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
+    return await this.call<types.Cluster>("GET", `/clusters/${encodeURIComponent(name)}`, undefined, o);
   }
 
   /** Forget a cluster that has no applications. */
@@ -416,13 +416,13 @@ export class Client {
   }
 
   /** Replace the labels of a cluster. */
-  async setClusterLabels(name: string, body: types.ClusterLabels | string, o: CallOptions = {}): Promise<types.Cluster> {
-    return (await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/labels`, body, o)).value;
+  async setClusterLabels(name: string, body: types.ClusterLabels | string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
+    return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/labels`, body, o);
   }
 
   /** Replace the server URLs that mean a cluster. */
-  async setClusterAliases(name: string, body: types.ClusterAliases | string, o: CallOptions = {}): Promise<types.Cluster> {
-    return (await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/aliases`, body, o)).value;
+  async setClusterAliases(name: string, body: types.ClusterAliases | string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
+    return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/aliases`, body, o);
   }
 
   /** Revoke the certificates of a cluster's agent. */
@@ -476,8 +476,8 @@ export class Client {
   }
 
   /** Register a repository, after it has answered. */
-  async addRepository(body: types.RepositoryRequest | string, o: CallOptions = {}): Promise<types.Repository> {
-    return (await this.call<types.Repository>("POST", `/repositories`, body, o)).value;
+  async addRepository(body: types.RepositoryRequest | string, o: CallOptions = {}): Promise<Versioned<types.Repository>> {
+    return await this.call<types.Repository>("POST", `/repositories`, body, o);
   }
 
   /** Try a repository step by step, and store nothing. */
@@ -486,13 +486,13 @@ export class Client {
   }
 
   /** One repository. */
-  async getRepository(id: string, o: CallOptions = {}): Promise<types.Repository> {
-    return (await this.call<types.Repository>("GET", `/repositories/${encodeURIComponent(id)}`, undefined, o)).value;
+  async getRepository(id: string, o: CallOptions = {}): Promise<Versioned<types.Repository>> {
+    return await this.call<types.Repository>("GET", `/repositories/${encodeURIComponent(id)}`, undefined, o);
   }
 
   /** Change what the request names and keep the rest, secrets included. */
-  async changeRepository(id: string, body: types.RepositoryRequest | string, o: CallOptions = {}): Promise<types.Repository> {
-    return (await this.call<types.Repository>("PATCH", `/repositories/${encodeURIComponent(id)}`, body, o)).value;
+  async changeRepository(id: string, body: types.RepositoryRequest | string, o: CallOptions = {}): Promise<Versioned<types.Repository>> {
+    return await this.call<types.Repository>("PATCH", `/repositories/${encodeURIComponent(id)}`, body, o);
   }
 
   /** Forget a repository. */
@@ -506,18 +506,18 @@ export class Client {
   }
 
   /** Store a credential for all repositories below a URL. */
-  async addRepositoryTemplate(body: types.TemplateRequest | string, o: CallOptions = {}): Promise<types.RepositoryTemplate> {
-    return (await this.call<types.RepositoryTemplate>("POST", `/repository-templates`, body, o)).value;
+  async addRepositoryTemplate(body: types.TemplateRequest | string, o: CallOptions = {}): Promise<Versioned<types.RepositoryTemplate>> {
+    return await this.call<types.RepositoryTemplate>("POST", `/repository-templates`, body, o);
   }
 
   /** One credential template. */
-  async getRepositoryTemplate(id: string, o: CallOptions = {}): Promise<types.RepositoryTemplate> {
-    return (await this.call<types.RepositoryTemplate>("GET", `/repository-templates/${encodeURIComponent(id)}`, undefined, o)).value;
+  async getRepositoryTemplate(id: string, o: CallOptions = {}): Promise<Versioned<types.RepositoryTemplate>> {
+    return await this.call<types.RepositoryTemplate>("GET", `/repository-templates/${encodeURIComponent(id)}`, undefined, o);
   }
 
   /** Change what the request names and keep the rest. */
-  async changeRepositoryTemplate(id: string, body: types.TemplateRequest | string, o: CallOptions = {}): Promise<types.RepositoryTemplate> {
-    return (await this.call<types.RepositoryTemplate>("PATCH", `/repository-templates/${encodeURIComponent(id)}`, body, o)).value;
+  async changeRepositoryTemplate(id: string, body: types.TemplateRequest | string, o: CallOptions = {}): Promise<Versioned<types.RepositoryTemplate>> {
+    return await this.call<types.RepositoryTemplate>("PATCH", `/repository-templates/${encodeURIComponent(id)}`, body, o);
   }
 
   /** Forget a credential template. */
@@ -726,8 +726,8 @@ export class Client {
   }
 
   /** One GnuPG key. */
-  async getGPGKey(id: string, o: CallOptions = {}): Promise<types.GpgKey> {
-    return (await this.call<types.GpgKey>("GET", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
+  async getGPGKey(id: string, o: CallOptions = {}): Promise<Versioned<types.GpgKey>> {
+    return await this.call<types.GpgKey>("GET", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o);
   }
 
   /** Add public GnuPG keys. */
