@@ -126,6 +126,7 @@ func newRoot(s *session) *cobra.Command {
 		newOperation(s),
 		newApply(s),
 
+		newFleet(s),
 		newCluster(s),
 		newProject(s),
 		newRepo(s),

@@ -60,3 +60,9 @@ func (l Look) decorate(s string) (icon, start, end string) {
 	}
 	return icon, start, end
 }
+
+// Mark is text with the icon and the colour of a status.
+func (l Look) Mark(status, text string) string {
+	icon, start, end := l.decorate(status)
+	return start + icon + text + end
+}
