@@ -74,13 +74,13 @@ func (a *api) mayWriteSet(ctx context.Context, caller *permission.Set, set *mode
 	case err == nil:
 		verb = permission.Update
 		if d := caller.Decide(verb, permission.ApplicationSets, projectOf(&old), name); !d.Allowed {
-			return denied(d, right{verb, permission.ApplicationSets}, name)
+			return denied(d, right{verb, permission.ApplicationSets}, projectOf(&old), name)
 		}
 	case !fault.Is(err, fault.NotFound):
 		return err
 	}
 	if d := caller.Decide(verb, permission.ApplicationSets, projectOf(set), name); !d.Allowed {
-		return denied(d, right{verb, permission.ApplicationSets}, name)
+		return denied(d, right{verb, permission.ApplicationSets}, projectOf(set), name)
 	}
 	return nil
 }

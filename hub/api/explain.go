@@ -251,7 +251,12 @@ func (a *api) subject(ctx context.Context, c *gin.Context, set *permission.Set, 
 		return set, nil
 	}
 	if !set.Admin() {
-		return nil, fault.New(fault.Denied, "permission_denied", "only administrators may ask about others").WithField("subject")
+		rule := "only administrators may ask about others"
+		e := fault.New(fault.Denied, policy.CodePermission, "%s", rule).WithField("subject")
+		explained := policy.Role("", false, rule)
+		explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), "explain what another token may do", canChangeProjects
+		e.Explain = explained
+		return nil, e
 	}
 	tokens, err := a.opts.Auth.Tokens(ctx)
 	if err != nil {

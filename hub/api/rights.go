@@ -128,7 +128,7 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 			return nil
 		}
 		if name == "" {
-			return denied(set.Decide(r.verb, r.resource, "", ""), r, "")
+			return denied(set.Decide(r.verb, r.resource, "", ""), r, "", "")
 		}
 		return verdictOn(set, r, name, name, fleet.ProjectUnknown)
 	case permission.Clusters:
@@ -138,14 +138,14 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 		if _, err := a.visibleCluster(ctx, set, name); err != nil || r.verb == permission.Get {
 			return err
 		}
-		return denied(set.Decide(r.verb, r.resource, "", name), r, name)
+		return denied(set.Decide(r.verb, r.resource, "", name), r, "", name)
 	case permission.Repositories:
 		id := c.Param("id")
 		if id == "" {
 			if r.verb == permission.Get {
 				return nil
 			}
-			return denied(set.Decide(r.verb, r.resource, "", ""), r, "")
+			return denied(set.Decide(r.verb, r.resource, "", ""), r, "", "")
 		}
 		repo, err := a.store.Repository(ctx, id)
 		if err != nil {
@@ -154,7 +154,7 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 		return verdictOn(set, r, repo.Project, id, fleet.RepositoryUnknown)
 	default:
 		if d := set.Decide(r.verb, r.resource, "", ""); !d.Allowed {
-			return denied(d, r, "")
+			return denied(d, r, "", "")
 		}
 		return nil
 	}
@@ -175,15 +175,15 @@ func verdictOn(set *permission.Set, r right, project, name string, unknown func(
 	case !set.Visible(project):
 		return unknown(name)
 	}
-	return denied(d, r, name)
+	return denied(d, r, project, name)
 }
 
-func denied(d permission.Decision, r right, name string) error {
+func denied(d permission.Decision, r right, project, name string) error {
 	what := strings.TrimSuffix(fmt.Sprintf("%s %s %s", r.verb, r.resource, name), " ")
-	e := fault.New(fault.Denied, "permission_denied", "you may not %s: %s", what, d.Rule).
+	e := fault.New(fault.Denied, policy.CodePermission, "you may not %s: %s", what, d.Rule).
 		WithFix("ask an administrator for a token with the role: hawser token create NAME --grant ROLE:PROJECT")
-	explained := policy.Role("", false, d.Rule)
-	explained.Question, explained.CanChange = what, canChangeProjects
+	explained := policy.Role(project, false, d.Rule)
+	explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), what, canChangeProjects
 	e.Explain = explained
 	return e
 }
@@ -223,13 +223,13 @@ func (w *writer) mayWrite(ctx context.Context, old fleet.App, exists bool, app m
 		slices.Sort(names)
 		return refused(policy.Unknown(app.Spec.Project, names))
 	}
-	return denied(d, right{verb, permission.Applications}, name)
+	return denied(d, right{verb, permission.Applications}, app.Spec.Project, name)
 }
 
 // mayWriteProject decides about a project in a text of several objects.
 func mayWriteProject(set *permission.Set, name string) error {
 	if d := set.Decide(permission.Update, permission.Projects, name, name); !d.Allowed {
-		return denied(d, right{permission.Update, permission.Projects}, name)
+		return denied(d, right{permission.Update, permission.Projects}, name, name)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // The callers of the table of rights. The application "web" and what is about it
@@ -115,6 +116,9 @@ func TestRights(t *testing.T) {
 					t.Errorf("%s as %s: answered %d and did %q", key, who.name, a.status, done)
 				}
 			}
+			if a.status == http.StatusForbidden && !strings.Contains(a.body, `"exec_disabled"`) { // that is nobody's right
+				checkExplained(t, key+" as "+who.name, a)
+			}
 			if who.name == "other" && strings.Contains(a.body, "shop-web") {
 				t.Errorf("%s as another: %s", key, a.body)
 			}
@@ -134,6 +138,24 @@ func TestRights(t *testing.T) {
 	}
 	for key := range committed {
 		t.Errorf("%s is in the table and not served", key)
+	}
+}
+
+// checkExplained wants the explanation that POST /explain gives.
+func checkExplained(t *testing.T, what string, a answer) {
+	t.Helper()
+	var p struct {
+		ID      string          `json:"id"`
+		Explain policy.Decision `json:"explain"`
+	}
+	a.into(&p)
+	d := p.Explain
+	if d.Allowed || d.Question == "" || d.CanChange == "" || d.ID != p.ID || p.ID == "" || len(d.Checks) == 0 || len(d.Refusals) == 0 {
+		t.Errorf("%s: the refusal explains nothing: %s", what, a.body)
+		return
+	}
+	if c := d.Checks[0]; c.Rule != policy.RuleRole || c.Result != policy.Failed || c.Nearest == "" || d.Refusals[0].Code != policy.CodePermission {
+		t.Errorf("%s: %+v, %+v", what, c, d.Refusals[0])
 	}
 }
 

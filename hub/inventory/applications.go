@@ -101,14 +101,32 @@ func (a seenApp) ready() bool {
 // trusted: what is shown of it still holds.
 func (a seenApp) trusted() bool { return a.fresh == model.FreshLive || a.fresh == model.FreshLagging }
 
+// healthWord is the health that filters find and facets count: what was healthy
+// when it was last heard of is not known to be. Other words stay, so that trouble
+// is found when its cluster is silent.
+func (a seenApp) healthWord() string {
+	if a.health == "healthy" && !a.trusted() {
+		return "unknown"
+	}
+	return a.health
+}
+
+// syncWord is the same of the sync facet.
+func (a seenApp) syncWord() string {
+	if a.sync == "synced" && !a.trusted() {
+		return "unknown"
+	}
+	return a.sync
+}
+
 func (a seenApp) is(state string) bool {
 	switch state {
 	case "ready":
 		return a.ready()
 	case "healthy":
-		return a.health == "healthy" && a.trusted()
+		return a.healthWord() == "healthy"
 	case "synced":
-		return a.sync == "synced" && a.trusted()
+		return a.syncWord() == "synced"
 	case "live", "lagging", "stale", "never":
 		return string(a.fresh) == state
 	case "auto":
@@ -147,11 +165,11 @@ func (m moment) testOfApps(t filter.Term) func(seenApp) bool {
 	case "namespace":
 		return func(a seenApp) bool { return t.Text(a.Namespace) }
 	case "sync":
-		return func(a seenApp) bool { return t.Word(a.sync) }
+		return func(a seenApp) bool { return t.Word(a.syncWord()) }
 	case "reason":
 		return func(a seenApp) bool { return t.Word(a.reason) }
 	case "health":
-		return func(a seenApp) bool { return t.Word(a.health) }
+		return func(a seenApp) bool { return t.Word(a.healthWord()) }
 	case "operation":
 		return func(a seenApp) bool { return t.Word(a.op) }
 	case "freshness":
@@ -257,9 +275,9 @@ func (m moment) factOfApps(facet string) func(seenApp) string {
 	case "cluster":
 		return func(a seenApp) string { return a.Cluster }
 	case "sync":
-		return func(a seenApp) string { return a.sync }
+		return seenApp.syncWord
 	case "health":
-		return func(a seenApp) string { return a.health }
+		return seenApp.healthWord
 	case "freshness":
 		return func(a seenApp) string { return string(a.fresh) }
 	case "operation":

@@ -36,6 +36,9 @@ type Options struct {
 	// Patience is how long a list waits for what was acknowledged to be read,
 	// before it is answered as what is known; 2 s by default.
 	Patience time.Duration
+	// Silence is how long a read may take before the database counts as away; 10 s
+	// by default. A read of everything may take six times as long.
+	Silence time.Duration
 	// Now may be nil for the system's clock.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
@@ -47,10 +50,13 @@ type Index struct {
 	snap atomic.Pointer[snapshot]
 
 	// mu guards what writers share.
-	mu      sync.Mutex
-	reads   uint64 // number of the newest read that began
-	state   state
-	loading bool // a read of everything is under way
+	mu    sync.Mutex
+	reads uint64 // number of the newest read that began
+	state state
+	// clustersRead and othersRead are the reads that found the clusters, and the
+	// projects and repositories.
+	clustersRead, othersRead uint64
+	loading                  bool // a read of everything is under way
 	// gone remembers, while everything is read, what was removed meanwhile.
 	gone map[model.AppUID]uint64
 
@@ -58,13 +64,23 @@ type Index struct {
 	changed, written map[model.AppUID]struct{}
 	// others: clusters, projects or repositories were written.
 	othersWritten bool
+	// writes counts what was acknowledged; all up to through was read.
+	writes, through uint64
+	// answering: the database is away by what reads found, and has taken a write
+	// since.
+	answering bool
+	flight    *flight // the read that lists wait for, nil when there is none
 	// clustersChanged: sessions opened or closed, or clusters reported.
 	clustersChanged atomic.Bool
-	// inFlight: what was written is being read.
-	inFlight bool
-	wake     chan struct{}
-	// one writer at a time reads what was acknowledged; the others wait for it.
-	reading sync.Mutex
+	wake            chan struct{}
+	// One read of what changed at a time, and one of everything.
+	reading, readingAll sync.Mutex
+}
+
+// flight is a read of what was acknowledged; err is set when done is closed.
+type flight struct {
+	done chan struct{}
+	err  error
 }
 
 // state is what snapshots are made of.
@@ -100,6 +116,7 @@ func New(o Options) *Index {
 	o.Reload = cmp.Or(o.Reload, 30*time.Second)
 	o.Leases = cmp.Or(o.Leases, 3*time.Second)
 	o.Patience = cmp.Or(o.Patience, 2*time.Second)
+	o.Silence = cmp.Or(o.Silence, 10*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -112,18 +129,17 @@ func New(o Options) *Index {
 	return x
 }
 
-// Load reads everything.
-func (x *Index) Load(ctx context.Context) error {
-	x.reading.Lock()
-	defer x.reading.Unlock()
+// Load reads everything. What was noted as written or changed stays noted: it may
+// have come after the rows were read.
+func (x *Index) Load(caller context.Context) error {
+	ctx, cancel := context.WithTimeout(caller, 6*x.opts.Silence)
+	defer cancel()
+	x.readingAll.Lock()
+	defer x.readingAll.Unlock()
 	x.mu.Lock()
 	x.reads++
 	began := x.reads
 	x.loading, x.gone = true, map[model.AppUID]uint64{}
-	// What is to be read is read with everything.
-	x.inFlight = x.inFlight || len(x.written) > 0 || x.othersWritten
-	changed, written, others := x.changed, x.written, x.othersWritten
-	x.changed, x.written, x.othersWritten = map[model.AppUID]struct{}{}, map[model.AppUID]struct{}{}, false
 	x.mu.Unlock()
 
 	at := x.opts.Now()
@@ -150,16 +166,12 @@ func (x *Index) Load(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	gone := x.gone
-	x.loading, x.gone, x.inFlight = false, nil, false
+	x.loading, x.gone = false, nil
 	if err != nil {
-		maps.Copy(x.changed, changed)
-		maps.Copy(x.written, written)
-		x.othersWritten = x.othersWritten || others
-		x.state.away = true
-		x.publish()
+		x.failed(caller)
 		return err
 	}
-	x.setOthers(clusters, projects, repos)
+	x.setOthers(clusters, projects, repos, began)
 	x.setLeases(leases)
 	found := make(map[model.AppUID]struct{}, len(rows))
 	for i := range rows {
@@ -173,12 +185,31 @@ func (x *Index) Load(ctx context.Context) error {
 	for uid, a := range x.state.apps {
 		if _, ok := found[uid]; !ok && a.read <= began {
 			delete(x.state.apps, uid)
+			x.state.version++
 		}
 	}
 	x.sort()
-	x.state.asOf, x.state.away = at, false
+	x.state.asOf, x.state.away, x.answering = later(x.state.asOf, at), false, false
 	x.publish()
+	x.wakeUp() // for what waited for the database
 	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// failed notes that a read failed. When that is because its caller went away it
+// says nothing about the database. x.mu is held.
+func (x *Index) failed(caller context.Context) {
+	if caller.Err() != nil {
+		return
+	}
+	x.state.away, x.answering = true, false
+	x.publish()
 }
 
 // Run follows the database until ctx ends.
@@ -201,7 +232,18 @@ func (x *Index) Run(ctx context.Context) error {
 				}
 			}
 		case <-x.wake:
-			err = x.readChanged(ctx)
+			x.mu.Lock()
+			away, answering := x.state.away, x.answering
+			x.mu.Unlock()
+			if away && !answering {
+				continue // all is read when the database is back
+			}
+			if away {
+				err = x.Load(ctx)
+			}
+			if err == nil {
+				err = x.readChanged(ctx)
+			}
 		case <-reload.C:
 			err = x.Load(ctx)
 		case <-leases.C:
@@ -260,6 +302,7 @@ func (x *Index) Written(uids []model.AppUID) {
 	for _, uid := range uids {
 		x.written[uid] = struct{}{}
 	}
+	x.acknowledged()
 	x.mu.Unlock()
 	x.wakeUp()
 }
@@ -268,8 +311,15 @@ func (x *Index) Written(uids []model.AppUID) {
 func (x *Index) OthersWritten() {
 	x.mu.Lock()
 	x.othersWritten = true
+	x.acknowledged()
 	x.mu.Unlock()
 	x.wakeUp()
+}
+
+// acknowledged numbers a write. x.mu is held.
+func (x *Index) acknowledged() {
+	x.writes++
+	x.answering = x.state.away
 }
 
 // readChanged reads what is waiting.
@@ -279,51 +329,88 @@ func (x *Index) readChanged(ctx context.Context) error {
 	return x.read(ctx, true)
 }
 
-// current makes sure that what was acknowledged is in the snapshot, unless the
-// database does not answer in time.
+// current makes sure that what was acknowledged before it is called is in the
+// snapshot, unless the database does not answer in time: then the snapshot says
+// that it is away.
 func (x *Index) current(ctx context.Context) *snapshot {
 	x.mu.Lock()
-	behind := (len(x.written) > 0 || x.othersWritten || x.inFlight) && !x.state.away
+	want := x.writes
 	x.mu.Unlock()
-	if !behind {
-		return x.snap.Load()
-	}
-	ctx, cancel := context.WithTimeout(ctx, x.opts.Patience)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		x.reading.Lock()
-		defer x.reading.Unlock()
-		done <- x.read(ctx, false)
-	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			x.opts.Log.Warn("a list is answered from memory: what was written cannot be read", "error", err)
+	var patience <-chan time.Time
+	for {
+		x.mu.Lock()
+		if x.through >= want || x.state.away && !x.answering {
+			x.mu.Unlock()
+			return x.snap.Load()
 		}
-	case <-ctx.Done():
+		f := x.flight
+		if f == nil {
+			f = &flight{done: make(chan struct{})}
+			x.flight = f
+			// Others wait for it too: it outlives the request that began it.
+			go x.fly(context.WithoutCancel(ctx), f)
+		}
+		x.mu.Unlock()
+		if patience == nil {
+			t := time.NewTimer(x.opts.Patience)
+			defer t.Stop()
+			patience = t.C
+		}
+		select {
+		case <-f.done:
+			if f.err != nil {
+				return x.behind()
+			}
+		case <-patience:
+			return x.behind()
+		case <-ctx.Done():
+			return x.behind()
+		}
 	}
-	return x.snap.Load()
+}
+
+// behind is the snapshot for an answer without something that was acknowledged.
+func (x *Index) behind() *snapshot {
+	s := *x.snap.Load()
+	s.away = true
+	return &s
+}
+
+// fly reads what was acknowledged, for all who wait.
+func (x *Index) fly(ctx context.Context, f *flight) {
+	x.reading.Lock()
+	f.err = x.read(ctx, false)
+	x.reading.Unlock()
+	if f.err != nil {
+		x.opts.Log.Warn("lists are answered from memory: what was written cannot be read", "error", f.err)
+	}
+	x.mu.Lock()
+	x.flight = nil
+	x.mu.Unlock()
+	close(f.done)
 }
 
 // read reads what was written and, with all, what has changed. x.reading is held.
-func (x *Index) read(ctx context.Context, all bool) error {
+func (x *Index) read(caller context.Context, all bool) error {
+	ctx, cancel := context.WithTimeout(caller, x.opts.Silence)
+	defer cancel()
 	x.mu.Lock()
 	x.reads++
-	began := x.reads
+	began, through := x.reads, x.writes
 	take := x.written
 	x.written = map[model.AppUID]struct{}{}
 	others := x.othersWritten
 	x.othersWritten = false
-	x.inFlight = len(take) > 0 || others
 	if all {
 		maps.Copy(take, x.changed)
 		x.changed = map[model.AppUID]struct{}{}
 	}
-	x.mu.Unlock()
 	if len(take) == 0 && !others {
-		return nil // inFlight is false then
+		x.through = through
+		x.mu.Unlock()
+		return nil
 	}
+	x.mu.Unlock()
 	at := x.opts.Now()
 	uids := slices.Collect(maps.Keys(take))
 	var (
@@ -348,16 +435,15 @@ func (x *Index) read(ctx context.Context, all bool) error {
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.inFlight = false
 	if err != nil {
 		maps.Copy(x.written, take)
 		x.othersWritten = x.othersWritten || others
-		x.state.away = true
-		x.publish()
+		x.failed(caller)
+		x.wakeUp()
 		return err
 	}
 	if others {
-		x.setOthers(clusters, projects, repos)
+		x.setOthers(clusters, projects, repos, began)
 	}
 	found := map[model.AppUID]struct{}{}
 	resort := false
@@ -384,16 +470,23 @@ func (x *Index) read(ctx context.Context, all bool) error {
 		x.refill()
 	}
 	if !x.state.away {
-		x.state.asOf = at
+		x.state.asOf = later(x.state.asOf, at)
 	}
 	x.publish()
+	x.through = through
 	return nil
 }
 
 // readClusters reads clusters and their leases.
-func (x *Index) readClusters(ctx context.Context) error {
+func (x *Index) readClusters(caller context.Context) error {
+	ctx, cancel := context.WithTimeout(caller, x.opts.Silence)
+	defer cancel()
 	x.reading.Lock()
 	defer x.reading.Unlock()
+	x.mu.Lock()
+	x.reads++
+	began := x.reads
+	x.mu.Unlock()
 	at := x.opts.Now()
 	clusters, err := x.opts.Store.Clusters(ctx)
 	var leases []fleet.Lease
@@ -403,31 +496,35 @@ func (x *Index) readClusters(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {
-		x.state.away = true
-	} else {
-		x.setClusters(clusters)
-		x.setLeases(leases)
-		if !x.state.away {
-			x.state.asOf = at
-		}
+		x.failed(caller)
+		return err
+	}
+	x.setClusters(clusters, began)
+	x.setLeases(leases)
+	if !x.state.away {
+		x.state.asOf = later(x.state.asOf, at)
 	}
 	x.publish()
-	return err
+	return nil
 }
 
-func (x *Index) readLeases(ctx context.Context) error {
+func (x *Index) readLeases(caller context.Context) error {
+	ctx, cancel := context.WithTimeout(caller, x.opts.Silence)
+	defer cancel()
 	at := x.opts.Now()
 	leases, err := x.opts.Store.Leases(ctx)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {
-		x.state.away = true
-	} else {
-		x.setLeases(leases)
-		x.state.asOf = at
+		x.failed(caller)
+		return err
+	}
+	x.setLeases(leases)
+	if !x.state.away {
+		x.state.asOf = later(x.state.asOf, at)
 	}
 	x.publish()
-	return err
+	return nil
 }
 
 // put stores a row that a read found, unless a later read was faster. It reports
@@ -458,7 +555,11 @@ func (x *Index) refill() {
 	x.state.byName = next
 }
 
-func (x *Index) setClusters(clusters []model.Cluster) {
+func (x *Index) setClusters(clusters []model.Cluster, read uint64) {
+	if x.clustersRead > read {
+		return // a later read was faster
+	}
+	x.clustersRead = read
 	next := make(map[model.ClusterID]*cluster, len(clusters))
 	for _, c := range clusters {
 		n := &cluster{Cluster: c}
@@ -471,8 +572,12 @@ func (x *Index) setClusters(clusters []model.Cluster) {
 	x.state.version++
 }
 
-func (x *Index) setOthers(clusters []model.Cluster, projects []model.AppProject, repos []model.Repository) {
-	x.setClusters(clusters)
+func (x *Index) setOthers(clusters []model.Cluster, projects []model.AppProject, repos []model.Repository, read uint64) {
+	x.setClusters(clusters, read)
+	if x.othersRead > read {
+		return
+	}
+	x.othersRead = read
 	x.state.projects = nil
 	for _, p := range projects {
 		x.state.projects = append(x.state.projects, &project{AppProject: p})

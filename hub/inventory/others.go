@@ -14,7 +14,7 @@ import (
 
 // Clusters answers a list of clusters.
 func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-	if err := checkAll(q, ClusterSorts, append(slices.Clone(ClusterFacets), "label:")); err != nil {
+	if err := checkAll(q, ClusterSorts, append(slices.Clone(ClusterFacets), "label:"), ClusterFields); err != nil {
 		return fleet.ListPage{}, err
 	}
 	m := x.moment(x.current(ctx))
@@ -37,8 +37,11 @@ func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage
 	})
 }
 
-func checkAll(q fleet.ListQuery, sorts, facets []string) error {
+func checkAll(q fleet.ListQuery, sorts, facets, fields []string) error {
 	if err := checkNames("sort", q.Sort, sorts); err != nil {
+		return err
+	}
+	if err := checkNames("fields", q.Fields, fields); err != nil {
 		return err
 	}
 	return checkNames("facets", q.Facets, facets)
@@ -189,7 +192,7 @@ func factOfClusters(facet string) func(*model.Cluster) string {
 
 // AllProjects answers a list of projects.
 func (x *Index) AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-	if err := checkAll(q, ProjectSorts, ProjectFacets); err != nil {
+	if err := checkAll(q, ProjectSorts, ProjectFacets, ProjectFields); err != nil {
 		return fleet.ListPage{}, err
 	}
 	m := x.moment(x.current(ctx))
@@ -229,7 +232,7 @@ func (x *Index) AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListP
 
 // Repositories answers a list of repositories.
 func (x *Index) Repositories(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-	if err := checkAll(q, RepositorySorts, RepositoryFacets); err != nil {
+	if err := checkAll(q, RepositorySorts, RepositoryFacets, RepositoryFields); err != nil {
 		return fleet.ListPage{}, err
 	}
 	m := x.moment(x.current(ctx))
@@ -282,16 +285,22 @@ func (x *Index) Repositories(ctx context.Context, q fleet.ListQuery) (fleet.List
 	return answer(x, m, Repositories, k, all, q, func(r *repository) any { return r.Repository })
 }
 
-// hasLabel reports whether an application or cluster carries a label.
-func (x *Index) hasLabel(name string, sees func(project string) bool) bool {
+// hasLabel reports whether an application, project or cluster carries a label,
+// of those that are seen.
+func (x *Index) hasLabel(name string, sees func(project string) bool, seesCluster func(*model.Cluster) bool) bool {
 	s := x.snap.Load()
 	for _, a := range s.apps {
 		if _, ok := a.Labels[name]; ok && (sees == nil || sees(a.Project)) {
 			return true
 		}
 	}
+	for _, p := range s.projects {
+		if _, ok := p.Metadata.Labels[name]; ok && (sees == nil || sees(p.Metadata.Name)) {
+			return true
+		}
+	}
 	for _, c := range s.byID {
-		if _, ok := c.Labels[name]; ok && sees == nil {
+		if _, ok := c.Labels[name]; ok && (seesCluster == nil || seesCluster(&c.Cluster)) {
 			return true
 		}
 	}

@@ -1,6 +1,12 @@
 package inventory
 
-import "github.com/hawser-dev/hawser/shared/filter"
+import (
+	"reflect"
+	"strings"
+
+	"github.com/hawser-dev/hawser/shared/filter"
+	"github.com/hawser-dev/hawser/shared/model"
+)
 
 var yesNo = []string{"true", "false"}
 
@@ -68,4 +74,24 @@ var (
 	ProjectFacets    = []string{}
 	RepositorySorts  = []string{"name", "url", "project", "type", "state"}
 	RepositoryFacets = []string{"project", "type", "state"}
+	// ClusterFields, ProjectFields and RepositoryFields are what their objects have.
+	ClusterFields    = fieldsOf(reflect.TypeFor[model.Cluster]())
+	ProjectFields    = fieldsOf(reflect.TypeFor[model.AppProject]())
+	RepositoryFields = fieldsOf(reflect.TypeFor[model.Repository]())
 )
+
+// fieldsOf are the names that the fields of a type have in JSON.
+func fieldsOf(t reflect.Type) []string {
+	var out []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			out = append(out, fieldsOf(f.Type)...)
+		case f.IsExported() && name != "" && name != "-":
+			out = append(out, name)
+		}
+	}
+	return out
+}
