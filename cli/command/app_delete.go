@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ import (
 )
 
 func newAppDelete(s *session) *cobra.Command {
-	var cascade, approve, yes, wait bool
+	var cascade, approve, wait bool
 	var propagation string
 	c := &cobra.Command{
 		Use:   "delete NAME",
@@ -36,7 +35,7 @@ A deletion with --cascade that is under way, and blocked perhaps, is given up by
 			}
 			chosen := c.cmd.Flags().Changed("cascade")
 			query := url.Values{}
-			if !yes {
+			if !s.yes {
 				if err := s.confirmDelete(v, chosen, &cascade); err != nil {
 					return err
 				}
@@ -77,9 +76,8 @@ A deletion with --cascade that is under way, and blocked perhaps, is given up by
 	c.Flags().BoolVar(&cascade, "cascade", false, "delete the application's objects too")
 	c.Flags().StringVar(&propagation, "propagation-policy", "", "foreground or background (default: as the finalizer says, else foreground)")
 	c.Flags().BoolVar(&approve, "approve-deletions", false, "delete also what says Delete=confirm")
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&wait, "wait", true, "wait until it is done")
-	return c
+	return s.asks(c)
 }
 
 // noteConfirmation says when a deletion waits for somebody's approval.
@@ -108,12 +106,12 @@ func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool) err
 			objects = append(objects, r)
 		}
 	}
-	if !s.Terminal {
+	if !s.attended() {
 		if chosen {
 			return nil
 		}
 		return fault.New(fault.Invalid, "delete_needs_choice", "nobody is there to ask what becomes of the %d objects of %q", len(objects), v.Name).
-			WithFix("add --cascade to delete them, or --cascade=false to leave them running")
+			WithFix("add --cascade to delete them, --cascade=false to leave them running, or --yes for what the finalizer says")
 	}
 	fmt.Fprintf(s.Err, "%q has %d objects on %s:\n", output.Clean(v.Name), len(objects), output.Clean(v.Cluster))
 	for i, r := range objects {
@@ -123,17 +121,15 @@ func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool) err
 		}
 		fmt.Fprintf(s.Err, "  %s\n", output.Clean(r.String()))
 	}
-	var answer string
+	q := consent{cancelled: "nothing was deleted"}
 	if !chosen {
-		fmt.Fprint(s.Err, "Delete them too? [yes, no, cancel] ")
-		fmt.Fscanln(s.In, &answer)
-		switch strings.ToLower(answer) {
+		switch s.answer("Delete them too?", "yes", "no", "cancel") {
 		case "yes":
 			*cascade = true
 		case "no":
 			*cascade = false
 		default:
-			return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was deleted"))
+			return q.cancelledBy()
 		}
 		return nil
 	}
@@ -141,12 +137,8 @@ func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool) err
 	if *cascade {
 		what = "delete the application and all of them"
 	}
-	fmt.Fprintf(s.Err, "This will %s. Continue? [yes, no] ", what)
-	fmt.Fscanln(s.In, &answer)
-	if strings.ToLower(answer) != "yes" {
-		return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was deleted"))
-	}
-	return nil
+	q.text = "This will " + what + ". Continue?"
+	return s.ask(q)
 }
 
 // suffix is a query as the end of a path.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -149,7 +148,7 @@ Ctrl-C leaves the operations alone; they go on.`,
 	f.BoolVar(&preview, "preview-changes", false, "show what would be done, and ask, before doing it")
 	f.StringArrayVar(&labels, "label", nil, "only objects with this label, key=value; may be repeated")
 	f.StringVar(&planFile, "plan", "", "do exactly what this file of hawser app plan says")
-	return c
+	return s.asks(c)
 }
 
 // ask is one sync that is asked for.
@@ -198,23 +197,13 @@ func (c *call) syncs(ctx context.Context, which appSelection, flags syncFlags, l
 
 // confirmMany asks before something is done to applications that nobody has named.
 func (c *call) confirmMany(n int, chosen, harmless bool) error {
-	if !chosen || n < 2 || c.yes || harmless {
+	if !chosen || n < 2 || harmless {
 		return nil
 	}
-	if !c.Terminal || c.noInput {
-		return fault.New(fault.Invalid, "confirmation_needed", "this syncs %d applications, and nobody is there to ask", n).WithFix("add --yes")
-	}
-	fmt.Fprintf(c.Err, "This syncs %d applications. Continue? [yes, no] ", n)
-	return c.answeredYes()
-}
-
-func (c *call) answeredYes() error {
-	var answer string
-	_, _ = fmt.Fscanln(c.In, &answer) // no answer is not yes
-	if a := strings.ToLower(answer); a != "yes" && a != "y" {
-		return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was done"))
-	}
-	return nil
+	return c.ask(consent{
+		text:  fmt.Sprintf("This syncs %d applications. Continue?", n),
+		alone: fault.New(fault.Invalid, "confirmation_needed", "this syncs %d applications, and nobody is there to ask", n),
+	})
 }
 
 // previewSyncs shows what would be done, and asks.
@@ -232,14 +221,10 @@ func (c *call) previewSyncs(ctx context.Context, asks []ask) error {
 		on.Out = c.Err // standard output is for the result
 		(&call{session: &on}).printPlan(p)
 	}
-	if c.yes {
-		return nil
-	}
-	if !c.Terminal || c.noInput {
-		return fault.New(fault.Invalid, "confirmation_needed", "nobody is there to ask").WithFix("add --yes, or use hawser app plan")
-	}
-	fmt.Fprint(c.Err, "Do this? [yes, no] ")
-	return c.answeredYes()
+	return c.ask(consent{
+		text:  "Do this?",
+		alone: fault.New(fault.Invalid, "confirmation_needed", "nobody is there to ask").WithFix("add --yes, or use hawser app plan"),
+	})
 }
 
 // refusedSync is a sync that was not accepted.

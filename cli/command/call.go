@@ -50,7 +50,7 @@ func (s *session) offline(f func(*call) error) func(*cobra.Command, []string) er
 		if err != nil {
 			return err
 		}
-		s.printer = printer
+		s.printer, s.running = printer, cmd
 		return f(&call{session: s, ctx: cmd.Context(), cmd: cmd, args: args, format: printer.Format})
 	}
 }

@@ -35,7 +35,8 @@ func (s *session) globalFlags(f *pflag.FlagSet) {
 	// kubectl's hands type these; everything here is about the whole fleet.
 	f.BoolP("all-namespaces", "A", false, "accepted, changes nothing")
 	f.String("kubeconfig", "", "accepted, changes nothing")
-	for _, name := range []string{"host", "all-namespaces", "kubeconfig"} {
+	// Commands that ask offer these two themselves.
+	for _, name := range []string{"host", "all-namespaces", "kubeconfig", "yes", "no-input"} {
 		_ = f.MarkHidden(name) // they were registered above
 	}
 }

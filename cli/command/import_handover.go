@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +90,7 @@ never deleted.`,
 	c.Flags().BoolVar(&h.acceptChanges, "accept-changes", false, "also where objects would change")
 	c.Flags().BoolVar(&h.argoCDIsPaused, "argocd-is-paused", false, "Argo CD does not sync these applications any more, and they have no finalizer that deletes objects")
 	registerOnce(c, src)
-	return c
+	return s.asks(c)
 }
 
 func (h *handover) register(c *cobra.Command) {
@@ -217,19 +216,11 @@ func patchStep(ctx context.Context, cluster *kube.Cluster, s importer.Step) erro
 }
 
 // agreed asks a person; --yes is the answer where nobody is there.
-func (c *call) agreed(question string) error {
-	if c.yes {
-		return nil
-	}
-	if !c.Terminal || c.noInput {
-		return fault.New(fault.Precondition, "not_confirmed", "%s Nobody is there to ask", question).WithFix("add --yes")
-	}
-	fmt.Fprintf(c.Err, "%s [yes, no] ", question)
-	answer, _ := bufio.NewReader(c.In).ReadString('\n') // no answer is no
-	if !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
-		return fault.New(fault.Precondition, "cancelled", "nothing was changed")
-	}
-	return nil
+func (c *call) agreed(text string) error {
+	return c.ask(consent{
+		text: text, cancelled: "nothing was changed",
+		alone: fault.New(fault.Precondition, "not_confirmed", "%s Nobody is there to ask", text),
+	})
 }
 
 // setModes puts applications into observe mode or takes them out of it.
@@ -334,7 +325,7 @@ func newImportRollback(s *session, src *importSource) *cobra.Command {
 	}
 	h.register(c)
 	registerOnce(c, src)
-	return c
+	return s.asks(c)
 }
 
 // observeOnly is the code of the condition by which an agent says that it writes
@@ -410,5 +401,5 @@ handover took the finalizer that would delete their objects.`,
 		}),
 	}
 	h.register(c)
-	return c
+	return s.asks(c)
 }

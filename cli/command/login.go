@@ -74,6 +74,7 @@ certificate authorities must vouch for the hub.`,
 	f.StringVar(&name, "name", "", "name of the context (default: the host)")
 	f.StringVar(&caHash, "ca-hash", "", `hash of the hub's CA, "sha256:…", as the hub prints it`)
 	f.BoolVar(&withToken, "with-token", false, "read an API token from standard input")
+	s.asksInput(c)
 	f.BoolVar(&codeStdin, "code-stdin", false, "read the one-time code from standard input without asking")
 	return c
 }
@@ -168,7 +169,7 @@ expires or an administrator takes it away.`,
 
 func (s *session) readSecret(withToken, codeStdin bool) (string, error) {
 	if !withToken && !codeStdin {
-		if !s.Terminal || s.noInput {
+		if !s.attended() {
 			return "", fault.New(fault.Invalid, "login_needs_code", "there is no terminal to ask for the login code").
 				WithFix("pipe the code with --code-stdin, or a token with --with-token")
 		}

@@ -42,10 +42,11 @@ type projectPreview struct {
 }
 
 // saving says how a project is saved.
-type saving struct{ yes, dryRun bool }
+type saving struct{ dryRun bool }
 
-func (o *saving) flags(c *cobra.Command) {
-	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "save also when applications become invalid by it")
+func (o *saving) flags(s *session, c *cobra.Command) {
+	s.asks(c)
+	c.Flags().Lookup("yes").Usage = "save also when applications become invalid by it"
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what it would change, and save nothing")
 }
 
@@ -110,7 +111,7 @@ func (c *call) saveProject(p model.AppProject, version string, o saving) error {
 		}
 		return nil
 	}
-	if preview.InvalidCount > 0 && !o.yes {
+	if preview.InvalidCount > 0 {
 		if err := c.confirmProject(preview); err != nil {
 			return err
 		}
@@ -130,17 +131,11 @@ func (c *call) saveProject(p model.AppProject, version string, o saving) error {
 }
 
 func (c *call) confirmProject(p projectPreview) error {
-	if !c.Terminal {
-		return fault.New(fault.Precondition, "project_invalidates", "%d applications become invalid by this, and nobody is there to ask; nothing was saved", p.InvalidCount).
-			WithFix("add --yes to save it all the same, or --dry-run to look only")
-	}
-	fmt.Fprintf(c.Err, "Save it all the same? Their agents change nothing more for them. [yes, no] ")
-	var answer string
-	_, _ = fmt.Fscanln(c.In, &answer) // no answer is no
-	if strings.ToLower(answer) != "yes" {
-		return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "nothing was saved"))
-	}
-	return nil
+	return c.ask(consent{
+		text: "Save it all the same? Their agents change nothing more for them.", cancelled: "nothing was saved",
+		alone: fault.New(fault.Precondition, "project_invalidates", "%d applications become invalid by this, and nobody is there to ask; nothing was saved", p.InvalidCount).
+			WithFix("add --yes to save it all the same, or --dry-run to look only"),
+	})
 }
 
 // printPreview tells people what a project would change. all tells also what each
@@ -232,7 +227,7 @@ func newProjectApply(s *session) *cobra.Command {
 		}),
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, directory, or - for standard input")
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 
@@ -246,7 +241,7 @@ What it would change is shown before it is saved.`,
 		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error { return c.editProject(c.args[0], o, c.editor()) }),
 	}
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 

@@ -71,7 +71,7 @@ func ruleCommand(s *session, verb, use, short string, change func(*model.AppProj
 		c.Flags().BoolVar(&rule.namespaced, "namespaced", false, "the kind is namespaced")
 		c.MarkFlagsMutuallyExclusive("cluster-scoped", "namespaced")
 	}
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 

@@ -86,7 +86,7 @@ func newWindowAdd(s *session) *cobra.Command {
 		}),
 	}
 	windowFlags(c, &w)
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 
@@ -121,7 +121,7 @@ func newWindowUpdate(s *session) *cobra.Command {
 		}),
 	}
 	windowFlags(c, &w)
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 
@@ -139,7 +139,7 @@ func newWindowDelete(s *session) *cobra.Command {
 			})
 		}),
 	}
-	o.flags(c)
+	o.flags(s, c)
 	return c
 }
 

@@ -48,6 +48,7 @@ func (s *session) report(ctx context.Context, err error) int {
 	if code == ExitUnauthorized {
 		err = s.howToLogIn(err)
 	}
+	err = s.inItsName(err)
 	if s.progress == "json" {
 		s.printErrorJSON(err, code)
 	} else {

@@ -64,6 +64,7 @@ type session struct {
 	inherited string // the token of HAWSER_TOKEN_FD, once it was read
 
 	root    *cobra.Command
+	running *cobra.Command  // nil before the command is known
 	printer *output.Printer // of the command that runs
 	seen    *seen           // what -w has printed so far
 }
@@ -203,9 +204,9 @@ func (s *session) hub() (client.Hub, error) {
 	}
 	ctx, ok := file.Context(s.context)
 	if !ok && s.context != "" && s.plugin() {
-		// kubectl's --context names a cluster of its own configuration.
-		s.note("context %q is none of hawser; the current one is used", s.context)
-		ctx, ok = file.Context("")
+		if ctx, ok, err = s.contextOfKubectl(file); err != nil {
+			return client.Hub{}, err
+		}
 		s.context = ""
 	}
 	hub := client.Hub{URL: ctx.URL, CAHash: ctx.CAHash}

@@ -12,16 +12,17 @@ import (
 // output, with -q, or with --progress=none. With --progress=json it is an object
 // on a line.
 func (s *session) note(format string, args ...any) {
+	text := s.called(fmt.Sprintf(format, args...))
 	switch {
 	case s.quiet || s.progress == "none":
 		return
 	case s.progress == "json":
-		s.sayJSON(map[string]any{"level": "info", "message": fmt.Sprintf(format, args...)})
+		s.sayJSON(map[string]any{"level": "info", "message": text})
 		return
 	case s.printer != nil && s.printer.Documents():
 		return
 	}
-	fmt.Fprintln(s.Err, output.Clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(s.Err, output.Clean(text))
 }
 
 // warn is a note that nothing but -q keeps quiet: something is not as it ought
