@@ -73,6 +73,12 @@ func TestRealAnswers(t *testing.T) {
 	c := startCluster(t)
 	url, ca := startWebhooks(t)
 
+	// Below a webhook for service accounts is made that lets nothing pass: what
+	// pods need has to be there before.
+	eventually(t, time.Minute, "the namespace has its service account", func() bool {
+		code, _ := c.try("GET", "/api/v1/namespaces/"+c.ns+"/serviceaccounts/default", "", "")
+		return code == 200
+	})
 	hook := func(kind, name, at, kinds string) {
 		c.do("POST", "/apis/admissionregistration.k8s.io/v1/"+strings.ToLower(kind)+"webhookconfigurations", `{"metadata":{"name":"`+name+`-`+c.ns+`"},"webhooks":[{"name":"`+name+`.example.com",
 			"clientConfig":{"url":"`+at+`","caBundle":`+ca+`},"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE","UPDATE","DELETE"],"resources":["`+kinds+`"],"scope":"Namespaced"}],

@@ -28,6 +28,8 @@ const (
 	// large write-ahead log is the slowest reason.
 	startTimeout = 60 * time.Second
 	stopTimeout  = 20 * time.Second
+	// leaveTimeout bounds the wait for the processes of a killed server.
+	leaveTimeout = 20 * time.Second
 
 	// maxSocketPath is the shortest limit of the systems we run on (macOS 104).
 	maxSocketPath = 100
@@ -177,6 +179,7 @@ func (d *DB) start(ctx context.Context, opts Options, as *account) error {
 		}
 	}
 
+	leaving := time.Now().Add(leaveTimeout)
 	for attempt := 1; ; attempt++ {
 		port := opts.Port
 		if port == 0 {
@@ -187,6 +190,17 @@ func (d *DB) start(ctx context.Context, opts Options, as *account) error {
 		err = d.launch(ctx, as, data, password, port)
 		if err == nil {
 			break
+		}
+		// The processes of a server that was killed end by themselves, each when it
+		// notices; until the last has, Postgres refuses the directory.
+		if errors.Is(err, errStillInUse) && time.Now().Before(leaving) {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(100 * time.Millisecond):
+			}
+			attempt--
+			continue
 		}
 		// Somebody may have taken the port between asking and listening.
 		if opts.Port != 0 || attempt == 3 || ctx.Err() != nil || !errors.Is(err, errPortTaken) {
@@ -252,13 +266,20 @@ func (d *DB) launch(ctx context.Context, as *account, data, password string, por
 		if strings.Contains(tail, "Address already in use") || strings.Contains(tail, "could not bind") {
 			return fmt.Errorf("devdb: start postgres on port %d: %w", port, errPortTaken)
 		}
+		if strings.Contains(tail, "pre-existing shared memory block") {
+			err = errStillInUse
+		}
 		return fmt.Errorf("devdb: postgres did not start: %w; its last words:\n%s", err, tail)
 	}
 	d.server = srv
 	return nil
 }
 
-var errPortTaken = errors.New("port is taken")
+var (
+	errPortTaken = errors.New("port is taken")
+	// errStillInUse: processes of a server before this one have not all ended.
+	errStillInUse = errors.New("the data directory is still in use")
+)
 
 func (d *DB) socketDir(port int) string {
 	run := filepath.Join(d.dir, "run")

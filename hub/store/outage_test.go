@@ -26,7 +26,11 @@ func TestDatabaseRestartedUnderLoad(t *testing.T) {
 	must(t, os.Chmod(dir, 0o711))
 	db, err := devdb.Start(t.Context(), devdb.Options{Dir: dir})
 	must(t, err)
-	defer func() { db.Stop() }()
+	defer func() {
+		if db != nil {
+			db.Stop()
+		}
+	}()
 	must(t, migrations.Up(t.Context(), db.TCPDSN()))
 	b := setupOn(t, db.TCPDSN(), Options{})
 	one := b.cluster("one")
