@@ -56,3 +56,45 @@ func (s Schema) names() []string {
 	}
 	return append(out, s.Labels...)
 }
+
+// Names lists what can stand before a colon, with the other names of keys last.
+func (s Schema) Names() []string {
+	out := s.names()
+	for _, k := range s.Keys {
+		out = append(out, k.Aliases...)
+	}
+	return out
+}
+
+// Values are the words that a key takes, nil when it takes anything.
+func (s Schema) Values(key string) []string {
+	if (key == "is" || key == "not") && len(s.States) > 0 {
+		return s.States
+	}
+	k, _ := s.key(key)
+	return k.Words
+}
+
+// Sample is a term of every key and of every word that it takes.
+func (s Schema) Sample() []string {
+	var out []string
+	for _, name := range s.Names() {
+		words := s.Values(name)
+		k, ok := s.key(name)
+		switch {
+		case words != nil:
+			for _, w := range words {
+				out = append(out, name+":"+w)
+			}
+		case ok && k.Kind == Age:
+			out = append(out, name+":<1h", name+":>7d")
+		case ok && k.Kind == Number:
+			out = append(out, name+":>=10")
+		case ok:
+			out = append(out, name+":text", name+":te*", name+":~ex")
+		default:
+			out = append(out, name+":env=prod")
+		}
+	}
+	return out
+}
