@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/link"
 	"github.com/hawser-dev/hawser/agent/observe"
+	"github.com/hawser-dev/hawser/agent/orphan"
 	"github.com/hawser-dev/hawser/agent/reconcile"
 	"github.com/hawser-dev/hawser/agent/report"
 	"github.com/hawser-dev/hawser/agent/settings"
@@ -63,6 +64,7 @@ type agent struct {
 	observer *observe.Observer
 	reporter *report.Reporter
 	engine   *reconcile.Engine
+	orphans  *orphan.Watcher
 	access   *access.Server
 	link     *link.Link
 	with     *instruments
@@ -123,6 +125,7 @@ func runOnce(ctx context.Context, cfg Config, with *instruments, log *slog.Logge
 		lifecycle.Part{Name: "link", Start: a.startLink},
 		lifecycle.Part{Name: "reports", Run: func(ctx context.Context) error { return a.reporter.Run(ctx) }},
 		lifecycle.Part{Name: "applications", Run: func(ctx context.Context) error { return a.engine.Run(ctx) }},
+		lifecycle.Part{Name: "orphaned objects", Run: func(ctx context.Context) error { return a.orphans.Run(ctx) }},
 		lifecycle.Part{Name: "cluster report", Run: a.reportCluster},
 		lifecycle.Part{Name: "access", Run: func(ctx context.Context) error { return a.access.Run(ctx) }},
 		lifecycle.Part{Name: "hub", Run: func(ctx context.Context) error { return a.link.Run(ctx) }},
@@ -211,10 +214,12 @@ func (a *agent) startObserver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.makeOrphans()
 	a.reporter = report.New(report.Options{
 		Apps:    func() []model.AppUID { return a.engine.Apps() },
-		Status:  func(uid model.AppUID) (model.AppStatus, bool) { return a.engine.Status(uid) },
+		Status:  a.status,
 		Objects: a.observer,
+		Orphans: a.orphaned,
 		Sender:  reportSender{a},
 		ObservedAt: func() time.Time {
 			// In this order: what comes in between is later than the first.
@@ -229,7 +234,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Applier:    a.veto.Applier(sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version)),
 		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
-		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews,
+		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews, Moved: a.orphans.Moved,
 		Runs: a.with.metrics, Tracer: a.with.tracer, Log: a.log,
 	})
 	a.engine.SetSystemRules(a.systemRules.Load())

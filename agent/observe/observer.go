@@ -203,6 +203,10 @@ func (o *Observer) Watch(gks ...model.GroupKind) {
 	}
 }
 
+// WatchNames starts to observe kinds like Watch, and is content with the metadata
+// of their objects, unless somebody watches them as a whole.
+func (o *Observer) WatchNames(gks ...model.GroupKind) { o.want(false, gks...) }
+
 // want registers reflectors. full asks for whole objects; false is content
 // with metadata.
 func (o *Observer) want(full bool, gks ...model.GroupKind) {
@@ -281,6 +285,12 @@ func (o *Observer) Children(uid string) []live.Record { return o.store.ownedBy(u
 
 // List returns the records of a kind.
 func (o *Observer) List(gk model.GroupKind) []live.Record { return o.store.list(gk) }
+
+// In returns the records of a kind in some namespaces; with topLevel only of
+// objects that no other owns.
+func (o *Observer) In(gk model.GroupKind, namespaces map[string]bool, topLevel bool) []live.Record {
+	return o.store.in(gk, namespaces, topLevel)
+}
 
 // Namespaces counts the namespaces of the cluster, as far as known, without
 // the excluded ones.

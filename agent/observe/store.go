@@ -195,6 +195,23 @@ func (s *store) list(gk model.GroupKind) []live.Record {
 	return out
 }
 
+// in makes records only of what it answers: most objects of a cluster have owners,
+// or are elsewhere.
+func (s *store) in(gk model.GroupKind, namespaces map[string]bool, topLevel bool) (out []live.Record) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.kinds[gk]
+	if k == nil {
+		return nil
+	}
+	for _, e := range k.objects.slots {
+		if e != nil && namespaces[e.namespace] && !(topLevel && len(e.owners()) > 0) {
+			out = append(out, e.record())
+		}
+	}
+	return out
+}
+
 func (s *store) count(gk model.GroupKind) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -350,7 +367,7 @@ func (s *store) replaceLocked(k *kindStore, e *entry, rec live.Record, full bool
 		Key:  rec.Key,
 		Apps: union(apps(before), apps(rec)),
 		SpecChanged: before.UID != rec.UID || before.SpecHash != rec.SpecHash || before.TrackingID != rec.TrackingID ||
-			before.Deleting != rec.Deleting || wasFull != full,
+			before.Deleting != rec.Deleting || wasFull != full || !slices.Equal(before.Owners, rec.Owners),
 		TreeOf: union(tree, s.treeOfLocked(rec)),
 	}
 	return ev, ev.SpecChanged || visible(before, rec)

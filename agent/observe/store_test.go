@@ -356,3 +356,54 @@ func TestNewer(t *testing.T) {
 		}
 	}
 }
+
+func TestObjectsOfNamespaces(t *testing.T) {
+	s := liveStore("ConfigMap")
+	in := func(ns string) func(*live.Record) { return func(r *live.Record) { r.Key.Namespace = ns } }
+	for i, r := range []live.Record{
+		rec("plain", "0f0e0d0c-0b0a-0908-0706-000000000001", "2"), rec("tracked", "u2", "3", trackedBy("web")),
+		rec("owned", "u3", "4", ownedBy("u2")), rec("elsewhere", "u4", "5", in("other")), rec("third", "u5", "6", in("third")),
+	} {
+		if _, ok := s.put(r, true, false); !ok {
+			t.Fatal(i)
+		}
+	}
+	gone := rec("gone", "u6", "7")
+	s.put(gone, true, false)
+	gone.ResourceVersion = "8"
+	s.remove(gone)
+	for _, c := range []struct {
+		namespaces map[string]bool
+		top        bool
+		want       string
+	}{
+		{nil, true, "[]"},
+		{map[string]bool{"shop": true}, true, "[plain tracked]"},
+		{map[string]bool{"shop": true, "other": true}, true, "[elsewhere plain tracked]"},
+		{map[string]bool{"shop": true}, false, "[owned plain tracked]"},
+		{map[string]bool{"none": true}, false, "[]"},
+	} {
+		var names []string
+		for _, r := range s.in(gkConfigMap, c.namespaces, c.top) {
+			names = append(names, r.Key.Name)
+		}
+		slices.Sort(names)
+		if got := fmt.Sprint(names); got != c.want {
+			t.Errorf("%v, %v: got %s, want %s", c.namespaces, c.top, got, c.want)
+		}
+	}
+	if got := s.in(model.GroupKind{Kind: "Secret"}, map[string]bool{"shop": true}, true); got != nil {
+		t.Errorf("a kind that is not watched: %v", got)
+	}
+}
+
+func TestAnOwnerThatComesLaterIsToldAsAChange(t *testing.T) {
+	s := liveStore("ConfigMap")
+	s.put(rec("a", "u", "2"), true, false)
+	if ev, ok := s.put(rec("a", "u", "3"), true, false); ok && ev.SpecChanged {
+		t.Errorf("nothing that matters: %+v", ev)
+	}
+	if ev, ok := s.put(rec("a", "u", "4", ownedBy("o")), true, false); !ok || !ev.SpecChanged {
+		t.Errorf("told %v, %+v", ok, ev)
+	}
+}

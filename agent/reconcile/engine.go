@@ -87,6 +87,9 @@ type Options struct {
 	SyncedTimeout time.Duration
 	// Changed is called when what Throttled answers begins or ends; it must not wait.
 	Changed func()
+	// Moved is called when an application came or went, or desires other objects than
+	// before; it must not wait. nil: nobody is told.
+	Moved func()
 	// Runs is told of runs that have ended; nil: nobody is. Tracer makes spans; nil: none.
 	Runs   RunObserver
 	Tracer trace.Tracer
@@ -127,6 +130,9 @@ func New(o Options) *Engine {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Moved == nil {
+		o.Moved = func() {}
 	}
 	o.Tracer = tracing.Or(o.Tracer)
 	if o.Workers == 0 {
@@ -311,6 +317,27 @@ func (e *Engine) Apps() []model.AppUID {
 	return uids
 }
 
+// Owned reports whether an application that the agent holds desires an object, or
+// is the one that the object is tracked as, "" for none. It does not wait.
+func (e *Engine) Owned(key model.ObjectKey, trackedAs string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, desired := e.owners[key]
+	_, held := e.byName[trackedAs]
+	return desired || held
+}
+
+// Settled reports whether every application that the agent holds was looked at, so
+// that Owned knows of all of them. It does not wait; Moved tells of each.
+func (e *Engine) Settled() bool {
+	for _, uid := range e.Apps() {
+		if _, known := e.Status(uid); !known {
+			return false
+		}
+	}
+	return true
+}
+
 // Throttled says how often the API server has refused or failed writes, see
 // sync.Governor.
 func (e *Engine) Throttled() (times int, since time.Time) { return e.exec.Governor.Throttled() }
@@ -359,6 +386,7 @@ func (e *Engine) index(a *app, name string, objs []sync.Prepared) {
 	a.name = name
 	e.byName[name] = a.uid
 	e.mu.Unlock()
+	e.o.Moved()
 	e.inherit(heirs)
 }
 
@@ -410,6 +438,7 @@ func (e *Engine) forget(uid model.AppUID) {
 		delete(e.apps, uid)
 	}
 	e.mu.Unlock()
+	e.o.Moved()
 	e.inherit(heirs)
 }
 

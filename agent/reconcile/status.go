@@ -49,9 +49,13 @@ func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
 	st := e.statusOf(a, s)
 	a.mu.Lock()
 	st.Health = since(a.status.Health, st.Health, e.now())
+	moved := !a.known || a.status.Generation != st.Generation
 	a.status, a.known = st, true
 	e.arrived(a, s.desired.Name, st)
 	a.mu.Unlock()
+	if moved {
+		e.o.Moved()
+	}
 	if shown.IsZero() {
 		e.o.Reports.Changed(a.uid)
 	} else {

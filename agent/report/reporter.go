@@ -44,6 +44,9 @@ type Options struct {
 	// redacted; false when the agent does not hold it any more.
 	Status  func(app model.AppUID) (model.AppStatus, bool)
 	Objects Objects
+	// Orphans answers objects near an application that no application owns, some
+	// of total; nil: nobody looks for them.
+	Orphans func(app model.AppUID) (listed []model.TreeNode, total int)
 	Sender  Sender
 	// ObservedAt is the time at which every Status still held, earlier than now
 	// while watches are broken or news from the cluster waits to be worked into
@@ -303,7 +306,11 @@ func (r *Reporter) build(app model.AppUID, session uint64) (rep model.AppReport,
 		return model.AppReport{}, 0, false
 	}
 	statusJSON := bound(&status)
-	tree, treeJSON := buildTree(r.o.Objects, status.Resources, MaxReport-len(statusJSON))
+	tree := buildTree(r.o.Objects, status.Resources)
+	if r.o.Orphans != nil {
+		tree.Orphaned, tree.OrphanedTotal = r.o.Orphans(app)
+	}
+	tree, treeJSON := fit(tree, MaxReport-len(statusJSON))
 	statusHash := maphash.Bytes(r.seed, statusJSON)
 	treeHash := maphash.Bytes(r.seed, treeJSON)
 

@@ -12,9 +12,8 @@ import (
 const MaxNodes = 2000
 
 // buildTree makes the tree of the managed objects and what they own, level by
-// level, so that what is cut at MaxNodes or at maxBytes of JSON is the deepest.
-// It returns the tree with its JSON.
-func buildTree(objects Objects, managed []model.ResourceStatus, maxBytes int) (model.ResourceTree, []byte) {
+// level, so that what is cut at MaxNodes, or by fit, is the deepest.
+func buildTree(objects Objects, managed []model.ResourceStatus) model.ResourceTree {
 	t := model.ResourceTree{Nodes: []model.TreeNode{}}
 	seen := map[string]bool{}
 	var level []string // uids
@@ -41,7 +40,7 @@ func buildTree(objects Objects, managed []model.ResourceStatus, maxBytes int) (m
 	for len(level) > 0 && !t.Truncated {
 		level = grow(&t, objects, level, seen)
 	}
-	return fit(t, maxBytes)
+	return t
 }
 
 // grow adds the objects owned by those of a level and returns their uids.
@@ -81,9 +80,15 @@ func describe(node *model.TreeNode, rec live.Record) {
 	node.Images, node.Info = rec.Images, rec.Info
 }
 
-// fit drops nodes from the end until the JSON has at most maxBytes.
+// fit drops nodes from the end until the JSON has at most maxBytes, which it
+// returns with it. What is not the application's goes first.
 func fit(t model.ResourceTree, maxBytes int) (model.ResourceTree, []byte) {
 	b := encode(t)
+	for len(b) > maxBytes && len(t.Orphaned) > 0 {
+		keep := len(t.Orphaned) - 1 - (len(b)-maxBytes)*len(t.Orphaned)/len(b)
+		t.Orphaned = t.Orphaned[:max(keep, 0)]
+		b = encode(t)
+	}
 	for len(b) > maxBytes && len(t.Nodes) > 0 {
 		keep := len(t.Nodes) * maxBytes / len(b)
 		t.Nodes = t.Nodes[:min(keep, len(t.Nodes)-1)]

@@ -38,7 +38,7 @@ func TestTree(t *testing.T) {
 	w.own("Pod", "web-2-b", "p2", "r2")
 	w.own("Pod", "web-2-a", "p1", "r2")
 	w.own("ConfigMap", "conf", "c")
-	tree, _ := buildTree(w, []model.ResourceStatus{resource("Deployment", "web", ""), resource("ConfigMap", "conf", "c"), resource("Secret", "missing", "")}, MaxReport)
+	tree, _ := fit(buildTree(w, []model.ResourceStatus{resource("Deployment", "web", ""), resource("ConfigMap", "conf", "c"), resource("Secret", "missing", "")}), MaxReport)
 	if got, want := names(tree), "web< conf< missing< web-1<d web-2<d web-2-a<r2 web-2-b<r2"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -54,7 +54,7 @@ func TestTreeOfARecreatedObjectIsNotMixed(t *testing.T) {
 	w := newWorld()
 	w.own("Deployment", "web", "new")
 	w.own("Pod", "other", "p", "new")
-	tree, _ := buildTree(w, []model.ResourceStatus{resource("Deployment", "web", "old")}, MaxReport)
+	tree, _ := fit(buildTree(w, []model.ResourceStatus{resource("Deployment", "web", "old")}), MaxReport)
 	if got := names(tree); got != "web<" {
 		t.Errorf("got %s", got)
 	}
@@ -64,7 +64,7 @@ func TestTreeSurvivesCircles(t *testing.T) {
 	w := newWorld()
 	w.own("A", "a", "1", "2")
 	w.own("B", "b", "2", "1", "2")
-	tree, _ := buildTree(w, []model.ResourceStatus{resource("A", "a", "1")}, MaxReport)
+	tree, _ := fit(buildTree(w, []model.ResourceStatus{resource("A", "a", "1")}), MaxReport)
 	if got := names(tree); got != "a< b<1+2" {
 		t.Errorf("got %s", got)
 	}
@@ -77,12 +77,31 @@ func TestTreeIsCut(t *testing.T) {
 		w.own("Pod", fmt.Sprintf("p%05d", i), fmt.Sprint("u", i), "d")
 	}
 	managed := []model.ResourceStatus{resource("Deployment", "web", "d")}
-	tree, _ := buildTree(w, managed, 64<<20)
+	tree, _ := fit(buildTree(w, managed), 64<<20)
 	if len(tree.Nodes) != MaxNodes || !tree.Truncated || tree.Nodes[0].Name != "web" {
 		t.Errorf("%d nodes, truncated %v", len(tree.Nodes), tree.Truncated)
 	}
-	tree, b := buildTree(w, managed, 50_000)
+	tree, b := fit(buildTree(w, managed), 50_000)
 	if len(b) > 50_000 || len(b) < 40_000 || !tree.Truncated || tree.Nodes[0].Name != "web" {
 		t.Errorf("%d bytes, %d nodes, truncated %v", len(b), len(tree.Nodes), tree.Truncated)
+	}
+}
+
+func TestWhatIsNoApplicationsIsCutFirst(t *testing.T) {
+	w := newWorld()
+	w.own("Deployment", "web", "d")
+	tree := buildTree(w, []model.ResourceStatus{resource("Deployment", "web", "d")})
+	for i := range 200 {
+		tree.Orphaned = append(tree.Orphaned, model.TreeNode{ObjectKey: model.ObjectKey{Kind: "ConfigMap", Namespace: "shop", Name: fmt.Sprint("left-", i)}})
+	}
+	tree.OrphanedTotal = 300
+	for _, most := range []int{1 << 20, 10_000, 600} {
+		got, b := fit(tree, most)
+		if len(b) > most || len(got.Nodes) != 1 || got.Truncated || got.OrphanedTotal != 300 {
+			t.Errorf("%d bytes of %d: %d nodes, %d orphaned of %d", len(b), most, len(got.Nodes), len(got.Orphaned), got.OrphanedTotal)
+		}
+		if full := len(got.Orphaned) == 200; full != (most == 1<<20) {
+			t.Errorf("%d bytes: %d orphaned", most, len(got.Orphaned))
+		}
 	}
 }

@@ -145,6 +145,7 @@ func objectName(o map[string]any) string {
 type resourcesAnswer struct {
 	Items      []model.ResourceStatus `json:"items"`
 	Orphaned   []model.ResourceStatus `json:"orphaned,omitempty"`
+	OrphanedOf int                    `json:"orphanedTotal,omitempty"`
 	Revision   string                 `json:"revision,omitempty"`
 	Generation model.Generation       `json:"generation"`
 	State      string                 `json:"state"`
@@ -191,6 +192,7 @@ func newAppResources(s *session) *cobra.Command {
 			items := got.Items
 			if orphaned {
 				items, own = got.Orphaned, 0
+				c.noteOrphans(len(items), got.OrphanedOf)
 			}
 			at := 0
 			rows.row = func(r model.ResourceStatus) []string {

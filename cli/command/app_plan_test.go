@@ -37,6 +37,7 @@ func init() {
 		commandCase{args: "app manifests web --revisions v2", code: 2, err: "do not go together"},
 		commandCase{args: "app manifests web --source etcd", code: 2, err: "is not known"},
 		commandCase{args: "app resources web", out: "apps   Deployment  n          web   No        OutOfSync  Healthy\n"},
+		commandCase{args: "app resources web --orphaned", out: "        Secret  n          left  Yes\n", err: "300 objects are orphaned, of which 1 are shown", asked: "GET /applications/web/resources?orphaned=true"},
 		commandCase{args: "app resources web --tree", out: "└─ Pod", err: "more nodes than are shown"},
 		commandCase{args: "app get web -o tree", out: "└─ Pod", err: "more nodes than are shown"},
 		commandCase{args: "app get web --show-operation --hard-refresh", out: "Name:", asked: "POST /applications/web/refresh?hard=true"},
@@ -73,6 +74,7 @@ func init() {
 func TestMain(m *testing.M) {
 	everythingElse = map[string]answer{
 		"GET /applications/web/resources":                     {200, webState},
+		"GET /applications/web/resources?orphaned=true":       {200, `{"items":[],"orphaned":[{"kind":"Secret","namespace":"n","name":"left","sync":{"status":""},"health":{"status":""}}],"orphanedTotal":300}`},
 		"GET /applications/web/manifests":                     {200, webManifests},
 		"POST /applications/web/compare":                      {200, webCompared},
 		"GET /applications?limit=500&selector=a%3Db":          {200, `{"items":[{"name":"web"}],"nextCursor":"n"` + asOf},

@@ -89,7 +89,21 @@ func (s *session) printTree(tree model.ResourceTree) {
 	for _, n := range roots {
 		draw(n, "", false, true)
 	}
+	if len(tree.Orphaned) > 0 {
+		fmt.Fprintln(s.Out, "no application owns:")
+	}
+	for i, n := range tree.Orphaned {
+		draw(n, "", i == len(tree.Orphaned)-1, false)
+	}
+	s.noteOrphans(len(tree.Orphaned), tree.OrphanedTotal)
 	if tree.Truncated {
 		s.note("the tree has more nodes than are shown")
+	}
+}
+
+// noteOrphans says that not all is shown of what no application owns.
+func (s *session) noteOrphans(shown, total int) {
+	if shown < total {
+		s.note("%d objects are orphaned, of which %d are shown", total, shown)
 	}
 }

@@ -53,7 +53,13 @@ func (a *api) getApplication(c *gin.Context) {
 type treeAnswer struct {
 	Nodes []model.TreeNode `json:"nodes"`
 	// Truncated: there are more than are told.
-	Truncated bool            `json:"truncated"`
+	Truncated bool `json:"truncated"`
+	// Orphaned are objects of the destination's namespace that no application
+	// owns, where the project looks for them; OrphanedTotal also counts those that
+	// are not told.
+	Orphaned      []model.TreeNode `json:"orphaned,omitempty"`
+	OrphanedTotal int              `json:"orphanedTotal,omitempty"`
+
 	Freshness model.Freshness `json:"freshness"`
 	// ObservedAt is when the agent saw it so; left out: nothing was reported yet.
 	ObservedAt *time.Time `json:"observedAt,omitempty"`
@@ -71,7 +77,7 @@ func (a *api) getTree(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out := treeAnswer{Nodes: tree.Nodes, Truncated: tree.Truncated, Freshness: view.Freshness}
+	out := treeAnswer{Nodes: tree.Nodes, Truncated: tree.Truncated, Orphaned: tree.Orphaned, OrphanedTotal: tree.OrphanedTotal, Freshness: view.Freshness}
 	if tree.Nodes == nil {
 		out.Nodes = []model.TreeNode{}
 	}

@@ -260,6 +260,36 @@ func TestGetApplication(t *testing.T) {
 	}
 }
 
+func TestOrphanedObjectsStandApart(t *testing.T) {
+	w := newWorld(t)
+	w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)
+	left := model.ObjectKey{Kind: "ConfigMap", Namespace: "shop", Name: "left"}
+	var got struct {
+		Items         []model.ResourceStatus
+		Nodes         []model.TreeNode
+		Orphaned      []struct{ model.ObjectKey }
+		OrphanedTotal int
+		Total         int
+	}
+	w.call("GET", "/api/v1/applications/web/resources?orphaned=true", "").ok(200).into(&got)
+	if len(got.Orphaned) != 0 {
+		t.Errorf("nothing is reported yet: %+v", got)
+	}
+	w.store.tree = model.ResourceTree{Nodes: []model.TreeNode{}, Orphaned: []model.TreeNode{{ObjectKey: left, UID: "u"}}, OrphanedTotal: 300}
+	for path, told := range map[string]bool{"/tree": true, "/resources": false, "/resources?orphaned=true": true} {
+		got.Orphaned, got.OrphanedTotal = nil, 0
+		w.call("GET", "/api/v1/applications/web"+path, "").ok(200).into(&got)
+		if told != (len(got.Orphaned) == 1 && got.Orphaned[0].ObjectKey == left && got.OrphanedTotal == 300) || !told && got.Orphaned != nil {
+			t.Errorf("%s: got %+v", path, got)
+		}
+		if len(got.Nodes) != 0 || got.Total != 0 {
+			t.Errorf("%s: what is orphaned is among the application's: %+v", path, got)
+		}
+	}
+	// and it is none of those that actions are taken on.
+	w.call("POST", "/api/v1/applications/web/actions", `{"action":"restart","resource":{"kind":"ConfigMap","namespace":"shop","name":"left"}}`).problem(404, "object_not_of_application")
+}
+
 func TestRefresh(t *testing.T) {
 	w := newWorld(t)
 	w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)

@@ -374,10 +374,13 @@ func (a *api) compare(before, after []manifest.Object) []comparison {
 type resourcesAnswer struct {
 	Items []model.ResourceStatus `json:"items"`
 	// Orphaned are objects of its namespace that no application owns, when they
-	// were asked for.
-	Orphaned   []model.ResourceStatus `json:"orphaned,omitempty"`
-	Revision   string                 `json:"revision,omitempty"`
-	Generation model.Generation       `json:"generation"`
+	// were asked for and its project looks for them; OrphanedTotal also counts
+	// those that are not told.
+	Orphaned      []model.ResourceStatus `json:"orphaned,omitempty"`
+	OrphanedTotal int                    `json:"orphanedTotal,omitempty"`
+
+	Revision   string           `json:"revision,omitempty"`
+	Generation model.Generation `json:"generation"`
 	// State identifies what is desired and how the live objects differ from it;
 	// a sync can be asked for under the condition that it is still this.
 	State     string          `json:"state"`
@@ -397,7 +400,30 @@ func (a *api) listResources(c *gin.Context) {
 		out.Items = []model.ResourceStatus{}
 	}
 	out.Total = len(out.Items)
+	if c.Query("orphaned") == "true" {
+		if err := a.addOrphaned(c.Request.Context(), view.UID, &out); err != nil {
+			a.fail(c, err)
+			return
+		}
+	}
 	c.JSON(http.StatusOK, out)
+}
+
+// addOrphaned adds what no application owns. It has no sync facet: nobody desires
+// it.
+func (a *api) addOrphaned(ctx context.Context, app model.AppUID, out *resourcesAnswer) error {
+	tree, _, err := a.store.Tree(ctx, app)
+	if fault.HasCode(err, "tree_not_found") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, n := range tree.Orphaned {
+		out.Orphaned = append(out.Orphaned, model.ResourceStatus{ObjectKey: n.ObjectKey, Version: n.Version, UID: n.UID, Health: n.Health})
+	}
+	out.OrphanedTotal = tree.OrphanedTotal
+	return nil
 }
 
 // stateOf identifies what a plan is made of: the desired state, and in what the

@@ -487,6 +487,7 @@ var previewRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/applications/:name/resources", ID: "listResources", Tag: "applications", Summary: "The objects of an application",
 		Detail: "The field state identifies what is desired and how the cluster differs; a sync takes it as a condition.",
+		Query:  []Parameter{{Name: "orphaned", Type: "boolean", Meaning: "add the objects of its namespace that no application owns, where the project looks for them"}},
 		Verb:   VerbGet, Resource: ResourceApplications, Answer: resourcesAnswer{}, Status: http.StatusOK, handler: (*api).listResources,
 	},
 	{

@@ -176,6 +176,12 @@ type ResourceTree struct {
 	Nodes []TreeNode `json:"nodes"`
 	// Truncated is set when more nodes exist than are listed.
 	Truncated bool `json:"truncated,omitempty"`
+	// Orphaned are objects of the destination's namespace that no application
+	// owns, where the project has orphanedResources. They are none of the
+	// application's: nothing is compared, pruned or done with them on its behalf.
+	// OrphanedTotal is how many there are, also when fewer are listed.
+	Orphaned      []TreeNode `json:"orphaned,omitempty"`
+	OrphanedTotal int        `json:"orphanedTotal,omitempty"`
 }
 
 // TreeNode is one object of the tree. ParentUIDs is empty for managed objects.

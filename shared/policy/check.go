@@ -365,6 +365,16 @@ func (c compiled) permits(dest Destination, namespace string) *Refusal {
 }
 
 // kind returns nil when the project allows the object's kind.
+// PermitsKind reports whether the lists of kinds allow an object, and nothing
+// about its namespace.
+func PermitsKind(spec model.AppProjectSpec, key model.ObjectKey, namespaced bool) bool {
+	white, black := spec.ClusterResourceWhitelist, spec.ClusterResourceBlacklist
+	if namespaced {
+		white, black = spec.NamespaceResourceWhitelist, spec.NamespaceResourceBlacklist
+	}
+	return (namespaced && white == nil || matchKind(white, key) >= 0) && deniedKind(black, key) < 0
+}
+
 func (c compiled) kind(o ObjectFacts) *Refusal {
 	if o.ScopeUnknown {
 		o.ScopeUnknown, o.Namespaced = false, true
@@ -377,17 +387,14 @@ func (c compiled) kind(o ObjectFacts) *Refusal {
 	spec := c.Spec
 	white, black, scope := spec.ClusterResourceWhitelist, spec.ClusterResourceBlacklist, "cluster"
 	allowList, denyList := listClusterAllow, listClusterDeny
-	allowed := false
+	if PermitsKind(spec, o.Key, o.Namespaced) {
+		return nil
+	}
 	if o.Namespaced {
 		white, black, scope = spec.NamespaceResourceWhitelist, spec.NamespaceResourceBlacklist, "namespace"
 		allowList, denyList = listNamespaceAllow, listNamespaceDeny
-		allowed = white == nil
 	}
-	allowed = allowed || matchKind(white, o.Key) >= 0
 	denied := deniedKind(black, o.Key)
-	if allowed && denied < 0 {
-		return nil
-	}
 	name := quote(c.Name)
 	key := o.Key
 	r := &Refusal{Code: CodeKind, Object: &key, Origin: o.Origin, Found: o.Key.GroupKind().String(), Allowed: shortList(c.labels(allowList, kindLabels(white)))}
