@@ -196,12 +196,12 @@ func newAppResources(s *session) *cobra.Command {
 			}
 			at := 0
 			rows.row = func(r model.ResourceStatus) []string {
-				no := "No"
+				no, state := "No", resourceState(r)
 				if at >= own {
-					no = "Yes"
+					no, state = "Yes", "" // nobody desires it
 				}
 				at++
-				return []string{r.Group, r.Kind, r.Namespace, r.Name, no, resourceState(r), string(r.Health.Status), strconv.Itoa(r.Wave), r.Version, r.Health.Message}
+				return []string{r.Group, r.Kind, r.Namespace, r.Name, no, state, string(r.Health.Status), strconv.Itoa(r.Wave), r.Version, r.Health.Message}
 			}
 			return rows.print(c, items, c.now())
 		}),

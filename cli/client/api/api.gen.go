@@ -689,11 +689,28 @@ func (c *Client) GetManifests(ctx context.Context, name string, q GetManifestsQu
 	return out, err
 }
 
+// ListResourcesQuery narrows listResources; what is zero is not sent.
+type ListResourcesQuery struct {
+	// Orphaned: add the objects of its namespace that no application owns, where the project looks for them
+	Orphaned *bool
+}
+
+func (q ListResourcesQuery) encode() string {
+	v := query{}
+	v.flag("orphaned", q.Orphaned)
+	return v.encode()
+}
+
+// ListResourcesPath is where listResources is, below /api/v1.
+func ListResourcesPath(name string, q ListResourcesQuery) string {
+	return "/applications/" + url.PathEscape(name) + "/resources" + q.encode()
+}
+
 // ListResources: the objects of an application.
 //
 // The field state identifies what is desired and how the cluster differs; a sync takes it as a condition.
-func (c *Client) ListResources(ctx context.Context, name string, options ...Option) (out ResourcesAnswer, err error) {
-	err = c.call(ctx, http.MethodGet, "/applications/"+url.PathEscape(name)+"/resources", nil, &out, options)
+func (c *Client) ListResources(ctx context.Context, name string, q ListResourcesQuery, options ...Option) (out ResourcesAnswer, err error) {
+	err = c.call(ctx, http.MethodGet, ListResourcesPath(name, q), nil, &out, options)
 	return out, err
 }
 
@@ -1715,10 +1732,12 @@ type ResourceActionList struct {
 type ResourcesAnswer struct {
 	Items []model.ResourceStatus `json:"items"`
 	// Orphaned are objects of its namespace that no application owns, when they
-	// were asked for.
-	Orphaned   []model.ResourceStatus `json:"orphaned,omitempty"`
-	Revision   string                 `json:"revision,omitempty"`
-	Generation model.Generation       `json:"generation"`
+	// were asked for and its project looks for them; OrphanedTotal also counts
+	// those that are not told.
+	Orphaned      []model.ResourceStatus `json:"orphaned,omitempty"`
+	OrphanedTotal int                    `json:"orphanedTotal,omitempty"`
+	Revision      string                 `json:"revision,omitempty"`
+	Generation    model.Generation       `json:"generation"`
 	// State identifies what is desired and how the live objects differ from it;
 	// a sync can be asked for under the condition that it is still this.
 	State     string          `json:"state"`
@@ -1802,8 +1821,13 @@ type TemplateRequest struct {
 type TreeAnswer struct {
 	Nodes []model.TreeNode `json:"nodes"`
 	// Truncated: there are more than are told.
-	Truncated bool            `json:"truncated"`
-	Freshness model.Freshness `json:"freshness"`
+	Truncated bool `json:"truncated"`
+	// Orphaned are objects of the destination's namespace that no application
+	// owns, where the project looks for them; OrphanedTotal also counts those that
+	// are not told.
+	Orphaned      []model.TreeNode `json:"orphaned,omitempty"`
+	OrphanedTotal int              `json:"orphanedTotal,omitempty"`
+	Freshness     model.Freshness  `json:"freshness"`
 	// ObservedAt is when the agent saw it so; left out: nothing was reported yet.
 	ObservedAt *time.Time `json:"observedAt,omitempty"`
 }

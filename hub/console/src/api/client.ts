@@ -123,6 +123,11 @@ export interface GetManifestsQuery {
   position?: number[];
 }
 
+export interface ListResourcesQuery {
+  /** add the objects of its namespace that no application owns, where the project looks for them */
+  orphaned?: boolean;
+}
+
 export interface CompareApplicationQuery {
   /** another revision to render, of the first source of manifests or of the source at the same place in position */
   revision?: string[];
@@ -636,8 +641,8 @@ export class Client {
   }
 
   /** The objects of an application. */
-  async listResources(name: string, o: CallOptions = {}): Promise<types.ResourcesAnswer> {
-    return (await this.call<types.ResourcesAnswer>("GET", `/applications/${encodeURIComponent(name)}/resources`, undefined, o)).value;
+  async listResources(name: string, query: ListResourcesQuery = {}, o: CallOptions = {}): Promise<types.ResourcesAnswer> {
+    return (await this.call<types.ResourcesAnswer>("GET", `/applications/${encodeURIComponent(name)}/resources${search(query)}`, undefined, o)).value;
   }
 
   /** What the sources of an application are at, and what was rendered of them. */

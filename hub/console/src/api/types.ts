@@ -1621,8 +1621,9 @@ export interface ResourceStatus {
 /** ResourcesAnswer lists what an application has in its cluster. */
 export interface ResourcesAnswer {
   items: ResourceStatus[];
-  /** Orphaned are objects of its namespace that no application owns, when they were asked for. */
+  /** Orphaned are objects of its namespace that no application owns, when they were asked for and its project looks for them; OrphanedTotal also counts those that are not told. */
   orphaned?: ResourceStatus[];
+  orphanedTotal?: number;
   revision?: string;
   generation: number;
   /** State identifies what is desired and how the live objects differ from it; a sync can be asked for under the condition that it is still this. */
@@ -1951,6 +1952,9 @@ export interface TreeAnswer {
   nodes: TreeNode[];
   /** Truncated: there are more than are told. */
   truncated: boolean;
+  /** Orphaned are objects of the destination's namespace that no application owns, where the project looks for them; OrphanedTotal also counts those that are not told. */
+  orphaned?: TreeNode[];
+  orphanedTotal?: number;
   freshness: Freshness;
   /** ObservedAt is when the agent saw it so; left out: nothing was reported yet. */
   observedAt?: string;
