@@ -3,8 +3,12 @@
 // the same run on the same machine, and compares them with their goals.
 //
 //	hawser-bench -bin bin -out bench/result.json
-//	             [-only first,change,latency,idle,memory,decisions,render,monorepo,git-idle]
+//	             [-only first,change,latency,idle,memory,decisions,render,monorepo,git-idle,api]
 //	             [-apps 200,500] [-repeat 3]
+//	hawser-bench -bin bin -seed 10000
+//
+// -seed measures nothing: it leaves a hub with a fleet of that size running until
+// an interrupt, and prints its address and tokens.
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
 // The exit status is 1 when something could not be measured; a missed goal is a
@@ -67,6 +71,25 @@
 //
 //   - git-idle: Git requests of 300 applications over 3 repositories in 10 minutes in
 //     which nothing happens.
+//
+//   - api: a hub with 5,000 clusters, 10,000 applications and 100 projects, all but
+//     the bundles written straight into its database (see seed.go): labels,
+//     destinations, observed states of every kind, sessions of which 86 of 100
+//     are kept alive by the benchmark, two operations for each application. The hub
+//     renders the 100 directories of 10 repositories and delivers them itself, and
+//     is then started again. An administrator asks, and a user with grants for 3
+//     projects. Requests go over HTTPS, one HTTP/1.1 connection for each visitor.
+//     list: 200 rows with facets and filter, three kinds of filter and order in
+//     turn. explain: of a stored application with its objects, and of one that is
+//     only described. permission: what the filter costs, in this process, for 50
+//     grants and all applications. mixed: 16 visitors, half of them administrators;
+//     of 100 requests 20 are lists of 50, 40 applications in full, 10 explanations,
+//     15 versions, 15 lists of operations; the load generator is on the same
+//     machine. stream: 20 agents' ends of the line (the package agent/link, TLS and
+//     certificates of their own, as after an enrolment) send 500 reports a second
+//     about 1,000 applications; 100 administrators hear of each over a connection
+//     of their own. A change is lost when a listener hears neither of it nor of a
+//     later one of the same application. cli: the program from start to end.
 //
 // CPU is user and system time from /proc: the hub with its workers, its private
 // Postgres separately, the agent. API requests are counted in the audit log by the

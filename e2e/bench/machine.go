@@ -69,16 +69,26 @@ func (v *versions) of(ctx context.Context, cp *testbed.ControlPlane, r *rig.Rig)
 	if r == nil {
 		return
 	}
-	if out, err := r.CLI(ctx, "version"); err == nil {
-		first, _, _ := bytes.Cut(out, []byte("\n"))
-		v.Hawser = strings.TrimPrefix(string(first), "hawser ")
-	}
+	v.ofProgram(ctx, r)
 	if pid, err := r.Hub.PostgresPID(); err == nil {
 		if exe, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe"); err == nil {
 			if out, err := exec.CommandContext(ctx, exe, "--version").Output(); err == nil {
 				v.Postgres = strings.TrimPrefix(strings.TrimSpace(string(out)), "postgres (PostgreSQL) ")
 			}
 		}
+	}
+}
+
+// ofHub are those of a hub without clusters, and of its Postgres.
+func (v *versions) ofHub(ctx context.Context, r *rig.Rig, postgres string) {
+	v.Go, v.Postgres = runtime.Version(), postgres
+	v.ofProgram(ctx, r)
+}
+
+func (v *versions) ofProgram(ctx context.Context, r *rig.Rig) {
+	if out, err := r.CLI(ctx, "version"); err == nil {
+		first, _, _ := bytes.Cut(out, []byte("\n"))
+		v.Hawser = strings.TrimPrefix(string(first), "hawser ")
 	}
 }
 

@@ -20,13 +20,21 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
-	only := flag.String("only", "first,change,latency,idle,memory,decisions,render,monorepo,git-idle", "benchmarks to run; floor runs the floor alone")
+	only := flag.String("only", "first,change,latency,idle,memory,decisions,render,monorepo,git-idle,api", "benchmarks to run; floor runs the floor alone")
 	apps := flag.String("apps", "200,500", "numbers of applications")
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
+	seeded := flag.Int("seed", 0, "measure nothing: start a hub with that many applications, print its address and tokens, and leave it until an interrupt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *seeded > 0 {
+		if err := leaveSeeded(ctx, *bin, *seeded); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	b := &bench{bin: *bin, repeat: *repeat, idleFor: *idleFor, log: os.Stderr}
 	err := b.configure(*only, *apps)
 	if err == nil {
@@ -50,7 +58,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "render", "monorepo", "git-idle"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "render", "monorepo", "git-idle", "api"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -86,6 +94,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	}
 	if b.only["git-idle"] {
 		b.try("git-idle", func() error { return b.gitIdle(ctx) })
+	}
+	if b.only["api"] {
+		b.try("api", func() error { return b.serving(ctx) })
 	}
 	for i, n := range b.apps {
 		b.many(ctx, n, i == len(b.apps)-1)

@@ -43,12 +43,13 @@ type metric struct {
 	floorOf string // name of the metric that is its floor
 }
 
-// goal is an upper limit of one statistic.
+// goal is a limit of one statistic, from above unless AtLeast is set.
 type goal struct {
-	Of    string  `json:"of"`
-	Limit float64 `json:"limit"`
-	Got   float64 `json:"got"`
-	Met   bool    `json:"met"`
+	Of      string  `json:"of"`
+	Limit   float64 `json:"limit"`
+	AtLeast bool    `json:"atLeast,omitempty"`
+	Got     float64 `json:"got"`
+	Met     bool    `json:"met"`
 }
 
 // add adds a sample and makes the metric at the first.
@@ -73,12 +74,18 @@ func (r *report) metric(name string) *metric {
 
 // atMost sets a goal, once.
 func (m *metric) atMost(of string, limit float64) *metric {
-	for _, g := range m.Goals {
-		if g.Of == of {
-			return m
-		}
+	return m.aim(goal{Of: of, Limit: limit})
+}
+
+// atLeast sets a goal from below, once.
+func (m *metric) atLeast(of string, limit float64) *metric {
+	return m.aim(goal{Of: of, Limit: limit, AtLeast: true})
+}
+
+func (m *metric) aim(g goal) *metric {
+	if !slices.ContainsFunc(m.Goals, func(old goal) bool { return old.Of == g.Of }) {
+		m.Goals = append(m.Goals, g)
 	}
-	m.Goals = append(m.Goals, goal{Of: of, Limit: limit})
 	return m
 }
 
@@ -140,6 +147,9 @@ func (m *metric) judge() {
 			}
 		}
 		g.Met = g.Got <= g.Limit
+		if g.AtLeast {
+			g.Met = g.Got >= g.Limit
+		}
 		all = all && g.Met
 		if math.IsInf(g.Got, 1) {
 			g.Got = -1
@@ -190,11 +200,14 @@ func (r *report) table(w io.Writer) {
 func (m *metric) goalText() string {
 	var parts []string
 	for _, g := range m.Goals {
-		verdict := "met"
-		if !g.Met {
-			verdict = "MISSED by " + number(g.Got-g.Limit)
+		verdict, sign := "met", "≤"
+		if g.AtLeast {
+			sign = "≥"
 		}
-		parts = append(parts, fmt.Sprintf("%s ≤ %s %s", g.Of, number(g.Limit), verdict))
+		if !g.Met {
+			verdict = "MISSED by " + number(math.Abs(g.Got-g.Limit))
+		}
+		parts = append(parts, fmt.Sprintf("%s %s %s %s", g.Of, sign, number(g.Limit), verdict))
 	}
 	return strings.Join(parts, ", ")
 }
