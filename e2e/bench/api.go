@@ -95,23 +95,12 @@ func (h *seededHub) settled(ctx context.Context) error {
 	return nil
 }
 
-// perRequest adds what a request costs the hub, which does not depend on who else
-// works on the machine.
-func (b *bench) perRequest(h *seededHub, name string, run func() (requests int, err error)) error {
-	before, err := h.cpu()
-	if err != nil {
-		return err
-	}
-	n, err := run()
-	if err != nil {
-		return err
-	}
+// perRequest adds what n requests cost the hub for each, which does not depend on
+// who else works on the machine. before is the hub's CPU until then.
+func (b *bench) perRequest(h *seededHub, name string, before float64, n int) error {
 	after, err := h.cpu()
-	if err != nil {
-		return err
-	}
 	b.add(name+"-cpu", "CPU of the hub for one of them", "ms", round((after-before)*1000/float64(n)))
-	return nil
+	return err
 }
 
 // cpu is of the hub with its workers.
@@ -179,6 +168,8 @@ func (v *visitor) do(ctx context.Context, method, path string, body []byte) ([]b
 const (
 	listPage    = 200
 	listRepeats = 300
+	// explainRepeats are halves of stored applications and of described ones.
+	explainRepeats = 410
 )
 
 // lists measures pages of 200 with facets, filter and several orders.
@@ -191,6 +182,10 @@ func (b *bench) lists(ctx context.Context, h *seededHub) error {
 			what := "page of 200 with facets, filter and order, over HTTPS"
 			if zip {
 				name, what = name+"-gzip", what+", compressed"
+			}
+			before, err := h.cpu()
+			if err != nil {
+				return err
 			}
 			for i := range listRepeats {
 				q := []url.Values{
@@ -222,6 +217,9 @@ func (b *bench) lists(ctx context.Context, h *seededHub) error {
 					b.add(name+"-size", "size of that page, not compressed", "KB", float64(len(body))/1000).atMost("max", 60)
 				}
 			}
+			if err := b.perRequest(h, name, before, listRepeats); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -232,7 +230,11 @@ func (b *bench) lists(ctx context.Context, h *seededHub) error {
 func (b *bench) explains(ctx context.Context, h *seededHub) error {
 	for _, who := range []struct{ name, token string }{{"admin", h.admin}, {"plain", h.plain}} {
 		v := h.visitor(who.token)
-		for i := range 310 {
+		before, err := h.cpu()
+		if err != nil {
+			return err
+		}
+		for i := range explainRepeats {
 			name, body := "api/explain-stored", map[string]any{"name": h.app(i%3 + i/3*h.projects%h.applications), "verb": "sync"}
 			if i%2 == 1 {
 				name, body = "api/explain-asked", map[string]any{
@@ -255,6 +257,9 @@ func (b *bench) explains(ctx context.Context, h *seededHub) error {
 				continue
 			}
 			b.add(name+"-"+who.name, "explanation over HTTPS", "s", seconds(took)).atMost("p99", 0.005)
+		}
+		if err := b.perRequest(h, "api/explain-"+who.name, before, explainRepeats); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -310,6 +315,10 @@ const (
 func (b *bench) mixed(ctx context.Context, h *seededHub) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	before, err := h.cpu()
+	if err != nil {
+		return err
+	}
 	var (
 		wg       sync.WaitGroup
 		answered [mixedSeconds + 2]atomic.Int64
@@ -346,6 +355,15 @@ func (b *bench) mixed(ctx context.Context, h *seededHub) error {
 	case err := <-failure:
 		return err
 	default:
+	}
+	total := 0
+	for i := range took {
+		for _, all := range took[i] {
+			total += len(all)
+		}
+	}
+	if err := b.perRequest(h, "api/mixed", before, total); err != nil {
+		return err
 	}
 	for s := 1; s <= mixedSeconds; s++ { // the first second makes connections
 		b.add("api/mixed", "mixed requests a second over HTTPS, 16 at a time", "1/s", float64(answered[s].Load())).atLeast("median", 1000)
