@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -27,7 +28,11 @@ func (i *invocation) project(name string) (p model.AppProject, err error) {
 
 func (i *invocation) putProject(p model.AppProject, header http.Header) error {
 	p.Status, p.Metadata.ResourceVersion, p.Metadata.UID, p.Metadata.Generation, p.Metadata.CreationTimestamp = nil, "", "", 0, nil
-	return i.api.DoWith(i.ctx, http.MethodPut, "/projects/"+url.PathEscape(p.Metadata.Name), header, p, nil)
+	answer, err := i.api.Call(i.ctx, http.MethodPut, "/projects/"+url.PathEscape(p.Metadata.Name), header, p, nil)
+	for _, text := range client.Warnings(answer) {
+		fmt.Fprintln(i.Err, output.Clean("warning: "+text))
+	}
+	return err
 }
 
 func countOr(n int, none, many string) string {

@@ -26,8 +26,10 @@ type applied struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	// Message is what the result does not say.
-	Message string          `json:"message,omitempty"`
-	Error   json.RawMessage `json:"error,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Warnings say what is dangerous about it all the same.
+	Warnings []string        `json:"warnings,omitempty"`
+	Error    json.RawMessage `json:"error,omitempty"`
 }
 
 func (x applied) failed() bool { return x.Result == "failed" }
@@ -71,6 +73,11 @@ func (c *call) printApplied(items []applied) error {
 	} else {
 		for _, x := range items {
 			c.printAppliedItem(x)
+		}
+	}
+	for _, x := range items {
+		for _, text := range x.Warnings {
+			fmt.Fprintln(c.Err, output.Clean(fmt.Sprintf("warning: %s/%s: %s", strings.ToLower(x.Kind), x.Name, text)))
 		}
 	}
 	if code := exitOfApplied(items); code != ExitOK {

@@ -70,8 +70,12 @@ func (c *call) change(method, path string, in any, done string, args ...any) err
 
 // create puts an object that must not exist yet.
 func (c *call) create(path string, in any, done string, args ...any) error {
-	if err := c.api.DoWith(c.ctx, http.MethodPut, path, http.Header{"If-None-Match": {"*"}}, in, nil); err != nil {
+	header, err := c.api.Call(c.ctx, http.MethodPut, path, http.Header{"If-None-Match": {"*"}}, in, nil)
+	if err != nil {
 		return err
+	}
+	for _, text := range client.Warnings(header) {
+		fmt.Fprintln(c.Err, output.Clean("warning: "+text))
 	}
 	c.note(done, args...)
 	return nil

@@ -34,6 +34,8 @@ type testHub struct {
 	streaming func()
 	// before, when set, sees each request before it is answered.
 	before func(*http.Request)
+	// warnings are headers of every answer.
+	warnings []string
 	// vary, when set, may answer in place of answers.
 	vary func(path string) (answer, bool)
 }
@@ -95,6 +97,9 @@ func (h *testHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Unlock()
 	if !ok {
 		a = problemAnswer(404, "not_found", "application_not_found", "there is nothing at "+path)
+	}
+	for _, text := range h.warnings {
+		w.Header().Add("Warning", text)
 	}
 	w.WriteHeader(a.status)
 	io.WriteString(w, a.body)

@@ -16,6 +16,7 @@
 //	LOCKED_URL  the same repository at a server that asks for a password
 //	SSH_URL     the same repository over SSH; the files ssh_key and known_hosts fit
 //	COMMIT      the last commit made by the script
+//	SIGNER      the id of the script's own GnuPG key; its public part is the file signer.asc
 //	HUB, GIT    host and port of the hub and of the Git server
 //
 // Commands besides those of testscript (exec, stdin, stdout, stderr, grep, cp, rm,
@@ -28,7 +29,8 @@
 //	source FILE             applies an Application $NAME with the source (or the list of sources)
 //	                        in FILE, to cluster eu, namespace $NAME, synced automatically; its
 //	                        repository and branch are the script's where FILE names none
-//	commit DIR MESSAGE      makes the repository exactly what DIR holds; sets COMMIT
+//	commit DIR MESSAGE [signed]
+//	                        makes the repository exactly what DIR holds; sets COMMIT
 //	tag NAME                makes a tag at COMMIT, or moves it there
 //	push                    tells the hub of COMMIT, as GitHub does
 //	app NAME COND…          waits until the hub shows the application so
@@ -56,6 +58,8 @@
 //	hub kill|stop|start|save|load
 //	                        save and load copy and restore the data of a stopped hub
 //	git down|up|html|well|status N
+//	token VARIABLE ROLE PROJECT
+//	                        issues an API token with that grant and puts it into the variable
 //	postgres kill           SIGKILL for the hub's private Postgres
 //	writes begin|end        creates projects without pause; at the end every one
 //	                        that was answered 2xx must be there

@@ -1,19 +1,24 @@
 package scenarios
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
 )
 
 func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		usage(ts, "commit DIR MESSAGE")
+	signed := len(args) == 3 && args[2] == "signed"
+	if neg || len(args) != 2 && !signed {
+		usage(ts, "commit DIR MESSAGE [signed]")
 	}
 	dir := ts.MkAbs(args[0])
 	files := map[string][]byte{}
@@ -31,7 +36,11 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	ctx, cancel := within()
 	defer cancel()
-	sha, err := of(ts).repo.Apply(ctx, testbed.Change{Message: args[1], Files: files, ReplaceAll: true})
+	change := testbed.Change{Message: args[1], Files: files, ReplaceAll: true}
+	if signed {
+		change.Sign = of(ts).sign
+	}
+	sha, err := of(ts).repo.Apply(ctx, change)
 	ts.Check(err)
 	ts.Setenv("COMMIT", sha)
 }
@@ -77,4 +86,29 @@ func cmdGit(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		usage(ts, "git down|up|html|well|status N")
 	}
+}
+
+// newSigner makes the key that a script signs with, and its public part in ASCII
+// armour.
+func newSigner(name string) (signer *openpgp.Entity, public []byte, err error) {
+	signer, err = openpgp.NewEntity("Ann of "+name, "", "ann@"+name+".test", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
+	if err != nil {
+		return nil, nil, err
+	}
+	var b bytes.Buffer
+	w, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
+	if err == nil {
+		err = signer.Serialize(w)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return signer, append(b.Bytes(), '\n'), err
+}
+
+// sign signs an object of Git with the script's key.
+func (s *script) sign(object []byte) (string, error) {
+	var b bytes.Buffer
+	err := openpgp.ArmoredDetachSign(&b, s.signer, bytes.NewReader(object), nil)
+	return b.String(), err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,6 +40,17 @@ func cmdHub(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		usage(ts, "hub kill|stop|start|save|load")
 	}
+}
+
+// cmdToken issues an API token with one grant and puts it into a variable of the
+// script.
+func cmdToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		usage(ts, "token VARIABLE ROLE PROJECT")
+	}
+	role, project := args[1], args[2]
+	cmdHawser(ts, false, []string{"token", "create", of(ts).name + "-" + strings.ToLower(args[0]), "--grant", role + ":" + project})
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // hubAgain leaves a running hub to the scripts that follow one that failed.

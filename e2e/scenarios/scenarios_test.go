@@ -47,6 +47,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"git":      cmdGit,
 	"postgres": cmdPostgres,
 	"writes":   cmdWrites,
+	"token":    cmdToken,
 }
 
 // scriptT is a testing.T as testscript wants it; scripts run side by side only

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hawser-dev/hawser/cli/client"
@@ -240,6 +241,8 @@ type script struct {
 	*world
 	name string
 	repo *testbed.Repo
+	// signer is the key that signs commits.
+	signer *openpgp.Entity
 	// witness is read from, per cluster, for the audit command.
 	witness map[string]*witness
 	writes  *writes
@@ -266,10 +269,16 @@ func setup(env *testscript.Env) error {
 			return err
 		}
 	}
+	signer, public, err := newSigner(name)
+	if err != nil {
+		return err
+	}
+	s.signer = signer
 	env.Values[scriptKey{}] = s
 	vars := map[string]string{
 		"NAME": name, "REPO_URL": s.repo.URL(), "LOCKED_URL": w.locked.URL(name), "SSH_URL": w.ssh.URL(name),
 		"HUB": w.Hub.Addr, "GIT": gitHost(w.Git), "GIT_USER": gitUser,
+		"SIGNER": signer.PrimaryKey.KeyIdString(),
 	}
 	for k, v := range vars {
 		env.Setenv(k, v)
@@ -283,6 +292,7 @@ func setup(env *testscript.Env) error {
 	}
 	for file, content := range map[string][]byte{
 		"ssh_key": w.ssh.ClientKey(), "known_hosts": []byte(w.ssh.KnownHosts() + "\n"),
+		"signer.asc":   public,
 		"git_password": []byte(gitPassword + "\n"), "wrong_password": []byte("flint\n"),
 	} {
 		if err := os.WriteFile(filepath.Join(env.WorkDir, file), content, 0o600); err != nil {

@@ -119,6 +119,9 @@ type Change struct {
 	// Parent is the commit to start from instead of the branch's head; the branch
 	// is moved, as a forced push does. "none" starts a new history.
 	Parent string
+	// Sign returns the signature of a commit that is given as Git stores it; nil
+	// does not sign.
+	Sign func(object []byte) (signature string, err error)
 }
 
 // Commit changes files on the default branch and returns the id of the commit.
@@ -144,6 +147,11 @@ func (r *Repo) Apply(ctx context.Context, c Change) (sha string, err error) {
 			return "", err
 		}
 	}
+	target := ref
+	if c.Sign != nil {
+		// The branch must not show the commit before it is signed.
+		ref = "refs/unsigned/" + c.Branch
+	}
 	out, err := r.git(ctx, fastImport(ref, parent, c, time.Now()), "--git-dir="+r.dir,
 		"fast-import", "--quiet", "--force", "--date-format=raw-permissive", "--cat-blob-fd=1")
 	if err != nil {
@@ -153,7 +161,35 @@ func (r *Repo) Apply(ctx context.Context, c Change) (sha string, err error) {
 	if len(sha) != 40 {
 		return "", fmt.Errorf("testbed: git fast-import answered %q instead of a commit id", out)
 	}
-	return sha, nil
+	if c.Sign == nil {
+		return sha, nil
+	}
+	if sha, err = r.sign(ctx, sha, c.Sign); err != nil {
+		return "", err
+	}
+	_, err = r.git(ctx, nil, "--git-dir="+r.dir, "update-ref", target, sha)
+	return sha, errors.Join(err, r.forget(ctx, ref))
+}
+
+// sign stores a commit anew with a signature.
+func (r *Repo) sign(ctx context.Context, sha string, sign func([]byte) (string, error)) (string, error) {
+	raw, err := r.git(ctx, nil, "--git-dir="+r.dir, "cat-file", "commit", sha)
+	if err != nil {
+		return "", err
+	}
+	signature, err := sign([]byte(raw))
+	if err != nil {
+		return "", err
+	}
+	header, body, _ := strings.Cut(raw, "\n\n")
+	signature = strings.ReplaceAll(strings.TrimSuffix(signature, "\n"), "\n", "\n ")
+	out, err := r.git(ctx, []byte(header+"\ngpgsig "+signature+"\n\n"+body), "--git-dir="+r.dir, "hash-object", "-w", "-t", "commit", "--stdin")
+	return strings.TrimSpace(out), err
+}
+
+func (r *Repo) forget(ctx context.Context, ref string) error {
+	_, err := r.git(ctx, nil, "--git-dir="+r.dir, "update-ref", "-d", ref)
+	return err
 }
 
 // fastImport writes the change as the stream that git fast-import reads: one

@@ -13,6 +13,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // applyWorkers write applications of one text side by side, so that their
@@ -25,8 +26,10 @@ type applied struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	// Message says what the result does not: that nothing follows from a set.
-	Message string   `json:"message,omitempty"`
-	Error   *problem `json:"error,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Warnings say what is dangerous about a project though it was written.
+	Warnings []string `json:"warnings,omitempty"`
+	Error    *problem `json:"error,omitempty"`
 }
 
 // appliedAnswer is what became of each, in the order of the text.
@@ -75,7 +78,9 @@ func (a *api) apply(c *gin.Context) {
 				_, result, err := a.writeProject(ctx, *d.Project, w.by, false, 0)
 				return result, err
 			})
-			done(i, result, err)
+			if done(i, result, err); err == nil {
+				items[i].Warnings = policy.Warnings(d.Project.Spec)
+			}
 		case d.Set != nil:
 			sets = append(sets, i)
 		default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 	"github.com/hawser-dev/hawser/shared/telemetry/probe"
 )
 
@@ -42,6 +43,8 @@ type Store interface {
 	// ProjectObjects is how many objects were accepted of each application, by
 	// project.
 	ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error)
+	// ObjectsOfProject is that of one project.
+	ObjectsOfProject(ctx context.Context, project string) (map[model.AppUID]int, error)
 	Project(ctx context.Context, name string) (model.AppProject, error)
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	DeleteProject(ctx context.Context, name string) error
@@ -217,6 +220,9 @@ type Options struct {
 	Ready func(ctx context.Context) error
 	// Previews may be nil when nothing can be rendered that is not deployed.
 	Previews Previews
+	// Signatures asks a project about the signatures of an application's sources,
+	// as far as they are known; it must not block. Nil when nothing is verified.
+	Signatures func(rules policy.Project, spec model.ApplicationSpec) policy.Decision
 	// Plugins may be nil when there are none.
 	Plugins Plugins
 	// Actions may be nil when agents cannot be asked.

@@ -97,8 +97,7 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 		return policy.Decision{}, err
 	}
 	name, project := q.app.Metadata.Name, q.app.Spec.Project
-	w := a.newWriter(c)
-	rules, err := w.project(ctx, project)
+	rules, err := rulesOf(a.opts.Inventory.Rules(ctx), set, project)
 	if err == nil && !set.Visible(project) {
 		err = unknownProject(ctx, a, set, project)
 	}
@@ -124,29 +123,36 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 	facts := policy.AppFacts{Namespace: q.app.Metadata.Namespace, SourceRepos: reposOf(q.app), Destination: dest, Usage: &policy.Usage{Member: true}}
 	known := false
 	if dest.Name != "" || dest.Server != "" {
-		cluster, err := w.cluster(ctx, q.app.Spec.Destination)
-		switch {
-		case err != nil && !fault.HasCode(err, "destination_unknown"):
-			return policy.Decision{}, err
-		case err == nil:
+		clusters := a.opts.Inventory.ClustersAt(ctx, q.app.Spec.Destination)
+		if len(clusters) > 1 {
+			cluster, err := a.store.ResolveDestination(ctx, q.app.Spec.Destination)
+			if err != nil {
+				return policy.Decision{}, err
+			}
+			clusters = []model.Cluster{cluster}
+		}
+		if len(clusters) == 1 {
 			sees, err := a.clustersOf(ctx, set)
 			if err != nil {
 				return policy.Decision{}, err
 			}
-			if known = sees(cluster); known {
-				dest = policy.DestinationAt(cluster, q.app.Spec.Destination)
+			if known = sees(clusters[0]); known {
+				dest = policy.DestinationAt(clusters[0], q.app.Spec.Destination)
 				facts.Destination = dest
 			}
 		}
 	}
-	if q.stored == nil || q.stored.Project != project {
-		if facts.Usage, err = w.usage(ctx, rules); err != nil {
-			return policy.Decision{}, err
-		}
+	member := q.stored != nil && q.stored.Project == project
+	if !member {
+		facts.Usage = &policy.Usage{Applications: a.opts.Inventory.ApplicationsOf(ctx, project)}
+	}
+	objects, err := a.objectUsage(ctx, rules, q, member)
+	if err != nil {
+		return policy.Decision{}, err
 	}
 	d := policy.AskSome(rules, facts.SourceRepos, q.objects)
 	if dest.Name != "" || dest.Server != "" {
-		d = policy.Ask(rules, facts, q.objects, nil)
+		d = policy.Ask(rules, facts, q.objects, objects)
 		if len(facts.SourceRepos) == 0 {
 			d = policy.Join(d, policy.Unasked(policy.RuleSource, "no source was asked about"))
 		}
@@ -154,6 +160,10 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 	if (dest.Name != "" || dest.Server != "") && !known && d.Allowed {
 		d.Checks = slices.DeleteFunc(d.Checks, func(c policy.Check) bool { return c.Rule == policy.RuleDestination })
 		d = policy.Join(d, policy.NoCluster(rules, dest))
+	}
+	if i := slices.IndexFunc(d.Checks, func(c policy.Check) bool { return c.Rule == policy.RuleSignature && c.Result == policy.Skipped }); i >= 0 && a.opts.Signatures != nil {
+		d.Checks = slices.Delete(d.Checks, i, i+1)
+		decisions = append(decisions, a.opts.Signatures(rules, q.app.Spec))
 	}
 	decisions = append(decisions, d)
 	if len(rules.Spec.DestinationServiceAccounts) > 0 {
@@ -224,6 +234,28 @@ func (a *api) asked(ctx context.Context, set *permission.Set, in explainRequest)
 		q.objects = append(q.objects, policy.ObjectFacts{Key: key, Namespaced: !manifest.ClusterScoped(key.GroupKind())})
 	}
 	return q, nil
+}
+
+// objectUsage is what there is of a project's maxObjects, nil when it has none or no
+// objects are asked about.
+func (a *api) objectUsage(ctx context.Context, rules policy.Project, q asked, member bool) (*policy.Usage, error) {
+	if l := rules.Spec.Limits; l == nil || l.MaxObjects == nil || q.objects == nil {
+		return nil, nil
+	}
+	counts, err := a.store.ObjectsOfProject(ctx, rules.Name)
+	if err != nil {
+		return nil, err
+	}
+	u := &policy.Usage{Member: member}
+	for uid, n := range counts {
+		if member && uid == q.stored.UID {
+			u.Present = n
+			continue
+		}
+		u.Applications++
+		u.Objects += n
+	}
+	return u, nil
 }
 
 // objectsOf are the objects of an application as they were rendered last, nil

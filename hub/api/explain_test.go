@@ -1,6 +1,12 @@
 package api
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +94,77 @@ func TestExplain(t *testing.T) {
 		if a.status < 400 || !strings.Contains(a.body, `"`+code+`"`) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
+	}
+}
+
+func TestExplainCountsTheObjectsOfAProject(t *testing.T) {
+	w := newWorld(t)
+	most := int64(3)
+	shop := w.store.projects["shop"]
+	shop.Spec.Limits = &model.ProjectLimits{MaxObjects: &most}
+	w.store.projects["shop"] = shop
+	w.store.objects = map[string]map[model.AppUID]int{"shop": {"a": 2, "b": 1}, "default": {"c": 9}}
+	for kinds, allowed := range map[string]bool{``: true, `,"kinds":[{"kind":"ConfigMap"}]`: false} {
+		var d policy.Decision
+		w.call("POST", "/api/v1/explain", `{"project":"shop","sources":["https://github.com/shop/web"],"destination":{"name":"eu","namespace":"shop-web"}`+kinds+`}`, "Content-Type: application/json").ok(200).into(&d)
+		if d.Allowed != allowed || !allowed && (d.Refusals[0].Code != policy.CodeQuota || !strings.Contains(d.Refusals[0].Message, "would have 4")) {
+			t.Errorf("%s: %s", kinds, d.Text(time.Time{}))
+		}
+	}
+}
+
+func TestExplainTellsOfSignatures(t *testing.T) {
+	var facts *policy.SignatureFacts
+	w := newWorld(t, func(o *Options) {
+		o.Signatures = func(rules policy.Project, spec model.ApplicationSpec) policy.Decision {
+			return policy.CheckSignatures(rules, []policy.SignatureOf{{RepoURL: spec.AllSources()[0].RepoURL, Facts: facts}})
+		}
+	})
+	shop := w.store.projects["shop"]
+	shop.Spec.SignatureKeys = []model.SignatureKey{{KeyID: "4AEE18F83AFDEB23"}}
+	w.store.projects["shop"] = shop
+	of := func(s policy.SignatureState) *policy.SignatureFacts {
+		return &policy.SignatureFacts{Commit: "c1", Mode: policy.SignatureHead, Examined: 1, Signatures: []policy.SignatureFact{{Object: "c1", State: s, KeyID: "4AEE18F83AFDEB23"}}}
+	}
+	for _, c := range []struct {
+		facts   *policy.SignatureFacts
+		allowed bool
+		text    string
+	}{
+		{nil, true, "decided for each commit, when it is fetched"},
+		{of(policy.SignatureGood), true, "✓ signature"},
+		{of(policy.SignatureUnsigned), false, "✕ signature"},
+	} {
+		facts = c.facts
+		var d policy.Decision
+		w.call("POST", "/api/v1/explain", `{"project":"shop","sources":["https://github.com/shop/web"],"destination":{"name":"eu","namespace":"shop-web"}}`, "Content-Type: application/json").ok(200).into(&d)
+		if text := d.Text(time.Time{}); d.Allowed != c.allowed || !strings.Contains(text, c.text) || strings.Count(text, " signature ") > 1 {
+			t.Errorf("%s", text)
+		}
+	}
+}
+
+func TestProjectsWarn(t *testing.T) {
+	w := newWorld(t)
+	const risky = `{"apiVersion":"argoproj.io/v1alpha1","kind":"AppProject","metadata":{"name":"risky"},"spec":{"sourceRepos":["*"],"destinations":[{"name":"é*","namespace":"!x"}]}}`
+	want := policy.Warnings(model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "é*", Namespace: "!x"}}})
+	a := w.call("PUT", "/api/v1/projects/risky", risky, "Content-Type: application/json").ok(201)
+	got := a.header.Values("Warning")
+	if len(want) != 2 || len(got) != 2 {
+		t.Fatalf("%q, %q", got, want)
+	}
+	for i, text := range want {
+		if got[i] != "299 - "+strconv.QuoteToASCII(text) {
+			t.Errorf("%q, want %q", got[i], text)
+		}
+	}
+	var applied appliedAnswer
+	w.call("POST", "/api/v1/apply", risky, "Content-Type: application/json").ok(200).into(&applied)
+	if len(applied.Items) != 1 || !slices.Equal(applied.Items[0].Warnings, want) {
+		t.Errorf("%+v", applied)
+	}
+	if a := w.call("PUT", "/api/v1/projects/calm", strings.NewReplacer("risky", "calm", `"*"`, `"https://git/x"`, "!x", "x").Replace(risky), "Content-Type: application/json").ok(201); len(a.header.Values("Warning")) != 0 {
+		t.Errorf("%q", a.header.Values("Warning"))
 	}
 }
 
@@ -190,6 +267,69 @@ func TestPreviewOfAProject(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	w.call("GET", "/api/v1/projects/nobody/usage", "").problem(404, "project_unknown")
+}
+
+// BenchmarkExplainRequest asks over HTTP, of 10,000 applications on 5,000 clusters
+// in 100 projects of 20 rules each.
+func BenchmarkExplainRequest(b *testing.B) {
+	for name, admin := range map[string]bool{"admin": true, "of three projects": false} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b)
+			w.store.clusters = nil
+			for i := range 5000 {
+				w.store.clusters = append(w.store.clusters, model.Cluster{ID: model.ClusterID(fmt.Sprint("id-", i)), Name: fmt.Sprint("c-", i), Aliases: []string{fmt.Sprintf("https://c-%d:6443", i)}, Labels: map[string]string{"env": "prod"}})
+			}
+			for i := range 100 {
+				name, most := fmt.Sprint("team-", i), int64(100000)
+				spec := model.AppProjectSpec{SourceRepos: []string{"https://git.example/**"}, Limits: &model.ProjectLimits{MaxApplications: &most, MaxObjects: &most}}
+				for n := range 10 {
+					spec.Destinations = append(spec.Destinations, model.ProjectDestination{Namespace: fmt.Sprint(n, "-*"), ClusterSelector: &model.LabelSelector{MatchLabels: map[string]string{"env": "staging"}}},
+						model.ProjectDestination{Name: fmt.Sprintf("c-%d*", n), Namespace: "{a,b}-*"})
+				}
+				w.store.projects[name] = model.AppProject{Metadata: model.ObjectMeta{Name: name}, Spec: spec}
+			}
+			w.store.objects = map[string]map[model.AppUID]int{}
+			for i := range 10000 {
+				name, project := fmt.Sprint("app-", i), fmt.Sprint("team-", i%100)
+				uid := model.AppUID(name)
+				w.store.apps[name] = fleet.App{UID: uid, Name: name, Project: project, Cluster: w.store.clusters[i%5000].ID, ClusterName: w.store.clusters[i%5000].Name}
+				if w.store.objects[project] == nil {
+					w.store.objects[project] = map[model.AppUID]int{}
+				}
+				w.store.objects[project][uid] = 10
+			}
+			if err := w.index.Load(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			if !admin {
+				w.loginAs("bea", fleet.Grant{Project: "team-1", Role: "viewer"}, fleet.Grant{Project: "team-2", Role: "editor"}, fleet.Grant{Project: "team-3", Role: "viewer"})
+			}
+			server := httptest.NewServer(w.handler)
+			defer server.Close()
+			var took []time.Duration
+			for b.Loop() {
+				req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+"/api/v1/explain",
+					strings.NewReader(`{"project":"team-2","sources":["https://git.example/a/b"],"destination":{"server":"https://c-4999:6443","namespace":"x"},"kinds":[{"group":"apps","kind":"Deployment"}]}`))
+				if err != nil {
+					b.Fatal(err)
+				}
+				req.Header.Set("Authorization", "Bearer "+w.token)
+				req.Header.Set("Content-Type", "application/json")
+				begin := time.Now()
+				resp, err := server.Client().Do(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, err = io.Copy(io.Discard, resp.Body)
+				took = append(took, time.Since(begin))
+				if resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+					b.Fatal(resp.Status, err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
+		})
+	}
 }
 
 func BenchmarkExplain(b *testing.B) {

@@ -281,6 +281,11 @@ func (s *fakeStore) ProjectObjects(context.Context) (map[string]map[model.AppUID
 	return s.objects, nil
 }
 
+func (s *fakeStore) ObjectsOfProject(ctx context.Context, project string) (map[model.AppUID]int, error) {
+	all, err := s.ProjectObjects(ctx)
+	return all[project], err
+}
+
 func (s *fakeStore) Project(_ context.Context, name string) (model.AppProject, error) {
 	unlock, err := s.lock()
 	if err != nil {
@@ -774,7 +779,7 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 // world is an API with everything around it faked, and a logged-in caller.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	store   *fakeStore
 	calls   *calls
 	auth    *auth.Service
@@ -827,7 +832,7 @@ func (s sources) Probe(_ context.Context, url string, c *fleet.Credential, each 
 	return s.w.testErr
 }
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	seen := start.Add(-12 * time.Minute)
 	w := &world{t: t, calls: &calls{}, broker: events.New("r", 16), log: &bytes.Buffer{}}
@@ -878,7 +883,7 @@ func (w *world) login() {
 
 // answer is a response with its body read.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

@@ -38,6 +38,11 @@ type Inventory interface {
 	// ClustersSeen are those with applications of the projects that are seen, and
 	// those that one of these reaches.
 	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]model.AppProject, *model.Cluster) bool) (version uint64, ids map[model.ClusterID]struct{})
+	// Rules are all projects, ApplicationsOf counts those of one, ClustersAt are the
+	// clusters that a destination means.
+	Rules(ctx context.Context) []model.AppProject
+	ApplicationsOf(ctx context.Context, project string) int
+	ClustersAt(ctx context.Context, d model.Destination) []model.Cluster
 	// Written and OthersWritten are called before a write is answered.
 	Written(apps []model.AppUID)
 	OthersWritten()

@@ -85,8 +85,16 @@ func (a *api) putProject(c *gin.Context) {
 	if v := stored.Metadata.ResourceVersion; v != "" {
 		c.Header("ETag", `"`+v+`"`)
 	}
+	warnings := policy.Warnings(stored.Spec)
+	for _, text := range warnings[:min(len(warnings), maxWarnings)] {
+		// As Kubernetes says it: of nobody in particular, and lasting.
+		c.Writer.Header().Add("Warning", "299 - "+strconv.QuoteToASCII(text))
+	}
 	c.JSON(statusOf(result), stored)
 }
+
+// maxWarnings are sent with an answer; a preview has all.
+const maxWarnings = 20
 
 // writeProject creates or changes a project and tells who needs to know.
 func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, mustBeNew bool, version int64) (model.AppProject, string, error) {

@@ -312,7 +312,7 @@ var projectRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/projects/:name", ID: "putProject", Tag: "projects", Summary: "Create or change a project",
-		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview.",
+		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview. What is dangerous about it is in Warning headers.",
 		Query:  []Parameter{{Name: "dryRun", Type: "boolean", Meaning: "tell what it would change, and store nothing"}},
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putProject,

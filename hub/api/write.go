@@ -318,25 +318,30 @@ func (w *writer) project(ctx context.Context, name string) (policy.Project, erro
 	if err != nil {
 		return policy.Project{}, err
 	}
-	if i := slices.IndexFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }); i >= 0 {
-		m.value = policy.Effective(all[i], all)
-		if !w.set.Admin() {
-			m.value.Hidden = func(project string) bool { return !w.set.Visible(project) }
-		}
-	} else {
-		var names []string
-		for _, p := range all {
-			if w.set.Visible(p.Metadata.Name) {
-				names = append(names, p.Metadata.Name)
-			}
-		}
-		slices.Sort(names)
-		m.err = refused(policy.Unknown(name, names))
-	}
+	m.value, m.err = rulesOf(all, w.set, name)
 	w.mu.Lock()
 	w.projects[name] = m
 	w.mu.Unlock()
 	return m.value, m.err
+}
+
+// rulesOf are the rules of one project of all, as somebody may be told of them.
+func rulesOf(all []model.AppProject, set *permission.Set, name string) (policy.Project, error) {
+	if i := slices.IndexFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }); i >= 0 {
+		rules := policy.Effective(all[i], all)
+		if !set.Admin() {
+			rules.Hidden = func(project string) bool { return !set.Visible(project) }
+		}
+		return rules, nil
+	}
+	var names []string
+	for _, p := range all {
+		if set.Visible(p.Metadata.Name) {
+			names = append(names, p.Metadata.Name)
+		}
+	}
+	slices.Sort(names)
+	return policy.Project{}, refused(policy.Unknown(name, names))
 }
 
 func (w *writer) cluster(ctx context.Context, d model.Destination) (model.Cluster, error) {

@@ -93,12 +93,13 @@ func (p previews) OfFiles(ctx context.Context, app fleet.App, at int, path strin
 }
 
 func (p previews) try(ctx context.Context, app fleet.App, trial delivery.Trial) (api.Preview, error) {
-	trial.Resolve = func(ctx context.Context, t fleet.Target) (string, error) {
+	trial.Resolve = func(ctx context.Context, t fleet.Target) (delivery.Head, error) {
 		resolved, err := p.sources.Resolve(ctx, t.RepoURL, []fleet.Target{t})
 		if err != nil {
-			return "", err
+			return delivery.Head{}, err
 		}
-		return resolved[t].Commit, resolved[t].Err
+		r := resolved[t]
+		return delivery.Head{Commit: r.Commit, Tag: r.Tag}, r.Err
 	}
 	out, err := p.delivery.Try(ctx, app, trial)
 	return api.Preview{Objects: out.Objects, Revision: out.Revision, Warnings: out.Warnings}, err

@@ -481,6 +481,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Checks:            h.checks(),
 		Tracer:            h.tracer,
 		Previews:          h.previews(),
+		Signatures:        h.delivery.Signatures,
 		Plugins:           announced,
 		Actions:           actions{h.gateway},
 		Access:            access{h.gateway},

@@ -29,6 +29,17 @@ func (v *verifier) Verify(ctx context.Context, t fleet.Target, commit, tag strin
 	return v.sources.Verify(ctx, t, commit, tag, mode, keys)
 }
 
+// Verified implements delivery.Verifier.
+func (v *verifier) Verified(t fleet.Target, commit, tag string, mode policy.SignatureMode) (policy.SignatureFacts, bool) {
+	v.mu.Lock()
+	keys, read := v.keys, v.read
+	v.mu.Unlock()
+	if !read {
+		return policy.SignatureFacts{}, false
+	}
+	return v.sources.Verified(t, commit, tag, mode, keys)
+}
+
 // all are the keys, read once until they change.
 func (v *verifier) all(ctx context.Context) ([]string, error) {
 	v.mu.Lock()

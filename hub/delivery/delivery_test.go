@@ -22,7 +22,9 @@ const repo = "https://git.example/fleet.git"
 
 // world is everything around a Delivery, in memory.
 type world struct {
-	t *testing.T
+	verifier    Verifier // may be nil
+	retryRender time.Duration
+	t           *testing.T
 
 	mu       sync.Mutex
 	apps     map[model.AppUID]fleet.App
@@ -274,8 +276,8 @@ func (w *world) fail(err error) {
 func (w *world) condition(uid model.AppUID) *model.Condition { return w.apps[uid].Source.Error }
 
 func start(t *testing.T, w *world) *Delivery {
-	d := New(Options{Store: w, Watcher: w, Renderer: w, Notifier: w, Publisher: w,
-		Log: slog.New(slog.DiscardHandler), Retry: time.Millisecond})
+	d := New(Options{Store: w, Watcher: w, Renderer: w, Verifier: w.verifier, Notifier: w, Publisher: w,
+		Log: slog.New(slog.DiscardHandler), Retry: time.Millisecond, RetryRender: w.retryRender})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()

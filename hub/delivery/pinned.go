@@ -187,6 +187,16 @@ func (d *Delivery) hold(ctx context.Context, f facts, project project, cluster m
 	if err := permitPast(project, cluster, app, held, objects, f.serves[app.Cluster].namespaced); err != nil {
 		return d.refused(app, f, revision, err)
 	}
+	// Keys and policies may have changed since it was gone back to. What they
+	// refuse, and what nobody can tell about now, stays where it is and is
+	// delivered to nobody anew.
+	if err := d.signedPast(ctx, project, app, fleet.Content{Revision: app.Pin.Revision, Sources: held}); err != nil {
+		if ctx.Err() != nil {
+			return outcome{}, false
+		}
+		d.retryLater(app.UID, err)
+		return d.refused(app, f, revision, atField(err))
+	}
 	d.settled(app.UID)
 	content := fleet.Content{Bundle: app.Pin.Bundle, BundleBytes: int64(len(encoded)), Revision: app.Pin.Revision, Sources: held}
 	return outcome{change: &fleet.DesiredChange{

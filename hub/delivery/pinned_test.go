@@ -20,10 +20,14 @@ type rolledBack struct {
 	uid model.AppUID
 	// good is what is pinned, bad what is set aside.
 	good, bad model.Desired
+	probeAt   string // a commit that probes are delivered at
 }
 
 func newRolledBack(t *testing.T, change ...func(*model.ApplicationSpec)) *rolledBack {
-	w := newWorld(t)
+	return rolledBackIn(t, newWorld(t), change...)
+}
+
+func rolledBackIn(t *testing.T, w *world, change ...func(*model.ApplicationSpec)) *rolledBack {
 	uid := w.app("web", "web")
 	app := w.apps[uid]
 	for _, f := range change {
@@ -32,7 +36,7 @@ func newRolledBack(t *testing.T, change ...func(*model.ApplicationSpec)) *rolled
 	w.apps[uid] = app
 	w.put("web", "c1", "a", "b")
 	w.put("web", "c2", "a")
-	r := &rolledBack{t: t, w: w, d: start(t, w), uid: uid}
+	r := &rolledBack{t: t, w: w, d: start(t, w), uid: uid, probeAt: "c1"}
 	r.found("c1")
 	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
 	r.good = w.desired[uid]
@@ -93,8 +97,9 @@ func (r *rolledBack) looked() {
 func (r *rolledBack) probe() {
 	r.t.Helper()
 	name := fmt.Sprint("probe-", len(r.w.apps))
-	r.w.put(name, "c1", "x")
-	r.w.put(name, "c2", "x")
+	for _, commit := range []string{"c1", "c2", r.probeAt} {
+		r.w.put(name, commit, "x")
+	}
 	uid := r.w.app(name, name)
 	r.w.mu.Lock()
 	probe := r.w.apps[uid]
@@ -104,7 +109,7 @@ func (r *rolledBack) probe() {
 	target := onMain
 	target.Revision = "probe"
 	r.d.ApplicationsWritten()
-	r.d.RepositoryResolved(repo, map[fleet.Target]Head{target: {Commit: "c1"}}, nil)
+	r.d.RepositoryResolved(repo, map[fleet.Target]Head{target: {Commit: r.probeAt}}, nil)
 	r.w.await("the probe is delivered", func() bool { return r.w.desired[uid].Generation == 1 })
 }
 

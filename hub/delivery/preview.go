@@ -16,9 +16,8 @@ import (
 type Trial struct {
 	// Revisions replace the target revision of sources, by their index.
 	Revisions map[int]string
-	// Resolve finds the commit or version of a target. It blocks while the
-	// repository is asked.
-	Resolve func(ctx context.Context, t fleet.Target) (commit string, err error)
+	// Resolve finds what a target is at. It blocks while the repository is asked.
+	Resolve func(ctx context.Context, t fleet.Target) (Head, error)
 	// Renderer is used in place of the hub's, nil for none: it has the files of
 	// somebody's directory in place of the source with the index Local.
 	Renderer Renderer
@@ -104,7 +103,7 @@ func (d *Delivery) Try(ctx context.Context, app fleet.App, trial Trial) (Rendere
 		if trial.Local < 0 || trial.Local >= len(changed) {
 			return Rendered{}, unknownPosition(trial.Local, len(sources))
 		}
-		if err := permitUnsigned(project.AppProject, changed[trial.Local].RepoURL); err != nil {
+		if err := permitUnsigned(project.rules, changed[trial.Local].RepoURL); err != nil {
 			return Rendered{}, err
 		}
 	}
@@ -126,10 +125,14 @@ func (d *Delivery) Try(ctx context.Context, app fleet.App, trial Trial) (Rendere
 		if trial.Renderer != nil && targetOf(s) == targetOf(changed[trial.Local]) {
 			return Head{Commit: localCommit}, true
 		}
-		if commit, ok := resolved[targetOf(s)]; ok {
-			return Head{Commit: commit}, true
+		if h, ok := resolved[targetOf(s)]; ok {
+			return h, true
 		}
 		return d.head(s)
+	}
+	// Of files that somebody sent nothing is demanded, or they were refused.
+	if err := d.signed(ctx, project, spec, heads); err != nil {
+		return Rendered{}, err
 	}
 	with := d.Renderer
 	if trial.Renderer != nil {
@@ -153,15 +156,15 @@ func (d *Delivery) Try(ctx context.Context, app fleet.App, trial Trial) (Rendere
 	return out, nil
 }
 
-func (d *Delivery) resolveTrial(ctx context.Context, trial Trial, changed []model.Source) (map[fleet.Target]string, error) {
-	out := map[fleet.Target]string{}
+func (d *Delivery) resolveTrial(ctx context.Context, trial Trial, changed []model.Source) (map[fleet.Target]Head, error) {
+	out := map[fleet.Target]Head{}
 	for i := range trial.Revisions {
 		t := targetOf(changed[i])
-		commit, err := trial.Resolve(ctx, t)
+		h, err := trial.Resolve(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		out[t] = commit
+		out[t] = h
 	}
 	return out, nil
 }
@@ -172,12 +175,12 @@ func unknownPosition(i, n int) error {
 
 // permitUnsigned refuses files that nobody has signed where a project trusts only
 // what is signed: what they render to would be shown as if it could be deployed.
-func permitUnsigned(project model.AppProject, repoURL string) error {
-	rule, refusal := policy.SignatureRuleFor(policy.Project{Name: project.Metadata.Name, Spec: project.Spec}, repoURL)
+func permitUnsigned(rules policy.Project, repoURL string) error {
+	rule, refusal := policy.SignatureRuleFor(rules, repoURL)
 	if refusal == nil && !rule.Demands() {
 		return nil
 	}
-	return fault.New(fault.Denied, "signature_required", "project %q trusts signed commits only, and files of a directory have no signature", project.Metadata.Name).
+	return fault.New(fault.Denied, "signature_required", "project %q trusts signed commits only, and files of a directory have no signature", rules.Name).
 		WithFound(fleet.MaskURLs(repoURL), "commits that are signed").WithFix("commit and sign them, then compare with --revision")
 }
 

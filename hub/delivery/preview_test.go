@@ -5,6 +5,7 @@ import (
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 func TestFilesWithoutASignatureAreRefusedWhereSignaturesAreDemanded(t *testing.T) {
@@ -17,7 +18,7 @@ func TestFilesWithoutASignatureAreRefusedWhereSignaturesAreDemanded(t *testing.T
 		"integrity of git": {model.AppProjectSpec{SourceIntegrity: &model.SourceIntegrity{Git: &model.GitIntegrity{Policies: []model.GitIntegrityPolicy{{Repos: []model.GitIntegrityRepo{{URL: "*"}}, GPG: &model.GitIntegrityGPG{Mode: "strict"}}}}}}, "signature_required"},
 		"no integrity":     {spec: model.AppProjectSpec{SourceIntegrity: &model.SourceIntegrity{}}},
 	} {
-		err := permitUnsigned(model.AppProject{Spec: c.spec}, "https://git/x")
+		err := permitUnsigned(policy.Project{Spec: c.spec}, "https://git/x")
 		if c.code == "" && err != nil || c.code != "" && !fault.HasCode(err, c.code) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,6 +16,32 @@ type Verifier interface {
 	// Verify is about what a target of Git was resolved to: a commit, and the
 	// annotated tag that it names, "" for none.
 	Verify(ctx context.Context, t fleet.Target, commit, tag string, mode policy.SignatureMode) (policy.SignatureFacts, error)
+	// Verified is what Verify found out before, if that still holds. It does not
+	// block.
+	Verified(t fleet.Target, commit, tag string, mode policy.SignatureMode) (policy.SignatureFacts, bool)
+}
+
+// Signatures asks a project about the signatures of an application's sources at
+// what they are resolved to now. It does not block: of what was not fetched and
+// verified yet it says so.
+func (d *Delivery) Signatures(rules policy.Project, spec model.ApplicationSpec) policy.Decision {
+	heads := d.headsOf(spec)
+	var sources []policy.SignatureOf
+	for _, s := range spec.AllSources() {
+		t := targetOf(s)
+		if t.Type() != fleet.Git {
+			continue
+		}
+		of := policy.SignatureOf{RepoURL: t.RepoURL}
+		rule, refusal := policy.SignatureRuleFor(rules, t.RepoURL)
+		if h, known := heads(s); known && h.Err == nil && d.Verifier != nil && refusal == nil && rule.Demands() {
+			if facts, ok := d.Verifier.Verified(t, h.Commit, h.Tag, rule.Mode); ok {
+				of.Facts = &facts
+			}
+		}
+		sources = append(sources, of)
+	}
+	return policy.CheckSignatures(rules, sources)
 }
 
 // signed asks the project whether every Git source is signed as it demands. The
@@ -46,6 +72,9 @@ func (d *Delivery) signedPast(ctx context.Context, p project, app fleet.App, con
 		sources = fleet.PlacesOf(app.Application.Spec)
 	}
 	for _, s := range sources {
+		if s.Commit == "" && len(sources) == 1 {
+			s.Commit = content.Revision.Commit
+		}
 		t := fleet.Target{RepoURL: s.RepoURL, Chart: s.Chart, Revision: s.Commit}
 		if err := d.signedAt(ctx, p, t, Head{Commit: s.Commit}); err != nil {
 			return err

@@ -32,6 +32,14 @@ func (n *notary) Verify(_ context.Context, t fleet.Target, commit, tag string, m
 		Signatures: []policy.SignatureFact{{Object: id, Tag: tag != "", State: n.states[id], KeyID: n.key}}}, n.err
 }
 
+func (n *notary) Verified(t fleet.Target, commit, tag string, mode policy.SignatureMode) (policy.SignatureFacts, bool) {
+	facts, err := n.Verify(context.Background(), t, commit, tag, mode)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, known := n.states[commit]
+	return facts, known && err == nil
+}
+
 func (n *notary) set(id string, s policy.SignatureState) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -93,6 +101,103 @@ func TestUnsignedRevisionsKeepTheLastGoodState(t *testing.T) {
 	n.err = nil
 	n.mu.Unlock()
 	w.await("it is verified after all", func() bool { return w.desired[uid].Revision.Commit == "c3" })
+}
+
+func TestWhatAPinHoldsIsVerifiedAgain(t *testing.T) {
+	const key = "4AEE18F83AFDEB23"
+	n := &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureUnsigned, "c2": policy.SignatureGood, "p": policy.SignatureGood}, key: key}
+	w := newWorld(t)
+	w.verifier, w.retryRender = n, time.Millisecond
+	r := rolledBackIn(t, w)
+	r.probeAt = "p"
+	demand := func(keys ...model.SignatureKey) {
+		w.mu.Lock()
+		w.projects[0].Spec.SignatureKeys = keys
+		w.mu.Unlock()
+		r.d.ProjectWritten("default")
+	}
+	stays := func(what string) {
+		t.Helper()
+		d, app := r.now()
+		if app.Pin == nil || d.Bundle != r.good.Bundle || d.Revision.Commit != "c1" || d.Spec.SyncPolicy != nil {
+			t.Errorf("%s: %s with %+v, pin %+v", what, d.Revision.Commit, d.Spec.SyncPolicy, app.Pin)
+		}
+	}
+	demand(model.SignatureKey{KeyID: key})
+	w.await("it is said", func() bool { x := w.condition(r.uid); return x != nil && x.Code == policy.CodeSignatureMissing })
+	stays("unsigned")
+	r.write(func(app *fleet.App) {
+		app.Application.Spec.SyncPolicy = &model.SyncPolicy{Automated: &model.AutomatedSync{SelfHeal: true}}
+	})
+	r.d.KeysChanged()
+	r.looked()
+	stays("written while unsigned")
+
+	n.mu.Lock()
+	n.err = fault.New(fault.Upstream, "git_unavailable", "no answer")
+	n.mu.Unlock()
+	r.d.KeysChanged()
+	w.await("the outage is shown", func() bool { x := w.condition(r.uid); return x != nil && x.Code == "git_unavailable" })
+	stays("nobody can tell")
+
+	n.mu.Lock()
+	n.err, n.states["c1"] = nil, policy.SignatureGood
+	n.mu.Unlock()
+	w.await("it is tried again, and delivered", func() bool { return w.condition(r.uid) == nil && w.desired[r.uid].Spec.SyncPolicy != nil })
+	if d, app := r.now(); app.Pin == nil || d.Bundle != r.good.Bundle {
+		t.Errorf("%s, pin %+v", d.Revision.Commit, app.Pin)
+	}
+}
+
+func TestSignaturesThatAreKnownAreExplained(t *testing.T) {
+	const key = "4AEE18F83AFDEB23"
+	n := &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureGood, "c2": policy.SignatureUnsigned}, key: key}
+	w := newWorld(t)
+	w.verifier = n
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	w.put("web", "c2", "a")
+	rules := policy.Project{Name: "default", Spec: model.AppProjectSpec{SignatureKeys: []model.SignatureKey{{KeyID: key}}}}
+	d := start(t, w)
+	spec := w.apps[uid].Application.Spec
+	ask := func(what string, rules policy.Project, result policy.Result) {
+		t.Helper()
+		got := d.Signatures(rules, spec)
+		if len(got.Checks) != 1 || got.Checks[0].Rule != policy.RuleSignature || got.Checks[0].Result != result || got.Allowed != (result != policy.Failed) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	ask("not resolved", rules, policy.Skipped)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	ask("signed", rules, policy.Passed)
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	ask("unsigned", rules, policy.Failed)
+	ask("nothing demanded", policy.Project{Name: "default"}, policy.Passed)
+	d.RepositoryResolved(repo, heads("c3"), nil)
+	ask("not verified yet", rules, policy.Skipped)
+}
+
+func TestAPreviewOfAnUnsignedRevisionIsRefused(t *testing.T) {
+	const key = "4AEE18F83AFDEB23"
+	w := newWorld(t)
+	w.verifier = &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureGood, "c2": policy.SignatureUnsigned}, key: key}
+	w.projects[0].Spec.SignatureKeys = []model.SignatureKey{{KeyID: key}}
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	w.put("web", "c2", "a", "b")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the signed commit", func() bool { return w.desired[uid].Revision.Commit == "c1" })
+	try := func(commit string) error {
+		_, err := d.Try(t.Context(), w.apps[uid], Trial{Revisions: map[int]string{0: "x"}, Resolve: func(context.Context, fleet.Target) (Head, error) { return Head{Commit: commit}, nil }})
+		return err
+	}
+	if err := try("c2"); !fault.HasCode(err, policy.CodeSignatureMissing) {
+		t.Error(err)
+	}
+	if err := try("c1"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWithoutAVerifierWhatHasToBeSignedIsRefused(t *testing.T) {

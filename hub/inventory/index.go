@@ -647,6 +647,32 @@ func (x *Index) Projects(ctx context.Context) (version uint64, names []string) {
 	return s.version, s.names
 }
 
+// Rules are all projects as they were written. The caller does not change them.
+func (x *Index) Rules(ctx context.Context) []model.AppProject {
+	s := x.current(ctx)
+	out := make([]model.AppProject, len(s.projects))
+	for i, p := range s.projects {
+		out[i] = p.AppProject
+	}
+	return out
+}
+
+// ApplicationsOf counts the applications of a project.
+func (x *Index) ApplicationsOf(ctx context.Context, project string) int {
+	return x.current(ctx).perProject[project]
+}
+
+// ClustersAt are the clusters that a destination means: one, or none, or several
+// when a server is an alias of more.
+func (x *Index) ClustersAt(ctx context.Context, d model.Destination) (out []model.Cluster) {
+	for _, c := range x.current(ctx).clusters {
+		if fleet.Means(d, &c.Cluster) {
+			out = append(out, c.Cluster)
+		}
+	}
+	return out
+}
+
 // Known reports whether anything has been read yet.
 func (x *Index) Known() bool { return !x.snap.Load().asOf.IsZero() }
 

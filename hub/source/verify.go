@@ -29,6 +29,33 @@ type verdict struct {
 	at    time.Time
 }
 
+// Verified is what Verify found out before; false when it did not, or too long ago.
+// It does not block.
+func (s *Sources) Verified(t fleet.Target, commit, tag string, mode policy.SignatureMode, keys []string) (policy.SignatureFacts, bool) {
+	u, err := s.checkURL(t.RepoURL)
+	if err != nil {
+		return policy.SignatureFacts{}, false
+	}
+	return s.remembered(verdictID(s.directory(u), strings.ToLower(commit), strings.ToLower(tag), mode, keys), t)
+}
+
+func (s *Sources) remembered(id string, t fleet.Target) (policy.SignatureFacts, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.verified[id]
+	if !ok || time.Since(known.at) >= verifiedFor {
+		return policy.SignatureFacts{}, false
+	}
+	known.facts.RepoURL = t.RepoURL
+	return known.facts, true
+}
+
+// verdictID names everything that a verdict depends on.
+func verdictID(dir, commit, tag string, mode policy.SignatureMode, keys []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(keys, "\x00")))
+	return strings.Join([]string{dir, commit, tag, string(mode), hex.EncodeToString(sum[:])}, " ")
+}
+
 // Verify says who has signed what a target of Git was resolved to: the annotated tag
 // where it names one, else the commit, and in strict mode what is before it. keys
 // are public keys in ASCII armour. The answer is remembered as long as commit, tag,
@@ -43,14 +70,9 @@ func (s *Sources) Verify(ctx context.Context, t fleet.Target, commit, tag string
 		return policy.SignatureFacts{}, err
 	}
 	dir := s.directory(u)
-	sum := sha256.Sum256([]byte(strings.Join(keys, "\x00")))
-	id := strings.Join([]string{dir, commit, tag, string(mode), hex.EncodeToString(sum[:])}, " ")
-	s.mu.Lock()
-	known, ok := s.verified[id]
-	s.mu.Unlock()
-	if ok && time.Since(known.at) < verifiedFor {
-		known.facts.RepoURL = t.RepoURL
-		return known.facts, nil
+	id := verdictID(dir, commit, tag, mode, keys)
+	if facts, ok := s.remembered(id, t); ok {
+		return facts, nil
 	}
 	if _, _, err := s.module(ctx, t.RepoURL, commit); err != nil {
 		return policy.SignatureFacts{}, err // fetched, unless it is here

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -192,7 +191,7 @@ func resolve(all []clusterName, d model.Destination) (model.ClusterID, error) {
 				matches = append(matches, c)
 			}
 		case d.Server != "":
-			if slices.ContainsFunc(c.aliases, func(a string) bool { return sameServer(a, d.Server) }) {
+			if slices.ContainsFunc(c.aliases, func(a string) bool { return fleet.SameServer(a, d.Server) }) {
 				matches = append(matches, c)
 			}
 		}
@@ -214,11 +213,6 @@ func resolve(all []clusterName, d model.Destination) (model.ClusterID, error) {
 	}
 	return "", fault.New(fault.Invalid, "destination_unknown", "no cluster is known as %q; there are: %s", found, listed(names, 10)).
 		WithField(field).WithFound(found, listed(names, 20)).WithFix("%s", fix)
-}
-
-// sameServer compares server URLs as people write them.
-func sameServer(a, b string) bool {
-	return strings.EqualFold(strings.TrimRight(a, "/"), strings.TrimRight(b, "/"))
 }
 
 // SaveClusterReport stores what an agent says of its cluster. Conflict

@@ -111,6 +111,23 @@ func (s *Store) lockHeirs(ctx context.Context, tx pgx.Tx, p model.AppProject) ([
 	return heirs, err
 }
 
+// ObjectsOfProject is how many objects were accepted of each application of a
+// project.
+func (s *Store) ObjectsOfProject(ctx context.Context, project string) (map[model.AppUID]int, error) {
+	rows, err := s.pool.Query(ctx, q("ObjectsOfProject"), project)
+	if err != nil {
+		return nil, wrap(err, "count objects")
+	}
+	out := map[model.AppUID]int{}
+	var uid model.AppUID
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&uid, &n}, func() error {
+		out[uid] = n
+		return nil
+	})
+	return out, wrap(err, "count objects")
+}
+
 // ProjectObjects is how many objects were accepted of each application, by
 // project.
 func (s *Store) ProjectObjects(ctx context.Context) (map[string]map[model.AppUID]int, error) {

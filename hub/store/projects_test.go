@@ -113,7 +113,14 @@ func TestObjectsOfProjects(t *testing.T) {
 	b.desire(app, "aaa")
 	got, err := b.ProjectObjects(b.ctx())
 	must(t, err)
-	if n := got[app.Project][app.UID]; len(got) != 1 || n == 0 {
+	n := got[app.Project][app.UID]
+	if len(got) != 1 || n == 0 {
 		t.Errorf("%v", got)
+	}
+	if one, err := b.ObjectsOfProject(b.ctx(), app.Project); err != nil || len(one) != 1 || one[app.UID] != n {
+		t.Errorf("%v, %v", one, err)
+	}
+	if none, err := b.ObjectsOfProject(b.ctx(), "nobody"); err != nil || len(none) != 0 {
+		t.Errorf("%v, %v", none, err)
 	}
 }

@@ -119,7 +119,7 @@ func (c compiled) signatures(d *Decision, repos []string) {
 			d.skip(RuleSignature, refusal.Message)
 			return
 		case rule.Demands():
-			d.skip(RuleSignature, fmt.Sprintf("%s demands it of %s (%s); decided for each commit, when it was fetched", rule.Name, redactURL(repo), rule.Mode))
+			d.skip(RuleSignature, fmt.Sprintf("%s demands it of %s (%s); decided for each commit, when it is fetched", rule.Name, redactURL(repo), rule.Mode))
 			return
 		}
 	}

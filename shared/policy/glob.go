@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // glob is a compiled pattern. The zero value matches nothing.
@@ -35,6 +36,10 @@ func compileGlob(pattern, separators string) (glob, error) {
 	if !strings.ContainsAny(pattern, `*?[]{}\`) {
 		return glob{literal: pattern, valid: true}, nil
 	}
+	key := globKey{pattern, separators}
+	if re := globs.get(key); re != nil {
+		return glob{re: re, valid: true}, nil
+	}
 	expr, err := globExpression(pattern, separators)
 	if err != nil {
 		return glob{}, err
@@ -43,7 +48,44 @@ func compileGlob(pattern, separators string) (glob, error) {
 	if err != nil {
 		return glob{}, fmt.Errorf("pattern %q cannot be used: a set or range in it is wrong", pattern)
 	}
+	globs.put(key, re)
 	return glob{re: re, valid: true}, nil
+}
+
+// globs remembers expressions: the rules of a project are asked over and over,
+// and compiling takes far longer than matching.
+var globs globCache
+
+type globKey struct{ pattern, separators string }
+
+type globCache struct {
+	mu    sync.RWMutex
+	known map[globKey]*regexp.Regexp
+}
+
+const (
+	// maxGlobs bounds how many are remembered, maxRemembered how long they are: an
+	// expression takes some 50 bytes for each of its pattern.
+	maxGlobs      = 4096
+	maxRemembered = 128
+)
+
+func (c *globCache) get(key globKey) *regexp.Regexp {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.known[key]
+}
+
+func (c *globCache) put(key globKey, re *regexp.Regexp) {
+	if len(key.pattern) > maxRemembered {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil || len(c.known) >= maxGlobs {
+		c.known = map[globKey]*regexp.Regexp{}
+	}
+	c.known[key] = re
 }
 
 // globExpression translates a glob into a regular expression, which RE2

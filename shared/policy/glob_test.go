@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -120,5 +122,36 @@ func TestNormaliseRepo(t *testing.T) {
 			t.Errorf("%q and %q are both %q", o, u, n)
 		}
 		seen[n] = u
+	}
+}
+
+func TestGlobsAreRememberedWithinBounds(t *testing.T) {
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for i := range maxGlobs / 3 {
+				pattern := fmt.Sprintf("b%d-%d-*", n, i)
+				for range 2 {
+					g, err := compileGlob(pattern, "/")
+					if err != nil || !g.match(fmt.Sprintf("b%d-%d-x", n, i)) || g.match("b-x") || g.match(pattern+"/x") {
+						t.Errorf("%s: %v", pattern, err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// What the star may cross is part of the question.
+	for separators, want := range map[string]bool{"": true, "/": false} {
+		if g, _ := compileGlob("a*c", separators); g.match("a/c") != want {
+			t.Errorf("separators %q", separators)
+		}
+	}
+	long := strings.Repeat("x", maxRemembered) + "*"
+	if _, err := compileGlob(long, ""); err != nil || globs.get(globKey{long, ""}) != nil {
+		t.Errorf("%v", err)
+	}
+	if n := len(globs.known); n == 0 || n > maxGlobs {
+		t.Errorf("%d are remembered", n)
 	}
 }

@@ -223,6 +223,50 @@ func CheckSignature(project Project, rule SignatureRule, facts SignatureFacts) D
 	return d
 }
 
+// SignatureOf is what is known of the signature of one source of Git.
+type SignatureOf struct {
+	RepoURL string
+	// Facts are nil as long as its revision is not known or was not verified.
+	Facts *SignatureFacts
+}
+
+// CheckSignatures decides about all sources of Git that an application has, as far
+// as anything is known of them: nothing that is known is refused, and what is not
+// is said to be decided when it is fetched.
+func CheckSignatures(project Project, sources []SignatureOf) Decision {
+	d := project.decision()
+	failed, open, good := d, "", []Check(nil)
+	for _, s := range sources {
+		rule, refusal := SignatureRuleFor(project, s.RepoURL)
+		switch {
+		case refusal != nil:
+			failed.fail(RuleSignature, *refusal)
+		case !rule.Demands():
+		case s.Facts == nil:
+			open = fmt.Sprintf("%s demands it of %s (%s); decided for each commit, when it is fetched", rule.Name, redactURL(s.RepoURL), rule.Mode)
+		default:
+			of := CheckSignature(project, rule, *s.Facts)
+			if of.Allowed {
+				good = append(good, of.Checks...)
+			} else {
+				failed = Join(failed, of)
+			}
+		}
+	}
+	switch {
+	case failed.Refused > 0:
+		return failed
+	case open != "":
+		d.skip(RuleSignature, open)
+	case len(good) > 0:
+		d.Checks = append(d.Checks, good...)
+	default:
+		d.pass(RuleSignature, "the project demands none")
+	}
+	d.Allowed = true
+	return d
+}
+
 // checkSignatureFact returns nil for a good signature by a trusted key.
 func checkSignatureFact(rule SignatureRule, where string, f SignatureFact) *Refusal {
 	what := objectLabel(f)

@@ -242,7 +242,7 @@ func PutProjectPath(name string, q PutProjectQuery) string {
 
 // PutProject: create or change a project.
 //
-// With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview.
+// With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview. What is dangerous about it is in Warning headers.
 func (c *Client) PutProject(ctx context.Context, name string, q PutProjectQuery, in model.AppProject, options ...Option) (out model.AppProject, err error) {
 	err = c.call(ctx, http.MethodPut, PutProjectPath(name, q), in, &out, options)
 	return out, err
@@ -1216,8 +1216,10 @@ type Applied struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	// Message says what the result does not: that nothing follows from a set.
-	Message string   `json:"message,omitempty"`
-	Error   *Problem `json:"error,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Warnings say what is dangerous about a project though it was written.
+	Warnings []string `json:"warnings,omitempty"`
+	Error    *Problem `json:"error,omitempty"`
 }
 
 // AppliedAnswer is what became of each, in the order of the text.

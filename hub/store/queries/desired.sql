@@ -42,6 +42,11 @@ SELECT uid FROM apps WHERE cluster_id = $1 ORDER BY uid FOR NO KEY UPDATE;
 SELECT a.project, a.uid, b.objects
 FROM apps a JOIN app_sources s ON s.app_uid = a.uid JOIN bundles b ON b.digest = s.bundle;
 
+-- name: ObjectsOfProject
+SELECT a.uid, b.objects
+FROM apps a JOIN app_sources s ON s.app_uid = a.uid JOIN bundles b ON b.digest = s.bundle
+WHERE a.project = $1;
+
 -- name: ForgetRender
 -- Something that the desired state depends on was written. Without a key the
 -- sources are rendered and delivered again, also by a hub that was away.

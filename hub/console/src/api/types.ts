@@ -243,6 +243,8 @@ export interface Applied {
   result: string;
   /** Message says what the result does not: that nothing follows from a set. */
   message?: string;
+  /** Warnings say what is dangerous about a project though it was written. */
+  warnings?: string[];
   error?: Problem;
 }
 
