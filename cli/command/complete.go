@@ -18,6 +18,7 @@ import (
 
 	"github.com/hawser-dev/hawser/cli/config"
 	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/filter"
 )
 
 const (
@@ -149,17 +150,26 @@ func (s *session) completeFlag(c *cobra.Command, f *pflag.Flag) {
 	}
 }
 
-// filterValues are the keys of --filter and the values that are known beforehand.
-var filterValues = map[string][]string{
-	"health":    {"healthy", "degraded", "progressing", "suspended", "missing", "unknown"},
-	"sync":      {"synced", "outofsync", "unknown"},
-	"freshness": {"live", "recent", "stale", "never"},
-	"not":       {"ready", "synced", "healthy"},
-	"name":      nil, "project": nil, "cluster": nil, "namespace": nil, "repo": nil,
+// filterSchema is what can be asked about the things that a command lists.
+func filterSchema(c *cobra.Command) filter.Schema {
+	for ; c != nil; c = c.Parent() {
+		switch c.Name() {
+		case "cluster":
+			return filter.Clusters
+		case "project":
+			return filter.Projects
+		case "repo":
+			return filter.Repositories
+		case "operation":
+			return filter.Operations
+		}
+	}
+	return filter.Applications
 }
 
 // completeFilter offers keys, then values of the key, for the last word.
-func (s *session) completeFilter(_ *cobra.Command, _ []string, to string) ([]string, cobra.ShellCompDirective) {
+func (s *session) completeFilter(c *cobra.Command, _ []string, to string) ([]string, cobra.ShellCompDirective) {
+	schema := filterSchema(c)
 	at := strings.LastIndexByte(to, ' ') + 1
 	before, word := to[:at], to[at:]
 	if rest, ok := strings.CutPrefix(word, "-"); ok {
@@ -168,14 +178,14 @@ func (s *session) completeFilter(_ *cobra.Command, _ []string, to string) ([]str
 	key, value, ok := strings.Cut(word, ":")
 	if !ok {
 		var out []string
-		for k := range filterValues {
+		for _, k := range schema.Names() {
 			out = append(out, before+k+":")
 		}
 		slices.Sort(out)
 		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 	before += key + ":" + value[:strings.LastIndex(value, ",")+1]
-	values := filterValues[key]
+	values := slices.Clone(schema.Values(key))
 	if key == "project" || key == "cluster" {
 		for _, x := range s.names(key) {
 			values = append(values, x.Name)

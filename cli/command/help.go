@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/filter"
 )
 
 // topics are pages of help that are about no command.
@@ -189,7 +190,7 @@ const formattingHelp = `Output:
   -q                     nothing but errors on standard error
 `
 
-const filtersHelp = `Filters:
+var filtersHelp = `Filters:
 
   hawser app list --filter 'health:degraded,missing -project:legacy env:prod'
 
@@ -199,12 +200,25 @@ const filtersHelp = `Filters:
   not:ready      a state that does not hold
   word, "words"  somewhere in the name
 
-  Parts with spaces between them must all hold. Keys: name, project, cluster,
-  namespace, repo, health, sync, and the labels.
+  Parts with spaces between them must all hold. A key that is none of these is
+  the name of a label.
+
+` + filterKeys(filter.Applications) + `
+  health:healthy and sync:synced need a cluster that reports: what was healthy
+  when it was last heard of is found by health:unknown.
 
   -p PROJECT, -c CLUSTER and -l key=value,… narrow the same list and can stand
   beside a filter.
 `
+
+// filterKeys lists the keys of a schema with their values.
+func filterKeys(s filter.Schema) string {
+	var b strings.Builder
+	for _, name := range s.Names() {
+		b.WriteString(strings.TrimRight(fmt.Sprintf("  %-14s %s", name, strings.Join(s.Values(name), ", ")), " ") + "\n")
+	}
+	return b.String()
+}
 
 const authHelp = `Who you are:
 
