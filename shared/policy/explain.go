@@ -181,6 +181,23 @@ func Warnings(spec model.AppProjectSpec) []string {
 	if s := spec.InheritedBy; s != nil && len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0 {
 		out = append(out, "spec.inheritedBy: every other project inherits these rules")
 	}
+	return append(out, ineffective(spec)...)
+}
+
+// ineffective are the fields that probably do not do what they were written for,
+// one sentence each that begins with the field.
+func ineffective(spec model.AppProjectSpec) []string {
+	var out []string
+	if s := spec.SourceIntegrity; len(spec.SignatureKeys) > 0 && s != nil && s.Git != nil && len(s.Git.Policies) > 0 {
+		out = append(out, "spec.signatureKeys: they have no effect beside the policies of sourceIntegrity, which alone count")
+	}
+	if o := spec.OrphanedResources; o != nil {
+		for i, r := range o.Ignore {
+			if r == (model.KindRule{}) {
+				out = append(out, fmt.Sprintf("spec.orphanedResources.ignore[%d]: it says nothing, and ignores every kind of the core group, as in Argo CD", i))
+			}
+		}
+	}
 	return out
 }
 

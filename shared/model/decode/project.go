@@ -51,7 +51,7 @@ func (p *problems) validateProject(project *model.AppProject) {
 		p.serviceAccount(at("spec.destinationServiceAccounts", i), a)
 	}
 	if o := spec.OrphanedResources; o != nil {
-		p.kindRules("spec.orphanedResources.ignore", o.Ignore)
+		p.ignoredOrphans(o.Ignore)
 	}
 	p.signatures(spec)
 	if l := spec.Limits; l != nil {
@@ -125,11 +125,27 @@ func (p *problems) selector(field string, s model.LabelSelector) {
 	}
 }
 
+// ignoredOrphans are globs, and an empty kind or name is any.
+func (p *problems) ignoredOrphans(rules []model.KindRule) {
+	for i, r := range rules {
+		field := at("spec.orphanedResources.ignore", i)
+		for _, v := range []struct{ name, text string }{{"group", r.Group}, {"kind", r.Kind}, {"name", r.Name}} {
+			if strings.HasPrefix(v.text, "!") {
+				p.check(badPattern(field+"."+v.name, v.text, "\"!\" has no meaning here").WithFix("write what is to be ignored"))
+				continue
+			}
+			p.pattern(field+"."+v.name, v.text)
+		}
+		if strings.Contains(r.Group, "/") {
+			p.check(badPattern(field+".group", r.Group, "it has a version").WithFix("write the group alone, such as apps"))
+		}
+	}
+}
+
 func (p *problems) kindRules(field string, rules []model.KindRule) {
-	orphans := strings.HasSuffix(field, ".ignore")
 	for i, r := range rules {
 		here := at(field, i)
-		if r.Kind == "" && !orphans {
+		if r.Kind == "" {
 			p.check(missing(here + ".kind").WithFix("write a kind such as Deployment, or \"*\" for all of the group"))
 		}
 		for _, v := range []struct{ name, text string }{{"group", r.Group}, {"kind", r.Kind}, {"name", r.Name}} {
@@ -240,10 +256,6 @@ func (p *problems) signatures(spec *model.AppProjectSpec) {
 	s := spec.SourceIntegrity
 	if s == nil || s.Git == nil {
 		return
-	}
-	if len(spec.SignatureKeys) > 0 {
-		p.check(fault.New(fault.Invalid, "signatures_ambiguous", "spec has signatureKeys and sourceIntegrity; write one").WithField("spec.signatureKeys").
-			WithFix("remove signatureKeys, and add a policy for the repositories \"*\" with mode head and these keys"))
 	}
 	for i, pol := range s.Git.Policies {
 		field := at("spec.sourceIntegrity.git.policies", i)
