@@ -113,6 +113,7 @@ func newActionsList(s *session) *cobra.Command {
 			return actions.print(c, items, asOf)
 		}),
 	}
+	actions.flags(s, c)
 	object.register(c.Flags())
 	return c
 }

@@ -16,7 +16,8 @@ import (
 func newAppHistory(s *session) *cobra.Command {
 	history := listing[model.HistoryEntry]{
 		kind: "AppHistory",
-		columns: []output.Column{{Title: "ID"}, {Title: "DEPLOYED"}, {Title: "REVISION"}, {Title: "BY"},
+		name: func(h model.HistoryEntry) string { return "history/" + strconv.FormatInt(h.ID, 10) },
+		columns: []output.Column{{Title: "ID"}, {Title: "DEPLOYED", Path: ".deployedAt"}, {Title: "REVISION"}, {Title: "BY"},
 			{Title: "GENERATION", Wide: true}, {Title: "OPERATION", Wide: true}, {Title: "HELD", Wide: true}, {Title: "SOURCES", Wide: true}, {Title: "SET ASIDE", Wide: true}, {Title: "NOTE", Text: true}},
 		row: func(h model.HistoryEntry) []string {
 			sources := make([]string, len(h.Sources))
@@ -31,7 +32,7 @@ func newAppHistory(s *session) *cobra.Command {
 				strconv.FormatInt(int64(h.Generation), 10), string(h.Operation), strconv.FormatBool(h.Held), strings.Join(sources, ","), aside, historyNote(h)}
 		},
 	}
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "history NAME", Short: "What was deployed, newest last", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			v, err := getApp(c.ctx, c.api, c.args[0])
@@ -41,6 +42,8 @@ func newAppHistory(s *session) *cobra.Command {
 			return history.print(c, v.History, c.now())
 		}),
 	}
+	history.flags(s, c)
+	return c
 }
 
 // historyNote says why something was deployed: the rollback, the words of who

@@ -188,20 +188,17 @@ func newAppResources(s *session) *cobra.Command {
 			if err := c.get(path, &got); err != nil {
 				return err
 			}
-			own := len(got.Items)
-			items := got.Items
+			items, orphan := got.Items, "No"
 			if orphaned {
-				items, own = got.Orphaned, 0
+				items, orphan = got.Orphaned, "Yes"
 				c.noteOrphans(len(items), got.OrphanedOf)
 			}
-			at := 0
 			rows.row = func(r model.ResourceStatus) []string {
-				no, state := "No", resourceState(r)
-				if at >= own {
-					no, state = "Yes", "" // nobody desires it
+				state := resourceState(r)
+				if orphaned {
+					state = "" // nobody desires it
 				}
-				at++
-				return []string{r.Group, r.Kind, r.Namespace, r.Name, no, state, string(r.Health.Status), strconv.Itoa(r.Wave), r.Version, r.Health.Message}
+				return []string{r.Group, r.Kind, r.Namespace, r.Name, orphan, state, string(r.Health.Status), strconv.Itoa(r.Wave), r.Version, r.Health.Message}
 			}
 			return rows.print(c, items, c.now())
 		}),

@@ -30,7 +30,8 @@ func (p parameterRow) value() string {
 
 func newAppParameters(s *session) *cobra.Command {
 	list := listing[parameterRow]{
-		kind: "PluginParameter",
+		kind: "PluginParameterList",
+		name: func(p parameterRow) string { return "parameter/" + p.Name },
 		columns: []output.Column{
 			{Title: "PARAMETER"}, {Title: "TYPE"}, {Title: "REQUIRED"}, {Title: "DEFAULT"}, {Title: "TITLE"}, {Title: "PLUGIN"},
 			{Title: "SOURCE", Wide: true}, {Title: "TOOLTIP", Wide: true},
@@ -43,7 +44,7 @@ func newAppParameters(s *session) *cobra.Command {
 			return []string{p.Name, kind, strconv.FormatBool(p.Required), p.value(), p.Title, p.Plugin, strconv.Itoa(p.Source), p.Tooltip}
 		},
 	}
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "parameters NAME", Aliases: []string{"params"}, Short: "What the config management plugins of an application can be told", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var answer struct {
@@ -61,4 +62,6 @@ func newAppParameters(s *session) *cobra.Command {
 			return list.print(c, rows, c.now())
 		}),
 	}
+	list.flags(s, c)
+	return c
 }

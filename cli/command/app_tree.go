@@ -13,6 +13,10 @@ import (
 func newAppTree(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "tree NAME", Short: "The application's objects and what they own, down to pods", Args: exactArgs("NAME"),
+		PreRunE: func(*cobra.Command, []string) error {
+			s.take("tree", "tree=detailed") // it is one already
+			return nil
+		},
 		RunE: s.run(func(c *call) error { return c.showTree(c.args[0]) }),
 	}
 }
@@ -33,6 +37,14 @@ func (c *call) showTree(name string) error {
 	var tree model.ResourceTree
 	if err := json.Unmarshal(raw, &tree); err != nil {
 		return err
+	}
+	if c.format == output.Name {
+		for _, n := range tree.Nodes {
+			if err := c.name(n.ObjectKey.String()); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c.printTree(tree)
 	return nil

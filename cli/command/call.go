@@ -33,6 +33,9 @@ func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error 
 		if s.web {
 			return c.browse()
 		}
+		if err := c.resolveNames(); err != nil {
+			return err
+		}
 		if s.watch {
 			return c.watchWith(f)
 		}

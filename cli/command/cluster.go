@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -81,12 +80,9 @@ func clusterPath(name string) string { return "/clusters/" + url.PathEscape(name
 
 func newClusterList(s *session) *cobra.Command {
 	clusters := listing[model.Cluster]{
-		kind: "ClusterList",
-		name: func(x model.Cluster) string { return "cluster/" + x.Name },
-		by:   []string{"project", "selector", "filter"},
-		match: func(x model.Cluster, n narrowing) bool {
-			return (n.project == "" || x.Project == n.project) && n.labels.Matches(labels.Set(x.Labels))
-		},
+		kind:  "ClusterList",
+		name:  func(x model.Cluster) string { return "cluster/" + x.Name },
+		by:    []string{"project", "selector", "filter"},
 		stale: func(x model.Cluster) bool { return x.Freshness == model.FreshStale },
 		columns: []output.Column{
 			{Title: "NAME"}, {Title: "STATE", Status: true}, {Title: "SEEN", Path: ".lastSeen"}, {Title: "APPS", Path: ".applications"}, {Title: "KUBERNETES"}, {Title: "AGENT"},

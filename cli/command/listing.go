@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -27,8 +26,7 @@ type list[T any] struct {
 	Items      []T       `json:"items"`
 	AsOf       time.Time `json:"asOf"`
 	NextCursor string    `json:"nextCursor,omitempty"`
-	// Total is how many there are in all pages; nil from a hub that does not say,
-	// which knows no filters either.
+	// Total is how many there are in all pages; nil where the hub does not say.
 	Total *int `json:"total,omitempty"`
 	// Partial says of which parts nothing is known.
 	Partial json.RawMessage `json:"partial,omitempty"`
@@ -45,8 +43,6 @@ type listing[T any] struct {
 	// by are the ways to narrow the list that the hub knows: "project", "cluster",
 	// "selector", "filter".
 	by []string
-	// match narrows by -p, -c and -l what the hub does not narrow; may be nil.
-	match func(T, narrowing) bool
 	// closing says more about all that was shown, on standard error; may be nil.
 	closing func(c *call, items []T)
 }
@@ -100,24 +96,6 @@ func (f listFlags) narrow(q url.Values) {
 	}
 }
 
-// narrowing is what -p, -c and -l ask for, where the hub is not asked.
-type narrowing struct {
-	project, cluster string
-	labels           labels.Selector
-}
-
-// narrowing is nil when nothing is to be narrowed here.
-func (f listFlags) narrowing(here bool) (*narrowing, error) {
-	if !here || (f.project == "" && f.cluster == "" && f.selector == "") {
-		return nil, nil
-	}
-	selector, err := labels.Parse(f.selector)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "usage", "-l %q is no label selector: %s", f.selector, err)
-	}
-	return &narrowing{f.project, f.cluster, selector}, nil
-}
-
 // fetchWith prints all that the hub lists at path with a query, page by page
 // where nothing needs them all.
 func (l listing[T]) fetchWith(c *call, path string, q url.Values) error {
@@ -126,31 +104,19 @@ func (l listing[T]) fetchWith(c *call, path string, q url.Values) error {
 		return err
 	}
 	c.lists.narrow(q)
-	narrow, err := c.lists.narrowing(l.match != nil)
-	if err != nil {
-		return err
-	}
 	want := c.lists.limit
 	if c.lists.sortBy != "" {
 		want = 0 // the first of all, not the first that come
 	}
 	for {
 		size := pageSize
-		if want > 0 && narrow == nil {
+		if want > 0 {
 			size = min(size, want-p.fetched)
 		}
 		q.Set("limit", strconv.Itoa(size))
 		var page list[T]
 		if err := c.get(path+"?"+q.Encode(), &page); err != nil {
 			return err
-		}
-		if c.lists.filter != "" && page.Total == nil {
-			return fault.New(fault.Invalid, "filter_not_supported", "this hub cannot filter %s", strings.TrimPrefix(path, "/")).
-				WithFix("bring the hub to the release of hawser, or filter with --jq")
-		}
-		if narrow != nil {
-			page.Items = slices.DeleteFunc(page.Items, func(x T) bool { return !l.match(x, *narrow) })
-			page.Total = nil // it counts others too
 		}
 		if want > 0 && p.fetched+len(page.Items) > want { // of a hub that does not page
 			p.total = max(p.total, p.fetched+len(page.Items))

@@ -110,10 +110,9 @@ func credentialText(holds model.CredentialInfo, inherited string) string {
 
 func newRepoList(s *session) *cobra.Command {
 	repositories := listing[model.Repository]{
-		kind:  "RepositoryList",
-		by:    []string{"project", "filter"},
-		match: func(r model.Repository, n narrowing) bool { return n.project == "" || r.Project == n.project },
-		name:  func(r model.Repository) string { return "repository/" + r.URL },
+		kind: "RepositoryList",
+		by:   []string{"project", "filter"},
+		name: func(r model.Repository) string { return "repository/" + r.URL },
 		columns: []output.Column{
 			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE", Status: true}, {Title: "CHECKED", Path: ".lastCheck"}, {Title: "PROJECT", Spare: true}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
 			{Title: "NAME", Wide: true}, {Title: "INSECURE", Wide: true}, {Title: "ID", Wide: true},
