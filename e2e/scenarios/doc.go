@@ -17,6 +17,7 @@
 //	SSH_URL     the same repository over SSH; the files ssh_key and known_hosts fit
 //	COMMIT      the last commit made by the script
 //	SIGNER      the id of the script's own GnuPG key; its public part is the file signer.asc
+//	KUBE_US     a kubeconfig of the cluster us, whose only context is "us"
 //	HUB, GIT    host and port of the hub and of the Git server
 //
 // Commands besides those of testscript (exec, stdin, stdout, stderr, grep, cp, rm,
@@ -39,7 +40,9 @@
 //	kube CLUSTER get|patch|create|delete|await …
 //	                        somebody at the API server: get KIND [NS/]NAME [PATH],
 //	                        patch KIND [NS/]NAME JSON, create FILE,
-//	                        delete KIND [NS/]NAME, await KIND [NS/]NAME COND…
+//	                        delete KIND [NS/]NAME, await KIND [NS/]NAME COND…;
+//	                        argocd: an Argo CD in namespace $NAME with the objects of
+//	                        testdata/argocd, as they are when it has synced them to eu
 //	kubelet say [NS/]POD CONTAINER LINE…
 //	                        a container in eu writes lines to its log
 //	kubelet restart [NS/]POD CONTAINER

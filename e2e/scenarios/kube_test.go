@@ -71,10 +71,10 @@ func in(r dynamic.NamespaceableResourceInterface, namespace string) dynamic.Reso
 	return r.Namespace(namespace)
 }
 
-const kubeUsage = "kube CLUSTER get KIND [NS/]NAME [PATH] | patch KIND [NS/]NAME JSON | delete KIND [NS/]NAME | create FILE | await KIND [NS/]NAME COND…"
+const kubeUsage = "kube CLUSTER get KIND [NS/]NAME [PATH] | patch KIND [NS/]NAME JSON | delete KIND [NS/]NAME | create FILE | argocd | await KIND [NS/]NAME COND…"
 
 func cmdKube(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) < 3 {
+	if len(args) < 2 {
 		usage(ts, kubeUsage)
 	}
 	cluster := of(ts).cluster(args[0])
@@ -85,7 +85,11 @@ func cmdKube(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ctx, cancel := within()
 	defer cancel()
-	if args[1] == "create" {
+	if args[1] == "argocd" && len(args) == 2 {
+		ts.Check(of(ts).installArgoCD(ctx, cluster))
+		return
+	}
+	if args[1] == "create" && len(args) == 3 {
 		verdict(ts, neg, o.create(ctx, []byte(ts.ReadFile(args[2]))))
 		return
 	}
