@@ -65,6 +65,7 @@ var rows = map[int64]string{
 	15: `INSERT INTO applicationsets (name, project, document, created_at, updated_at) VALUES ('s', 'p', '{}', now(), now())`,
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
+	18: `UPDATE enrolment_tokens SET aliases = '{https://10.0.0.1:6443}'`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

@@ -36,6 +36,7 @@ func newClusterEnroll(s *session) *cobra.Command {
 	var (
 		labels  map[string]string
 		project string
+		aliases []string
 		ttl     time.Duration
 		wait    bool
 		noWait  bool
@@ -50,7 +51,7 @@ too.`,
 		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			var got enrolment
-			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "ttl": ttl.String()}
+			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "aliases": aliases, "ttl": ttl.String()}
 			if err := c.api.Do(c.ctx, http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
 				return err
 			}
@@ -69,6 +70,7 @@ too.`,
 	}
 	c.Flags().StringToStringVarP(&labels, "label", "l", nil, "labels of the cluster, key=value")
 	c.Flags().StringVarP(&project, "project", "p", "", "project that the cluster belongs to")
+	c.Flags().StringArrayVar(&aliases, "alias", nil, "server URL in Applications that is to mean the cluster; may be repeated")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the cluster reports (default: at a terminal)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the command and end")
 	c.MarkFlagsMutuallyExclusive("wait", "no-wait")

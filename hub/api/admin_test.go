@@ -102,6 +102,18 @@ func TestEnrolmentTokens(t *testing.T) {
 		w.call("POST", "/api/v1/enrolment-tokens", body).problem(400, code)
 	}
 	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"e","project":"nix"}`).problem(404, "project_unknown")
+
+	// Aliases are checked before there is a token.
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"e","aliases":["https://10.0.0.9:6443/","https://10.0.0.9:6443"]}`).ok(201)
+	if got := w.store.enrol[len(w.store.enrol)-1].Aliases; len(got) != 1 || got[0] != "https://10.0.0.9:6443" {
+		t.Errorf("aliases %q", got)
+	}
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"e","aliases":["10.0.0.9"]}`).problem(400, "aliases_invalid")
+	known := &w.store.clusters[0]
+	known.Aliases = []string{"https://known.example"}
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"e","aliases":["https://known.example"]}`).problem(409, "alias_taken")
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"`+known.Name+`","aliases":["https://known.example"]}`).ok(201)
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"`+known.Name+`","aliases":["https://other.example"]}`).problem(409, "cluster_known")
 	w.call("DELETE", "/api/v1/enrolment-tokens/"+stored.ID, "").ok(204)
 	w.call("DELETE", "/api/v1/enrolment-tokens/"+stored.ID, "").problem(404, "enrolment_token_unknown")
 	if strings.Contains(w.logged(), "hwe_secret") {

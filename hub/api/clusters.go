@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -188,6 +189,7 @@ type enrolmentToken struct {
 	ID        string            `json:"id"`
 	Cluster   string            `json:"cluster"`
 	Labels    map[string]string `json:"labels,omitempty"`
+	Aliases   []string          `json:"aliases,omitempty"`
 	Project   string            `json:"project,omitempty"`
 	CreatedBy string            `json:"createdBy"`
 	CreatedAt time.Time         `json:"createdAt"`
@@ -204,7 +206,7 @@ func (a *api) listEnrolmentTokens(c *gin.Context) {
 	}
 	items := make([]enrolmentToken, len(tokens))
 	for i, t := range tokens {
-		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom}
+		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Aliases, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom}
 	}
 	c.JSON(http.StatusOK, newList(a, items))
 }
@@ -213,6 +215,9 @@ type enrolmentRequest struct {
 	// Cluster is the name that the agent enrols under.
 	Cluster string            `json:"cluster"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Aliases are server URLs that mean the cluster from when it enrols. Like labels
+	// and project they count for a cluster that the hub does not know yet.
+	Aliases []string `json:"aliases,omitempty"`
 	// Project that the cluster is reserved for.
 	Project string `json:"project,omitempty"`
 	// TTL is a duration of at most 168h; an hour when it is left out.
@@ -264,6 +269,12 @@ func (a *api) createEnrolmentToken(c *gin.Context) {
 			return
 		}
 	}
+	if len(in.Aliases) > 0 {
+		if in.Aliases, err = a.aliasesToBe(ctx, in.Cluster, in.Aliases); err != nil {
+			a.fail(c, err)
+			return
+		}
+	}
 	token, hash, err := a.opts.NewEnrolmentToken()
 	if err != nil {
 		a.fail(c, err)
@@ -276,7 +287,7 @@ func (a *api) createEnrolmentToken(c *gin.Context) {
 	}
 	now := a.now().UTC()
 	t := fleet.EnrolmentToken{
-		ID: id.String(), Hash: hash, Cluster: in.Cluster, Labels: in.Labels, Project: in.Project,
+		ID: id.String(), Hash: hash, Cluster: in.Cluster, Labels: in.Labels, Aliases: in.Aliases, Project: in.Project,
 		CreatedBy: identity(c).Name, CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}
 	if err := a.store.CreateEnrolmentToken(ctx, t); err != nil {
@@ -288,6 +299,29 @@ func (a *api) createEnrolmentToken(c *gin.Context) {
 		// The token is not an argument: those are visible to everybody on the machine.
 		Command: "HAWSER_TOKEN=" + token + " hawser-agent run --hub " + a.opts.Advertise + " --ca-hash " + a.opts.CAHash + " --cluster-name " + t.Cluster,
 	})
+}
+
+// aliasesToBe is the decision about aliases of a cluster that is to enrol.
+func (a *api) aliasesToBe(ctx context.Context, name string, aliases []string) ([]string, error) {
+	clusters, err := a.store.Clusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var self model.Cluster // without an id when it is a new one
+	if i := slices.IndexFunc(clusters, func(x model.Cluster) bool { return x.Name == name }); i >= 0 {
+		self = clusters[i]
+	}
+	checked, err := checkAliases(aliases, self, clusters)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range checked {
+		if self.ID != "" && !slices.Contains(self.Aliases, s) {
+			return nil, fault.New(fault.Conflict, "cluster_known", "the cluster %q is known already, and keeps its aliases when it enrols again", name).
+				WithField("aliases").WithFix("hawser cluster alias %s %s", name, s)
+		}
+	}
+	return checked, nil
 }
 
 func (a *api) deleteEnrolmentToken(c *gin.Context) {

@@ -25,6 +25,7 @@ type EnrolmentToken struct {
 	Hash      []byte // SHA-256 of the token; the token itself is not kept
 	Cluster   string // name
 	Labels    map[string]string
+	Aliases   []string // server URLs
 	Project   string
 	CreatedBy string
 	CreatedAt time.Time

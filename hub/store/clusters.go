@@ -88,12 +88,9 @@ func (s *Store) RevokeCluster(ctx context.Context, id model.ClusterID) error {
 
 // SetClusterAliases replaces the server URLs that mean the cluster. expected is
 // as in SetClusterLabels.
-func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error {
-	if aliases == nil {
-		aliases = []string{}
-	}
+func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, list []string, expected int64) error {
 	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, q("SetClusterAliases"), id, aliases, expected)
+		tag, err := tx.Exec(ctx, q("SetClusterAliases"), id, aliases(list), expected)
 		if err != nil {
 			return err
 		}

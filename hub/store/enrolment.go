@@ -15,7 +15,7 @@ import (
 
 // CreateEnrolmentToken stores a token by its hash.
 func (s *Store) CreateEnrolmentToken(ctx context.Context, t fleet.EnrolmentToken) error {
-	_, err := s.pool.Exec(ctx, q("CreateEnrolmentToken"), t.ID, t.Hash, t.Cluster, labels(t.Labels), t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt)
+	_, err := s.pool.Exec(ctx, q("CreateEnrolmentToken"), t.ID, t.Hash, t.Cluster, labels(t.Labels), aliases(t.Aliases), t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt)
 	if sqlState(err) == codeUnique {
 		return fault.New(fault.Conflict, "enrolment_token_exists", "the enrolment token %s exists", t.ID)
 	}
@@ -33,7 +33,7 @@ func (s *Store) EnrolmentTokens(ctx context.Context) ([]fleet.EnrolmentToken, er
 }
 
 func scanEnrolmentToken(r pgx.CollectableRow) (t fleet.EnrolmentToken, err error) {
-	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom)
+	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Aliases, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom)
 	t.CreatedAt, t.ExpiresAt, t.UsedAt = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.UsedAt)
 	return t, err
 }
@@ -76,7 +76,7 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 		if _, err := tx.Exec(ctx, q("UseEnrolmentToken"), token.ID, now, text(from)); err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, q("EnrolCluster"), uuid.NewString(), token.Cluster, labels(token.Labels), token.Project, now).Scan(&id)
+		err = tx.QueryRow(ctx, q("EnrolCluster"), uuid.NewString(), token.Cluster, labels(token.Labels), aliases(token.Aliases), token.Project, now).Scan(&id)
 		if err != nil {
 			return err
 		}
@@ -144,6 +144,14 @@ func (s *Store) CertificateState(ctx context.Context, serial string) (fleet.Cert
 	}
 	c.NotBefore, c.NotAfter = c.NotBefore.UTC(), c.NotAfter.UTC()
 	return c, wrap(err, "read the certificate")
+}
+
+// aliases never stores NULL.
+func aliases(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 // labels never stores NULL.

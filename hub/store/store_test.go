@@ -271,7 +271,7 @@ func TestEnrolmentTokens(t *testing.T) {
 		hash := []byte("hash of " + id)
 		must(t, b.CreateEnrolmentToken(ctx, fleet.EnrolmentToken{
 			ID: id, Hash: hash, Cluster: cluster, Labels: map[string]string{"env": "prod"}, Project: "shop",
-			CreatedBy: "ann", CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour),
+			Aliases: []string{"https://shared.example", "https://" + cluster + ".example"}, CreatedBy: "ann", CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour),
 		}))
 		return hash
 	}
@@ -300,6 +300,17 @@ func TestEnrolmentTokens(t *testing.T) {
 	_, err = b.Enrol(ctx, h1, "one", "", b.certificate("s2"))
 	wantCode(t, err, fault.Unauthorized, "enrolment_token_used")
 
+	if want := []string{"https://shared.example", "https://one.example"}; !slices.Equal(one.Aliases, want) {
+		t.Errorf("aliases %q", one.Aliases)
+	}
+	// What means one cluster already does not come to mean two.
+	h4 := mint("4", "four")
+	four, err := b.Enrol(ctx, h4, "", "", b.certificate("s4"))
+	must(t, err)
+	if want := []string{"https://four.example"}; !slices.Equal(four.Aliases, want) {
+		t.Errorf("aliases %q", four.Aliases)
+	}
+
 	h2 := mint("2", "two")
 	b.clock.advance(time.Hour)
 	_, err = b.Enrol(ctx, h2, "two", "", b.certificate("s2"))
@@ -324,7 +335,7 @@ func TestEnrolmentTokens(t *testing.T) {
 
 	tokens, err := b.EnrolmentTokens(ctx)
 	must(t, err)
-	if len(tokens) != 3 {
+	if len(tokens) != 4 {
 		t.Fatalf("%d tokens", len(tokens))
 	}
 	i := slices.IndexFunc(tokens, func(t fleet.EnrolmentToken) bool { return t.ID == "1" })

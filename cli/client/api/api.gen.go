@@ -1385,6 +1385,9 @@ type EnrolmentRequest struct {
 	// Cluster is the name that the agent enrols under.
 	Cluster string            `json:"cluster"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Aliases are server URLs that mean the cluster from when it enrols. Like labels
+	// and project they count for a cluster that the hub does not know yet.
+	Aliases []string `json:"aliases,omitempty"`
 	// Project that the cluster is reserved for.
 	Project string `json:"project,omitempty"`
 	// TTL is a duration of at most 168h; an hour when it is left out.
@@ -1396,6 +1399,7 @@ type EnrolmentToken struct {
 	ID        string            `json:"id"`
 	Cluster   string            `json:"cluster"`
 	Labels    map[string]string `json:"labels,omitempty"`
+	Aliases   []string          `json:"aliases,omitempty"`
 	Project   string            `json:"project,omitempty"`
 	CreatedBy string            `json:"createdBy"`
 	CreatedAt time.Time         `json:"createdAt"`

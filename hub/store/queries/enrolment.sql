@@ -1,26 +1,27 @@
 -- name: CreateEnrolmentToken
-INSERT INTO enrolment_tokens (id, hash, cluster, labels, project, created_by, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+INSERT INTO enrolment_tokens (id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: EnrolmentTokens
-SELECT id, hash, cluster, labels, project, created_by, created_at, expires_at, used_at, used_from
+SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from
 FROM enrolment_tokens ORDER BY created_at DESC, id;
 
 -- name: DeleteEnrolmentToken
 DELETE FROM enrolment_tokens WHERE id = $1;
 
 -- name: LockEnrolmentToken
-SELECT id, hash, cluster, labels, project, created_by, created_at, expires_at, used_at, used_from
+SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from
 FROM enrolment_tokens WHERE hash = $1 FOR UPDATE;
 
 -- name: UseEnrolmentToken
 UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
 
 -- name: EnrolCluster
--- A cluster that enrols again keeps its id and what people have set; labels and
--- project of the token count for a new one.
-INSERT INTO clusters (id, name, labels, project, created_at, enrolled_at)
-VALUES ($1, $2, $3, $4, $5, $5)
+-- A cluster that enrols again keeps its id and what people have set; labels,
+-- aliases and project of the token count for a new one. An alias that another
+-- cluster got meanwhile stays there.
+INSERT INTO clusters (id, name, labels, aliases, project, created_at, enrolled_at)
+VALUES ($1, $2, $3, ARRAY(SELECT a FROM unnest($4::text[]) a WHERE NOT EXISTS (SELECT FROM clusters o WHERE o.aliases @> ARRAY[a])), $5, $6, $6)
 ON CONFLICT (name) DO UPDATE SET revoked = false, enrolled_at = excluded.enrolled_at
 RETURNING id;
 

@@ -536,6 +536,8 @@ export interface EnrolmentRequest {
   /** Cluster is the name that the agent enrols under. */
   cluster: string;
   labels?: Record<string, string>;
+  /** Aliases are server URLs that mean the cluster from when it enrols. Like labels and project they count for a cluster that the hub does not know yet. */
+  aliases?: string[];
   /** Project that the cluster is reserved for. */
   project?: string;
   /** TTL is a duration of at most 168h; an hour when it is left out. */
@@ -546,6 +548,7 @@ export interface EnrolmentToken {
   id: string;
   cluster: string;
   labels?: Record<string, string>;
+  aliases?: string[];
   project?: string;
   createdBy: string;
   createdAt: string;
