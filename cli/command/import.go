@@ -172,6 +172,34 @@ func (src *importSource) readCluster(ctx context.Context) ([]importer.Object, er
 			return nil, err
 		}
 	}
+	// By their names as well: who installed Argo CD may have left the labels out.
+	read := map[[2]string]bool{}
+	for _, o := range out {
+		read[[2]string{o.Kind, o.Name}] = true
+	}
+	for _, what := range []struct {
+		resource kube.Resource
+		kind     string
+		names    []string
+	}{{secrets, "Secret", importer.SecretNames}, {configMaps, "ConfigMap", importer.ConfigMapNames}} {
+		for _, name := range what.names {
+			if read[[2]string{what.kind, name}] {
+				continue
+			}
+			b, err := cluster.Get(ctx, what.resource, src.argoCDNS, name)
+			if fault.HasCode(err, "object_not_found") {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			objects, err := importer.FromJSON("context "+cluster.Context, b)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, objects...)
+		}
+	}
 	return out, nil
 }
 
@@ -224,6 +252,11 @@ func (c *call) hubOptions(src *importSource, mode string, objects []importer.Obj
 		return o, err
 	}
 	o.Customizations = settings.Customizations
+	var kept rbacDocument
+	if err := c.get(rbacPath, &kept); err != nil && !fault.Is(err, fault.NotFound) {
+		return o, err
+	}
+	o.RBAC = kept.RBAC
 	var names []string
 	for _, obj := range objects {
 		if obj.Kind == model.KindApplication {
@@ -480,6 +513,17 @@ func (c *call) carryOutPlan(p importer.Plan) (out []imported, err error) {
 			return out, err
 		}
 	}
+	if len(p.RBAC) > 0 {
+		result, err := c.addRBAC(p.RBAC)
+		if err := add("settings/rbac", result, err); err != nil {
+			return out, err
+		}
+	}
+	for _, k := range p.GPGKeys { // before the projects that name them
+		if err := add("gpg/"+k.ID, "stored", c.api.Do(c.ctx, http.MethodPost, "/gpg-keys", map[string]string{"keyData": k.Armored}, nil)); err != nil {
+			return out, err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.ClusterLabels)) {
 		if err := add("cluster/"+name, "configured", c.addLabels(name, p.ClusterLabels[name])); err != nil {
 			return out, err
@@ -568,6 +612,23 @@ func (c *call) addCustomizations(add model.Customizations) (result string, err e
 	}
 	var got changedCustomizations
 	err = c.api.DoWith(c.ctx, http.MethodPut, customizationsPath, header, map[string]any{"customizations": merged}, &got)
+	return got.Result, err
+}
+
+// addRBAC adds keys to the RBAC policy that the hub keeps.
+func (c *call) addRBAC(add map[string]string) (result string, err error) {
+	var now rbacDocument
+	if err := c.get(rbacPath, &now); err != nil {
+		return "", err
+	}
+	merged := maps.Clone(add)
+	maps.Copy(merged, now.RBAC) // the hub's stay
+	header := http.Header{}
+	if now.Version > 0 {
+		header.Set("If-Match", fmt.Sprintf(`"%d"`, now.Version))
+	}
+	var got changedRBAC
+	err = c.api.DoWith(c.ctx, http.MethodPut, rbacPath, header, map[string]any{"rbac": merged}, &got)
 	return got.Result, err
 }
 

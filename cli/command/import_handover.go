@@ -64,9 +64,10 @@ it would, or when that is not known. hawser app diff NAME shows the fields.`,
 
 // handover are the flags of a handover.
 type handover struct {
-	apps           []string
-	acceptChanges  bool
-	argoCDIsPaused bool
+	apps            []string
+	acceptChanges   bool
+	acceptAppOfApps bool
+	argoCDIsPaused  bool
 }
 
 func newImportHandover(s *session, src *importSource) *cobra.Command {
@@ -76,6 +77,11 @@ func newImportHandover(s *session, src *importSource) *cobra.Command {
 		Short: "Let Hawser reconcile imported applications from now on; can be rolled back",
 		Long: `Let Hawser reconcile the imported applications of projects from now on. Refused where it
 would change something, unless --accept-changes says that it may.
+
+Refused is what applies Applications of Argo CD itself, an app of apps: handed over,
+Hawser would write Argo CD's Applications, and set back there what a handover pauses.
+Its applications are imported by themselves. Refused is also what an agent is too old
+to have observed.
 
 Two tools must not write the same objects. With --from-context Argo CD is paused first:
 its automated sync is taken from the Applications, and so is the finalizer with which
@@ -88,6 +94,7 @@ never deleted.`,
 	}
 	h.register(c)
 	c.Flags().BoolVar(&h.acceptChanges, "accept-changes", false, "also where objects would change")
+	c.Flags().BoolVar(&h.acceptAppOfApps, "accept-app-of-apps", false, "also what applies Applications of Argo CD")
 	c.Flags().BoolVar(&h.argoCDIsPaused, "argocd-is-paused", false, "Argo CD does not sync these applications any more, and they have no finalizer that deletes objects")
 	registerOnce(c, src)
 	return s.asks(c)
@@ -133,14 +140,27 @@ func (c *call) handOver(src *importSource, h handover) error {
 		return fault.New(fault.NotFound, "application_not_found", "no application of %s was imported", strings.Join(c.args, ", ")).WithFix("see hawser import argocd status")
 	}
 	differing := 0
+	var old, apps []string
 	for _, v := range views {
 		p := importer.ParityOf(v)
+		if p.AppOfApps {
+			apps = append(apps, p.Application)
+		}
+		if p.Mode == importer.Observe && p.AgentTooOld {
+			old = append(old, p.Application)
+		}
 		if p.Mode == importer.Observe && !p.Same {
 			differing++
 			c.warn("%s: %s", p.Application, p.Why)
 		}
 	}
-	if differing > 0 && !h.acceptChanges {
+	switch {
+	case len(old) > 0:
+		return fault.New(fault.Precondition, "agent_too_old", "the agents of %s are too old to only observe them: nobody knows what would change", strings.Join(old, ", ")).
+			WithFix("update the agents, then look at hawser import argocd status")
+	case len(apps) > 0 && !h.acceptAppOfApps:
+		return appOfApps(apps)
+	case differing > 0 && !h.acceptChanges:
 		return fault.New(fault.Precondition, "import_not_same", "%d of %d applications are not known to be the same here as in Argo CD", differing, len(views)).
 			WithFix("look with hawser app diff NAME; --accept-changes hands them over all the same")
 	}
@@ -150,7 +170,7 @@ func (c *call) handOver(src *importSource, h handover) error {
 			return fault.New(fault.Precondition, "argocd_not_paused", "Argo CD must not write what Hawser writes").
 				WithFix("give --from-context, and it is paused; or run the commands above and add --argocd-is-paused")
 		}
-	} else if err := c.pauseArgoCD(src, views); err != nil {
+	} else if err := c.pauseArgoCD(src, views, h); err != nil {
 		return err
 	}
 	return c.setModes(views, false, "handed over")
@@ -167,7 +187,14 @@ func (c *call) printPauses(views []model.AppView) {
 	fmt.Fprintln(c.Err, "applications that an ApplicationSet or another application makes: that must not set it back")
 }
 
-func (c *call) pauseArgoCD(src *importSource, views []model.AppView) error {
+// appOfApps refuses to hand over what applies Applications of Argo CD.
+func appOfApps(names []string) error {
+	return fault.New(fault.Precondition, "import_app_of_apps", "%s: it applies Applications of Argo CD. Handed over, Hawser would write those, and give Argo CD back the automated sync that a handover takes from them",
+		strings.Join(names, ", ")).
+		WithFix("leave it to Argo CD: hand over the applications that it makes, with --app; --accept-app-of-apps hands it over all the same")
+}
+
+func (c *call) pauseArgoCD(src *importSource, views []model.AppView, h handover) error {
 	cluster, err := kube.Open(src.kubeconfig, src.context)
 	if err != nil {
 		return err
@@ -175,6 +202,13 @@ func (c *call) pauseArgoCD(src *importSource, views []model.AppView) error {
 	objects, err := src.readApplications(c.ctx, cluster)
 	if err != nil {
 		return err
+	}
+	if found := importer.AppsOfApps(sourcesOf(views), objects); len(found) > 0 && !h.acceptAppOfApps {
+		names := make([]string, len(found))
+		for i, ref := range found {
+			names[i] = ref.String()
+		}
+		return appOfApps(names)
 	}
 	steps, err := importer.Pause(sourcesOf(views), objects)
 	if err != nil {
@@ -349,6 +383,10 @@ func (c *call) awaitObserving(views []model.AppView) error {
 		}
 		waiting = nil
 		for _, v := range now {
+			if importer.ParityOf(v).AgentTooOld {
+				return false, fault.New(fault.Precondition, "agent_too_old", "the agent of %s is too old to only observe it, and goes on with what it has; Argo CD was not changed", v.Name).
+					WithFix("update the agent, then repeat the command")
+			}
 			if !slices.ContainsFunc(v.Conditions, func(x model.Condition) bool { return x.Code == observeOnly }) {
 				waiting = append(waiting, v.Name)
 			}

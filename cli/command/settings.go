@@ -23,7 +23,7 @@ func newSettings(s *session) *cobra.Command {
 clusters, in the format of Argo CD's argocd-cm ConfigMap: the keys that begin with
 resource. A cluster can override them, key by key, in the ConfigMap
 hawser-customizations of its agent's namespace.`
-	return group("settings", "Settings for all clusters", customizations)
+	return group("settings", "Settings for all clusters, and the RBAC policy that is kept", customizations, newRBAC(s))
 }
 
 const customizationsPath = "/settings/customizations"
@@ -187,14 +187,7 @@ func newCustomizationsDiff(s *session) *cobra.Command {
 }
 
 func newCustomizationsHistory(s *session) *cobra.Command {
-	versions := listing[settingsVersion]{
-		kind:    "SettingsVersionList",
-		name:    func(v settingsVersion) string { return "settings/customizations/" + strconv.FormatInt(v.Version, 10) },
-		columns: []output.Column{{Title: "VERSION"}, {Title: "SET AT"}, {Title: "BY"}},
-		row: func(v settingsVersion) []string {
-			return []string{strconv.FormatInt(v.Version, 10), v.ChangedAt.UTC().Format(time.RFC3339), v.ChangedBy}
-		},
-	}
+	versions := settingsVersions("settings/customizations/")
 	c := &cobra.Command{
 		Use: "history", Short: "The versions that are kept, the newest first", Args: exactArgs(),
 		RunE: s.run(func(c *call) error {

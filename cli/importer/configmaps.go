@@ -9,11 +9,21 @@ import (
 	"github.com/hawser-dev/hawser/shared/customization"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/signature"
 )
 
 const (
 	notificationsLater = "notifications come with a later release; keep the file"
 	identityLater      = "single sign-on and accounts come with a later release; keep the file. API tokens say who may do what now"
+)
+
+// ConfigMapNames and SecretNames are the objects in which Argo CD is configured,
+// with or without the labels of its own manifests.
+var (
+	ConfigMapNames = []string{
+		"argocd-cm", "argocd-rbac-cm", "argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-tls-certs-cm", "argocd-ssh-known-hosts-cm", "argocd-notifications-cm",
+	}
+	SecretNames = []string{"argocd-secret"}
 )
 
 // keyRule is what becomes of a key of a ConfigMap that is not taken.
@@ -156,36 +166,46 @@ func (t *translator) cmdParams(_ *Item, s *secretEntry) {
 	}
 }
 
-// rbac takes the policy apart, line by line.
+// rbac takes the policy apart, line by line, and keeps its texts as they are.
 func (t *translator) rbac(item *Item, s *secretEntry) {
-	item.Becomes = "settings/argocd-rbac"
+	item.Becomes = "settings/rbac"
 	p := &Policy{Lines: []PolicyLine{}}
+	keep := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(s.data)) {
 		text := s.data[key]
+		csv := strings.HasPrefix(key, "policy.") && strings.HasSuffix(key, ".csv") && key != "policy..csv"
+		if key != "policy.default" && key != "scopes" && key != "policy.matchMode" && !csv {
+			continue // the rest needs attention
+		}
+		if old, there := t.options.RBAC[key]; there && old != text {
+			s.attention(key, "the hub keeps another text under this key", "decide which is right; the hub's stays (hawser settings rbac get)")
+			continue
+		}
 		switch {
 		case key == "policy.default":
 			p.Default = strings.TrimSpace(text)
-			s.line(key, Field{Outcome: Taken, Why: keptForRBAC})
 		case key == "scopes":
 			p.Scopes = strings.TrimSpace(text)
-			s.line(key, Field{Outcome: Taken, Why: keptForRBAC})
 		case key == "policy.matchMode":
-			p.MatchMode = strings.TrimSpace(text)
-			if p.MatchMode != "" && p.MatchMode != "glob" && p.MatchMode != "regex" {
-				s.attention(key, "it is neither glob nor regex", "correct it")
+			if p.MatchMode = strings.TrimSpace(text); p.MatchMode != "" && p.MatchMode != "glob" && p.MatchMode != "regex" {
+				s.attention(key, "it is neither glob nor regex", "correct it; it is left out")
 				continue
 			}
-			s.line(key, Field{Outcome: Taken, Why: keptForRBAC})
-		case strings.HasPrefix(key, "policy.") && strings.HasSuffix(key, ".csv"):
-			t.policyLines(item, s, p, key, text)
 		default:
-			continue // the rest needs attention
+			keep[key] = text
+			t.policyLines(item, s, p, key, text)
+			continue
 		}
+		keep[key] = text
+		s.line(key, Field{Outcome: Taken, Why: keptForRBAC})
 	}
 	t.plan.Policy = p
+	if len(keep) > 0 {
+		t.plan.RBAC = keep
+	}
 }
 
-const keptForRBAC = "kept with the hub for the RBAC of a later release; grants of API tokens say who may do what now"
+const keptForRBAC = "kept at the hub (hawser settings rbac get); enforced by a later release. Grants of API tokens say who may do what now"
 
 func (t *translator) policyLines(item *Item, s *secretEntry, p *Policy, key, text string) {
 	paths := s.paths(key)
@@ -214,7 +234,7 @@ func (t *translator) policyLines(item *Item, s *secretEntry, p *Policy, key, tex
 			why = "the effect is neither allow nor deny"
 		}
 		if why != "" {
-			item.attention(at, why, "correct it; it is left out")
+			item.attention(at, why, "correct it; it is kept as it is written")
 			continue
 		}
 		p.Lines = append(p.Lines, PolicyLine{Key: key, Line: n, Type: fields[0], Fields: fields[1:]})
@@ -226,20 +246,57 @@ func (t *translator) policyLines(item *Item, s *secretEntry, p *Policy, key, tex
 	}
 }
 
+// gpgKeys takes public keys for the hub. What is under a name is read, not the
+// name.
 func (t *translator) gpgKeys(item *Item, s *secretEntry) {
 	for _, key := range slices.Sorted(maps.Keys(s.data)) {
-		s.attention(key, "keys of signatures are not imported", "give it to the hub: hawser gpg add --from FILE")
+		keys, err := signature.ParseKeys([]byte(s.data[key]))
+		if err != nil {
+			s.attention(key, fault.As(err).Message, "correct it; it is left out (hawser gpg add --from FILE)")
+			continue
+		}
+		var ids []string
+		for _, k := range keys {
+			ids = append(ids, k.ID)
+			t.plan.GPGKeys = append(t.plan.GPGKeys, GPGKey{ID: k.ID, Armored: k.Armored})
+		}
+		item.Becomes = "gpg/" + strings.Join(ids, ",")
+		if len(s.data) > 1 {
+			item.Becomes = "gpg-keys"
+		}
+		s.translated(key, "key "+strings.Join(ids, ", ")+" of the hub (hawser gpg list)")
 	}
 }
 
+// tlsCerts takes certificates where a repository or a template that is read with
+// them is of their host: the hub keeps trust with each of those.
 func (t *translator) tlsCerts(item *Item, s *secretEntry) {
 	for _, host := range slices.Sorted(maps.Keys(s.data)) {
-		s.translated(host, "the certificate authorities of the repositories and templates of this host")
+		if n := t.hosts[host]; n > 0 {
+			s.translated(host, fmt.Sprintf("the certificate authorities of %d repositories and templates of this host", n))
+			continue
+		}
+		s.attention(host, "no repository and no template of this host is read with it; the hub keeps certificate authorities with each of those",
+			"when it is needed: hawser repo add URL --ca-file FILE")
 	}
 }
 
+// sshKnownHosts is tlsCerts for host keys. Argo CD comes with those of the public
+// forges, which nobody has to look at.
 func (t *translator) sshKnownHosts(item *Item, s *secretEntry) {
-	if _, ok := s.data["ssh_known_hosts"]; ok {
-		s.translated("ssh_known_hosts", "the host keys of the repositories and templates of each host")
+	const key = "ssh_known_hosts"
+	if _, ok := s.data[key]; !ok {
+		return
 	}
+	used := 0
+	for host := range t.sshHosts {
+		if knownHostsOf(s.data[key], host) != "" {
+			used++
+		}
+	}
+	if used == 0 {
+		s.ignored(key, "no repository and no template that is read with it is spoken to with SSH; those that come get theirs with --known-hosts-file")
+		return
+	}
+	s.translated(key, fmt.Sprintf("the host keys of the repositories and templates of %d hosts; those of other hosts are left out", used))
 }

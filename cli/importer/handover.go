@@ -37,9 +37,13 @@ type Parity struct {
 	// Same: everything that is desired is there already.
 	Same bool `json:"same"`
 	// WouldChange and WouldPrune count objects.
-	WouldChange int    `json:"wouldChange"`
-	WouldPrune  int    `json:"wouldPrune"`
-	Why         string `json:"why,omitempty"`
+	WouldChange int `json:"wouldChange"`
+	WouldPrune  int `json:"wouldPrune"`
+	// AgentTooOld: its agent cannot only observe, and is not given it.
+	AgentTooOld bool `json:"agentTooOld,omitempty"`
+	// AppOfApps: it applies Applications of Argo CD.
+	AppOfApps bool   `json:"appOfApps,omitempty"`
+	Why       string `json:"why,omitempty"`
 }
 
 // ParityOf judges an application by what its agent observed. What is not known to
@@ -49,7 +53,10 @@ func ParityOf(v model.AppView) Parity {
 	if v.Application != nil && v.Application.Metadata.Annotations[annotationMode] == modeObserve {
 		p.Mode = Observe
 	}
+	tooOld := slices.IndexFunc(v.Conditions, func(c model.Condition) bool { return c.Code == agentTooOld })
+	p.AgentTooOld = tooOld >= 0
 	for _, r := range v.Resources {
+		p.AppOfApps = p.AppOfApps || makesAppOfApps(r.Group, r.Kind)
 		switch {
 		case r.Hook != "" || r.Sync.Status == model.SyncSynced:
 		case r.RequiresPruning:
@@ -63,6 +70,8 @@ func ParityOf(v model.AppView) Parity {
 		p.Why = "it is being deleted"
 	case v.Pin != nil:
 		p.Why = "it stays at a past deployment"
+	case p.AgentTooOld:
+		p.Why = v.Conditions[tooOld].Message
 	case v.Freshness == model.FreshNever || v.ObservedAt == nil:
 		p.Why = "its agent has reported nothing yet"
 	case v.Freshness == model.FreshStale:
@@ -78,6 +87,27 @@ func ParityOf(v model.AppView) Parity {
 		p.Same = true
 	}
 	return p
+}
+
+// agentTooOld is the code of the condition by which the hub says that an agent is
+// too old for what it would be given.
+const agentTooOld = "agent_too_old"
+
+// makesAppOfApps reports whether a kind is one that makes an application an app of apps.
+func makesAppOfApps(group, kind string) bool {
+	return group == "argoproj.io" && (kind == model.KindApplication || kind == model.KindApplicationSet)
+}
+
+// AppsOfApps are those of some applications that apply Applications of Argo CD, by
+// what Argo CD itself says of them.
+func AppsOfApps(apps []Source, objects []Object) []Source {
+	var out []Source
+	for _, o := range objects {
+		if ref := (Source{o.Namespace, o.Name}); o.Kind == model.KindApplication && slices.Contains(apps, ref) && ofApplications(o) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 // Step is one change in Argo CD: a JSON merge patch, and what it does.

@@ -30,6 +30,8 @@ type Options struct {
 	Applications map[string]Existing
 	// Customizations in force at the hub.
 	Customizations model.Customizations
+	// RBAC are the keys of the RBAC policy that the hub keeps.
+	RBAC map[string]string
 	// Plugins maps names of config management plugins to those of the hub.
 	Plugins map[string]string
 }
@@ -62,12 +64,16 @@ type Plan struct {
 	Templates       []Repository           `json:"-"`
 	// Customizations are those to add to the hub's.
 	Customizations model.Customizations `json:"-"`
+	// RBAC are the keys of the RBAC policy to add to those that the hub keeps.
+	RBAC map[string]string `json:"-"`
+	// GPGKeys are public keys for the hub.
+	GPGKeys []GPGKey `json:"-"`
 	// ClusterLabels are labels to add to clusters of the hub, by name.
 	ClusterLabels map[string]map[string]string `json:"-"`
 
 	// Enrol are the clusters that the hub does not have.
 	Enrol []ClusterToEnrol `json:"clustersToEnrol,omitempty"`
-	// Policy is the RBAC policy, for the later RBAC.
+	// Policy is the RBAC policy, taken apart.
 	Policy *Policy `json:"policy,omitempty"`
 	Counts Counts  `json:"counts"`
 }
@@ -82,6 +88,14 @@ type ClusterToEnrol struct {
 	// Applications that are to be deployed there.
 	Applications int    `json:"applications"`
 	Command      string `json:"command"`
+}
+
+// GPGKey is a public key for checking signatures.
+type GPGKey struct {
+	// ID is how it is called: the end of its fingerprint.
+	ID string
+	// Armored is the key in ASCII.
+	Armored string
 }
 
 // Policy is the content of argocd-rbac-cm, taken apart.
@@ -144,7 +158,7 @@ func Translate(objects []Object, o Options) Plan {
 	if o.ControlNamespace == "" {
 		o.ControlNamespace = "argocd"
 	}
-	t := &translator{options: o, seen: map[string]string{}, projects: map[string]bool{model.DefaultProject: true}, usedBy: map[string]int{}}
+	t := &translator{options: o, seen: map[string]string{}, projects: map[string]bool{model.DefaultProject: true}, usedBy: map[string]int{}, hosts: map[string]int{}, sshHosts: map[string]bool{}}
 	for _, name := range o.Projects {
 		t.projects[name] = true
 	}

@@ -27,6 +27,10 @@ type translator struct {
 	// knownHosts and certificates are what Argo CD trusts.
 	knownHosts   string
 	certificates map[string]string // PEM by host
+	// hosts counts the repositories and templates of each host that are spoken to
+	// with TLS; sshHosts are the hosts of the others, with their ports.
+	hosts    map[string]int
+	sshHosts map[string]bool
 	// usedBy counts the applications of a cluster that is not enrolled, by the
 	// server or the name that they say.
 	usedBy map[string]int
@@ -54,6 +58,16 @@ func (t *translator) look(o Object) {
 			name = data["server"]
 		}
 		t.clusters[name] = argoCluster{name: name, server: strings.TrimSuffix(data["server"], "/")}
+	case o.Kind == "Secret" && (o.label(secretType) == "repository" || o.label(secretType) == "repo-creds"):
+		data, err := o.data()
+		if err != nil {
+			return
+		}
+		if host, ssh := repositoryHost(strings.TrimSpace(data["url"])); ssh {
+			t.sshHosts[host] = true
+		} else if name, _, _ := strings.Cut(host, ":"); name != "" {
+			t.hosts[name]++
+		}
 	case o.Kind == "ConfigMap" && o.Name == "argocd-ssh-known-hosts-cm":
 		if data, err := o.data(); err == nil {
 			t.knownHosts = data["ssh_known_hosts"]
@@ -264,7 +278,7 @@ func (t *translator) application(item *Item, o Object) {
 		item.block("spec.project", fmt.Sprintf("there is no project %q, here or at the hub", spec.Project), "import the AppProject with it, or create it first")
 	}
 	if ofApplications(o) {
-		item.attention("status.resources", "it applies Applications of Argo CD: an app of apps", "do not hand it over; its applications are imported by themselves")
+		item.attention("status.resources", "it applies Applications of Argo CD: an app of apps", "leave it to Argo CD; its applications are imported by themselves")
 	}
 	t.destination(item, spec)
 	t.plugins(item, spec)
@@ -281,7 +295,7 @@ func ofApplications(o Object) bool {
 		return false
 	}
 	return slices.ContainsFunc(n.Content, func(r *yaml.Node) bool {
-		return text(child(r, "group")) == "argoproj.io" && (text(child(r, "kind")) == model.KindApplication || text(child(r, "kind")) == model.KindApplicationSet)
+		return makesAppOfApps(text(child(r, "group")), text(child(r, "kind")))
 	})
 }
 

@@ -278,7 +278,7 @@ func setup(env *testscript.Env) error {
 	vars := map[string]string{
 		"NAME": name, "REPO_URL": s.repo.URL(), "LOCKED_URL": w.locked.URL(name), "SSH_URL": w.ssh.URL(name),
 		"HUB": w.Hub.Addr, "GIT": gitHost(w.Git), "GIT_USER": gitUser,
-		"SIGNER": signer.PrimaryKey.KeyIdString(),
+		"SIGNER":  signer.PrimaryKey.KeyIdString(),
 		"KUBE_US": w.us.KubeconfigPath(),
 	}
 	for k, v := range vars {

@@ -125,7 +125,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
-		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, jobRoutes, gpgKeyRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes,
 	)
 }
 

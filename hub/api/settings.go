@@ -27,6 +27,11 @@ type Settings interface {
 	// PutCustomizations with expected 0 overwrites whatever there is; else
 	// Conflict version_conflict when the stored version differs.
 	PutCustomizations(ctx context.Context, c model.Customizations, by string, expected int64) (stored fleet.Customizations, changed bool, err error)
+	// RBAC, RBACAt, RBACVersions and PutRBAC are the same of the RBAC policy.
+	RBAC(ctx context.Context) (fleet.RBAC, error)
+	RBACAt(ctx context.Context, version int64) (fleet.RBAC, error)
+	RBACVersions(ctx context.Context) ([]fleet.SettingsVersion, error)
+	PutRBAC(ctx context.Context, keys map[string]string, by string, expected int64) (stored fleet.RBAC, changed bool, err error)
 	SettingsHolders(ctx context.Context, content model.Digest) (fleet.SettingsHolders, error)
 }
 
@@ -168,27 +173,8 @@ func readCustomizations(b []byte) (map[string]string, error) {
 	if err := decode.Into(b, &shape); err != nil {
 		return nil, err
 	}
-	var kind string
-	if raw, ok := shape["kind"]; ok {
-		if err := json.Unmarshal(raw, &kind); err != nil || kind != "ConfigMap" {
-			return nil, fault.New(fault.Invalid, "kind_unexpected", "kind is %.60s; a ConfigMap in the format of argocd-cm is needed", raw).WithField("kind")
-		}
-		var cm struct {
-			APIVersion string            `json:"apiVersion"`
-			Kind       string            `json:"kind"`
-			Metadata   json.RawMessage   `json:"metadata"`
-			Immutable  bool              `json:"immutable"`
-			BinaryData map[string]string `json:"binaryData"`
-			Data       map[string]string `json:"data"`
-		}
-		if err := decode.Into(b, &cm); err != nil {
-			return nil, err
-		}
-		if cm.Data == nil {
-			return nil, fault.New(fault.Invalid, "field_missing", "the ConfigMap has no data").WithField("data").
-				WithFix(`to have no customizations any more send {"customizations": {}}`)
-		}
-		return cm.Data, nil
+	if kind, ok := shape["kind"]; ok {
+		return configMapData(b, kind, "argocd-cm", "customizations")
 	}
 	if _, ok := shape["customizations"]; ok {
 		var own struct {
@@ -212,4 +198,29 @@ func readCustomizations(b []byte) (map[string]string, error) {
 	var plain map[string]string
 	err := decode.Into(b, &plain)
 	return plain, err
+}
+
+// configMapData is what the manifest of a ConfigMap has; format and member name
+// the format that is needed and what it becomes here.
+func configMapData(b []byte, kind json.RawMessage, format, member string) (map[string]string, error) {
+	var is string
+	if err := json.Unmarshal(kind, &is); err != nil || is != "ConfigMap" {
+		return nil, fault.New(fault.Invalid, "kind_unexpected", "kind is %.60s; a ConfigMap in the format of %s is needed", kind, format).WithField("kind")
+	}
+	var cm struct {
+		APIVersion string            `json:"apiVersion"`
+		Kind       string            `json:"kind"`
+		Metadata   json.RawMessage   `json:"metadata"`
+		Immutable  bool              `json:"immutable"`
+		BinaryData map[string]string `json:"binaryData"`
+		Data       map[string]string `json:"data"`
+	}
+	if err := decode.Into(b, &cm); err != nil {
+		return nil, err
+	}
+	if cm.Data == nil {
+		return nil, fault.New(fault.Invalid, "field_missing", "the ConfigMap has no data").WithField("data").
+			WithFix(`to have none any more send {"%s": {}}`, member)
+	}
+	return cm.Data, nil
 }

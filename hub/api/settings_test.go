@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 // fakeSettings keeps every version.
 type fakeSettings struct {
 	versions []fleet.Customizations
+	rbac     []fleet.RBAC
 	down     bool
 	told     int
 }
@@ -58,6 +60,98 @@ func (f *fakeSettings) PutCustomizations(ctx context.Context, c model.Customizat
 
 func (f *fakeSettings) SettingsHolders(_ context.Context, d model.Digest) (fleet.SettingsHolders, error) {
 	return fleet.SettingsHolders{Current: 2, Behind: 1, BehindNames: []string{"us"}}, nil
+}
+
+func (f *fakeSettings) RBAC(context.Context) (fleet.RBAC, error) {
+	if f.down {
+		return fleet.RBAC{}, errDown
+	}
+	if len(f.rbac) == 0 {
+		return fleet.RBAC{Keys: map[string]string{}}, nil
+	}
+	return f.rbac[len(f.rbac)-1], nil
+}
+
+func (f *fakeSettings) RBACAt(_ context.Context, v int64) (fleet.RBAC, error) {
+	if v > int64(len(f.rbac)) {
+		return fleet.RBAC{}, unknown("settings_version_unknown", "there is no version %d", v)
+	}
+	return f.rbac[v-1], nil
+}
+
+func (f *fakeSettings) RBACVersions(context.Context) (out []fleet.SettingsVersion, err error) {
+	for _, v := range f.rbac {
+		out = append(out, fleet.SettingsVersion{Version: v.Version, ChangedBy: v.ChangedBy, ChangedAt: v.ChangedAt})
+	}
+	return out, nil
+}
+
+func (f *fakeSettings) PutRBAC(ctx context.Context, keys map[string]string, by string, expected int64) (fleet.RBAC, bool, error) {
+	old, err := f.RBAC(ctx)
+	switch {
+	case err != nil:
+		return old, false, err
+	case expected != 0 && expected != old.Version:
+		return old, false, fault.New(fault.Conflict, "version_conflict", "another version")
+	case old.Version > 0 && maps.Equal(old.Keys, keys):
+		return old, false, nil
+	}
+	f.rbac = append(f.rbac, fleet.RBAC{Version: old.Version + 1, Keys: keys, ChangedBy: by, ChangedAt: start})
+	return f.rbac[len(f.rbac)-1], true, nil
+}
+
+func TestAnRBACPolicyIsKeptAndNotEnforced(t *testing.T) {
+	w, f := settingsWorld(t)
+	const path = "/api/v1/settings/rbac"
+	var got rbacDocument
+	w.call("GET", path, "").ok(200).into(&got)
+	if got.Version != 0 || got.ChangedAt != nil || got.RBAC == nil || got.Enforced {
+		t.Errorf("before anybody set it: %+v", got)
+	}
+	// One that denies everything denies nothing.
+	const cm = `{kind: ConfigMap, apiVersion: v1, metadata: {name: argocd-rbac-cm}, data: {policy.csv: "p, ana, *, *, *, deny", policy.default: "", scopes: "[groups]", policy.matchMode: glob, policy.team.csv: "g, x, role:admin"}}`
+	a := w.call("PUT", path, cm, "Content-Type: application/yaml").ok(200)
+	var change changedRBAC
+	a.into(&change)
+	if change.Version != 1 || change.Result != resultConfigured || change.Enforced || a.header.Get("ETag") != `"1"` {
+		t.Errorf("%+v %v", change, a.header)
+	}
+	a = w.call("GET", path, "").ok(200)
+	a.into(&got)
+	if got.Version != 1 || got.ChangedBy != "ana" || len(got.RBAC) != 5 || got.RBAC["policy.csv"] != "p, ana, *, *, *, deny" || len(got.Versions) != 1 || a.header.Get("ETag") != `"1"` || !strings.Contains(a.body, `"enforced":false`) {
+		t.Errorf("%s", a.body)
+	}
+	// What was read can be sent back.
+	w.call("PUT", path, a.body, `If-Match: "1"`).ok(200).into(&change)
+	if change.Result != resultUnchanged || len(f.rbac) != 1 {
+		t.Errorf("%+v", change)
+	}
+	w.call("PUT", path, `{"rbac": {}}`, `If-Match: "7"`).problem(412, "version_conflict")
+	w.call("PUT", path, `{"rbac": {}}`, `If-Match: "1"`).ok(200)
+	w.call("GET", path+"?version=1", "").ok(200).into(&got)
+	if got.Version != 1 || len(got.RBAC) != 5 {
+		t.Errorf("%+v", got)
+	}
+	w.call("GET", path+"?version=9", "").problem(404, "settings_version_unknown")
+	w.call("GET", path+"?version=0", "").problem(400, "parameter_invalid")
+	for body, code := range map[string]string{
+		``: "body_missing", `{}`: "field_missing", `{"rbac": null}`: "field_missing", `{"rbac": {"policy": "x"}}`: "rbac_invalid",
+		`{"rbac": {"policy.matchMode": "fuzzy"}}`: "rbac_invalid", `{"rbac": {}, "versoin": 1}`: "unknown_field", `{"kind": "Secret", "data": {}}`: "kind_unexpected",
+		`{"kind": "ConfigMap"}`: "field_missing", `{"rbac": {"scopes": ["groups"]}}`: "type_mismatch", `{"rbac": {"policy..csv": ""}}`: "rbac_invalid",
+	} {
+		a := w.call("PUT", path, body)
+		if a.status != 400 || !strings.Contains(a.body, `"`+code+`"`) {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	w.call("PUT", path, `{"rbac": {"policy.csv": "`+strings.Repeat("x", fleet.MaxRBACBytes)+`"}}`).problem(413, "rbac_too_large")
+	w.call("GET", path, "", "Authorization:").problem(401, "token_missing")
+	f.down = true
+	w.call("GET", path, "").problem(503, "db_unavailable")
+	w.call("PUT", path, `{"rbac": {}}`).problem(503, "db_unavailable")
+	if len(f.rbac) != 2 || f.told != 0 {
+		t.Errorf("%d versions, told %d times", len(f.rbac), f.told)
+	}
 }
 
 const argoCM = `apiVersion: v1

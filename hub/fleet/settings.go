@@ -3,8 +3,10 @@ package fleet
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -14,6 +16,47 @@ type Customizations struct {
 	model.Settings
 	ChangedBy string
 	ChangedAt time.Time
+}
+
+// RBAC is an RBAC policy in the format of Argo CD's argocd-rbac-cm, as it is
+// kept: policy.csv, policy.*.csv, policy.default, policy.matchMode and scopes.
+// Nothing is decided by it: grants of API tokens say who may do what. Version 0:
+// nobody has set any.
+type RBAC struct {
+	Version   int64
+	Keys      map[string]string
+	ChangedBy string
+	ChangedAt time.Time
+}
+
+// MaxRBACBytes bounds the keys and texts of an RBAC policy together.
+const MaxRBACBytes = 512 << 10
+
+// CheckRBAC is the decision whether keys are an RBAC policy. Its texts are not
+// read: they are kept as they were written.
+func CheckRBAC(keys map[string]string) error {
+	var problems fault.List
+	size := 0
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		size += len(k) + len(keys[k])
+		switch {
+		case k == "policy.default", k == "scopes", strings.HasPrefix(k, "policy.") && strings.HasSuffix(k, ".csv") && k != "policy..csv":
+		case k == "policy.matchMode":
+			if m := strings.TrimSpace(keys[k]); m != "" && m != "glob" && m != "regex" {
+				problems = append(problems, fault.New(fault.Invalid, "rbac_invalid", "policy.matchMode is %.40q", m).WithField(k).WithFound(m, "glob, regex"))
+			}
+		default:
+			problems = append(problems, fault.New(fault.Invalid, "rbac_invalid", "%.60q is no key of an RBAC policy", k).WithField(k).
+				WithFound(k, "policy.csv, policy.*.csv, policy.default, policy.matchMode, scopes"))
+		}
+	}
+	if size > MaxRBACBytes {
+		problems = append(problems, fault.New(fault.TooLarge, "rbac_too_large", "the RBAC policy has %d bytes; at most %d are kept", size, MaxRBACBytes))
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
 }
 
 // SettingsVersion is one version of settings, without its content.

@@ -126,3 +126,43 @@ func TestWhoHasTheCustomizations(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestAnRBACPolicyHasVersionsOfItsOwn(t *testing.T) {
+	b := setup(t)
+	_, _, err := b.PutCustomizations(b.ctx(), model.Customizations{"resource.compareoptions": ""}, "ann", 0)
+	must(t, err)
+	r, err := b.RBAC(b.ctx())
+	must(t, err)
+	if r.Version != 0 || r.Keys == nil || len(r.Keys) != 0 {
+		t.Errorf("before anybody set it: %+v", r)
+	}
+	one := map[string]string{"policy.csv": "p, a, *, *, *, allow\n", "policy.default": "role:readonly"}
+	r, changed, err := b.PutRBAC(b.ctx(), one, "bob", 0)
+	must(t, err)
+	if !changed || r.Version != 1 || r.ChangedBy != "bob" || !maps.Equal(r.Keys, one) {
+		t.Errorf("%v %+v", changed, r)
+	}
+	_, changed, err = b.PutRBAC(b.ctx(), maps.Clone(one), "cid", 1)
+	must(t, err)
+	if changed {
+		t.Error("the same again is a change")
+	}
+	_, _, err = b.PutRBAC(b.ctx(), nil, "cid", 7)
+	wantCode(t, err, fault.Conflict, "version_conflict")
+	_, _, err = b.PutRBAC(b.ctx(), nil, "cid", 1)
+	must(t, err)
+	r, err = b.RBACAt(b.ctx(), 1)
+	must(t, err)
+	if !maps.Equal(r.Keys, one) {
+		t.Errorf("version 1 is %+v", r)
+	}
+	versions, err := b.RBACVersions(b.ctx())
+	must(t, err)
+	c, err := b.Customizations(b.ctx())
+	must(t, err)
+	if len(versions) != 2 || c.Version != 1 || len(c.Customizations) != 1 {
+		t.Errorf("%+v, customizations %+v", versions, c)
+	}
+	_, err = b.RBACAt(b.ctx(), 3)
+	wantCode(t, err, fault.NotFound, "settings_version_unknown")
+}

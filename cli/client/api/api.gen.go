@@ -1046,6 +1046,37 @@ func (c *Client) PutCustomizations(ctx context.Context, q PutCustomizationsQuery
 	return out, err
 }
 
+// GetRBACQuery narrows getRBAC; what is zero is not sent.
+type GetRBACQuery struct {
+	// Version: an earlier version
+	Version *int64
+}
+
+func (q GetRBACQuery) encode() string {
+	v := query{}
+	v.number("version", q.Version)
+	return v.encode()
+}
+
+// GetRBACPath is where getRBAC is, below /api/v1.
+func GetRBACPath(q GetRBACQuery) string {
+	return "/settings/rbac" + q.encode()
+}
+
+// GetRBAC: the RBAC policy that is kept; this release does not enforce it.
+func (c *Client) GetRBAC(ctx context.Context, q GetRBACQuery, options ...Option) (out RbacDocument, err error) {
+	err = c.call(ctx, http.MethodGet, GetRBACPath(q), nil, &out, options)
+	return out, err
+}
+
+// PutRBAC: replace the RBAC policy that is kept.
+//
+// The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. Nothing is decided by it in this release: grants of API tokens say who may do what.
+func (c *Client) PutRBAC(ctx context.Context, in RbacBody, options ...Option) (out ChangedRBAC, err error) {
+	err = c.call(ctx, http.MethodPut, "/settings/rbac", in, &out, options)
+	return out, err
+}
+
 // SubmitJob: give a command to many applications.
 //
 // The job is stored before it is answered, and goes on when the hub was stopped. Each item is allowed or refused when its turn comes, as the command to that one application is.
@@ -1243,6 +1274,13 @@ type ChangedCustomizations struct {
 	DryRun  bool                   `json:"dryRun,omitempty"`
 	Changes []KeyChange            `json:"changes"`
 	Unused  []customization.Unused `json:"unused,omitempty"`
+}
+
+// ChangedRBAC is what became of a change.
+type ChangedRBAC struct {
+	Version  int64  `json:"version"`
+	Result   string `json:"result"`
+	Enforced bool   `json:"enforced"`
 }
 
 // ClusterAliases is what goes through the API.
@@ -1689,6 +1727,23 @@ type ProjectUsage struct {
 	LargestObjects int    `json:"largestObjects,omitempty"`
 	// Inherits are the global projects whose rules count too.
 	Inherits []string `json:"inherits,omitempty"`
+}
+
+// RbacBody is the simplest of the forms that readRBAC takes.
+type RbacBody struct {
+	RBAC map[string]string `json:"rbac"`
+}
+
+// RbacDocument is what is shown of the RBAC policy.
+type RbacDocument struct {
+	Version   int64      `json:"version"`
+	ChangedBy string     `json:"changedBy,omitempty"`
+	ChangedAt *time.Time `json:"changedAt,omitempty"`
+	// Enforced is false: the policy is kept, and decides nothing in this release.
+	Enforced bool `json:"enforced"`
+	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
+	RBAC     map[string]string `json:"rbac"`
+	Versions []SettingsVersion `json:"versions,omitempty"`
 }
 
 // Refreshed says whether the cluster is looked at now, or when its agent comes.

@@ -247,6 +247,11 @@ export interface PutCustomizationsQuery {
   dryRun?: boolean;
 }
 
+export interface GetRBACQuery {
+  /** an earlier version */
+  version?: number;
+}
+
 export interface ListJobsQuery {
   /** how many at most, from 1 to 500; 100 when it is left out */
   limit?: number;
@@ -703,6 +708,16 @@ export class Client {
   /** Replace the resource customizations of all clusters. */
   async putCustomizations(body: types.CustomizationsBody | string, query: PutCustomizationsQuery = {}, o: CallOptions = {}): Promise<Versioned<types.ChangedCustomizations>> {
     return await this.call<types.ChangedCustomizations>("PUT", `/settings/customizations${search(query)}`, body, o);
+  }
+
+  /** The RBAC policy that is kept; this release does not enforce it. */
+  async getRBAC(query: GetRBACQuery = {}, o: CallOptions = {}): Promise<Versioned<types.RbacDocument>> {
+    return await this.call<types.RbacDocument>("GET", `/settings/rbac${search(query)}`, undefined, o);
+  }
+
+  /** Replace the RBAC policy that is kept. */
+  async putRBAC(body: types.RbacBody | string, o: CallOptions = {}): Promise<Versioned<types.ChangedRBAC>> {
+    return await this.call<types.ChangedRBAC>("PUT", `/settings/rbac`, body, o);
   }
 
   /** Give a command to many applications. */

@@ -286,6 +286,13 @@ export interface ChangedCustomizations {
   unused?: Unused[];
 }
 
+/** ChangedRBAC is what became of a change. */
+export interface ChangedRBAC {
+  version: number;
+  result: string;
+  enforced: boolean;
+}
+
 /** Check is one step of a decision. */
 export interface Check {
   /** one of the Rule constants */
@@ -1386,6 +1393,23 @@ export interface ProjectUsage {
   largestObjects?: number;
   /** Inherits are the global projects whose rules count too. */
   inherits?: string[];
+}
+
+/** RbacBody is the simplest of the forms that readRBAC takes. */
+export interface RbacBody {
+  rbac: Record<string, string>;
+}
+
+/** RbacDocument is what is shown of the RBAC policy. */
+export interface RbacDocument {
+  version: number;
+  changedBy?: string;
+  changedAt?: string;
+  /** Enforced is false: the policy is kept, and decides nothing in this release. */
+  enforced: boolean;
+  /** RBAC has the keys and texts of the ConfigMap argocd-rbac-cm. */
+  rbac: Record<string, string>;
+  versions?: SettingsVersion[];
 }
 
 /** Refreshed says whether the cluster is looked at now, or when its agent comes. */

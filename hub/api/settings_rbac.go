@@ -1,0 +1,153 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model/decode"
+)
+
+// rbacDocument is what is shown of the RBAC policy.
+type rbacDocument struct {
+	Version   int64      `json:"version"`
+	ChangedBy string     `json:"changedBy,omitempty"`
+	ChangedAt *time.Time `json:"changedAt,omitempty"`
+	// Enforced is false: the policy is kept, and decides nothing in this release.
+	Enforced bool `json:"enforced"`
+	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
+	RBAC     map[string]string       `json:"rbac"`
+	Versions []fleet.SettingsVersion `json:"versions,omitempty"`
+}
+
+// changedRBAC is what became of a change.
+type changedRBAC struct {
+	Version  int64  `json:"version"`
+	Result   string `json:"result"`
+	Enforced bool   `json:"enforced"`
+}
+
+// rbacBody is the simplest of the forms that readRBAC takes.
+type rbacBody struct {
+	RBAC map[string]string `json:"rbac"`
+}
+
+var rbacRoutes = []Route{
+	{
+		Method: http.MethodGet, Path: "/settings/rbac", ID: "getRBAC", Tag: "settings", Summary: "The RBAC policy that is kept; this release does not enforce it",
+		Verb: VerbGet, Resource: ResourceSettings,
+		Query:  []Parameter{{Name: "version", Type: "integer", Meaning: "an earlier version"}},
+		Answer: rbacDocument{}, Status: http.StatusOK, Tagged: true, handler: (*api).getRBAC, when: hasSettings,
+	},
+	{
+		Method: http.MethodPut, Path: "/settings/rbac", ID: "putRBAC", Tag: "settings", Summary: "Replace the RBAC policy that is kept",
+		Detail: "The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. Nothing is decided by it in this release: grants of API tokens say who may do what.",
+		Verb:   VerbUpdate, Resource: ResourceSettings,
+		Body: rbacBody{}, Answer: changedRBAC{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putRBAC, when: hasSettings,
+	},
+}
+
+func shownRBAC(r fleet.RBAC) rbacDocument {
+	out := rbacDocument{Version: r.Version, ChangedBy: r.ChangedBy, RBAC: r.Keys}
+	if !r.ChangedAt.IsZero() {
+		out.ChangedAt = &r.ChangedAt
+	}
+	return out
+}
+
+func (a *api) getRBAC(c *gin.Context) {
+	ctx, settings := c.Request.Context(), a.opts.Settings
+	if asked := c.Query("version"); asked != "" {
+		version, err := strconv.ParseInt(asked, 10, 64)
+		if err != nil || version < 1 {
+			a.fail(c, fault.New(fault.Invalid, "parameter_invalid", "version %q is not a number of a version", cut(asked)).WithField("version"))
+			return
+		}
+		got, err := settings.RBACAt(ctx, version)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, shownRBAC(got))
+		return
+	}
+	got, err := settings.RBAC(ctx)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	out := shownRBAC(got)
+	if out.Versions, err = settings.RBACVersions(ctx); err != nil {
+		a.fail(c, err)
+		return
+	}
+	if got.Version > 0 {
+		c.Header("ETag", etag(got.Version))
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+func (a *api) putRBAC(c *gin.Context) {
+	ctx := c.Request.Context()
+	b, err := a.body(c)
+	var keys map[string]string
+	if err == nil {
+		keys, err = readRBAC(b)
+	}
+	var expected int64
+	if err == nil {
+		expected, err = ifMatch(c)
+	}
+	if err == nil {
+		err = fleet.CheckRBAC(keys)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	stored, changed, err := a.opts.Settings.PutRBAC(ctx, keys, identity(c).Name, expected)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	out := changedRBAC{Version: stored.Version, Result: resultUnchanged}
+	if changed {
+		out.Result = resultConfigured
+		a.log.InfoContext(ctx, "the RBAC policy that is kept changed", "version", stored.Version, "by", stored.ChangedBy)
+		a.opts.Publisher.Publish("settings", "rbac", fleet.SettingsVersion{Version: stored.Version, ChangedBy: stored.ChangedBy, ChangedAt: stored.ChangedAt})
+	}
+	c.Header("ETag", etag(stored.Version))
+	c.JSON(http.StatusOK, out)
+}
+
+// readRBAC takes the manifest of a ConfigMap such as argocd-rbac-cm, or an object
+// with the field rbac as getRBAC answers it.
+func readRBAC(b []byte) (map[string]string, error) {
+	var shape map[string]json.RawMessage
+	if err := decode.Into(b, &shape); err != nil {
+		return nil, err
+	}
+	if kind, ok := shape["kind"]; ok {
+		return configMapData(b, kind, "argocd-rbac-cm", "rbac")
+	}
+	if raw := shape["rbac"]; raw == nil || string(raw) == "null" {
+		return nil, fault.New(fault.Invalid, "field_missing", "there is no RBAC policy in the body").WithField("rbac").
+			WithFix(`send a ConfigMap, or {"rbac": {"policy.csv": "..."}}; {"rbac": {}} for none`)
+	}
+	var own struct {
+		RBAC map[string]string `json:"rbac"`
+		// The rest of what getRBAC answers is read over.
+		Version   json.RawMessage `json:"version"`
+		ChangedBy json.RawMessage `json:"changedBy"`
+		ChangedAt json.RawMessage `json:"changedAt"`
+		Enforced  json.RawMessage `json:"enforced"`
+		Versions  json.RawMessage `json:"versions"`
+	}
+	err := decode.Into(b, &own)
+	return own.RBAC, err
+}
