@@ -61,6 +61,8 @@ func Open(kubeconfig, context string) (*Cluster, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "kubeconfig_invalid", "the context %q cannot be used", context)
 	}
+	// The credentials are added to every request, to whatever host it goes.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Cluster{Context: context, host: strings.TrimSuffix(cfg.Host, "/"), client: client}, nil
 }
 
