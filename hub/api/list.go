@@ -31,6 +31,8 @@ type Inventory interface {
 	Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
 	AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
 	Repositories(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
+	// Operations lists some that were read, and that the caller sees.
+	Operations(ctx context.Context, all []model.OperationInfo, q fleet.ListQuery) (fleet.ListPage, error)
 	Fleet(ctx context.Context, sees func(project string) bool, seesCluster func(*model.Cluster) bool) fleet.FleetSummary
 	// Projects are the names of all projects; version changes with them and with
 	// what is deployed where.
@@ -75,7 +77,7 @@ type page[T any] struct {
 	Facets     map[string]fleet.Facet `json:"facets,omitempty"`
 	AsOf       time.Time              `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
-	// at AsOf.
+	// at AsOf. Also when there is more than is looked at.
 	Partial *partial `json:"partial,omitempty"`
 }
 
@@ -171,8 +173,11 @@ func (a *api) tryList(c *gin.Context, l listing, change func(*fleet.ListQuery) e
 	if got.Next != nil {
 		out.NextCursor = a.opts.cursor(got.Next, bound)
 	}
-	if got.Away {
+	switch {
+	case got.Away:
 		out.Partial = away(got.AsOf)
+	case got.Newest > 0:
+		out.Partial = &partial{"newest_only", fmt.Sprintf("only the newest %d were looked at; older ones are found by application or cluster", got.Newest)}
 	}
 	c.JSON(http.StatusOK, out)
 	return nil

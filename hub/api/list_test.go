@@ -34,7 +34,7 @@ func TestCursorsAreSealed(t *testing.T) {
 	}
 	for _, other := range []string{
 		"/applications?filter=web&sort=name", "/applications?filter=web", "/applications?filter=web0&sort=-name", "/applications?sort=-name",
-		"/applications?filter=web&sort=-name&project=default", "/clusters?filter=web&sort=-name", "/projects?filter=web&sort=-name",
+		"/applications?filter=web&sort=-name&project=default", "/clusters?filter=web&sort=-name", "/projects?filter=web&sort=-name", "/operations?filter=web",
 	} {
 		ask(other, good).problem(400, "cursor_invalid")
 	}
@@ -55,4 +55,26 @@ func TestCursorsAreSealed(t *testing.T) {
 	w.opts.CursorKey = []byte("another hub's")
 	w.login()
 	ask("/applications?filter=web&sort=-name", good).problem(400, "cursor_invalid")
+}
+
+func TestOperationsAreFiltered(t *testing.T) {
+	w := newWorld(t)
+	w.call("POST", "/api/v1/applications", application("web")).ok(201)
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	var got struct {
+		Items  []map[string]any
+		Total  int
+		Facets map[string]struct{ Values map[string]int }
+	}
+	w.call("GET", "/api/v1/operations?filter="+url.QueryEscape("app:web is:open kind:sync")+"&fields=id,phase&sort=-created&facets=kind", "").ok(200).into(&got)
+	if got.Total != 1 || len(got.Items) != 1 || len(got.Items[0]) != 2 || got.Facets["kind"].Values["sync"] != 1 {
+		t.Errorf("%+v", got)
+	}
+	w.call("GET", "/api/v1/operations?filter=phase:failed", "").ok(200).into(&got)
+	if got.Total != 0 {
+		t.Errorf("%+v", got)
+	}
+	w.call("GET", "/api/v1/operations?filter=health:x", "").problem(400, "filter_invalid")
+	w.call("GET", "/api/v1/operations?fields=phse", "").problem(400, "fields_invalid")
+	w.call("GET", "/api/v1/operations?sort=phse", "").problem(400, "sort_invalid")
 }

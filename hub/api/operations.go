@@ -504,38 +504,68 @@ func (a *api) getOperation(c *gin.Context) {
 	c.JSON(http.StatusOK, a.withNotice(c.Request.Context(), op))
 }
 
+// mostOperations are looked at by a list, the newest first. What it is narrowed
+// by in the database, application, cluster, open and project, does not count.
+const mostOperations = 5000
+
 func (a *api) listOperations(c *gin.Context) {
-	ctx := c.Request.Context()
-	filter, err := operationFilter(c)
-	if err == nil && c.Query("app") != "" {
-		var app fleet.App
-		if app, err = a.store.Application(ctx, c.Query("app")); err == nil {
-			err = mayDo(a.caller(c), permission.Get, app)
-			filter.App = app.UID
-		}
-	}
-	if err == nil && c.Query("cluster") != "" {
-		var cluster model.Cluster
-		if cluster, err = a.visibleCluster(ctx, a.caller(c), c.Query("cluster")); err == nil {
-			filter.Cluster = cluster.ID
-		}
-	}
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	if set := a.caller(c); !set.Admin() {
-		projects, err := a.visibleProjects(ctx, set)
+	var f fleet.OperationFilter
+	l := listing{things: "operations", facets: []string{"phase", "kind"}, known: []string{"app", "cluster", "open"}, limit: defaultLimit}
+	l.ask = func(inventory Inventory, ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
+		f.Limit = mostOperations + 1
+		ops, err := a.store.Operations(ctx, f)
 		if err != nil {
-			a.fail(c, err)
-			return
+			return fleet.ListPage{}, err
 		}
-		filter.Projects = []string{}
-		for _, p := range projects {
-			filter.Projects = append(filter.Projects, p.Metadata.Name)
+		cut := len(ops) > mostOperations
+		if cut {
+			ops = ops[:mostOperations]
 		}
+		page, err := inventory.Operations(ctx, ops, q)
+		if cut {
+			page.Newest = mostOperations
+		}
+		return page, err
 	}
-	a.answerOperations(c, filter)
+	a.answerList(c, l, func(*fleet.ListQuery) (err error) {
+		f, err = a.operationsAsked(c)
+		return err
+	})
+}
+
+// operationsAsked is what the parameters besides the filter narrow, to what the
+// caller sees.
+func (a *api) operationsAsked(c *gin.Context) (f fleet.OperationFilter, err error) {
+	ctx, set := c.Request.Context(), a.caller(c)
+	if f.OpenOnly, err = boolean(c, "open"); err != nil {
+		return f, err
+	}
+	if name := c.Query("app"); name != "" {
+		app, err := a.store.Application(ctx, name)
+		if err == nil {
+			err = mayDo(set, permission.Get, app)
+		}
+		if err != nil {
+			return f, err
+		}
+		f.App = app.UID
+	}
+	if name := c.Query("cluster"); name != "" {
+		cluster, err := a.visibleCluster(ctx, set, name)
+		if err != nil {
+			return f, err
+		}
+		f.Cluster = cluster.ID
+	}
+	if set.Admin() {
+		return f, nil
+	}
+	projects, err := a.visibleProjects(ctx, set)
+	f.Projects = []string{}
+	for _, p := range projects {
+		f.Projects = append(f.Projects, p.Metadata.Name)
+	}
+	return f, err
 }
 
 func (a *api) listApplicationOperations(c *gin.Context) {

@@ -567,9 +567,9 @@ var operationRoutes = []Route{
 		Query: []Parameter{
 			{Name: "app", Type: "string", Meaning: "only those of an application"},
 			{Name: "cluster", Type: "string", Meaning: "only those on a cluster, by name or id"},
-			openParameter, limitParameter,
+			openParameter, filterParameter, sortParameter, facetsParameter, fieldsParameter, limitParameter, cursorParam,
 		},
-		Answer: list[model.OperationInfo]{}, Status: http.StatusOK, handler: (*api).listOperations,
+		Answer: page[model.OperationInfo]{}, Status: http.StatusOK, handler: (*api).listOperations,
 	},
 	{
 		Method: http.MethodGet, Path: "/operations/:id", ID: "getOperation", Tag: "operations", Summary: "One operation and its results",

@@ -79,6 +79,8 @@ type ListPage struct {
 	// what others have written since AsOf is not in it.
 	AsOf time.Time
 	Away bool
+	// Newest is set when only so many of the newest were looked at.
+	Newest int
 }
 
 // Facet counts the values of one key over what a filter selects without its own

@@ -127,10 +127,10 @@ var kindWords = map[filter.Kind]string{filter.Text: "text", filter.Age: "age", f
 // keysOf is the part of the page about what can be asked for.
 func keysOf() string {
 	var b strings.Builder
-	sorts := map[string][]string{"applications": AppSorts, "clusters": ClusterSorts, "projects": ProjectSorts, "repositories": RepositorySorts}
-	facets := map[string][]string{"applications": append(slices.Clone(AppFacets), "label:NAME", "cluster.label:NAME"), "clusters": append(slices.Clone(ClusterFacets), "label:NAME"), "repositories": RepositoryFacets}
-	fields := map[string][]string{"applications": AppFields, "clusters": ClusterFields, "projects": ProjectFields, "repositories": RepositoryFields}
-	for _, s := range []filter.Schema{filter.Applications, filter.Clusters, filter.Projects, filter.Repositories} {
+	sorts := map[string][]string{"applications": AppSorts, "clusters": ClusterSorts, "projects": ProjectSorts, "repositories": RepositorySorts, "operations": OperationSorts}
+	facets := map[string][]string{"applications": append(slices.Clone(AppFacets), "label:NAME", "cluster.label:NAME"), "clusters": append(slices.Clone(ClusterFacets), "label:NAME"), "repositories": RepositoryFacets, "operations": OperationFacets}
+	fields := map[string][]string{"applications": AppFields, "clusters": ClusterFields, "projects": ProjectFields, "repositories": RepositoryFields, "operations": OperationFields}
+	for _, s := range []filter.Schema{filter.Applications, filter.Clusters, filter.Projects, filter.Repositories, filter.Operations} {
 		fmt.Fprintf(&b, "### %s\n\n| key | takes |\n|---|---|\n", strings.ToUpper(s.Things[:1])+s.Things[1:])
 		for _, k := range s.Keys {
 			name := "`" + k.Name + "`"

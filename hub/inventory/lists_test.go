@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/filter"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -351,6 +353,7 @@ func TestKeysOfSchemasAreImplemented(t *testing.T) {
 		total  int
 	}{
 		{Applications, x.Applications, 1}, {Clusters, x.Clusters, 2}, {ProjectsSchema, x.AllProjects, 2}, {Repositories, x.Repositories, 1},
+		{filter.Operations, x.operationsOf([]model.OperationInfo{{ID: "op-1", Phase: model.PhaseRunning}, {ID: "op-2", Phase: model.PhaseFailed}}), 2},
 	} {
 		for _, term := range c.schema.Sample() {
 			yes, err1 := c.ask(t.Context(), fleet.ListQuery{Filter: term, Limit: 10})
@@ -398,5 +401,60 @@ func TestSizes(t *testing.T) {
 	b, err := json.Marshal(map[string]any{"items": page.Items, "facets": page.Facets, "total": page.Total, "asOf": page.AsOf, "nextCursor": strings.Repeat("x", 200)})
 	if err != nil || len(b) > 60<<10 {
 		t.Errorf("a page of 200 has %d bytes: %v", len(b), err)
+	}
+}
+
+// operationsOf asks as the other lists are asked.
+func (x *Index) operationsOf(ops []model.OperationInfo) func(context.Context, fleet.ListQuery) (fleet.ListPage, error) {
+	return func(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
+		return x.Operations(ctx, slices.Clone(ops), q)
+	}
+}
+
+func TestOperations(t *testing.T) {
+	at := func(h int) *time.Time { t := start.Add(time.Duration(h) * time.Hour); return &t }
+	x := newIndex(t, newStore())
+	list := x.operationsOf([]model.OperationInfo{
+		{ID: "a", Seq: 1, AppName: "web", Project: "shop", Cluster: "c-eu", Kind: "sync", Phase: model.PhaseSucceeded, InitiatedBy: "ana", CreatedAt: at(-5), FinishedAt: at(-4)},
+		{ID: "b", Seq: 3, AppName: "api", Project: "shop", Cluster: "c-us", Kind: "sync", Phase: model.PhaseFailed, Message: "quota exceeded", CreatedAt: at(-3), FinishedAt: at(-1)},
+		{ID: "c", Seq: 2, AppName: "web", Project: "bank", Cluster: "c-gone", Kind: "rollback", Phase: model.PhaseSent, CreatedAt: at(-4)},
+		{ID: "d", Seq: 4, AppName: "web", Project: "shop", Cluster: "c-eu", Kind: "sync", Phase: model.PhaseExpired, CreatedAt: at(-2), FinishedAt: at(-1)},
+	})
+	ids := func(q fleet.ListQuery) (out string, page fleet.ListPage) {
+		t.Helper()
+		q.Limit = cmp.Or(q.Limit, 10)
+		page, err := list(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			var o model.OperationInfo
+			if err := json.Unmarshal(item, &o); err != nil {
+				t.Fatal(err)
+			}
+			out += string(o.ID)
+		}
+		return out, page
+	}
+	for filter, want := range map[string]string{
+		"": "dbca", "app:web": "dca", "web": "dca", "cluster:eu": "da", "cluster:c-gone": "c", "phase:failed,expired": "db", "phase:queued": "c", "is:open": "c",
+		"not:ended": "c", "is:failing": "db", "kind:roll*": "c", "by:ana": "a", "-by:ana": "dbc", "message:~quota": "b", "created:<3h30m": "db", "finished:>2h": "a",
+	} {
+		if got, _ := ids(fleet.ListQuery{Filter: filter}); got != want {
+			t.Errorf("%q: %s, want %s", filter, got, want)
+		}
+	}
+	for sort, want := range map[string]string{"number": "acbd", "app": "bacd", "-finished": "bdac", "project": "cabd", "phase": "dbca"} {
+		if got, _ := ids(fleet.ListQuery{Sort: []string{sort}}); got != want {
+			t.Errorf("sort %s: %s, want %s", sort, got, want)
+		}
+	}
+	first, page := ids(fleet.ListQuery{Limit: 3, Facets: []string{"phase", "cluster"}})
+	rest, last := ids(fleet.ListQuery{Limit: 3, After: page.Next})
+	if first+rest != "dbca" || last.Next != nil || page.Facets["phase"].Values["queued"] != 1 || page.Facets["cluster"].Values["eu"] != 2 {
+		t.Errorf("%s %s %v", first, rest, page.Facets)
+	}
+	if _, err := list(t.Context(), fleet.ListQuery{Limit: 1, Filter: "aplication:x"}); err == nil {
+		t.Error("an unknown key is taken for a label, and operations have none")
 	}
 }

@@ -51,7 +51,7 @@ var (
 		Keys: []Key{
 			{Name: "name", Aliases: []string{"application", "app"}}, {Name: "id"}, {Name: "project"}, {Name: "cluster"},
 			{Name: "kind"}, {Name: "phase", Kind: Word, Words: []string{"queued", "running", "succeeded", "failed", "superseded", "expired", "terminated"}},
-			{Name: "by"}, {Name: "revision"}, {Name: "message"},
+			{Name: "by"}, {Name: "message"},
 			{Name: "created", Kind: Age}, {Name: "finished", Kind: Age},
 		},
 		States: []string{"open", "ended", "failing"},

@@ -962,8 +962,18 @@ type ListOperationsQuery struct {
 	Cluster string
 	// Open: only those that have not ended
 	Open *bool
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
+	// Sort: keys with commas, each with a leading - for descending; the name comes last
+	Sort string
+	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
+	Facets string
+	// Fields: fields of the rows, with commas
+	Fields string
 	// Limit: how many at most, from 1 to 500; 100 when it is left out
 	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
 }
 
 func (q ListOperationsQuery) encode() string {
@@ -971,7 +981,12 @@ func (q ListOperationsQuery) encode() string {
 	v.text("app", q.App)
 	v.text("cluster", q.Cluster)
 	v.flag("open", q.Open)
+	v.text("filter", q.Filter)
+	v.text("sort", q.Sort)
+	v.text("facets", q.Facets)
+	v.text("fields", q.Fields)
 	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
 	return v.encode()
 }
 
@@ -981,7 +996,7 @@ func ListOperationsPath(q ListOperationsQuery) string {
 }
 
 // ListOperations: operations, newest first.
-func (c *Client) ListOperations(ctx context.Context, q ListOperationsQuery, options ...Option) (out OperationInfoList, err error) {
+func (c *Client) ListOperations(ctx context.Context, q ListOperationsQuery, options ...Option) (out OperationInfoPage, err error) {
 	err = c.call(ctx, http.MethodGet, ListOperationsPath(q), nil, &out, options)
 	return out, err
 }
@@ -1205,7 +1220,7 @@ type AppProjectPage struct {
 	Facets     map[string]Facet   `json:"facets,omitempty"`
 	AsOf       time.Time          `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
-	// at AsOf.
+	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
 }
 
@@ -1217,7 +1232,7 @@ type AppViewPage struct {
 	Facets     map[string]Facet `json:"facets,omitempty"`
 	AsOf       time.Time        `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
-	// at AsOf.
+	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
 }
 
@@ -1312,7 +1327,7 @@ type ClusterPage struct {
 	Facets     map[string]Facet `json:"facets,omitempty"`
 	AsOf       time.Time        `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
-	// at AsOf.
+	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
 }
 
@@ -1634,6 +1649,18 @@ type OperationInfoList struct {
 	AsOf       time.Time             `json:"asOf"`
 }
 
+// OperationInfoPage is the envelope of lists that are answered from the inventory.
+type OperationInfoPage struct {
+	Items      []model.OperationInfo `json:"items"`
+	NextCursor string                `json:"nextCursor,omitempty"`
+	Total      int                   `json:"total"`
+	Facets     map[string]Facet      `json:"facets,omitempty"`
+	AsOf       time.Time             `json:"asOf"`
+	// Partial is set while the database does not answer: the list is what was known
+	// at AsOf. Also when there is more than is looked at.
+	Partial *Partial `json:"partial,omitempty"`
+}
+
 // Partial is what goes through the API.
 type Partial struct {
 	Code   string `json:"code"`
@@ -1759,7 +1786,7 @@ type RepositoryPage struct {
 	Facets     map[string]Facet   `json:"facets,omitempty"`
 	AsOf       time.Time          `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
-	// at AsOf.
+	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
 }
 

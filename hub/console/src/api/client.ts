@@ -233,8 +233,18 @@ export interface ListOperationsQuery {
   cluster?: string;
   /** only those that have not ended */
   open?: boolean;
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
+  /** keys with commas, each with a leading - for descending; the name comes last */
+  sort?: string;
+  /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
+  facets?: string;
+  /** fields of the rows, with commas */
+  fields?: string;
   /** how many at most, from 1 to 500; 100 when it is left out */
   limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
 }
 
 export interface GetCustomizationsQuery {
@@ -686,8 +696,8 @@ export class Client {
   }
 
   /** Operations, newest first. */
-  async listOperations(query: ListOperationsQuery = {}, o: CallOptions = {}): Promise<types.OperationInfoList> {
-    return (await this.call<types.OperationInfoList>("GET", `/operations${search(query)}`, undefined, o)).value;
+  async listOperations(query: ListOperationsQuery = {}, o: CallOptions = {}): Promise<types.OperationInfoPage> {
+    return (await this.call<types.OperationInfoPage>("GET", `/operations${search(query)}`, undefined, o)).value;
   }
 
   /** One operation and its results. */

@@ -96,7 +96,7 @@ export interface AppProjectPage {
   total: number;
   facets?: Record<string, Facet>;
   asOf: string;
-  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: Partial;
 }
 
@@ -165,7 +165,7 @@ export interface AppViewPage {
   total: number;
   facets?: Record<string, Facet>;
   asOf: string;
-  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: Partial;
 }
 
@@ -357,7 +357,7 @@ export interface ClusterPage {
   total: number;
   facets?: Record<string, Facet>;
   asOf: string;
-  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: Partial;
 }
 
@@ -1174,6 +1174,17 @@ export interface OperationInfoList {
   asOf: string;
 }
 
+/** OperationInfoPage is the envelope of lists that are answered from the inventory. */
+export interface OperationInfoPage {
+  items: OperationInfo[];
+  nextCursor?: string;
+  total: number;
+  facets?: Record<string, Facet>;
+  asOf: string;
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
+  partial?: Partial;
+}
+
 /** OperationInitiator says who asked. */
 export interface OperationInitiator {
   username?: string;
@@ -1465,7 +1476,7 @@ export interface RepositoryPage {
   total: number;
   facets?: Record<string, Facet>;
   asOf: string;
-  /** Partial is set while the database does not answer: the list is what was known at AsOf. */
+  /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: Partial;
 }
 
