@@ -47,7 +47,6 @@ var argocdCM = []keyRule{
 	{key: "users.*", why: identityLater}, {key: "accounts.*", why: identityLater}, {key: "admin.*", why: identityLater},
 	{key: "dex.*", why: identityLater}, {key: "oidc.*", why: identityLater}, {key: "passwordPattern", why: identityLater},
 	{key: "exec.*", attention: true, why: "commands in containers are allowed at the hub and at each agent", fix: "allow them there (docs/access.md)"},
-	{key: "globalProjects", attention: true, why: "projects do not inherit from others here", fix: "write the limits into each project"},
 	{key: "kustomize.buildOptions*", attention: true, why: "there are no build options of Kustomize here", fix: "put what they switch on into the kustomizations (docs/sources.md)"},
 	{key: "kustomize.path.*", attention: true, why: "the hub builds with one version of Kustomize", fix: "remove kustomize.version from the sources (docs/sources.md)"},
 	{key: "kustomize.version.*", attention: true, why: "the hub builds with one version of Kustomize", fix: "remove kustomize.version from the sources (docs/sources.md)"},
@@ -143,6 +142,8 @@ func (t *translator) argocdCM(item *Item, s *secretEntry) {
 			} else {
 				s.line(u.Key, Field{Outcome: Taken, Why: "objects are tracked by annotation"})
 			}
+		case u.Key == keyGlobalProjects:
+			t.globalProjects(s)
 		case ok && r.attention:
 			s.attention(u.Key, r.why, r.fix)
 		case ok:

@@ -158,7 +158,7 @@ func Translate(objects []Object, o Options) Plan {
 	if o.ControlNamespace == "" {
 		o.ControlNamespace = "argocd"
 	}
-	t := &translator{options: o, seen: map[string]string{}, projects: map[string]bool{model.DefaultProject: true}, usedBy: map[string]int{}, hosts: map[string]int{}, sshHosts: map[string]bool{}}
+	t := &translator{options: o, seen: map[string]string{}, projects: map[string]bool{model.DefaultProject: true}, imported: map[string]bool{}, usedBy: map[string]int{}, hosts: map[string]int{}, sshHosts: map[string]bool{}}
 	for _, name := range o.Projects {
 		t.projects[name] = true
 	}

@@ -22,6 +22,10 @@ type translator struct {
 	seen map[string]string
 	// projects that exist at the hub or will.
 	projects map[string]bool
+	// imported are the projects among the objects.
+	imported map[string]bool
+	// globals are the global projects of argocd-cm.
+	globals []globalProject
 	// clusters of Argo CD, by name.
 	clusters map[string]argoCluster
 	// knownHosts and certificates are what Argo CD trusts.
@@ -76,8 +80,12 @@ func (t *translator) look(o Object) {
 		if data, err := o.data(); err == nil {
 			t.certificates = data
 		}
+	case o.Kind == "ConfigMap" && o.Name == "argocd-cm":
+		if data, err := o.data(); err == nil {
+			t.globals, _ = parseGlobalProjects(data[keyGlobalProjects]) // what is wrong is told with the entry
+		}
 	case o.Kind == model.KindAppProject && ofArgoCD(o):
-		t.projects[o.Name] = true
+		t.projects[o.Name], t.imported[o.Name] = true, true
 	}
 }
 
@@ -176,6 +184,9 @@ func (t *translator) project(item *Item, o Object) {
 	p := *d.Project
 	t.origin(item, &p.Metadata, o)
 	p.Metadata.Finalizers = t.finalizers(item, p.Metadata.Finalizers)
+	if p.Spec.InheritedBy == nil {
+		p.Spec.InheritedBy = t.inheritedBy(o.Name)
+	}
 	for i, role := range p.Spec.Roles {
 		if len(role.JWTTokens) > 0 {
 			item.attention(fmt.Sprintf("spec.roles[%d].jwtTokens", i), fmt.Sprintf("%d tokens of Argo CD are no tokens here", len(role.JWTTokens)),

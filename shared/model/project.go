@@ -122,19 +122,22 @@ type GitIntegrity struct {
 
 // GitIntegrityPolicy is the policy of the repositories that its globs match.
 type GitIntegrityPolicy struct {
-	Repos []GitIntegrityRepo `json:"repos,omitempty"`
+	// Repos without any match nothing.
+	Repos []GitIntegrityRepo `json:"repos,omitzero"`
 	GPG   *GitIntegrityGPG   `json:"gpg,omitempty"`
 }
 
-// GitIntegrityRepo matches repositories by a glob; a leading "!" excludes.
+// GitIntegrityRepo matches repositories by a glob; a leading "!" excludes. As Argo
+// CD's first versions wrote it, it may be given as the text alone.
 type GitIntegrityRepo struct {
 	URL string `json:"url"`
 }
 
 // GitIntegrityGPG says what must be signed (none, head or strict) and by whom.
 type GitIntegrityGPG struct {
-	Mode string   `json:"mode,omitempty"`
-	Keys []string `json:"keys,omitempty"`
+	Mode string `json:"mode,omitempty"`
+	// Keys without any trust nobody, as in Argo CD.
+	Keys []string `json:"keys,omitzero"`
 }
 
 // OrphanedResources configures the warning about objects that no application

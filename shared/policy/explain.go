@@ -178,6 +178,16 @@ func Warnings(spec model.AppProjectSpec) []string {
 	if slices.Contains(spec.SourceRepos, "*") && !slices.ContainsFunc(spec.SourceRepos, func(s string) bool { return strings.HasPrefix(s, "!") }) {
 		out = append(out, "spec.sourceRepos: manifests may come from any repository")
 	}
+	if si := spec.SourceIntegrity; si != nil && si.Git != nil {
+		for i, p := range si.Git.Policies {
+			field := fmt.Sprintf("spec.sourceIntegrity.git.policies[%d]", i)
+			if p.Repos != nil && len(p.Repos) == 0 {
+				out = append(out, field+".repos: it is about no repository, so it demands nothing")
+			} else if p.GPG != nil && len(p.GPG.Keys) == 0 && SignatureMode(p.GPG.Mode) != SignatureNone {
+				out = append(out, field+".gpg.keys: nobody is trusted, so nothing of these repositories can be deployed")
+			}
+		}
+	}
 	if s := spec.InheritedBy; s != nil && len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0 {
 		out = append(out, "spec.inheritedBy: every other project inherits these rules")
 	}

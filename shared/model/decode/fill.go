@@ -86,6 +86,7 @@ var (
 	typeRaw         = reflect.TypeFor[json.RawMessage]()
 	typeTime        = reflect.TypeFor[time.Time]()
 	typeIntOrString = reflect.TypeFor[model.IntOrString]()
+	typeGitRepo     = reflect.TypeFor[model.GitIntegrityRepo]()
 )
 
 func (f *filler) fill(n *node, v reflect.Value, path, shape string) {
@@ -103,6 +104,9 @@ func (f *filler) fill(n *node, v reflect.Value, path, shape string) {
 		return
 	case t == typeIntOrString:
 		f.intOrString(n, v, path)
+		return
+	case t == typeGitRepo && n.kind == kindString:
+		v.Set(reflect.ValueOf(model.GitIntegrityRepo{URL: n.text}))
 		return
 	}
 	switch t.Kind() {

@@ -259,7 +259,7 @@ func (p *problems) signatures(spec *model.AppProjectSpec) {
 	}
 	for i, pol := range s.Git.Policies {
 		field := at("spec.sourceIntegrity.git.policies", i)
-		if len(pol.Repos) == 0 {
+		if pol.Repos == nil {
 			p.check(missing(field + ".repos").WithFix("write {url: \"*\"} for every repository"))
 		}
 		for j, r := range pol.Repos {
@@ -277,8 +277,8 @@ func (p *problems) signatures(spec *model.AppProjectSpec) {
 			p.check(fault.New(fault.Invalid, "value_unknown", "%s.gpg.mode is %s; allowed: none, head, strict", field, quote(pol.GPG.Mode)).
 				WithField(field+".gpg.mode").WithFound(pol.GPG.Mode, "none, head, strict"))
 		}
-		if len(pol.GPG.Keys) == 0 && pol.GPG.Mode != "none" {
-			p.check(missing(field + ".gpg.keys").WithFix("name the keys that are trusted; without any nothing could be deployed"))
+		if pol.GPG.Keys == nil && pol.GPG.Mode != "none" {
+			p.check(missing(field + ".gpg.keys").WithFix("name the keys that are trusted; with [] nothing can be deployed"))
 		}
 		in := map[string]bool{}
 		for j, k := range pol.GPG.Keys {

@@ -640,16 +640,18 @@ export interface GitIntegrity {
 /** GitIntegrityGPG says what must be signed (none, head or strict) and by whom. */
 export interface GitIntegrityGPG {
   mode?: string;
+  /** Keys without any trust nobody, as in Argo CD. */
   keys?: string[];
 }
 
 /** GitIntegrityPolicy is the policy of the repositories that its globs match. */
 export interface GitIntegrityPolicy {
+  /** Repos without any match nothing. */
   repos?: GitIntegrityRepo[];
   gpg?: GitIntegrityGPG;
 }
 
-/** GitIntegrityRepo matches repositories by a glob; a leading "!" excludes. */
+/** GitIntegrityRepo matches repositories by a glob; a leading "!" excludes. As Argo CD's first versions wrote it, it may be given as the text alone. */
 export interface GitIntegrityRepo {
   url: string;
 }
