@@ -47,6 +47,9 @@ type Store interface {
 	ObjectsOfProject(ctx context.Context, project string) (map[model.AppUID]int, error)
 	Project(ctx context.Context, name string) (model.AppProject, error)
 	Projects(ctx context.Context) ([]model.AppProject, error)
+	// ProjectAndGlobals reads one project, if there is one of that name, and all
+	// that can hand rules on.
+	ProjectAndGlobals(ctx context.Context, name string) ([]model.AppProject, error)
 	DeleteProject(ctx context.Context, name string) error
 
 	// UpsertRepository with a nil Credential keeps the stored one. With a Version it

@@ -312,6 +312,11 @@ func (s *fakeStore) Projects(context.Context) ([]model.AppProject, error) {
 	return out, nil
 }
 
+func (s *fakeStore) ProjectAndGlobals(ctx context.Context, name string) ([]model.AppProject, error) {
+	all, err := s.Projects(ctx)
+	return slices.DeleteFunc(all, func(p model.AppProject) bool { return p.Metadata.Name != name && p.Spec.InheritedBy == nil }), err
+}
+
 func (s *fakeStore) DeleteProject(_ context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

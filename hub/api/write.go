@@ -314,9 +314,15 @@ func (w *writer) project(ctx context.Context, name string) (policy.Project, erro
 	if ok {
 		return m.value, m.err
 	}
-	all, err := w.a.store.Projects(ctx)
+	all, err := w.a.store.ProjectAndGlobals(ctx, name)
 	if err != nil {
 		return policy.Project{}, err
+	}
+	if !slices.ContainsFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }) {
+		// The answer names those that there are.
+		if all, err = w.a.store.Projects(ctx); err != nil {
+			return policy.Project{}, err
+		}
 	}
 	m.value, m.err = rulesOf(all, w.set, name)
 	w.mu.Lock()

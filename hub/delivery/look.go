@@ -52,7 +52,8 @@ type outcome struct {
 // outcomes. It returns an error only when the database does not answer; what is
 // wrong with an application is that application's state.
 func (d *Delivery) lookAt(ctx context.Context, taken map[model.AppUID]look) error {
-	f, err := d.readFacts(ctx)
+	apps := d.pick(taken)
+	f, err := d.readFacts(ctx, apps)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (d *Delivery) lookAt(ctx context.Context, taken map[model.AppUID]look) erro
 	written := make(chan error, 1)
 	go func() { written <- d.write(ctx, outcomes) }()
 
-	for _, app := range d.pick(taken) {
+	for _, app := range apps {
 		g.Go(func() error {
 			o, ok := d.lookAtOne(gctx, f, app, taken[app.UID])
 			if ok && gctx.Err() == nil {
@@ -116,7 +117,9 @@ func (d *Delivery) pick(taken map[model.AppUID]look) []fleet.App {
 	return out
 }
 
-func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
+// readFacts reads what is asked about applications: of the clusters that none of
+// them is on, not which APIs they serve.
+func (d *Delivery) readFacts(ctx context.Context, apps []fleet.App) (facts, error) {
 	f := facts{
 		clusters: map[model.ClusterID]model.Cluster{},
 		serves:   map[model.ClusterID]served{},
@@ -132,8 +135,15 @@ func (d *Delivery) readFacts(ctx context.Context) (facts, error) {
 	if err != nil {
 		return f, err
 	}
+	asked := make(map[model.ClusterID]bool, len(apps))
+	for _, app := range apps {
+		asked[app.Cluster] = true
+	}
 	for _, c := range clusters {
 		f.clusters[c.ID] = c
+		if !asked[c.ID] {
+			continue
+		}
 		version, apis, namespaced, err := d.Store.ClusterAPIs(ctx, c.ID)
 		if err != nil {
 			return f, err

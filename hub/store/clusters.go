@@ -148,6 +148,15 @@ func changedMeanwhile(what string) error {
 // a server URL among the aliases. Codes, both Invalid: destination_unknown,
 // with the names there are, and destination_ambiguous.
 func (s *Store) ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error) {
+	if d.Name != "" { // names are unique; all of them are read only to say which there are
+		found, err := s.clusters(ctx, d.Name)
+		if err != nil {
+			return model.Cluster{}, wrap(err, "resolve the destination")
+		}
+		if i := slices.IndexFunc(found, func(c model.Cluster) bool { return c.Name == d.Name }); i >= 0 {
+			return found[i], nil
+		}
+	}
 	rows, err := s.pool.Query(ctx, q("ClusterNames"))
 	if err != nil {
 		return model.Cluster{}, wrap(err, "resolve the destination")

@@ -68,6 +68,13 @@ func TestClusterLifecycle(t *testing.T) {
 	if got.Connected || got.Freshness != model.FreshNever || got.LastSeen != nil {
 		t.Errorf("before any session: %+v", got)
 	}
+	if byName, err := b.ResolveDestination(ctx, model.Destination{Name: "one"}); err != nil || byName.ID != id {
+		t.Errorf("%+v, %v", byName, err)
+	}
+	for _, name := range []string{string(id), "one\x00", "two"} {
+		_, err := b.ResolveDestination(ctx, model.Destination{Name: name})
+		wantCode(t, err, fault.Invalid, "destination_unknown")
+	}
 	for _, key := range []string{"", "two", "\x00\xff", string(id) + "x"} {
 		_, err := b.Cluster(ctx, key)
 		wantCode(t, err, fault.NotFound, "cluster_unknown")

@@ -180,11 +180,26 @@ func (s *Store) Projects(ctx context.Context) ([]model.AppProject, error) {
 	return out, wrap(err, "list projects")
 }
 
+// ProjectAndGlobals reads one project, if there is one of that name, and all that
+// can hand rules on, by name.
+func (s *Store) ProjectAndGlobals(ctx context.Context, name string) ([]model.AppProject, error) {
+	rows, err := s.pool.Query(ctx, q("ProjectAndGlobals"), text(name))
+	if err != nil {
+		return nil, wrap(err, "read the project")
+	}
+	out, err := collectProjects(rows)
+	return out, wrap(err, "read the project")
+}
+
 func (s *Store) projects(ctx context.Context, name string) ([]model.AppProject, error) {
 	rows, err := s.pool.Query(ctx, q("Projects"), text(name))
 	if err != nil {
 		return nil, err
 	}
+	return collectProjects(rows)
+}
+
+func collectProjects(rows pgx.Rows) ([]model.AppProject, error) {
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (p model.AppProject, err error) {
 		var stored string
 		var doc []byte

@@ -52,6 +52,27 @@ func TestApplicationsBeyondTheQuotaAreNotCreated(t *testing.T) {
 	wantCode(t, err, fault.Denied, "quota_exceeded")
 }
 
+func TestOneProjectIsReadWithAllThatItCanInherit(t *testing.T) {
+	b := setup(t)
+	ctx := b.ctx()
+	for name, spec := range map[string]model.AppProjectSpec{
+		"shop": {}, "other": {Description: "\x00"}, "global": {InheritedBy: &model.LabelSelector{}},
+	} {
+		must(t, second(b.UpsertProject(ctx, model.AppProject{Metadata: model.ObjectMeta{Name: name}, Spec: spec}, "ann")))
+	}
+	for asked, want := range map[string][]string{"shop": {"global", "shop"}, "global": {"global"}, "none": {"global"}} {
+		all, err := b.ProjectAndGlobals(ctx, asked)
+		must(t, err)
+		var names []string
+		for _, p := range all {
+			names = append(names, p.Metadata.Name)
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: %v, want %v", asked, names, want)
+		}
+	}
+}
+
 func TestAGlobalProjectRaisesThoseThatInherit(t *testing.T) {
 	b := setup(t)
 	ctx := b.ctx()

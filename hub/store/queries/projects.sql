@@ -1,6 +1,12 @@
 -- name: Projects
 SELECT name, document, version, created_at, updated_at, changed_by FROM projects WHERE ($1 = '' OR name = $1) ORDER BY name;
 
+-- name: ProjectAndGlobals
+-- The text is searched, because taking a path out of a document with \u0000 fails;
+-- a project that only speaks of the word does no harm.
+SELECT name, document, version, created_at, updated_at, changed_by FROM projects
+WHERE name = $1 OR document::text LIKE '%"inheritedBy"%' ORDER BY name;
+
 -- name: ProjectDocuments
 SELECT name, document FROM projects ORDER BY name;
 
