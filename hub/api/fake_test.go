@@ -1018,7 +1018,7 @@ func (s *fakeStore) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.A
 	return out, nil
 }
 
-func (s *fakeStore) Leases(context.Context) ([]fleet.Lease, error) {
+func (s *fakeStore) Leases(context.Context, []model.ClusterID) ([]fleet.Lease, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return nil, err

@@ -284,7 +284,9 @@ func (h *hub) repositoryLooked(repoURL string, at time.Time, err error) {
 	defer cancel()
 	if err := h.store.RecordRepositoryState(ctx, repoURL, at, condition); err != nil {
 		h.log.Warn("the state of a repository is not recorded", "error", err)
+		return
 	}
+	h.inventory.RepositoryLooked()
 }
 
 func (h *hub) stopSources(context.Context) error {

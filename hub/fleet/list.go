@@ -45,6 +45,18 @@ func (l Lease) Connected(now time.Time, ttl time.Duration) bool {
 	return l.Open && l.LastSeen != nil && now.Sub(*l.LastSeen) <= ttl
 }
 
+// After reports whether l is of a later session than o, or heard of later in the
+// same one. Of two that were heard of at the same time neither is.
+func (l Lease) After(o Lease) bool {
+	if l.Incarnation != o.Incarnation {
+		return l.Incarnation > o.Incarnation
+	}
+	if l.Number != o.Number {
+		return l.Number > o.Number
+	}
+	return l.LastSeen != nil && (o.LastSeen == nil || l.LastSeen.After(*o.LastSeen))
+}
+
 // ListQuery is what somebody wants of a list.
 type ListQuery struct {
 	// Filter in the language of shared/filter; Terms are further ones, and Labels

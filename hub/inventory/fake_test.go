@@ -78,7 +78,7 @@ func (s *store) Repositories(ctx context.Context) (out []model.Repository, err e
 	return out, err
 }
 
-func (s *store) Leases(ctx context.Context) (out []fleet.Lease, err error) {
+func (s *store) Leases(ctx context.Context, _ []model.ClusterID) (out []fleet.Lease, err error) {
 	err = s.read(ctx, "leases", func() { out = slices.Clone(s.leases) })
 	return out, err
 }

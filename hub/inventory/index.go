@@ -22,7 +22,8 @@ type Store interface {
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	Projects(ctx context.Context) ([]model.AppProject, error)
 	Repositories(ctx context.Context) ([]model.Repository, error)
-	Leases(ctx context.Context) ([]fleet.Lease, error)
+	// Leases of nil are those of all clusters.
+	Leases(ctx context.Context, of []model.ClusterID) ([]fleet.Lease, error)
 	LeaseTime() time.Duration
 }
 
@@ -55,8 +56,8 @@ type Index struct {
 	state state
 	// clustersRead and othersRead are the reads that found the clusters, and the
 	// projects and repositories.
-	clustersRead, othersRead uint64
-	loading                  bool // a read of everything is under way
+	clustersRead, othersRead, reposRead uint64
+	loading                             bool // a read of everything is under way
 	// gone remembers, while everything is read, what was removed meanwhile.
 	gone map[model.AppUID]uint64
 
@@ -64,6 +65,8 @@ type Index struct {
 	changed, written map[model.AppUID]struct{}
 	// others: clusters, projects or repositories were written.
 	othersWritten bool
+	// reposWritten: what is known of a repository changed.
+	reposWritten bool
 	// writes counts what was acknowledged; all up to through was read.
 	writes, through uint64
 	// answering: the database is away by what reads found, and has taken a write
@@ -160,7 +163,7 @@ func (x *Index) Load(caller context.Context) error {
 		rows, err = x.opts.Store.AppRows(ctx, nil)
 	}
 	if err == nil {
-		leases, err = x.opts.Store.Leases(ctx)
+		leases, err = x.opts.Store.Leases(ctx, nil)
 	}
 
 	x.mu.Lock()
@@ -316,6 +319,16 @@ func (x *Index) OthersWritten() {
 	x.wakeUp()
 }
 
+// RepositoryLooked notes that what is known of a repository changed. It never
+// blocks.
+func (x *Index) RepositoryLooked() {
+	x.mu.Lock()
+	x.reposWritten = true
+	x.acknowledged()
+	x.mu.Unlock()
+	x.wakeUp()
+}
+
 // acknowledged numbers a write. x.mu is held.
 func (x *Index) acknowledged() {
 	x.writes++
@@ -399,13 +412,13 @@ func (x *Index) read(caller context.Context, all bool) error {
 	began, through := x.reads, x.writes
 	take := x.written
 	x.written = map[model.AppUID]struct{}{}
-	others := x.othersWritten
-	x.othersWritten = false
+	others, looked := x.othersWritten, x.othersWritten || x.reposWritten
+	x.othersWritten, x.reposWritten = false, false
 	if all {
 		maps.Copy(take, x.changed)
 		x.changed = map[model.AppUID]struct{}{}
 	}
-	if len(take) == 0 && !others {
+	if len(take) == 0 && !looked {
 		x.through = through
 		x.mu.Unlock()
 		return nil
@@ -425,12 +438,18 @@ func (x *Index) read(caller context.Context, all bool) error {
 		if err == nil {
 			projects, err = x.opts.Store.Projects(ctx)
 		}
-		if err == nil {
-			repos, err = x.opts.Store.Repositories(ctx)
-		}
+	}
+	if err == nil && looked {
+		repos, err = x.opts.Store.Repositories(ctx)
 	}
 	if err == nil && len(uids) > 0 {
 		rows, err = x.opts.Store.AppRows(ctx, uids)
+	}
+	// What is told of these applications says how fresh it is: a session may have
+	// begun, or have been heard of, since leases were read.
+	var leases []fleet.Lease
+	if err == nil && len(rows) > 0 {
+		leases, err = x.opts.Store.Leases(ctx, clustersOf(rows))
 	}
 
 	x.mu.Lock()
@@ -438,12 +457,18 @@ func (x *Index) read(caller context.Context, all bool) error {
 	if err != nil {
 		maps.Copy(x.written, take)
 		x.othersWritten = x.othersWritten || others
+		x.reposWritten = x.reposWritten || looked
 		x.failed(caller)
 		x.wakeUp()
 		return err
 	}
 	if others {
 		x.setOthers(clusters, projects, repos, began)
+	} else if looked {
+		x.setRepositories(repos, began)
+	}
+	if len(leases) > 0 {
+		x.setLeases(leases)
 	}
 	found := map[model.AppUID]struct{}{}
 	resort := false
@@ -491,7 +516,7 @@ func (x *Index) readClusters(caller context.Context) error {
 	clusters, err := x.opts.Store.Clusters(ctx)
 	var leases []fleet.Lease
 	if err == nil {
-		leases, err = x.opts.Store.Leases(ctx)
+		leases, err = x.opts.Store.Leases(ctx, nil)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -512,7 +537,7 @@ func (x *Index) readLeases(caller context.Context) error {
 	ctx, cancel := context.WithTimeout(caller, x.opts.Silence)
 	defer cancel()
 	at := x.opts.Now()
-	leases, err := x.opts.Store.Leases(ctx)
+	leases, err := x.opts.Store.Leases(ctx, nil)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {
@@ -583,17 +608,37 @@ func (x *Index) setOthers(clusters []model.Cluster, projects []model.AppProject,
 		x.state.projects = append(x.state.projects, &project{AppProject: p})
 	}
 	slices.SortFunc(x.state.projects, func(a, b *project) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	x.state.version++
+	x.setRepositories(repos, read)
+}
+
+func (x *Index) setRepositories(repos []model.Repository, read uint64) {
+	if x.reposRead > read {
+		return
+	}
+	x.reposRead = read
 	x.state.repos = nil
 	for _, r := range repos {
 		x.state.repos = append(x.state.repos, &repository{r})
 	}
-	x.state.version++
 }
 
+// clustersOf lists the clusters of rows.
+func clustersOf(rows []fleet.AppRow) []model.ClusterID {
+	out := make([]model.ClusterID, 0, len(rows))
+	for i := range rows {
+		out = append(out, rows[i].ClusterID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// setLeases takes over leases, but those that are older than what is known: reads
+// overtake each other.
 func (x *Index) setLeases(leases []fleet.Lease) {
 	next := maps.Clone(x.state.clusters)
 	for _, l := range leases {
-		if c := next[l.Cluster]; c != nil {
+		if c := next[l.Cluster]; c != nil && !c.lease.After(l) {
 			n := *c
 			n.lease = l
 			next[l.Cluster] = &n

@@ -264,12 +264,9 @@ func TestFreshnessIsOfTheMoment(t *testing.T) {
 		row("us", func(r *fleet.AppRow) { r.Cluster, r.ClusterID = "us", "c-us" }),
 		row("nowhere", func(r *fleet.AppRow) { r.ClusterID = "c-unknown" }),
 	)
+	s.clusters = []model.Cluster{{ID: "c-eu", Name: "eu"}, {ID: "c-us", Name: "us"}}
+	s.leases = []fleet.Lease{lease("c-eu", start), lease("c-us", start.Add(-time.Hour))}
 	x := newIndex(t, s, func(o *Options) { o.Now = func() time.Time { return now } })
-	x.mu.Lock()
-	seen := start.Add(-time.Hour)
-	x.setLeases([]fleet.Lease{lease("c-us", seen)})
-	x.publish()
-	x.mu.Unlock()
 	check := func(want map[string]int, healthy, stale int) {
 		t.Helper()
 		page, err := x.Applications(t.Context(), fleet.ListQuery{Facets: []string{"freshness"}, Limit: 10})
@@ -318,6 +315,44 @@ func TestFreshnessIsOfTheMoment(t *testing.T) {
 	x.publish()
 	x.mu.Unlock()
 	check(map[string]int{"never": 1, "stale": 3}, 0, 3)
+	// A read that was overtaken does not bring the old session back.
+	x.mu.Lock()
+	x.setLeases([]fleet.Lease{lease("c-eu", now.Add(time.Minute))})
+	x.publish()
+	x.mu.Unlock()
+	check(map[string]int{"never": 1, "stale": 3}, 0, 3)
+}
+
+// Whoever is told of a change is told how fresh it is by the session that brought
+// it, though leases were read before that began.
+func TestChangesKnowTheNewestSession(t *testing.T) {
+	s := newStore()
+	s.put(row("a"))
+	x := newIndex(t, s)
+	next := lease("c-eu", start)
+	next.Number = 2
+	s.mu.Lock()
+	s.leases = []fleet.Lease{next}
+	s.mu.Unlock()
+	s.put(row("a", func(r *fleet.AppRow) { r.Report.Number = 2 }))
+	views, err := x.AppViews(t.Context(), fleet.ViewFilter{UIDs: []model.AppUID{row("a").UID}})
+	if err != nil || len(views) != 1 || views[0].Freshness != model.FreshLive || views[0].ObservedAt == nil {
+		t.Fatalf("%+v, %v", views, err)
+	}
+}
+
+func TestARepositoryThatWasLookedAtIsListed(t *testing.T) {
+	s := newStore()
+	s.repos = []model.Repository{{ID: "r", URL: "https://git.example.com/a", State: "unknown"}}
+	x := newIndex(t, s)
+	s.mu.Lock()
+	s.repos = []model.Repository{{ID: "r", URL: "https://git.example.com/a", State: "ok"}}
+	s.mu.Unlock()
+	x.RepositoryLooked()
+	page, err := x.Repositories(t.Context(), fleet.ListQuery{Filter: "state:ok", Limit: 10})
+	if err != nil || page.Total != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
 }
 
 func TestLabelsOfOthersAreNotKnown(t *testing.T) {

@@ -110,9 +110,14 @@ func (s *Store) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRo
 	return out, wrap(err, "list applications")
 }
 
-// Leases reads the newest session of every cluster that ever had one.
-func (s *Store) Leases(ctx context.Context) ([]fleet.Lease, error) {
-	rows, err := s.pool.Query(ctx, q("Leases"))
+// Leases reads the newest session of clusters, nil for all; one that never had
+// any has none.
+func (s *Store) Leases(ctx context.Context, of []model.ClusterID) ([]fleet.Lease, error) {
+	var ids []string
+	if of != nil {
+		ids = texts(strs(of))
+	}
+	rows, err := s.pool.Query(ctx, q("Leases"), ids)
 	if err != nil {
 		return nil, wrap(err, "read the sessions")
 	}

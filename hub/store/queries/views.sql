@@ -35,4 +35,5 @@ LEFT JOIN sessions l ON l.cluster_id = a.cluster_id
 WHERE t.app_uid = $1;
 
 -- name: Leases
-SELECT cluster_id, incarnation, number, closed_at IS NULL, last_seen, report_seq, confirmed_at FROM sessions;
+SELECT cluster_id, incarnation, number, closed_at IS NULL, last_seen, report_seq, confirmed_at FROM sessions
+WHERE $1::text[] IS NULL OR cluster_id = ANY ($1);
