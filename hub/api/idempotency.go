@@ -42,7 +42,7 @@ func (a *api) once(c *gin.Context, r Route) {
 	}
 	key = c.GetHeader("Idempotency-Key")
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
-	ctx, caller := c.Request.Context(), identity(c).Name
+	ctx, caller := c.Request.Context(), identity(c).ID
 	record := fleet.RequestRecord{Caller: caller, Key: key, Digest: digestOf(c.Request.Method, c.Request.URL.RequestURI(), body)}
 	old, claimed, err := a.opts.Requests.ClaimRequest(ctx, record)
 	if err == nil && !claimed {

@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/filter"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 )
@@ -44,7 +45,7 @@ var jobRoutes = []Route{
 		handler: (*api).submitJob, when: hasJobs,
 	},
 	{
-		Method: http.MethodGet, Path: "/jobs", ID: "listJobs", Tag: "jobs", Summary: "Jobs, newest first: one's own, or for an administrator all",
+		Method: http.MethodGet, Path: "/jobs", ID: "listJobs", Tag: "jobs", Summary: "Jobs, newest first: those of the own token, or for an administrator all",
 		Query:  []Parameter{limitParameter, cursorParam},
 		Answer: list[model.Job]{}, Status: http.StatusOK, handler: (*api).listJobs, when: hasJobs,
 	},
@@ -178,44 +179,52 @@ func (a *api) submitJob(c *gin.Context) {
 // those their item says so.
 func (a *api) jobApplications(c *gin.Context, in model.JobRequest) ([]string, error) {
 	if len(in.Applications) > 0 {
+		for i, name := range in.Applications {
+			if e := decode.Name(indexed("applications", i), "application", name); e != nil {
+				return nil, e
+			}
+		}
 		return in.Applications, nil
 	}
 	ctx, set := c.Request.Context(), a.caller(c)
-	filter := fleet.ViewFilter{Project: in.Project}
+	q := fleet.ListQuery{Filter: in.Filter, Limit: model.MaxJobItems + 1, Fields: []string{"name"}}
+	if in.Project != "" {
+		q.Terms = append(q.Terms, filter.Equal("project", in.Project))
+	}
 	if in.Cluster != "" {
 		cluster, err := a.visibleCluster(ctx, set, in.Cluster)
 		if err != nil {
 			return nil, err
 		}
-		filter.Cluster = cluster.ID
+		q.Terms = append(q.Terms, filter.Equal("clusterID", string(cluster.ID)))
 	}
-	match, err := parseSelector(in.Selector)
+	var err error
+	if q.Labels, err = parseSelector(in.Selector); err != nil {
+		return nil, err
+	}
+	if !set.Admin() {
+		q.Sees = a.scope(ctx, set).Has
+	}
+	got, err := a.opts.Inventory.Applications(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	views, err := a.store.AppViews(ctx, filter)
-	if err != nil {
-		return nil, err
+	if got.AsOf.IsZero() || got.Away {
+		// What was known earlier is no ground for a command.
+		return nil, fault.New(fault.Unavailable, "db_unavailable", "the database is not reachable, so it is not known which applications are meant")
 	}
-	var labelled map[model.AppUID]bool
-	if match != nil {
-		apps, err := a.store.Applications(ctx)
-		if err != nil {
-			return nil, err
+	names := make([]string, len(got.Items))
+	for i, raw := range got.Items {
+		var row struct {
+			Name string `json:"name"`
 		}
-		labelled = map[model.AppUID]bool{}
-		for _, app := range apps {
-			labelled[app.UID] = match(app.Application.Metadata.Labels)
+		if err := json.Unmarshal(raw, &row); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "internal", "a row of the inventory cannot be read")
 		}
-	}
-	var names []string
-	for _, v := range views {
-		if set.Visible(v.Project) && (labelled == nil || labelled[v.UID]) {
-			names = append(names, v.Name)
-		}
+		names[i] = row.Name
 	}
 	slices.Sort(names)
-	switch n := len(names); {
+	switch n := got.Total; {
 	case n == 0:
 		return nil, fault.New(fault.NotFound, "job_matches_nothing", "no application that you see is meant")
 	case n > model.MaxJobItems:
@@ -234,11 +243,11 @@ func (a *api) listJobs(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	filter := fleet.JobFilter{Limit: limit + 1, Before: before}
+	which := fleet.JobFilter{Limit: limit + 1, Before: before}
 	if !a.caller(c).Admin() {
-		filter.By = identity(c).Name
+		which.Token = identity(c).ID
 	}
-	jobs, err := a.opts.Jobs.Jobs(c.Request.Context(), filter)
+	jobs, err := a.opts.Jobs.Jobs(c.Request.Context(), which)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -257,11 +266,12 @@ func (a *api) listJobs(c *gin.Context) {
 	c.JSON(http.StatusOK, out)
 }
 
-// visibleJob reads a job that somebody sees: his own, or as an administrator any.
+// visibleJob reads a job that somebody sees: of his own API token, or as an
+// administrator any. Names of tokens are not unique, and items name applications.
 func (a *api) visibleJob(c *gin.Context) (fleet.StoredJob, error) {
 	id := c.Param("id")
 	job, err := a.opts.Jobs.Job(c.Request.Context(), id)
-	if err == nil && !a.caller(c).Admin() && job.InitiatedBy != identity(c).Name {
+	if err == nil && !a.caller(c).Admin() && job.Token != identity(c).ID {
 		err = fault.New(fault.NotFound, "job_not_found", "there is no job %q", cut(id))
 	}
 	return job, err

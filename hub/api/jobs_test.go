@@ -62,7 +62,7 @@ func (f *fakeJobs) Jobs(_ context.Context, filter fleet.JobFilter) (out []fleet.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, j := range slices.Backward(f.jobs) {
-		if (filter.By == "" || filter.By == j.InitiatedBy) && (filter.Before == "" || j.ID < filter.Before) && len(out) < filter.Limit {
+		if (filter.Token == "" || filter.Token == j.Token) && (filter.Before == "" || j.ID < filter.Before) && len(out) < filter.Limit {
 			out = append(out, j)
 		}
 	}
@@ -143,6 +143,11 @@ func TestAJobIsSubmittedOnce(t *testing.T) {
 		{`{"kind":"action","applications":["a"]}`, "field_missing"},
 		{`{"kind":"action","applications":["a"],"spec":{"action":"a b"}}`, "name_invalid"},
 		{`{"kind":"sync","selector":"a=("}`, "expression_invalid"},
+		{`{"kind":"sync","filter":"healht:degraded"}`, "filter_invalid"},
+		{`{"kind":"sync","applications":["a"],"filter":"b"}`, "job_ambiguous"},
+		{`{"kind":"delete","applications":["web/pin"]}`, "name_invalid"},
+		{`{"kind":"sync","applications":[".."]}`, "name_invalid"},
+		{`{"kind":"sync","applications":[""]}`, "name_invalid"},
 	} {
 		w.call("POST", "/api/v1/jobs", c.body).problem(400, c.code)
 	}
@@ -248,7 +253,11 @@ func TestAnAnswerIsGivenAgain(t *testing.T) {
 	// What was refused may be tried again.
 	w.call("POST", "/api/v1/applications/web/terminate", "", "Idempotency-Key: t").problem(409, "no_operation")
 	w.call("POST", "/api/v1/applications/web/terminate", "", "Idempotency-Key: t").problem(409, "no_operation")
-	f.answers["ana open"] = fleet.RequestRecord{Caller: "ana", Key: "open", Digest: digestOf("POST", "/api/v1/applications/web/refresh", nil)}
+	tokens, err := w.auth.Tokens(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.answers[tokens[0].ID+" open"] = fleet.RequestRecord{Caller: tokens[0].ID, Key: "open", Digest: digestOf("POST", "/api/v1/applications/web/refresh", nil)}
 	w.call("POST", "/api/v1/applications/web/refresh", "", "Idempotency-Key: open").problem(503, "request_in_flight")
 	w.call("POST", "/api/v1/applications/web/refresh", "", "Idempotency-Key: "+strings.Repeat("x", 129)).problem(400, "idempotency_key_invalid")
 }

@@ -156,7 +156,8 @@ func names(written, rendered string) bool {
 	return len(r) >= 7 && len(rendered) >= 40 && strings.HasPrefix(rendered, r)
 }
 
-// idempotencyKey of a command, "" for none. Each caller has keys of his own.
+// idempotencyKey of a command, "" for none. Each API token has keys of its own:
+// names of tokens are not unique.
 func idempotencyKey(c *gin.Context) (string, error) {
 	key := c.GetHeader("Idempotency-Key")
 	if len(key) > 128 || strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
@@ -165,7 +166,7 @@ func idempotencyKey(c *gin.Context) (string, error) {
 	if key == "" {
 		return "", nil
 	}
-	return identity(c).Name + " " + key, nil
+	return identity(c).ID + " " + key, nil
 }
 
 func (a *api) syncApplication(c *gin.Context) {
@@ -370,7 +371,7 @@ func (a *api) confirmDeletion(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	op, err := a.confirm(ctx, app, in, fleet.NewOperation{
+	op, err := a.confirm(ctx, a.caller(c), app, in, fleet.NewOperation{
 		App: app.UID, Kind: model.OperationSync, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key, Deadline: a.now().Add(syncDeadline),
 	})
 	if err != nil {
@@ -383,7 +384,7 @@ func (a *api) confirmDeletion(c *gin.Context) {
 
 // confirm carries out a confirmation. n is the sync that it asks for unless it is
 // of a delete.
-func (a *api) confirm(ctx context.Context, app fleet.App, in confirmation, n fleet.NewOperation) (model.OperationInfo, error) {
+func (a *api) confirm(ctx context.Context, set *permission.Set, app fleet.App, in confirmation, n fleet.NewOperation) (model.OperationInfo, error) {
 	if n.IdempotencyKey != "" {
 		// Asked for again, it might be a delete that came since, and that nobody
 		// has approved of.
@@ -404,6 +405,9 @@ func (a *api) confirm(ctx context.Context, app fleet.App, in confirmation, n fle
 		return model.OperationInfo{}, err
 	case kind == model.OperationDelete:
 		return a.amendDelete(ctx, app, in.Operation, model.Amendment{What: model.AmendApprove, By: n.InitiatedBy, Reason: in.Reason})
+	}
+	if err := a.windowOpen(ctx, set, app, ""); err != nil {
+		return model.OperationInfo{}, err
 	}
 	return a.createSync(ctx, app, n)
 }

@@ -252,6 +252,9 @@ func (a *api) projectUsage(c *gin.Context) {
 	}
 	p := all[i]
 	out := projectUsage{Project: p.Metadata.Name, Limits: p.Spec.Limits, Clusters: []clusterUse{}, Inherits: policy.Effective(p, all).Globals()}
+	if set := a.caller(c); !set.Admin() {
+		out.Inherits = slices.DeleteFunc(out.Inherits, func(global string) bool { return !set.Visible(global) })
+	}
 	by := map[string]*clusterUse{}
 	for _, app := range apps {
 		if app.Project != p.Metadata.Name {

@@ -122,7 +122,18 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 		if err != nil {
 			return err
 		}
-		return verdictOn(set, r, op.Project, string(id), fleet.OperationUnknown)
+		project := op.Project
+		if r.verb != permission.Get && !op.Phase.Terminal() {
+			// What is under way belongs to whom the application belongs now.
+			app, err := a.store.Application(ctx, op.AppName)
+			switch {
+			case err == nil && app.UID == op.App:
+				project = app.Project
+			case err != nil && !fault.Is(err, fault.NotFound):
+				return err
+			}
+		}
+		return verdictOn(set, r, project, string(id), fleet.OperationUnknown)
 	case permission.Projects:
 		if name == "" && r.verb == permission.Get {
 			return nil

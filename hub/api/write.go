@@ -359,6 +359,10 @@ func (w *writer) cluster(ctx context.Context, d model.Destination) (model.Cluste
 		return m.value, m.err
 	}
 	m.value, m.err = w.a.store.ResolveDestination(ctx, d)
+	if e := fault.As(m.err); m.err != nil && e.Code == "destination_ambiguous" && !w.set.Admin() {
+		// Which clusters there are is not for everybody.
+		m.err = fault.New(e.Kind, e.Code, "%s", e.Message).WithField(e.Field).WithFound(e.Found, "").WithFix("%s", e.Fix)
+	}
 	w.mu.Lock()
 	w.clusters[d] = m
 	w.mu.Unlock()
@@ -377,6 +381,9 @@ func (w *writer) requestedSync(ctx context.Context, app fleet.App, r *model.Requ
 	by := w.by
 	if r.InitiatedBy != nil && r.InitiatedBy.Username != "" {
 		by = fmt.Sprintf("%s (for %s)", w.by, cut(r.InitiatedBy.Username))
+	}
+	if err := w.a.windowOpen(ctx, w.set, app, ""); err != nil {
+		return err
 	}
 	_, err := w.a.createSync(ctx, app, fleet.NewOperation{
 		App: app.UID, Kind: model.OperationSync, InitiatedBy: by, Spec: specOf(r), Deadline: w.a.now().Add(syncDeadline),

@@ -32,7 +32,7 @@ type StoredJob struct {
 
 // JobFilter says which jobs are listed, the newest first.
 type JobFilter struct {
-	By    string // "" for everybody's
+	Token string // that they were submitted with, "" for any
 	Limit int
 	// Before is the id that the list goes on after, "" for the beginning.
 	Before string
@@ -50,14 +50,14 @@ func CheckJob(r model.JobRequest) error {
 		problems = append(problems, fault.New(fault.Invalid, "value_unknown", "kind is %q; allowed: sync, refresh, rollback, delete, action", r.Kind).
 			WithField("kind").WithFound(string(r.Kind), "sync, refresh, rollback, delete, action"))
 	}
-	chosen := r.Project != "" || r.Cluster != "" || r.Selector != ""
+	chosen := r.Project != "" || r.Cluster != "" || r.Selector != "" || r.Filter != ""
 	switch {
 	case len(r.Applications) > 0 && chosen:
-		problems = append(problems, fault.New(fault.Invalid, "job_ambiguous", "applications are named, and chosen by project, cluster or selector; one of both is needed").WithField("applications"))
+		problems = append(problems, fault.New(fault.Invalid, "job_ambiguous", "applications are named, and chosen by project, cluster, selector or filter; one of both is needed").WithField("applications"))
 	case len(r.Applications) == 0 && !chosen:
 		// Nothing said must not mean everything.
 		problems = append(problems, fault.New(fault.Invalid, "job_empty", "no application is meant").WithField("applications").
-			WithFix("name applications, or a project, cluster or selector"))
+			WithFix("name applications, or a project, cluster, selector or filter"))
 	case len(r.Applications) > model.MaxJobItems:
 		problems = append(problems, TooManyItems(len(r.Applications)))
 	}

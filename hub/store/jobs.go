@@ -123,7 +123,7 @@ func scanJob(r pgx.CollectableRow) (j fleet.StoredJob, err error) {
 
 // Jobs lists jobs, the newest first.
 func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]fleet.StoredJob, error) {
-	rows, err := s.pool.Query(ctx, q("Jobs"), f.By, f.Before, f.Limit)
+	rows, err := s.pool.Query(ctx, q("Jobs"), f.Token, f.Before, f.Limit)
 	if err != nil {
 		return nil, wrap(err, "list the jobs")
 	}

@@ -127,9 +127,9 @@ func TestJobs(t *testing.T) {
 	}
 	_, _, err = b.CreateJob(ctx, fleet.NewJob{ID: "0002", Kind: model.JobRefresh, InitiatedBy: "bob", Token: "t2", Applications: []string{"x"}})
 	must(t, err)
-	for by, want := range map[string]int{"": 2, "ann": 1, "eve": 0} {
-		if got, err := b.Jobs(ctx, fleet.JobFilter{By: by, Limit: 10}); err != nil || len(got) != want {
-			t.Errorf("jobs of %q: %d, %v", by, len(got), err)
+	for token, want := range map[string]int{"": 2, "t1": 1, "ann": 0} {
+		if got, err := b.Jobs(ctx, fleet.JobFilter{Token: token, Limit: 10}); err != nil || len(got) != want {
+			t.Errorf("jobs of %q: %d, %v", token, len(got), err)
 		}
 	}
 	if got, err := b.Jobs(ctx, fleet.JobFilter{Limit: 10, Before: "0002"}); err != nil || len(got) != 1 || got[0].ID != "0001" {

@@ -45,13 +45,15 @@ const MaxJobItems = 10_000
 // JobRequest asks for a command to many applications.
 type JobRequest struct {
 	Kind JobKind `json:"kind"`
-	// Applications by name. Instead of them, Project, Cluster and Selector say
-	// which of those that the caller sees are meant; all that are given must fit.
+	// Applications by name. Instead of them, Project, Cluster, Selector and Filter
+	// say which of those that the caller sees are meant; all that are given must fit.
 	Applications []string `json:"applications,omitempty"`
 	Project      string   `json:"project,omitempty"`
 	Cluster      string   `json:"cluster,omitempty"`
 	// Selector of labels, as kubectl takes it.
 	Selector string `json:"selector,omitempty"`
+	// Filter in the language of lists, as in "health:degraded env:prod".
+	Filter string `json:"filter,omitempty"`
 	// Spec is the body of the command to one application: that of sync, rollback
 	// or actions; for a delete cascade, propagation and approveDeletions; for a
 	// refresh hard.

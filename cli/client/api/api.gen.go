@@ -1120,7 +1120,7 @@ func ListJobsPath(q ListJobsQuery) string {
 	return "/jobs" + q.encode()
 }
 
-// ListJobs: jobs, newest first: one's own, or for an administrator all.
+// ListJobs: jobs, newest first: those of the own token, or for an administrator all.
 func (c *Client) ListJobs(ctx context.Context, q ListJobsQuery, options ...Option) (out JobList, err error) {
 	err = c.call(ctx, http.MethodGet, ListJobsPath(q), nil, &out, options)
 	return out, err

@@ -40,7 +40,7 @@ WHERE j.id = $1 GROUP BY j.id;
 SELECT j.id, j.kind, j.spec, j.phase, j.initiated_by, j.token, j.cancelled_by, j.created_at, j.finished_at,
        count(i.*), count(*) FILTER (WHERE i.phase = 'Pending'), count(*) FILTER (WHERE i.phase = 'Accepted'),
        count(*) FILTER (WHERE i.phase = 'Failed'), count(*) FILTER (WHERE i.phase = 'Cancelled')
-FROM (SELECT * FROM jobs WHERE ($1 = '' OR initiated_by = $1) AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3) j
+FROM (SELECT * FROM jobs WHERE ($1 = '' OR token = $1) AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3) j
 LEFT JOIN job_items i ON i.job = j.id
 GROUP BY j.id, j.kind, j.spec, j.phase, j.initiated_by, j.token, j.cancelled_by, j.created_at, j.finished_at
 ORDER BY j.id DESC;

@@ -735,7 +735,7 @@ export class Client {
     return (await this.call<types.Job>("POST", `/jobs`, body, o)).value;
   }
 
-  /** Jobs, newest first: one's own, or for an administrator all. */
+  /** Jobs, newest first: those of the own token, or for an administrator all. */
   async listJobs(query: ListJobsQuery = {}, o: CallOptions = {}): Promise<types.JobList> {
     return (await this.call<types.JobList>("GET", `/jobs${search(query)}`, undefined, o)).value;
   }

@@ -908,12 +908,14 @@ export interface JobList {
 /** JobRequest asks for a command to many applications. */
 export interface JobRequest {
   kind: JobKind;
-  /** Applications by name. Instead of them, Project, Cluster and Selector say which of those that the caller sees are meant; all that are given must fit. */
+  /** Applications by name. Instead of them, Project, Cluster, Selector and Filter say which of those that the caller sees are meant; all that are given must fit. */
   applications?: string[];
   project?: string;
   cluster?: string;
   /** Selector of labels, as kubectl takes it. */
   selector?: string;
+  /** Filter in the language of lists, as in "health:degraded env:prod". */
+  filter?: string;
   /** Spec is the body of the command to one application: that of sync, rollback or actions; for a delete cascade, propagation and approveDeletions; for a refresh hard. */
   spec?: unknown;
 }
