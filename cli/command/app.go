@@ -31,16 +31,23 @@ func getApp(ctx context.Context, api *client.Client, name string) (model.AppView
 
 func newAppRefresh(s *session) *cobra.Command {
 	var hard bool
+	var which appSelection
 	c := &cobra.Command{
-		Use: "refresh NAME", Short: "Look at Git and the cluster now", Args: exactArgs("NAME"),
+		Use: "refresh NAME… | -l SELECTOR", Short: "Look at Git and the cluster now",
+		Long: `Look at Git and the cluster now. Applications are named, or chosen with -l, --filter,
+--project and -c; several are one job of the hub, whose items say what was refused.`,
+		Example: `  hawser app refresh shop
+  hawser app refresh --filter 'env:prod -health:healthy'`,
+		Args: which.args,
 		RunE: s.run(func(c *call) error {
-			if err := c.refresh(c.args[0], hard); err != nil {
+			names, err := c.chosen(which)
+			if err != nil {
 				return err
 			}
-			c.note("refresh of %q accepted", c.args[0])
-			return nil
+			return c.refreshMany(names, hard)
 		}),
 	}
+	which.register(c)
 	c.Flags().BoolVar(&hard, "hard", false, "render although nothing changed")
 	return c
 }

@@ -239,7 +239,18 @@ func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
 	var ops []model.OperationInfo
 	var apps []string // of ops
 	var refused []refusedSync
-	for _, a := range asks {
+	one := asks
+	if asOneJob(asks) {
+		var err error
+		if ops, refused, err = c.submitAll(ctx, asks); err != nil {
+			return err
+		}
+		for _, op := range ops {
+			apps = append(apps, op.AppName)
+		}
+		one = nil
+	}
+	for _, a := range one {
 		op, err := c.submit(ctx, a.path, a.spec)
 		switch {
 		case err == nil:

@@ -125,6 +125,7 @@ func newRoot(s *session) *cobra.Command {
 		newApp(s),
 		newAppset(s),
 		newOperation(s),
+		newJob(s),
 		newApply(s),
 
 		newFleet(s),

@@ -199,7 +199,9 @@ type StreamEvent struct {
 	ID, Type, Key string
 	// Project and Name of the application that it is about, where there is one.
 	Project, Name string
-	Body          func() ([]byte, error)
+	// Token that alone hears of it besides administrators, "" for things of a project.
+	Token string
+	Body  func() ([]byte, error)
 }
 
 // ErrReset says that a StreamReader missed events.

@@ -24,6 +24,15 @@ type repositoryRequest struct {
 	SkipTest bool `json:"skipTest,omitempty"`
 }
 
+// repositoryChange is what callers say of a repository that they change; what is
+// left out stays. A URL that is given must be the one that it has.
+type repositoryChange struct {
+	URL     string `json:"url,omitempty"`
+	Project string `json:"project,omitempty"`
+	fleet.Credential
+	SkipTest bool `json:"skipTest,omitempty"`
+}
+
 // secretFields are those of requests whose values no message may repeat.
 var secretFields = map[string]bool{
 	"password": true, "bearerToken": true, "sshKey": true, "clientKey": true, "githubAppPrivateKey": true,
@@ -93,7 +102,7 @@ func (a *api) changeRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	in := repositoryRequest{URL: old.URL, Project: old.Project}
+	in := repositoryChange{URL: old.URL, Project: old.Project}
 	if old.Credential != nil {
 		in.Credential = *old.Credential
 	}
@@ -106,7 +115,7 @@ func (a *api) changeRepository(c *gin.Context) {
 		a.fail(c, urlStays("a repository"))
 		return
 	}
-	stored, err := a.writeRepository(ctx, old.ID, in, false, over)
+	stored, err := a.writeRepository(ctx, old.ID, repositoryRequest(in), false, over)
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -18,6 +18,14 @@ type templateRequest struct {
 	fleet.Credential
 }
 
+// templateChange is what callers say of a template that they change; what is left
+// out stays. A URL or project that is given must be the one that it has.
+type templateChange struct {
+	URL     string `json:"url,omitempty"`
+	Project string `json:"project,omitempty"`
+	fleet.Credential
+}
+
 func (a *api) listTemplates(c *gin.Context) {
 	templates, err := a.store.RepositoryTemplates(c.Request.Context())
 	if err != nil {
@@ -65,7 +73,7 @@ func (a *api) changeTemplate(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	in := templateRequest{URL: old.URL, Project: old.Project}
+	in := templateChange{URL: old.URL, Project: old.Project}
 	if old.Credential != nil {
 		in.Credential = *old.Credential
 	}
@@ -77,7 +85,7 @@ func (a *api) changeTemplate(c *gin.Context) {
 		a.fail(c, urlStays("a credential template"))
 		return
 	}
-	stored, err := a.writeTemplate(ctx, old.ID, in, over)
+	stored, err := a.writeTemplate(ctx, old.ID, templateRequest(in), over)
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -345,7 +345,7 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPatch, Path: "/repositories/:id", ID: "changeRepository", Tag: "repositories", Summary: "Change what the request names and keep the rest, secrets included",
-		Verb: VerbUpdate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeRepository,
+		Verb: VerbUpdate, Resource: ResourceRepositories, Body: repositoryChange{}, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeRepository,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repositories/:id", ID: "deleteRepository", Tag: "repositories", Summary: "Forget a repository",
@@ -365,7 +365,7 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPatch, Path: "/repository-templates/:id", ID: "changeRepositoryTemplate", Tag: "repositories", Summary: "Change what the request names and keep the rest",
-		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeTemplate,
+		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateChange{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeTemplate,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repository-templates/:id", ID: "deleteRepositoryTemplate", Tag: "repositories", Summary: "Forget a credential template",

@@ -67,7 +67,7 @@ func (a *api) events(c *gin.Context) {
 			if err != nil {
 				return
 			}
-			batch = audible(set, sees, batch)
+			batch = audible(identity(c).ID, set, sees, batch)
 		}
 		a.writeEvents(ctx, out, batch)
 		now := a.now()
@@ -88,13 +88,15 @@ func (a *api) events(c *gin.Context) {
 }
 
 // audible are the events that somebody may hear of.
-func audible(set *permission.Set, sees func(model.Cluster) bool, batch []StreamEvent) []StreamEvent {
+func audible(token string, set *permission.Set, sees func(model.Cluster) bool, batch []StreamEvent) []StreamEvent {
 	return slices.DeleteFunc(batch, func(e StreamEvent) bool {
 		switch e.Type {
 		case "application", "operation", "repository":
 			return !set.Visible(e.Project)
 		case "project":
 			return !set.Visible(e.Key)
+		case "job":
+			return e.Token != token
 		case "cluster":
 			return !sees(model.Cluster{ID: model.ClusterID(e.Key)})
 		}

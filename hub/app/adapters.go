@@ -113,7 +113,7 @@ func (r reader) Next(ctx context.Context) ([]api.StreamEvent, error) {
 	}
 	out := make([]api.StreamEvent, len(list))
 	for i, e := range list {
-		out[i] = api.StreamEvent{ID: e.ID, Type: e.Type, Key: e.Key, Project: e.Project, Name: e.Name, Body: e.Body}
+		out[i] = api.StreamEvent{ID: e.ID, Type: e.Type, Key: e.Key, Project: e.Project, Name: e.Name, Token: e.Token, Body: e.Body}
 	}
 	return out, err
 }

@@ -30,6 +30,9 @@ type Event struct {
 	// Project that the thing is of, and Name of the application that it is about;
 	// "" where there is none. Who may hear of it is decided by them.
 	Project, Name string
+	// Token is the API token that alone hears of it besides administrators, "" for
+	// things of a project.
+	Token string
 	// Payload makes the body. It is called at most once, and only when somebody
 	// reads the event; it must not depend on anything that changes later.
 	Payload func() ([]byte, error)
@@ -41,6 +44,7 @@ type Delivered struct {
 	Type          string
 	Key           string
 	Project, Name string
+	Token         string
 	// Body makes the body on first use.
 	Body func() ([]byte, error)
 }
@@ -78,7 +82,7 @@ func (b *Broker) Publish(events ...Event) {
 	}
 	for _, e := range events {
 		b.ring[b.next%uint64(len(b.ring))] = Delivered{
-			ID: b.id(b.next), Type: e.Type, Key: e.Key, Project: e.Project, Name: e.Name, Body: sync.OnceValues(e.Payload),
+			ID: b.id(b.next), Type: e.Type, Key: e.Key, Project: e.Project, Name: e.Name, Token: e.Token, Body: sync.OnceValues(e.Payload),
 		}
 		b.next++
 	}

@@ -73,6 +73,8 @@ func (f *Feed) Publish(eventType, key string, body any) {
 		e.Project, e.Name = b.Project, b.AppName
 	case model.Repository:
 		e.Project = b.Project
+	case model.Job:
+		e.Token = b.Token
 	}
 	f.broker.Publish(e)
 }

@@ -24,11 +24,8 @@ type NewJob struct {
 	Digest  []byte
 }
 
-// StoredJob is a job and what is not shown of it.
-type StoredJob struct {
-	model.Job
-	Token string
-}
+// StoredJob is a job with what is not shown of it.
+type StoredJob struct{ model.Job }
 
 // JobFilter says which jobs are listed, the newest first.
 type JobFilter struct {

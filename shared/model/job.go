@@ -67,8 +67,11 @@ type Job struct {
 	Spec        json.RawMessage `json:"spec,omitempty" shape:"object"`
 	Phase       JobPhase        `json:"phase"`
 	InitiatedBy string          `json:"initiatedBy"`
-	CreatedAt   time.Time       `json:"createdAt"`
-	FinishedAt  *time.Time      `json:"finishedAt,omitempty"`
+	// Token is the API token that it was submitted with; its items may do what that
+	// may do when their turn comes.
+	Token      string     `json:"-"`
+	CreatedAt  time.Time  `json:"createdAt"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
 	// CancelledBy stopped it; what was accepted by then goes on.
 	CancelledBy string `json:"cancelledBy,omitempty"`
 	// Counts of the items.

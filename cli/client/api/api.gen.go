@@ -344,7 +344,7 @@ func (c *Client) GetRepository(ctx context.Context, id string, options ...Option
 }
 
 // ChangeRepository: change what the request names and keep the rest, secrets included.
-func (c *Client) ChangeRepository(ctx context.Context, id string, in RepositoryRequest, options ...Option) (out model.Repository, err error) {
+func (c *Client) ChangeRepository(ctx context.Context, id string, in RepositoryChange, options ...Option) (out model.Repository, err error) {
 	err = c.call(ctx, http.MethodPatch, "/repositories/"+url.PathEscape(id), in, &out, options)
 	return out, err
 }
@@ -373,7 +373,7 @@ func (c *Client) GetRepositoryTemplate(ctx context.Context, id string, options .
 }
 
 // ChangeRepositoryTemplate: change what the request names and keep the rest.
-func (c *Client) ChangeRepositoryTemplate(ctx context.Context, id string, in TemplateRequest, options ...Option) (out model.RepositoryTemplate, err error) {
+func (c *Client) ChangeRepositoryTemplate(ctx context.Context, id string, in TemplateChange, options ...Option) (out model.RepositoryTemplate, err error) {
 	err = c.call(ctx, http.MethodPatch, "/repository-templates/"+url.PathEscape(id), in, &out, options)
 	return out, err
 }
@@ -1778,6 +1778,15 @@ type Refreshed struct {
 	AgentConnected bool `json:"agentConnected"`
 }
 
+// RepositoryChange is what callers say of a repository that they change; what is
+// left out stays. A URL that is given must be the one that it has.
+type RepositoryChange struct {
+	URL     string `json:"url,omitempty"`
+	Project string `json:"project,omitempty"`
+	Credential
+	SkipTest bool `json:"skipTest,omitempty"`
+}
+
 // RepositoryPage is the envelope of lists that are answered from the inventory.
 type RepositoryPage struct {
 	Items      []model.Repository `json:"items"`
@@ -1895,6 +1904,14 @@ type SourceStateList struct {
 	NextCursor string        `json:"nextCursor,omitempty"`
 	Total      int           `json:"total"`
 	AsOf       time.Time     `json:"asOf"`
+}
+
+// TemplateChange is what callers say of a template that they change; what is left
+// out stays. A URL or project that is given must be the one that it has.
+type TemplateChange struct {
+	URL     string `json:"url,omitempty"`
+	Project string `json:"project,omitempty"`
+	Credential
 }
 
 // TemplateRequest is what callers say of a credential template.

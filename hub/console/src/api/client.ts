@@ -511,7 +511,7 @@ export class Client {
   }
 
   /** Change what the request names and keep the rest, secrets included. */
-  async changeRepository(id: string, body: types.RepositoryRequest | string, o: CallOptions = {}): Promise<Versioned<types.Repository>> {
+  async changeRepository(id: string, body: types.RepositoryChange | string, o: CallOptions = {}): Promise<Versioned<types.Repository>> {
     return await this.call<types.Repository>("PATCH", `/repositories/${encodeURIComponent(id)}`, body, o);
   }
 
@@ -536,7 +536,7 @@ export class Client {
   }
 
   /** Change what the request names and keep the rest. */
-  async changeRepositoryTemplate(id: string, body: types.TemplateRequest | string, o: CallOptions = {}): Promise<Versioned<types.RepositoryTemplate>> {
+  async changeRepositoryTemplate(id: string, body: types.TemplateChange | string, o: CallOptions = {}): Promise<Versioned<types.RepositoryTemplate>> {
     return await this.call<types.RepositoryTemplate>("PATCH", `/repository-templates/${encodeURIComponent(id)}`, body, o);
   }
 

@@ -1473,6 +1473,53 @@ export interface Repository {
   since?: string;
 }
 
+/** RepositoryChange is what callers say of a repository that they change; what is left out stays. A URL that is given must be the one that it has. */
+export interface RepositoryChange {
+  url?: string;
+  project?: string;
+  /** Type is git (also ""), helm or oci. */
+  type?: string;
+  /** Name is what "alias:NAME" and "@NAME" in the dependencies of a chart mean. */
+  name?: string;
+  username?: string;
+  password?: string;
+  /** BearerToken goes into an Authorization header in place of user and password. */
+  bearerToken?: string;
+  /** ForceBasicAuth sends user and password without being asked. */
+  forceBasicAuth?: boolean;
+  /** PassCredentials lets charts be downloaded with the credential from another host than the repository's. */
+  passCredentials?: boolean;
+  /** PEM */
+  sshKey?: string;
+  /** OpenSSH format */
+  knownHosts?: string;
+  /** InsecureIgnoreHostKey takes whatever SSH host key a server shows. */
+  insecureIgnoreHostKey?: boolean;
+  /** PEM, beside the system's */
+  caBundle?: string;
+  /** PEM */
+  clientCert?: string;
+  /** PEM */
+  clientKey?: string;
+  /** InsecureSkipVerify takes whatever TLS certificate a server shows. */
+  insecureSkipVerify?: boolean;
+  /** InsecurePlainHTTP talks to an OCI registry without TLS. */
+  insecurePlainHTTP?: boolean;
+  /** Proxy is the URL of a proxy for this repository (http, https or socks5), NoProxy the hosts that it is not used for. */
+  proxy?: string;
+  noProxy?: string;
+  /** A GitHub App. Without an installation the one of the repository's owner is looked up. BaseURL is that of the API of GitHub Enterprise, or "". */
+  githubAppID?: number;
+  githubAppInstallationID?: number;
+  /** PEM */
+  githubAppPrivateKey?: string;
+  githubAppBaseURL?: string;
+  /** EnableSubmodules and EnableLFS have submodules and LFS files fetched. */
+  enableSubmodules?: boolean;
+  enableLFS?: boolean;
+  skipTest?: boolean;
+}
+
 /** RepositoryPage is the envelope of lists that are answered from the inventory. */
 export interface RepositoryPage {
   items: Repository[];
@@ -1942,6 +1989,52 @@ export interface SyncWindow {
   andOperator?: boolean;
   syncOverrun?: boolean;
   description?: string;
+}
+
+/** TemplateChange is what callers say of a template that they change; what is left out stays. A URL or project that is given must be the one that it has. */
+export interface TemplateChange {
+  url?: string;
+  project?: string;
+  /** Type is git (also ""), helm or oci. */
+  type?: string;
+  /** Name is what "alias:NAME" and "@NAME" in the dependencies of a chart mean. */
+  name?: string;
+  username?: string;
+  password?: string;
+  /** BearerToken goes into an Authorization header in place of user and password. */
+  bearerToken?: string;
+  /** ForceBasicAuth sends user and password without being asked. */
+  forceBasicAuth?: boolean;
+  /** PassCredentials lets charts be downloaded with the credential from another host than the repository's. */
+  passCredentials?: boolean;
+  /** PEM */
+  sshKey?: string;
+  /** OpenSSH format */
+  knownHosts?: string;
+  /** InsecureIgnoreHostKey takes whatever SSH host key a server shows. */
+  insecureIgnoreHostKey?: boolean;
+  /** PEM, beside the system's */
+  caBundle?: string;
+  /** PEM */
+  clientCert?: string;
+  /** PEM */
+  clientKey?: string;
+  /** InsecureSkipVerify takes whatever TLS certificate a server shows. */
+  insecureSkipVerify?: boolean;
+  /** InsecurePlainHTTP talks to an OCI registry without TLS. */
+  insecurePlainHTTP?: boolean;
+  /** Proxy is the URL of a proxy for this repository (http, https or socks5), NoProxy the hosts that it is not used for. */
+  proxy?: string;
+  noProxy?: string;
+  /** A GitHub App. Without an installation the one of the repository's owner is looked up. BaseURL is that of the API of GitHub Enterprise, or "". */
+  githubAppID?: number;
+  githubAppInstallationID?: number;
+  /** PEM */
+  githubAppPrivateKey?: string;
+  githubAppBaseURL?: string;
+  /** EnableSubmodules and EnableLFS have submodules and LFS files fetched. */
+  enableSubmodules?: boolean;
+  enableLFS?: boolean;
 }
 
 /** TemplateRequest is what callers say of a credential template. */
