@@ -165,7 +165,11 @@ func (s *Store) Applications(ctx context.Context) ([]fleet.App, error) {
 }
 
 func (s *Store) applications(ctx context.Context, name string) ([]fleet.App, error) {
-	rows, err := s.pool.Query(ctx, q("Applications"), text(name))
+	sql, args := q("Applications"), []any{""}
+	if name = text(name); name != "" {
+		sql, args = applicationByName, []any{name}
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,11 @@ func (s *Store) Cluster(ctx context.Context, nameOrID string) (model.Cluster, er
 }
 
 func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster, error) {
-	rows, err := s.pool.Query(ctx, q("Clusters"), text(nameOrID))
+	sql, key := q("Clusters"), text(nameOrID)
+	if key != "" {
+		sql = clusterByNameOrID
+	}
+	rows, err := s.pool.Query(ctx, sql, key)
 	if err != nil {
 		return nil, err
 	}

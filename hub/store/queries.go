@@ -49,3 +49,24 @@ func loadQueries() map[string]string {
 	}
 	return out
 }
+
+// narrowed is a statement with another condition. A condition that is an "or" with
+// "all" must be planned anew for each execution, which takes longer than to read
+// one row by its key.
+func narrowed(name, where string) string {
+	before, after, found := strings.Cut(q(name), "\nWHERE ")
+	if !found {
+		panic("store: the statement " + name + " has no condition")
+	}
+	if _, order, ok := strings.Cut(after, "\nORDER BY "); ok {
+		where += "\nORDER BY " + order
+	}
+	return before + "\nWHERE " + where
+}
+
+var (
+	appViewsByName    = narrowed("AppViews", "a.name = ANY ($1::text[])")
+	appViewsByUID     = narrowed("AppViews", "a.uid = ANY ($1::text[])")
+	applicationByName = narrowed("Applications", "a.name = $1")
+	clusterByNameOrID = narrowed("Clusters", "c.id = $1 OR c.name = $1")
+)

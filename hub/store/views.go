@@ -86,11 +86,11 @@ func (l lease) connected(now time.Time, ttl time.Duration) bool {
 
 // AppRows reads applications as lists need them, by name; uids nil: all.
 func (s *Store) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRow, error) {
-	var some []string
+	sql, args := q("AppViews"), []any{"", "", nil, nil}
 	if uids != nil {
-		some = texts(strs(uids))
+		sql, args = appViewsByUID, []any{texts(strs(uids))}
 	}
-	rows, err := s.pool.Query(ctx, q("AppViews"), "", "", nil, some)
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, wrap(err, "list applications")
 	}
@@ -142,7 +142,15 @@ func (s *Store) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppVi
 	if f.UIDs != nil {
 		uids = texts(strs(f.UIDs))
 	}
-	rows, err := s.pool.Query(ctx, q("AppViews"), f.Project, string(f.Cluster), names, uids)
+	sql, args := q("AppViews"), []any{f.Project, string(f.Cluster), names, uids}
+	switch {
+	case f.Project != "" || f.Cluster != "" || names != nil && uids != nil:
+	case names != nil:
+		sql, args = appViewsByName, []any{names}
+	case uids != nil:
+		sql, args = appViewsByUID, []any{uids}
+	}
+	rows, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, wrap(err, "list applications")
 	}
