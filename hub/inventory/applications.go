@@ -41,7 +41,7 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 	}
 	all := m.seen(q.Sees)
 	if q.Labels != nil {
-		all = slices.DeleteFunc(all, func(a seenApp) bool { return !q.Labels(a.app.Labels) })
+		all = slices.DeleteFunc(slices.Clone(all), func(a seenApp) bool { return !q.Labels(a.app.Labels) })
 	}
 	got, err := m.kindOfApps().choose(all, filters, q)
 	if err != nil {
@@ -64,26 +64,51 @@ func (m moment) page(total int, facets map[string]fleet.Facet, next []string) fl
 	return fleet.ListPage{Total: total, Facets: facets, Next: next, AsOf: asOf.UTC(), Away: m.away, Items: []json.RawMessage{}}
 }
 
-// seen are the applications of the projects that are seen, by name.
+// seen are the applications of the projects that are seen, by name. What comes
+// back is shared: nobody may write to it.
 func (m moment) seen(sees func(string) bool) []seenApp {
-	n := len(m.apps)
-	yes := map[string]bool{}
-	if sees != nil {
-		n = 0
-		for name, count := range m.perProject {
-			if sees(name) {
-				yes[name] = true
-				n += count
-			}
+	all := m.fleetNow()
+	if sees == nil {
+		return all
+	}
+	n, yes := 0, map[string]bool{}
+	for name, count := range m.perProject {
+		if sees(name) {
+			yes[name] = true
+			n += count
 		}
 	}
 	out := make([]seenApp, 0, n)
-	for _, a := range m.apps {
-		if sees == nil || yes[a.Project] {
-			out = append(out, seenApp{a, m.freshness(a)})
+	for _, a := range all {
+		if yes[a.Project] {
+			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// sameMoment is how long freshness is not computed again for one snapshot. It
+// turns with signs of life, which are seconds apart.
+const sameMoment = 250 * time.Millisecond
+
+// fleetNow are all applications with their freshness.
+type fleetNow struct {
+	at   time.Time
+	apps []seenApp
+}
+
+func (m moment) fleetNow() []seenApp {
+	if f := m.fleet.Load(); f != nil {
+		if age := m.now.Sub(f.at); age >= 0 && age < sameMoment {
+			return f.apps
+		}
+	}
+	f := &fleetNow{at: m.now, apps: make([]seenApp, len(m.apps))}
+	for i, a := range m.apps {
+		f.apps[i] = seenApp{a, m.freshness(a)}
+	}
+	m.fleet.Store(f)
+	return f.apps
 }
 
 func word(b bool) string {

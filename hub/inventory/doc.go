@@ -10,9 +10,9 @@
 // answered before that is read. While the database
 // is away lists are answered from what is known, with its age.
 //
-// Freshness is never stored. It is computed, when a list is made, from the last
-// sign of life of each cluster and the report that it confirmed; what is stale is
-// in no sum of what is healthy.
+// Freshness is never stored. It is computed, when a list is made and for those of
+// the next quarter of a second, from the last sign of life of each cluster and the
+// report that it confirmed; what is stale is in no sum of what is healthy.
 //
 // Readers get immutable snapshots and never wait for a writer, but for the rows
 // that were acknowledged to somebody. The package knows no HTTP and no SQL; who

@@ -252,18 +252,23 @@ func cutFacet(counts map[string]int) fleet.Facet {
 		value string
 		n     int
 	}
-	all := make([]count, 0, len(counts))
-	for v, n := range counts {
-		all = append(all, count{v, n})
-	}
-	slices.SortFunc(all, func(a, b count) int { return cmp.Or(b.n-a.n, strings.Compare(a.value, b.value)) })
+	before := func(a, b count) int { return cmp.Or(b.n-a.n, strings.Compare(a.value, b.value)) }
+	// Thousands of clusters are counted for every list: only the first are sorted.
+	first := make([]count, 0, maxValues+1)
 	f := fleet.Facet{Values: make(map[string]int, maxValues)}
-	for i, c := range all {
-		if i < maxValues {
-			f.Values[c.value] = c.n
-		} else {
-			f.Others += c.n
+	for v, n := range counts {
+		f.Others += n
+		c := count{v, n}
+		if len(first) == maxValues && before(first[maxValues-1], c) < 0 {
+			continue
 		}
+		at, _ := slices.BinarySearchFunc(first, c, before)
+		first = slices.Insert(first, at, c)
+		first = first[:min(len(first), maxValues)]
+	}
+	for _, c := range first {
+		f.Values[c.value] = c.n
+		f.Others -= c.n
 	}
 	return f
 }

@@ -112,6 +112,8 @@ type snapshot struct {
 	away     bool
 	// perProject counts applications.
 	perProject map[string]int
+	// fleet is what lists of the last moment were made from.
+	fleet atomic.Pointer[fleetNow]
 }
 
 // New makes an Index that knows nothing until Load or Run has read.
