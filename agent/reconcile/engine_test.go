@@ -184,3 +184,33 @@ func TestPacedForgetsNothing(t *testing.T) {
 		t.Errorf("the alarm comes after %s", waits[0])
 	}
 }
+
+// What applications own is what they desire and what is tracked as theirs; those
+// who ask are told when it becomes something else.
+func TestWhatApplicationsOwn(t *testing.T) {
+	moved := 0
+	e := New(Options{Observer: &eyes{}, Reports: &mouth{}, Journal: noBook{}, Moved: func() { moved++ }, Now: func() time.Time { return now }})
+	key := model.ObjectKey{Kind: "ConfigMap", Namespace: "n", Name: "a"}
+	other := model.ObjectKey{Kind: "ConfigMap", Namespace: "n", Name: "b"}
+	want := func(what string, key model.ObjectKey, trackedAs string, owned bool) {
+		t.Helper()
+		if e.Owned(key, trackedAs) != owned {
+			t.Errorf("%s: owned is %v", what, !owned)
+		}
+	}
+	want("nothing is held", key, "web", false)
+	e.index(e.app("uid-web"), "web", []sync.Prepared{{Key: key}})
+	e.index(e.app("uid-api"), "api", []sync.Prepared{{Key: key}})
+	want("desired", key, "", true)
+	want("not desired", other, "", false)
+	want("not desired any more, and tracked", other, "web", true)
+	want("tracked as what is not held", other, "argo", false)
+	e.index(e.app("uid-web"), "web", nil)
+	want("the other still desires it", key, "", true)
+	e.forget("uid-api")
+	want("nobody desires it", key, "", false)
+	want("tracked as what was forgotten", key, "api", false)
+	if moved != 4 {
+		t.Errorf("told %d times", moved)
+	}
+}

@@ -140,7 +140,7 @@ func Commands() []Command {
 			same(text, "group", "kind", "name", "namespace"), same(number, "tail"), ignored(boolean, "write the filter as (?i)…", "match-case"))},
 		{Path: "app manifests", Usage: "APPNAME", least: 1, most: 1, Short: "Print manifests of an application", To: "app manifests", Flags: flags(same(text, "source", "revision"), same(many, "revisions", "source-positions"),
 			[]Flag{namespace, {Name: "local", kind: text, Unsupported: "argocd app diff APPNAME --local DIR"}, {Name: "source-names", kind: many, Unsupported: "--source-positions"}})},
-		{Path: "app resources", Usage: "APPNAME", least: 1, most: 1, Short: "List resources of an application", To: "app resources --columns group,kind,namespace,name,orphaned",
+		{Path: "app resources", Usage: "APPNAME", least: 1, most: 1, Short: "List resources of an application", To: "app resources --with-orphaned --columns group,kind,namespace,name,orphaned",
 			Flags: flags(same(boolean, "orphaned"), []Flag{passed, namespace, {Name: "project", kind: text, Ignored: "names are unique"}})},
 		{Path: "app actions list", Usage: "APPNAME", least: 1, most: 1, Short: "Lists available actions on a resource", To: "app actions list", Flags: flags(same(text, "kind", "group", "namespace", "resource-name"), []Flag{passed})},
 		{Path: "app actions run", Usage: "APPNAME ACTION", least: 2, most: 2, Short: "Runs an available action on resources", To: "app actions run",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -153,7 +154,7 @@ type resourcesAnswer struct {
 }
 
 func newAppResources(s *session) *cobra.Command {
-	var orphaned, tree bool
+	var orphaned, both, tree bool
 	rows := listing[model.ResourceStatus]{
 		kind: "ResourceList",
 		name: func(r model.ResourceStatus) string {
@@ -182,21 +183,25 @@ func newAppResources(s *session) *cobra.Command {
 			}
 			var got resourcesAnswer
 			path := appPath(c.args[0]) + "/resources"
-			if orphaned {
+			if orphaned || both {
 				path += "?orphaned=true"
 			}
 			if err := c.get(path, &got); err != nil {
 				return err
 			}
-			items, orphan := got.Items, "No"
+			items := slices.Concat(got.Items, got.Orphaned)
 			if orphaned {
-				items, orphan = got.Orphaned, "Yes"
-				c.noteOrphans(len(items), got.OrphanedOf)
+				items = got.Orphaned
+			}
+			c.noteOrphans(len(got.Orphaned), got.OrphanedOf)
+			owned := map[model.ObjectKey]bool{}
+			for _, r := range got.Items {
+				owned[r.ObjectKey] = true
 			}
 			rows.row = func(r model.ResourceStatus) []string {
-				state := resourceState(r)
-				if orphaned {
-					state = "" // nobody desires it
+				orphan, state := "No", resourceState(r)
+				if !owned[r.ObjectKey] {
+					orphan, state = "Yes", "" // nobody desires it
 				}
 				return []string{r.Group, r.Kind, r.Namespace, r.Name, orphan, state, string(r.Health.Status), strconv.Itoa(r.Wave), r.Version, r.Health.Message}
 			}
@@ -205,6 +210,7 @@ func newAppResources(s *session) *cobra.Command {
 	}
 	rows.flags(s, c)
 	c.Flags().BoolVar(&orphaned, "orphaned", false, "only objects of its namespace that no application owns, where the project looks for them")
+	c.Flags().BoolVar(&both, "with-orphaned", false, "also objects of its namespace that no application owns")
 	c.Flags().BoolVar(&tree, "tree", false, "with what they own, down to pods")
 	return c
 }

@@ -38,6 +38,7 @@ func init() {
 		commandCase{args: "app manifests web --source etcd", code: 2, err: "is not known"},
 		commandCase{args: "app resources web", out: "apps   Deployment  n          web   No        OutOfSync  Healthy\n"},
 		commandCase{args: "app resources web --orphaned", out: "       Secret  n          left  Yes", err: "300 objects are orphaned, of which 1 are shown", asked: "GET /applications/web/resources?orphaned=true"},
+		commandCase{args: "app resources web --with-orphaned", out: "n          left  Yes", err: "of which 1 are shown", asked: "GET /applications/web/resources?orphaned=true"},
 		commandCase{args: "app resources web --tree", out: "└─ Pod", err: "more nodes than are shown"},
 		commandCase{args: "app get web -o tree", out: "└─ Pod", err: "more nodes than are shown"},
 		commandCase{args: "app get web --show-operation --hard-refresh", out: "Name:", asked: "POST /applications/web/refresh?hard=true"},
