@@ -200,15 +200,15 @@ func TestWhatApplicationsOwn(t *testing.T) {
 	}
 	want("nothing is held", key, "web", false)
 	e.index(e.app("uid-web"), "web", []sync.Prepared{{Key: key}})
-	e.index(e.app("uid-api"), "api", []sync.Prepared{{Key: key}})
+	e.index(e.app("uid-api"), "api", nil)
 	want("desired", key, "", true)
 	want("not desired", other, "", false)
 	want("not desired any more, and tracked", other, "web", true)
 	want("tracked as what is not held", other, "argo", false)
 	e.index(e.app("uid-web"), "web", nil)
-	want("the other still desires it", key, "", true)
-	e.forget("uid-api")
 	want("nobody desires it", key, "", false)
+	want("nobody desires it, and tracked", key, "web", true)
+	e.forget("uid-api")
 	want("tracked as what was forgotten", key, "api", false)
 	if moved != 4 {
 		t.Errorf("told %d times", moved)
