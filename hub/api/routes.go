@@ -235,6 +235,11 @@ var hubRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/events", ID: "streamEvents", Tag: "hub", Summary: "Follow what changes",
 		Detail: "Begins with the event hello, whose id is sent as Last-Event-ID to resume. The event reset says that some were missed and that everything is to be read again.",
+		Query: []Parameter{
+			{Name: "type", Type: "string", Meaning: "only events of these types, with commas"},
+			{Name: "project", Type: "string", Meaning: "only those of a project"},
+			{Name: "application", Type: "string", Meaning: "only those about an application"},
+		},
 		Stream: SSE, Status: http.StatusOK, handler: (*api).events,
 	},
 }

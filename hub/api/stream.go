@@ -7,18 +7,92 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/nearest"
 )
 
 // writeTimeout is how long a client may take to accept a piece of the stream;
 // a slower one is dropped.
 const writeTimeout = 10 * time.Second
+
+// frameEvery is the least time between two pieces of the stream to one listener.
+// What changes meanwhile is sent together, each thing once; the first change after
+// a quiet time is sent at once. At a steady flow a change waits as long at most,
+// which has to stay within the quarter of a second that people are promised.
+const frameEvery = 200 * time.Millisecond
+
+// mostDrained batches are sent together; a listener that is further behind gets
+// the rest with the next piece.
+const mostDrained = 32
+
+// streamTypes are the kinds of events that can be asked for.
+var streamTypes = []string{"application", "applicationset", "cluster", "job", "operation", "project", "repository", "settings"}
+
+// wanted is what a listener asked to hear of; the zero value is everything.
+type wanted struct {
+	types                []string
+	project, application string
+}
+
+// wantedOf reads and checks the parameters of a listener.
+func (a *api) wantedOf(c *gin.Context, set *permission.Set) (w wanted, err error) {
+	if err := knownParameters(c, []string{"type", "project", "application"}); err != nil {
+		return w, err
+	}
+	for _, list := range c.QueryArray("type") {
+		w.types = append(w.types, commas(list)...)
+	}
+	for _, t := range w.types {
+		if slices.Contains(streamTypes, t) {
+			continue
+		}
+		e := fault.New(fault.Invalid, "value_unknown", "there are no events of type %q", cut(t)).WithField("type").WithFound(cut(t), strings.Join(streamTypes, ", "))
+		if near := nearest.Word(t, streamTypes); near != "" {
+			e.Message += "; did you mean " + strconv.Quote(near) + "?"
+		}
+		return w, e
+	}
+	w.project, w.application = c.Query("project"), c.Query("application")
+	if w.project != "" {
+		_, err := a.store.Project(c.Request.Context(), w.project)
+		if err == nil && !set.Visible(w.project) {
+			err = fleet.ProjectUnknown(w.project)
+		}
+		if err != nil {
+			return w, err
+		}
+	}
+	if w.application != "" {
+		app, err := a.store.Application(c.Request.Context(), w.application)
+		if err == nil {
+			err = mayDo(set, permission.Get, app)
+		}
+		if err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// hears reports whether an event is what the listener asked for.
+func (w wanted) hears(e StreamEvent) bool {
+	if len(w.types) > 0 && !slices.Contains(w.types, e.Type) {
+		return false
+	}
+	if w.project != "" && e.Project != w.project && (e.Type != "project" || e.Key != w.project) {
+		return false
+	}
+	return w.application == "" || e.Name == w.application
+}
 
 // events serves the event stream. It begins with "hello", whose id a client
 // resumes from; "reset" says that events were missed and that everything is to
@@ -27,6 +101,11 @@ const writeTimeout = 10 * time.Second
 func (a *api) events(c *gin.Context) {
 	ctx := c.Request.Context()
 	set := a.caller(c)
+	asked, err := a.wantedOf(c, set)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	reader := a.opts.Stream.Resume(c.GetHeader("Last-Event-ID"))
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -46,10 +125,17 @@ func (a *api) events(c *gin.Context) {
 		tick      = a.opts.Heartbeat / 3
 		checked   = a.now()
 		heartbeat = a.now()
+		pause     = time.NewTimer(0) // until the next piece
 	)
+	defer pause.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
 		waitCtx, cancel := context.WithTimeout(ctx, tick)
-		batch, err := reader.Next(waitCtx)
+		batch, err := drained(waitCtx, reader)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -61,6 +147,7 @@ func (a *api) events(c *gin.Context) {
 		case err != nil:
 			return // the hub stops
 		}
+		batch = slices.DeleteFunc(batch, func(e StreamEvent) bool { return !asked.hears(e) })
 		if !set.Admin() && len(batch) > 0 {
 			// Which clusters are seen changes with projects and applications.
 			sees, err := a.clustersOf(ctx, set)
@@ -70,6 +157,10 @@ func (a *api) events(c *gin.Context) {
 			batch = audible(identity(c).ID, set, sees, batch)
 		}
 		a.writeEvents(ctx, out, batch)
+		wait := time.Duration(0)
+		if out.buf.Len() > 0 {
+			wait = frameEvery
+		}
 		now := a.now()
 		if now.Sub(heartbeat) >= a.opts.Heartbeat {
 			heartbeat = now
@@ -81,10 +172,33 @@ func (a *api) events(c *gin.Context) {
 				return
 			}
 		}
+		pause.Reset(wait)
 		if out.flush() != nil {
 			return
 		}
 	}
+}
+
+// drained waits for events and takes all that there are. What came before a reset
+// is left out: everything is fetched again.
+func drained(ctx context.Context, reader StreamReader) ([]StreamEvent, error) {
+	batch, err := reader.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, cancel := context.WithCancel(ctx)
+	cancel() // takes what is there, and waits for nothing
+	for range mostDrained {
+		more, err := reader.Next(now)
+		switch {
+		case errors.Is(err, ErrReset):
+			return nil, err
+		case err != nil:
+			return batch, nil // a reader that ended says so again
+		}
+		batch = append(batch, more...)
+	}
+	return batch, nil
 }
 
 // audible are the events that somebody may hear of.

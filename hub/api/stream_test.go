@@ -37,6 +37,13 @@ func (w *world) serve(t *testing.T, http2 bool) *httptest.Server {
 	return s
 }
 
+// serveLoad is serve without encryption, for measurements.
+func (w *world) serveLoad(tb testing.TB) string {
+	s := httptest.NewServer(w.handler)
+	tb.Cleanup(s.Close)
+	return s.URL
+}
+
 func (w *world) listen(t *testing.T, s *httptest.Server, lastID string) *listener {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

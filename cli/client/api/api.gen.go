@@ -56,9 +56,27 @@ func (c *Client) GetFleetSummary(ctx context.Context, options ...Option) (out Fl
 	return out, err
 }
 
+// StreamEventsQuery narrows streamEvents; what is zero is not sent.
+type StreamEventsQuery struct {
+	// Type: only events of these types, with commas
+	Type string
+	// Project: only those of a project
+	Project string
+	// Application: only those about an application
+	Application string
+}
+
+func (q StreamEventsQuery) encode() string {
+	v := query{}
+	v.text("type", q.Type)
+	v.text("project", q.Project)
+	v.text("application", q.Application)
+	return v.encode()
+}
+
 // StreamEventsPath is where streamEvents is, below /api/v1.
-func StreamEventsPath() string {
-	return "/events"
+func StreamEventsPath(q StreamEventsQuery) string {
+	return "/events" + q.encode()
 }
 
 // ListTokens: API tokens, without their secrets.

@@ -2,6 +2,15 @@
 
 import type * as types from "./types";
 
+export interface StreamEventsQuery {
+  /** only events of these types, with commas */
+  type?: string;
+  /** only those of a project */
+  project?: string;
+  /** only those about an application */
+  application?: string;
+}
+
 export interface ListClustersQuery {
   /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
   filter?: string;
@@ -386,8 +395,8 @@ export class Client {
   }
 
   /** Where this is: follow what changes. */
-  streamEventsPath(): string {
-    return `/api/v1/events`;
+  streamEventsPath(query: StreamEventsQuery = {}): string {
+    return `/api/v1/events${search(query)}`;
   }
 
   /** API tokens, without their secrets. */
