@@ -14,7 +14,7 @@ import (
 func newApp(s *session) *cobra.Command {
 	return group("app", "Applications",
 		newAppList(s), newAppGet(s), newAppDescribe(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppDelete(s),
-		newAppPlan(s), newAppDiff(s), newAppSync(s), newAppCancel(s), newAppWait(s), newAppRefresh(s),
+		newAppExplain(s), newAppPlan(s), newAppDiff(s), newAppSync(s), newAppCancel(s), newAppWait(s), newAppRefresh(s),
 		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppConfirmDeletion(s),
 		newAppLogs(s), newAppExec(s), newAppEvents(s), newAppTree(s), newAppResources(s), newAppResource(s), newAppManifests(s), newAppParameters(s), newAppActions(s))
 }

@@ -19,8 +19,10 @@ import (
 func newAppLogs(s *session) *cobra.Command {
 	var (
 		live                                    liveFlags
-		container, grep, sinceTime              string
+		container, grep, exclude, sinceTime     string
 		follow, previous, all, timestamps, bare bool
+		raw                                     bool
+		without                                 *excluder
 		since                                   time.Duration
 		tail                                    int64
 	)
@@ -32,12 +34,19 @@ the flags choose. Several logs come in the order of time; with --follow as they
 are written, and pods that come later are followed too.
 
 --tail is of each container. --grep is a regular expression (RE2) that a line
-must match, and is applied in the cluster, after --tail.`,
+must match, and is applied in the cluster, after --tail; lines that --exclude
+matches are left out of what comes. -o raw prints what the containers wrote and
+nothing else.`,
 		Example: `  hawser app logs shop
   hawser app logs shop --kind deployment --name web -f
   hawser app logs shop --kind pod --name web-5d4f-x7 -c proxy --previous
   hawser app logs shop --all-containers --since 1h --grep '(?i)error'`,
 		Args: exactArgs("NAME"),
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			raw = s.take("raw") != ""
+			without, err = newExcluder(exclude)
+			return err
+		},
 		RunE: s.run(func(c *call) error {
 			if c.format == output.YAML {
 				return fault.New(fault.Invalid, "usage", "logs are printed as text or with -o json")
@@ -59,15 +68,19 @@ must match, and is applied in the cluster, after --tail.`,
 			if tail >= 0 {
 				q.Set("tail", strconv.FormatInt(tail, 10))
 			}
-			p := &logPrinter{out: bufio.NewWriterSize(c.Out, 32<<10), note: c.note, timestamps: timestamps, bare: bare, many: follow && live.name == "", safe: isTerminal(c.Out)}
+			p := &logPrinter{out: bufio.NewWriterSize(c.Out, 32<<10), note: c.note, timestamps: timestamps, bare: bare || raw, many: follow && live.name == "", safe: isTerminal(c.Out) && !raw}
 			path := appPath(c.args[0]) + "/logs?" + q.Encode()
+			show := func(_ []byte, m streamed) error { return p.print(m, follow) }
 			if c.documents() {
-				return c.lines(path, func(line []byte, _ streamed) error {
+				show = func(line []byte, _ streamed) error {
 					_, err := fmt.Fprintf(c.Out, "%s\n", line)
 					return err
-				})
+				}
 			}
-			err := c.lines(path, func(_ []byte, m streamed) error { return p.print(m, follow) })
+			err := c.lines(path, without.pass(show))
+			if held := without.flush(show); err == nil {
+				err = held
+			}
 			if flushed := p.finish(); err == nil {
 				err = flushed
 			}
@@ -84,6 +97,7 @@ must match, and is applied in the cluster, after --tail.`,
 	f.StringVar(&sinceTime, "since-time", "", "only what is newer than this time (RFC 3339)")
 	f.Int64Var(&tail, "tail", -1, "the last lines of each container (-1: all)")
 	f.StringVar(&grep, "grep", "", "only lines that match this regular expression")
+	f.StringVar(&exclude, "exclude", "", "no lines that match this regular expression")
 	f.BoolVar(&timestamps, "timestamps", false, "the time before each line")
 	f.BoolVar(&bare, "no-prefix", false, "never the pod and container before each line")
 	c.MarkFlagsMutuallyExclusive("container", "all-containers")

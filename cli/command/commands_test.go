@@ -64,6 +64,7 @@ func everything() map[string]answer {
 func mostly() map[string]answer {
 	return map[string]answer{
 		"GET /whoami":                          {200, `{"name":"ana"}`},
+		"POST /logout":                         {204, ""},
 		"GET /version":                         {200, `{"version":"9.9.9"}`},
 		"GET /hub":                             {200, `{"hubID":"h1","holdDeletes":true}`},
 		"POST /hub/acknowledge-restore":        {204, ""},

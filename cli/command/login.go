@@ -120,12 +120,13 @@ func (s *session) loginCommand(x config.Context) string {
 }
 
 func newLogout(s *session) *cobra.Command {
-	var all bool
+	var all, keep bool
 	c := &cobra.Command{
-		Use: "logout [CONTEXT]", Short: "Forget the token of a context, the current one by default",
-		Long: `Forget the token of a context, the current one by default. The context stays, so
-that login finds the hub again. The token itself stays valid at the hub until it
-expires or an administrator takes it away.`,
+		Use: "logout [CONTEXT]", Short: "Revoke and forget the token of a context, the current one by default",
+		Long: `Revoke the token of a context at its hub, the current one by default, and forget it
+here. The context stays, so that login finds the hub again. A hub that cannot be
+reached keeps the token until it expires; logout says so, and forgets it all the
+same. --keep only forgets it, for a token that others use too.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: s.offline(func(c *call) error {
 			file, err := loadConfig()
@@ -149,6 +150,9 @@ expires or an administrator takes it away.`,
 			}
 			for _, name := range names {
 				x, _ := file.Context(name) // the name is of the file
+				if !keep {
+					c.revoke(x)
+				}
 				if err := x.Forget(s.Secrets); err != nil {
 					c.warn("the keyring keeps the token of %q: %s", name, err)
 				}
@@ -164,7 +168,31 @@ expires or an administrator takes it away.`,
 	}
 	c.Annotations = map[string]string{offlineKey: "true"}
 	c.Flags().BoolVar(&all, "all", false, "of all contexts")
+	c.Flags().BoolVar(&keep, "keep", false, "leave the token valid at the hub")
 	return c
+}
+
+// revokeLimit is how long logout waits for a hub, unless --timeout says so.
+const revokeLimit = 10 * time.Second
+
+// revoke takes the token of a context away at its hub. That it cannot be done is
+// said and keeps nobody from logging out.
+func (c *call) revoke(x config.Context) {
+	token, err := x.Reveal(c.Secrets)
+	if err != nil || token == "" {
+		return // there is none to revoke
+	}
+	ctx, cancel := c.limit(c.ctx, revokeLimit)
+	defer cancel()
+	at, err := client.New(client.Hub{URL: x.URL, CAHash: x.CAHash, Token: token})
+	if err == nil {
+		err = at.Do(ctx, http.MethodPost, "/logout", nil, nil)
+	}
+	switch {
+	case err == nil, fault.Is(err, fault.Unauthorized): // it is over already
+	default:
+		c.warn("the token of %q stays valid at %s until it expires: %s", x.Name, x.URL, err)
+	}
 }
 
 func (s *session) readSecret(withToken, codeStdin bool) (string, error) {

@@ -117,6 +117,7 @@ func newRoot(s *session) *cobra.Command {
 		newLogin(s),
 		newLogout(s),
 		newWhoami(s),
+		newAuth(s),
 		newContext(s),
 		newVersion(s),
 		newOpen(s),

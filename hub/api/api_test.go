@@ -83,6 +83,13 @@ func TestTokens(t *testing.T) {
 	}
 	w.call("DELETE", "/api/v1/tokens/"+made.ID, "").ok(204)
 	w.call("GET", "/api/v1/whoami", "", "Authorization: Bearer "+made.Token).problem(401, "token_invalid")
+
+	// Whoever has a token may give it up, whatever else it may do, and no other.
+	var plain issuedToken
+	w.call("POST", "/api/v1/tokens", `{"name":"plain","grants":[{"project":"x","role":"viewer"}]}`).ok(201).into(&plain)
+	w.call("POST", "/api/v1/logout", "", "Authorization: Bearer "+plain.Token).ok(204)
+	w.call("GET", "/api/v1/whoami", "", "Authorization: Bearer "+plain.Token).problem(401, "token_invalid")
+	w.call("GET", "/api/v1/whoami", "").ok(200)
 	w.call("DELETE", "/api/v1/tokens/"+made.ID, "").problem(404, "api_token_unknown")
 	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"9000h","admin":true}`).problem(400, "lifetime_invalid")
 	w.call("POST", "/api/v1/tokens", `{"name":"ci","ttl":"5 minutes","admin":true}`).problem(400, "expression_invalid")

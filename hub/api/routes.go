@@ -212,6 +212,10 @@ var sessionRoutes = []Route{
 		Answer: caller{}, Status: http.StatusOK, handler: (*api).whoami,
 	},
 	{
+		Method: http.MethodPost, Path: "/logout", ID: "logout", Tag: "session", Summary: "Revoke the token that asks",
+		Status: http.StatusNoContent, handler: (*api).logout,
+	},
+	{
 		Method: http.MethodGet, Path: "/version", ID: "getVersion", Tag: "session", Summary: "Version of the hub",
 		Answer: versionAnswer{}, Status: http.StatusOK, handler: (*api).version,
 	},

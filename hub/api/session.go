@@ -65,6 +65,15 @@ func (a *api) whoami(c *gin.Context) {
 	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.Grants, t.ExpiresAt})
 }
 
+// logout takes no id: whoever has a token may give it up, and no other by it.
+func (a *api) logout(c *gin.Context) {
+	if err := a.opts.Auth.Revoke(c.Request.Context(), identity(c).ID); err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}
+
 func (a *api) version(c *gin.Context) { c.JSON(http.StatusOK, versionAnswer{a.opts.Version}) }
 
 func (a *api) hub(c *gin.Context) {

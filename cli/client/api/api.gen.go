@@ -30,6 +30,11 @@ func (c *Client) GetCaller(ctx context.Context, options ...Option) (out Caller, 
 	return out, err
 }
 
+// Logout: revoke the token that asks.
+func (c *Client) Logout(ctx context.Context, options ...Option) error {
+	return c.call(ctx, http.MethodPost, "/logout", nil, nil, options)
+}
+
 // GetVersion: version of the hub.
 func (c *Client) GetVersion(ctx context.Context, options ...Option) (out VersionAnswer, err error) {
 	err = c.call(ctx, http.MethodGet, "/version", nil, &out, options)

@@ -374,6 +374,11 @@ export class Client {
     return (await this.call<types.Caller>("GET", `/whoami`, undefined, o)).value;
   }
 
+  /** Revoke the token that asks. */
+  async logout(o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("POST", `/logout`, undefined, o)).value;
+  }
+
   /** Version of the hub. */
   async getVersion(o: CallOptions = {}): Promise<types.VersionAnswer> {
     return (await this.call<types.VersionAnswer>("GET", `/version`, undefined, o)).value;
