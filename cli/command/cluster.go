@@ -150,6 +150,32 @@ func (c *call) describeCluster(x model.Cluster) error {
 	return c.describe(fields)
 }
 
+// changeCluster replaces the labels or the aliases of a cluster by what change
+// makes of them, again when somebody else changed the cluster meanwhile.
+func (c *call) changeCluster(name, what string, change func(model.Cluster) (any, error)) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		var x model.Cluster
+		read, err := c.api.Call(c.ctx, http.MethodGet, clusterPath(name), nil, nil, &x)
+		if err != nil {
+			return err
+		}
+		changed, err := change(x)
+		if err != nil {
+			return err
+		}
+		header := http.Header{}
+		if tag := read.Get("ETag"); tag != "" {
+			header.Set("If-Match", tag)
+		}
+		err = c.api.DoWith(c.ctx, http.MethodPut, clusterPath(name)+"/"+what, header, map[string]any{what: changed}, nil)
+		if fault.HasCode(err, "version_conflict") && try < tries {
+			continue
+		}
+		return err
+	}
+}
+
 func newClusterAlias(s *session) *cobra.Command {
 	var remove bool
 	c := &cobra.Command{
@@ -162,19 +188,23 @@ their destination by server work unchanged:
 		Args: exactArgs("NAME", "SERVER"),
 		RunE: s.run(func(c *call) error {
 			name, server := c.args[0], c.args[1]
-			var x model.Cluster
-			if err := c.get(clusterPath(name), &x); err != nil {
-				return err
-			}
-			aliases := slices.DeleteFunc(slices.Clone(x.Aliases), func(a string) bool { return a == server })
 			done := "%s does not mean cluster %q any more"
 			if !remove {
-				aliases = append(aliases, server)
 				done = "%s now means cluster %q"
-			} else if len(aliases) == len(x.Aliases) {
-				return fault.New(fault.NotFound, "alias_unknown", "%s has no alias %s", name, server).WithFix("see hawser cluster get %s", name)
 			}
-			return c.change(http.MethodPut, clusterPath(name)+"/aliases", map[string]any{"aliases": aliases}, done, server, name)
+			err := c.changeCluster(name, "aliases", func(x model.Cluster) (any, error) {
+				aliases := slices.DeleteFunc(slices.Clone(x.Aliases), func(a string) bool { return a == server })
+				if !remove {
+					aliases = append(aliases, server)
+				} else if len(aliases) == len(x.Aliases) {
+					return nil, fault.New(fault.NotFound, "alias_unknown", "%s has no alias %s", name, server).WithFix("see hawser cluster get %s", name)
+				}
+				return aliases, nil
+			})
+			if err == nil {
+				c.note(done, server, name)
+			}
+			return err
 		}),
 	}
 	c.Flags().BoolVar(&remove, "remove", false, "take the alias away")

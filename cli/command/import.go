@@ -95,7 +95,7 @@ func (src *importSource) read(ctx context.Context, s *session) ([]importer.Objec
 	case len(src.files) > 0 && src.context != "":
 		return nil, fault.New(fault.Invalid, "usage", "--filename and --from-context exclude each other")
 	case src.context != "":
-		return src.readCluster(ctx)
+		return src.readCluster(ctx, s)
 	}
 	var out []importer.Object
 	for _, name := range src.files {
@@ -152,8 +152,8 @@ func manifestsBelow(dir string) ([]string, error) {
 }
 
 // readCluster reads an installation. Applications of other namespaces are read
-// where the account may list them.
-func (src *importSource) readCluster(ctx context.Context) ([]importer.Object, error) {
+// where Argo CD manages those, and the account may list them.
+func (src *importSource) readCluster(ctx context.Context, s *session) ([]importer.Object, error) {
 	cluster, err := kube.Open(src.kubeconfig, src.context)
 	if err != nil {
 		return nil, err
@@ -199,6 +199,10 @@ func (src *importSource) readCluster(ctx context.Context) ([]importer.Object, er
 			}
 			out = append(out, objects...)
 		}
+	}
+	out, left := importer.Managed(out, src.argoCDNS)
+	for _, ns := range slices.Sorted(maps.Keys(left)) {
+		fmt.Fprintf(s.Err, "warning: %d Applications and ApplicationSets of namespace %s are left out: this Argo CD does not manage it (application.namespaces)\n", left[ns], output.Clean(ns))
 	}
 	return out, nil
 }
@@ -634,14 +638,11 @@ func (c *call) addRBAC(add map[string]string) (result string, err error) {
 
 // addLabels adds labels to a cluster and leaves its own.
 func (c *call) addLabels(name string, add map[string]string) error {
-	var x model.Cluster
-	if err := c.get(clusterPath(name), &x); err != nil {
-		return err
-	}
-	labels := map[string]string{}
-	maps.Copy(labels, add)
-	maps.Copy(labels, x.Labels)
-	return c.api.Do(c.ctx, http.MethodPut, clusterPath(name)+"/labels", map[string]any{"labels": labels}, nil)
+	return c.changeCluster(name, "labels", func(x model.Cluster) (any, error) {
+		labels := maps.Clone(add)
+		maps.Copy(labels, x.Labels)
+		return labels, nil
+	})
 }
 
 // importedApps reads the applications that were imported, of some projects or

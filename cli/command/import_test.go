@@ -155,3 +155,23 @@ func TestTheCommandsOfAPlanAreCommands(t *testing.T) {
 		t.Errorf("only %v", commands)
 	}
 }
+
+// Two people who give a cluster an alias at the same time both have it.
+func TestAnAliasIsNotWrittenOverAnother(t *testing.T) {
+	h := newHubOf(t, everything())
+	puts := 0
+	h.vary = func(path string) (answer, bool) {
+		if path != "/clusters/eu/aliases" {
+			return answer{}, false
+		}
+		if puts++; puts < 3 {
+			return problemAnswer(412, "conflict", "version_conflict", "another version"), true
+		}
+		return answer{}, false
+	}
+	r := run(t, "", "cluster", "alias", "eu", "https://new")
+	r.check(t, 0, "", "now means cluster")
+	if n := strings.Count(h.requests(), "GET /clusters/eu"); puts != 3 || n != 3 {
+		t.Errorf("%d writes after %d reads", puts, n)
+	}
+}
