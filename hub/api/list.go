@@ -39,7 +39,7 @@ type Inventory interface {
 	Projects(ctx context.Context) (version uint64, names []string)
 	// ClustersSeen are those with applications of the projects that are seen, and
 	// those that one of these reaches.
-	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]model.AppProject, *model.Cluster) bool) (version uint64, ids map[model.ClusterID]struct{})
+	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool) (version uint64, ids map[model.ClusterID]struct{})
 	// Rules are all projects, ApplicationsOf counts those of one, ClustersAt are the
 	// clusters that a destination means.
 	Rules(ctx context.Context) []model.AppProject
@@ -307,9 +307,9 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 	}, nil
 }
 
-func reaches(projects []model.AppProject, cluster *model.Cluster) bool {
-	return slices.ContainsFunc(projects, func(p model.AppProject) bool {
-		return policy.Reaches(policy.Project{Name: p.Metadata.Name, Spec: p.Spec}, policy.Destination{
+func reaches(projects []policy.Project, cluster *model.Cluster) bool {
+	return slices.ContainsFunc(projects, func(p policy.Project) bool {
+		return policy.Reaches(p, policy.Destination{
 			Name: cluster.Name, Aliases: cluster.Aliases, ClusterProject: &cluster.Project, Labels: cluster.Labels,
 		})
 	})

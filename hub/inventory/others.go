@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/filter"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // Clusters answers a list of clusters.
@@ -360,16 +361,21 @@ func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster f
 }
 
 // ClustersSeen tells which clusters somebody sees who sees some projects: reaches
-// says whether one of them may deploy there. The answer belongs to one version.
-func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reaches func([]model.AppProject, *model.Cluster) bool) (uint64, map[model.ClusterID]struct{}) {
+// says whether one of them, with what it inherits, may deploy there. The answer
+// belongs to one version.
+func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reaches func([]policy.Project, *model.Cluster) bool) (uint64, map[model.ClusterID]struct{}) {
 	m := x.moment(x.current(ctx))
 	out := map[model.ClusterID]struct{}{}
 	yes := map[string]bool{}
-	var projects []model.AppProject
+	all := make([]model.AppProject, 0, len(m.projects))
 	for _, p := range m.projects {
+		all = append(all, p.AppProject)
+	}
+	var projects []policy.Project
+	for _, p := range all {
 		if sees(p.Metadata.Name) {
 			yes[p.Metadata.Name] = true
-			projects = append(projects, p.AppProject)
+			projects = append(projects, policy.Effective(p, all))
 		}
 	}
 	for _, a := range m.apps {
