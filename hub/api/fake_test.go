@@ -680,11 +680,21 @@ func (s *fakeStore) Operations(_ context.Context, f fleet.OperationFilter) ([]mo
 	defer s.mu.Unlock()
 	var out []model.OperationInfo
 	for _, op := range s.ops {
-		if (f.App == "" || op.App == f.App) && (f.Cluster == "" || op.Cluster == f.Cluster) && (!f.OpenOnly || !op.Phase.Terminal()) && (f.Projects == nil || slices.Contains(f.Projects, op.Project)) {
+		if (f.App == "" || op.App == f.App) && (f.Cluster == "" || op.Cluster == f.Cluster) && (!f.OpenOnly || !op.Phase.Terminal()) && (f.Projects == nil || slices.Contains(f.Projects, op.Project)) && (f.Before == 0 || op.Seq < f.Before) {
 			out = append(out, op)
 		}
 	}
-	return out, nil
+	slices.SortFunc(out, func(x, y model.OperationInfo) int { return cmp.Compare(y.Seq, x.Seq) })
+	return out[:min(len(out), cmp.Or(f.Limit, 100))], nil
+}
+
+func (s *fakeStore) CountOperations(ctx context.Context, f fleet.OperationFilter) (out []fleet.OperationCount, err error) {
+	f.Before = 0
+	ops, err := s.Operations(ctx, f)
+	for _, op := range ops {
+		out = append(out, fleet.OperationCount{Phase: op.Phase, Kind: op.Kind, Count: 1})
+	}
+	return out, err
 }
 
 func (s *fakeStore) TerminateOperation(_ context.Context, id model.OperationID, by string) (model.OperationInfo, error) {

@@ -31,8 +31,8 @@ type Inventory interface {
 	Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
 	AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
 	Repositories(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
-	// Operations lists some that were read, and that the caller sees.
-	Operations(ctx context.Context, all []model.OperationInfo, q fleet.ListQuery) (fleet.ListPage, error)
+	// Operations reads those that f means, which the caller sees, from the database.
+	Operations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery) (fleet.ListPage, error)
 	Fleet(ctx context.Context, sees func(project string) bool, seesCluster func(*model.Cluster) bool) fleet.FleetSummary
 	// Projects are the names of all projects; version changes with them and with
 	// what is deployed where.

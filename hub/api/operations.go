@@ -508,28 +508,11 @@ func (a *api) getOperation(c *gin.Context) {
 	c.JSON(http.StatusOK, a.withNotice(c.Request.Context(), op))
 }
 
-// mostOperations are looked at by a list, the newest first. What it is narrowed
-// by in the database, application, cluster, open and project, does not count.
-const mostOperations = 5000
-
 func (a *api) listOperations(c *gin.Context) {
 	var f fleet.OperationFilter
 	l := listing{things: "operations", facets: []string{"phase", "kind"}, known: []string{"app", "cluster", "open"}, limit: defaultLimit}
 	l.ask = func(inventory Inventory, ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-		f.Limit = mostOperations + 1
-		ops, err := a.store.Operations(ctx, f)
-		if err != nil {
-			return fleet.ListPage{}, err
-		}
-		cut := len(ops) > mostOperations
-		if cut {
-			ops = ops[:mostOperations]
-		}
-		page, err := inventory.Operations(ctx, ops, q)
-		if cut {
-			page.Newest = mostOperations
-		}
-		return page, err
+		return inventory.Operations(ctx, f, q)
 	}
 	a.answerList(c, l, func(*fleet.ListQuery) (err error) {
 		f, err = a.operationsAsked(c)

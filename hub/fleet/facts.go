@@ -178,6 +178,15 @@ type OperationFilter struct {
 	Limit    int // 0: 100
 	// Projects whose operations are meant; nil: all.
 	Projects []string
+	// Before is the number below which they are; 0: any.
+	Before int64
+}
+
+// OperationCount is how many operations of a kind are in a phase.
+type OperationCount struct {
+	Phase model.OperationPhase
+	Kind  model.OperationKind
+	Count int
 }
 
 // ViewFilter selects application views; zero fields do not select.

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"container/heap"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 )
 
 // maxValues of a facet that are listed; the rest is one number.
-const maxValues = 50
+const maxValues = 20
 
 // kind says how things of one kind are filtered, sorted and counted.
 type kind[T any] struct {
@@ -208,35 +209,82 @@ func (k kind[T]) turn(out *selected[T], hits []T, q fleet.ListQuery) error {
 			return 1
 		})
 	case !byName:
-		type row struct {
-			t    T
-			keys []sortValue
+		first, more := o.first(hits, after, q.Limit)
+		out.page = first
+		if more && len(first) > 0 {
+			out.next = o.position(first[len(first)-1])
 		}
-		rows := make([]row, 0, len(hits))
-		flat := make([]sortValue, len(hits)*len(o.keys))
-		for i, t := range hits {
-			keys := flat[i*len(o.keys) : (i+1)*len(o.keys)]
-			for j, key := range o.keys {
-				keys[j] = key(t)
-			}
-			if after == nil || o.compare(keys, after) > 0 {
-				rows = append(rows, row{t, keys})
-			}
-		}
-		slices.SortFunc(rows, func(a, b row) int { return o.compare(a.keys, b.keys) })
-		hits = make([]T, len(rows))
-		for i, r := range rows {
-			hits[i] = r.t
-		}
+		return nil
 	}
 	end := min(start+q.Limit, len(hits))
 	out.page = hits[start:end]
 	if end < len(hits) && end > start {
-		for _, v := range o.of(hits[end-1]) {
-			out.next = append(out.next, v.String())
-		}
+		out.next = o.position(hits[end-1])
 	}
 	return nil
+}
+
+// position is where a page goes on after t.
+func (o order[T]) position(t T) []string {
+	var out []string
+	for _, v := range o.of(t) {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+// first returns the limit things that come first after a position, in order, and
+// whether there are more. Only those are ordered: a page of a list of ten thousand
+// does not sort ten thousand.
+func (o order[T]) first(all []T, after []sortValue, limit int) (page []T, more bool) {
+	best := topRows[T]{order: o}
+	keys := make([]sortValue, len(o.keys))
+	for _, t := range all {
+		for j, key := range o.keys {
+			keys[j] = key(t)
+		}
+		if after != nil && o.compare(keys, after) <= 0 {
+			continue
+		}
+		switch {
+		case len(best.rows) < limit:
+			heap.Push(&best, keyed[T]{t, slices.Clone(keys)})
+		case limit == 0 || o.compare(keys, best.rows[0].keys) > 0:
+			more = true
+		default:
+			more = true
+			last := &best.rows[0]
+			last.t = t
+			copy(last.keys, keys)
+			heap.Fix(&best, 0)
+		}
+	}
+	page = make([]T, len(best.rows))
+	for i := len(page) - 1; i >= 0; i-- {
+		page[i] = heap.Pop(&best).(keyed[T]).t
+	}
+	return page, more
+}
+
+type keyed[T any] struct {
+	t    T
+	keys []sortValue
+}
+
+// topRows is a heap whose first row is the last in order.
+type topRows[T any] struct {
+	order order[T]
+	rows  []keyed[T]
+}
+
+func (h *topRows[T]) Len() int           { return len(h.rows) }
+func (h *topRows[T]) Less(i, j int) bool { return h.order.compare(h.rows[i].keys, h.rows[j].keys) > 0 }
+func (h *topRows[T]) Swap(i, j int)      { h.rows[i], h.rows[j] = h.rows[j], h.rows[i] }
+func (h *topRows[T]) Push(x any)         { h.rows = append(h.rows, x.(keyed[T])) }
+func (h *topRows[T]) Pop() any {
+	last := h.rows[len(h.rows)-1]
+	h.rows = h.rows[:len(h.rows)-1]
+	return last
 }
 
 func badPosition() error {

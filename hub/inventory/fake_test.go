@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type store struct {
 	clusters []model.Cluster
 	projects []model.AppProject
 	repos    []model.Repository
+	ops      []model.OperationInfo
 	leases   []fleet.Lease
 	err      error
 	hold     func(ctx context.Context, what string) error
@@ -80,6 +82,26 @@ func (s *store) Repositories(ctx context.Context) (out []model.Repository, err e
 
 func (s *store) Leases(ctx context.Context, _ []model.ClusterID) (out []fleet.Lease, err error) {
 	err = s.read(ctx, "leases", func() { out = slices.Clone(s.leases) })
+	return out, err
+}
+
+func (s *store) Operations(_ context.Context, f fleet.OperationFilter) ([]model.OperationInfo, error) {
+	var out []model.OperationInfo
+	for _, op := range s.ops {
+		if f.Before == 0 || op.Seq < f.Before {
+			out = append(out, op)
+		}
+	}
+	slices.SortFunc(out, func(a, b model.OperationInfo) int { return cmp.Compare(b.Seq, a.Seq) })
+	return out[:min(len(out), f.Limit)], nil
+}
+
+func (s *store) CountOperations(ctx context.Context, f fleet.OperationFilter) (out []fleet.OperationCount, err error) {
+	f.Before = 0
+	newest, err := s.Operations(ctx, f)
+	for _, op := range newest {
+		out = append(out, fleet.OperationCount{Phase: op.Phase, Kind: op.Kind, Count: 1})
+	}
 	return out, err
 }
 

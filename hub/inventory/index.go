@@ -24,6 +24,10 @@ type Store interface {
 	Repositories(ctx context.Context) ([]model.Repository, error)
 	// Leases of nil are those of all clusters.
 	Leases(ctx context.Context, of []model.ClusterID) ([]fleet.Lease, error)
+	// Operations are those that a filter means, the newest first, at most its
+	// limit; CountOperations counts the newest of them.
+	Operations(ctx context.Context, f fleet.OperationFilter) ([]model.OperationInfo, error)
+	CountOperations(ctx context.Context, f fleet.OperationFilter) ([]fleet.OperationCount, error)
 	LeaseTime() time.Duration
 }
 
@@ -447,6 +451,12 @@ func (x *Index) read(caller context.Context, all bool) error {
 	if err == nil && len(uids) > 0 {
 		rows, err = x.opts.Store.AppRows(ctx, uids)
 	}
+	// A cluster that has just enrolled is not known yet when its first application
+	// reports.
+	enrolled := err == nil && !others && x.unknownCluster(rows)
+	if enrolled {
+		clusters, err = x.opts.Store.Clusters(ctx)
+	}
 	// What is told of these applications says how fresh it is: a session may have
 	// begun, or have been heard of, since leases were read.
 	var leases []fleet.Lease
@@ -468,6 +478,9 @@ func (x *Index) read(caller context.Context, all bool) error {
 		x.setOthers(clusters, projects, repos, began)
 	} else if looked {
 		x.setRepositories(repos, began)
+	}
+	if enrolled {
+		x.setClusters(clusters, began)
 	}
 	if len(leases) > 0 {
 		x.setLeases(leases)
@@ -623,6 +636,14 @@ func (x *Index) setRepositories(repos []model.Repository, read uint64) {
 	for _, r := range repos {
 		x.state.repos = append(x.state.repos, &repository{r})
 	}
+}
+
+// unknownCluster reports whether a row is on a cluster that the index does not
+// know.
+func (x *Index) unknownCluster(rows []fleet.AppRow) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.ContainsFunc(rows, func(r fleet.AppRow) bool { return x.state.clusters[r.ClusterID] == nil })
 }
 
 // clustersOf lists the clusters of rows.

@@ -341,6 +341,21 @@ func TestChangesKnowTheNewestSession(t *testing.T) {
 	}
 }
 
+// The first application of a cluster that has just enrolled is as fresh as any.
+func TestChangesKnowAClusterThatHasJustEnrolled(t *testing.T) {
+	s := newStore()
+	x := newIndex(t, s)
+	s.mu.Lock()
+	s.clusters = append(s.clusters, model.Cluster{ID: "c-new", Name: "new"})
+	s.leases = append(s.leases, lease("c-new", start))
+	s.mu.Unlock()
+	s.put(row("a", func(r *fleet.AppRow) { r.Cluster, r.ClusterID = "new", "c-new" }))
+	views, err := x.AppViews(t.Context(), fleet.ViewFilter{UIDs: []model.AppUID{row("a").UID}})
+	if err != nil || len(views) != 1 || views[0].Freshness != model.FreshLive {
+		t.Fatalf("%+v, %v", views, err)
+	}
+}
+
 func TestARepositoryThatWasLookedAtIsListed(t *testing.T) {
 	s := newStore()
 	s.repos = []model.Repository{{ID: "r", URL: "https://git.example.com/a", State: "unknown"}}

@@ -345,6 +345,7 @@ func TestKeysOfSchemasAreImplemented(t *testing.T) {
 	s := newStore()
 	s.put(row("a"))
 	s.repos = []model.Repository{{ID: "r", URL: "u"}}
+	s.ops = []model.OperationInfo{{ID: "op-1", Phase: model.PhaseRunning}, {ID: "op-2", Phase: model.PhaseFailed}}
 	x := newIndex(t, s)
 	terms := 0
 	for _, c := range []struct {
@@ -353,7 +354,9 @@ func TestKeysOfSchemasAreImplemented(t *testing.T) {
 		total  int
 	}{
 		{Applications, x.Applications, 1}, {Clusters, x.Clusters, 2}, {ProjectsSchema, x.AllProjects, 2}, {Repositories, x.Repositories, 1},
-		{filter.Operations, x.operationsOf([]model.OperationInfo{{ID: "op-1", Phase: model.PhaseRunning}, {ID: "op-2", Phase: model.PhaseFailed}}), 2},
+		{filter.Operations, func(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
+			return x.Operations(ctx, fleet.OperationFilter{}, q)
+		}, 2},
 	} {
 		for _, term := range c.schema.Sample() {
 			yes, err1 := c.ask(t.Context(), fleet.ListQuery{Filter: term, Limit: 10})
@@ -404,22 +407,19 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// operationsOf asks as the other lists are asked.
-func (x *Index) operationsOf(ops []model.OperationInfo) func(context.Context, fleet.ListQuery) (fleet.ListPage, error) {
-	return func(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-		return x.Operations(ctx, slices.Clone(ops), q)
-	}
-}
-
 func TestOperations(t *testing.T) {
 	at := func(h int) *time.Time { t := start.Add(time.Duration(h) * time.Hour); return &t }
-	x := newIndex(t, newStore())
-	list := x.operationsOf([]model.OperationInfo{
+	s := newStore()
+	x := newIndex(t, s)
+	list := func(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
+		return x.Operations(ctx, fleet.OperationFilter{}, q)
+	}
+	s.ops = []model.OperationInfo{
 		{ID: "a", Seq: 1, AppName: "web", Project: "shop", Cluster: "c-eu", Kind: "sync", Phase: model.PhaseSucceeded, InitiatedBy: "ana", CreatedAt: at(-5), FinishedAt: at(-4)},
 		{ID: "b", Seq: 3, AppName: "api", Project: "shop", Cluster: "c-us", Kind: "sync", Phase: model.PhaseFailed, Message: "quota exceeded", CreatedAt: at(-3), FinishedAt: at(-1)},
 		{ID: "c", Seq: 2, AppName: "web", Project: "bank", Cluster: "c-gone", Kind: "rollback", Phase: model.PhaseSent, CreatedAt: at(-4)},
 		{ID: "d", Seq: 4, AppName: "web", Project: "shop", Cluster: "c-eu", Kind: "sync", Phase: model.PhaseExpired, CreatedAt: at(-2), FinishedAt: at(-1)},
-	})
+	}
 	ids := func(q fleet.ListQuery) (out string, page fleet.ListPage) {
 		t.Helper()
 		q.Limit = cmp.Or(q.Limit, 10)
@@ -453,6 +453,21 @@ func TestOperations(t *testing.T) {
 	rest, last := ids(fleet.ListQuery{Limit: 3, After: page.Next})
 	if first+rest != "dbca" || last.Next != nil || page.Facets["phase"].Values["queued"] != 1 || page.Facets["cluster"].Values["eu"] != 2 {
 		t.Errorf("%s %s %v", first, rest, page.Facets)
+	}
+	// Pages that the database cuts out are those that are chosen from all.
+	for limit := 1; limit <= 5; limit++ {
+		q := fleet.ListQuery{Limit: limit, Facets: []string{"phase", "kind"}}
+		chosen := q
+		chosen.Filter = "-app:nobody"
+		for more := true; more; {
+			got, page := ids(q)
+			want, same := ids(chosen)
+			if got != want || page.Total != same.Total || fmt.Sprint(page.Facets, page.Next) != fmt.Sprint(same.Facets, same.Next) {
+				t.Fatalf("pages of %d: %s %+v, want %s %+v", limit, got, page, want, same)
+			}
+			q.After, chosen.After = page.Next, same.Next
+			more = page.Next != nil
+		}
 	}
 	if _, err := list(t.Context(), fleet.ListQuery{Limit: 1, Filter: "aplication:x"}); err == nil {
 		t.Error("an unknown key is taken for a label, and operations have none")

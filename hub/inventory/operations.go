@@ -19,15 +19,89 @@ var (
 	OperationFields = fieldsOf(reflect.TypeFor[model.OperationInfo]())
 )
 
-// Operations answers a list of some operations, which the index does not hold:
-// the caller has read them and may see them. Without a sort the newest is first.
-func (x *Index) Operations(ctx context.Context, all []model.OperationInfo, q fleet.ListQuery) (fleet.ListPage, error) {
+// mostOperations are looked at by a list, the newest first. What it is narrowed
+// by in the database, application, cluster, open and project, does not count.
+const mostOperations = 5000
+
+// Operations answers a list of operations, which the index does not hold: f
+// narrows what is read of them. Without a sort the newest is first.
+func (x *Index) Operations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery) (fleet.ListPage, error) {
 	if err := checkAll(q, OperationSorts, OperationFacets, OperationFields); err != nil {
 		return fleet.ListPage{}, err
 	}
 	if len(q.Sort) == 0 {
 		q.Sort = []string{"-number"}
 	}
+	if before, ok := onlyNewest(q); ok {
+		return x.newestOperations(ctx, f, q, before)
+	}
+	f.Limit = mostOperations + 1
+	ops, err := x.opts.Store.Operations(ctx, f)
+	if err != nil {
+		return fleet.ListPage{}, err
+	}
+	cut := len(ops) > mostOperations
+	page, err := x.chooseOperations(ops[:min(len(ops), mostOperations)], q)
+	if cut {
+		page.Newest = mostOperations
+	}
+	return page, err
+}
+
+// onlyNewest reports whether a question is for the newest operations, with no
+// facets but phase and kind, so that the database answers it page by page, and the
+// number before which the page begins, 0 for the newest.
+func onlyNewest(q fleet.ListQuery) (before int64, ok bool) {
+	if q.Filter != "" || len(q.Terms) > 0 || len(q.Sort) != 1 || q.Sort[0] != "-number" {
+		return 0, false
+	}
+	for _, f := range q.Facets {
+		if f != "phase" && f != "kind" {
+			return 0, false
+		}
+	}
+	if len(q.After) == 0 {
+		return 0, true
+	}
+	v, ok := parseSortValue(q.After[0])
+	return int64(v.n), ok && v.n >= 1
+}
+
+// newestOperations is a page of the newest, of which no more is read than it has.
+func (x *Index) newestOperations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery, before int64) (fleet.ListPage, error) {
+	f.Limit = mostOperations + 1
+	counts, err := x.opts.Store.CountOperations(ctx, f)
+	if err != nil {
+		return fleet.ListPage{}, err
+	}
+	f.Before, f.Limit = before, q.Limit+1
+	ops, err := x.opts.Store.Operations(ctx, f)
+	if err != nil {
+		return fleet.ListPage{}, err
+	}
+	facets := map[string]fleet.Facet{}
+	for _, name := range q.Facets {
+		facets[name] = fleet.Facet{Values: map[string]int{}}
+	}
+	q.After, q.Facets = nil, nil
+	page, err := x.chooseOperations(ops, q)
+	page.Total, page.Facets = 0, facets
+	for _, c := range counts {
+		page.Total += c.Count
+		if f, ok := facets["phase"]; ok {
+			f.Values[operationWord(&model.OperationInfo{Phase: c.Phase})] += c.Count
+		}
+		if f, ok := facets["kind"]; ok {
+			f.Values[string(c.Kind)] += c.Count
+		}
+	}
+	if page.Total > mostOperations {
+		page.Total, page.Newest = mostOperations, mostOperations
+	}
+	return page, err
+}
+
+func (x *Index) chooseOperations(all []model.OperationInfo, q fleet.ListQuery) (fleet.ListPage, error) {
 	m := x.moment(x.snap.Load())
 	ops := make([]*model.OperationInfo, len(all))
 	for i := range all {

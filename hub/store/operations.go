@@ -67,8 +67,22 @@ func (s *Store) Operations(ctx context.Context, f fleet.OperationFilter) ([]mode
 	if limit <= 0 {
 		limit = defaultOperationLimit
 	}
-	out, err := queryOperations(ctx, s.pool, "Operations", string(f.App), string(f.Cluster), f.OpenOnly, limit, f.Projects)
+	out, err := queryOperations(ctx, s.pool, "Operations", string(f.App), string(f.Cluster), f.OpenOnly, limit, f.Projects, f.Before)
 	return out, wrap(err, "list operations")
+}
+
+// CountOperations counts the operations that a filter means, the newest f.Limit of
+// them; f.Before does not count.
+func (s *Store) CountOperations(ctx context.Context, f fleet.OperationFilter) ([]fleet.OperationCount, error) {
+	rows, err := s.pool.Query(ctx, q("CountOperations"), string(f.App), string(f.Cluster), f.OpenOnly, f.Limit, f.Projects)
+	if err != nil {
+		return nil, wrap(err, "count operations")
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c fleet.OperationCount, err error) {
+		err = r.Scan(&c.Phase, &c.Kind, &c.Count)
+		return c, err
+	})
+	return out, wrap(err, "count operations")
 }
 
 // PendingOperations lists the operations of a cluster that have not ended, in

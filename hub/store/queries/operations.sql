@@ -28,9 +28,19 @@ SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, termi
        created_at, started_at, finished_at, deadline, generation, amendments, project
 FROM operations
 WHERE ($1 = '' OR app_uid = $1) AND ($2 = '' OR cluster_id = $2) AND (NOT $3::boolean OR open)
-  AND ($5::text[] IS NULL OR project = ANY ($5))
+  AND ($5::text[] IS NULL OR project = ANY ($5)) AND ($6::bigint = 0 OR seq < $6)
 ORDER BY seq DESC
 LIMIT $4;
+
+-- name: CountOperations
+-- What the newest operations are, without reading what is in them.
+SELECT phase, kind, count(*) FROM (
+    SELECT phase, kind FROM operations
+    WHERE ($1 = '' OR app_uid = $1) AND ($2 = '' OR cluster_id = $2) AND (NOT $3::boolean OR open)
+      AND ($5::text[] IS NULL OR project = ANY ($5))
+    ORDER BY seq DESC
+    LIMIT $4) newest
+GROUP BY phase, kind;
 
 -- name: PendingOperations
 SELECT id, seq, app_uid, app_name, cluster_id, kind, spec, phase, message, terminating, result, initiated_by,
