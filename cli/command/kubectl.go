@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ func (s *session) contextOfKubectl(file config.File) (config.Context, bool, erro
 	if ok {
 		s.note("context %q is none of hawser; the current one, %q, is used", s.context, x.Name)
 		s.context = ""
+	} else if hub := os.Getenv("HAWSER_HUB"); hub != "" {
+		s.note("context %q is none of hawser; HAWSER_HUB, %q, is used", s.context, hub)
 	}
 	return x, ok, nil
 }
