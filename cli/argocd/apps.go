@@ -197,56 +197,76 @@ func conditionsText(v model.AppView) string {
 	return strings.Join(names, ",")
 }
 
-func appList(i *invocation) error {
-	q := url.Values{"limit": {"500"}}
-	for flag, name := range map[string]string{"cluster": "cluster", "selector": "selector"} {
-		if v := i.str(flag); v != "" {
-			q.Set(name, v)
-		}
-	}
-	var names []string
+// Fields of the rows of a list: what the columns show, and what Argo CD's object
+// has besides.
+const (
+	columnFields   = "uid,name,project,cluster,namespace,repoURL,path,targetRevision,autoSync,sync,health,conditions,application"
+	documentFields = columnFields + ",desired,operation,observedAt,resources,history"
+)
+
+// pageSize is how many applications are asked for at once.
+const pageSize = 500
+
+// list reads the fields of the applications that a query selects, page by page.
+func (i *invocation) list(q url.Values, fields string) (all []model.AppView, err error) {
+	q.Set("limit", strconv.Itoa(pageSize))
+	q.Set("facets", "none")
+	q.Set("fields", fields)
 	for {
 		var page struct {
-			Items []struct {
-				Name    string `json:"name"`
-				Project string `json:"project"`
-			} `json:"items"`
-			NextCursor string `json:"nextCursor"`
+			Items      []model.AppView `json:"items"`
+			NextCursor string          `json:"nextCursor"`
 		}
 		if err := i.api.Get(i.ctx, "/applications?"+q.Encode(), &page); err != nil {
-			return err
+			return nil, err
 		}
-		for _, x := range page.Items {
-			if p := i.all("project"); len(p) == 0 || slices.Contains(p, x.Project) {
-				names = append(names, x.Name)
-			}
+		all = append(all, page.Items...)
+		if page.NextCursor == "" {
+			return all, nil
 		}
-		if page.NextCursor == "" || page.NextCursor == q.Get("cursor") {
-			break
+		if page.NextCursor == q.Get("cursor") {
+			return nil, fault.New(fault.Internal, "answer_invalid", "the hub answers the same page of applications again and again")
 		}
 		q.Set("cursor", page.NextCursor)
 	}
-	if i.str("output") == "name" {
-		for _, n := range names {
-			fmt.Fprintln(i.Out, "argocd/"+output.Clean(n))
+}
+
+func appList(i *invocation) error {
+	q := url.Values{}
+	for _, name := range []string{"cluster", "selector"} {
+		if v := i.str(name); v != "" {
+			q.Set(name, v)
 		}
-		return nil
+	}
+	fields := columnFields
+	switch i.str("output") {
+	case "json", "yaml":
+		fields = documentFields
+	case "name":
+		fields = "name,project,repoURL,path"
+	}
+	views, err := i.list(q, fields)
+	if err != nil {
+		return err
 	}
 	documents, rows := []map[string]any{}, [][]string{}
-	for _, n := range names {
-		v, err := i.app(n)
-		if fault.Is(err, fault.NotFound) {
-			continue // deleted meanwhile
-		}
-		if err != nil {
-			return err
+	for _, v := range views {
+		if p := i.all("project"); len(p) > 0 && !slices.Contains(p, v.Project) {
+			continue
 		}
 		if r := i.str("repo"); r != "" && r != v.RepoURL || i.str("path") != "" && i.str("path") != v.Path {
+			continue
+		}
+		if i.str("output") == "name" {
+			fmt.Fprintln(i.Out, "argocd/"+output.Clean(v.Name))
 			continue
 		}
 		documents = append(documents, Application(v, nil))
 		rows = append(rows, []string{"argocd/" + v.Name, v.Cluster, v.Namespace, v.Project, firstOf(string(v.Sync.Status), "Unknown"), firstOf(string(v.Health.Status), "Unknown"),
 			policyText(v), conditionsText(v), v.RepoURL, v.Path, v.Target})
+	}
+	if i.str("output") == "name" {
+		return nil
 	}
 	if done, err := i.print(documents); done || err != nil {
 		return err
@@ -268,14 +288,57 @@ func appGet(i *invocation) error {
 	return i.showApp(name)
 }
 
-// appsAfter shows the applications that a command was about.
+// byNames is how many applications are asked for by their names at once: the names
+// are in the URL.
+const byNames = 50
+
+// selects reads which applications a selection means, before anything is done to
+// them: they may not match it afterwards.
+func (i *invocation) selects() error {
+	q := url.Values{}
+	for _, name := range []string{"selector", "project"} {
+		if v := i.str(name); v != "" {
+			q.Set(name, v)
+		}
+	}
+	if len(q) == 0 {
+		return nil
+	}
+	all, err := i.list(q, "name")
+	if err != nil {
+		return err
+	}
+	i.selected = []string{}
+	for _, v := range all {
+		if len(i.args) == 0 || slices.ContainsFunc(i.args, func(a string) bool { return named(a) == v.Name }) {
+			i.selected = append(i.selected, v.Name)
+		}
+	}
+	return nil
+}
+
+// appsAfter shows the applications that a command was about, named or selected.
 func appsAfter(i *invocation) error {
 	if i.yes("delete") || i.yes("async") {
 		return nil
 	}
-	for _, name := range i.args {
-		if err := i.showApp(named(name)); err != nil {
+	if i.selected == nil {
+		for _, name := range i.args {
+			if err := i.showApp(named(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for names := range slices.Chunk(i.selected, byNames) {
+		views, err := i.list(url.Values{"name": names}, documentFields)
+		if err != nil {
 			return err
+		}
+		for _, v := range views {
+			if err := i.show(v); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -286,9 +349,13 @@ func (i *invocation) showApp(name string) error {
 	if err != nil {
 		return err
 	}
+	return i.show(v)
+}
+
+func (i *invocation) show(v model.AppView) error {
 	var images []string
 	if o := i.str("output"); o == "json" || o == "yaml" {
-		images = i.images(name)
+		images = i.images(v.Name)
 	}
 	if done, err := i.print(Application(v, images)); done || err != nil {
 		return err

@@ -61,10 +61,14 @@ const (
 type fake struct {
 	mu    sync.Mutex
 	asked []string
+	// first answers before the canned answers do; it reports whether it did.
+	first func(w http.ResponseWriter, r *http.Request) bool
+	pin   string
+	host  string
 }
 
 var answers = map[string]string{
-	"GET /applications": `{"items":[{"name":"web","project":"shop"}]}`, "GET /applications/web": webApp, "PUT /applications/web": webApp, "PUT /applications/new": webApp,
+	"GET /applications": `{"items":[` + webApp + `]}`, "GET /applications/web": webApp, "PUT /applications/web": webApp, "PUT /applications/new": webApp,
 	"GET /applications/web/tree":  `{"nodes":[{"kind":"Pod","name":"p","uid":"1","images":["nginx:1","nginx:1"]}]}`,
 	"POST /applications/web/sync": op, "POST /applications/web/rollback": op, "POST /applications/web/terminate": op, "DELETE /applications/web": op, "GET /operations/op-1": op,
 	"POST /applications/web/refresh": `{}`, "GET /applications/web/resource-actions": `{"items":[{"name":"restart"}]}`, "POST /applications/web/actions": op,
@@ -81,6 +85,9 @@ var answers = map[string]string{
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
+	if f.first != nil && f.first(w, r) {
+		return
+	}
 	if path == "/events" {
 		_, _ = io.WriteString(w, "event: hello\ndata: {}\n\n")
 		w.(http.Flusher).Flush()
@@ -104,6 +111,7 @@ func newFake(t *testing.T) *fake {
 	f := &fake{}
 	srv := httptest.NewTLSServer(f)
 	t.Cleanup(srv.Close)
+	f.pin, f.host = wire.CAHash(srv.Certificate()), strings.TrimPrefix(srv.URL, "https://")
 	for k, v := range map[string]string{"HAWSER_CONFIG": t.TempDir() + "/config.yaml", "HAWSER_CA_HASH": wire.CAHash(srv.Certificate()), "HAWSER_TOKEN": "", "HAWSER_HUB": "", "HAWSER_CONTEXT": "",
 		"ARGOCD_SERVER": strings.TrimPrefix(srv.URL, "https://"), "ARGOCD_AUTH_TOKEN": "hwt_x", "ARGOCD_OPTS": ""} {
 		t.Setenv(k, v)
@@ -125,7 +133,7 @@ func TestSameRows(t *testing.T) {
 		code       int
 		out, asked string
 	}{
-		{args: "app list -p shop -c eu -l a=b -o wide", out: "NAME        CLUSTER  NAMESPACE  PROJECT  STATUS     HEALTH   SYNCPOLICY  CONDITIONS  REPO           PATH    TARGET\nargocd/web  eu ", asked: "GET /applications?cluster=eu&limit=500&selector=a%3Db"},
+		{args: "app list -p shop -c eu -l a=b -o wide", out: "NAME        CLUSTER  NAMESPACE  PROJECT  STATUS     HEALTH   SYNCPOLICY  CONDITIONS  REPO           PATH    TARGET\nargocd/web  eu ", asked: "GET /applications?cluster=eu&facets=none&fields=uid%2Cname%2Cproject%2Ccluster%2Cnamespace%2CrepoURL%2Cpath%2CtargetRevision%2CautoSync%2Csync%2Chealth%2Cconditions%2Capplication&limit=500&selector=a%3Db"},
 		{args: "app list -o name", out: "argocd/web\n"},
 		{args: "app list -p other -o name"},
 		{args: "app get argocd/web --refresh", out: "Sync Status:        OutOfSync from main (0123456)\n", asked: "POST /applications/web/refresh"},

@@ -33,6 +33,8 @@ type invocation struct {
 	args  []string
 	flags *pflag.FlagSet
 	api   *client.Client
+	// selected are the applications that a selection means; nil: there is none.
+	selected []string
 }
 
 func (i *invocation) str(name string) string {
@@ -267,6 +269,12 @@ func (i *invocation) delegate(contextName, server string) error {
 			argv = append(argv[:len(argv)-len(i.args)], i.args...) // a URL is no name
 		}
 		return i.hawser(s, argv...)
+	}
+	if err := i.selects(); err != nil {
+		return err
+	}
+	if i.selected != nil && i.cmd.Path == "app sync" && !i.yes("preview-changes") {
+		argv = append(argv, "--yes") // Argo CD asks only after a preview
 	}
 	var said bytes.Buffer // of what hawser would print the application is shown instead
 	s.Out, s.OutTerminal = &said, false

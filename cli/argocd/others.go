@@ -171,15 +171,30 @@ func projSet(i *invocation) error {
 	return i.changeProject(i.applyProject)
 }
 
+// changeProject reads a project, has it changed and writes it, again when somebody
+// else wrote it meanwhile: the change says what it is about, and nothing else is
+// lost.
 func (i *invocation) changeProject(change func(*model.AppProject) error) error {
-	p, err := i.project(i.args[0])
-	if err != nil {
+	const tries = 5
+	for try := 1; ; try++ {
+		var p model.AppProject
+		read, err := i.api.Call(i.ctx, http.MethodGet, "/projects/"+url.PathEscape(i.args[0]), nil, nil, &p)
+		if err != nil {
+			return err
+		}
+		if err := change(&p); err != nil {
+			return err
+		}
+		header := http.Header{}
+		if tag := read.Get("ETag"); tag != "" {
+			header.Set("If-Match", tag)
+		}
+		err = i.putProject(p, header)
+		if fault.HasCode(err, "version_conflict") && try < tries {
+			continue
+		}
 		return err
 	}
-	if err := change(&p); err != nil {
-		return err
-	}
-	return i.putProject(p, nil)
 }
 
 // projChange carries out the commands that add to a project's lists and take from
@@ -422,6 +437,8 @@ func login(i *invocation) error {
 	if p := i.str("password"); p != "" {
 		s.In = strings.NewReader(p + "\n")
 		argv = append(argv, map[bool]string{true: "--with-token", false: "--code-stdin"}[strings.HasPrefix(p, "hwt_")])
+	} else if !s.Terminal {
+		return fault.New(fault.Invalid, "login_needs_code", "there is no terminal to ask for the login code").WithFix("add --password with an API token, or with the hub's one-time code")
 	}
 	return i.hawser(s, argv...)
 }

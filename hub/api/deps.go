@@ -77,6 +77,10 @@ type Store interface {
 	Applications(ctx context.Context) ([]fleet.App, error)
 	AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppView, error)
 	AppView(ctx context.Context, name string) (model.AppView, error)
+	// AppDetails are AppView of those that there are of some names; AppDocuments
+	// only what was written of each.
+	AppDetails(ctx context.Context, names []string) ([]model.AppView, error)
+	AppDocuments(ctx context.Context, uids []model.AppUID) (map[model.AppUID]*model.Application, error)
 	// Tree is NotFound (tree_not_found) as long as none was reported.
 	Tree(ctx context.Context, app model.AppUID) (model.ResourceTree, time.Time, error)
 

@@ -559,6 +559,31 @@ func (s *fakeStore) AppView(ctx context.Context, name string) (model.AppView, er
 	return v, nil
 }
 
+func (s *fakeStore) AppDetails(ctx context.Context, names []string) (out []model.AppView, err error) {
+	for _, name := range names {
+		v, err := s.AppView(ctx, name)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func (s *fakeStore) AppDocuments(ctx context.Context, uids []model.AppUID) (map[model.AppUID]*model.Application, error) {
+	all, err := s.Applications(ctx)
+	out := map[model.AppUID]*model.Application{}
+	for _, a := range all {
+		if slices.Contains(uids, a.UID) {
+			out[a.UID] = &a.Application
+		}
+	}
+	return out, err
+}
+
 func (s *fakeStore) Tree(context.Context, model.AppUID) (model.ResourceTree, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -105,16 +105,18 @@ type listing struct {
 	ask   func(Inventory, context.Context, fleet.ListQuery) (fleet.ListPage, error)
 	// limit when none is asked for.
 	limit int
+	// complete makes the rows of what was found; nil: they are what was found.
+	complete func(ctx context.Context, rows []json.RawMessage) ([]json.RawMessage, error)
 }
 
-func (a *api) answerList(c *gin.Context, l listing, change func(*fleet.ListQuery) error) {
+func (a *api) answerList(c *gin.Context, l *listing, change func(*fleet.ListQuery) error) {
 	err := a.tryList(c, l, change)
 	if err != nil {
 		a.fail(c, err)
 	}
 }
 
-func (a *api) tryList(c *gin.Context, l listing, change func(*fleet.ListQuery) error) error {
+func (a *api) tryList(c *gin.Context, l *listing, change func(*fleet.ListQuery) error) error {
 	ctx, set := c.Request.Context(), a.caller(c)
 	if err := knownParameters(c, append([]string{"filter", "sort", "facets", "fields", "limit", "cursor"}, l.known...)); err != nil {
 		return err
@@ -168,6 +170,11 @@ func (a *api) tryList(c *gin.Context, l listing, change func(*fleet.ListQuery) e
 	}
 	if got.AsOf.IsZero() {
 		return fault.New(fault.Unavailable, "db_unavailable", "the database is not reachable, and this hub has not read it yet")
+	}
+	if l.complete != nil {
+		if got.Items, err = l.complete(ctx, got.Items); err != nil {
+			return err
+		}
 	}
 	out := page[json.RawMessage]{Items: got.Items, Total: got.Total, Facets: got.Facets, AsOf: got.AsOf}
 	if got.Next != nil {
@@ -322,7 +329,8 @@ func (a *api) listApplications(c *gin.Context) {
 		things: "applications", facets: []string{"project", "cluster", "sync", "health", "freshness", "operation"},
 		known: []string{"project", "cluster", "name", "selector"}, limit: defaultLimit, ask: Inventory.Applications,
 	}
-	a.answerList(c, l, func(q *fleet.ListQuery) error {
+	a.answerList(c, &l, func(q *fleet.ListQuery) error {
+		a.askDetails(&l, q)
 		if p := c.Query("project"); p != "" {
 			q.Terms = append(q.Terms, filter.Equal("project", p))
 		}
@@ -349,7 +357,7 @@ func (a *api) listClusters(c *gin.Context) {
 	l := listing{
 		things: "clusters", facets: []string{"state", "freshness"}, known: []string{"project", "selector"}, limit: wholeLists, ask: Inventory.Clusters,
 	}
-	a.answerList(c, l, func(q *fleet.ListQuery) error {
+	a.answerList(c, &l, func(q *fleet.ListQuery) error {
 		if p := c.Query("project"); p != "" {
 			q.Terms = append(q.Terms, filter.Equal("project", p))
 		}
@@ -363,7 +371,7 @@ func (a *api) listClusters(c *gin.Context) {
 }
 
 func (a *api) listProjects(c *gin.Context) {
-	a.answerList(c, listing{things: "projects", known: []string{"project"}, limit: wholeLists, ask: Inventory.AllProjects}, func(q *fleet.ListQuery) error {
+	a.answerList(c, &listing{things: "projects", known: []string{"project"}, limit: wholeLists, ask: Inventory.AllProjects}, func(q *fleet.ListQuery) error {
 		if p := c.Query("project"); p != "" {
 			q.Terms = append(q.Terms, filter.Equal("name", p))
 		}
@@ -372,7 +380,7 @@ func (a *api) listProjects(c *gin.Context) {
 }
 
 func (a *api) listRepositories(c *gin.Context) {
-	a.answerList(c, listing{things: "repositories", known: []string{"project"}, limit: wholeLists, ask: Inventory.Repositories}, func(q *fleet.ListQuery) error {
+	a.answerList(c, &listing{things: "repositories", known: []string{"project"}, limit: wholeLists, ask: Inventory.Repositories}, func(q *fleet.ListQuery) error {
 		if p := c.Query("project"); p != "" {
 			q.Terms = append(q.Terms, filter.Equal("project", p))
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"reflect"
 	"testing"
 )
 
@@ -77,4 +78,47 @@ func TestOperationsAreFiltered(t *testing.T) {
 	w.call("GET", "/api/v1/operations?filter=health:x", "").problem(400, "filter_invalid")
 	w.call("GET", "/api/v1/operations?fields=phse", "").problem(400, "fields_invalid")
 	w.call("GET", "/api/v1/operations?sort=phse", "").problem(400, "sort_invalid")
+}
+
+// Rows can have what otherwise only the answer for one has, and it is the same.
+func TestRowsHaveDetailsWhenAsked(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.call("POST", "/api/v1/applications", application(fmt.Sprint("web", i))).ok(201)
+	}
+	var one map[string]any
+	w.call("GET", "/api/v1/applications/web1", "").ok(200).into(&one)
+	if one["application"] == nil {
+		t.Fatal("no document")
+	}
+	type list struct {
+		NextCursor string
+		Items      []map[string]any
+	}
+	for _, c := range []struct {
+		fields string
+		want   []string
+	}{
+		{"name,application", []string{"name", "application"}},
+		{"application", []string{"application"}},
+		{"name,project,sync,application,resources,history,healthCauses", []string{"name", "project", "sync", "application"}},
+	} {
+		var got list
+		w.call("GET", "/api/v1/applications?limit=2&fields="+c.fields, "").ok(200).into(&got)
+		if len(got.Items) != 2 || got.NextCursor == "" {
+			t.Fatalf("%s: %+v", c.fields, got)
+		}
+		row := got.Items[1]
+		if len(row) != len(c.want) {
+			t.Errorf("%s: %v", c.fields, row)
+		}
+		for _, k := range c.want {
+			if !reflect.DeepEqual(row[k], one[k]) {
+				t.Errorf("%s: %s is %v, in the answer for one %v", c.fields, k, row[k], one[k])
+			}
+		}
+	}
+	for _, fields := range []string{"application,nme", "history,nme"} {
+		w.call("GET", "/api/v1/applications?fields="+fields, "").problem(400, "fields_invalid")
+	}
 }

@@ -514,7 +514,7 @@ func (a *api) listOperations(c *gin.Context) {
 	l.ask = func(inventory Inventory, ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
 		return inventory.Operations(ctx, f, q)
 	}
-	a.answerList(c, l, func(*fleet.ListQuery) (err error) {
+	a.answerList(c, &l, func(*fleet.ListQuery) (err error) {
 		f, err = a.operationsAsked(c)
 		return err
 	})

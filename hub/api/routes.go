@@ -385,7 +385,8 @@ var repositoryRoutes = []Route{
 var applicationRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/applications", ID: "listApplications", Tag: "applications", Summary: "Applications by name",
-		Verb: VerbGet, Resource: ResourceApplications,
+		Detail: "With the fields application, resources, healthCauses or history rows have these too, which are otherwise only in the answer for one; all but application at most 100 at once, whatever the limit.",
+		Verb:   VerbGet, Resource: ResourceApplications,
 		Query: []Parameter{
 			{Name: "project", Type: "string", Meaning: "only those of a project"},
 			{Name: "cluster", Type: "string", Meaning: "only those on a cluster, by name or id"},

@@ -68,7 +68,16 @@ func scanDeployment(r pgx.CollectableRow) (d deploymentRow, err error) {
 
 // Deployments lists what was deployed of an application, oldest first.
 func (s *Store) Deployments(ctx context.Context, app model.AppUID) ([]fleet.Deployment, error) {
-	rows, err := s.pool.Query(ctx, q("DeploymentsOf"), []string{text(string(app))})
+	all, err := s.deploymentsOf(ctx, []string{text(string(app))})
+	if err != nil {
+		return nil, err
+	}
+	return append([]fleet.Deployment{}, all[app]...), nil
+}
+
+// deploymentsOf lists the same of several applications.
+func (s *Store) deploymentsOf(ctx context.Context, apps []string) (map[model.AppUID][]fleet.Deployment, error) {
+	rows, err := s.pool.Query(ctx, q("DeploymentsOf"), apps)
 	if err != nil {
 		return nil, wrap(err, "read the history")
 	}
@@ -76,9 +85,9 @@ func (s *Store) Deployments(ctx context.Context, app model.AppUID) ([]fleet.Depl
 	if err != nil {
 		return nil, wrap(err, "read the history")
 	}
-	out := make([]fleet.Deployment, len(found))
-	for i, d := range found {
-		out[i] = d.Deployment
+	out := map[model.AppUID][]fleet.Deployment{}
+	for _, d := range found {
+		out[d.app] = append(out[d.app], d.Deployment)
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -300,6 +301,33 @@ func TestViewsOfManyApplications(t *testing.T) {
 		if len(views) != test.want {
 			t.Errorf("%+v: %d views, want %d", test.filter, len(views), test.want)
 		}
+	}
+
+	names := []string{"none"}
+	var uids []model.AppUID
+	for _, a := range apps {
+		names, uids = append(names, a.Name), append(uids, a.UID)
+	}
+	trips = wire.trips()
+	all, err := b.AppDetails(ctx, names)
+	must(t, err)
+	if n := wire.trips() - trips; n > 3*2 { // each query may have to be prepared
+		t.Errorf("%d round trips for the details of 500", n)
+	}
+	documents, err := b.AppDocuments(ctx, append(uids, "none"))
+	must(t, err)
+	if len(all) != 500 || len(documents) != 500 {
+		t.Fatalf("%d details, %d documents", len(all), len(documents))
+	}
+	for _, i := range []int{0, 250, 499} {
+		one, err := b.AppView(ctx, all[i].Name)
+		must(t, err)
+		if one.Application == nil || len(one.Resources) == 0 || !reflect.DeepEqual(all[i], one) || !reflect.DeepEqual(documents[one.UID], one.Application) {
+			t.Errorf("%+v is not %+v", all[i], one)
+		}
+	}
+	if none, err := b.AppDetails(ctx, nil); err != nil || len(none) != 0 {
+		t.Errorf("%d, %v", len(none), err)
 	}
 }
 

@@ -302,55 +302,129 @@ func (p operationRow) info(a model.AppView) (*model.OperationInfo, error) {
 // AppView reads one application in full: with resources, history, the result of
 // its operation and the object as written. NotFound (application_not_found).
 func (s *Store) AppView(ctx context.Context, name string) (model.AppView, error) {
-	views, err := s.AppViews(ctx, fleet.ViewFilter{Names: []string{name}})
+	views, err := s.AppDetails(ctx, []string{name})
 	if err != nil {
 		return model.AppView{}, err
 	}
 	if len(views) == 0 {
 		return model.AppView{}, applicationNotFound(name)
 	}
-	v := views[0]
-	var (
-		doc, status, result []byte
-		version             int64
-		created             time.Time
-	)
-	err = s.pool.QueryRow(ctx, q("AppDetail"), v.UID).Scan(&doc, &version, &created, &status, &result)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return model.AppView{}, applicationNotFound(name)
+	return views[0], nil
+}
+
+// AppDetails are the applications that there are of some names, by name, with all
+// that is known of each. It takes four queries, however many they are.
+func (s *Store) AppDetails(ctx context.Context, names []string) ([]model.AppView, error) {
+	if len(names) == 0 {
+		return nil, nil // and not all
 	}
+	views, err := s.AppViews(ctx, fleet.ViewFilter{Names: names})
+	if err != nil || len(views) == 0 {
+		return nil, err
+	}
+	uids := make([]string, len(views))
+	for i, v := range views {
+		uids[i] = string(v.UID)
+	}
+	rows, err := s.pool.Query(ctx, q("AppDetails"), uids)
 	if err != nil {
-		return model.AppView{}, wrap(err, "read the application")
+		return nil, wrap(err, "read applications")
 	}
-	v.Application = new(model.Application)
-	if err := decode(doc, v.Application); err != nil {
-		return model.AppView{}, wrap(err, "read the application")
+	type detail struct {
+		app            *model.Application
+		status, result []byte
 	}
-	m := &v.Application.Metadata
-	m.UID, m.ResourceVersion, m.Generation, m.CreationTimestamp = string(v.UID), strconv.FormatInt(version, 10), version, utc(&created)
+	details := map[model.AppUID]detail{}
+	_, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (none struct{}, err error) {
+		var (
+			row appDocument
+			d   detail
+		)
+		if err := r.Scan(&row.uid, &row.doc, &row.version, &row.created, &d.status, &d.result); err != nil {
+			return none, err
+		}
+		d.app, err = row.application()
+		details[row.uid] = d
+		return none, err
+	})
+	if err != nil {
+		return nil, wrap(err, "read applications")
+	}
+	history, err := s.deploymentsOf(ctx, uids)
+	if err != nil {
+		return nil, err
+	}
+	out := views[:0]
+	for _, v := range views {
+		d, ok := details[v.UID]
+		if !ok {
+			continue // deleted meanwhile
+		}
+		v.Application = d.app
+		for _, x := range history[v.UID] {
+			v.History = append(v.History, x.Entry())
+		}
+		if err := addObserved(&v, d.status, d.result); err != nil {
+			return nil, wrap(err, "read applications")
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// AppDocuments are applications as they were written, those that there are.
+func (s *Store) AppDocuments(ctx context.Context, uids []model.AppUID) (map[model.AppUID]*model.Application, error) {
+	rows, err := s.pool.Query(ctx, q("AppDocuments"), strs(uids))
+	if err != nil {
+		return nil, wrap(err, "read applications")
+	}
+	out := map[model.AppUID]*model.Application{}
+	_, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (none struct{}, err error) {
+		var row appDocument
+		if err := r.Scan(&row.uid, &row.doc, &row.version, &row.created); err != nil {
+			return none, err
+		}
+		out[row.uid], err = row.application()
+		return none, err
+	})
+	return out, wrap(err, "read applications")
+}
+
+// appDocument is an application as it was written, as it is stored.
+type appDocument struct {
+	uid     model.AppUID
+	doc     []byte
+	version int64
+	created time.Time
+}
+
+func (d appDocument) application() (*model.Application, error) {
+	out := new(model.Application)
+	if err := decode(d.doc, out); err != nil {
+		return nil, err
+	}
+	m := &out.Metadata
+	m.UID, m.ResourceVersion, m.Generation, m.CreationTimestamp = string(d.uid), strconv.FormatInt(d.version, 10), d.version, utc(&d.created)
+	return out, nil
+}
+
+// addObserved adds what the agent has reported of the objects, and the result of
+// the operation that the view shows.
+func addObserved(v *model.AppView, status, result []byte) error {
 	var observed model.AppStatus
 	if err := decode(status, &observed); err != nil {
-		return model.AppView{}, wrap(err, "read the application")
+		return err
 	}
 	v.Resources, v.HealthCauses = observed.Resources, observed.HealthCauses
-	history, err := s.Deployments(ctx, v.UID)
-	if err != nil {
-		return model.AppView{}, err
-	}
-	for _, d := range history {
-		v.History = append(v.History, d.Entry())
-	}
 	switch op := v.Operation; {
 	case op == nil:
 	case observed.Operation != nil && observed.Operation.ID == op.ID && op.Seq == 0:
 		op.Result = observed.Operation.Result
 	case op.Seq != 0 && len(result) > 0:
 		op.Result = new(model.OperationResult)
-		if err := decode(result, op.Result); err != nil {
-			return model.AppView{}, wrap(err, "read the application")
-		}
+		return decode(result, op.Result)
 	}
-	return v, nil
+	return nil
 }
 
 // Tree reads the newest resource tree of an application, and the newest time at

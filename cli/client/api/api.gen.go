@@ -451,6 +451,8 @@ func ListApplicationsPath(q ListApplicationsQuery) string {
 }
 
 // ListApplications: applications by name.
+//
+// With the fields application, resources, healthCauses or history rows have these too, which are otherwise only in the answer for one; all but application at most 100 at once, whatever the limit.
 func (c *Client) ListApplications(ctx context.Context, q ListApplicationsQuery, options ...Option) (out AppViewPage, err error) {
 	err = c.call(ctx, http.MethodGet, ListApplicationsPath(q), nil, &out, options)
 	return out, err

@@ -19,11 +19,14 @@ WHERE ($1 = '' OR a.project = $1) AND ($2 = '' OR a.cluster_id = $2)
   AND ($3::text[] IS NULL OR a.name = ANY ($3)) AND ($4::text[] IS NULL OR a.uid = ANY ($4))
 ORDER BY a.name;
 
--- name: AppDetail
-SELECT a.document, a.version, a.created_at, t.status,
+-- name: AppDetails
+SELECT a.uid, a.document, a.version, a.created_at, t.status,
        (SELECT p.result FROM operations p WHERE p.app_uid = a.uid ORDER BY p.seq DESC LIMIT 1)
 FROM apps a LEFT JOIN observed_detail t ON t.app_uid = a.uid
-WHERE a.uid = $1;
+WHERE a.uid = ANY ($1);
+
+-- name: AppDocuments
+SELECT uid, document, version, created_at FROM apps WHERE uid = ANY ($1);
 
 -- name: Tree
 SELECT t.tree, t.tree_at, o.incarnation, o.number, o.seq, o.observed_at,
