@@ -69,8 +69,9 @@ type Index struct {
 	changed, written map[model.AppUID]struct{}
 	// others: clusters, projects or repositories were written.
 	othersWritten bool
-	// reposWritten: what is known of a repository changed.
-	reposWritten bool
+	// reposWritten: what is known of a repository changed; sessionsWritten: of
+	// clusters.
+	reposWritten, sessionsWritten bool
 	// writes counts what was acknowledged; all up to through was read.
 	writes, through uint64
 	// answering: the database is away by what reads found, and has taken a write
@@ -294,8 +295,15 @@ func (x *Index) AppViews(ctx context.Context, f fleet.ViewFilter) ([]model.AppVi
 }
 
 // ClustersChanged notes that sessions opened or closed, or that clusters
-// reported. It never blocks.
-func (x *Index) ClustersChanged() { x.clustersChanged.Store(true) }
+// reported: a list that is asked for now reads them first. It never blocks, and
+// wakes nobody, because thousands of agents may come back at once.
+func (x *Index) ClustersChanged() {
+	x.clustersChanged.Store(true)
+	x.mu.Lock()
+	x.sessionsWritten = true
+	x.acknowledged()
+	x.mu.Unlock()
+}
 
 func (x *Index) wakeUp() {
 	select {
@@ -419,12 +427,13 @@ func (x *Index) read(caller context.Context, all bool) error {
 	take := x.written
 	x.written = map[model.AppUID]struct{}{}
 	others, looked := x.othersWritten, x.othersWritten || x.reposWritten
-	x.othersWritten, x.reposWritten = false, false
+	sessions := x.sessionsWritten
+	x.othersWritten, x.reposWritten, x.sessionsWritten = false, false, false
 	if all {
 		maps.Copy(take, x.changed)
 		x.changed = map[model.AppUID]struct{}{}
 	}
-	if len(take) == 0 && !looked {
+	if len(take) == 0 && !looked && !sessions {
 		x.through = through
 		x.mu.Unlock()
 		return nil
@@ -453,14 +462,18 @@ func (x *Index) read(caller context.Context, all bool) error {
 	}
 	// A cluster that has just enrolled is not known yet when its first application
 	// reports.
-	enrolled := err == nil && !others && x.unknownCluster(rows)
+	enrolled := err == nil && !others && (sessions || x.unknownCluster(rows))
 	if enrolled {
 		clusters, err = x.opts.Store.Clusters(ctx)
 	}
 	// What is told of these applications says how fresh it is: a session may have
 	// begun, or have been heard of, since leases were read.
 	var leases []fleet.Lease
-	if err == nil && len(rows) > 0 {
+	switch {
+	case err != nil:
+	case sessions:
+		leases, err = x.opts.Store.Leases(ctx, nil)
+	case len(rows) > 0:
 		leases, err = x.opts.Store.Leases(ctx, clustersOf(rows))
 	}
 
@@ -470,6 +483,7 @@ func (x *Index) read(caller context.Context, all bool) error {
 		maps.Copy(x.written, take)
 		x.othersWritten = x.othersWritten || others
 		x.reposWritten = x.reposWritten || looked
+		x.sessionsWritten = x.sessionsWritten || sessions
 		x.failed(caller)
 		x.wakeUp()
 		return err

@@ -356,6 +356,21 @@ func TestChangesKnowAClusterThatHasJustEnrolled(t *testing.T) {
 	}
 }
 
+// Whoever heard that a cluster is connected finds it so in the next list.
+func TestASessionThatOpenedIsListed(t *testing.T) {
+	s := newStore()
+	x := newIndex(t, s)
+	s.mu.Lock()
+	s.clusters = append(s.clusters, model.Cluster{ID: "c-new", Name: "new"})
+	s.leases = append(s.leases, lease("c-new", start))
+	s.mu.Unlock()
+	x.ClustersChanged()
+	page, err := x.Clusters(t.Context(), fleet.ListQuery{Filter: "is:connected", Limit: 10})
+	if err != nil || page.Total != 3 {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
+
 func TestARepositoryThatWasLookedAtIsListed(t *testing.T) {
 	s := newStore()
 	s.repos = []model.Repository{{ID: "r", URL: "https://git.example.com/a", State: "unknown"}}

@@ -52,6 +52,10 @@ func (s *Store) SaveReports(ctx context.Context, reports []fleet.Report) error {
 			return wrap(err, "encode a report")
 		}
 	}
+	// First, so that whoever sees that something is deployed finds it in the history.
+	if err := s.recordHistories(ctx, newest); err != nil {
+		return err
+	}
 	for attempt := 1; ; attempt++ {
 		// Without BEGIN a batch is one transaction of its own, in one round trip.
 		b := &pgx.Batch{}
@@ -60,7 +64,7 @@ func (s *Store) SaveReports(ctx context.Context, reports []fleet.Report) error {
 			c.revisions, c.syncs, c.reasons, c.healths, c.messages, c.since, c.conditions, c.operations, c.statuses, c.trees, s.now())
 		err := s.pool.SendBatch(ctx, b).Close()
 		if err == nil {
-			return s.recordHistories(ctx, newest)
+			return nil
 		}
 		if attempt == maxAttempts || !repeatable(err) {
 			return wrap(err, "store reports")
