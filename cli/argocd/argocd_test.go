@@ -208,9 +208,6 @@ func TestSameRows(t *testing.T) {
 		t.Run(c.args, func(t *testing.T) {
 			hub := newFake(t)
 			code, out, errs := run(t, strings.Fields(c.args)...)
-			if c.args == "app frobnicate" {
-				c.code = code // cobra shows its help
-			}
 			if code != c.code || !strings.Contains(out, c.out) || strings.Contains(out, "\x1b") {
 				t.Errorf("exit status %d, want %d; stdout\n%s\nstderr\n%s", code, c.code, out, errs)
 			}
@@ -218,6 +215,40 @@ func TestSameRows(t *testing.T) {
 				t.Errorf("the hub was asked\n%s", asked)
 			}
 		})
+	}
+}
+
+// A script whose command does not exist here does not go on as if it did.
+func TestUnknownCommandsFail(t *testing.T) {
+	for args, want := range map[string]string{
+		"app lst":                          "argocd app lst does not exist here\n  fix: did you mean argocd app list?",
+		"ap list":                          "did you mean argocd app?",
+		"proj foo":                         "hawser apply -f p.yaml",
+		"proj role create shop dev":        "edit its roles",
+		"proj windows update shop 0":       "fix: hawser project window\n",
+		"account list":                     "hawser token list",
+		"account generate-token --id x":    "hawser token create",
+		"repo foo":                         "fix: see argocd repo --help",
+		"app delete-resource web --all":    "--prune --resource",
+		"app delete-resource --kind Pod":   "--prune --resource",
+		"admin export -n argocd":           "hawser export --format argocd",
+		"admin":                            "hawser doctor",
+		"appset list":                      "hawser appset",
+		"configure --prompts-enabled":      "see argocd --help",
+		"--server h cluster rotate-auth x": "could be rotated",
+	} {
+		t.Run(args, func(t *testing.T) {
+			hub := newFake(t)
+			code, out, errs := run(t, strings.Fields(args)...)
+			if code != ExitError || out != "" || !strings.HasPrefix(errs, "FATA[0000] argocd ") || !strings.Contains(errs, want) || len(hub.asked) > 0 {
+				t.Errorf("exit status %d, stdout %q, stderr %q; the hub was asked %q", code, out, errs, hub.asked)
+			}
+		})
+	}
+	for _, args := range []string{"", "app", "app help", "app --help", "help app", "proj role"} {
+		if code, out, errs := run(t, strings.Fields(args)...); code != 0 || !strings.Contains(out, "Usage:") {
+			t.Errorf("%q: exit status %d, %q %q", args, code, out, errs)
+		}
 	}
 }
 

@@ -90,13 +90,16 @@ func Main(ctx context.Context, args []string, s command.Streams) int {
 func tree(ctx context.Context, s command.Streams) *cobra.Command {
 	root := &cobra.Command{Use: "argocd", Short: "Argo CD's commands, over a Hawser hub", SilenceUsage: true, SilenceErrors: true}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	group(root)
 	for _, c := range Commands() {
 		words := strings.Fields(c.Path)
 		parent := root
 		for _, w := range words[:len(words)-1] {
 			i := slices.IndexFunc(parent.Commands(), func(x *cobra.Command) bool { return x.Name() == w })
 			if i < 0 {
-				parent.AddCommand(&cobra.Command{Use: w, Short: "Manage " + w})
+				sub := &cobra.Command{Use: w, Short: "Manage " + w}
+				group(sub)
+				parent.AddCommand(sub)
 				i = slices.IndexFunc(parent.Commands(), func(x *cobra.Command) bool { return x.Name() == w })
 			}
 			parent = parent.Commands()[i]
