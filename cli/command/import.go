@@ -88,28 +88,29 @@ var (
 )
 
 // read reads all objects of the source.
-func (src *importSource) read(ctx context.Context, s *session) ([]importer.Object, error) {
+func (src *importSource) read(ctx context.Context, s *session) (importer.Found, error) {
+	var found importer.Found
 	switch {
 	case len(src.files) == 0 && src.context == "":
-		return nil, fault.New(fault.Invalid, "usage", "nothing to import").WithFix("name files (-f DIR), or the context where Argo CD runs (--from-context NAME)")
+		return found, fault.New(fault.Invalid, "usage", "nothing to import").WithFix("name files (-f DIR), or the context where Argo CD runs (--from-context NAME)")
 	case len(src.files) > 0 && src.context != "":
-		return nil, fault.New(fault.Invalid, "usage", "--filename and --from-context exclude each other")
+		return found, fault.New(fault.Invalid, "usage", "--filename and --from-context exclude each other")
 	case src.context != "":
-		return src.readCluster(ctx, s)
+		objects, err := src.readCluster(ctx, s)
+		return importer.Found{Objects: objects}, err
 	}
-	var out []importer.Object
 	for _, name := range src.files {
 		paths := []string{name}
 		if name != "-" {
 			info, err := os.Stat(name)
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil, fault.New(fault.NotFound, "file_not_found", "%s does not exist", name)
+				return found, fault.New(fault.NotFound, "file_not_found", "%s does not exist", name)
 			}
 			if err == nil && info.IsDir() {
 				paths, err = manifestsBelow(name)
 			}
 			if err != nil {
-				return nil, fault.As(err)
+				return found, fault.As(err)
 			}
 		}
 		for _, p := range paths {
@@ -121,19 +122,35 @@ func (src *importSource) read(ctx context.Context, s *session) ([]importer.Objec
 				b, err = os.ReadFile(p)
 			}
 			if err != nil {
-				return nil, fault.New(fault.Invalid, "file_unreadable", "%s", err)
+				found.Unread(p, err)
+				continue
 			}
-			objects, err := importer.Parse(p, b)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, objects...)
+			found.Read(p, b)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fault.New(fault.NotFound, "file_not_found", "there is no object in %s", strings.Join(src.files, ", "))
+	if len(found.Objects) == 0 {
+		e := fault.New(fault.NotFound, "file_not_found", "there is no object of Argo CD in %s", strings.Join(src.files, ", "))
+		if len(found.Unreadable) > 0 {
+			u := found.Unreadable[0]
+			e = fault.New(fault.Invalid, "file_unreadable", "%s cannot be read: %s", u.Where, u.Why)
+		}
+		return found, e
 	}
-	return out, nil
+	return found, nil
+}
+
+// printSkipped says what was left out of the files.
+func (c *call) printSkipped(p importer.Plan) {
+	for _, x := range p.NotOfArgoCD {
+		text := "not of Argo CD: " + x.Where
+		if x.What != "" {
+			text += ": " + x.What
+		}
+		fmt.Fprintln(c.Out, output.Clean(text))
+	}
+	for _, x := range p.Unreadable {
+		fmt.Fprintln(c.Out, output.Clean("cannot be read: "+x.Where+": "+x.Why))
+	}
 }
 
 // manifestsBelow lists the manifests of a directory and those below it, in order.
@@ -326,9 +343,10 @@ func newImportPlan(s *session, src *importSource) *cobra.Command {
 		Use: "plan", Short: "What becomes of every object and field; changes nothing", Args: exactArgs(),
 		Long: `What becomes of every object and field: taken, translated, ignored with the reason, or
 needing attention with what to do. Nothing is changed. The whole report is printed with
--o json or yaml. The exit status is 1 when something needs attention.`,
+-o json or yaml. The exit status is 1 when something needs attention, or cannot be
+read. Files and documents that are not of Argo CD are named, and left out.`,
 		RunE: s.offline(func(c *call) error {
-			objects, err := src.read(c.ctx, s)
+			found, err := src.read(c.ctx, s)
 			if err != nil {
 				return err
 			}
@@ -339,15 +357,15 @@ needing attention with what to do. Nothing is changed. The whole report is print
 			case err != nil:
 				return err
 			default:
-				if o, err = c.hubOptions(src, importer.Observe, objects); err != nil {
+				if o, err = c.hubOptions(src, importer.Observe, found.Objects); err != nil {
 					return err
 				}
 			}
-			plan := importer.Translate(objects, o)
+			plan := found.Plan(o)
 			if err := c.one(plan, "", func() error { c.printImportPlan(plan, verbose); return nil }); err != nil {
 				return err
 			}
-			if plan.Counts.Attention > 0 {
+			if plan.Counts.Attention > 0 || len(plan.Unreadable) > 0 {
 				return exitWith(ExitNegative, nil)
 			}
 			return nil
@@ -379,6 +397,7 @@ func (c *call) printImportPlan(p importer.Plan, every bool) {
 			fmt.Fprintf(c.Out, "  %s   # %d applications\n", output.Clean(e.Command), e.Applications)
 		}
 	}
+	c.printSkipped(p)
 	if !every {
 		return
 	}
@@ -425,15 +444,15 @@ handed over stay so.`,
 			return nil
 		},
 		RunE: s.run(func(c *call) error {
-			objects, err := src.read(c.ctx, s)
+			found, err := src.read(c.ctx, s)
 			if err != nil {
 				return err
 			}
-			o, err := c.hubOptions(src, mode, objects)
+			o, err := c.hubOptions(src, mode, found.Objects)
 			if err != nil {
 				return err
 			}
-			plan := importer.Translate(objects, o)
+			plan := found.Plan(o)
 			results, err := c.carryOutPlan(plan)
 			if err != nil {
 				return err
@@ -479,6 +498,7 @@ func (c *call) printImported(plan importer.Plan, results []imported) error {
 			fmt.Fprintln(c.Out, output.Clean(line))
 		}
 		fmt.Fprintf(c.Out, "%d created, %d configured, %d unchanged, %d failed, %d left out\n", counts["created"], counts["configured"], counts["unchanged"], failed, left)
+		c.printSkipped(plan)
 		return nil
 	})
 	switch {
@@ -488,6 +508,8 @@ func (c *call) printImported(plan importer.Plan, results []imported) error {
 		return exitWith(ExitPartial, nil)
 	case plan.Counts.Attention > 0:
 		c.note("%d objects need attention: hawser import argocd plan", plan.Counts.Attention)
+		return exitWith(ExitNegative, nil)
+	case len(plan.Unreadable) > 0:
 		return exitWith(ExitNegative, nil)
 	}
 	return nil

@@ -175,3 +175,31 @@ func TestAnAliasIsNotWrittenOverAnother(t *testing.T) {
 		t.Errorf("%d writes after %d reads", puts, n)
 	}
 }
+
+// A repository holds more than the objects of Argo CD.
+func TestImportLeavesOutWhatIsNotOfArgoCD(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"app.yaml": strings.Replace(argoApp, "far", "eu", 1), "kustomization.yaml": "resources: [app.yaml]", "values.yaml": "a: 1",
+		"web.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newHubOf(t, everything())
+	r := run(t, "", "import", "argocd", "plan", "-f", dir)
+	r.check(t, 0, "1 apps, 0 projects, 0 appsets, 0 repos, 0 clusters → 1 ready, 0 need attention", "")
+	for _, want := range []string{"not of Argo CD: " + dir + "/values.yaml, line 1\n", "not of Argo CD: " + dir + "/web.yaml, line 1: Deployment/web\n"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q is not in\n%s", want, r.out)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "broken.json"), []byte(`{"a": [`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "", "import", "argocd", "plan", "-f", dir).check(t, 1, "cannot be read: "+dir+"/broken.json: line 1: ", "")
+	run(t, "", "import", "argocd", "apply", "-f", dir).check(t, 1, "application/web created", "")
+	run(t, "", "import", "argocd", "plan", "-f", dir+"/broken.json").check(t, 2, "", dir+"/broken.json cannot be read: line 1")
+	run(t, "", "import", "argocd", "plan", "-f", dir+"/values.yaml").check(t, 3, "", "there is no object of Argo CD in "+dir+"/values.yaml")
+}

@@ -76,6 +76,9 @@ type Plan struct {
 	// Policy is the RBAC policy, taken apart.
 	Policy *Policy `json:"policy,omitempty"`
 	Counts Counts  `json:"counts"`
+	// NotOfArgoCD and Unreadable are what was left out of the files.
+	NotOfArgoCD []Skipped `json:"notOfArgoCD,omitempty"`
+	Unreadable  []Skipped `json:"unreadable,omitempty"`
 }
 
 // ClusterToEnrol is a cluster that Argo CD reaches and the hub does not have.
@@ -148,6 +151,13 @@ func (r Repository) String() string { return maskURL(r.URL) }
 
 // GoString is String, for %#v.
 func (r Repository) GoString() string { return r.String() }
+
+// Plan is what becomes of what was found.
+func (f Found) Plan(o Options) Plan {
+	p := Translate(f.Objects, o)
+	p.NotOfArgoCD, p.Unreadable = f.Foreign, f.Unreadable
+	return p
+}
 
 // Translate decides what becomes of the objects. It is a pure function: the same
 // objects and options give the same Plan.
