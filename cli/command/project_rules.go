@@ -20,7 +20,15 @@ func newProjectRules(s *session, deny bool) *cobra.Command {
 	}
 	commands := []*cobra.Command{
 		ruleCommand(s, verb, "source NAME PATTERN", what+" a repository, by URL or glob", func(p *model.AppProject, rule string, remove bool, _ ruleOptions) error {
-			p.Spec.SourceRepos = toggle(p.Spec.SourceRepos, bang(rule, deny), remove)
+			if !deny {
+				p.Spec.SourceRepos = toggle(p.Spec.SourceRepos, rule, remove)
+				return nil
+			}
+			if old := "!" + rule; remove && slices.Contains(p.Spec.SourceRepos, old) {
+				p.Spec.SourceRepos = toggle(p.Spec.SourceRepos, old, true)
+				return nil
+			}
+			p.Spec.SourceRepoBlacklist = toggle(p.Spec.SourceRepoBlacklist, strings.TrimPrefix(rule, "!"), remove)
 			return nil
 		}),
 		ruleCommand(s, verb, "dest NAME CLUSTER,NAMESPACE", what+" a cluster and namespace; without --selector CLUSTER is a name, server or glob", func(p *model.AppProject, rule string, remove bool, o ruleOptions) error {
@@ -75,13 +83,6 @@ func ruleCommand(s *session, verb, use, short string, change func(*model.AppProj
 	return c
 }
 
-func bang(pattern string, deny bool) string {
-	if deny && !strings.HasPrefix(pattern, "!") {
-		return "!" + pattern
-	}
-	return pattern
-}
-
 // toggle adds a rule that is not there, or takes one away.
 func toggle[T comparable](rules []T, rule T, remove bool) []T {
 	i := slices.Index(rules, rule)
@@ -112,28 +113,21 @@ func destinationRule(p *model.AppProject, rule string, remove, deny bool, o rule
 		}
 		d.ClusterSelector = &model.LabelSelector{MatchLabels: labels}
 	}
+	// A "!" in destinations would allow whatever it does not deny.
+	rules := &p.Spec.Destinations
 	if deny {
-		// A namespace is denied on the clusters that are named, or else these.
-		switch {
-		case namespace != "*":
-			d.Namespace = bang(namespace, true)
-		case d.Server != "":
-			d.Server = bang(d.Server, true)
-		case d.Name == "" || d.Name == "*":
-			d.Name = "!*"
-		default:
-			d.Name = bang(d.Name, true)
-		}
+		rules = &p.Spec.DestinationBlacklist
+		d.Name, d.Server, d.Namespace = strings.TrimPrefix(d.Name, "!"), strings.TrimPrefix(d.Server, "!"), strings.TrimPrefix(d.Namespace, "!")
 	}
 	same := func(x model.ProjectDestination) bool {
 		return x.Name == d.Name && x.Server == d.Server && x.Namespace == d.Namespace && sameSelector(x.ClusterSelector, d.ClusterSelector)
 	}
-	i := slices.IndexFunc(p.Spec.Destinations, same)
+	i := slices.IndexFunc(*rules, same)
 	switch {
 	case remove && i >= 0:
-		p.Spec.Destinations = slices.Delete(p.Spec.Destinations, i, i+1)
+		*rules = slices.Delete(slices.Clone(*rules), i, i+1)
 	case !remove && i < 0:
-		p.Spec.Destinations = append(p.Spec.Destinations, d)
+		*rules = append(slices.Clone(*rules), d)
 	}
 	return nil
 }

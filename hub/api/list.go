@@ -316,9 +316,7 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 
 func reaches(projects []policy.Project, cluster *model.Cluster) bool {
 	return slices.ContainsFunc(projects, func(p policy.Project) bool {
-		return policy.Reaches(p, policy.Destination{
-			Name: cluster.Name, Aliases: cluster.Aliases, ClusterProject: &cluster.Project, Labels: cluster.Labels,
-		})
+		return policy.Reaches(p, policy.DestinationAt(*cluster, model.Destination{}))
 	})
 }
 

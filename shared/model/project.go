@@ -37,6 +37,11 @@ type AppProjectSpec struct {
 	PermitOnlyProjectScopedClusters bool                        `json:"permitOnlyProjectScopedClusters,omitempty"`
 	// Limits is Hawser's addition: how much there may be of what the project allows.
 	Limits *ProjectLimits `json:"limits,omitempty"`
+	// SourceRepoBlacklist and DestinationBlacklist are Hawser's additions: what
+	// they match is refused, whatever else allows it, and they allow nothing. A "!"
+	// has no meaning in them.
+	SourceRepoBlacklist  []string             `json:"sourceRepoBlacklist,omitempty"`
+	DestinationBlacklist []ProjectDestination `json:"destinationBlacklist,omitempty"`
 	// InheritedBy is Hawser's addition: it makes this a global project, whose
 	// rules count in every other project whose labels are selected; an empty
 	// selector selects all. Package policy says what is inherited.

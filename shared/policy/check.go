@@ -135,6 +135,9 @@ type compiled struct {
 	Project
 	repos []pattern
 	dests []destinationRule
+	// What is refused whatever the others allow.
+	deniedRepos []pattern
+	deniedDests []destinationRule
 }
 
 func compile(p Project) compiled {
@@ -142,11 +145,53 @@ func compile(p Project) compiled {
 	for _, r := range p.Spec.SourceRepos {
 		c.repos = append(c.repos, newPattern(r, "/", NormaliseRepo))
 	}
-	for _, r := range p.Spec.Destinations {
-		c.dests = append(c.dests, destinationRule{r,
+	for _, r := range p.Spec.SourceRepoBlacklist {
+		c.deniedRepos = append(c.deniedRepos, newPattern(r, "/", NormaliseRepo))
+	}
+	c.dests = compileDestinations(p.Spec.Destinations)
+	c.deniedDests = compileDestinations(p.Spec.DestinationBlacklist)
+	return c
+}
+
+func compileDestinations(rules []model.ProjectDestination) []destinationRule {
+	var out []destinationRule
+	for _, r := range rules {
+		out = append(out, destinationRule{r,
 			newPattern(r.Server, "", nil), newPattern(r.Name, "", nil), newPattern(r.Namespace, "", nil)})
 	}
-	return c
+	return out
+}
+
+// about reports whether a rule that only denies is about a cluster. Whoever does
+// not know the labels may not be generous: such a rule is about all that its
+// names match.
+func (r destinationRule) about(dest Destination) bool {
+	if r.ClusterSelector != nil && dest.Labels != nil && !Selects(*r.ClusterSelector, dest.Labels) {
+		return false
+	}
+	byServer := r.Server == "*" || r.Server != "" && r.server.denies(dest.servers()...)
+	byName := r.Name == "*" || r.Name != "" && r.name.denies(dest.Name)
+	return byServer || byName || r.ClusterSelector != nil && r.Server == "" && r.Name == ""
+}
+
+// deniedDestination returns the rule of destinationBlacklist that denies, or -1.
+func (c compiled) deniedDestination(dest Destination, namespace string) int {
+	for i, r := range c.deniedDests {
+		if r.about(dest) && r.namespace.denies(namespace) {
+			return i
+		}
+	}
+	return -1
+}
+
+// deniedRepo returns the rule of sourceRepoBlacklist that denies, or -1.
+func (c compiled) deniedRepo(normal string) int {
+	for i, p := range c.deniedRepos {
+		if p.denies(normal) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (c compiled) sources(d *Decision, repos []string) {
@@ -171,9 +216,14 @@ func (c compiled) sources(d *Decision, repos []string) {
 		allowed := shortList(c.labels(listRepos, c.Spec.SourceRepos))
 		r := Refusal{Code: CodeRepository, Field: field, Found: redactURL(repo), Allowed: allowed,
 			Fix: "add the repository to sourceRepos of project " + name + ", or use a repository that it allows"}
+		rule := ""
+		if at := c.deniedRepo(normal); at >= 0 {
+			rule = "sourceRepoBlacklist " + c.rule(listRepoDeny, at, c.deniedRepos[at].text)
+		} else if denied >= 0 {
+			rule = c.rule(listRepos, denied, c.repos[denied].text)
+		}
 		switch {
-		case denied >= 0:
-			rule := c.rule(listRepos, denied, c.repos[denied].text)
+		case rule != "":
 			r.Message = fmt.Sprintf("project %s denies %s by rule %s", name, redactURL(repo), rule)
 			r.NearestRule, r.Denied = rule, true
 			r.Fix = "use another repository, or change that rule of project " + name
@@ -322,16 +372,21 @@ func (c compiled) permits(dest Destination, namespace string) *Refusal {
 		r.Fix = "choose a cluster of project " + name
 		return r
 	}
+	deny := func(text string) *Refusal {
+		r.Message = fmt.Sprintf("project %s denies %s by rule %s", name, here, text)
+		r.NearestRule, r.Denied = text, true
+		r.Fix = "choose another destination, or change that rule of project " + name
+		return r
+	}
+	if i := c.deniedDestination(dest, namespace); i >= 0 {
+		return deny("destinationBlacklist " + c.rule(listDestinationDeny, i, ruleLabel(c.deniedDests[i].ProjectDestination)))
+	}
 	matched := false
 	best, at, how := -1, -1, ""
 	for i, rule := range c.dests {
 		f := rule.match(dest, namespace)
 		if f.denies() {
-			text := c.rule(listDestinations, i, labels[i])
-			r.Message = fmt.Sprintf("project %s denies %s by rule %s", name, here, text)
-			r.NearestRule, r.Denied = text, true
-			r.Fix = "choose another destination, or change that rule of project " + name
-			return r
+			return deny(c.rule(listDestinations, i, labels[i]))
 		}
 		if f.all() {
 			matched = true

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -59,6 +60,31 @@ func CountRules(project Project, clusters []Destination, apps []Use) []RuleCount
 		for _, app := range apps {
 			f := r.match(app.Destination, app.Destination.Namespace)
 			if n.Denies && f.denies() || !n.Denies && f.all() {
+				n.Applications++
+			}
+		}
+		out = append(out, n)
+	}
+	for i, p := range c.deniedRepos {
+		n := RuleCount{List: "sourceRepoBlacklist", Rule: c.rule(listRepoDeny, i, p.text), Denies: true}
+		for _, app := range apps {
+			if slices.ContainsFunc(app.SourceRepos, func(repo string) bool { return p.denies(NormaliseRepo(repo)) }) {
+				n.Applications++
+			}
+		}
+		out = append(out, n)
+	}
+	for i, r := range c.deniedDests {
+		n := RuleCount{List: "destinationBlacklist", Rule: c.rule(listDestinationDeny, i, ruleLabel(r.ProjectDestination)), Denies: true}
+		about := 0
+		for _, cluster := range clusters {
+			if r.about(cluster) {
+				about++
+			}
+		}
+		n.Clusters = &about
+		for _, app := range apps {
+			if r.about(app.Destination) && r.namespace.denies(app.Destination.Namespace) {
 				n.Applications++
 			}
 		}

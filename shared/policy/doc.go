@@ -23,6 +23,10 @@
 //     these labels, and about no others: there it allows and denies as it would
 //     without one. {clusterSelector: …, name: "!*"} denies all of them.
 //
+//   - destinationBlacklist and sourceRepoBlacklist (ours) only deny: a rule of theirs
+//     refuses what it matches in all its fields, whatever other rules say, and
+//     allows nothing. "!" cannot say that: it also allows what it does not deny.
+//
 //   - Cluster-scoped kinds are denied unless clusterResourceWhitelist names
 //     them; namespaced kinds are allowed unless namespaceResourceWhitelist is
 //     set (also to an empty list). A blacklist beats a whitelist. Kinds, groups

@@ -229,5 +229,9 @@ func (p pattern) hits(values ...string) bool {
 	return false
 }
 
+// denies is what the pattern means in a list that only denies: one that cannot be
+// read may mean anything, and "!" has no meaning.
+func (p pattern) denies(values ...string) bool { return !p.glob.valid || p.hits(values...) }
+
 // matches is what the pattern means: hit, or with "!" not hit.
 func (p pattern) matches(values ...string) bool { return p.hits(values...) != p.deny }

@@ -37,6 +37,8 @@ const (
 	listNamespaceDeny
 	listWindows
 	listAccounts
+	listRepoDeny
+	listDestinationDeny
 	lists
 )
 
@@ -48,7 +50,8 @@ type inherited struct {
 
 func counts(s model.AppProjectSpec) [lists]int {
 	return [lists]int{len(s.SourceRepos), len(s.Destinations), len(s.ClusterResourceWhitelist), len(s.ClusterResourceBlacklist),
-		len(s.NamespaceResourceWhitelist), len(s.NamespaceResourceBlacklist), len(s.SyncWindows), len(s.DestinationServiceAccounts)}
+		len(s.NamespaceResourceWhitelist), len(s.NamespaceResourceBlacklist), len(s.SyncWindows), len(s.DestinationServiceAccounts),
+		len(s.SourceRepoBlacklist), len(s.DestinationBlacklist)}
 }
 
 // Own is a project without anything inherited.
@@ -73,7 +76,8 @@ func Inherits(project, global model.AppProject) bool {
 // Effective is a project with the rules of the global projects among all that
 // it inherits. As in Argo CD (docs/user-guide/projects.md, "Configuring Global
 // Projects") these are added to the project's own: sourceRepos, destinations, the
-// four lists of kinds, syncWindows and destinationServiceAccounts. The project's
+// four lists of kinds, syncWindows and destinationServiceAccounts; and ours, the
+// blacklists of repositories and destinations. The project's
 // own come first, then those of the global projects in order of their names.
 // Nothing else is inherited, and what a global project inherits itself is not
 // passed on.
@@ -90,6 +94,8 @@ func Effective(project model.AppProject, all []model.AppProject) Project {
 		s, from := &out.Spec, g.Spec
 		s.SourceRepos = slices.Concat(s.SourceRepos, from.SourceRepos)
 		s.Destinations = slices.Concat(s.Destinations, from.Destinations)
+		s.SourceRepoBlacklist = slices.Concat(s.SourceRepoBlacklist, from.SourceRepoBlacklist)
+		s.DestinationBlacklist = slices.Concat(s.DestinationBlacklist, from.DestinationBlacklist)
 		s.ClusterResourceWhitelist = slices.Concat(s.ClusterResourceWhitelist, from.ClusterResourceWhitelist)
 		s.ClusterResourceBlacklist = slices.Concat(s.ClusterResourceBlacklist, from.ClusterResourceBlacklist)
 		if s.NamespaceResourceWhitelist != nil || from.NamespaceResourceWhitelist != nil {
@@ -120,11 +126,18 @@ func (p Project) Globals() []string {
 // old ones, cannot be more generous than the hub.
 func ForCluster(spec model.AppProjectSpec, labels map[string]string) model.AppProjectSpec {
 	spec.InheritedBy = nil
-	if !slices.ContainsFunc(spec.Destinations, func(d model.ProjectDestination) bool { return d.ClusterSelector != nil }) {
-		return spec
+	spec.Destinations = selected(spec.Destinations, labels)
+	spec.DestinationBlacklist = selected(spec.DestinationBlacklist, labels)
+	return spec
+}
+
+// selected are the rules about a cluster with these labels, without selectors.
+func selected(rules []model.ProjectDestination, labels map[string]string) []model.ProjectDestination {
+	if !slices.ContainsFunc(rules, func(d model.ProjectDestination) bool { return d.ClusterSelector != nil }) {
+		return rules
 	}
-	out := make([]model.ProjectDestination, 0, len(spec.Destinations))
-	for _, d := range spec.Destinations {
+	out := make([]model.ProjectDestination, 0, len(rules))
+	for _, d := range rules {
 		if d.ClusterSelector != nil {
 			if !Selects(*d.ClusterSelector, labels) {
 				continue
@@ -136,8 +149,7 @@ func ForCluster(spec model.AppProjectSpec, labels map[string]string) model.AppPr
 		}
 		out = append(out, d)
 	}
-	spec.Destinations = out
-	return spec
+	return out
 }
 
 // from tells which project rule i of a list is of, and its place among the rules

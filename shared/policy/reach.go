@@ -7,8 +7,14 @@ func Reaches(project Project, dest Destination) bool {
 	if project.Spec.PermitOnlyProjectScopedClusters && dest.ClusterProject != nil && *dest.ClusterProject != project.Name {
 		return false
 	}
+	c := compile(project)
+	for _, r := range c.deniedDests {
+		if r.Namespace == "*" && r.about(dest) {
+			return false
+		}
+	}
 	reaches := false
-	for _, rule := range compile(project).dests {
+	for _, rule := range c.dests {
 		f := rule.match(dest, dest.Namespace)
 		if f.clusterDenies && !f.unselected {
 			return false

@@ -39,6 +39,14 @@ func (p *problems) validateProject(project *model.AppProject) {
 	for i, d := range spec.Destinations {
 		p.projectDestination(at("spec.destinations", i), d)
 	}
+	for i, r := range spec.SourceRepoBlacklist {
+		if field := at("spec.sourceRepoBlacklist", i); p.deniesPlainly(field, r) {
+			p.named(field, r)
+		}
+	}
+	for i, d := range spec.DestinationBlacklist {
+		p.deniedDestination(at("spec.destinationBlacklist", i), d)
+	}
 	p.kindRules("spec.clusterResourceWhitelist", spec.ClusterResourceWhitelist)
 	p.kindRules("spec.clusterResourceBlacklist", spec.ClusterResourceBlacklist)
 	p.kindRules("spec.namespaceResourceWhitelist", spec.NamespaceResourceWhitelist)
@@ -115,6 +123,29 @@ func (p *problems) projectDestination(field string, d model.ProjectDestination) 
 		}
 		p.selector(field+".clusterSelector", *s)
 	}
+}
+
+// deniesPlainly reports whether a pattern of a list that only denies has no "!".
+func (p *problems) deniesPlainly(field, text string) bool {
+	if !strings.HasPrefix(text, "!") {
+		return true
+	}
+	p.check(badPattern(field, text, "\"!\" has no meaning here").WithFix("write what is to be denied"))
+	return false
+}
+
+// deniedDestination is a rule that denies the clusters and namespaces that it
+// matches, and so has to say both.
+func (p *problems) deniedDestination(field string, d model.ProjectDestination) {
+	for _, v := range []struct{ name, text string }{{"server", d.Server}, {"name", d.Name}, {"namespace", d.Namespace}} {
+		if !p.deniesPlainly(field+"."+v.name, v.text) {
+			return
+		}
+	}
+	if d.Namespace == "" {
+		p.check(missing(field + ".namespace").WithFix("write a namespace, a glob, or \"*\" for the whole cluster"))
+	}
+	p.projectDestination(field, d)
 }
 
 func (p *problems) selector(field string, s model.LabelSelector) {

@@ -120,6 +120,9 @@ export interface AppProjectSpec {
   permitOnlyProjectScopedClusters?: boolean;
   /** Limits is Hawser's addition: how much there may be of what the project allows. */
   limits?: ProjectLimits;
+  /** SourceRepoBlacklist and DestinationBlacklist are Hawser's additions: what they match is refused, whatever else allows it, and they allow nothing. A "!" has no meaning in them. */
+  sourceRepoBlacklist?: string[];
+  destinationBlacklist?: ProjectDestination[];
   /** InheritedBy is Hawser's addition: it makes this a global project, whose rules count in every other project whose labels are selected; an empty selector selects all. Package policy says what is inherited. */
   inheritedBy?: LabelSelector;
 }
