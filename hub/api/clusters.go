@@ -29,7 +29,7 @@ func (a *api) getCluster(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	a.answerTagged(c, cluster.Version, seen(a.caller(c), cluster))
+	a.answerTagged(c, cluster.Version, a.seen(c.Request.Context(), a.caller(c), cluster))
 }
 
 func (a *api) deleteCluster(c *gin.Context) {

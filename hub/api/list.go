@@ -37,9 +37,10 @@ type Inventory interface {
 	// Projects are the names of all projects; version changes with them and with
 	// what is deployed where.
 	Projects(ctx context.Context) (version uint64, names []string)
-	// ClustersSeen are those with applications of the projects that are seen, and
+	// ClustersSeen are those with applications of the projects that are seen, with
+	// how many, and
 	// those that one of these reaches.
-	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool) (version uint64, ids map[model.ClusterID]struct{})
+	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool) (version uint64, applications map[model.ClusterID]int)
 	// Rules are all projects, ApplicationsOf counts those of one, ClustersAt are the
 	// clusters that a destination means.
 	Rules(ctx context.Context) []model.AppProject
@@ -284,7 +285,8 @@ type clusterSets struct {
 
 type clusterSet struct {
 	version uint64
-	ids     map[model.ClusterID]struct{}
+	// applications that are seen, of each cluster that is.
+	applications map[model.ClusterID]int
 }
 
 // clustersOf tells which clusters somebody sees: those that the projects he sees
@@ -293,6 +295,15 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 	if set.Admin() {
 		return func(model.Cluster) bool { return true }, nil
 	}
+	got := a.clusterSet(ctx, set)
+	return func(cluster model.Cluster) bool {
+		_, ok := got.applications[cluster.ID]
+		return ok
+	}, nil
+}
+
+// clusterSet are the clusters that a plain user sees.
+func (a *api) clusterSet(ctx context.Context, set *permission.Set) clusterSet {
 	version, _ := a.opts.Inventory.Projects(ctx)
 	k := &a.clusterSets
 	k.mu.Lock()
@@ -300,7 +311,7 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 	k.mu.Unlock()
 	if !ok || got.version != version {
 		scope := a.scope(ctx, set)
-		got.version, got.ids = a.opts.Inventory.ClustersSeen(ctx, scope.Has, reaches)
+		got.version, got.applications = a.opts.Inventory.ClustersSeen(ctx, scope.Has, reaches)
 		k.mu.Lock()
 		if k.known == nil || len(k.known) >= maxSets {
 			k.known = map[*permission.Set]clusterSet{}
@@ -308,10 +319,7 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 		k.known[set] = got
 		k.mu.Unlock()
 	}
-	return func(cluster model.Cluster) bool {
-		_, ok := got.ids[cluster.ID]
-		return ok
-	}, nil
+	return got
 }
 
 func reaches(projects []policy.Project, cluster *model.Cluster) bool {

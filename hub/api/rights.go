@@ -269,10 +269,11 @@ func (a *api) visibleCluster(ctx context.Context, set *permission.Set, nameOrID 
 	return cluster, err
 }
 
-// seen is a cluster as somebody may see it: applications of others, which its
-// agent holds and the hub does not know, are left out.
-func seen(set *permission.Set, cluster model.Cluster) model.Cluster {
+// seen is a cluster as somebody may see it: applications of others are not counted,
+// and those that its agent holds and the hub does not know are left out.
+func (a *api) seen(ctx context.Context, set *permission.Set, cluster model.Cluster) model.Cluster {
 	if !set.Admin() {
+		cluster.Applications = a.clusterSet(ctx, set).applications[cluster.ID]
 		cluster.UnknownApps = slices.DeleteFunc(slices.Clone(cluster.UnknownApps), func(u model.UnknownApp) bool { return !set.Visible(u.Project) })
 	}
 	return cluster

@@ -155,6 +155,11 @@ func (a *api) events(c *gin.Context) {
 				return
 			}
 			batch = audible(identity(c).ID, set, sees, batch)
+			for i, e := range batch {
+				if e.Type == "cluster" {
+					batch[i].Body = func() ([]byte, error) { return a.clusterHeard(ctx, set, e) }
+				}
+			}
 		}
 		a.writeEvents(ctx, out, batch)
 		wait := time.Duration(0)
@@ -216,6 +221,25 @@ func audible(token string, set *permission.Set, sees func(model.Cluster) bool, b
 		}
 		return true
 	})
+}
+
+// clusterHeard is the body of a cluster's event as somebody may see it.
+func (a *api) clusterHeard(ctx context.Context, set *permission.Set, e StreamEvent) ([]byte, error) {
+	body, err := e.Body()
+	if err != nil {
+		return nil, err
+	}
+	var cluster struct {
+		model.Cluster
+		Deleted bool `json:"deleted"`
+	}
+	if err := json.Unmarshal(body, &cluster); err != nil {
+		return nil, err
+	}
+	if cluster.Deleted {
+		return body, nil
+	}
+	return json.Marshal(a.seen(ctx, set, cluster.Cluster))
 }
 
 // stillAllowed ends streams of tokens that were revoked or expired. A database

@@ -20,8 +20,15 @@ func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage
 	}
 	m := x.moment(x.current(ctx))
 	all := make([]*model.Cluster, 0, len(m.clusters))
+	var counts map[model.ClusterID]int
+	if q.Sees != nil {
+		counts = m.applicationsOn(q.Sees)
+	}
 	for _, c := range m.clusters {
 		view := m.view(c)
+		if q.Sees != nil { // before the filter and the order look at it
+			view.Applications = counts[c.ID]
+		}
 		if q.SeesCluster == nil || q.SeesCluster(&view) {
 			all = append(all, &view)
 		}
@@ -39,13 +46,13 @@ func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage
 }
 
 func checkAll(q fleet.ListQuery, sorts, facets, fields []string) error {
-	if err := checkNames("sort", q.Sort, sorts); err != nil {
+	if err := checkNames("sort", "sort_invalid", q.Sort, sorts); err != nil {
 		return err
 	}
-	if err := checkNames("fields", q.Fields, fields); err != nil {
+	if err := checkNames("fields", "fields_invalid", q.Fields, fields); err != nil {
 		return err
 	}
-	return checkNames("facets", q.Facets, facets)
+	return checkNames("facets", "facets_invalid", q.Facets, facets)
 }
 
 // answer makes a page of things that are small enough to be answered whole.
@@ -360,13 +367,26 @@ func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster f
 	return s
 }
 
-// ClustersSeen tells which clusters somebody sees who sees some projects: reaches
-// says whether one of them, with what it inherits, may deploy there. The answer
-// belongs to one version.
-func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reaches func([]policy.Project, *model.Cluster) bool) (uint64, map[model.ClusterID]struct{}) {
+// applicationsOn counts the applications of some projects on each cluster.
+func (m moment) applicationsOn(sees func(project string) bool) map[model.ClusterID]int {
+	yes := make(map[string]bool, len(m.perProject))
+	for name := range m.perProject {
+		yes[name] = sees(name)
+	}
+	out := map[model.ClusterID]int{}
+	for _, a := range m.apps {
+		if yes[a.Project] {
+			out[a.ClusterID]++
+		}
+	}
+	return out
+}
+
+// ClustersSeen tells which clusters somebody sees who sees some projects, and how
+// many applications of these projects are there: reaches says whether one of them,
+// with what it inherits, may deploy there. The answer belongs to one version.
+func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reaches func([]policy.Project, *model.Cluster) bool) (uint64, map[model.ClusterID]int) {
 	m := x.moment(x.current(ctx))
-	out := map[model.ClusterID]struct{}{}
-	yes := map[string]bool{}
 	all := make([]model.AppProject, 0, len(m.projects))
 	for _, p := range m.projects {
 		all = append(all, p.AppProject)
@@ -374,18 +394,13 @@ func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reache
 	var projects []policy.Project
 	for _, p := range all {
 		if sees(p.Metadata.Name) {
-			yes[p.Metadata.Name] = true
 			projects = append(projects, policy.Effective(p, all))
 		}
 	}
-	for _, a := range m.apps {
-		if yes[a.Project] {
-			out[a.ClusterID] = struct{}{}
-		}
-	}
+	out := m.applicationsOn(sees)
 	for id, c := range m.byID {
 		if _, ok := out[id]; !ok && reaches(projects, &c.Cluster) {
-			out[id] = struct{}{}
+			out[id] = 0
 		}
 	}
 	return m.version, out
