@@ -357,7 +357,7 @@ func clusterFindings(f facts) []error {
 				seen = "was last seen " + output.Age(f.now, x.LastSeen) + " ago"
 			}
 			found = append(found, fault.New(fault.Unavailable, "doctor_cluster_silent", "cluster %s does not report: it %s", x.Name, seen).
-				WithFix("look at the agent there: kubectl -n hawser logs deploy/hawser-agent; it needs a way out to the hub"))
+				WithFix("look at the agent there: kubectl -n hawser-system logs deploy/hawser-agent; it needs a way out to the hub"))
 		}
 		if agent, err := semver.NewVersion(x.AgentVersion); err == nil && hubErr == nil && !near(agent, hub) {
 			found = append(found, fault.New(fault.Precondition, "doctor_agent_skew", "the agent of %s is %s, the hub %s", x.Name, x.AgentVersion, f.hub).

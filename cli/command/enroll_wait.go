@@ -94,7 +94,7 @@ func (c *call) enrolmentNotDone(ctx context.Context, e enrolment, what string) e
 			WithFix("look: hawser cluster get %s", e.Cluster))
 	}
 	return exitWith(ExitTimeout, fault.New(fault.Unavailable, "wait_timeout", "timed out before %s", what).
-		WithFix("look at the agent: kubectl -n hawser logs deploy/hawser-agent; it needs a way out to %s", e.Hub))
+		WithFix("look at the agent: kubectl -n hawser-system logs deploy/hawser-agent; it needs a way out to %s", e.Hub))
 }
 
 func (c *call) enrolmentState(ctx context.Context, e enrolment) (enrolmentState, error) {

@@ -366,26 +366,23 @@ func splitList(s string) []string {
 
 // whyNothing explains an empty list: what it was narrowed to may not exist.
 func (c *call) whyNothing() error {
-	for _, x := range []struct{ what, name, path string }{
-		{"project", c.lists.project, "/projects"}, {"cluster", c.lists.cluster, "/clusters"},
-	} {
-		if x.name == "" || strings.ContainsAny(x.name, "*?,") || x.path == "" {
-			continue
-		}
-		if err := c.exists(x.what, x.name, x.path); err != nil {
-			return err
-		}
+	if err := c.exists("project_not_found", "project", c.lists.project, "/projects"); err != nil {
+		return err
 	}
-	return nil
+	return c.exists("cluster_not_found", "cluster", c.lists.cluster, "/clusters")
 }
 
-// exists fails when the hub has no such thing, and names the nearest there is.
-func (c *call) exists(what, name, path string) error {
+// exists fails when the hub has no such thing, and names the nearest there is. A
+// pattern is not looked for.
+func (c *call) exists(code, what, name, path string) error {
+	if name == "" || strings.ContainsAny(name, "*?,") {
+		return nil
+	}
 	err := c.get(path+"/"+url.PathEscape(name), nil)
 	if !fault.Is(err, fault.NotFound) {
 		return nil // that it cannot be asked makes the empty list no error
 	}
-	e := fault.New(fault.NotFound, what+"_not_found", "there is no %s %q", what, name)
+	e := fault.New(fault.NotFound, code, "there is no %s %q", what, name)
 	var all list[struct {
 		Name     string `json:"name"`
 		Metadata struct {

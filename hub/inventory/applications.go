@@ -25,13 +25,13 @@ func (x *Index) moment(s *snapshot) moment {
 
 // Applications answers a list of applications.
 func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error) {
-	if err := checkNames("sort", q.Sort, AppSorts); err != nil {
+	if err := checkNames("sort", "sort_invalid", q.Sort, AppSorts); err != nil {
 		return fleet.ListPage{}, err
 	}
-	if err := checkNames("fields", q.Fields, AppFields); err != nil {
+	if err := checkNames("fields", "fields_invalid", q.Fields, AppFields); err != nil {
 		return fleet.ListPage{}, err
 	}
-	if err := checkNames("facets", q.Facets, append(slices.Clone(AppFacets), "label:")); err != nil {
+	if err := checkNames("facets", "facets_invalid", q.Facets, append(slices.Clone(AppFacets), "label:")); err != nil {
 		return fleet.ListPage{}, err
 	}
 	m := x.moment(x.current(ctx))

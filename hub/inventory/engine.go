@@ -322,7 +322,7 @@ func cutFacet(counts map[string]int) fleet.Facet {
 }
 
 // checkNames refuses what is not among the allowed, and names the nearest.
-func checkNames(field string, given, allowed []string) error {
+func checkNames(field, code string, given, allowed []string) error {
 	var problems fault.List
 	for _, name := range given {
 		bare := name
@@ -332,7 +332,7 @@ func checkNames(field string, given, allowed []string) error {
 		if slices.Contains(allowed, bare) || field == "facets" && slices.Contains(allowed, "label:") && (strings.HasPrefix(bare, "label:") || strings.HasPrefix(bare, "cluster.label:")) {
 			continue
 		}
-		e := fault.New(fault.Invalid, field+"_invalid", "%s has no %q", field, shorten(bare)).WithField(field).WithFound(shorten(bare), strings.Join(allowed, ", "))
+		e := fault.New(fault.Invalid, code, "%s has no %q", field, shorten(bare)).WithField(field).WithFound(shorten(bare), strings.Join(allowed, ", "))
 		if near := nearest.Word(bare, allowed); near != "" {
 			e.Message += "; did you mean " + strconv.Quote(near) + "?"
 		}
