@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
 // applied is the hub's answer about one document.
@@ -30,6 +31,44 @@ type applied struct {
 	// Warnings say what is dangerous about it all the same.
 	Warnings []string        `json:"warnings,omitempty"`
 	Error    json.RawMessage `json:"error,omitempty"`
+
+	from place // where it was written, as far as that is known
+}
+
+// place is where a document was written.
+type place struct {
+	text string // its file, and which document of it
+	err  error  // what is wrong with it whoever reads it, with its line in the file
+}
+
+// problem is what the hub says is wrong. It counts lines in all that was sent, so
+// what was seen here too is said with the line in the file.
+func (x applied) problem() error {
+	err := client.Problem(x.Error, http.StatusInternalServerError)
+	if x.from.err != nil && fault.HasCode(x.from.err, fault.As(err).Code) {
+		return x.from.err
+	}
+	return err
+}
+
+// placesOf says where each document of some files is. A file that nobody can read
+// is an error, and nothing is sent then.
+func placesOf(files []textFile) ([]place, error) {
+	var out []place
+	for _, f := range files {
+		docs, err := decode.Documents(f.data)
+		if err != nil {
+			return nil, inFile(f.name, err)
+		}
+		for i, d := range docs {
+			text := f.name
+			if len(docs) > 1 {
+				text += fmt.Sprintf(", document %d", i+1)
+			}
+			out = append(out, place{text, d.Err})
+		}
+	}
+	return out, nil
 }
 
 func (x applied) failed() bool { return x.Result == "failed" }
@@ -37,6 +76,7 @@ func (x applied) failed() bool { return x.Result == "failed" }
 func newApply(s *session) *cobra.Command {
 	var files []string
 	var body []byte
+	var places []place
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change projects, applications and application sets from Argo CD's YAML, unchanged",
@@ -48,7 +88,12 @@ Application, AppProject and ApplicationSet are taken as they are. FILE may be a 
 			if len(files) == 0 {
 				return fault.New(fault.Invalid, "usage", "nothing to apply").WithFix("name a file: hawser apply -f FILE")
 			}
-			body, err = s.readDocuments(files)
+			texts, err := s.readTexts(files)
+			if err != nil {
+				return err
+			}
+			body = joined(texts)
+			places, err = placesOf(texts)
 			return err
 		},
 		RunE: s.run(func(c *call) error {
@@ -58,11 +103,34 @@ Application, AppProject and ApplicationSet are taken as they are. FILE may be a 
 			if err := c.api.Do(c.ctx, http.MethodPost, "/apply", body, &got); err != nil {
 				return err
 			}
+			if len(places) == len(got.Items) { // the hub answers in the order of the text
+				for i := range got.Items {
+					got.Items[i].from = places[i]
+				}
+			}
 			return c.printApplied(got.Items)
 		}),
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, directory, or - for standard input")
 	return c
+}
+
+// inFile says of an error in which file it is.
+func inFile(name string, err error) error {
+	in := func(e *fault.Error) *fault.Error {
+		there := *e
+		there.Message = name + ": " + e.Message
+		return &there
+	}
+	var list fault.List
+	if !errors.As(err, &list) {
+		return in(fault.As(err))
+	}
+	out := make(fault.List, 0, len(list))
+	for _, e := range list {
+		out = append(out, in(e))
+	}
+	return out
 }
 
 func (c *call) printApplied(items []applied) error {
@@ -90,8 +158,16 @@ func (c *call) printAppliedItem(x applied) {
 	name := output.Clean(strings.ToLower(x.Kind) + "/" + x.Name)
 	switch {
 	case x.failed():
-		fmt.Fprintf(c.Err, "%s failed\n", name)
-		printError(c.Err, client.Problem(x.Error, http.StatusInternalServerError))
+		where := ""
+		switch {
+		case x.from.text == "":
+		case x.Name == "":
+			name = output.Clean(x.from.text)
+		default:
+			where = ", in " + output.Clean(x.from.text)
+		}
+		fmt.Fprintf(c.Err, "%s failed%s\n", name, where)
+		printError(c.Err, x.problem())
 	case c.format == output.Name:
 		fmt.Fprintln(c.Out, name)
 	default:
@@ -121,23 +197,39 @@ func exitOfApplied(items []applied) int {
 	return ExitPartial
 }
 
-// readDocuments joins the files as YAML documents, directories in order of
-// their names.
-func (s *session) readDocuments(files []string) ([]byte, error) {
+// textFile is a file as it was read.
+type textFile struct {
+	name string
+	data []byte
+}
+
+// joined are files as one text of YAML documents.
+func joined(files []textFile) []byte {
 	var out bytes.Buffer
-	add := func(b []byte) {
+	for _, f := range files {
 		if out.Len() > 0 {
 			out.WriteString("\n---\n")
 		}
-		out.Write(b)
+		out.Write(f.data)
 	}
+	return out.Bytes()
+}
+
+// readDocuments joins the files as YAML documents.
+func (s *session) readDocuments(files []string) ([]byte, error) {
+	texts, err := s.readTexts(files)
+	return joined(texts), err
+}
+
+// readTexts reads files, directories in order of their names.
+func (s *session) readTexts(files []string) (out []textFile, err error) {
 	for _, name := range files {
 		if name == "-" {
 			b, err := io.ReadAll(s.In)
 			if err != nil {
 				return nil, err
 			}
-			add(b)
+			out = append(out, textFile{"standard input", b})
 			continue
 		}
 		info, err := os.Stat(name)
@@ -158,10 +250,10 @@ func (s *session) readDocuments(files []string) ([]byte, error) {
 			if err != nil {
 				return nil, fault.New(fault.Invalid, "file_unreadable", "%s", err)
 			}
-			add(b)
+			out = append(out, textFile{p, b})
 		}
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 func manifestsIn(dir string) ([]string, error) {

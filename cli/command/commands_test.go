@@ -469,3 +469,33 @@ func TestApplyOfADirectory(t *testing.T) {
 	}
 	run(t, "", "apply", "-f", t.TempDir()).check(t, 3, "", "has no .yaml")
 }
+
+func TestApplyNamesTheFileOfAnError(t *testing.T) {
+	const missing = `{"kind":"","name":"","result":"failed","error":{"kind":"invalid","code":"field_missing","detail":"line 9: kind is missing"}}`
+	denied := strings.Replace(missing, `"kind":"","name":""`, `"kind":"Application","name":"x"`, 1)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	a, b := write("a.yaml", argoApp), write("b.yaml", "\nb: 1\n---\n"+strings.Replace(argoApp, "fresh", "x", 1))
+	h := newHubOf(t, with(map[string]answer{"POST /apply": {207, `{"items":[{"kind":"Application","name":"fresh","result":"created"},` + missing + "," + strings.Replace(denied, "field_missing", "denied", 1) + `]}`}}))
+	r := run(t, "", "apply", "-f", a, "-f", b)
+	r.check(t, 9, "application/fresh created\n", b+", document 1 failed\nerror: HW-")
+	for _, want := range []string{" line 2: ", "application/x failed, in " + b + ", document 2\nerror: "} {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("%q is not in\n%s", want, r.err)
+		}
+	}
+	asked := h.requests()
+	c := write("c.yaml", "a: [")
+	run(t, "", "apply", "-f", a, "-f", c).check(t, 2, "", c+": ")
+	run(t, "", "project", "apply", "-f", c).check(t, 2, "", c+": ")
+	run(t, "", "project", "apply", "-f", write("d.yaml", "b: 1")).check(t, 2, "", dir+"/d.yaml: ")
+	if h.requests() != asked {
+		t.Errorf("a text that cannot be read was sent")
+	}
+}

@@ -198,22 +198,24 @@ func newProjectApply(s *session) *cobra.Command {
 			if len(files) == 0 {
 				return fault.New(fault.Invalid, "usage", "nothing to apply").WithFix("name a file: hawser project apply -f FILE")
 			}
-			body, err := s.readDocuments(files)
+			texts, err := s.readTexts(files)
 			if err != nil {
 				return err
 			}
-			docs, err := decode.Documents(body)
-			if err != nil {
-				return err
-			}
-			for _, d := range docs {
-				switch {
-				case d.Err != nil:
-					return d.Err
-				case d.Project == nil:
-					return fault.New(fault.Invalid, "kind_unexpected", "line %d: %s is no project", d.Line, d.Kind).WithFix("hawser apply -f FILE takes everything")
+			for _, f := range texts {
+				docs, err := decode.Documents(f.data)
+				if err != nil {
+					return inFile(f.name, err)
 				}
-				projects = append(projects, *d.Project)
+				for _, d := range docs {
+					switch {
+					case d.Err != nil:
+						return inFile(f.name, d.Err)
+					case d.Project == nil:
+						return fault.New(fault.Invalid, "kind_unexpected", "%s: line %d: %s is no project", f.name, d.Line, d.Kind).WithFix("hawser apply -f FILE takes everything")
+					}
+					projects = append(projects, *d.Project)
+				}
 			}
 			return nil
 		},
