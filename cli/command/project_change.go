@@ -36,17 +36,23 @@ type projectPreview struct {
 	InvalidCount int                `json:"invalidCount"`
 	Valid        []string           `json:"valid"`
 	ValidCount   int                `json:"validCount"`
+	Widened      []string           `json:"widened"`
 	Unknown      int                `json:"unknown"`
 	Rules        []policy.RuleCount `json:"rules"`
 	Warnings     []string           `json:"warnings"`
 }
 
 // saving says how a project is saved.
-type saving struct{ dryRun bool }
+type saving struct {
+	dryRun bool
+	// grants says that the command is there to allow more, so that nobody is asked
+	// about that.
+	grants bool
+}
 
 func (o *saving) flags(s *session, c *cobra.Command) {
 	s.asks(c)
-	c.Flags().Lookup("yes").Usage = "save also when applications become invalid by it"
+	c.Flags().Lookup("yes").Usage = "save also when applications become invalid by it, or when it allows more"
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what it would change, and save nothing")
 }
 
@@ -111,7 +117,7 @@ func (c *call) saveProject(p model.AppProject, version string, o saving) error {
 		}
 		return nil
 	}
-	if preview.InvalidCount > 0 {
+	if preview.InvalidCount > 0 || len(preview.Widened) > 0 && !o.grants {
 		if err := c.confirmProject(preview); err != nil {
 			return err
 		}
@@ -131,6 +137,13 @@ func (c *call) saveProject(p model.AppProject, version string, o saving) error {
 }
 
 func (c *call) confirmProject(p projectPreview) error {
+	if p.InvalidCount == 0 {
+		return c.ask(consent{
+			text: "Save it, and allow that?", cancelled: "nothing was saved",
+			alone: fault.New(fault.Precondition, "project_widens", "project %q allows more by this, and nobody is there to ask; nothing was saved", p.Project).
+				WithFix("add --yes to save it all the same, or --dry-run to look only"),
+		})
+	}
 	return c.ask(consent{
 		text: "Save it all the same? Their agents change nothing more for them.", cancelled: "nothing was saved",
 		alone: fault.New(fault.Precondition, "project_invalidates", "%d applications become invalid by this, and nobody is there to ask; nothing was saved", p.InvalidCount).
@@ -149,6 +162,9 @@ func printPreview(w io.Writer, p projectPreview, all bool) {
 		for _, r := range p.Rules {
 			line("%s", ruleLine(r))
 		}
+	}
+	for _, text := range p.Widened {
+		line("now allows %s", text)
 	}
 	if p.InvalidCount > 0 {
 		line("%d of %d applications become invalid:", p.InvalidCount, p.Applications)

@@ -67,6 +67,7 @@ func ruleCommand(s *session, verb, use, short string, change func(*model.AppProj
 	c := &cobra.Command{
 		Use: use, Short: short, Args: exactArgs(args...),
 		RunE: s.run(func(c *call) error {
+			o.grants = (verb == "allow") != remove
 			return c.changeProject(c.args[0], o, func(p *model.AppProject) error { return change(p, c.args[1], remove, rule) })
 		}),
 	}

@@ -126,6 +126,22 @@ func TestAProjectThatMakesApplicationsInvalidIsAskedAbout(t *testing.T) {
 	}
 }
 
+func TestAProjectThatAllowsMoreIsAskedAboutUnlessThatIsTheCommand(t *testing.T) {
+	const wider = `{"project":"pay","result":"configured","applications":0,"widened":["cluster eu: namespace shop"]}`
+	for args, saved := range map[string]bool{
+		"deny dest pay eu,shop": false, "deny dest pay eu,shop --yes": true, "allow dest pay eu,shop": true, "allow source pay https://git/pay/* --remove": false,
+	} {
+		hub := projectHub(t, wider)
+		r := run(t, "", append([]string{"project"}, strings.Fields(args)...)...)
+		if !strings.HasPrefix(r.err, "now allows cluster eu: namespace shop\n") || strings.Contains(hub.requests(), "PUT ") != saved || (r.code == 0) != saved {
+			t.Errorf("%s: %+v", args, r)
+		}
+		if !saved && (r.code != 6 || !strings.Contains(r.err, "project_widens")) {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}
+
 func TestSimulateIsGolden(t *testing.T) {
 	const text = `✕ Not allowed: deploy web to cluster us, namespace pay     HW-4103
   Checked in order

@@ -19,7 +19,7 @@ import (
 var projectPreviewRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/projects/:name/preview", ID: "previewProject", Tag: "projects", Summary: "What a project would change, before it is stored",
-		Detail: "Which applications it would refuse that are allowed now, which it would allow, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.",
+		Detail: "Which applications it would refuse that are allowed now, which it would allow, what it would newly permit, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.",
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: projectPreview{}, Status: http.StatusOK, handler: (*api).previewProject,
 	},
 	{
@@ -42,6 +42,9 @@ type projectPreview struct {
 	InvalidCount int                    `json:"invalidCount"`
 	Valid        []string               `json:"valid"`
 	ValidCount   int                    `json:"validCount"`
+	// Widened is what it would allow that it does not now, of a project that
+	// exists: "cluster eu: namespaces that no rule names, such as kube-system".
+	Widened []string `json:"widened"`
 	// Unknown are those of which the objects are not held, so that only sources
 	// and destination were asked about.
 	Unknown int `json:"unknown,omitempty"`
@@ -102,7 +105,7 @@ type previewed struct {
 func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview, error) {
 	clearServerSet(&p.Metadata)
 	p.Status = nil
-	out := projectPreview{Project: p.Metadata.Name, Result: resultCreated, Invalid: []previewedApplication{}, Valid: []string{}, Warnings: policy.Warnings(p.Spec)}
+	out := projectPreview{Project: p.Metadata.Name, Result: resultCreated, Invalid: []previewedApplication{}, Valid: []string{}, Widened: []string{}, Warnings: policy.Warnings(p.Spec)}
 	if out.Warnings == nil {
 		out.Warnings = []string{}
 	}
@@ -164,6 +167,9 @@ func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview
 	places := make([]policy.Destination, len(clusters))
 	for i, cluster := range clusters {
 		places[i] = policy.DestinationAt(cluster, model.Destination{})
+	}
+	if out.Result == resultConfigured {
+		out.Widened = append(out.Widened, policy.Widened(was[p.Metadata.Name], is[p.Metadata.Name], places)...)
 	}
 	out.Rules = policy.CountRules(is[p.Metadata.Name], places, own)
 	return out, nil

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -107,6 +108,53 @@ func TestOneNamespaceOfOneClusterIsDenied(t *testing.T) {
 		}
 		if c.cluster == "eu-prod" && c.namespace == "shop" && d.Refusals[0].NearestRule != "destinationBlacklist #1 eu-prod/shop" {
 			t.Errorf("%+v", d.Refusals)
+		}
+	}
+}
+
+func TestWhatAProjectNewlyAllowsIsNamed(t *testing.T) {
+	places := []Destination{{Name: "eu", Labels: map[string]string{}}, {Name: "us", Labels: map[string]string{}}}
+	shop := model.AppProjectSpec{Destinations: []model.ProjectDestination{{Name: "*", Namespace: "shop"}}, SourceRepos: []string{"https://git/shop"}}
+	with := func(change func(*model.AppProjectSpec)) model.AppProjectSpec {
+		out := shop
+		change(&out)
+		return out
+	}
+	for name, c := range map[string]struct {
+		after model.AppProjectSpec
+		want  []string
+	}{
+		"nothing": {shop, nil},
+		"a denying list": {with(func(s *model.AppProjectSpec) {
+			s.DestinationBlacklist = []model.ProjectDestination{{Name: "eu", Namespace: "*"}}
+		}), nil},
+		"a negated namespace": {with(func(s *model.AppProjectSpec) {
+			s.Destinations = append(s.Destinations[:1:1], model.ProjectDestination{Name: "eu", Namespace: "!shop"})
+		}), []string{"cluster eu: namespaces that no rule names, such as kube-system"}},
+		"a namespace": {with(func(s *model.AppProjectSpec) {
+			s.Destinations = append(s.Destinations[:1:1], model.ProjectDestination{Name: "us", Namespace: "pay-*"})
+		}), []string{"cluster us: namespace pay-x"}},
+		"a negated repository": {with(func(s *model.AppProjectSpec) { s.SourceRepos = append(s.SourceRepos[:1:1], "!https://git/bad") }), []string{"repositories that no rule names"}},
+		"a kind": {with(func(s *model.AppProjectSpec) {
+			s.ClusterResourceWhitelist = []model.KindRule{{Kind: "Namespace", Name: "shop-*"}}
+		}), []string{"cluster-scoped kinds: Namespace"}},
+	} {
+		if got := Widened(Project{Name: "p", Spec: shop}, Project{Name: "p", Spec: c.after}, places); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestANegatedNamespaceBesideNarrowerRulesIsWarnedOf(t *testing.T) {
+	prod := model.ProjectDestination{Namespace: "pay-*", ClusterSelector: &model.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}}
+	wide := model.ProjectDestination{Name: "*", Namespace: "!kube-*"}
+	for _, c := range []struct {
+		rules []model.ProjectDestination
+		want  int
+	}{{[]model.ProjectDestination{prod, wide}, 1}, {[]model.ProjectDestination{wide}, 0}, {[]model.ProjectDestination{prod}, 0},
+		{[]model.ProjectDestination{wide, {Name: "*", Namespace: "*"}}, 0}} {
+		if got := meaningless(c.rules); len(got) != c.want {
+			t.Errorf("%+v: %q", c.rules, got)
 		}
 	}
 }

@@ -157,6 +157,7 @@ func Warnings(spec model.AppProjectSpec) []string {
 			}
 		}
 	}
+	out = append(out, meaningless(spec.Destinations)...)
 	for i, k := range spec.ClusterResourceWhitelist {
 		if k.Name != "" && k.Name != "*" {
 			continue
@@ -192,6 +193,26 @@ func Warnings(spec model.AppProjectSpec) []string {
 		out = append(out, "spec.inheritedBy: every other project inherits these rules")
 	}
 	return append(out, ineffective(spec)...)
+}
+
+// meaningless warns of rules for every cluster that deny a namespace, and so allow
+// all others, beside rules that say less.
+func meaningless(rules []model.ProjectDestination) []string {
+	everyCluster := func(d model.ProjectDestination) bool {
+		return (d.Name == "*" || d.Server == "*") && d.ClusterSelector == nil
+	}
+	negated := func(d model.ProjectDestination) bool { return strings.HasPrefix(d.Namespace, "!") }
+	narrow := slices.IndexFunc(rules, func(d model.ProjectDestination) bool {
+		return !negated(d) && d.Namespace != "*" && !strings.HasPrefix(d.Name, "!") && !strings.HasPrefix(d.Server, "!") || d.ClusterSelector != nil
+	})
+	var out []string
+	for i, d := range rules {
+		if narrow >= 0 && narrow != i && everyCluster(d) && negated(d) {
+			out = append(out, fmt.Sprintf("spec.destinations[%d]: it allows every namespace but %s on every cluster, so that narrower rules such as #%d %s limit nothing; to deny alone, write it in destinationBlacklist without \"!\"",
+				i, strings.TrimPrefix(d.Namespace, "!"), narrow+1, ruleLabel(rules[narrow])))
+		}
+	}
+	return out
 }
 
 // ineffective are the fields that probably do not do what they were written for,

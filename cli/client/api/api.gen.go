@@ -278,7 +278,7 @@ func (c *Client) DeleteProject(ctx context.Context, name string, options ...Opti
 
 // PreviewProject: what a project would change, before it is stored.
 //
-// Which applications it would refuse that are allowed now, which it would allow, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.
+// Which applications it would refuse that are allowed now, which it would allow, what it would newly permit, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.
 func (c *Client) PreviewProject(ctx context.Context, name string, in model.AppProject, options ...Option) (out ProjectPreview, err error) {
 	err = c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(name)+"/preview", in, &out, options)
 	return out, err
@@ -1758,6 +1758,9 @@ type ProjectPreview struct {
 	InvalidCount int                    `json:"invalidCount"`
 	Valid        []string               `json:"valid"`
 	ValidCount   int                    `json:"validCount"`
+	// Widened is what it would allow that it does not now, of a project that
+	// exists: "cluster eu: namespaces that no rule names, such as kube-system".
+	Widened []string `json:"widened"`
 	// Unknown are those of which the objects are not held, so that only sources
 	// and destination were asked about.
 	Unknown int `json:"unknown,omitempty"`

@@ -1382,6 +1382,8 @@ export interface ProjectPreview {
   invalidCount: number;
   valid: string[];
   validCount: number;
+  /** Widened is what it would allow that it does not now, of a project that exists: "cluster eu: namespaces that no rule names, such as kube-system". */
+  widened: string[];
   /** Unknown are those of which the objects are not held, so that only sources and destination were asked about. */
   unknown?: number;
   /** Rules are those that would be in force, with what is inherited. */
