@@ -46,7 +46,7 @@ const CodeObserveOnly = "observe_only"
 // observed.
 func ObserveOnly(what string) *fault.Error {
 	return fault.New(fault.Precondition, CodeObserveOnly, "%s is only observed: nothing is written to its cluster", what).
-		WithFix("take the annotation hawser.dev/mode: observe off the application, or off its project, to hand it over")
+		WithFix("set the annotation hawser.dev/mode: manage on the application, or on its project, to hand it over")
 }
 
 // may says why the caller may not make a request; nil: it may.

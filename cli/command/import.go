@@ -293,7 +293,7 @@ func (c *call) hubOptions(src *importSource, mode string, objects []importer.Obj
 			continue
 		}
 		a := v.Application.Metadata.Annotations
-		o.Applications[v.Name] = importer.Existing{ImportedFrom: a[importer.AnnotationImportedFrom], Observed: a[model.AnnotationMode] == model.ModeObserve}
+		o.Applications[v.Name] = importer.Existing{ImportedFrom: a[importer.AnnotationImportedFrom], Mode: a[model.AnnotationMode]}
 	}
 	return o, nil
 }

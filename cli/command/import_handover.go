@@ -270,7 +270,7 @@ func (c *call) setModes(views []model.AppView, observe bool, done string) error 
 			if observe {
 				a.Metadata.Annotations[model.AnnotationMode] = model.ModeObserve
 			} else {
-				delete(a.Metadata.Annotations, model.AnnotationMode)
+				a.Metadata.Annotations[model.AnnotationMode] = model.ModeManage
 			}
 		})
 		switch {

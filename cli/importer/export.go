@@ -38,9 +38,9 @@ type Manifest struct {
 	Object     any
 }
 
-// Export makes the manifests, which Argo CD and an import take. An import's
-// marks are left out; what an application is set to (observe mode) stays with
-// format hawser alone.
+// Export makes the manifests, which Argo CD and an import take. What an
+// application is set to (observe mode) stays in both: applied again, it must not
+// become one that is written. An import's marks stay with format hawser alone.
 func Export(e Exported, format string) []Manifest {
 	var out []Manifest
 	add := func(kind, name string, v any) { out = append(out, Manifest{kind, name, v}) }
@@ -51,9 +51,9 @@ func Export(e Exported, format string) []Manifest {
 	clean := func(m *model.ObjectMeta) {
 		labels, annotations := m.Labels, m.Annotations
 		*m = model.ObjectMeta{Name: m.Name, Namespace: m.Namespace, Finalizers: m.Finalizers}
-		m.Labels, m.Annotations = without(labels, LabelImported), without(annotations, AnnotationImportedFrom)
+		m.Labels, m.Annotations = labels, annotations
 		if format == FormatArgoCD {
-			m.Annotations = without(m.Annotations, annotationMode)
+			m.Labels, m.Annotations = without(labels, LabelImported), without(annotations, AnnotationImportedFrom)
 			if m.Namespace == "" {
 				m.Namespace = namespace
 			}

@@ -109,3 +109,20 @@ func TestExportHasNoSecretsAndIsNotWrittenOverThem(t *testing.T) {
 		t.Errorf("a placeholder would be written: %v", plan.Items[0].Problems())
 	}
 }
+
+// Applied again, what is only observed stays so, and with our own format it is
+// still known where it came from.
+func TestExportKeepsObserveModeAndItsOwnMarks(t *testing.T) {
+	var a model.Application
+	a.Metadata = model.ObjectMeta{Name: "web", Labels: map[string]string{LabelImported: "argocd"},
+		Annotations: map[string]string{annotationMode: modeObserve, AnnotationImportedFrom: "argocd/argocd/web"}}
+	for format, marks := range map[string]bool{FormatArgoCD: false, FormatHawser: true} {
+		b := string(text1(t, Exported{Applications: []model.Application{a}}, format))
+		if !strings.Contains(b, `"hawser.dev/mode":"observe"`) {
+			t.Errorf("%s: the mode is lost: %s", format, b)
+		}
+		if strings.Contains(b, AnnotationImportedFrom) != marks || strings.Contains(b, LabelImported+`":"argocd"`) != marks {
+			t.Errorf("%s: %s", format, b)
+		}
+	}
+}

@@ -309,8 +309,9 @@ func TestImportingAgainIsNoRollback(t *testing.T) {
 	}{
 		{"new", Observe, nil, true, false},
 		{"new and managed", Manage, nil, false, false},
-		{"observed", Manage, &Existing{"argocd/argocd/legacy", true}, true, false},
-		{"handed over", Observe, &Existing{"argocd/argocd/legacy", false}, false, false},
+		{"observed", Manage, &Existing{"argocd/argocd/legacy", modeObserve}, true, false},
+		{"handed over", Observe, &Existing{"argocd/argocd/legacy", model.ModeManage}, false, false},
+		{"never observed", Observe, &Existing{"argocd/argocd/legacy", ""}, false, false},
 		{"somebody's own", Observe, &Existing{}, false, true},
 		{"from another Argo CD", Observe, &Existing{ImportedFrom: "argocd/other/legacy"}, false, true},
 	} {
@@ -325,6 +326,9 @@ func TestImportingAgainIsNoRollback(t *testing.T) {
 				t.Fatalf("blocked is %v: %+v", i.Blocked, i.Problems())
 			}
 			for _, a := range plan.Applications {
+				if c.existing != nil && a.Metadata.Name == "legacy" && a.Metadata.Annotations[annotationMode] != c.existing.Mode {
+					t.Errorf("it was %q and is %v", c.existing.Mode, a.Metadata.Annotations)
+				}
 				if a.Metadata.Name == "legacy" && (a.Metadata.Annotations[annotationMode] == modeObserve) != c.observe {
 					t.Errorf("got %v", a.Metadata.Annotations)
 				}

@@ -47,8 +47,8 @@ type Cluster struct {
 type Existing struct {
 	// ImportedFrom is its annotation, empty when nobody imported it.
 	ImportedFrom string
-	// Observed: it is in observe mode.
-	Observed bool
+	// Mode is its annotation: ModeObserve, or it was handed over.
+	Mode string
 }
 
 // Plan is what becomes of the objects.

@@ -314,7 +314,10 @@ func ofApplications(o Object) bool {
 func (t *translator) mode(item *Item, app *model.Application) {
 	old, exists := t.options.Applications[app.Metadata.Name]
 	from := app.Metadata.Annotations[AnnotationImportedFrom]
-	observe := t.options.Mode == Observe
+	mode := ""
+	if t.options.Mode == Observe {
+		mode = modeObserve
+	}
 	switch {
 	case exists && old.ImportedFrom == "":
 		item.block("metadata.name", fmt.Sprintf("the hub has an application %q that was not imported", app.Metadata.Name), "rename one of them, or delete the hub's without its objects: hawser app delete "+app.Metadata.Name+" --cascade=false")
@@ -323,10 +326,10 @@ func (t *translator) mode(item *Item, app *model.Application) {
 		item.block("metadata.name", fmt.Sprintf("the hub has an application %q that came from %s", app.Metadata.Name, old.ImportedFrom), "rename one of them")
 		return
 	case exists:
-		observe = old.Observed
+		mode = old.Mode
 	}
-	if observe {
-		app.Metadata.Annotations[annotationMode] = modeObserve
+	if mode != "" {
+		app.Metadata.Annotations[annotationMode] = mode
 	} else {
 		delete(app.Metadata.Annotations, annotationMode)
 	}

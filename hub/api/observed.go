@@ -30,6 +30,21 @@ func (a *api) heedObserved(ctx context.Context, app fleet.App, n *fleet.NewOpera
 	return observeOnly(app, project)
 }
 
+// observeModeStays refuses a write that would end observe mode by leaving the
+// annotation out: manifests that come from elsewhere do not know of it, and what
+// was only looked at would be written.
+func observeModeStays(old fleet.App, exists bool, app model.Application) error {
+	if !exists || old.Application.Metadata.Annotations[model.AnnotationMode] != model.ModeObserve {
+		return nil
+	}
+	if mode := app.Metadata.Annotations[model.AnnotationMode]; mode == model.ModeObserve || mode == model.ModeManage {
+		return nil
+	}
+	return fault.New(fault.Precondition, "observe_mode_removed", "application %q is only observed, and what was given has not the annotation %s: its cluster would be written from now on", old.Name, model.AnnotationMode).
+		WithField("metadata.annotations").
+		WithFix("keep %s: %s, or write %s: %s to hand it over; what was imported from Argo CD: hawser import argocd handover --app %s", model.AnnotationMode, model.ModeObserve, model.AnnotationMode, model.ModeManage, old.Name)
+}
+
 // observeOnly says which annotation keeps an application from being changed.
 func observeOnly(app fleet.App, project model.AppProject) error {
 	where := "the application"
@@ -37,5 +52,5 @@ func observeOnly(app fleet.App, project model.AppProject) error {
 		where = fmt.Sprintf("its project %q", project.Metadata.Name)
 	}
 	return fault.New(fault.Precondition, "observe_only", "application %q is only observed: nothing is written to its cluster", app.Name).
-		WithFix("take the annotation %s: %s off %s to hand it over", model.AnnotationMode, model.ModeObserve, where)
+		WithFix("set the annotation %s: %s on %s to hand it over", model.AnnotationMode, model.ModeManage, where)
 }

@@ -170,7 +170,7 @@ func (w *writer) admissible(old fleet.App, exists bool, app model.Application) e
 		return fault.New(fault.Conflict, "version_conflict", "application %q was changed meanwhile", name).
 			WithFix("read it again and repeat the change")
 	}
-	return nil
+	return observeModeStays(old, exists, app)
 }
 
 // permitted asks the project, and returns the cluster that the destination means.

@@ -31,9 +31,11 @@ const (
 
 	// AnnotationMode of an Application, or of an AppProject for all of its
 	// applications, with the value ModeObserve has them compared and reported and
-	// nothing written to their cluster.
+	// nothing written to their cluster. ModeManage is as without the annotation; an
+	// Application leaves ModeObserve only by saying so.
 	AnnotationMode = "hawser.dev/mode"
 	ModeObserve    = "observe"
+	ModeManage     = "manage"
 
 	// FinalizerCascade on an Application asks for foreground cascade deletion,
 	// as in Argo CD; FinalizerCascadeBackground for background.

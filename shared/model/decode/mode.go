@@ -9,10 +9,10 @@ import (
 // value that is not known must not be taken for none.
 func (p *problems) validateMode(meta *model.ObjectMeta) {
 	v, ok := meta.Annotations[model.AnnotationMode]
-	if !ok || v == model.ModeObserve {
+	if !ok || v == model.ModeObserve || v == model.ModeManage {
 		return
 	}
 	field := join("metadata.annotations", model.AnnotationMode)
-	p.check(fault.New(fault.Invalid, "annotation_invalid", "annotation %s is %s; it can only be %q", model.AnnotationMode, quote(v), model.ModeObserve).
-		WithField(field).WithFound(v, model.ModeObserve).WithFix("leave the annotation out to have the cluster written"))
+	p.check(fault.New(fault.Invalid, "annotation_invalid", "annotation %s is %s; it can only be %q or %q", model.AnnotationMode, quote(v), model.ModeObserve, model.ModeManage).
+		WithField(field).WithFound(v, model.ModeObserve+", "+model.ModeManage).WithFix("leave the annotation out to have the cluster written"))
 }
