@@ -74,7 +74,7 @@ func Application(v model.AppView, images []string) map[string]any {
 			"destination": map[string]any{"name": v.Cluster, "namespace": v.Namespace}}
 	}
 	out["spec"] = spec
-	syncStatus := map[string]any{"status": firstOf(string(v.Sync.Status), string(model.SyncUnknown)), "revision": v.Desired.Commit}
+	syncStatus := map[string]any{"status": syncOf(v), "revision": v.Desired.Commit}
 	if len(v.Desired.Sources) > 1 {
 		syncStatus["revisions"] = v.Desired.Sources
 	}
@@ -144,6 +144,27 @@ func Application(v model.AppView, images []string) map[string]any {
 	}
 	out["status"] = status
 	return out
+}
+
+// syncOf is Argo CD's word for whether an application is synced. As there, nothing is
+// known of one whose newest revision cannot be rendered; what a rollback went back to is
+// wanted.
+func syncOf(v model.AppView) string {
+	if _, broken := notRendered(v); broken {
+		return string(model.SyncUnknown)
+	}
+	return firstOf(string(v.Sync.Status), string(model.SyncUnknown))
+}
+
+// notRendered is why the newest revision of an application cannot be what runs. An
+// agent's ComparisonErrors, about live objects, have no time and are none of this.
+func notRendered(v model.AppView) (model.Condition, bool) {
+	for _, c := range v.Conditions {
+		if v.Pin == nil && c.Since != nil && c.OfContent() {
+			return c, true
+		}
+	}
+	return model.Condition{}, false
 }
 
 // resultOf is what became of an object in Argo CD's words.
@@ -262,7 +283,7 @@ func appList(i *invocation) error {
 			continue
 		}
 		documents = append(documents, Application(v, nil))
-		rows = append(rows, []string{"argocd/" + v.Name, v.Cluster, v.Namespace, v.Project, firstOf(string(v.Sync.Status), "Unknown"), firstOf(string(v.Health.Status), "Unknown"),
+		rows = append(rows, []string{"argocd/" + v.Name, v.Cluster, v.Namespace, v.Project, syncOf(v), firstOf(string(v.Health.Status), "Unknown"),
 			policyText(v), conditionsText(v), v.RepoURL, v.Path, v.Target})
 	}
 	if i.str("output") == "name" {
@@ -380,8 +401,12 @@ func (i *invocation) show(v model.AppView) error {
 		policy += " (Prune)"
 	}
 	line("Sync Policy", policy)
-	state := firstOf(string(v.Sync.Status), "Unknown")
-	if v.Desired.Commit != "" {
+	state := syncOf(v)
+	if problem, broken := notRendered(v); broken {
+		if at := problem.Revision; at != "" {
+			state += " to " + firstOf(v.Target, "HEAD") + " (" + at[:min(7, len(at))] + ")"
+		}
+	} else if v.Desired.Commit != "" {
 		state += map[bool]string{true: " to ", false: " from "}[v.Sync.Status == model.SyncSynced] + firstOf(v.Target, "HEAD") + " (" + v.Desired.Commit[:min(7, len(v.Desired.Commit))] + ")"
 	}
 	line("Sync Status", state)

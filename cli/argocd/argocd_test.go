@@ -252,6 +252,33 @@ func TestUnknownCommandsFail(t *testing.T) {
 	}
 }
 
+// Nothing is known of an application whose newest revision cannot be rendered, whatever
+// still runs.
+func TestWhatCannotBeRenderedIsUnknown(t *testing.T) {
+	hub := newFake(t)
+	broken := strings.NewReplacer(`"conditions":[`, `"conditions":[{"type":"ComparisonError","code":"yaml_invalid","message":"a.yaml:4: a tab","revision":"fedcba9876543210","since":"2026-01-02T03:04:05Z"},`,
+		`"sync":{"status":"OutOfSync"},"health"`, `"sync":{"status":"Synced"},"health"`).Replace(webApp)
+	hub.first = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/api/v1/applications/web" {
+			_, _ = io.WriteString(w, broken)
+			return true
+		}
+		return false
+	}
+	for args, want := range map[string]string{
+		"app get web":         "Sync Status:        Unknown to main (fedcba9)\n",
+		"app get web -o json": `"status": "Unknown"`,
+	} {
+		if code, out, errs := run(t, strings.Fields(args)...); code != 0 || !strings.Contains(out, want) || !strings.Contains(out, "a.yaml:4: a tab") {
+			t.Errorf("%s: exit status %d, %s %s", args, code, out, errs)
+		}
+	}
+	broken = strings.Replace(broken, `"desired":{`, `"pin":{"historyID":7},"desired":{`, 1)
+	if _, out, _ := run(t, "app", "get", "web"); !strings.Contains(out, "Sync Status:        Synced to main") {
+		t.Errorf("what a rollback went back to: %s", out)
+	}
+}
+
 func TestHarmlessFlagsWarn(t *testing.T) {
 	newFake(t)
 	t.Setenv("ARGOCD_OPTS", "--grpc-web --plaintext")

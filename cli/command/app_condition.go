@@ -22,6 +22,14 @@ func notRendered(v model.AppView) (c model.Condition, ok bool) {
 	return model.Condition{}, false
 }
 
+// newestMissing is notRendered for what is about the content of the newest revision:
+// what is shown as synced is then not what Git says. Trouble on the way to Git is none
+// of it, and what a rollback went back to is wanted.
+func newestMissing(v model.AppView) (c model.Condition, ok bool) {
+	c, ok = notRendered(v)
+	return c, ok && v.Pin == nil && c.OfContent()
+}
+
 // asideText says what a condition is about, since when, and what runs
 // meanwhile: " (at d8b6439d, 40s ago; 7cc9050e still runs)".
 func asideText(now time.Time, v model.AppView, c model.Condition) string {

@@ -2,9 +2,14 @@ package command
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hawser-dev/hawser/cli/client"
+	"github.com/hawser-dev/hawser/shared/wire"
 )
 
 const (
@@ -34,6 +39,7 @@ func withBroken() map[string]answer {
 		"GET /applications/fine":           {200, fineApp},
 		"POST /applications/checkout/sync": {202, queuedOp},
 		"POST /applications/fine/sync":     {202, queuedOp},
+		"POST /applications/refused/sync":  {422, `{"kind":"unprocessable","code":"newest_not_rendered","detail":"the newest of \"refused\" cannot be rendered"}`},
 	})
 }
 
@@ -49,13 +55,18 @@ func TestAnApplicationThatCannotBeRendered(t *testing.T) {
 		{"app list -o wide", 0, "  jinja_undefined\n", "1 of 2 cannot"},
 		{"app list -o name", 0, "app/checkout\napp/fine\n", ""},
 		{"app list -o json", 0, `"revision": "` + broken + `"`, ""},
-		{"app sync checkout", 0, "Succeeded", brokenWarning},
+		{"app sync refused", 10, "", "(newest_not_rendered)"},
+		{"app sync checkout --revision 7cc9050e", 0, "Succeeded", brokenWarning},
 		{"app sync checkout -o json", 0, `"Succeeded"`, ""},
 		{"app sync fine", 0, "Succeeded", ""},
-		{"app diff checkout", 0, "", brokenWarning},
+		{"app diff checkout", 10, "", brokenWarning},
+		{"app diff checkout --exit-code=false", 10, "", "(jinja_undefined)"},
 		{"app diff fine", 0, "", ""},
-		{"app wait checkout", 0, "checkout  Synced  Healthy  7cc9050e\n", brokenWarning},
-		{"app wait checkout -o json", 0, `"checkout"`, ""},
+		{"app wait checkout", 10, "", "error: HW-2045 checkout: a.j2:3: x is undefined, and 2 more (at d8b6439d, 40m ago; 7cc9050e still runs) (jinja_undefined)\n"},
+		{"app wait checkout --sync", 10, "", "(jinja_undefined)"},
+		{"app wait checkout --timeout 10s --sync --health", 10, "", "(jinja_undefined)"},
+		{"app wait checkout --health", 0, "checkout  Synced  Healthy  7cc9050e\n", brokenWarning},
+		{"app wait checkout --health -o json", 0, `"checkout"`, ""},
 		{"app wait fine", 0, "fine  Synced  Healthy\n", ""},
 		{"app wait checkout --revision " + running, 0, "checkout", brokenWarning},
 		{"app wait checkout --revision 7cc9050", 0, "checkout", brokenWarning},
@@ -68,6 +79,8 @@ func TestAnApplicationThatCannotBeRendered(t *testing.T) {
 		{"app wait checkout --health --revision d8b6439d", 0, "checkout", brokenWarning},
 	} {
 		t.Run(c.args, func(t *testing.T) {
+			patience = 50 * time.Millisecond
+			t.Cleanup(func() { patience = 20 * time.Second })
 			newHubOf(t, withBroken())
 			run(t, "", strings.Fields(c.args)...).check(t, c.code, c.out, c.err)
 		})
@@ -85,5 +98,40 @@ func TestTheFooterNamesAFew(t *testing.T) {
 	} {
 		newHubOf(t, map[string]answer{"GET /applications": {200, `{"items":[` + strings.Join(items[:n], ",") + `]` + asOf}})
 		run(t, "", "app", "list").check(t, 0, "a0", want)
+	}
+}
+
+// A sync right after a change is meant for what was changed: it is asked for once the
+// hub has looked at that, and at once where the hub will not come to know.
+func TestASyncWaitsForWhatWasJustWritten(t *testing.T) {
+	for name, c := range map[string]struct {
+		first string
+		looks int
+	}{
+		"not looked at yet": {`{"settled":false,"head":"a","rendered":"a"}`, 3},
+		"settled":           {`{"settled":true,"head":"a","rendered":"a"}`, 1},
+		"no answer of Git":  {`{"settled":false,"head":"a","rendered":"a","code":"git_unavailable"}`, 1},
+		"head not known":    {`{"settled":false}`, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			looks := 0
+			s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				looks++
+				answer := c.first
+				if looks == 3 {
+					answer = `{"settled":true,"head":"a","rendered":"a"}`
+				}
+				fmt.Fprintf(w, `{"items":[%s]}`, answer)
+			}))
+			t.Cleanup(s.Close)
+			api, err := client.New(client.Hub{URL: s.URL, CAHash: wire.CAHash(s.Certificate()), Token: "hwt_x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			(&call{api: api}).awaitSettled(t.Context(), "fine")
+			if looks != c.looks {
+				t.Errorf("asked %d times, want %d", looks, c.looks)
+			}
+		})
 	}
 }

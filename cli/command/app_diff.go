@@ -80,7 +80,7 @@ renders them as it renders the repository and asks the project. Nothing is store
 the cluster is not asked in either case. "hawser app plan" asks it.
 
 The exit status is 0 when nothing differs, 1 when something does and 2 or more for
-errors. Values of Secrets are redacted. $KUBECTL_EXTERNAL_DIFF is called with two
+errors: 10 when the newest revision cannot be rendered. Values of Secrets are redacted. $KUBECTL_EXTERNAL_DIFF is called with two
 directories when it is set.`,
 		Example: `  hawser app diff shop
   hawser app diff shop --revision v2
@@ -126,7 +126,10 @@ directories when it is set.`,
 				}
 				differs = differs || one
 			}
-			return exit.of(differs, d.finish())
+			if err = d.finish(); err == nil {
+				err = d.broken
+			}
+			return exit.of(differs, err)
 		}),
 	}
 	exit.register(c)
@@ -174,6 +177,7 @@ type differ struct {
 	markdown bool
 	all      []difference
 	sections []string // of markdown
+	broken   error    // of the first whose newest revision cannot be rendered
 }
 
 // app looks at one application and prints what differs.
@@ -229,6 +233,10 @@ func (d *differ) reported(name string) ([]difference, string, bool, error) {
 		return nil, "", false, err
 	}
 	defer d.notePinned(v) // what differs, differs from an older revision
+	if problem, ok := newestMissing(v); ok && d.broken == nil {
+		d.broken = exitWith(ExitBad, fault.New(fault.Unprocessable, problem.Code, "%s: %s%s", v.Name, firstProblem(problem.Message), asideText(d.now(), v, problem)).
+			WithFix("what differs is shown from what was rendered last; see all of it: hawser app get %s", v.Name))
+	}
 	defer d.warnNotRendered(v)
 	if v.ObservedAt == nil {
 		return nil, "", false, exitWith(ExitUnreachable, fault.New(fault.Unavailable, "never_observed", "no agent has reported %q yet", v.Name))

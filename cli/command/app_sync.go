@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -98,6 +99,10 @@ func newAppSync(s *session) *cobra.Command {
 		Long: `Make clusters as Git says, and wait for the result. After a rollback what is synced is
 the deployment that was gone back to, until a newer commit comes; --revision with the
 commit that was set aside deploys that one again.
+
+A newest commit that cannot be rendered, or is not permitted, is refused with exit status
+10; --revision with the last that was rendered syncs that one. When a Git server does not
+answer, what was rendered last is synced, with a warning.
 
 Applications are named, or chosen with -l, --filter, --project and -c; then their number
 is shown and has to be confirmed. With --plan exactly what a saved plan says is done, or
@@ -250,8 +255,16 @@ func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
 		}
 		one = nil
 	}
+	early, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
 	for _, a := range one {
+		if a.spec.Revision == "" {
+			c.awaitSettled(early, a.app)
+		}
 		op, err := c.submit(ctx, a.path, a.spec)
+		if fault.HasCode(err, "newest_not_rendered") {
+			err = exitWith(ExitBad, err) // as a sync that failed
+		}
 		switch {
 		case err == nil:
 			if op.AppName == "" {
@@ -295,6 +308,33 @@ func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
 	return err
 }
 
+// settling is how long syncs wait for what comes of a change that was just written,
+// and how often they ask meanwhile: that nothing comes of it is told by no event.
+const (
+	settling     = 10 * time.Second
+	settlingStep = 200 * time.Millisecond
+)
+
+// awaitSettled waits until the hub has looked at what an application is to be made of:
+// a sync right after a change is meant for what was changed. What the hub does not say,
+// or does not come to know since a source does not answer, is not waited for.
+func (c *call) awaitSettled(ctx context.Context, name string) {
+	tick := time.NewTicker(settlingStep)
+	defer tick.Stop()
+	for {
+		var got list[sourceHead]
+		err := c.api.Get(ctx, appPath(name)+"/sources", &got)
+		if err != nil || !slices.ContainsFunc(got.Items, func(s sourceHead) bool { return !s.Settled && s.Head != "" && s.Code == "" }) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // verdict prints how operations went, and chooses the exit status: that of the
 // failure when all failed, else ExitPartial.
 func (c *call) verdict(ops []model.OperationInfo, refused []refusedSync, asked int, ended bool) error {
@@ -326,6 +366,9 @@ func (c *call) verdict(ops []model.OperationInfo, refused []refusedSync, asked i
 		printError(c.Err, r.err)
 		if code == ExitOK {
 			code, first = exitCode(c.ctx, r.err), r.app
+			if fault.HasCode(r.err, "newest_not_rendered") {
+				code = ExitBad
+			}
 		}
 	}
 	failed += len(refused)

@@ -51,7 +51,7 @@ func (w *wanted) set(what string) error {
 
 // patience is how long a failure that is older than the waiting is given to be
 // tried again.
-const patience = 20 * time.Second
+var patience = 20 * time.Second // tests have none
 
 func newAppWait(s *session) *cobra.Command {
 	var want wanted
@@ -66,8 +66,9 @@ status is 7, or 8 when all that is missing is a report of the cluster, and what 
 ready is printed.
 
 What cannot come true ends the waiting at once with exit status 10: an operation that
-failed, a manifest that the API server refuses, a commit that cannot be rendered or is
-not permitted. With --revision, a commit that a rollback has set aside ends it with exit
+failed, a manifest that the API server refuses, a newest commit that cannot be rendered
+or is not permitted; what was wrong before is given 20 seconds to be put right. A Git
+server that does not answer is only warned about. With --revision, a commit that a rollback has set aside ends it with exit
 status 6, and one that changes nothing of the application is as good as synced.`,
 		Args: which.args,
 		PreRunE: func(*cobra.Command, []string) error {
@@ -237,6 +238,7 @@ type sourceHead struct {
 	Head     string `json:"head"`
 	Rendered string `json:"rendered"`
 	Settled  bool   `json:"settled"`
+	Code     string `json:"code"` // why the head is not known
 }
 
 // untouched reports whether a source is at the commit, and the hub has looked at it
@@ -272,8 +274,16 @@ func hopeless(v model.AppView, want wanted) error {
 		return err
 	}
 	problem, ok := notRendered(v)
-	if !ok || !want.sync || want.revision == "" || problem.Revision == "" ||
-		!isRevision(problem.Revision, want.revision) || isRevision(v.Revision, want.revision) {
+	switch {
+	case !ok || !want.sync || want.gone:
+		return nil
+	case want.revision == "":
+		// Whoever names none wants the newest; a failure from before may be about to
+		// be put right.
+		if _, of := newestMissing(v); !of || !want.impatient && problem.Since.Before(want.since) {
+			return nil
+		}
+	case problem.Revision == "" || !isRevision(problem.Revision, want.revision) || isRevision(v.Revision, want.revision):
 		return nil
 	}
 	return exitWith(ExitBad, fault.New(fault.Unprocessable, problem.Code, "%s%s", v.Name+": "+firstProblem(problem.Message),
@@ -334,6 +344,9 @@ func notReady(v model.AppView, want wanted) (text string, stale bool) {
 	}
 	if want.sync && want.revision != "" && !isRevision(v.Revision, want.revision) {
 		why = append(why, "synced to "+short(v.Revision)+", not "+short(want.revision))
+	}
+	if problem, of := newestMissing(v); of && want.sync && want.revision == "" {
+		why = append(why, "its newest revision cannot be rendered ("+problem.Code+")")
 	}
 	if healths := want.healths(); healths != nil && !slices.Contains(healths, v.Health.Status) {
 		why = append(why, strings.TrimSpace("health is "+healthText(v)+" "+v.Health.Message))

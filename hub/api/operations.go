@@ -75,6 +75,15 @@ func checkSync(app fleet.App, spec model.OperationSpec) error {
 		return fault.New(fault.Precondition, "nothing_rendered", "nothing of %q was rendered yet: %s", app.Name, e.Message).
 			WithFix("put the source right, then sync again")
 	}
+	if e := app.Source.Error; app.Pin == nil && spec.Revision == "" && !spec.DryRun && e.OfContent() {
+		// What is asked for is the newest, and there is none: a sync of what was before
+		// would end well, and whoever asked would take it for deployed.
+		err := fault.New(fault.Unprocessable, "newest_not_rendered", "the newest of %q cannot be rendered: %s: %s", app.Name, e.Code, e.Message).WithFix("put the source right, then sync again")
+		if last := app.Source.Revision.Commit; last != "" {
+			err = err.WithFix("put the source right, then sync again; the last that was rendered: hawser app sync %s --revision %s", app.Name, last)
+		}
+		return err
+	}
 	rendered := app.Source.Revision.Commit
 	if app.Pin != nil {
 		rendered = app.Pin.Revision.Commit

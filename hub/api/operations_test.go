@@ -186,7 +186,24 @@ func TestSyncOfWhatCannotBeRendered(t *testing.T) {
 	}
 	app.Source.Bundle = "sha256:last-good"
 	w.store.apps["web"] = app
-	w.call("POST", "/api/v1/applications/web/sync", "").ok(202) // the last good state can be synced
+	p = w.call("POST", "/api/v1/applications/web/sync", "").problem(422, "newest_not_rendered")
+	if p.Detail != `the newest of "web" cannot be rendered: path_not_found: path "web" does not exist` || len(w.store.ops) != 0 {
+		t.Errorf("%q, %d operations", p.Detail, len(w.store.ops))
+	}
+	const last = "0123456789abcdef0123456789abcdef01234567"
+	app.Source.Revision.Commit = last
+	w.store.apps["web"] = app
+	p = w.call("POST", "/api/v1/applications/web/sync", "").problem(422, "newest_not_rendered")
+	if !strings.HasSuffix(p.Fix, "hawser app sync web --revision "+last) {
+		t.Errorf("fix %q", p.Fix)
+	}
+	w.call("POST", "/api/v1/applications/web/sync", `{"dryRun":true}`).ok(202)
+	w.call("POST", "/api/v1/applications/web/sync", `{"revision":"`+last+`"}`).ok(202) // the last good state can be synced
+
+	// trouble on the way to the source says nothing about what is there
+	app.Source.Error = &model.Condition{Type: "ComparisonError", Code: "git_unavailable", Message: "no answer"}
+	w.store.apps["web"] = app
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
 }
 
 func TestAHeldDeleteSaysWhy(t *testing.T) {

@@ -385,6 +385,9 @@ func (w *writer) requestedSync(ctx context.Context, app fleet.App, r *model.Requ
 	if err := w.a.windowOpen(ctx, w.set, app, ""); err != nil {
 		return err
 	}
+	if app.Source.Bundle != "" {
+		app.Source.Error = nil // of what was written before; what comes of this is not known yet
+	}
 	_, err := w.a.createSync(ctx, app, fleet.NewOperation{
 		App: app.UID, Kind: model.OperationSync, InitiatedBy: by, Spec: specOf(r), Deadline: w.a.now().Add(syncDeadline),
 	})

@@ -118,9 +118,10 @@ func word(b bool) string {
 	return "false"
 }
 
-// ready: as asked for, healthy, lately confirmed, and nothing is under way.
+// ready: as asked for, healthy, lately confirmed, nothing is under way, and the newest
+// revision is not one that cannot be rendered.
 func (a seenApp) ready() bool {
-	return a.sync == "synced" && a.health == "healthy" && a.trusted() && (a.op != "queued" && a.op != "running")
+	return !a.unrendered && a.sync == "synced" && a.health == "healthy" && a.trusted() && (a.op != "queued" && a.op != "running")
 }
 
 // trusted: what is shown of it still holds.

@@ -19,6 +19,8 @@ type app struct {
 	reason  string
 	health  string
 	op      string
+	// unrendered: its newest revision cannot be, and what runs is an older one.
+	unrendered bool
 
 	once sync.Once
 	head []byte // of the summary
@@ -49,6 +51,9 @@ func newApp(row fleet.AppRow, read uint64) *app {
 	}
 	for _, c := range row.Conditions {
 		later(c.Since)
+		if c.Since != nil && c.OfContent() && row.Pin == nil { // an agent's, about live objects, have no time
+			a.unrendered = true
+		}
 		if c.Code != "" {
 			a.codes = append(a.codes, c.Code)
 		}

@@ -112,6 +112,16 @@ type Condition struct {
 	Since    *time.Time `json:"since,omitempty"`
 }
 
+// OfContent reports whether a problem with an application's source is about what is
+// there, and not about trouble on the way to it, which may pass and says nothing
+// about what is there. A nil condition is none.
+func (c *Condition) OfContent() bool {
+	if c == nil || c.Type != "ComparisonError" && c.Type != "InvalidSpecError" {
+		return false
+	}
+	return c.Revision != "" || c.Type == "InvalidSpecError" || c.Code == "path_not_found" || c.Code == "revision_not_found"
+}
+
 // ResourceStatus is one managed object of an application.
 type ResourceStatus struct {
 	ObjectKey
