@@ -306,6 +306,17 @@ func appGet(i *invocation) error {
 			return err
 		}
 	}
+	if o := i.str("output"); o == "tree" || o == "tree=detailed" {
+		argv := []string{"app", "tree", name}
+		contextName, server := i.hub()
+		if contextName != "" {
+			argv = append(argv, "--context="+contextName)
+		}
+		if server != "" {
+			argv = append(argv, "--hub="+server)
+		}
+		return i.hawser(i.Streams, argv...)
+	}
 	return i.showApp(name)
 }
 

@@ -199,6 +199,8 @@ func TestSameRows(t *testing.T) {
 		{args: "logout nix", code: 20},
 		{args: "relogin", code: 20},
 		{args: "account can-i sync applications shop/web", out: "no\n", asked: `POST /explain {"name":"web","verb":"sync"}`},
+		{args: "account can-i sync applications *", out: "no\n", asked: `POST /explain {"project":"shop","verb":"sync"}`},
+		{args: "app get web -o tree", out: "Pod", asked: "GET /applications/web/tree"},
 		{args: "account get-user-info", out: "Username: ana\n"},
 		{args: "version", out: "argocd-server: 9.9.9\n"},
 		{args: "app edit nix", code: 20},

@@ -471,6 +471,8 @@ func canI(i *invocation) error {
 		in["name"] = name
 	case object != "*":
 		in["name"] = object
+	default:
+		return i.canAll(verb)
 	}
 	var got struct {
 		Allowed bool `json:"allowed"`
@@ -479,6 +481,38 @@ func canI(i *invocation) error {
 		return err
 	}
 	fmt.Fprintln(i.Out, map[bool]string{true: "yes", false: "no"}[got.Allowed])
+	return nil
+}
+
+// canAll answers about every application: yes when each project that is seen allows it.
+func (i *invocation) canAll(verb string) error {
+	yes, cursor := true, ""
+	for first := true; yes && (first || cursor != ""); first = false {
+		var page struct {
+			Items      []model.AppProject `json:"items"`
+			NextCursor string             `json:"nextCursor"`
+		}
+		if err := i.api.Get(i.ctx, "/projects?"+url.Values{"limit": {"500"}, "cursor": {cursor}}.Encode(), &page); err != nil {
+			return err
+		}
+		yes = !first || len(page.Items) > 0
+		for _, p := range page.Items {
+			var got struct {
+				Allowed bool `json:"allowed"`
+			}
+			if err := i.api.Do(i.ctx, http.MethodPost, "/explain", map[string]any{"verb": verb, "project": p.Metadata.Name}, &got); err != nil {
+				return err
+			}
+			if yes = yes && got.Allowed; !yes {
+				break
+			}
+		}
+		if page.NextCursor == cursor {
+			break // the hub does not go on
+		}
+		cursor = page.NextCursor
+	}
+	fmt.Fprintln(i.Out, map[bool]string{true: "yes", false: "no"}[yes])
 	return nil
 }
 
