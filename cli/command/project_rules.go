@@ -154,10 +154,9 @@ func parseLabels(text string) (map[string]string, error) {
 }
 
 func kindRule(p *model.AppProject, text string, remove, deny bool, o ruleOptions) error {
-	rest, name, _ := strings.Cut(text, ":")
-	r := model.KindRule{Kind: rest, Name: name}
-	if i := strings.LastIndex(rest, "/"); i >= 0 {
-		r.Group, r.Kind = rest[:i], rest[i+1:]
+	r, err := parseKind(text)
+	if err != nil {
+		return err
 	}
 	clusterScoped := o.cluster || !o.namespaced && manifest.ClusterScoped(model.GroupKind{Group: r.Group, Kind: r.Kind})
 	white, black := &p.Spec.NamespaceResourceWhitelist, &p.Spec.NamespaceResourceBlacklist

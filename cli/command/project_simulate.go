@@ -45,18 +45,23 @@ func newProjectSimulate(s *session) *cobra.Command {
 would be applied (-f FILE), one that exists (--app NAME), or a project with any of --source,
 --dest, --namespace and --kind. Nothing is changed. The exit status is 1 when it is not allowed.`,
 		Args: cobra.MaximumNArgs(1),
+		PreRunE: func(*cobra.Command, []string) error {
+			if len(files) == 0 && app == "" && len(q.Sources) == 0 && dest == "" && namespace == "" && len(kinds) == 0 {
+				return fault.New(fault.Invalid, "usage", "nothing is asked").WithFix("add --source, --dest, --namespace or --kind, or name applications: -f FILE or --app NAME")
+			}
+			return nil
+		},
 		RunE: s.run(func(c *call) error {
 			if len(c.args) == 1 {
 				q.Project = c.args[0]
 			}
 			q.Name = app
 			for _, k := range kinds {
-				rest, name, _ := strings.Cut(k, ":")
-				kind := questionKind{Kind: rest, Name: name}
-				if i := strings.LastIndex(rest, "/"); i >= 0 {
-					kind.Group, kind.Kind = rest[:i], rest[i+1:]
+				kind, err := parseKind(k)
+				if err != nil {
+					return err
 				}
-				q.Kinds = append(q.Kinds, kind)
+				q.Kinds = append(q.Kinds, questionKind(kind))
 			}
 			if dest != "" || namespace != "" {
 				q.Destination = &model.Destination{Name: dest, Namespace: namespace}
