@@ -104,6 +104,12 @@ func (c *call) noteNotRendered(items []model.AppView) {
 // leastPrefix is how many hexadecimal digits may stand for a commit.
 const leastPrefix = 7
 
+// mayBeRevision reports whether something can be what isRevision means: the
+// beginning of a commit, a chart's version, or a digest.
+func mayBeRevision(written string) bool {
+	return strings.ContainsAny(written, ".:") || strings.Trim(strings.ToLower(written), "0123456789abcdef") == ""
+}
+
 // isRevision reports whether revision is what a person wrote: the whole, or the
 // beginning of a commit.
 func isRevision(revision, written string) bool {

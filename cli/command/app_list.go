@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,16 +21,22 @@ func newAppList(s *session) *cobra.Command {
 // appRows asks for rows with all that a list can show: without it they are
 // summaries.
 func appRows() url.Values {
-	return url.Values{"facets": {"none"}, "fields": {"uid,name,project,cluster,clusterID,namespace,repoURL,path,targetRevision,autoSync,desired,generation," +
-		"sync,health,operation,freshness,observedAt,revision,deleting,pin,conditions"}}
+	return url.Values{"facets": {"none"}, "fields": {strings.Join(appFields, ",")}}
+}
+
+// appFields are what rows have for a list.
+var appFields = []string{
+	"uid", "name", "project", "cluster", "clusterID", "namespace", "repoURL", "path", "targetRevision", "autoSync", "desired", "generation",
+	"sync", "health", "operation", "freshness", "observedAt", "revision", "deleting", "pin", "conditions",
 }
 
 func appListing(now func() time.Time) listing[model.AppView] {
 	return listing[model.AppView]{
-		kind:  "AppList",
-		name:  func(v model.AppView) string { return "app/" + v.Name },
-		by:    []string{"project", "cluster", "selector", "filter"},
-		stale: notCurrent,
+		kind:   "AppList",
+		fields: appFields,
+		name:   func(v model.AppView) string { return "app/" + v.Name },
+		by:     []string{"project", "cluster", "selector", "filter"},
+		stale:  notCurrent,
 		closing: func(c *call, items []model.AppView) {
 			c.noteNotRendered(items)
 			c.noteAllPinned(items)

@@ -44,23 +44,27 @@ func (a *appSelection) args(c *cobra.Command, args []string) error {
 // query is what the hub is asked.
 func (a *appSelection) query() url.Values {
 	q := url.Values{}
-	filter := a.filter
+	narrow := a.filter
 	switch {
 	case a.cluster == "":
 	case strings.ContainsAny(a.cluster, "*?[,"):
-		filter = strings.TrimSpace(filter + " cluster:" + a.cluster)
+		narrow = strings.TrimSpace(narrow + " cluster:" + a.cluster)
 	case strings.Contains(a.cluster, "="):
-		name, value, _ := strings.Cut(a.cluster, "=")
-		filter = strings.TrimSpace(filter + " " + name + ":" + value)
+		narrow = withClusterLabel(narrow, a.cluster)
 	default:
 		q.Set("cluster", a.cluster)
 	}
-	for name, value := range map[string]string{"project": a.project, "selector": a.selector, "filter": filter} {
+	for name, value := range map[string]string{"project": a.project, "selector": a.selector, "filter": narrow} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
 	return q
+}
+
+// withClusterLabel narrows a filter to clusters with a label, NAME=VALUE.
+func withClusterLabel(query, label string) string {
+	return strings.TrimSpace(query + " cluster.label:" + label)
 }
 
 // chosen are the names of the applications that a command is about, sorted. That

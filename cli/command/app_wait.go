@@ -79,6 +79,9 @@ status 6, and one that changes nothing of the application is as good as synced.`
 					}
 				}
 			}
+			if want.revision != "" && !mayBeRevision(want.revision) {
+				return fault.New(fault.Invalid, "usage", "--revision %q is no commit", want.revision).WithFix("write a commit, or %d or more of its first digits (0-9, a-f); or a chart's version", leastPrefix)
+			}
 			if !want.sync && !want.health && !want.operation && !want.gone && !want.suspended && !want.degraded {
 				want.sync, want.health, want.operation = true, true, true
 			}

@@ -92,6 +92,9 @@ func (c *call) document(v any) error {
 	if c.printer.ListsFields() {
 		return c.listFields(v)
 	}
+	if err := c.checkFieldsOf(v); err != nil {
+		return err
+	}
 	return c.printer.Print(c.Out, v)
 }
 

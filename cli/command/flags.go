@@ -60,7 +60,7 @@ func (l *listFlags) register(to *pflag.FlagSet, by []string) {
 		case "project":
 			f.StringVarP(&l.project, "project", "p", "", "only this project")
 		case "cluster":
-			f.StringVarP(&l.cluster, "cluster", "c", "", "only this cluster")
+			f.StringVarP(&l.cluster, "cluster", "c", "", "only this cluster, or those with a label as in env=prod")
 		case "selector":
 			f.StringVarP(&l.selector, "selector", "l", "", "only those with these labels, key=value,…")
 		case "filter":
@@ -74,7 +74,7 @@ func (s *session) readFlags(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		s.readFlags(sub)
 	}
-	if c.HasSubCommands() || !slices.Contains([]string{"list", "get", "status", "tree", "resources", "describe"}, c.Name()) {
+	if c.HasSubCommands() || !slices.Contains(readers, c.Name()) {
 		return
 	}
 	f := c.Flags()

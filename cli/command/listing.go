@@ -38,6 +38,8 @@ type listing[T any] struct {
 	name    func(T) string // nil: the first column
 	columns []output.Column
 	row     func(T) []string
+	// fields are those that the hub's rows have; nil: all of T.
+	fields []string
 	// stale reports whether what is shown of one may be over; nil: never.
 	stale func(T) bool
 	// by are the ways to narrow the list that the hub knows: "project", "cluster",
@@ -45,6 +47,14 @@ type listing[T any] struct {
 	by []string
 	// closing says more about all that was shown, on standard error; may be nil.
 	closing func(c *call, items []T)
+}
+
+// rowFields are what --json takes.
+func (l listing[T]) rowFields() []string {
+	if l.fields != nil {
+		return slices.Clone(l.fields)
+	}
+	return fieldsOf(reflect.TypeFor[T]())
 }
 
 func (l listing[T]) nameOf(x T) string {
@@ -89,6 +99,9 @@ func (l listing[T]) flags(s *session, c *cobra.Command) {
 
 // narrow puts the flags that narrow a list into what is asked of the hub.
 func (f listFlags) narrow(q url.Values) {
+	if strings.Contains(f.cluster, "=") {
+		f.filter, f.cluster = withClusterLabel(f.filter, f.cluster), ""
+	}
 	for k, v := range map[string]string{"project": f.project, "cluster": f.cluster, "selector": f.selector, "filter": f.filter} {
 		if v != "" {
 			q.Set(k, v)
@@ -182,6 +195,11 @@ func (l listing[T]) start(c *call) (*printing[T], error) {
 	p := &printing[T]{listing: l, c: c}
 	if c.format == output.Tree {
 		return nil, c.noTree()
+	}
+	if slices.Contains(readers, c.cmd.Name()) {
+		if err := c.checkFields(p.rowFields()); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	if p.sheet, err = c.sheet(l.columns); err != nil {
@@ -324,7 +342,7 @@ func (p *printing[T]) show(items []T) error {
 	}
 	switch {
 	case c.printer.ListsFields():
-		return c.printFields(reflect.TypeFor[T]())
+		return c.printFields(p.rowFields())
 	case c.documents():
 		if items == nil {
 			items = []T{} // a list of nothing, not null

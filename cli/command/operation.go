@@ -28,6 +28,7 @@ func operationPath(id string) string {
 func operationListing(s *session) listing[model.OperationInfo] {
 	return listing[model.OperationInfo]{
 		kind: "OperationList",
+		by:   []string{"filter"},
 		name: func(op model.OperationInfo) string { return "operation/" + string(op.ID) },
 		columns: []output.Column{
 			{Title: "ID"}, {Title: "APPLICATION"}, {Title: "KIND"}, {Title: "PHASE", Status: true}, {Title: "AGE", Path: ".createdAt"}, {Title: "BY"},

@@ -181,6 +181,9 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
+		if len(names) == 0 {
+			return fault.New(fault.Invalid, "usage", "%s takes no arguments, got %d", c.CommandPath(), len(args)).WithFix("see %s --help", c.CommandPath())
+		}
 		return fault.New(fault.Invalid, "usage", "%s takes %s (%s), got %d",
 			c.CommandPath(), output.Count(len(names), "argument", "arguments"), strings.Join(names, " "), len(args)).WithFix("see %s --help", c.CommandPath())
 	}

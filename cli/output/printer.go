@@ -201,6 +201,9 @@ func (p *Printer) Streams() bool { return p.Format == NDJSON }
 // to know which there are.
 func (p *Printer) ListsFields() bool { return p.fields != nil && len(p.fields) == 0 }
 
+// Fields are those that --json names.
+func (p *Printer) Fields() []string { return p.fields }
+
 // Print prints v, anything that encodes as JSON. Lists have a member "items".
 func (p *Printer) Print(w io.Writer, v any) error {
 	if p.fields == nil && p.jq == nil {

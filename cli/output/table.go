@@ -67,7 +67,7 @@ func (s *Sheet) Choose(names []string) error {
 				all = append(all, strings.ToLower(c.Title))
 			}
 			return fault.New(fault.Invalid, "column_unknown", "there is no column %q", name).
-				WithFound(name, strings.Join(all, ", ")).WithFix("choose from %s", strings.Join(all, ", "))
+				WithFix("choose from %s", strings.Join(all, ", "))
 		}
 		chosen = append(chosen, at)
 	}
