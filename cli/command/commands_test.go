@@ -221,6 +221,7 @@ var commandCases = []commandCase{
 	{args: "repo get https://GIT/x.git -o name", out: "repository/https://git/x\n"},
 	{args: "repo test https://git/x", out: "✓ dns          1.5 ms  192.0.2.1\n✓ tls          120 ms  TLS 1.3\uFFFD[2J\n", err: "https://git/x answers, with the credential template https://git", asked: `POST /repositories/test {"url":"https://git/x"}`},
 	{args: "repo remove https://git/x", err: "repository https://git/x removed", asked: "DELETE /repositories/r1"},
+	{args: "repo remove https://git/x --force", err: "repository https://git/x removed", asked: "DELETE /repositories/r1?force=true"},
 	{args: "repo remove https://nix", code: 3, err: "(repository_unknown)"},
 	{args: "repocreds add https://git/team --password-stdin --project shop", in: "CANARY\n", err: "credential template https://git/team added", asked: `POST /repository-templates {"url":"https://git/team","project":"shop","password":"CANARY"}`},
 	{args: "repocreds list", out: "https://git/team  shop     password    bot\n"},

@@ -175,14 +175,23 @@ func (c *call) repository(what string) (model.Repository, error) {
 }
 
 func newRepoRemove(s *session) *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use: "remove URL", Aliases: []string{"rm"}, Short: "Forget a repository and its credential", Args: exactArgs("URL"),
+		Long: `Forget a repository and its credential. Refused while applications have it as a
+source, unless --force is given.`,
 		RunE: s.run(func(c *call) error {
 			r, err := c.repository(c.args[0])
 			if err != nil {
 				return err
 			}
-			return c.change(http.MethodDelete, repositoryPath(r.ID), nil, "repository %s removed", r.URL)
+			path := repositoryPath(r.ID)
+			if force {
+				path += "?force=true"
+			}
+			return c.change(http.MethodDelete, path, nil, "repository %s removed", r.URL)
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "also while applications use it")
+	return cmd
 }

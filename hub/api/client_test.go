@@ -65,7 +65,7 @@ func TestTheGeneratedClientMeetsTheHandler(t *testing.T) {
 	if _, err := c.GetOperation(ctx, "nope"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("unknown operation: %v", err)
 	}
-	if err := c.DeleteRepository(ctx, "a/b"); !fault.Is(err, fault.NotFound) {
+	if err := c.DeleteRepository(ctx, "a/b", outside.DeleteRepositoryQuery{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a name with a slash: %v", err)
 	}
 	set, err := c.PutCustomizations(ctx, outside.PutCustomizationsQuery{DryRun: new(true)},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -12,6 +13,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // repositoryRequest is what callers say of a repository. The fields of the
@@ -182,13 +184,55 @@ func (a *api) projectExists(ctx context.Context, name string) error {
 }
 
 func (a *api) deleteRepository(c *gin.Context) {
-	id := c.Param("id")
-	if err := a.store.DeleteRepository(c.Request.Context(), id); err != nil {
+	ctx, id := c.Request.Context(), c.Param("id")
+	force, err := boolean(c, "force")
+	if err == nil && !force {
+		err = a.unused(ctx, id)
+	}
+	if err == nil {
+		err = a.store.DeleteRepository(ctx, id)
+	}
+	if err != nil {
 		a.fail(c, err)
 		return
 	}
 	a.opts.Publisher.Publish("repository", id, deleted{ID: id, Deleted: true})
 	c.Status(http.StatusNoContent)
+}
+
+// namedUsers of a repository are named where it is refused to delete it.
+const namedUsers = 5
+
+// unused refuses to forget a repository that applications have as a source: they
+// could not be rendered any more.
+func (a *api) unused(ctx context.Context, id string) error {
+	repo, err := a.store.Repository(ctx, id)
+	if err != nil {
+		return err
+	}
+	apps, err := a.store.Applications(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, app := range apps {
+		if repo.Project != "" && repo.Project != app.Project {
+			continue // it is not for them
+		}
+		if slices.ContainsFunc(repositoriesOf(app.Application), func(url string) bool { return policy.NormaliseRepo(url) == policy.NormaliseRepo(repo.URL) }) {
+			names = append(names, app.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	first := strings.Join(names[:min(len(names), namedUsers)], ", ")
+	if len(names) > namedUsers {
+		first += ", …"
+	}
+	return fault.New(fault.Precondition, "repository_in_use", "applications have sources in repository %s: %d (%s)", repo.URL, len(names), first).
+		WithFix("change their sources first; forget it all the same, and its credential: hawser repo remove URL --force, or force=true")
 }
 
 // repositoriesAllowed checks what depends on the hub's configuration.

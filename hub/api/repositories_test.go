@@ -535,3 +535,26 @@ func TestApplicationsOfAllSourceTypes(t *testing.T) {
 		t.Errorf("got %+v", p.Errors)
 	}
 }
+
+// A repository that applications are rendered from is not forgotten by the way.
+func TestRepositoryInUseIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.store.repos = []fleet.Repository{
+		{Repository: model.Repository{ID: "r1", URL: "https://github.com/Shop/web.git"}},
+		{Repository: model.Repository{ID: "r3", URL: "https://github.com/shop/web2"}},
+	}
+	for _, name := range []string{"f", "e", "d", "c", "b", "a"} {
+		w.call("POST", "/api/v1/applications", application(name)).ok(201)
+	}
+	w.store.repos = append(w.store.repos, fleet.Repository{Repository: model.Repository{ID: "r2", URL: "https://github.com/shop/web", Project: "bank"}})
+	r := w.call("DELETE", "/api/v1/repositories/r1", "")
+	r.problem(409, "repository_in_use")
+	if !strings.Contains(r.body, "6 (a, b, c, d, e, …)") {
+		t.Errorf("got %s", r.body)
+	}
+	w.call("DELETE", "/api/v1/repositories/r1?force=yes", "").problem(400, "value_unknown")
+	w.call("DELETE", "/api/v1/repositories/nix", "").problem(404, "repository_unknown")
+	w.call("DELETE", "/api/v1/repositories/r2", "").ok(204) // of a project that does not use it
+	w.call("DELETE", "/api/v1/repositories/r3", "").ok(204)
+	w.call("DELETE", "/api/v1/repositories/r1?force=true", "").ok(204)
+}

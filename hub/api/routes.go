@@ -358,7 +358,9 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/repositories/:id", ID: "deleteRepository", Tag: "repositories", Summary: "Forget a repository",
-		Verb: VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, handler: (*api).deleteRepository,
+		Detail: "Refused with repository_in_use while applications have it as a source, unless it is forced.",
+		Query:  []Parameter{{Name: "force", Type: "boolean", Meaning: "also while applications use it"}},
+		Verb:   VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, handler: (*api).deleteRepository,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates", ID: "listRepositoryTemplates", Tag: "repositories", Summary: "Credential templates, without their secrets",

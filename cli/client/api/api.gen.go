@@ -372,9 +372,28 @@ func (c *Client) ChangeRepository(ctx context.Context, id string, in RepositoryC
 	return out, err
 }
 
+// DeleteRepositoryQuery narrows deleteRepository; what is zero is not sent.
+type DeleteRepositoryQuery struct {
+	// Force: also while applications use it
+	Force *bool
+}
+
+func (q DeleteRepositoryQuery) encode() string {
+	v := query{}
+	v.flag("force", q.Force)
+	return v.encode()
+}
+
+// DeleteRepositoryPath is where deleteRepository is, below /api/v1.
+func DeleteRepositoryPath(id string, q DeleteRepositoryQuery) string {
+	return "/repositories/" + url.PathEscape(id) + q.encode()
+}
+
 // DeleteRepository: forget a repository.
-func (c *Client) DeleteRepository(ctx context.Context, id string, options ...Option) error {
-	return c.call(ctx, http.MethodDelete, "/repositories/"+url.PathEscape(id), nil, nil, options)
+//
+// Refused with repository_in_use while applications have it as a source, unless it is forced.
+func (c *Client) DeleteRepository(ctx context.Context, id string, q DeleteRepositoryQuery, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, DeleteRepositoryPath(id, q), nil, nil, options)
 }
 
 // ListRepositoryTemplates: credential templates, without their secrets.

@@ -69,6 +69,11 @@ export interface ListRepositoriesQuery {
   project?: string;
 }
 
+export interface DeleteRepositoryQuery {
+  /** also while applications use it */
+  force?: boolean;
+}
+
 export interface ListApplicationsQuery {
   /** only those of a project */
   project?: string;
@@ -530,8 +535,8 @@ export class Client {
   }
 
   /** Forget a repository. */
-  async deleteRepository(id: string, o: CallOptions = {}): Promise<void> {
-    return (await this.call<void>("DELETE", `/repositories/${encodeURIComponent(id)}`, undefined, o)).value;
+  async deleteRepository(id: string, query: DeleteRepositoryQuery = {}, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/repositories/${encodeURIComponent(id)}${search(query)}`, undefined, o)).value;
   }
 
   /** Credential templates, without their secrets. */
