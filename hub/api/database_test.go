@@ -185,7 +185,9 @@ func TestOnARealDatabase(t *testing.T) {
 	if c, err := w.opts.Store.(*store.Store).CredentialFor(t.Context(), "https://github.com/team/api"); err != nil || c.HasAuth() {
 		t.Errorf("the template was removed, and opens: %v %v", c, err)
 	}
-	w.call("DELETE", "/api/v1/repositories/"+repo.ID, "").ok(204)
+	// The corpus has applications with sources in it.
+	w.call("DELETE", "/api/v1/repositories/"+repo.ID, "").problem(409, "repository_in_use")
+	w.call("DELETE", "/api/v1/repositories/"+repo.ID+"?force=true", "").ok(204)
 
 	var op, again model.OperationInfo
 	w.call("POST", "/api/v1/applications/guestbook/sync", "", "Idempotency-Key: k").ok(202).into(&op)
