@@ -27,10 +27,10 @@ func (s *store) treeOfLocked(rec live.Record) (out []string) {
 		return nil
 	}
 	const levels = 16 // owner references may form a circle
-	todo, seen := rec.Owners, map[string]bool(nil)
-	for level := 0; level < levels && len(todo) > 0; level++ {
+	pending, seen := rec.Owners, map[string]bool(nil)
+	for level := 0; level < levels && len(pending) > 0; level++ {
 		var next []live.Owner
-		for _, o := range todo {
+		for _, o := range pending {
 			e := s.byUID[keyOfUID(o.UID)]
 			if e == nil || seen[o.UID] {
 				continue
@@ -45,7 +45,7 @@ func (s *store) treeOfLocked(rec live.Record) (out []string) {
 			}
 			seen[o.UID] = true
 		}
-		todo = next
+		pending = next
 	}
 	return out
 }

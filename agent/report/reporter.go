@@ -252,7 +252,7 @@ func (r *Reporter) flush() {
 		return
 	}
 	session := r.session
-	var todo []model.AppUID
+	var pending []model.AppUID
 	for app, s := range r.apps {
 		if s.dirty.IsZero() {
 			continue
@@ -261,7 +261,7 @@ func (r *Reporter) flush() {
 			r.flushing = s.dirty
 		}
 		s.dirty = time.Time{} // what changes from here on marks it again
-		todo = append(todo, app)
+		pending = append(pending, app)
 	}
 	r.mu.Unlock()
 	defer func() {
@@ -278,7 +278,7 @@ func (r *Reporter) flush() {
 			batch, size = nil, 0
 		}
 	}
-	for _, app := range todo {
+	for _, app := range pending {
 		rep, bytes, ok := r.build(app, session)
 		if !ok {
 			continue
