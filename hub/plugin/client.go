@@ -128,10 +128,31 @@ func (h *host) close() {
 // enough for one that is started again.
 const comesBack = 5 * time.Second
 
-// ready waits until the host can be talked to. Code plugin_unavailable.
-func (h *host) ready(ctx context.Context) error {
+// begin opens a conversation with the host. It waits for one that is just not
+// there, and tries again when the host was lost between the look at the
+// connection and its use: nothing of a run has been sent by then. Code
+// plugin_unavailable.
+func begin[S any](ctx context.Context, h *host, open func(context.Context, ...grpc.CallOption) (S, error)) (S, error) {
 	within, cancel := context.WithTimeout(ctx, comesBack)
 	defer cancel()
+	for {
+		if err := h.ready(ctx, within); err != nil {
+			var none S
+			return none, err
+		}
+		stream, err := open(ctx)
+		if err == nil {
+			return stream, nil
+		}
+		if status.Code(err) != codes.Unavailable || within.Err() != nil {
+			return stream, h.failed(ctx, err)
+		}
+	}
+}
+
+// ready waits until the host can be talked to, as long as within says, which is
+// of ctx. Code plugin_unavailable.
+func (h *host) ready(ctx, within context.Context) error {
 	for {
 		state := h.conn.GetState()
 		switch state {
@@ -208,14 +229,11 @@ const maxProblem = 4 << 10
 
 // generate has the host run init and generate.
 func (h *host) generate(ctx context.Context, limits Limits, run Run) ([]byte, error) {
-	if err := h.ready(ctx); err != nil {
-		return nil, err
-	}
 	ctx, cancel := h.patience(ctx)
 	defer cancel() // which ends the run in the host, if it is not over
-	stream, err := h.client.Generate(ctx)
+	stream, err := begin(ctx, h, h.client.Generate)
 	if err != nil {
-		return nil, h.failed(ctx, err)
+		return nil, err
 	}
 	if err := h.give(ctx, limits, run, stream.Send); err != nil {
 		return nil, err
@@ -287,14 +305,11 @@ func (h *host) give(ctx context.Context, limits Limits, run Run, send func(*plug
 
 // discover asks the plugin's command.
 func (h *host) discover(ctx context.Context, limits Limits, run Run) (bool, error) {
-	if err := h.ready(ctx); err != nil {
-		return false, err
-	}
 	ctx, cancel := h.patience(ctx)
 	defer cancel()
-	stream, err := h.client.Discover(ctx)
+	stream, err := begin(ctx, h, h.client.Discover)
 	if err != nil {
-		return false, h.failed(ctx, err)
+		return false, err
 	}
 	if err := h.give(ctx, limits, run, stream.Send); err != nil {
 		return false, err
@@ -310,14 +325,11 @@ func (h *host) discover(ctx context.Context, limits Limits, run Run) (bool, erro
 }
 
 func (h *host) parameters(ctx context.Context, limits Limits, run Run) ([]Announcement, error) {
-	if err := h.ready(ctx); err != nil {
-		return nil, err
-	}
 	ctx, cancel := h.patience(ctx)
 	defer cancel()
-	stream, err := h.client.Parameters(ctx)
+	stream, err := begin(ctx, h, h.client.Parameters)
 	if err != nil {
-		return nil, h.failed(ctx, err)
+		return nil, err
 	}
 	if err := h.give(ctx, limits, run, stream.Send); err != nil {
 		return nil, err
