@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/luacode"
 )
 
 // Names of files in Argo CD's layout.
@@ -190,8 +191,8 @@ func (l *dirLoader) script(rel string) (*program, error) {
 		return nil, fault.New(fault.Invalid, "overrides_unreadable", "%v", err)
 	case !info.Mode().IsRegular():
 		return nil, fault.New(fault.Invalid, "overrides_unreadable", "%s is not a file", file)
-	case info.Size() > maxSource:
-		l.problems = append(l.problems, fault.New(fault.Invalid, "lua_script_too_large", "%s: the script has %d bytes; %d are allowed", rel, info.Size(), maxSource))
+	case info.Size() > luacode.MaxSource:
+		l.problems = append(l.problems, fault.New(fault.Invalid, "lua_script_too_large", "%s: the script has %d bytes; %d are allowed", rel, info.Size(), luacode.MaxSource))
 		return nil, nil
 	}
 	if l.found++; l.found > maxScripts {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/luacode"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -127,7 +128,7 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 		"a/A/health.lua":            "local x = = 1\nreturn x",
 		"b/B/health.lua":            "\nif true then",
 		"c/C/actions/x/action.lua":  "goto nowhere",
-		"d/D/actions/discovery.lua": strings.Repeat("x", maxSource+1),
+		"d/D/actions/discovery.lua": strings.Repeat("x", luacode.MaxSource+1),
 		"d/E/health.lua":            says("fine"),
 		"e/E/health.lua":            "break",
 		"f/F/health.lua":            "function f() return ... end",

@@ -119,7 +119,11 @@ func (t *translator) argocdCM(item *Item, s *secretEntry) {
 	good := model.Customizations{}
 	for _, key := range slices.Sorted(maps.Keys(used)) {
 		text := used[key]
-		if err := customization.CheckTexts(model.Customizations{key: text}); err != nil {
+		err := customization.CheckTexts(model.Customizations{key: text})
+		if err == nil {
+			err = customization.CheckScripts(model.Customizations{key: text})
+		}
+		if err != nil {
 			s.attention(key, fault.As(err).Message, "correct it; it is left out")
 			continue
 		}

@@ -131,3 +131,20 @@ func TestTrustIsTakenWhereARepositoryUsesIt(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestScriptsThatDoNotCompileAreLeftOut(t *testing.T) {
+	const health, actions, good = "resource.customizations.health.apps_Bad", "resource.customizations.actions.apps_Bad", "resource.customizations.health.apps_Good"
+	plan := Translate(parse(t, manifestOf(t, "argocd-cm", map[string]string{
+		health: "hs = {}\nif then\n", actions: "discovery.lua: return {}\ndefinitions: [{name: go, action.lua: 'return ('}]", good: "return {}",
+	})), hub)
+	if len(plan.Customizations) != 1 || plan.Customizations[good] == "" {
+		t.Errorf("taken: %v", plan.Customizations)
+	}
+	i := item(t, plan, "ConfigMap", "argocd-cm")
+	for key, want := range map[string]string{health: health + ": line 2: ", actions: actions + ": go: action.lua: "} {
+		line := i.line(`data["` + key + `"]`)
+		if line.Outcome != Attention || !strings.Contains(line.Why, want) || line.Fix == "" {
+			t.Errorf("%s: %+v", key, line)
+		}
+	}
+}

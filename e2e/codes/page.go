@@ -141,7 +141,7 @@ func groupOf(c Code) int {
 		return 1
 	case in("hub/source", "hub/render", "hub/plugin", "hub/delivery", "hub/webhook", "hub/worker", "shared/manifest"):
 		return 2
-	case in("agent/sync", "agent/reconcile", "agent/action", "agent/lua", "hub/fleet", "hub/job"):
+	case in("agent/sync", "agent/reconcile", "agent/action", "agent/lua", "shared/luacode", "hub/fleet", "hub/job"):
 		return 5
 	case in("agent", "hub/gateway", "shared/wire"):
 		return 6

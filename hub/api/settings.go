@@ -127,7 +127,10 @@ func (a *api) putCustomizations(c *gin.Context) {
 			WithFix(`to have no customizations any more send {"customizations": {}}`))
 		return
 	}
-	if err := customization.Check(used); err != nil {
+	if err = customization.Check(used); err == nil {
+		err = customization.CheckScripts(used)
+	}
+	if err != nil {
 		a.fail(c, err)
 		return
 	}

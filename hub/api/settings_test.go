@@ -255,6 +255,7 @@ func TestCustomizationsThatAreRefused(t *testing.T) {
 		"a typing mistake":    {`{"resource.customization.health.apps_X": "y"}`, 400, "customizations_none", "did you mean resource.customizations.health.apps_X?"},
 		"a number":            {`{"resource.customizations.useOpenLibs.X": 1}`, 400, "type_mismatch", "must be a string"},
 		"a list":              {"[]", 400, "type_mismatch", "must be an object"},
+		"a broken script":     {`{"resource.customizations.health.apps_X": "return ("}`, 400, "customization_invalid", "resource.customizations.health.apps_X: syntax error at the end of the script"},
 		"a wrong shape":       {`{"resource.customizations.actions.apps_X": "a: b"}`, 400, "customization_invalid", "resource.customizations.actions.apps_X"},
 		"too large":           {`{"resource.customizations.health.X": "` + strings.Repeat("x", 600<<10) + `"}`, 413, "customizations_too_large", "at most 524288"},
 		"a field of our own":  {`{"customizations": {}, "versoin": 1}`, 400, "unknown_field", `did you mean "version"?`},

@@ -22,7 +22,7 @@ const (
 
 // Check reports what is wrong with the texts of keys that Hawser uses: each
 // fault has the code customization_invalid and the key as its field. Scripts are
-// not compiled. It returns a fault.List, or nil.
+// not compiled (CheckScripts). It returns a fault.List, or nil.
 func Check(c model.Customizations) error {
 	if len(c) > maxKeys {
 		return fault.List{fault.New(fault.TooLarge, "customizations_too_large", "there are %d keys; at most %d are taken", len(c), maxKeys)}
@@ -150,14 +150,7 @@ func checkPart(part, text string) error {
 		}
 		return decode.Into([]byte(text), &o)
 	case Actions:
-		var o struct {
-			Discovery   string `json:"discovery.lua"`
-			Definitions []struct {
-				Name   string `json:"name"`
-				Action string `json:"action.lua"`
-			} `json:"definitions"`
-			MergeBuiltin bool `json:"mergeBuiltinActions"`
-		}
+		var o actionScripts
 		if err := decode.Into([]byte(text), &o); err != nil {
 			return err
 		}
@@ -211,14 +204,7 @@ func fieldsNamed(fields []typeField) error {
 
 // checkAll checks the older form: kinds by "group/Kind", and their parts.
 func checkAll(text string) error {
-	var o map[string]struct {
-		Health                string      `json:"health.lua"`
-		UseOpenLibs           bool        `json:"health.lua.useOpenLibs"`
-		Actions               string      `json:"actions"`
-		IgnoreDifferences     string      `json:"ignoreDifferences"`
-		IgnoreResourceUpdates string      `json:"ignoreResourceUpdates"`
-		KnownTypeFields       []typeField `json:"knownTypeFields"`
-	}
+	var o map[string]kindTexts
 	if err := decode.Into([]byte(text), &o); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func TestTextsThatAreTaken(t *testing.T) {
 	}
 	for name, c := range map[string][2]string{
 		"a script":            {p + "health.argoproj.io_Rollout", "hs = {}\nreturn hs"},
-		"a script we compile": {p + "health.argoproj.io_Rollout", "this is no Lua ("}, // agents say so
+		"a script we compile": {p + "health.argoproj.io_Rollout", "this is no Lua ("}, // CheckScripts says so
 		"taken back":          {p + "actions.apps_Deployment", ""},
 		"actions":             {p + "actions.apps_Deployment", "discovery.lua: |\n  return {}\ndefinitions:\n- name: restart\n  action.lua: |\n    return obj\n- name: stop\n  action.lua: return obj"},
 		"merged actions":      {p + "actions.apps_Deployment", "mergeBuiltinActions: true\ndiscovery.lua: return {}"},
@@ -178,4 +178,35 @@ func FuzzCheck(f *testing.F) {
 func decodeJSON(b []byte) (c model.Customizations, err error) {
 	err = json.Unmarshal(b, &c)
 	return c, err
+}
+
+func TestScriptsThatDoNotCompile(t *testing.T) {
+	for name, c := range map[string]struct{ key, text, want string }{
+		"health":          {p + "health.apps_X", "return (", "health.apps_X: "},
+		"discovery":       {p + "actions.apps_X", "discovery.lua: return (\ndefinitions: [{name: go, action.lua: return obj}]", "apps_X: discovery.lua: "},
+		"an action":       {p + "actions.apps_X", "discovery.lua: return {}\ndefinitions: [{name: go, action.lua: 'if then'}]", "apps_X: go: action.lua: "},
+		"older, health":   {All, "apps/X:\n  health.lua: return (\n", "apps/X: health.lua: "},
+		"older, actions":  {All, "apps/X:\n  actions: |\n    discovery.lua: return (\n", "apps/X: actions: discovery.lua: "},
+		"too deep":        {p + "health.apps_X", "return " + strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000), "levels deep"},
+		"a name too long": {p + "actions.apps_X", "discovery.lua: return {}\ndefinitions: [{name: " + strings.Repeat("n", 400) + ", action.lua: 'if then'}]", "apps_X: nnn"},
+	} {
+		in := model.Customizations{c.key: c.text, p + "health.Good": "return {}"}
+		var list fault.List
+		if err := CheckScripts(in); !errors.As(err, &list) || len(list) != 1 || list[0].Code != "customization_invalid" || list[0].Field != c.key ||
+			!strings.Contains(list[0].Message, c.want) || len(list[0].Message) > 300 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, c := range map[string]model.Customizations{
+		"nothing":             nil,
+		"taken back":          {p + "health.X": " ", p + "actions.X": ""},
+		"good ones":           {p + "health.X": "return {}", All: "X:\n  health.lua: return {}\n"},
+		"a shape, not Lua":    {p + "actions.X": "discovery: return (", All: "return ("},
+		"what is no script":   {p + "ignoreDifferences.X": "return (", CompareOptions: "return ("},
+		"a key that is none ": {"url": "return ("},
+	} {
+		if err := CheckScripts(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
