@@ -220,7 +220,10 @@ delete and a sync.`,
 
 func newAppCancel(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel NAME", Aliases: []string{"terminate", "terminate-op"}, Short: "End the application's running operation", Args: exactArgs("NAME"),
+		Use: "cancel NAME", Aliases: []string{"terminate", "terminate-op"}, Short: "Ask for the end of the application's running operation", Args: exactArgs("NAME"),
+		Long: `Ask for the end of the application's running operation. One that no agent was given ends
+at once. An agent that has it is asked to end it, and may have it done by then: the answer
+says that it is asked for, and hawser operation get says how it ended.`,
 		RunE: s.run(func(c *call) error { return c.operation(api.New(c.api).TerminateApplication) }),
 	}
 }

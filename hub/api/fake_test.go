@@ -727,8 +727,9 @@ func (s *fakeStore) TerminateOperation(_ context.Context, id model.OperationID, 
 	defer s.mu.Unlock()
 	for i := range s.ops {
 		if s.ops[i].ID == id {
-			s.ops[i].Phase, s.ops[i].Message = model.PhaseTerminated, "ended on request of "+by
-			return s.ops[i], nil
+			next, _, err := fleet.Advance(s.ops[i], fleet.OperationEvent{Type: fleet.EventTerminate, By: by, At: time.Now()})
+			s.ops[i] = next
+			return next, err
 		}
 	}
 	return model.OperationInfo{}, unknown("operation_not_found", "there is no operation %q", id)

@@ -351,7 +351,7 @@ func TestOperations(t *testing.T) {
 		}
 	}
 	w.call("POST", "/api/v1/applications/web/terminate", "").ok(200).into(&op)
-	if op.Phase != model.PhaseTerminated || op.Message != "ended on request of ana" {
+	if op.Phase != model.PhaseTerminated || op.Message != "ended on request of ana before an agent was given it" {
 		t.Errorf("got %+v", op)
 	}
 	if calls := w.calls.take(); calls != "notify-operation id-eu; publish operation op-1; publish-apps [uid-web]" {
@@ -365,4 +365,19 @@ func TestOperations(t *testing.T) {
 	w.call("GET", "/api/v1/operations/nix", "").problem(404, "operation_not_found")
 	w.call("GET", "/api/v1/operations?app=nix", "").problem(404, "application_not_found")
 	w.call("GET", "/api/v1/operations?open=maybe", "").problem(400, "value_unknown")
+}
+
+func TestTheEndOfWhatAnAgentHasIsOnlyAskedFor(t *testing.T) {
+	w := withApp(t)
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	w.store.mu.Lock()
+	w.store.ops[0].Phase = model.PhaseSent
+	w.store.mu.Unlock()
+	var op model.OperationInfo
+	for range 2 { // asked for again, it says the same
+		w.call("POST", "/api/v1/applications/web/terminate", "").ok(200).into(&op)
+		if op.Phase != model.PhaseSent || !op.Terminating || op.FinishedAt != nil || !strings.HasPrefix(op.Message, "ana has asked to end it; the agent may still carry it out") {
+			t.Errorf("got %+v", op)
+		}
+	}
 }

@@ -34,7 +34,7 @@ const (
 type OperationEvent struct {
 	Type   OperationEventType
 	Update model.OperationUpdate // for EventUpdate
-	Reason string                // for EventTerminate and EventSupersede
+	Reason string                // for EventSupersede, and for EventTerminate of the hub itself
 	By     string                // for EventTerminate: who asks; "" is the hub itself
 	At     time.Time             // the hub's clock
 }
@@ -119,7 +119,9 @@ func update(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, boo
 	} else if next.StartedAt == nil {
 		next.StartedAt = &ev.At
 	}
-	next.Message = u.Message
+	if u.Message != "" || !next.Terminating { // that somebody asked to end it is said until there is more to say
+		next.Message = u.Message
+	}
 	if u.Result != nil {
 		next.Result = u.Result
 	}
@@ -140,18 +142,34 @@ func terminate(op model.OperationInfo, ev OperationEvent) (model.OperationInfo, 
 	}
 	switch {
 	case op.Phase == model.PhaseQueued:
-		return end(next, model.PhaseTerminated, ev.Reason+staysPinned(op), ev.At), true, nil
+		return end(next, model.PhaseTerminated, endedBy(ev)+staysPinned(op), ev.At), true, nil
 	case op.Kind == model.OperationDelete:
 		return op, false, fault.New(fault.Precondition, "delete_started",
 			"the agent has been told to delete the application; that cannot be taken back").
 			WithFix("wait for the end, then create the application again")
 	}
 	next.Terminating = true
-	next.Message = ev.Reason
+	next.Message = askedBy(ev) + "; the agent may still carry it out, and it has ended only when the agent says so"
 	if op.Terminating {
 		return op, false, nil // the first who asked is remembered
 	}
 	return next, true, nil
+}
+
+// endedBy says why an operation that no agent was given has ended.
+func endedBy(ev OperationEvent) string {
+	if ev.By == "" {
+		return ev.Reason
+	}
+	return "ended on request of " + ev.By + " before an agent was given it"
+}
+
+// askedBy says why an operation that an agent has is to end.
+func askedBy(ev OperationEvent) string {
+	if ev.By == "" {
+		return ev.Reason + "; the agent is asked to end it"
+	}
+	return ev.By + " has asked to end it"
 }
 
 // staysPinned says what the end of a rollback's operation does not end.

@@ -267,7 +267,7 @@ func TestWhoAsksForTheEndIsRemembered(t *testing.T) {
 	for _, phase := range []model.OperationPhase{model.PhaseQueued, model.PhaseSent, model.PhaseRunning} {
 		op := operation("1", "a", model.OperationSync, phase)
 		for _, who := range []string{"ann", "bob"} {
-			next, _, err := Advance(op, OperationEvent{Type: EventTerminate, Reason: "ended on request of " + who, By: who, At: now})
+			next, _, err := Advance(op, OperationEvent{Type: EventTerminate, By: who, At: now})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -286,15 +286,45 @@ func TestWhoAsksForTheEndIsRemembered(t *testing.T) {
 	}
 }
 
+// An agent that was given an operation may have it done before it hears of the
+// request to end it: until it says so, nobody is told that it has ended.
+func TestWhatAnAgentHasIsAskedToEndAndEndsAsTheAgentSays(t *testing.T) {
+	for _, c := range []struct {
+		from    model.OperationPhase
+		by      string
+		update  *model.OperationUpdate
+		phase   model.OperationPhase
+		message string
+		asked   bool
+	}{
+		{model.PhaseQueued, "ann", nil, model.PhaseTerminated, "ended on request of ann before an agent was given it", false},
+		{model.PhaseSent, "ann", nil, model.PhaseSent, "ann has asked to end it; the agent may still carry it out, and it has ended only when the agent says so", true},
+		{model.PhaseRunning, "ann", nil, model.PhaseRunning, "ann has asked to end it; the agent may still carry it out, and it has ended only when the agent says so", true},
+		{model.PhaseSent, "", nil, model.PhaseSent, "late; the agent is asked to end it; the agent may still carry it out, and it has ended only when the agent says so", true},
+		{model.PhaseSent, "ann", &model.OperationUpdate{ID: "1", Phase: model.PhaseRunning}, model.PhaseRunning, "ann has asked to end it; the agent may still carry it out, and it has ended only when the agent says so", true},
+		{model.PhaseSent, "ann", &model.OperationUpdate{ID: "1", Phase: model.PhaseRunning, Message: "waits for a hook"}, model.PhaseRunning, "waits for a hook", true},
+		{model.PhaseRunning, "ann", &model.OperationUpdate{ID: "1", Phase: model.PhaseSucceeded}, model.PhaseSucceeded, "", false},
+		{model.PhaseRunning, "ann", &model.OperationUpdate{ID: "1", Phase: model.PhaseTerminated, Message: "ended on request"}, model.PhaseTerminated, "ended on request", false},
+	} {
+		op, _, err := Advance(operation("1", "a", model.OperationSync, c.from), OperationEvent{Type: EventTerminate, By: c.by, Reason: "late", At: now})
+		if err == nil && c.update != nil {
+			op, _, err = Advance(op, Update(*c.update, now))
+		}
+		if err != nil || op.Phase != c.phase || op.Message != c.message || op.Terminating != c.asked || op.Phase.Terminal() != (op.FinishedAt != nil) {
+			t.Errorf("%s, %s, %+v: got %s %q, asked to end %v, %v", c.from, c.by, c.update, op.Phase, op.Message, op.Terminating, err)
+		}
+	}
+}
+
 // To end the operation of a rollback ends that, not the pin.
 func TestTheEndOfARollbackThatWasQueuedSaysWhatStays(t *testing.T) {
 	for what, ev := range map[string]OperationEvent{
-		"terminated": {Type: EventTerminate, Reason: "ended on request of ann", By: "ann", At: now}, "expired": {Type: EventExpire, At: now},
+		"terminated": {Type: EventTerminate, By: "ann", At: now}, "expired": {Type: EventExpire, At: now},
 	} {
 		op := operation("1", "a", model.OperationSync, model.PhaseQueued)
 		op.AppName, op.Spec.Rollback = "shop", &model.RollbackSpec{HistoryID: 7, SetAside: "bad"}
 		next, _, err := Advance(op, ev)
-		if err != nil || !strings.Contains(next.Message, ev.Reason+"; the application stays pinned to deployment 7") && what == "terminated" ||
+		if err != nil || !strings.Contains(next.Message, "ended on request of ann before an agent was given it; the application stays pinned to deployment 7") && what == "terminated" ||
 			!strings.Contains(next.Message, "hawser app unpin shop") {
 			t.Errorf("%s: %q, %v", what, next.Message, err)
 		}

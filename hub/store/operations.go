@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -408,7 +407,7 @@ func (s *Store) TerminateOperation(ctx context.Context, id model.OperationID, by
 	var ops []model.OperationInfo
 	err := s.tx(ctx, "end the operation", func(tx pgx.Tx) (err error) {
 		ops, err = s.advance(ctx, tx, "", []model.OperationID{id}, func(op model.OperationInfo, now time.Time) (model.OperationInfo, bool, error) {
-			return fleet.Advance(op, fleet.OperationEvent{Type: fleet.EventTerminate, Reason: fmt.Sprintf("ended on request of %s", by), By: by, At: now})
+			return fleet.Advance(op, fleet.OperationEvent{Type: fleet.EventTerminate, By: by, At: now})
 		})
 		return err
 	})

@@ -321,7 +321,7 @@ func TestTerminateAndExpire(t *testing.T) {
 	b.session(one) // is sent both
 	got, err := b.TerminateOperation(ctx, sent.ID, "bob")
 	must(t, err)
-	if got.Phase != model.PhaseSent || !got.Terminating {
+	if got.Phase != model.PhaseSent || !got.Terminating || !strings.HasPrefix(got.Message, "bob has asked to end it") {
 		t.Errorf("%+v", got)
 	}
 	if pending, err := b.PendingOperations(ctx, one); err != nil || len(pending) != 2 || !pending[1].Terminating {
