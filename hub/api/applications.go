@@ -34,19 +34,14 @@ func limitOf(c *gin.Context) (int, error) {
 }
 
 func (a *api) getApplication(c *gin.Context) {
-	ctx, name := c.Request.Context(), c.Param("name")
-	// The version first: what is shown may be newer than it says, and never older.
-	app, err := a.store.Application(ctx, name)
+	view, err := a.store.AppView(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	view, err := a.store.AppView(ctx, name)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	a.answerTagged(c, app.Version, view)
+	// The version is that of the document: what is shown may be newer than it says,
+	// and never older.
+	a.answerTagged(c, view.Application.Metadata.Generation, view)
 }
 
 // treeAnswer is the objects of an application and what they own.

@@ -66,6 +66,9 @@ func narrowed(name, where string) string {
 
 var (
 	appViewsByName    = narrowed("AppViews", "a.name = ANY ($1::text[])")
+	appViewByName     = narrowed("AppViews", "a.name = $1")
+	appDetailByName   = narrowed("AppDetails", "a.name = $1")
+	deploymentsByName = narrowed("DeploymentsOf", "app_uid = (SELECT uid FROM apps WHERE name = $1)")
 	appViewsByUID     = narrowed("AppViews", "a.uid = ANY ($1::text[])")
 	applicationByName = narrowed("Applications", "a.name = $1")
 	clusterByNameOrID = narrowed("Clusters", "c.id = $1 OR c.name = $1")

@@ -38,7 +38,9 @@ FROM issued WHERE app_uid = ANY ($1) ORDER BY app_uid, generation;
 
 -- name: DeploymentsOf
 SELECT app_uid, id, generation, coalesce(bundle, ''), bundle_bytes, revision, sources, initiated_by, reason, operation_id, rollback, started_at, deployed_at
-FROM deployments WHERE app_uid = ANY ($1) ORDER BY app_uid, id;
+FROM deployments
+WHERE app_uid = ANY ($1)
+ORDER BY app_uid, id;
 
 -- name: AddDeployments
 INSERT INTO deployments (app_uid, id, generation, bundle, bundle_bytes, revision, sources, initiated_by, reason, operation_id, rollback, started_at, deployed_at)
