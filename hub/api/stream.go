@@ -28,7 +28,7 @@ const writeTimeout = 10 * time.Second
 // What changes meanwhile is sent together, each thing once; the first change after
 // a quiet time is sent at once. At a steady flow a change waits as long at most,
 // which has to stay within the quarter of a second that people are promised.
-const frameEvery = 200 * time.Millisecond
+const frameEvery = 150 * time.Millisecond
 
 // mostDrained batches are sent together; a listener that is further behind gets
 // the rest with the next piece.

@@ -374,10 +374,11 @@ func (m moment) summary(a seenApp) json.RawMessage {
 	return append(b, '}')
 }
 
-// shortRevision is a commit as people write it; versions and digests stay.
+// shortRevision is a commit as people write it, a fifth of the longest: a page has
+// many. Versions and digests stay.
 func shortRevision(s string) string {
 	if len(s) == 40 && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
-		return s[:12]
+		return s[:8]
 	}
 	return s
 }

@@ -26,6 +26,7 @@ type store struct {
 	projects []model.AppProject
 	repos    []model.Repository
 	ops      []model.OperationInfo
+	counts   int // questions for numbers of operations
 	leases   []fleet.Lease
 	err      error
 	hold     func(ctx context.Context, what string) error
@@ -97,7 +98,7 @@ func (s *store) Operations(_ context.Context, f fleet.OperationFilter) ([]model.
 }
 
 func (s *store) CountOperations(ctx context.Context, f fleet.OperationFilter) (out []fleet.OperationCount, err error) {
-	f.Before = 0
+	s.counts++
 	newest, err := s.Operations(ctx, f)
 	for _, op := range newest {
 		out = append(out, fleet.OperationCount{Phase: op.Phase, Kind: op.Kind, Count: 1})

@@ -77,7 +77,8 @@ type Index struct {
 	// answering: the database is away by what reads found, and has taken a write
 	// since.
 	answering bool
-	flight    *flight // the read that lists wait for, nil when there is none
+	flight    *flight            // the read that lists wait for, nil when there is none
+	counted   map[string]counted // of operations, by what is asked
 	// clustersChanged: sessions opened or closed, or clusters reported.
 	clustersChanged atomic.Bool
 	wake            chan struct{}
@@ -133,7 +134,7 @@ func New(o Options) *Index {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	x := &Index{opts: o, wake: make(chan struct{}, 1), changed: map[model.AppUID]struct{}{}, written: map[model.AppUID]struct{}{}}
+	x := &Index{opts: o, wake: make(chan struct{}, 1), changed: map[model.AppUID]struct{}{}, written: map[model.AppUID]struct{}{}, counted: map[string]counted{}}
 	x.state.apps, x.state.clusters = map[model.AppUID]*app{}, map[model.ClusterID]*cluster{}
 	x.publish()
 	return x

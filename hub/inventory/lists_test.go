@@ -473,3 +473,43 @@ func TestOperations(t *testing.T) {
 		t.Error("an unknown key is taken for a label, and operations have none")
 	}
 }
+
+func TestOperationsAreCountedOnceInAMoment(t *testing.T) {
+	s, now := newStore(), start
+	x := New(Options{Store: s, Now: func() time.Time { return now }})
+	for i := range 6 {
+		s.ops = append(s.ops, model.OperationInfo{ID: model.OperationID(fmt.Sprint(i)), Seq: int64(i + 1), AppName: "web", Project: "shop", Kind: "sync", Phase: model.PhaseSucceeded})
+	}
+	total := func(f fleet.OperationFilter, q fleet.ListQuery) int {
+		t.Helper()
+		q.Limit, q.Facets = 2, []string{"phase"}
+		page, err := x.Operations(t.Context(), f, q)
+		if err != nil || page.Facets["phase"].Values["succeeded"] != page.Total {
+			t.Fatalf("%+v %v", page, err)
+		}
+		return page.Total
+	}
+	all := fleet.OperationFilter{}
+	step := func(what string, f fleet.OperationFilter, q fleet.ListQuery, want, asked int) {
+		t.Helper()
+		if got := total(f, q); got != want || s.counts != asked {
+			t.Errorf("%s: %d, asked %d times, want %d, %d", what, got, s.counts, want, asked)
+		}
+	}
+	step("the first", all, fleet.ListQuery{}, 6, 1)
+	s.ops = append(s.ops, model.OperationInfo{ID: "new", Seq: 7, AppName: "web", Kind: "sync", Phase: model.PhaseSucceeded})
+	step("in the same moment", all, fleet.ListQuery{}, 6, 1)
+	step("its second page", all, fleet.ListQuery{After: []string{sortValue{n: 5}.String()}}, 6, 1)
+	step("of others' projects", fleet.OperationFilter{Projects: []string{"shop"}}, fleet.ListQuery{}, 7, 2)
+	step("of no project, which is not all", fleet.OperationFilter{Projects: []string{}}, fleet.ListQuery{}, 7, 3)
+	x.Written([]model.AppUID{"u"})
+	step("after a write", all, fleet.ListQuery{}, 7, 4)
+	now = now.Add(sameMoment)
+	step("in the next moment", all, fleet.ListQuery{}, 7, 5)
+	for i := range 3 * mostCounted {
+		total(fleet.OperationFilter{App: model.AppUID(fmt.Sprint(i))}, fleet.ListQuery{})
+	}
+	if len(x.counted) > mostCounted {
+		t.Errorf("%d questions are remembered", len(x.counted))
+	}
+}

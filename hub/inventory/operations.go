@@ -2,9 +2,9 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
-
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -69,8 +69,7 @@ func onlyNewest(q fleet.ListQuery) (before int64, ok bool) {
 
 // newestOperations is a page of the newest, of which no more is read than it has.
 func (x *Index) newestOperations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery, before int64) (fleet.ListPage, error) {
-	f.Limit = mostOperations + 1
-	counts, err := x.opts.Store.CountOperations(ctx, f)
+	counts, err := x.countOperations(ctx, f)
 	if err != nil {
 		return fleet.ListPage{}, err
 	}
@@ -99,6 +98,45 @@ func (x *Index) newestOperations(ctx context.Context, f fleet.OperationFilter, q
 		page.Total, page.Newest = mostOperations, mostOperations
 	}
 	return page, err
+}
+
+// mostCounted questions have their counts remembered.
+const mostCounted = 256
+
+// counted is what was counted for a question; it is of one moment and one number
+// of acknowledged writes.
+type counted struct {
+	at     time.Time
+	writes uint64
+	counts []fleet.OperationCount
+}
+
+// countOperations counts what the filter narrows to, without its page. Counting
+// reads thousands of rows, so who asks the same within a moment is told the same,
+// unless this hub has acknowledged a write meanwhile: who has just written sees it
+// counted. The rows themselves are read each time.
+func (x *Index) countOperations(ctx context.Context, f fleet.OperationFilter) ([]fleet.OperationCount, error) {
+	f.Before, f.Limit = 0, mostOperations+1
+	key := fmt.Sprintf("%q %q %v %v %q", f.App, f.Cluster, f.OpenOnly, f.Projects == nil, f.Projects)
+	now := x.opts.Now()
+	x.mu.Lock()
+	known, ok := x.counted[key]
+	writes := x.writes
+	x.mu.Unlock()
+	if age := now.Sub(known.at); ok && known.writes == writes && age >= 0 && age < sameMoment {
+		return known.counts, nil
+	}
+	counts, err := x.opts.Store.CountOperations(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	if len(x.counted) >= mostCounted {
+		clear(x.counted)
+	}
+	x.counted[key] = counted{now, writes, counts}
+	x.mu.Unlock()
+	return counts, nil
 }
 
 func (x *Index) chooseOperations(all []model.OperationInfo, q fleet.ListQuery) (fleet.ListPage, error) {
