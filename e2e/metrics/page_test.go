@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -102,12 +101,16 @@ func hub() *hubmetrics.Set {
 	at := time.Unix(1_700_000_000, 0)
 	s := hubmetrics.New("v", nil)
 	s.Watch(hubmetrics.Sources{
-		Applications: func(context.Context) ([]hubmetrics.Application, error) {
-			return []hubmetrics.Application{{Name: "a", Freshness: model.FreshLive, Conditions: []string{"SyncError"}, Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted}}}, nil
+		Applications: func(tell func(*hubmetrics.Application)) error {
+			tell(&hubmetrics.Application{Name: "a", Freshness: model.FreshLive, Conditions: []model.Condition{{Type: "SyncError"}}, Labels: map[string]string{"NAME": "v"},
+				Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted}})
+			return nil
 		},
-		Clusters: func(context.Context) ([]model.Cluster, error) {
-			return []model.Cluster{{Name: "c", LastSeen: &at, AgentVersion: "v", CertNotAfter: &at}}, nil
+		Clusters: func(tell func(*model.Cluster)) error {
+			tell(&model.Cluster{Name: "c", LastSeen: &at, AgentVersion: "v", KubeVersion: "v", CertNotAfter: &at})
+			return nil
 		},
+		Most: 10, Labels: []string{"NAME"},
 		Certificates: func() map[string]time.Time { return map[string]time.Time{"ca": at} },
 		Queues:       map[string]func() int{"reports": func() int { return 0 }},
 		Pool:         func() hubmetrics.Pool { return hubmetrics.Pool{} },

@@ -355,25 +355,13 @@ orphans of b7ad6b7169203331:
 		t.Errorf("no line of the log tells the trace: %v", err)
 	}
 
-	_, text := get(t, "http://"+hubMetrics+"/metrics")
-	for _, want := range []string{
+	told(within, t, hubMetrics,
 		`hawser_app_info{app="shop",cluster="eu",health="Healthy",project="default",sync="Synced"} 1`, `hawser_cluster_connected{cluster="eu"} 1`,
-		`hawser_git_to_healthy_seconds_count 2`, `hawser_sync_total{result="succeeded"} 1`, `hawser_webhook_requests_total{result="accepted"} 1`, `hawser_build_info{component="hub"`,
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the hub does not tell %s", want)
-		}
-	}
-	_, text = get(t, "http://"+agentMetrics+"/metrics")
-	for _, want := range []string{
+		`hawser_git_to_healthy_seconds_count 2`, `hawser_sync_total{result="succeeded"} 1`, `hawser_webhook_requests_total{result="accepted"} 1`, `hawser_build_info{component="hub"`)
+	told(within, t, agentMetrics,
 		`hawser_agent_connected 1`, `hawser_agent_leading 1`, `hawser_agent_apps 1`, `hawser_agent_sync_total{result="succeeded",trigger="automated"} 2`,
 		`hawser_agent_sync_total{result="succeeded",trigger="operation"} 1`, `hawser_agent_kube_requests_total{code="200",verb="apply"}`, `hawser_agent_rtt_seconds_count`,
-		`hawser_build_info{component="agent"`,
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the agent does not tell %s", want)
-		}
-	}
+		`hawser_build_info{component="agent"`)
 	if status, body := get(t, "http://"+agentHealth+"/readyz?verbose"); status != http.StatusOK || !strings.Contains(body, `{"name":"lease","ok":true,"required":true}`) {
 		t.Errorf("the agent's readiness: %d %s", status, body)
 	}
@@ -397,6 +385,24 @@ orphans of b7ad6b7169203331:
 	}
 	if status, _ := get(t, "http://"+agentHealth+"/livez"); status != http.StatusOK {
 		t.Errorf("livez: %d", status)
+	}
+}
+
+// told scrapes until all of it is told: what a span has ended with may be counted a
+// moment later.
+func told(ctx context.Context, t *testing.T, address string, wanted ...string) {
+	t.Helper()
+	for {
+		_, text := get(t, "http://"+address+"/metrics")
+		missing := slices.DeleteFunc(slices.Clone(wanted), func(want string) bool { return strings.Contains(text, want) })
+		if len(missing) == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not told at %s: %q", address, missing)
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 

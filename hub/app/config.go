@@ -6,11 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -64,6 +66,10 @@ type Config struct {
 	// MetricsListen is the address of /metrics, for the cluster's own Prometheus:
 	// plain HTTP without a login, so it is off unless it is given.
 	MetricsListen string
+	// MetricsApplications is how many applications have series of their own, and
+	// MetricsAppLabels which of their labels are told.
+	MetricsApplications int
+	MetricsAppLabels    []string
 
 	LogFormat, LogLevel string
 }
@@ -91,6 +97,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
 	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")
+	f.IntVar(&c.MetricsApplications, "metrics-applications", envInt("HAWSER_METRICS_APPLICATIONS", metrics.MaxApplications), "applications that have series of their own in /metrics, the first by name; 0 for none")
+	f.StringSliceVar(&c.MetricsAppLabels, "metrics-app-label", nil, "label of applications that is copied to hawser_app_labels; may be repeated")
 	f.StringVar(&c.LogFormat, "log-format", env("HAWSER_LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", env("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
 }
@@ -124,6 +132,12 @@ func (c *Config) complete() error {
 	if _, err := c.blocked(); err != nil {
 		return err
 	}
+	if n := c.MetricsApplications; n < 0 || n > metrics.MaxApplications {
+		return fault.New(fault.Invalid, "config_invalid", "--metrics-applications %d is not between 0 and %d", n, metrics.MaxApplications).WithField("--metrics-applications")
+	}
+	if err := metrics.CheckLabels("--metrics-app-label", c.MetricsAppLabels); err != nil {
+		return err
+	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return err
 	}
@@ -148,6 +162,19 @@ func env(name, def string) string {
 		return v
 	}
 	return def
+}
+
+func envInt(name string, def int) int {
+	v, ok := os.LookupEnv(name)
+	if !ok {
+		return def
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "hawser-hub: %s=%q is not a number; using %d\n", name, strings.TrimSpace(v), def)
+		return def
+	}
+	return n
 }
 
 func envDuration(name string, def time.Duration) time.Duration {

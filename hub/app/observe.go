@@ -14,6 +14,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
 	"github.com/hawser-dev/hawser/shared/telemetry/probe"
 )
@@ -25,7 +26,9 @@ import (
 func (h *hub) startMetrics(ctx context.Context) error {
 	h.metrics.Watch(metrics.Sources{
 		Applications: h.measuredApplications,
-		Clusters:     h.store.Clusters,
+		Clusters:     h.inventory.EachCluster,
+		Most:         h.cfg.MetricsApplications,
+		Labels:       h.cfg.MetricsAppLabels,
 		Certificates: h.certificates,
 		Queues: map[string]func() int{
 			"reports":      h.ingest.Waiting,
@@ -60,21 +63,14 @@ func (h *hub) checks() []probe.Check {
 	}
 }
 
-// measuredApplications are all, by name.
-func (h *hub) measuredApplications(ctx context.Context) ([]metrics.Application, error) {
-	views, err := h.store.AppViews(ctx, fleet.ViewFilter{})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]metrics.Application, len(views))
-	for i := range views {
-		v := &views[i]
-		out[i] = metrics.Application{Name: v.Name, Project: v.Project, Cluster: v.Cluster, Sync: v.Sync, Health: v.Health.Status, Freshness: v.Freshness}
-		for _, c := range v.Conditions {
-			out[i].Conditions = append(out[i].Conditions, c.Type)
-		}
-	}
-	return out, nil
+// measuredApplications are all, by name, from memory.
+func (h *hub) measuredApplications(tell func(*metrics.Application)) error {
+	return h.inventory.EachApplication(func(row *fleet.AppRow, fresh model.Freshness) {
+		tell(&metrics.Application{
+			Name: row.Name, Project: row.Project, Cluster: row.Cluster, Sync: row.Sync, Health: row.Health.Status,
+			Freshness: fresh, Conditions: row.Conditions, Labels: row.Labels,
+		})
+	})
 }
 
 // certificates are the hub's own. Those that it makes from its authority renew

@@ -214,7 +214,7 @@ func (s *Set) Delivered(app model.AppUID, generation model.Generation, seen time
 	if old, ok := s.waiting[app]; ok && old.generation < generation {
 		delete(s.waiting, app) // it was overtaken, and never got there
 	}
-	if len(s.waiting) < maxApplications {
+	if len(s.waiting) < MaxApplications {
 		s.waiting[app] = waiting{generation, seen}
 	}
 }

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,12 +21,25 @@ import (
 
 var t0 = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
+// each tells of all of them.
+func each[T any](all []T) func(func(*T)) error {
+	return func(tell func(*T)) error {
+		for i := range all {
+			tell(&all[i])
+		}
+		return nil
+	}
+}
+
 // full is a Set with something of everything.
 func full(apps []Application, clusters []model.Cluster) *Set {
+	return fullOf(apps, clusters, MaxApplications)
+}
+
+func fullOf(apps []Application, clusters []model.Cluster, most int, labels ...string) *Set {
 	s := New("v1", func() time.Time { return t0 })
 	s.Watch(Sources{
-		Applications: func(context.Context) ([]Application, error) { return apps, nil },
-		Clusters:     func(context.Context) ([]model.Cluster, error) { return clusters, nil },
+		Applications: each(apps), Clusters: each(clusters), Most: most, Labels: labels,
 		Certificates: func() map[string]time.Time { return map[string]time.Time{"ca": t0, "web": t0} },
 		Queues:       map[string]func() int{"reports": func() int { return 3 }},
 		Pool:         func() Pool { return Pool{Most: 12, Open: 4, Idle: 3, Waits: 2, Waited: time.Second} },
@@ -64,7 +76,7 @@ func scrape(t *testing.T, s *Set) string {
 
 func TestNamesAndHelpAreAsPrometheusWantsThem(t *testing.T) {
 	now := t0
-	s := full([]Application{{Name: "shop", Project: "p", Cluster: "eu", Freshness: model.FreshLive, Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted}, Health: model.HealthDegraded, Conditions: []string{"SyncError"}}},
+	s := full([]Application{{Name: "shop", Project: "p", Cluster: "eu", Freshness: model.FreshLive, Sync: model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted}, Health: model.HealthDegraded, Conditions: []model.Condition{{Type: "SyncError"}}}},
 		[]model.Cluster{{Name: "eu", Connected: true, LastSeen: &now, AgentVersion: "v1", CertNotAfter: &now}})
 	problems, err := testutil.GatherAndLint(s.Registry())
 	if err != nil {
@@ -112,32 +124,107 @@ func TestStaleApplicationsAreNotHealthy(t *testing.T) {
 // A database that does not answer leaves series out: what was known before would
 // look like what is.
 func TestADatabaseThatIsAwayLeavesSeriesOut(t *testing.T) {
-	now, down := t0, false
-	s := New("v1", func() time.Time { return now })
-	asked := 0
-	s.Watch(Sources{
-		Applications: func(context.Context) ([]Application, error) {
-			asked++
+	down := false
+	s := New("v1", func() time.Time { return t0 })
+	s.Watch(Sources{Most: 10,
+		Applications: func(tell func(*Application)) error {
 			if down {
-				return nil, errors.New("CANARY")
+				return errors.New("CANARY")
 			}
-			return []Application{{Name: "shop", Freshness: model.FreshLive}}, nil
+			tell(&Application{Name: "shop", Freshness: model.FreshLive})
+			return nil
+		},
+		Clusters: func(tell func(*model.Cluster)) error {
+			if down {
+				return errors.New("CANARY")
+			}
+			tell(&model.Cluster{Name: "eu"})
+			return nil
 		},
 	})
-	if text := scrape(t, s); !strings.Contains(text, `app="shop"`) {
-		t.Error("the application is not told")
+	if text := scrape(t, s); !strings.Contains(text, `app="shop"`) || !strings.Contains(text, `hawser_cluster_connected{cluster="eu"} 0`) || !strings.Contains(text, `hawser_apps{freshness="live"} 1`) {
+		t.Error("the application or the cluster is not told")
 	}
-	scrape(t, s)
-	if asked != 1 {
-		t.Errorf("two scrapes at once read %d times", asked)
-	}
-	down, now = true, now.Add(readEvery)
+	down = true
 	text := scrape(t, s)
-	if strings.Contains(text, `app="shop"`) || strings.Contains(text, "CANARY") {
-		t.Error("old applications are told, or why they cannot be read")
+	for _, old := range []string{`app="shop"`, "CANARY", "hawser_apps{", "hawser_app_states{", "hawser_app_series_left_out", "hawser_cluster_connected{"} {
+		if strings.Contains(text, old) {
+			t.Errorf("%s is told of what cannot be read", old)
+		}
 	}
-	if text = scrape(t, s); !strings.Contains(text, `hawser_scrape_errors_total{source="applications"}`) {
-		t.Error("that they cannot be read is not told")
+	text = scrape(t, s)
+	for _, source := range []string{"applications", "clusters"} {
+		if !strings.Contains(text, fmt.Sprintf("hawser_scrape_errors_total{source=%q}", source)) {
+			t.Errorf("that %s cannot be read is not told", source)
+		}
+	}
+}
+
+// Those that have no series of their own are counted all the same.
+func TestSeriesOfApplicationsCanBeSwitchedOff(t *testing.T) {
+	drifted := model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted}
+	apps := []Application{
+		{Name: "a", Freshness: model.FreshLive, Sync: model.SyncFacet{Status: model.SyncSynced}, Health: model.HealthHealthy},
+		{Name: "b", Freshness: model.FreshLive, Sync: drifted, Health: model.HealthDegraded, Conditions: []model.Condition{{Type: "SyncError"}}},
+		{Name: "c", Freshness: model.FreshStale, Sync: drifted, Health: model.HealthDegraded},
+	}
+	for most, own := range map[int]int{-1: 0, 0: 0, 1: 1, 3: 5, MaxApplications + 1: 5} {
+		text := scrape(t, fullOf(apps, nil, most))
+		if n := strings.Count(text, `{app="`); n != own {
+			t.Errorf("of %d: %d series, want %d", most, n, own)
+		}
+		for _, line := range []string{
+			`hawser_app_states{health="Healthy",sync="Synced"} 1`, `hawser_app_states{health="Degraded",sync="OutOfSync"} 1`,
+			`hawser_app_states{health="Unknown",sync="Unknown"} 1`, `hawser_apps{freshness="live"} 2`,
+			fmt.Sprintf("hawser_app_series_left_out %d", max(0, 3-max(0, most))),
+		} {
+			if !strings.Contains(text, line) {
+				t.Errorf("of %d: missing: %s", most, line)
+			}
+		}
+	}
+}
+
+func TestLabelsOfApplicationsThatAreAskedFor(t *testing.T) {
+	apps := []Application{
+		{Name: "a", Project: "p", Cluster: "eu", Freshness: model.FreshLive, Labels: map[string]string{"team": "pay\nments", "example.org/tier": "1", "secret": "CANARY"}},
+		{Name: "b", Labels: map[string]string{"team": strings.Repeat("x", 100)}},
+		{Name: "c", Labels: map[string]string{"secret": "CANARY"}},
+	}
+	s := fullOf(apps, nil, MaxApplications, "team", "example.org/tier")
+	text := scrape(t, s)
+	for _, line := range []string{
+		`hawser_app_labels{app="a",cluster="eu",label_example_org_tier="1",label_team="pay\nments",project="p"} 1`,
+		`hawser_app_labels{app="b",cluster="",label_example_org_tier="",label_team="other",project=""} 1`,
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if strings.Contains(text, "CANARY") || strings.Contains(text, `hawser_app_labels{app="c"`) {
+		t.Error("labels that nobody asked for are told")
+	}
+	if strings.Contains(scrape(t, full(apps, nil)), "hawser_app_labels{") {
+		t.Error("labels are told without being asked for")
+	}
+	if problems, err := testutil.GatherAndLint(s.Registry()); err != nil || len(problems) > 0 {
+		t.Errorf("%v: %v", problems, err)
+	}
+}
+
+func TestLabelsThatCannotBeTold(t *testing.T) {
+	for name, labels := range map[string][]string{
+		"twice the same":   {"team", "team"},
+		"twice one name":   {"example.org/tier", "example.org-tier"},
+		"none":             {""},
+		"more than anyone": strings.Split("a,b,c,d,e,f,g,h,i,j,k", ","),
+	} {
+		if err := CheckLabels("--flag", labels); !fault.HasCode(err, "config_invalid") || fault.As(err).Field != "--flag" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := CheckLabels("--flag", []string{"team", "example.org/tier"}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -152,14 +239,15 @@ func TestSeriesAreBounded(t *testing.T) {
 				Sync:   model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonDrifted},
 				Health: model.Health(fmt.Sprint("odd", i)),
 				// An agent may say what it likes.
-				Conditions: []string{"SyncError", fmt.Sprint("t", i), fmt.Sprint("u", i), "PruneGuard", "ComparisonError"},
+				Conditions: []model.Condition{{Type: "SyncError"}, {Type: fmt.Sprint("t", i)}, {Type: fmt.Sprint("u", i)}, {Type: "PruneGuard"}, {Type: "ComparisonError"}},
+				Labels:     map[string]string{"team": fmt.Sprint("team-", i)},
 			}
 		}
 		clusters := make([]model.Cluster, c.clusters)
 		for i := range clusters {
-			clusters[i] = model.Cluster{Name: fmt.Sprintf("c-%d", i), Connected: true, LastSeen: &t0, AgentVersion: "v1", CertNotAfter: &t0}
+			clusters[i] = model.Cluster{Name: fmt.Sprintf("c-%d", i), Connected: true, LastSeen: &t0, AgentVersion: "v1", KubeVersion: "v1.36.0", CertNotAfter: &t0}
 		}
-		s := full(apps, clusters)
+		s := fullOf(apps, clusters, MaxApplications, "team")
 		for i := range 5000 { // strangers
 			s.Request(fmt.Sprint("M", i), fmt.Sprint("/r", i), 200+i, 0)
 			s.Denied(fmt.Sprint("code_", i))
@@ -265,5 +353,33 @@ func BenchmarkStored(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Stored(reports, time.Millisecond)
+	}
+}
+
+// One scrape of 10,000 applications, two in a hundred of them with something to
+// tell, and of 5,000 clusters.
+func BenchmarkScrape(b *testing.B) {
+	apps := make([]Application, 10_000)
+	for i := range apps {
+		apps[i] = Application{Name: fmt.Sprintf("app-%05d", i), Project: fmt.Sprintf("p-%d", i%100), Cluster: fmt.Sprintf("c-%d", i%5000), Freshness: model.FreshLive,
+			Sync: model.SyncFacet{Status: model.SyncSynced}, Health: model.HealthHealthy}
+		if i%50 == 0 {
+			apps[i].Conditions = []model.Condition{{Type: "SyncError"}}
+		}
+	}
+	clusters := make([]model.Cluster, 5000)
+	for i := range clusters {
+		clusters[i] = model.Cluster{Name: fmt.Sprintf("c-%d", i), Connected: true, LastSeen: &t0, AgentVersion: "v1", KubeVersion: "v1.36.0", CertNotAfter: &t0}
+	}
+	for name, most := range map[string]int{"each": MaxApplications, "counts": 0} {
+		b.Run(name, func(b *testing.B) {
+			h := fullOf(apps, clusters, most).Handler(slog.New(slog.DiscardHandler))
+			b.ReportAllocs()
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+				b.ReportMetric(float64(w.Body.Len()), "bytes")
+			}
+		})
 	}
 }

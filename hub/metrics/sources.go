@@ -1,8 +1,7 @@
 package metrics
 
 import (
-	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,25 +10,22 @@ import (
 	"github.com/hawser-dev/hawser/shared/telemetry/exposition"
 )
 
-const (
-	// maxApplications that have series of their own, four each at most:
-	// what one scrape may hold. Above it the first by name have them,
-	// and hawser_app_series_left_out says how many have not.
-	maxApplications = 30_000
-	// readEvery is how old what a scrape answers of applications and clusters may
-	// be: several Prometheuses cost no more than one.
-	readEvery = 10 * time.Second
-	// readTimeout of the database in a scrape.
-	readTimeout = 10 * time.Second
-)
+// MaxApplications is how many applications may have series of their own, five each
+// at most: what one scrape may hold.
+const MaxApplications = 24_000
 
 // Sources is what is read for a scrape. All fields may be nil; what has no source
-// is not told.
+// is not told. None of them may wait: a scrape is answered from memory.
 type Sources struct {
-	// Applications and Clusters block for the database; what they answer is kept
-	// for readEvery.
-	Applications func(context.Context) ([]Application, error)
-	Clusters     func(context.Context) ([]model.Cluster, error)
+	// Applications and Clusters call tell with each, by name, or with none when what
+	// they know may no longer hold. What they pass is not kept.
+	Applications func(tell func(*Application)) error
+	Clusters     func(tell func(*model.Cluster)) error
+	// Most is how many applications have series of their own, at most
+	// MaxApplications: the first by name. The rest are only counted.
+	Most int
+	// Labels of applications that are told, by name.
+	Labels []string
 	// Certificates are the hub's own, by name: "ca", and "web" from a file.
 	Certificates func() map[string]time.Time
 	// Queues are how much waits, by name.
@@ -45,8 +41,8 @@ type Application struct {
 	Sync                   model.SyncFacet
 	Health                 model.Health
 	Freshness              model.Freshness
-	// Conditions are their types.
-	Conditions []string
+	Conditions             []model.Condition
+	Labels                 map[string]string
 }
 
 // Pool is the connections to the database.
@@ -60,49 +56,27 @@ type Pool struct {
 
 // Watch adds what exists to what is told. Call it once.
 func (s *Set) Watch(from Sources) {
-	s.registry.MustRegister(&collector{
-		set: s, from: from,
-		apps:     read[Application]{get: from.Applications},
-		clusters: read[model.Cluster]{get: from.Clusters},
-	})
-}
-
-// read is something that is read at most every readEvery.
-type read[T any] struct {
-	get func(context.Context) ([]T, error)
-
-	mu   sync.Mutex
-	at   time.Time
-	last []T
-	err  error
-}
-
-func (r *read[T]) now(at time.Time) ([]T, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.get == nil {
-		return nil, nil
+	c := &collector{set: s, from: from}
+	c.from.Most = min(max(0, from.Most), MaxApplications)
+	if len(from.Labels) > 0 {
+		c.labels = prometheus.NewDesc("hawser_app_labels", "Always 1; one for each application that has one of the labels that --metrics-app-label names, with what they are.",
+			append([]string{"app", "project", "cluster"}, labelNames(from.Labels)...), nil)
 	}
-	if !r.at.IsZero() && at.Sub(r.at) < readEvery && at.Sub(r.at) >= 0 {
-		return r.last, r.err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-	defer cancel()
-	r.last, r.err = r.get(ctx)
-	r.at = at
-	return r.last, r.err
+	s.registry.MustRegister(c)
 }
 
 var (
 	descConnected = prometheus.NewDesc("hawser_cluster_connected", "1 while the cluster's agent is connected, else 0.", []string{"cluster"}, nil)
 	descLastSeen  = prometheus.NewDesc("hawser_cluster_last_seen_timestamp_seconds", "When the hub heard last from the cluster's agent. A cluster whose agent never connected has none.", []string{"cluster"}, nil)
 	descAgent     = prometheus.NewDesc("hawser_agent_info", "Always 1; the version of the agent that was connected last.", []string{"cluster", "version"}, nil)
+	descKube      = prometheus.NewDesc("hawser_cluster_info", "Always 1; the version of Kubernetes that the cluster's agent has reported.", []string{"cluster", "kubernetes_version"}, nil)
 	descCert      = prometheus.NewDesc("hawser_cert_expiry_timestamp_seconds", "When a certificate ends: the hub's authority (ca), the one for people when it is from a file (web), and those of agents (agent, by cluster).", []string{"cert", "cluster"}, nil)
 	descApp       = prometheus.NewDesc("hawser_app_info", "Always 1; one for each application. When what is known is stale or there is nothing yet, sync and health are Unknown, whatever was said last.", []string{"app", "project", "cluster", "sync", "health"}, nil)
 	descDrifted   = prometheus.NewDesc("hawser_app_drifted", "1 for each application whose live objects were changed in the cluster and differ; the others have none.", []string{"app", "project", "cluster"}, nil)
 	descCondition = prometheus.NewDesc("hawser_app_condition", "1 for each problem that an application has now, by its type.", []string{"app", "project", "cluster", "type"}, nil)
+	descStates    = prometheus.NewDesc("hawser_app_states", "Applications, by sync and health. Those of which what is known is stale, or nothing is, are Unknown in both.", []string{"sync", "health"}, nil)
 	descApps      = prometheus.NewDesc("hawser_apps", "Applications, by freshness of what is known of them: live, lagging, stale or never.", []string{"freshness"}, nil)
-	descLeftOut   = prometheus.NewDesc("hawser_app_series_left_out", "Applications that have no series of their own because there are too many.", nil, nil)
+	descLeftOut   = prometheus.NewDesc("hawser_app_series_left_out", "Applications that have no series of their own because there are too many, or the hub is told to tell of fewer.", nil, nil)
 	descQueue     = prometheus.NewDesc("hawser_queue_depth", "How much waits: reports to be stored, applications to be looked at.", []string{"queue"}, nil)
 	descPoolMost  = prometheus.NewDesc("hawser_database_connections_max", "Connections that the hub may have to its database.", nil, nil)
 	descPool      = prometheus.NewDesc("hawser_database_connections", "Connections to the database, by state: used or idle.", []string{"state"}, nil)
@@ -121,35 +95,34 @@ var conditionTypes = map[string]bool{
 const maxConditions = 2
 
 type collector struct {
-	set      *Set
-	from     Sources
-	apps     read[Application]
-	clusters read[model.Cluster]
+	set    *Set
+	from   Sources
+	labels *prometheus.Desc // nil when no labels are told
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnected, descLastSeen, descAgent, descCert, descApp, descDrifted, descCondition, descApps, descLeftOut,
-		descQueue, descPoolMost, descPool, descPoolWaits, descPoolWait, descWorkers} {
+	for _, d := range []*prometheus.Desc{descConnected, descLastSeen, descAgent, descCert, descApp, descDrifted, descCondition, descStates, descApps, descLeftOut,
+		descQueue, descPoolMost, descPool, descPoolWaits, descPoolWait, descWorkers, descKube} {
 		out <- d
+	}
+	if c.labels != nil {
+		out <- c.labels
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	now := c.set.now()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	if apps, err := c.apps.now(now); err != nil {
-		c.set.ScrapeFailed("applications")
-	} else if c.from.Applications != nil {
-		collectApps(gauge, apps)
+	if c.from.Applications != nil {
+		c.collectApps(gauge)
 	}
-	if clusters, err := c.clusters.now(now); err != nil {
-		c.set.ScrapeFailed("clusters")
-	} else {
-		collectClusters(gauge, clusters)
+	if c.from.Clusters != nil {
+		if err := c.from.Clusters(func(cl *model.Cluster) { collectCluster(gauge, cl) }); err != nil {
+			c.set.ScrapeFailed("clusters")
+		}
 	}
 	if c.from.Certificates != nil {
 		for name, end := range c.from.Certificates() {
@@ -176,23 +149,23 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 type gauging func(d *prometheus.Desc, v float64, labels ...string)
 
-func collectClusters(gauge gauging, clusters []model.Cluster) {
-	for i := range clusters {
-		cl := &clusters[i]
-		connected := 0.0
-		if cl.Connected {
-			connected = 1
-		}
-		gauge(descConnected, connected, cl.Name)
-		if cl.LastSeen != nil {
-			gauge(descLastSeen, float64(cl.LastSeen.UnixMilli())/1000, cl.Name)
-		}
-		if cl.AgentVersion != "" {
-			gauge(descAgent, 1, cl.Name, limit(cl.AgentVersion))
-		}
-		if cl.CertNotAfter != nil && !cl.Revoked {
-			gauge(descCert, float64(cl.CertNotAfter.Unix()), "agent", cl.Name)
-		}
+func collectCluster(gauge gauging, cl *model.Cluster) {
+	connected := 0.0
+	if cl.Connected {
+		connected = 1
+	}
+	gauge(descConnected, connected, cl.Name)
+	if cl.LastSeen != nil {
+		gauge(descLastSeen, float64(cl.LastSeen.UnixMilli())/1000, cl.Name)
+	}
+	if cl.AgentVersion != "" {
+		gauge(descAgent, 1, cl.Name, limit(cl.AgentVersion))
+	}
+	if cl.KubeVersion != "" {
+		gauge(descKube, 1, cl.Name, limit(cl.KubeVersion))
+	}
+	if cl.CertNotAfter != nil && !cl.Revoked {
+		gauge(descCert, float64(cl.CertNotAfter.Unix()), "agent", cl.Name)
 	}
 }
 
@@ -204,37 +177,60 @@ func limit(s string) string {
 	return s
 }
 
-func collectApps(gauge gauging, apps []Application) {
+// state of an application, in words of closed sets.
+type state struct{ sync, health string }
+
+func (c *collector) collectApps(gauge gauging) {
 	byFreshness := map[model.Freshness]int{model.FreshLive: 0, model.FreshLagging: 0, model.FreshStale: 0, model.FreshNever: 0}
-	for i := range apps {
-		a := &apps[i]
+	byState := map[state]int{}
+	all := 0
+	err := c.from.Applications(func(a *Application) {
+		all++
 		byFreshness[a.Freshness]++
-		if i >= maxApplications {
-			continue
+		drifted := false
+		st := state{"Unknown", "Unknown"}
+		if a.Freshness == model.FreshLive || a.Freshness == model.FreshLagging {
+			st = state{closed(string(a.Sync.Status), syncs), closed(string(a.Health), healths)}
+			drifted = a.Sync.Status == model.SyncOutOfSync && a.Sync.Reason == model.ReasonDrifted
 		}
-		sync, health := a.Sync.Status, a.Health
-		if known := a.Freshness == model.FreshLive || a.Freshness == model.FreshLagging; !known {
-			sync, health = model.SyncUnknown, model.HealthUnknown
+		byState[st]++
+		if all > c.from.Most {
+			return
 		}
-		gauge(descApp, 1, a.Name, a.Project, a.Cluster, closed(string(sync), syncs), closed(string(health), healths))
-		if sync == model.SyncOutOfSync && a.Sync.Reason == model.ReasonDrifted {
+		gauge(descApp, 1, a.Name, a.Project, a.Cluster, st.sync, st.health)
+		if drifted {
 			gauge(descDrifted, 1, a.Name, a.Project, a.Cluster)
 		}
-		told := map[string]bool{}
-		for _, t := range a.Conditions {
-			if !conditionTypes[t] {
-				t = "Other"
-			}
-			if !told[t] && len(told) < maxConditions {
-				told[t] = true
-				gauge(descCondition, 1, a.Name, a.Project, a.Cluster, t)
-			}
+		for _, t := range told(a.Conditions) {
+			gauge(descCondition, 1, a.Name, a.Project, a.Cluster, t)
 		}
+		c.collectLabels(gauge, a)
+	})
+	if err != nil {
+		c.set.ScrapeFailed("applications")
+		return
+	}
+	for st, n := range byState {
+		gauge(descStates, float64(n), st.sync, st.health)
 	}
 	for f, n := range byFreshness {
 		gauge(descApps, float64(n), closed(string(f), freshnesses))
 	}
-	gauge(descLeftOut, float64(max(0, len(apps)-maxApplications)))
+	gauge(descLeftOut, float64(max(0, all-c.from.Most)))
+}
+
+// told are the types of conditions that an application has series of.
+func told(conditions []model.Condition) (types []string) {
+	for i := range conditions {
+		t := conditions[i].Type
+		if !conditionTypes[t] {
+			t = "Other"
+		}
+		if !slices.Contains(types, t) && len(types) < maxConditions {
+			types = append(types, t)
+		}
+	}
+	return types
 }
 
 var (
