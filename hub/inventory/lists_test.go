@@ -513,3 +513,33 @@ func TestOperationsAreCountedOnceInAMoment(t *testing.T) {
 		t.Errorf("%d questions are remembered", len(x.counted))
 	}
 }
+
+func BenchmarkList(b *testing.B) {
+	s := newStore()
+	for i := range 10_000 {
+		row := fleet.AppRow{Labels: map[string]string{"team": fmt.Sprintf("team-%03d", i%100)}}
+		row.UID, row.Name, row.Project = model.AppUID(fmt.Sprintf("u%05d", i)), fmt.Sprintf("web-%05d", i), fmt.Sprintf("team-%03d", i%100)
+		row.Cluster = fmt.Sprintf("eu-west-1-prod-%04d", i%5000)
+		row.ClusterID = model.ClusterID("c-" + row.Cluster)
+		row.Sync.Status, row.Health.Status = model.SyncSynced, model.HealthHealthy
+		if i%7 == 0 {
+			row.Sync.Status, row.Health.Status = model.SyncOutOfSync, model.HealthDegraded
+		}
+		s.put(row)
+	}
+	x := New(Options{Store: s})
+	if err := x.Load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for name, filter := range map[string]string{"all": "", "most": "health:healthy,degraded,progressing", "few": "health:degraded sync:outofsync project:team-01*"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				page, err := x.Applications(b.Context(), fleet.ListQuery{Filter: filter, Limit: 50, Facets: AppFacets})
+				if err != nil || len(page.Items) != 50 {
+					b.Fatal(len(page.Items), err)
+				}
+			}
+		})
+	}
+}
