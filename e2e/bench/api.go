@@ -169,7 +169,7 @@ const (
 	listPage    = 200
 	listRepeats = 300
 	// explainRepeats are halves of stored applications and of described ones.
-	explainRepeats = 410
+	explainRepeats = 2010
 )
 
 // lists measures pages of 200 with facets, filter and several orders.
