@@ -26,7 +26,7 @@ func TestWhatCannotBeRenderedIsNotReady(t *testing.T) {
 	} {
 		a := newApp(fleet.AppRow{AppView: c.view}, 1)
 		a.sync, a.health, a.op = "synced", "healthy", ""
-		if got := (seenApp{a, model.FreshLive}); a.unrendered != c.want || got.ready() == c.want {
+		if got := seen(a, model.FreshLive); a.unrendered != c.want || got.ready() == c.want {
 			t.Errorf("%s: unrendered %v, ready %v", name, a.unrendered, got.ready())
 		}
 	}
