@@ -25,13 +25,16 @@ func newExport(s *session) *cobra.Command {
 		Use:   "export",
 		Short: "Write what the hub has as manifests, without secrets",
 		Long: `Write what the hub has as manifests that hawser apply -f and Argo CD take: projects,
-applications and application sets. Repositories and settings are written as Argo CD's
-Secrets and ConfigMap, for hawser import argocd; secrets are not exported, and a
-placeholder says where they go.
+applications and application sets. Repositories and settings (customizations, the RBAC
+policy, GnuPG keys) are written as Argo CD's Secrets and ConfigMaps, for hawser import
+argocd; secrets are not exported, and a placeholder says where they go.
 
 Without -f all is printed; by default without repositories and settings, which
 hawser apply does not take (--kind names them). With -f DIR each kind becomes a file, and
-what hawser apply does not take goes into the directory config below it.`,
+what hawser apply does not take goes into the directory config below it.
+
+What Argo CD has no words for (denials, quotas, clusters by label, Jinja, observe mode) is
+left out of --format argocd, and said field by field on standard error.`,
 		Args: exactArgs(),
 		PreRunE: func(*cobra.Command, []string) error {
 			if format != importer.FormatArgoCD && format != importer.FormatHawser {
@@ -54,7 +57,10 @@ what hawser apply does not take goes into the directory config below it.`,
 			if err != nil {
 				return err
 			}
-			manifests := importer.Export(e, format)
+			manifests, losses := importer.Export(e, format)
+			for _, l := range losses {
+				c.warn("%s", l)
+			}
 			switch {
 			case dir != "":
 			case c.documents():
@@ -114,11 +120,9 @@ func (c *call) exported(kinds []string, project string) (e importer.Exported, er
 				})
 			}
 		case "settings":
-			var now customizations
 			if project == "" {
-				err = c.get(customizationsPath, &now)
+				err = c.exportedSettings(&e)
 			}
-			e.Customizations = now.Customizations
 		case "applicationsets":
 			err = everyPage(c, "/applicationsets", func(x model.ApplicationSet) {
 				if p, _ := x.Project(); of(p) {
@@ -149,6 +153,32 @@ func (c *call) exported(kinds []string, project string) (e importer.Exported, er
 		}
 	}
 	return e, nil
+}
+
+// exportedSettings reads what belongs to no project.
+func (c *call) exportedSettings(e *importer.Exported) error {
+	var now customizations
+	if err := c.get(customizationsPath, &now); err != nil {
+		return err
+	}
+	e.Customizations = now.Customizations
+	var rbac rbacDocument
+	if err := c.get(rbacPath, &rbac); err != nil {
+		return err
+	}
+	e.RBAC = rbac.RBAC
+	var ids []string
+	if err := everyPage(c, "/gpg-keys", func(k gpgKey) { ids = append(ids, k.ID) }); err != nil {
+		return err
+	}
+	for _, id := range ids { // a list does not have the keys themselves
+		var k gpgKey
+		if err := c.get("/gpg-keys/"+url.PathEscape(id), &k); err != nil {
+			return err
+		}
+		e.GPGKeys = append(e.GPGKeys, importer.GPGKey{ID: k.ID, Armored: k.Armored})
+	}
+	return nil
 }
 
 // everyPage calls each for everything that the hub lists at path.

@@ -23,10 +23,13 @@ var Kinds = []string{"projects", "repositories", "settings", "applicationsets", 
 // Exported is what a hub has, to be written as manifests. Secrets are not in it:
 // the hub does not give them away.
 type Exported struct {
-	Projects        []model.AppProject
-	Repositories    []model.Repository
-	Templates       []model.RepositoryTemplate
-	Customizations  model.Customizations
+	Projects       []model.AppProject
+	Repositories   []model.Repository
+	Templates      []model.RepositoryTemplate
+	Customizations model.Customizations
+	// RBAC is the policy that the hub keeps, by key.
+	RBAC            map[string]string
+	GPGKeys         []GPGKey
 	ApplicationSets []model.ApplicationSet
 	Applications    []model.Application
 }
@@ -40,19 +43,20 @@ type Manifest struct {
 
 // Export makes the manifests, which Argo CD and an import take. What an
 // application is set to (observe mode) stays in both: applied again, it must not
-// become one that is written. An import's marks stay with format hawser alone.
-func Export(e Exported, format string) []Manifest {
-	var out []Manifest
+// become one that is written. An import's marks stay with format hawser alone, and
+// so does what Argo CD has no words for: the losses.
+func Export(e Exported, format string) (out []Manifest, losses []Loss) {
+	argo := format == FormatArgoCD
 	add := func(kind, name string, v any) { out = append(out, Manifest{kind, name, v}) }
 	namespace, version := "", model.APIVersionHawser
-	if format == FormatArgoCD {
+	if argo {
 		namespace, version = "argocd", model.APIVersionArgo
 	}
 	clean := func(m *model.ObjectMeta) {
 		labels, annotations := m.Labels, m.Annotations
 		*m = model.ObjectMeta{Name: m.Name, Namespace: m.Namespace, Finalizers: m.Finalizers}
 		m.Labels, m.Annotations = labels, annotations
-		if format == FormatArgoCD {
+		if argo {
 			m.Labels, m.Annotations = without(labels, LabelImported), without(annotations, AnnotationImportedFrom)
 			if m.Namespace == "" {
 				m.Namespace = namespace
@@ -62,6 +66,9 @@ func Export(e Exported, format string) []Manifest {
 	for _, p := range e.Projects {
 		clean(&p.Metadata)
 		p.APIVersion, p.Kind, p.Status = version, model.KindAppProject, nil
+		if argo {
+			losses = append(losses, projectForArgoCD(&p)...)
+		}
 		add("projects", p.Metadata.Name, p)
 	}
 	for _, r := range e.Repositories {
@@ -69,16 +76,28 @@ func Export(e Exported, format string) []Manifest {
 		s.StringData["type"] = r.Type
 		set(s.StringData, "name", r.Name)
 		add("repositories", s.Metadata.Name, s)
+		losses = append(losses, credentialForArgoCD(r.URL, r.Holds)...)
 	}
 	for _, t := range e.Templates {
 		s := repositorySecret("repo-creds", t.URL, t.Project, t.Holds)
 		add("repositories", s.Metadata.Name, s)
+		losses = append(losses, credentialForArgoCD(t.URL, t.Holds)...)
 	}
-	if len(e.Customizations) > 0 {
-		cm := configMap{APIVersion: "v1", Kind: "ConfigMap", Data: e.Customizations}
-		cm.Metadata.Name, cm.Metadata.Namespace = "argocd-cm", "argocd"
-		cm.Metadata.Labels = map[string]string{"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"}
-		add("settings", cm.Metadata.Name, cm)
+	keys := map[string]string{}
+	for _, k := range e.GPGKeys {
+		keys[k.ID] = k.Armored
+	}
+	for _, m := range []struct {
+		name string
+		data map[string]string
+	}{{"argocd-cm", e.Customizations}, {"argocd-rbac-cm", e.RBAC}, {"argocd-gpg-keys-cm", keys}} {
+		if len(m.data) == 0 {
+			continue
+		}
+		cm := configMap{APIVersion: "v1", Kind: "ConfigMap", Data: m.data}
+		cm.Metadata.Name, cm.Metadata.Namespace = m.name, "argocd"
+		cm.Metadata.Labels = map[string]string{"app.kubernetes.io/name": m.name, "app.kubernetes.io/part-of": "argocd"}
+		add("settings", m.name, cm)
 	}
 	for _, s := range e.ApplicationSets {
 		clean(&s.Metadata)
@@ -88,9 +107,12 @@ func Export(e Exported, format string) []Manifest {
 	for _, a := range e.Applications {
 		clean(&a.Metadata)
 		a.APIVersion, a.Kind, a.Status, a.Operation = version, model.KindApplication, nil, nil
+		if argo {
+			losses = append(losses, applicationForArgoCD(&a)...)
+		}
 		add("applications", a.Metadata.Name, a)
 	}
-	return out
+	return out, losses
 }
 
 type plainMeta struct {

@@ -12,7 +12,8 @@ import (
 func text1(t *testing.T, e Exported, format string) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	for _, m := range Export(e, format) {
+	manifests, _ := Export(e, format)
+	for _, m := range manifests {
 		b, err := m.JSON()
 		if err != nil {
 			t.Fatal(err)
@@ -36,10 +37,13 @@ func TestExportImportExport(t *testing.T) {
 	if len(first.Applications) < 8 || len(first.Projects) < 2 || len(first.ApplicationSets) < 1 {
 		t.Fatalf("%d applications, %d projects, %d sets", len(first.Applications), len(first.Projects), len(first.ApplicationSets))
 	}
+	id, armored := publicKey(t)
 	for _, format := range []string{FormatArgoCD, FormatHawser} {
 		e := Exported{
 			Projects: first.Projects, Applications: first.Applications, ApplicationSets: first.ApplicationSets,
 			Customizations: model.Customizations{"resource.customizations.health.X": "return {}\n"},
+			RBAC:           map[string]string{"policy.default": "role:readonly", "policy.csv": "g, ann, role:dev\n"},
+			GPGKeys:        []GPGKey{{ID: id, Armored: armored + "\n"}}, // as the hub writes it
 			Repositories:   []model.Repository{{URL: "https://git.example.com/a.git", Type: "git", Project: "shop", Holds: model.CredentialInfo{Options: []string{"enableLFS"}}}, {URL: "oci://r.example.com/c", Type: "oci", Name: "c"}},
 		}
 		one := text1(t, e, format)
@@ -48,7 +52,7 @@ func TestExportImportExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		plan := Translate(objects, allowEverything(o, objects))
-		again := Exported{Projects: plan.Projects, Applications: plan.Applications, ApplicationSets: plan.ApplicationSets, Customizations: plan.Customizations}
+		again := Exported{Projects: plan.Projects, Applications: plan.Applications, ApplicationSets: plan.ApplicationSets, Customizations: plan.Customizations, RBAC: plan.RBAC, GPGKeys: plan.GPGKeys}
 		for _, r := range plan.Repositories {
 			x := model.Repository{URL: r.URL, Type: r.Type, Name: r.Name, Project: r.Project}
 			if r.EnableLFS {

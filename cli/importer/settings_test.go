@@ -67,7 +67,15 @@ func TestAnRBACPolicyIsKeptAsItIsWritten(t *testing.T) {
 	}
 }
 
-func TestPublicKeysGoToTheHubAndSecretOnesDoNot(t *testing.T) {
+// publicKey is a key as a ConfigMap of Argo CD has it.
+func publicKey(t *testing.T) (id, armored string) {
+	t.Helper()
+	id, armored, _ = gpgKey(t)
+	return id, armored
+}
+
+func gpgKey(t *testing.T) (id, public, secret string) {
+	t.Helper()
 	entity, err := openpgp.NewEntity("Ann", "", "ann@example.com", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -87,9 +95,13 @@ func TestPublicKeysGoToTheHubAndSecretOnesDoNot(t *testing.T) {
 		}
 		return out.String()
 	}
-	public := text(openpgp.PublicKeyType, func(b *bytes.Buffer) error { return entity.Serialize(b) })
-	secret := text(openpgp.PrivateKeyType, func(b *bytes.Buffer) error { return entity.SerializePrivate(b, nil) })
-	id := entity.PrimaryKey.KeyIdString()
+	public = text(openpgp.PublicKeyType, func(b *bytes.Buffer) error { return entity.Serialize(b) })
+	secret = text(openpgp.PrivateKeyType, func(b *bytes.Buffer) error { return entity.SerializePrivate(b, nil) })
+	return entity.PrimaryKey.KeyIdString(), public, secret
+}
+
+func TestPublicKeysGoToTheHubAndSecretOnesDoNot(t *testing.T) {
+	id, public, secret := gpgKey(t)
 	plan := Translate(parse(t, manifestOf(t, "argocd-gpg-keys-cm", map[string]string{id: public, "SECRET": secret, "NONE": "no key"})), hub)
 	if len(plan.GPGKeys) != 1 || plan.GPGKeys[0].ID != id || !strings.HasPrefix(plan.GPGKeys[0].Armored, "-----BEGIN PGP PUBLIC KEY") {
 		t.Fatalf("%+v", plan.GPGKeys)
