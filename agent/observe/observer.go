@@ -72,7 +72,8 @@ type Observer struct {
 	base    *url.URL
 	initErr error
 	wanted  map[model.GroupKind]*reflector
-	running context.Context // nil until Run
+	ending  map[model.GroupKind]*reflector // forgotten, and still running
+	running context.Context                // nil until Run
 	stopped bool
 	onKind  []func(model.GroupKind)
 	changed chan struct{} // closed and replaced when the state of a kind changed
@@ -94,6 +95,7 @@ func New(o Options) *Observer {
 		queue:   newQueue(),
 		silence: silences{list: listSilence, whole: listWhole, bookmark: bookmarkSilence, live: livePeriod},
 		wanted:  map[model.GroupKind]*reflector{},
+		ending:  map[model.GroupKind]*reflector{},
 		changed: make(chan struct{}),
 	}
 	ob.trim.setOverride(o.Health)
@@ -179,7 +181,7 @@ func (o *Observer) Run(ctx context.Context) error {
 		o.startLocked(r)
 	}
 	o.mu.Unlock()
-	o.want(false, kindNamespace, kindCRD, kindAPIService)
+	o.want(false, always...)
 
 	o.wg.Go(func() { o.queue.run(ctx) })
 	o.wg.Go(func() { o.runDiscovery(ctx) })
@@ -217,7 +219,11 @@ func (o *Observer) want(full bool, gks ...model.GroupKind) {
 		if r == nil {
 			r = newReflector(o, gk, full)
 			o.wanted[gk] = r
-			o.store.addKind(gk, full)
+			if before := o.ending[gk]; before != nil {
+				r.after = before.done // it adds the kind then
+			} else {
+				o.store.addKind(gk, full)
+			}
 			if o.running != nil {
 				o.startLocked(r)
 			}
@@ -234,8 +240,59 @@ func (o *Observer) startLocked(r *reflector) {
 	if o.stopped {
 		return
 	}
-	ctx := o.running
-	o.wg.Go(func() { r.run(ctx) })
+	ctx, stop := context.WithCancel(o.running)
+	r.stop = stop
+	o.wg.Go(func() {
+		defer o.ended(r)
+		if r.after != nil {
+			<-r.after
+			o.mu.Lock()
+			if ctx.Err() == nil {
+				o.store.addKind(r.gk, r.full.Load())
+			}
+			o.mu.Unlock()
+		}
+		r.run(ctx)
+	})
+}
+
+// ended is the end of a reflector's goroutine.
+func (o *Observer) ended(r *reflector) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r.stop()
+	close(r.done)
+	if o.ending[r.gk] == r {
+		delete(o.ending, r.gk)
+	}
+}
+
+// always are the kinds that the observer needs itself.
+var always = []model.GroupKind{kindNamespace, kindCRD, kindAPIService}
+
+// ForgetNames ends what WatchNames began, for kinds that nobody watches as a
+// whole: their watches, and what is in memory of their objects. Nothing is known
+// of them then, which is not that they are gone. It does not wait.
+func (o *Observer) ForgetNames(gks ...model.GroupKind) {
+	var forgotten []model.GroupKind
+	o.mu.Lock()
+	for _, gk := range gks {
+		r := o.wanted[gk]
+		if r == nil || r.full.Load() || slices.Contains(always, gk) {
+			continue
+		}
+		delete(o.wanted, gk)
+		if r.stop != nil {
+			r.stop()
+			o.ending[gk] = r
+		}
+		o.store.dropKind(gk)
+		forgotten = append(forgotten, gk)
+	}
+	o.mu.Unlock()
+	for _, gk := range forgotten {
+		o.kindChanged(gk)
+	}
 }
 
 // Synced reports whether absence of an object of the kind would be known.

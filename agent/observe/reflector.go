@@ -46,6 +46,12 @@ type reflector struct {
 	// reached, so any success of another kind is a reason to try again.
 	unreachable atomic.Bool
 
+	// after is closed when the one before of the same kind has ended, nil for none;
+	// done when this one has. stop ends it. Observer.mu guards stop.
+	after <-chan struct{}
+	done  chan struct{}
+	stop  context.CancelFunc
+
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the session that is running
 	path   string             // what the session lists and watches
@@ -66,7 +72,7 @@ type reflector struct {
 }
 
 func newReflector(o *Observer, gk model.GroupKind, full bool) *reflector {
-	r := &reflector{o: o, gk: gk, poke: make(chan struct{}, 1)}
+	r := &reflector{o: o, gk: gk, poke: make(chan struct{}, 1), done: make(chan struct{})}
 	r.full.Store(full)
 	return r
 }

@@ -72,11 +72,29 @@ func (s *store) addKind(gk model.GroupKind, full bool) {
 	}
 }
 
+// dropKind forgets a kind. Its objects are not noted as gone.
+func (s *store) dropKind(gk model.GroupKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kinds[gk]
+	if k == nil {
+		return
+	}
+	for _, e := range k.objects.all() {
+		s.unindexLocked(e)
+		s.sawLocked(e, 0)
+	}
+	delete(s.kinds, gk)
+}
+
 // upgradeKind makes a kind unsynced until it was listed with whole objects.
 func (s *store) upgradeKind(gk model.GroupKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kinds[gk]
+	if k == nil {
+		return // it is added with what is wanted then
+	}
 	k.full = true
 	k.state, k.since = stateUnsynced, s.now()
 }

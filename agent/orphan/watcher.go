@@ -28,6 +28,7 @@ const (
 type Observer interface {
 	Kinds() []live.Kind
 	WatchNames(...model.GroupKind)
+	ForgetNames(...model.GroupKind)
 	Synced(model.GroupKind) bool
 	In(gk model.GroupKind, namespaces map[string]bool, topLevel bool) []live.Record
 }
@@ -307,7 +308,8 @@ func groupOf(d *model.Desired) string {
 	return d.Project + "\x00" + d.Spec.Namespace + "\x00" + string(sum[:])
 }
 
-// watch observes the kinds that some project looks at, and answers them.
+// watch observes the kinds that some project looks at, and no others, and answers
+// them.
 func (w *Watcher) watch() map[model.GroupKind]bool {
 	kinds := map[model.GroupKind]bool{}
 	if len(w.groups) > 0 {
@@ -338,6 +340,12 @@ func (w *Watcher) watch() map[model.GroupKind]bool {
 		if _, known := w.watched[gk]; !known {
 			w.watched[gk] = now
 			w.o.Observer.WatchNames(gk)
+		}
+	}
+	for gk := range w.watched {
+		if !kinds[gk] {
+			delete(w.watched, gk)
+			w.o.Observer.ForgetNames(gk)
 		}
 	}
 	return kinds

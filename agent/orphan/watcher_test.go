@@ -1,6 +1,7 @@
 package orphan
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -46,6 +47,15 @@ func (c *cluster) WatchNames(gks ...model.GroupKind) {
 	}
 }
 
+func (c *cluster) ForgetNames(gks ...model.GroupKind) {
+	for _, gk := range gks {
+		if !c.watched[gk] {
+			c.t.Errorf("%s is forgotten and was not watched", gk)
+		}
+		delete(c.watched, gk)
+	}
+}
+
 func (c *cluster) Synced(gk model.GroupKind) bool { return c.watched[gk] && !c.unsynced[gk] }
 
 func (c *cluster) In(gk model.GroupKind, namespaces map[string]bool, topLevel bool) (out []live.Record) {
@@ -86,6 +96,42 @@ func (c *cluster) want(uid string, names ...string) {
 	}
 	if !slices.Equal(got, names) || f.Total != len(names) {
 		c.t.Errorf("%s: got %v of %d, want %v", uid, got, f.Total, names)
+	}
+}
+
+// What no project looks at any more is watched no longer.
+func TestKindsAreForgottenWhenNobodyAsks(t *testing.T) {
+	c := newCluster(t)
+	all := app("a", "p", "n", model.AppProjectSpec{OrphanedResources: &model.OrphanedResources{}})
+	secrets := app("a", "p", "n", model.AppProjectSpec{OrphanedResources: &model.OrphanedResources{},
+		NamespaceResourceWhitelist: []model.KindRule{{Kind: "Secret"}}})
+	kinds := func() string {
+		var out []string
+		for gk := range c.watched {
+			out = append(out, gk.String())
+		}
+		slices.Sort(out)
+		return fmt.Sprint(out)
+	}
+	c.apps = []App{all}
+	c.look()
+	before := kinds()
+	c.apps = []App{secrets}
+	if c.look(); kinds() != "[Secret ServiceAccount]" {
+		t.Errorf("a project looks at Secrets only, and %s are watched", kinds())
+	}
+	c.apps = []App{all}
+	if c.look(); kinds() != before {
+		t.Errorf("asked again: %s, want %s", kinds(), before)
+	}
+	c.ready = false
+	c.apps = nil
+	if c.look(); kinds() != before {
+		t.Error("kinds are forgotten while it is not known who asks")
+	}
+	c.ready = true
+	if c.look(); len(c.watched) != 0 {
+		t.Errorf("nobody asks, and %s are watched", kinds())
 	}
 }
 
