@@ -60,9 +60,17 @@ func TestGuardEndsWithThePermission(t *testing.T) {
 			if err != nil || len(all) != 1 {
 				t.Fatal(all, err)
 			}
+			p.asked = make(chan struct{})
 			g, stop := s.guard(&answer{ctx: as(t.Context(), ""), app: app}, "exec", all)
 			defer stop()
-			time.Sleep(20 * time.Millisecond)
+			for range 3 { // it looks again and again, and goes on
+				select {
+				case <-p.asked:
+				case <-g.ctx.Done():
+				case <-time.After(patience):
+					t.Fatal("it does not look")
+				}
+			}
 			if g.ctx.Err() != nil {
 				t.Fatalf("it ended by itself: %v", context.Cause(g.ctx))
 			}
