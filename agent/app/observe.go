@@ -97,6 +97,9 @@ func (i *instruments) watch(a *agent) {
 		Applications: func() int { return len(a.engine.Apps()) },
 		Waiting:      a.engine.Waiting,
 		Certificate:  a.link.CertificateEnd,
+		Observed:     func() metrics.Observed { return metrics.Observed(a.observer.Size()) },
+		ObservedAt:   a.observer.ObservedAt,
+		Orphaned:     a.orphans.Total,
 		Throttled:    func() int { n, _ := a.engine.Throttled(); return n },
 		Journal: func() metrics.Journal {
 			st := a.journal.Stats()

@@ -41,6 +41,20 @@ type Sources struct {
 	// Throttled is how often the API server has refused or failed writes, lately.
 	Throttled func() int
 	Journal   func() Journal
+	// Observed is what the agent sees of its cluster, and ObservedAt until when that
+	// held; zero is not told.
+	Observed   func() Observed
+	ObservedAt func() time.Time
+	// Orphaned is how many objects no application owns; false when nobody asks.
+	Orphaned func() (int, bool)
+}
+
+// Observed is how much of the cluster is observed.
+type Observed struct {
+	// Kinds by state, of a closed set.
+	Kinds   map[string]int
+	Objects int
+	News    int64
 }
 
 // Journal is what the agent keeps in its cluster.
@@ -154,6 +168,11 @@ func verb(r *http.Request) string {
 }
 
 var (
+	descKinds     = prometheus.NewDesc("hawser_agent_observed_kinds", "Kinds that the agent watches, by what it knows of their objects: live, listing, broken (the watch is lost, and what it shows may be old) or gone (not served).", []string{"state"}, nil)
+	descObjects   = prometheus.NewDesc("hawser_agent_observed_objects", "Objects of the cluster that the agent has in memory.", nil, nil)
+	descNews      = prometheus.NewDesc("hawser_agent_observed_changes_total", "Changes of objects that watches have brought and that matter to the agent.", nil, nil)
+	descAt        = prometheus.NewDesc("hawser_agent_observed_timestamp_seconds", "Until when what the agent knows of its cluster held: now, unless all its watches are broken.", nil, nil)
+	descOrphaned  = prometheus.NewDesc("hawser_agent_orphaned_objects", "Objects that no application owns, in the namespaces that a project has them looked for in. None when no project does.", nil, nil)
 	descConnected = prometheus.NewDesc("hawser_agent_connected", "1 while a session with the hub is open, else 0.", nil, nil)
 	descLeading   = prometheus.NewDesc("hawser_agent_leading", "1 while this agent holds its cluster's Lease, else 0.", nil, nil)
 	descApps      = prometheus.NewDesc("hawser_agent_apps", "Applications that the agent holds.", nil, nil)
@@ -170,7 +189,8 @@ type collector struct{ set *Set }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnected, descLeading, descApps, descQueue, descCert, descThrottled, descJournalRq, descJournalWr, descJournalBy, descJournalSt} {
+	for _, d := range []*prometheus.Desc{descConnected, descLeading, descApps, descQueue, descCert, descThrottled, descJournalRq, descJournalWr, descJournalBy, descJournalSt,
+		descKinds, descObjects, descNews, descAt, descOrphaned} {
 		out <- d
 	}
 }
@@ -215,5 +235,23 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		tell(descJournalWr, prometheus.CounterValue, float64(j.Writes))
 		tell(descJournalBy, prometheus.CounterValue, float64(j.WriteBytes))
 		tell(descJournalSt, prometheus.GaugeValue, float64(j.StoredBytes))
+	}
+	if from.Observed != nil {
+		seen := from.Observed()
+		for state, n := range seen.Kinds {
+			tell(descKinds, prometheus.GaugeValue, float64(n), state)
+		}
+		tell(descObjects, prometheus.GaugeValue, float64(seen.Objects))
+		tell(descNews, prometheus.CounterValue, float64(seen.News))
+	}
+	if from.ObservedAt != nil {
+		if at := from.ObservedAt(); !at.IsZero() {
+			tell(descAt, prometheus.GaugeValue, float64(at.UnixMilli())/1000)
+		}
+	}
+	if from.Orphaned != nil {
+		if n, asked := from.Orphaned(); asked {
+			tell(descOrphaned, prometheus.GaugeValue, float64(n))
+		}
 	}
 }

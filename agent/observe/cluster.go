@@ -128,3 +128,32 @@ func (o *Observer) Cluster(ctx context.Context) (model.ClusterReport, error) {
 	}
 	return r, nil
 }
+
+// Size is how much is observed.
+type Size struct {
+	// Kinds by what is known of them: "live", "listing" (not known yet), "broken" (its
+	// watch is lost) or "gone" (not served).
+	Kinds map[string]int
+	// Objects in memory.
+	Objects int
+	// News is how many changes of objects were told, since the start.
+	News int64
+}
+
+// Size answers how much is observed now.
+func (o *Observer) Size() Size {
+	out := o.store.size()
+	out.News = o.queue.news.Load()
+	return out
+}
+
+func (s *store) size() Size {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := Size{Kinds: map[string]int{"live": 0, "listing": 0, "broken": 0, "gone": 0}}
+	for _, k := range s.kinds {
+		out.Objects += k.objects.n
+		out.Kinds[[...]string{stateUnsynced: "listing", stateLive: "live", stateBroken: "broken", stateGone: "gone"}[k.state]]++
+	}
+	return out
+}

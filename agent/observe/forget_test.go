@@ -18,7 +18,7 @@ func TestNamesAreForgotten(t *testing.T) {
 	a.handle("/api/v1/configmaps", func(w http.ResponseWriter, r *http.Request) {
 		ended.Add(1)
 		defer ended.Done()
-		a.stream(w, r, r.Context().Done(), event("ADDED", cm("a", "5")), listEnd("6"))
+		a.stream(w, r, r.Context().Done(), event("ADDED", cm("a", "5")), listEnd("6"), event("ADDED", cm("b", "7")))
 	})
 	o := a.observing(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -38,7 +38,14 @@ func TestNamesAreForgotten(t *testing.T) {
 		if p := presenceOf(o, "a"); p != live.Present {
 			t.Fatalf("a is %v", p)
 		}
+		eventually(t, "what the watch brings is counted", func() bool {
+			size := o.Size()
+			return size.Objects == 2 && size.News > 0 && size.Kinds["live"] > 0
+		})
 		o.ForgetNames(gkConfigMap)
+		if size := o.Size(); size.Objects != 0 {
+			t.Errorf("forgotten: %+v", size)
+		}
 		if p := presenceOf(o, "a"); p != live.Unknown {
 			t.Errorf("a is %v", p)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -18,6 +19,7 @@ type queue struct {
 	pending map[model.ObjectKey]*live.Event
 	order   []model.ObjectKey
 	wake    chan struct{}
+	news    atomic.Int64 // events that were added
 }
 
 func newQueue() *queue {
@@ -31,6 +33,7 @@ func (q *queue) subscribe(f func(live.Event)) {
 }
 
 func (q *queue) add(ev live.Event) {
+	q.news.Add(1)
 	q.mu.Lock()
 	if old := q.pending[ev.Key]; old != nil {
 		*old = merge(*old, ev)

@@ -125,6 +125,22 @@ func (w *Watcher) Of(app model.AppUID) Found {
 	return Found{}
 }
 
+// Total is how many objects are orphaned, in all namespaces that some project asks
+// about; asked is false when there are none.
+func (w *Watcher) Total() (n int, asked bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	// Several projects may look at one namespace, each in its own way.
+	most := map[string]int{}
+	for _, f := range w.found {
+		most[f.namespace] = max(most[f.namespace], f.Total)
+	}
+	for _, m := range most {
+		n += m
+	}
+	return n, w.namespaces != nil
+}
+
 // Moved says that an application came, went, or owns something else.
 func (w *Watcher) Moved() { w.mark("") }
 

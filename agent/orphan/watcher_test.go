@@ -135,6 +135,28 @@ func TestKindsAreForgottenWhenNobodyAsks(t *testing.T) {
 	}
 }
 
+// An object that several projects look at is one.
+func TestOrphansAreCountedOnce(t *testing.T) {
+	c := newCluster(t)
+	if _, asked := c.w.Total(); asked {
+		t.Error("nobody asks")
+	}
+	c.has("ConfigMap n/one", "ConfigMap n/two", "Secret n/three", "ConfigMap m/four", "ConfigMap other/five")
+	all := model.AppProjectSpec{OrphanedResources: &model.OrphanedResources{}}
+	some := model.AppProjectSpec{OrphanedResources: &model.OrphanedResources{Ignore: []model.KindRule{{Kind: "Secret"}}}}
+	c.apps = []App{app("a", "p", "n", all), app("b", "p", "n", all), app("c", "q", "n", some), app("d", "q", "m", some)}
+	c.look()
+	if n, asked := c.w.Total(); n != 4 || !asked {
+		t.Errorf("%d, %v", n, asked)
+	}
+	c.apps = nil
+	c.w.Moved()
+	c.look()
+	if n, asked := c.w.Total(); n != 0 || asked {
+		t.Errorf("nobody asks any more: %d, %v", n, asked)
+	}
+}
+
 func TestNothingIsWatchedUntilAProjectAsks(t *testing.T) {
 	c := newCluster(t)
 	c.has("ConfigMap n/left")

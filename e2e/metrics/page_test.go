@@ -130,7 +130,9 @@ func agent() *agentmetrics.Set {
 	s := agentmetrics.New("v")
 	yes, number := func() bool { return true }, func() int { return 1 }
 	s.Watch(agentmetrics.Sources{Connected: yes, Leading: yes, Applications: number, Waiting: number, Throttled: number,
-		Certificate: func() time.Time { return time.Unix(1_700_000_000, 0) }, Journal: func() agentmetrics.Journal { return agentmetrics.Journal{} }})
+		Certificate: func() time.Time { return time.Unix(1_700_000_000, 0) }, Journal: func() agentmetrics.Journal { return agentmetrics.Journal{} },
+		Observed:   func() agentmetrics.Observed { return agentmetrics.Observed{Kinds: map[string]int{"live": 1}} },
+		ObservedAt: func() time.Time { return time.Unix(1_700_000_000, 0) }, Orphaned: func() (int, bool) { return 1, true }})
 	s.RunEnded("automated", "succeeded", 0)
 	s.SessionOpened()
 	server := httptest.NewServer(http.NotFoundHandler())
