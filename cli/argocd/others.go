@@ -29,10 +29,15 @@ func (i *invocation) project(name string) (p model.AppProject, err error) {
 func (i *invocation) putProject(p model.AppProject, header http.Header) error {
 	p.Status, p.Metadata.ResourceVersion, p.Metadata.UID, p.Metadata.Generation, p.Metadata.CreationTimestamp = nil, "", "", 0, nil
 	answer, err := i.api.Call(i.ctx, http.MethodPut, "/projects/"+url.PathEscape(p.Metadata.Name), header, p, nil)
+	i.warn(answer)
+	return err
+}
+
+// warn prints what the hub warns of: that applications become invalid, for one.
+func (i *invocation) warn(answer http.Header) {
 	for _, text := range client.Warnings(answer) {
 		fmt.Fprintln(i.Err, output.Clean("warning: "+text))
 	}
-	return err
 }
 
 func countOr(n int, none, many string) string {
@@ -422,7 +427,10 @@ func clusterSet(i *invocation) error {
 		}
 		labels[k] = v
 	}
-	return i.api.Do(i.ctx, http.MethodPut, "/clusters/"+url.PathEscape(c.Name)+"/labels", map[string]any{"labels": labels}, nil)
+	path, body := "/clusters/"+url.PathEscape(c.Name)+"/labels", map[string]any{"labels": labels}
+	answer, err := i.api.Call(i.ctx, http.MethodPut, path, nil, body, nil)
+	i.warn(answer)
+	return err
 }
 
 // login takes an API token, or the hub's one-time code, as the password.

@@ -29,8 +29,10 @@ type applied struct {
 	// Message is what the result does not say.
 	Message string `json:"message,omitempty"`
 	// Warnings say what is dangerous about it all the same.
-	Warnings []string        `json:"warnings,omitempty"`
-	Error    json.RawMessage `json:"error,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+	// Preview is what a project would change, of a dry run.
+	Preview *projectPreview `json:"preview,omitempty"`
+	Error   json.RawMessage `json:"error,omitempty"`
 
 	from place // where it was written, as far as that is known
 }
@@ -53,14 +55,15 @@ func (x applied) problem() error {
 
 // placesOf says where each document of some files is. A file that nobody can read
 // is an error, and nothing is sent then.
-func placesOf(files []textFile) ([]place, error) {
-	var out []place
+// projects says whether there are projects among them.
+func placesOf(files []textFile) (out []place, projects bool, err error) {
 	for _, f := range files {
 		docs, err := decode.Documents(f.data)
 		if err != nil {
-			return nil, inFile(f.name, err)
+			return nil, false, inFile(f.name, err)
 		}
 		for i, d := range docs {
+			projects = projects || d.Project != nil
 			text := f.name
 			if len(docs) > 1 {
 				text += fmt.Sprintf(", document %d", i+1)
@@ -68,7 +71,7 @@ func placesOf(files []textFile) ([]place, error) {
 			out = append(out, place{text, d.Err})
 		}
 	}
-	return out, nil
+	return out, projects, nil
 }
 
 func (x applied) failed() bool { return x.Result == "failed" }
@@ -77,12 +80,17 @@ func newApply(s *session) *cobra.Command {
 	var files []string
 	var body []byte
 	var places []place
+	var projects, dryRun bool
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change projects, applications and application sets from Argo CD's YAML, unchanged",
 		Long: `Create or change projects, applications and application sets from files. Argo CD's
 Application, AppProject and ApplicationSet are taken as they are. FILE may be a directory (its .yaml, .yml and
-.json files) or - for standard input; -f may be repeated.`,
+.json files) or - for standard input; -f may be repeated.
+
+Which applications become invalid by a project is shown before anything is saved. At a
+terminal you are asked then; elsewhere it is saved all the same, as pipelines expect
+(hawser project apply refuses there).`,
 		Args: exactArgs(),
 		PreRunE: func(*cobra.Command, []string) (err error) {
 			if len(files) == 0 {
@@ -93,25 +101,33 @@ Application, AppProject and ApplicationSet are taken as they are. FILE may be a 
 				return err
 			}
 			body = joined(texts)
-			places, err = placesOf(texts)
+			places, projects, err = placesOf(texts)
 			return err
 		},
 		RunE: s.run(func(c *call) error {
-			var got struct {
-				Items []applied `json:"items"`
+			if dryRun {
+				items, err := c.applied(body, places, true)
+				if err != nil {
+					return err
+				}
+				return c.printWouldApply(items)
 			}
-			if err := c.api.Do(c.ctx, http.MethodPost, "/apply", body, &got); err != nil {
-				return err
-			}
-			if len(places) == len(got.Items) { // the hub answers in the order of the text
-				for i := range got.Items {
-					got.Items[i].from = places[i]
+			if projects {
+				if err := c.askOfProjects(body, places); err != nil {
+					return err
 				}
 			}
-			return c.printApplied(got.Items)
+			items, err := c.applied(body, places, false)
+			if err != nil {
+				return err
+			}
+			return c.printApplied(items)
 		}),
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file, directory, or - for standard input")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "have the hub check everything and show what would change, and save nothing")
+	s.asks(c)
+	c.Flags().Lookup("yes").Usage = "save also when applications become invalid by a project"
 	return c
 }
 

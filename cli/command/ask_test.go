@@ -12,7 +12,7 @@ import (
 
 // askingCommands are the commands that ask for a yes.
 var askingCommands = []string{
-	"app delete", "app sync",
+	"app delete", "app sync", "apply", "cluster label",
 	"import argocd finish", "import argocd handover", "import argocd rollback", "import finish", "import handover", "import rollback",
 	"project allow dest", "project allow kind", "project allow sa", "project allow source", "project apply",
 	"project deny dest", "project deny kind", "project deny source", "project edit", "project window add", "project window delete", "project window update",

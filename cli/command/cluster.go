@@ -151,8 +151,9 @@ func (c *call) describeCluster(x model.Cluster) error {
 }
 
 // changeCluster replaces the labels or the aliases of a cluster by what change
-// makes of them, again when somebody else changed the cluster meanwhile.
-func (c *call) changeCluster(name, what string, change func(model.Cluster) (any, error)) error {
+// makes of them, again when somebody else changed the cluster meanwhile. before,
+// when it is given, is asked first, and its error is that nothing is changed.
+func (c *call) changeCluster(name, what string, change func(model.Cluster) (any, error), before func(changed any) error) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		var x model.Cluster
@@ -163,6 +164,11 @@ func (c *call) changeCluster(name, what string, change func(model.Cluster) (any,
 		changed, err := change(x)
 		if err != nil {
 			return err
+		}
+		if before != nil {
+			if err := before(changed); err != nil {
+				return err
+			}
 		}
 		header := http.Header{}
 		if tag := read.Get("ETag"); tag != "" {
@@ -200,7 +206,7 @@ their destination by server work unchanged:
 					return nil, fault.New(fault.NotFound, "alias_unknown", "%s has no alias %s", name, server).WithFix("see hawser cluster get %s", name)
 				}
 				return aliases, nil
-			})
+			}, nil)
 			if err == nil {
 				c.note(done, server, name)
 			}

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"maps"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,15 +13,18 @@ import (
 )
 
 func newClusterLabel(s *session) *cobra.Command {
-	var overwrite bool
+	var overwrite, dryRun bool
 	c := &cobra.Command{
 		Use:   "label NAME KEY=VALUE|KEY-...",
 		Short: "Set or remove labels of a cluster",
 		Long: `Set labels of a cluster (KEY=VALUE), or remove them (KEY-). A label that has another value
-is changed only with --overwrite. Projects may select clusters by label, so that this can
-change what they allow:
+is changed only with --overwrite.
 
-  hawser cluster label eu-prod env=prod region=eu tier-`,
+Projects may select clusters by label. Which applications of the cluster become invalid by
+it, or valid, is shown before it is saved; where some become invalid, you are asked:
+
+  hawser cluster label eu-prod env=prod region=eu tier-
+  hawser cluster label eu-prod env- --dry-run`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: s.run(func(c *call) error {
 			name := c.args[0]
@@ -45,8 +50,15 @@ change what they allow:
 				}
 				changed = !maps.Equal(labels, x.Labels)
 				return labels, nil
+			}, func(labels any) error {
+				if !changed && !dryRun {
+					return nil
+				}
+				return c.previewLabels(name, labels, dryRun)
 			})
 			switch {
+			case errors.Is(err, errLookedOnly):
+				return nil
 			case err != nil:
 				return err
 			case changed:
@@ -58,7 +70,45 @@ change what they allow:
 		}),
 	}
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "change labels that have another value")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what it would change for applications, and save nothing")
+	s.asks(c)
+	c.Flags().Lookup("yes").Usage = "save also when applications become invalid by it"
 	return c
+}
+
+// errLookedOnly ends a change that is only to be shown.
+var errLookedOnly = errors.New("only shown")
+
+// previewLabels shows what other labels of a cluster mean for its applications,
+// and asks when some become invalid. A dry run ends in errLookedOnly or, when
+// some become invalid, with ExitNegative.
+func (c *call) previewLabels(name string, labels any, dryRun bool) error {
+	var preview struct {
+		Cluster string `json:"cluster"`
+		impact
+	}
+	if err := c.api.Do(c.ctx, http.MethodPut, clusterPath(name)+"/labels?dryRun=true", map[string]any{"labels": labels}, &preview); err != nil {
+		return err
+	}
+	switch {
+	case dryRun && c.documents():
+		if err := c.document(preview); err != nil {
+			return err
+		}
+	case dryRun:
+		preview.print(c.Out, true)
+	default:
+		preview.print(c.Err, false)
+	}
+	switch {
+	case dryRun && preview.InvalidCount > 0:
+		return exitWith(ExitNegative, nil)
+	case dryRun:
+		return errLookedOnly
+	case preview.InvalidCount > 0:
+		return c.ask(consentToInvalid(preview.InvalidCount))
+	}
+	return nil
 }
 
 // labelChanges reads "key=value" and "key-".

@@ -664,7 +664,7 @@ func (c *call) addLabels(name string, add map[string]string) error {
 		labels := maps.Clone(add)
 		maps.Copy(labels, x.Labels)
 		return labels, nil
-	})
+	}, nil)
 }
 
 // importedApps reads the applications that were imported, of some projects or

@@ -2,19 +2,16 @@ package command
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
-	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -23,23 +20,12 @@ import (
 
 // projectPreview is the hub's answer about a project before it is stored.
 type projectPreview struct {
-	Project      string `json:"project"`
-	Result       string `json:"result"`
-	Applications int    `json:"applications"`
-	Invalid      []struct {
-		Name      string         `json:"name"`
-		Cluster   string         `json:"cluster"`
-		Namespace string         `json:"namespace"`
-		Refusal   policy.Refusal `json:"refusal"`
-		ID        string         `json:"id"`
-	} `json:"invalid"`
-	InvalidCount int                `json:"invalidCount"`
-	Valid        []string           `json:"valid"`
-	ValidCount   int                `json:"validCount"`
-	Widened      []string           `json:"widened"`
-	Unknown      int                `json:"unknown"`
-	Rules        []policy.RuleCount `json:"rules"`
-	Warnings     []string           `json:"warnings"`
+	Project string `json:"project"`
+	Result  string `json:"result"`
+	impact
+	Widened  []string           `json:"widened"`
+	Rules    []policy.RuleCount `json:"rules"`
+	Warnings []string           `json:"warnings"`
 }
 
 // saving says how a project is saved.
@@ -144,17 +130,13 @@ func (c *call) confirmProject(p projectPreview) error {
 				WithFix("add --yes to save it all the same, or --dry-run to look only"),
 		})
 	}
-	return c.ask(consent{
-		text: "Save it all the same? Their agents change nothing more for them.", cancelled: "nothing was saved",
-		alone: fault.New(fault.Precondition, "project_invalidates", "%d applications become invalid by this, and nobody is there to ask; nothing was saved", p.InvalidCount).
-			WithFix("add --yes to save it all the same, or --dry-run to look only"),
-	})
+	return c.ask(consentToInvalid(p.InvalidCount))
 }
 
 // printPreview tells people what a project would change. all tells also what each
 // rule matches.
 func printPreview(w io.Writer, p projectPreview, all bool) {
-	line := func(format string, args ...any) { fmt.Fprintln(w, output.Clean(fmt.Sprintf(format, args...))) }
+	line := lines(w)
 	for _, text := range p.Warnings {
 		line("warning: %s", text)
 	}
@@ -166,24 +148,7 @@ func printPreview(w io.Writer, p projectPreview, all bool) {
 	for _, text := range p.Widened {
 		line("now allows %s", text)
 	}
-	if p.InvalidCount > 0 {
-		line("%d of %d applications become invalid:", p.InvalidCount, p.Applications)
-		for _, x := range p.Invalid {
-			line("  ✕ %s on %s/%s: %s", x.Name, x.Cluster, x.Namespace, strings.TrimSuffix(x.Refusal.Message+" ("+cmp.Or(x.ID, x.Refusal.Code)+")", " ()"))
-		}
-		if more := p.InvalidCount - len(p.Invalid); more > 0 {
-			line("  … and %d more", more)
-		}
-	}
-	if p.ValidCount > 0 {
-		line("%d applications become valid: %s", p.ValidCount, strings.Join(p.Valid, ", "))
-	}
-	if all && p.InvalidCount == 0 {
-		line("no application of %d becomes invalid", p.Applications)
-	}
-	if p.Unknown > 0 && (all || p.InvalidCount > 0) {
-		line("of %d applications nothing was rendered yet; their objects are not judged", p.Unknown)
-	}
+	p.impact.print(w, all)
 }
 
 func ruleLine(r policy.RuleCount) string {

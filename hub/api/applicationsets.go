@@ -172,6 +172,19 @@ func (a *api) writeSet(ctx context.Context, set model.ApplicationSet, expected i
 	return stored, resultConfigured, nil
 }
 
+// wouldWriteSet is what writeSet would do.
+func (a *api) wouldWriteSet(ctx context.Context, set model.ApplicationSet) (result string, err error) {
+	clearServerSet(&set.Metadata)
+	old, err := a.store.ApplicationSet(ctx, set.Metadata.Name)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return resultCreated, nil
+	case err == nil && sameSet(old, set):
+		return resultUnchanged, nil
+	}
+	return resultConfigured, err
+}
+
 func sameSet(stored, set model.ApplicationSet) bool {
 	clearServerSet(&stored.Metadata)
 	stored.Status = nil

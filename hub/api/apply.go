@@ -29,7 +29,10 @@ type applied struct {
 	Message string `json:"message,omitempty"`
 	// Warnings say what is dangerous about a project though it was written.
 	Warnings []string `json:"warnings,omitempty"`
-	Error    *problem `json:"error,omitempty"`
+	// Preview is what a project would change, of a dry run; else it is there when
+	// applications became invalid.
+	Preview *projectPreview `json:"preview,omitempty"`
+	Error   *problem        `json:"error,omitempty"`
 }
 
 // appliedAnswer is what became of each, in the order of the text.
@@ -38,9 +41,15 @@ type appliedAnswer struct {
 }
 
 // apply takes a text of projects, application sets and applications, projects
-// first. What is wrong with one object does not stop the others.
+// first. What is wrong with one object does not stop the others. With dryRun=true
+// nothing is stored.
 func (a *api) apply(c *gin.Context) {
 	ctx := c.Request.Context()
+	dry, err := onlyPreview(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	b, err := a.body(c)
 	if err != nil {
 		a.fail(c, err)
@@ -57,6 +66,7 @@ func (a *api) apply(c *gin.Context) {
 	markDuplicates(docs)
 	items := make([]applied, len(docs))
 	w := a.newWriter(c)
+	w.dry = dry
 	done := func(i int, result string, err error) {
 		items[i] = applied{Kind: docs[i].Kind, Name: docs[i].Name, Result: result}
 		if err != nil {
@@ -71,15 +81,31 @@ func (a *api) apply(c *gin.Context) {
 		case d.Err != nil:
 			done(i, "", d.Err)
 		case d.Project != nil:
+			var warnings []string
+			var preview *projectPreview
 			result, err := a.survive(ctx, func() (string, error) {
 				if err := mayWriteProject(w.set, d.Name); err != nil {
 					return "", err
+				}
+				if dry {
+					p, err := a.previewAmong(ctx, *d.Project, w.pending, writtenBy(docs))
+					if err != nil {
+						return "", err
+					}
+					w.pending = append(w.pending, *d.Project)
+					preview = &p
+					return p.Result, nil
+				}
+				var unknown string
+				if preview, unknown = a.invalidatedByProject(ctx, *d.Project, writtenBy(docs)); unknown != "" {
+					warnings = append(warnings, unknown)
 				}
 				_, result, err := a.writeProject(ctx, *d.Project, w.by, false, 0)
 				return result, err
 			})
 			if done(i, result, err); err == nil {
-				items[i].Warnings = policy.Warnings(d.Project.Spec)
+				items[i].Preview = preview
+				items[i].Warnings = append(warnings, policy.Warnings(d.Project.Spec)...)
 			}
 		case d.Set != nil:
 			sets = append(sets, i)
@@ -91,6 +117,9 @@ func (a *api) apply(c *gin.Context) {
 		result, err := a.survive(ctx, func() (string, error) {
 			if err := a.mayWriteSet(ctx, w.set, docs[i].Set); err != nil {
 				return "", err
+			}
+			if dry {
+				return a.wouldWriteSet(ctx, *docs[i].Set)
 			}
 			_, result, err := a.writeSet(ctx, *docs[i].Set, 0, false)
 			return result, err
@@ -169,5 +198,20 @@ func markDuplicates(docs []decode.Document) {
 			continue
 		}
 		first[key] = i
+	}
+}
+
+// writtenBy says which stored applications a text changes: what becomes of those is
+// what is said of them there, and nothing about their former selves.
+func writtenBy(docs []decode.Document) func(fleet.App) bool {
+	by := map[string]model.Application{}
+	for _, d := range docs {
+		if d.Err == nil && d.Application != nil {
+			by[d.Name] = *d.Application
+		}
+	}
+	return func(stored fleet.App) bool {
+		app, ok := by[stored.Name]
+		return ok && !sameJSON(stored.Application.Spec, app.Spec)
 	}
 }

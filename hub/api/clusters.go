@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,6 +94,26 @@ func (a *api) setClusterLabels(c *gin.Context) {
 	if err == nil {
 		cluster, err = a.store.Cluster(ctx, c.Param("name"))
 	}
+	var dry bool
+	if err == nil {
+		dry, err = onlyPreview(c)
+	}
+	if dry {
+		out, err := a.previewOfLabels(ctx, cluster, in.Labels)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, out)
+		return
+	}
+	invalid := ""
+	if err == nil && !maps.Equal(cluster.Labels, in.Labels) {
+		preview, unknown := soon(ctx, a, func(ctx context.Context) (labelsPreview, error) { return a.previewOfLabels(ctx, cluster, in.Labels) })
+		if invalid = unknown; invalid == "" {
+			invalid = preview.sentence()
+		}
+	}
 	if err == nil {
 		err = a.store.SetClusterLabels(ctx, cluster.ID, in.Labels, expected)
 	}
@@ -101,6 +122,7 @@ func (a *api) setClusterLabels(c *gin.Context) {
 		return
 	}
 	a.opts.Delivery.ClusterWritten(cluster.ID) // projects select clusters by label
+	warn(c, invalid)
 	a.answerCluster(c, cluster.ID)
 }
 

@@ -253,7 +253,12 @@ func TestPreviewOfAProject(t *testing.T) {
 		t.Error("a preview changed something")
 	}
 	// Allowed again by what is written now.
-	w.call("PUT", "/api/v1/projects/default", project(`"sourceRepos":[]`)).ok(200)
+	if got := w.call("PUT", "/api/v1/projects/default", project(`"sourceRepos":[]`)).ok(200).header.Get("Warning"); !strings.Contains(got, "1 of 1 applications become invalid by this, first web: ") {
+		t.Errorf("warned of %q", got)
+	}
+	if got := w.call("PUT", "/api/v1/projects/default", project(`"sourceRepos":[]`)).ok(200).header.Values("Warning"); len(got) != 0 {
+		t.Errorf("nothing changed, and warned of %q", got)
+	}
 	if p = preview("POST", "/api/v1/projects/default/preview", open); p.ValidCount != 1 || p.InvalidCount != 0 {
 		t.Errorf("%+v", p)
 	}

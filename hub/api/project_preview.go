@@ -7,10 +7,8 @@ import (
 	"slices"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
-	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -33,40 +31,14 @@ type projectPreview struct {
 	Project string `json:"project"`
 	// Result is what storing it would be: created, configured or unchanged.
 	Result string `json:"result"`
-	// Applications that it decides about: its own, and of a global project those
-	// of the projects that inherit from it.
-	Applications int `json:"applications"`
-	// Invalid are applications that are allowed now and would be refused; at most
-	// 500 are listed. Valid are those that are refused now and would be allowed.
-	Invalid      []previewedApplication `json:"invalid"`
-	InvalidCount int                    `json:"invalidCount"`
-	Valid        []string               `json:"valid"`
-	ValidCount   int                    `json:"validCount"`
+	impact        // on its own applications, and of a global project on those of the projects that inherit from it
 	// Widened is what it would allow that it does not now, of a project that
 	// exists: "cluster eu: namespaces that no rule names, such as kube-system".
 	Widened []string `json:"widened"`
-	// Unknown are those of which the objects are not held, so that only sources
-	// and destination were asked about.
-	Unknown int `json:"unknown,omitempty"`
 	// Rules are those that would be in force, with what is inherited.
 	Rules    []policy.RuleCount `json:"rules"`
 	Warnings []string           `json:"warnings"`
 }
-
-type previewedApplication struct {
-	Name      string         `json:"name"`
-	Project   string         `json:"project"`
-	Cluster   string         `json:"cluster"`
-	Namespace string         `json:"namespace,omitempty"`
-	Refusal   policy.Refusal `json:"refusal"`
-	ID        string         `json:"id,omitempty"`
-}
-
-const (
-	maxPreviewed = 500
-	// previewWorkers read the objects of applications side by side.
-	previewWorkers = 8
-)
 
 func (a *api) previewProject(c *gin.Context) {
 	p, err := a.projectBody(c)
@@ -95,17 +67,17 @@ func (a *api) projectBody(c *gin.Context) (model.AppProject, error) {
 	return p, err
 }
 
-// previewed is what is known of one application.
-type previewed struct {
-	app     fleet.App
-	use     policy.Use
-	unknown bool
+// previewOf is what storing a project would change, over those that are stored.
+func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview, error) {
+	return a.previewAmong(ctx, p, nil, nil)
 }
 
-func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview, error) {
+// previewAmong is previewOf when the projects pending were stored before it, and
+// without the applications that skip leaves out.
+func (a *api) previewAmong(ctx context.Context, p model.AppProject, pending []model.AppProject, skip func(fleet.App) bool) (projectPreview, error) {
 	clearServerSet(&p.Metadata)
 	p.Status = nil
-	out := projectPreview{Project: p.Metadata.Name, Result: resultCreated, Invalid: []previewedApplication{}, Valid: []string{}, Widened: []string{}, Warnings: policy.Warnings(p.Spec)}
+	out := projectPreview{Project: p.Metadata.Name, Result: resultCreated, Widened: []string{}, Warnings: policy.Warnings(p.Spec)}
 	if out.Warnings == nil {
 		out.Warnings = []string{}
 	}
@@ -113,20 +85,22 @@ func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview
 	if err != nil {
 		return out, err
 	}
-	after := slices.Clone(before)
-	if i := slices.IndexFunc(before, func(x model.AppProject) bool { return x.Metadata.Name == p.Metadata.Name }); i >= 0 {
+	before = overlaid(before, pending...)
+	after := overlaid(before, p)
+	affected := map[string]bool{p.Metadata.Name: true}
+	if i := indexOfProject(before, p.Metadata.Name); i >= 0 {
 		out.Result = resultConfigured
 		if sameProject(before[i], p) {
 			out.Result = resultUnchanged
 		}
-		after[i] = p
-	} else {
-		after = append(after, p)
+		for _, x := range before {
+			if policy.Inherits(x, before[i]) {
+				affected[x.Metadata.Name] = true
+			}
+		}
 	}
-	affected := map[string]bool{p.Metadata.Name: true}
 	for _, x := range before {
-		was := slices.IndexFunc(before, func(x model.AppProject) bool { return x.Metadata.Name == p.Metadata.Name })
-		if policy.Inherits(x, p) || was >= 0 && policy.Inherits(x, before[was]) {
+		if policy.Inherits(x, p) {
 			affected[x.Metadata.Name] = true
 		}
 	}
@@ -134,34 +108,16 @@ func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview
 	if err != nil {
 		return out, err
 	}
-	apps, err := a.previewedApplications(ctx, affected, clusters)
+	apps, err := a.previewedApplications(ctx, func(app fleet.App) bool { return affected[app.Project] && (skip == nil || !skip(app)) })
 	if err != nil {
 		return out, err
 	}
-	was, is := rulesBy(before), rulesBy(after)
+	now, then := judgesOf(before, clusters), judgesOf(after, clusters)
+	out.impact = compare(apps, now, then)
 	var own []policy.Use
 	for _, x := range apps {
-		out.Applications++
-		if x.unknown {
-			out.Unknown++
-		}
 		if x.app.Project == p.Metadata.Name {
-			own = append(own, x.use)
-		}
-		facts := policy.AppFacts{Namespace: x.app.Application.Metadata.Namespace, SourceRepos: x.use.SourceRepos, Destination: x.use.Destination, Usage: &policy.Usage{Member: true}}
-		now := policy.Ask(was[x.app.Project], facts, x.use.Objects, nil)
-		then := policy.Ask(is[x.app.Project], facts, x.use.Objects, nil)
-		switch {
-		case now.Allowed && !then.Allowed:
-			if out.InvalidCount++; out.InvalidCount <= maxPreviewed {
-				r := then.Refusals[0]
-				out.Invalid = append(out.Invalid, previewedApplication{Name: x.app.Name, Project: x.app.Project, Cluster: x.app.ClusterName,
-					Namespace: x.use.Destination.Namespace, Refusal: r, ID: fault.ID(r.Code)})
-			}
-		case !now.Allowed && then.Allowed:
-			if out.ValidCount++; out.ValidCount <= maxPreviewed {
-				out.Valid = append(out.Valid, x.app.Name)
-			}
+			own = append(own, policy.Use{SourceRepos: reposOf(x.app.Application), Objects: x.objects, Destination: then.destination(x.app)})
 		}
 	}
 	places := make([]policy.Destination, len(clusters))
@@ -169,48 +125,27 @@ func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview
 		places[i] = policy.DestinationAt(cluster, model.Destination{})
 	}
 	if out.Result == resultConfigured {
-		out.Widened = append(out.Widened, policy.Widened(was[p.Metadata.Name], is[p.Metadata.Name], places)...)
+		out.Widened = append(out.Widened, policy.Widened(now.rules[p.Metadata.Name], then.rules[p.Metadata.Name], places)...)
 	}
-	out.Rules = policy.CountRules(is[p.Metadata.Name], places, own)
+	out.Rules = policy.CountRules(then.rules[p.Metadata.Name], places, own)
 	return out, nil
 }
 
-func rulesBy(all []model.AppProject) map[string]policy.Project {
-	out := make(map[string]policy.Project, len(all))
-	for _, p := range all {
-		out[p.Metadata.Name] = policy.Effective(p, all)
-	}
-	return out
+func indexOfProject(all []model.AppProject, name string) int {
+	return slices.IndexFunc(all, func(x model.AppProject) bool { return x.Metadata.Name == name })
 }
 
-// previewedApplications reads the applications of projects, with their objects.
-func (a *api) previewedApplications(ctx context.Context, projects map[string]bool, clusters []model.Cluster) ([]previewed, error) {
-	all, err := a.store.Applications(ctx)
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[model.ClusterID]model.Cluster, len(clusters))
-	for _, c := range clusters {
-		byID[c.ID] = c
-	}
-	var out []previewed
-	for _, app := range all {
-		if projects[app.Project] && !app.Deleting {
-			out = append(out, previewed{app: app})
+// overlaid are projects with others over them.
+func overlaid(all []model.AppProject, over ...model.AppProject) []model.AppProject {
+	out := slices.Clone(all)
+	for _, p := range over {
+		if i := indexOfProject(out, p.Metadata.Name); i >= 0 {
+			out[i] = p
+		} else {
+			out = append(out, p)
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(previewWorkers)
-	for i := range out {
-		g.Go(func() error {
-			x := &out[i]
-			x.use = policy.Use{SourceRepos: reposOf(x.app.Application), Objects: a.objectsOf(ctx, x.app),
-				Destination: policy.DestinationAt(byID[x.app.Cluster], x.app.Application.Spec.Destination)}
-			x.unknown = x.use.Objects == nil
-			return ctx.Err()
-		})
-	}
-	return out, g.Wait()
+	return out
 }
 
 // projectUsage is what a project's applications have.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -58,24 +59,26 @@ func (a *api) putProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	switch v := c.Query("dryRun"); v {
-	case "", "false":
-	case "true":
-		out, err := a.previewOf(c.Request.Context(), p)
+	if dry, err := onlyPreview(c); err != nil || dry {
+		var out projectPreview
+		if err == nil {
+			out, err = a.previewOf(c.Request.Context(), p)
+		}
 		if err != nil {
 			a.fail(c, err)
 			return
 		}
 		c.JSON(http.StatusOK, out)
 		return
-	default:
-		a.fail(c, fault.New(fault.Invalid, "value_unknown", "dryRun is %q; it can be true or false", cut(v)).WithField("dryRun").WithFound(cut(v), "true, false"))
-		return
 	}
 	version, err := ifMatch(c)
 	if err != nil {
 		a.fail(c, err)
 		return
+	}
+	preview, invalid := a.invalidatedByProject(c.Request.Context(), p, nil)
+	if preview != nil {
+		invalid = preview.sentence()
 	}
 	stored, result, err := a.writeProject(c.Request.Context(), p, identity(c).Name, onlyNew(c), version)
 	if err != nil {
@@ -85,16 +88,27 @@ func (a *api) putProject(c *gin.Context) {
 	if v := stored.Metadata.ResourceVersion; v != "" {
 		c.Header("ETag", `"`+v+`"`)
 	}
-	warnings := policy.Warnings(stored.Spec)
-	for _, text := range warnings[:min(len(warnings), maxWarnings)] {
-		// As Kubernetes says it: of nobody in particular, and lasting.
-		c.Writer.Header().Add("Warning", "299 - "+strconv.QuoteToASCII(text))
-	}
+	warn(c, append([]string{invalid}, policy.Warnings(stored.Spec)...)...)
 	c.JSON(statusOf(result), stored)
 }
 
-// maxWarnings are sent with an answer; a preview has all.
-const maxWarnings = 20
+// invalidatedByProject is what a project would change when applications become
+// invalid by it, else nil; or a sentence that it could not be found out. skip
+// leaves out applications. One that is new, or as it was, makes none invalid, but
+// for those of projects that inherit from it.
+func (a *api) invalidatedByProject(ctx context.Context, p model.AppProject, skip func(fleet.App) bool) (*projectPreview, string) {
+	old, err := a.store.Project(ctx, p.Metadata.Name)
+	if fault.Is(err, fault.NotFound) && p.Spec.InheritedBy == nil || err == nil && sameProject(old, p) {
+		return nil, ""
+	}
+	return soon(ctx, a, func(ctx context.Context) (*projectPreview, error) {
+		preview, err := a.previewAmong(ctx, p, nil, skip)
+		if err != nil || preview.InvalidCount == 0 {
+			return nil, err
+		}
+		return &preview, nil
+	})
+}
 
 // writeProject creates or changes a project and tells who needs to know.
 func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, mustBeNew bool, version int64) (model.AppProject, string, error) {

@@ -291,7 +291,9 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/labels", ID: "setClusterLabels", Tag: "clusters", Summary: "Replace the labels of a cluster",
-		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterLabels,
+		Detail: "Projects select clusters by label. With dryRun=true nothing is stored, and the answer tells which of the cluster's applications become invalid and valid by it; without, that is in a Warning header.",
+		Query:  []Parameter{dryRunParameter},
+		Verb:   VerbUpdate, Resource: ResourceClusters, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterLabels,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/aliases", ID: "setClusterAliases", Tag: "clusters", Summary: "Replace the server URLs that mean a cluster",
@@ -322,7 +324,7 @@ var projectRoutes = []Route{
 	{
 		Method: http.MethodPut, Path: "/projects/:name", ID: "putProject", Tag: "projects", Summary: "Create or change a project",
 		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview. What is dangerous about it is in Warning headers.",
-		Query:  []Parameter{{Name: "dryRun", Type: "boolean", Meaning: "tell what it would change, and store nothing"}},
+		Query:  []Parameter{dryRunParameter},
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putProject,
 	},
@@ -477,7 +479,8 @@ var applicationRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/apply", ID: "apply", Tag: "applications", Summary: "Apply a text of projects and applications",
-		Detail: "What is wrong with one object does not stop the others; the status is then 207.",
+		Detail: "What is wrong with one object does not stop the others; the status is then 207. With dryRun=true nothing is stored, and a project has the preview of what it would change.",
+		Query:  []Parameter{dryRunParameter},
 		Verb:   VerbUpdate, Resource: ResourceApplications, Body: manifests{}, Answer: appliedAnswer{}, Status: http.StatusOK, Others: []int{http.StatusMultiStatus}, handler: (*api).apply,
 	},
 }

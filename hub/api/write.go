@@ -28,6 +28,10 @@ type writer struct {
 	set       *permission.Set
 	mustBeNew bool
 	version   int64 // of If-Match, 0 for any
+	// dry: everything is asked, and nothing is stored. pending are the projects that
+	// would be stored before the applications.
+	dry     bool
+	pending []model.AppProject
 
 	mu       sync.Mutex
 	existing map[string]fleet.App // by name; nil: ask the store each time
@@ -108,6 +112,10 @@ func (w *writer) application(ctx context.Context, app model.Application) (stored
 	switch {
 	case exists && old.Cluster == cluster.ID && sameApplication(old.Application, app):
 		stored, result = old, resultUnchanged
+	case w.dry && exists:
+		stored, result = old, resultConfigured
+	case w.dry:
+		result = resultCreated
 	default:
 		// Without a UID: should the old one be deleted by now, this is another
 		// application, and must not take up the identity of the deleted one.
@@ -131,7 +139,7 @@ func (w *writer) application(ctx context.Context, app model.Application) (stored
 		}
 		w.mu.Unlock()
 	}
-	if requested != nil && requested.Sync != nil {
+	if requested != nil && requested.Sync != nil && !w.dry {
 		if err := w.requestedSync(ctx, stored, requested); err != nil {
 			return stored, result, err
 		}
@@ -318,13 +326,13 @@ func (w *writer) project(ctx context.Context, name string) (policy.Project, erro
 	if err != nil {
 		return policy.Project{}, err
 	}
-	if !slices.ContainsFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }) {
+	if indexOfProject(overlaid(all, w.pending...), name) < 0 {
 		// The answer names those that there are.
 		if all, err = w.a.store.Projects(ctx); err != nil {
 			return policy.Project{}, err
 		}
 	}
-	m.value, m.err = rulesOf(all, w.set, name)
+	m.value, m.err = rulesOf(overlaid(all, w.pending...), w.set, name)
 	w.mu.Lock()
 	w.projects[name] = m
 	w.mu.Unlock()

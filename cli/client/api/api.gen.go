@@ -173,9 +173,28 @@ func (c *Client) DeleteCluster(ctx context.Context, name string, options ...Opti
 	return c.call(ctx, http.MethodDelete, "/clusters/"+url.PathEscape(name), nil, nil, options)
 }
 
+// SetClusterLabelsQuery narrows setClusterLabels; what is zero is not sent.
+type SetClusterLabelsQuery struct {
+	// DryRun: tell what it would change, and store nothing
+	DryRun *bool
+}
+
+func (q SetClusterLabelsQuery) encode() string {
+	v := query{}
+	v.flag("dryRun", q.DryRun)
+	return v.encode()
+}
+
+// SetClusterLabelsPath is where setClusterLabels is, below /api/v1.
+func SetClusterLabelsPath(name string, q SetClusterLabelsQuery) string {
+	return "/clusters/" + url.PathEscape(name) + "/labels" + q.encode()
+}
+
 // SetClusterLabels: replace the labels of a cluster.
-func (c *Client) SetClusterLabels(ctx context.Context, name string, in ClusterLabels, options ...Option) (out model.Cluster, err error) {
-	err = c.call(ctx, http.MethodPut, "/clusters/"+url.PathEscape(name)+"/labels", in, &out, options)
+//
+// Projects select clusters by label. With dryRun=true nothing is stored, and the answer tells which of the cluster's applications become invalid and valid by it; without, that is in a Warning header.
+func (c *Client) SetClusterLabels(ctx context.Context, name string, q SetClusterLabelsQuery, in ClusterLabels, options ...Option) (out model.Cluster, err error) {
+	err = c.call(ctx, http.MethodPut, SetClusterLabelsPath(name, q), in, &out, options)
 	return out, err
 }
 
@@ -661,11 +680,28 @@ func (c *Client) ListPluginParameters(ctx context.Context, name string, options 
 	return out, err
 }
 
+// ApplyQuery narrows apply; what is zero is not sent.
+type ApplyQuery struct {
+	// DryRun: tell what it would change, and store nothing
+	DryRun *bool
+}
+
+func (q ApplyQuery) encode() string {
+	v := query{}
+	v.flag("dryRun", q.DryRun)
+	return v.encode()
+}
+
+// ApplyPath is where apply is, below /api/v1.
+func ApplyPath(q ApplyQuery) string {
+	return "/apply" + q.encode()
+}
+
 // Apply: apply a text of projects and applications.
 //
-// What is wrong with one object does not stop the others; the status is then 207.
-func (c *Client) Apply(ctx context.Context, in []byte, options ...Option) (out AppliedAnswer, err error) {
-	err = c.call(ctx, http.MethodPost, "/apply", in, &out, options)
+// What is wrong with one object does not stop the others; the status is then 207. With dryRun=true nothing is stored, and a project has the preview of what it would change.
+func (c *Client) Apply(ctx context.Context, q ApplyQuery, in []byte, options ...Option) (out AppliedAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, ApplyPath(q), in, &out, options)
 	return out, err
 }
 
@@ -1309,7 +1345,10 @@ type Applied struct {
 	Message string `json:"message,omitempty"`
 	// Warnings say what is dangerous about a project though it was written.
 	Warnings []string `json:"warnings,omitempty"`
-	Error    *Problem `json:"error,omitempty"`
+	// Preview is what a project would change, of a dry run; else it is there when
+	// applications became invalid.
+	Preview *ProjectPreview `json:"preview,omitempty"`
+	Error   *Problem        `json:"error,omitempty"`
 }
 
 // AppliedAnswer is what became of each, in the order of the text.
@@ -1594,6 +1633,22 @@ type HubAnswer struct {
 	Version     string `json:"version"`
 }
 
+// Impact is what a change of rules, or of what they are about, means for
+// applications.
+type Impact struct {
+	// Applications that it decides about.
+	Applications int `json:"applications"`
+	// Invalid are applications that are allowed now and would be refused; at most
+	// 500 are listed. Valid are those that are refused now and would be allowed.
+	Invalid      []PreviewedApplication `json:"invalid"`
+	InvalidCount int                    `json:"invalidCount"`
+	Valid        []string               `json:"valid"`
+	ValidCount   int                    `json:"validCount"`
+	// Unknown are those of which the objects are not held, so that only sources
+	// and destination were asked about.
+	Unknown int `json:"unknown,omitempty"`
+}
+
 // IssuedEnrolmentToken has the token itself, which is not shown again.
 type IssuedEnrolmentToken struct {
 	ID        string    `json:"id"`
@@ -1768,21 +1823,10 @@ type ProjectPreview struct {
 	Project string `json:"project"`
 	// Result is what storing it would be: created, configured or unchanged.
 	Result string `json:"result"`
-	// Applications that it decides about: its own, and of a global project those
-	// of the projects that inherit from it.
-	Applications int `json:"applications"`
-	// Invalid are applications that are allowed now and would be refused; at most
-	// 500 are listed. Valid are those that are refused now and would be allowed.
-	Invalid      []PreviewedApplication `json:"invalid"`
-	InvalidCount int                    `json:"invalidCount"`
-	Valid        []string               `json:"valid"`
-	ValidCount   int                    `json:"validCount"`
+	Impact
 	// Widened is what it would allow that it does not now, of a project that
 	// exists: "cluster eu: namespaces that no rule names, such as kube-system".
 	Widened []string `json:"widened"`
-	// Unknown are those of which the objects are not held, so that only sources
-	// and destination were asked about.
-	Unknown int `json:"unknown,omitempty"`
 	// Rules are those that would be in force, with what is inherited.
 	Rules    []policy.RuleCount `json:"rules"`
 	Warnings []string           `json:"warnings"`

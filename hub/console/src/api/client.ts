@@ -30,6 +30,11 @@ export interface ListClustersQuery {
   selector?: string;
 }
 
+export interface SetClusterLabelsQuery {
+  /** tell what it would change, and store nothing */
+  dryRun?: boolean;
+}
+
 export interface ListProjectsQuery {
   /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
   filter?: string;
@@ -126,6 +131,11 @@ export interface ListApplicationOperationsQuery {
   limit?: number;
   /** only those that have not ended */
   open?: boolean;
+}
+
+export interface ApplyQuery {
+  /** tell what it would change, and store nothing */
+  dryRun?: boolean;
 }
 
 export interface GetManifestsQuery {
@@ -455,8 +465,8 @@ export class Client {
   }
 
   /** Replace the labels of a cluster. */
-  async setClusterLabels(name: string, body: types.ClusterLabels | string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
-    return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/labels`, body, o);
+  async setClusterLabels(name: string, body: types.ClusterLabels | string, query: SetClusterLabelsQuery = {}, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
+    return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/labels${search(query)}`, body, o);
   }
 
   /** Replace the server URLs that mean a cluster. */
@@ -640,8 +650,8 @@ export class Client {
   }
 
   /** Apply a text of projects and applications. */
-  async apply(body: string, o: CallOptions = {}): Promise<types.AppliedAnswer> {
-    return (await this.call<types.AppliedAnswer>("POST", `/apply`, body, o)).value;
+  async apply(body: string, query: ApplyQuery = {}, o: CallOptions = {}): Promise<types.AppliedAnswer> {
+    return (await this.call<types.AppliedAnswer>("POST", `/apply${search(query)}`, body, o)).value;
   }
 
   /** Application sets. */

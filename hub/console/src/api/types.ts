@@ -248,6 +248,8 @@ export interface Applied {
   message?: string;
   /** Warnings say what is dangerous about a project though it was written. */
   warnings?: string[];
+  /** Preview is what a project would change, of a dry run; else it is there when applications became invalid. */
+  preview?: ProjectPreview;
   error?: Problem;
 }
 
@@ -793,6 +795,19 @@ export interface IgnoreDifferences {
   jsonPointers?: string[];
   jqPathExpressions?: string[];
   managedFieldsManagers?: string[];
+}
+
+/** Impact is what a change of rules, or of what they are about, means for applications. */
+export interface Impact {
+  /** Applications that it decides about. */
+  applications: number;
+  /** Invalid are applications that are allowed now and would be refused; at most 500 are listed. Valid are those that are refused now and would be allowed. */
+  invalid: PreviewedApplication[];
+  invalidCount: number;
+  valid: string[];
+  validCount: number;
+  /** Unknown are those of which the objects are not held, so that only sources and destination were asked about. */
+  unknown?: number;
 }
 
 /** Info is shown beside the application. */
@@ -1375,17 +1390,17 @@ export interface ProjectPreview {
   project: string;
   /** Result is what storing it would be: created, configured or unchanged. */
   result: string;
-  /** Applications that it decides about: its own, and of a global project those of the projects that inherit from it. */
+  /** Applications that it decides about. */
   applications: number;
   /** Invalid are applications that are allowed now and would be refused; at most 500 are listed. Valid are those that are refused now and would be allowed. */
   invalid: PreviewedApplication[];
   invalidCount: number;
   valid: string[];
   validCount: number;
-  /** Widened is what it would allow that it does not now, of a project that exists: "cluster eu: namespaces that no rule names, such as kube-system". */
-  widened: string[];
   /** Unknown are those of which the objects are not held, so that only sources and destination were asked about. */
   unknown?: number;
+  /** Widened is what it would allow that it does not now, of a project that exists: "cluster eu: namespaces that no rule names, such as kube-system". */
+  widened: string[];
   /** Rules are those that would be in force, with what is inherited. */
   rules: RuleCount[];
   warnings: string[];
