@@ -282,7 +282,11 @@ func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
 	}
 	if !waits {
 		for _, op := range ops {
-			c.note("sync of %q accepted as operation %s", op.AppName, op.ID)
+			what := "sync"
+			if op.Spec.DryRun {
+				what = "dry run of a sync"
+			}
+			c.note("%s of %q accepted as operation %s", what, op.AppName, op.ID)
 		}
 		return c.verdict(ops, refused, len(asks), false)
 	}
@@ -374,6 +378,10 @@ func (c *call) verdict(ops []model.OperationInfo, refused []refusedSync, asked i
 	failed += len(refused)
 	if failed == 0 {
 		if ended {
+			if ops[0].Spec.DryRun { // all are alike in this
+				c.note("✔ %d of %d would sync; this was a dry run, and nothing was changed", len(ops), asked)
+				return nil
+			}
 			c.note("✔ %d of %d synced", len(ops), asked)
 		}
 		return nil

@@ -162,6 +162,8 @@ func filterSchema(c *cobra.Command) filter.Schema {
 			return filter.Repositories
 		case "operation":
 			return filter.Operations
+		case "job":
+			return filter.Jobs
 		}
 	}
 	return filter.Applications

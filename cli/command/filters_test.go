@@ -14,7 +14,7 @@ import (
 // Whatever the command line offers or explains of filters is what the hub takes.
 func TestFiltersAreThoseOfTheHub(t *testing.T) {
 	s := &session{}
-	for things, schema := range map[string]filter.Schema{"app": filter.Applications, "cluster": filter.Clusters, "project": filter.Projects, "repo": filter.Repositories, "operation": filter.Operations} {
+	for things, schema := range map[string]filter.Schema{"app": filter.Applications, "cluster": filter.Clusters, "project": filter.Projects, "repo": filter.Repositories, "operation": filter.Operations, "job": filter.Jobs} {
 		parent, list := &cobra.Command{Use: things}, &cobra.Command{Use: "list"}
 		parent.AddCommand(list)
 		keys, _ := s.completeFilter(list, nil, "")

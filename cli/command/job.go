@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -31,13 +33,14 @@ func jobID(arg string) string { return strings.TrimPrefix(arg, "job/") }
 func newJobList(s *session) *cobra.Command {
 	jobs := listing[model.Job]{
 		kind: "JobList",
+		by:   []string{"filter"},
 		name: func(j model.Job) string { return "job/" + j.ID },
 		columns: []output.Column{
 			{Title: "ID"}, {Title: "KIND"}, {Title: "PHASE", Status: true}, {Title: "ITEMS"}, {Title: "ACCEPTED"}, {Title: "FAILED"}, {Title: "PENDING"},
 			{Title: "AGE", Path: ".createdAt"}, {Title: "BY"}, {Title: "CANCELLED", Wide: true},
 		},
 		row: func(j model.Job) []string {
-			return []string{j.ID, string(j.Kind), string(j.Phase), fmt.Sprint(j.Total), fmt.Sprint(j.Accepted), fmt.Sprint(j.Failed), fmt.Sprint(j.Pending),
+			return []string{j.ID, jobKind(j), string(j.Phase), fmt.Sprint(j.Total), fmt.Sprint(j.Accepted), fmt.Sprint(j.Failed), fmt.Sprint(j.Pending),
 				output.Age(s.now(), &j.CreatedAt), j.InitiatedBy, fmt.Sprint(j.Cancelled)}
 		},
 	}
@@ -49,7 +52,8 @@ func newJobGet(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "get ID", Short: "One job and its items", Args: exactArgs("ID"),
 		Long: `One job and its items. An item that was accepted is an operation, whose phase is shown;
-one that was refused has the reason. For people the items that went well are only counted.`,
+one that was refused has the reason. For people the items that went well are only counted;
+of a dry run it is said for each what would be done.`,
 		RunE: s.run(func(c *call) error {
 			job, err := readJob(c.ctx, c.api, jobID(c.args[0]))
 			if err != nil {
@@ -76,9 +80,34 @@ func newJobCancel(s *session) *cobra.Command {
 	}
 }
 
+// jobKind is what a job does, in a few words.
+func jobKind(j model.Job) string {
+	if j.DryRun {
+		return string(j.Kind) + " (dry run)"
+	}
+	return string(j.Kind)
+}
+
+// changesText is how many objects became what, those that changed first.
+func changesText(changes map[string]int) string {
+	var out []string
+	for _, status := range slices.Sorted(maps.Keys(changes)) {
+		if status != "Unchanged" {
+			out = append(out, fmt.Sprintf("%d %s", changes[status], status))
+		}
+	}
+	if n := changes["Unchanged"]; n > 0 {
+		out = append(out, fmt.Sprintf("%d Unchanged", n))
+	}
+	if len(out) == 0 {
+		return "no objects"
+	}
+	return strings.Join(out, ", ")
+}
+
 // jobText is a job in one line.
 func jobText(j model.Job) string {
-	text := fmt.Sprintf("%s %s: %s  %d of %d accepted, %d failed, %d pending", j.Kind, j.ID, j.Phase, j.Accepted, j.Total, j.Failed, j.Pending)
+	text := fmt.Sprintf("%s %s: %s  %d of %d accepted, %d failed, %d pending", jobKind(j), j.ID, j.Phase, j.Accepted, j.Total, j.Failed, j.Pending)
 	if j.Cancelled > 0 {
 		text += fmt.Sprintf(", %d cancelled", j.Cancelled)
 	}
@@ -94,6 +123,8 @@ func (c *call) printJob(job api.JobAnswer) error {
 		well := 0
 		for _, i := range job.Items {
 			switch {
+			case i.DryRun && i.OperationPhase == model.PhaseSucceeded: // what it would do is what was asked for
+				fmt.Fprintf(c.Out, "%-10s %s  %s\n", "Would "+output.Clean(string(job.Kind)), output.Clean(i.Application), output.Clean(changesText(i.Changes)))
 			case i.Phase == model.ItemAccepted && (i.Operation == "" || i.OperationPhase == model.PhaseSucceeded):
 				well++
 				continue

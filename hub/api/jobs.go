@@ -46,7 +46,7 @@ var jobRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/jobs", ID: "listJobs", Tag: "jobs", Summary: "Jobs, newest first: those of the own token, or for an administrator all",
-		Query:  []Parameter{limitParameter, cursorParam},
+		Query:  []Parameter{filterParameter, limitParameter, cursorParam},
 		Answer: list[model.Job]{}, Status: http.StatusOK, handler: (*api).listJobs, when: hasJobs,
 	},
 	{
@@ -231,39 +231,6 @@ func (a *api) jobApplications(c *gin.Context, in model.JobRequest) ([]string, er
 		return nil, fleet.TooManyItems(n)
 	}
 	return names, nil
-}
-
-func (a *api) listJobs(c *gin.Context) {
-	limit, err := limitOf(c)
-	var before string
-	if err == nil {
-		before, err = cursorOf(c)
-	}
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	which := fleet.JobFilter{Limit: limit + 1, Before: before}
-	if !a.caller(c).Admin() {
-		which.Token = identity(c).ID
-	}
-	jobs, err := a.opts.Jobs.Jobs(c.Request.Context(), which)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	next := ""
-	if len(jobs) > limit {
-		jobs = jobs[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(jobs[limit-1].ID))
-	}
-	items := make([]model.Job, len(jobs))
-	for i, j := range jobs {
-		items[i] = j.Job
-	}
-	out := newList(a, items)
-	out.NextCursor = next
-	c.JSON(http.StatusOK, out)
 }
 
 // visibleJob reads a job that somebody sees: of his own API token, or as an

@@ -53,6 +53,9 @@ func (f *promptJobs) Wake() {
 			item.Phase, item.Operation, item.Code, item.Message = r.Phase, r.Operation, r.Code, r.Message
 			if op != "" {
 				item.OperationPhase = model.PhaseSucceeded
+				if item.DryRun = j.DryRun; j.DryRun {
+					item.Changes = map[string]int{"Created": 1, "Configured": 2, "Unchanged": 7}
+				}
 			}
 			if f.ended == nil {
 				f.ended = map[string][]model.JobItem{}
@@ -143,6 +146,20 @@ func TestCommandsToManyApplicationsAreOneJob(t *testing.T) {
 	out, _, _ = hawser(t, w, w.token, "", "job", "get", id, "-o", "json")
 	if err := json.Unmarshal([]byte(out), &whole); err != nil || len(whole.Items) != 26 {
 		t.Errorf("%d items, %v", len(whole.Items), err)
+	}
+	// What a dry run would do is said of each, and none is said to be synced.
+	_, errs, code = hawser(t, w, w.token, "", append([]string{"app", "sync", "--async", "--dry-run"}, names...)...)
+	if n := len(f.jobs); code != 0 || strings.Contains(errs, "synced") || !strings.Contains(errs, `dry run of a sync of "web-00" accepted`) || !f.jobs[n-1].DryRun {
+		t.Errorf("%d: %s", code, errs)
+	}
+	id = f.jobs[len(f.jobs)-1].ID
+	out, _, _ = hawser(t, w, w.token, "", "job", "get", id)
+	if !strings.Contains(out, "sync (dry run) "+id) || strings.Count(out, "Would sync web-") != 25 || !strings.Contains(out, "web-24  2 Configured, 1 Created, 7 Unchanged") {
+		t.Errorf("%s", out)
+	}
+	out, errs, _ = hawser(t, w, w.token, "", "job", "list", "--filter", "is:dryrun", "-o", "name")
+	if out != "job/"+id+"\n" {
+		t.Errorf("%s%s", out, errs)
 	}
 	// Of another there is nothing.
 	other := w.as(false, fleet.Grant{Project: "*", Role: "operator"})

@@ -41,7 +41,7 @@ func (f *fakeJobs) CreateJob(_ context.Context, n fleet.NewJob) (fleet.StoredJob
 	}
 	f.requests[n.Request], f.apps[n.ID] = n, n.Applications
 	j := fleet.StoredJob{Job: model.Job{Token: n.Token,
-		ID: n.ID, Kind: n.Kind, Spec: n.Spec, Phase: model.JobRunning, InitiatedBy: n.InitiatedBy, Total: len(n.Applications), Pending: len(n.Applications),
+		ID: n.ID, Kind: n.Kind, Spec: n.Spec, DryRun: fleet.JobDryRun(n.Kind, n.Spec), Phase: model.JobRunning, InitiatedBy: n.InitiatedBy, Total: len(n.Applications), Pending: len(n.Applications),
 	}}
 	f.jobs = append(f.jobs, j)
 	return j, false, nil

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -70,6 +71,24 @@ func CheckJob(r model.JobRequest) error {
 		return problems
 	}
 	return nil
+}
+
+// MaxRunningJobs bounds the jobs that one API token has running at a time: they
+// are run one after the other, and others wait for them.
+const MaxRunningJobs = 10
+
+// TooManyJobs is the refusal of a job of a token that has n running.
+func TooManyJobs(n int) *fault.Error {
+	return fault.New(fault.RateLimited, "too_many_jobs", "%d jobs of your API token are running; at most %d are at a time", n, MaxRunningJobs).
+		WithFix("wait until one has ended, or cancel one: hawser job list --filter is:open")
+}
+
+// JobDryRun reports whether the commands of a job only say what they would do.
+func JobDryRun(kind model.JobKind, spec []byte) bool {
+	var s struct {
+		DryRun bool `json:"dryRun"`
+	}
+	return (kind == model.JobSync || kind == model.JobRollback) && json.Unmarshal(spec, &s) == nil && s.DryRun
 }
 
 // TooManyItems is the refusal of a job with n items.

@@ -130,7 +130,7 @@ func keysOf() string {
 	sorts := map[string][]string{"applications": AppSorts, "clusters": ClusterSorts, "projects": ProjectSorts, "repositories": RepositorySorts, "operations": OperationSorts}
 	facets := map[string][]string{"applications": append(slices.Clone(AppFacets), "label:NAME", "cluster.label:NAME"), "clusters": append(slices.Clone(ClusterFacets), "label:NAME"), "repositories": RepositoryFacets, "operations": OperationFacets}
 	fields := map[string][]string{"applications": AppFields, "clusters": ClusterFields, "projects": ProjectFields, "repositories": RepositoryFields, "operations": OperationFields}
-	for _, s := range []filter.Schema{filter.Applications, filter.Clusters, filter.Projects, filter.Repositories, filter.Operations} {
+	for _, s := range []filter.Schema{filter.Applications, filter.Clusters, filter.Projects, filter.Repositories, filter.Operations, filter.Jobs} {
 		fmt.Fprintf(&b, "### %s\n\n| key | takes |\n|---|---|\n", strings.ToUpper(s.Things[:1])+s.Things[1:])
 		for _, k := range s.Keys {
 			name := "`" + k.Name + "`"
@@ -148,6 +148,10 @@ func keysOf() string {
 		}
 		for _, l := range s.Labels {
 			fmt.Fprintf(&b, "| `%s` | NAME, NAME=VALUE |\n", l)
+		}
+		if sorts[s.Things] == nil { // the newest is always first
+			b.WriteString("\n")
+			continue
 		}
 		fmt.Fprintf(&b, "\nsort: %s", strings.Join(sorts[s.Things], ", "))
 		if f := facets[s.Things]; f != nil {

@@ -60,10 +60,13 @@ func (s *Store) ForgetRequests(ctx context.Context, now time.Time) error {
 
 // CreateJob stores a job with all its items. existed is true when a job was
 // submitted with the same request before, which is then returned. Codes:
-// idempotency_key_reused.
+// idempotency_key_reused, too_many_jobs.
 func (s *Store) CreateJob(ctx context.Context, n fleet.NewJob) (job fleet.StoredJob, existed bool, err error) {
 	err = s.tx(ctx, "store the job", func(tx pgx.Tx) error {
 		existed = false
+		if _, err := tx.Exec(ctx, q("LockJobsOf"), n.Token); err != nil { // so that no two count the same
+			return err
+		}
 		var spec any
 		if len(n.Spec) > 0 {
 			spec = n.Spec
@@ -84,6 +87,13 @@ func (s *Store) CreateJob(ctx context.Context, n fleet.NewJob) (job fleet.Stored
 			existed = true
 			job, err = readJob(ctx, tx, id)
 			return err
+		}
+		var running int
+		if err := tx.QueryRow(ctx, q("CountRunningJobs"), n.Token).Scan(&running); err != nil {
+			return err
+		}
+		if running > fleet.MaxRunningJobs {
+			return fleet.TooManyJobs(running - 1)
 		}
 		if _, err := tx.Exec(ctx, q("InsertJobItems"), n.ID, n.Applications); err != nil {
 			return err
@@ -114,6 +124,7 @@ func readJob(ctx context.Context, db querier, id string) (fleet.StoredJob, error
 func scanJob(r pgx.CollectableRow) (j fleet.StoredJob, err error) {
 	err = r.Scan(&j.ID, &j.Kind, &j.Spec, &j.Phase, &j.InitiatedBy, &j.Token, &j.CancelledBy, &j.CreatedAt, &j.FinishedAt,
 		&j.Total, &j.Pending, &j.Accepted, &j.Failed, &j.Cancelled)
+	j.DryRun = fleet.JobDryRun(j.Kind, j.Spec)
 	j.CreatedAt = j.CreatedAt.UTC()
 	if j.FinishedAt != nil {
 		*j.FinishedAt = j.FinishedAt.UTC()
@@ -148,7 +159,7 @@ func (s *Store) JobItems(ctx context.Context, job string, after, limit int) ([]m
 		return nil, wrap(err, "list the items of the job")
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (i model.JobItem, err error) {
-		err = r.Scan(&i.Number, &i.Application, &i.Phase, &i.Operation, &i.OperationPhase, &i.Code, &i.Message, &i.FinishedAt)
+		err = r.Scan(&i.Number, &i.Application, &i.Phase, &i.Operation, &i.OperationPhase, &i.Code, &i.Message, &i.FinishedAt, &i.DryRun, &i.Changes)
 		if i.FinishedAt != nil {
 			*i.FinishedAt = i.FinishedAt.UTC()
 		}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"fmt"
+	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +117,19 @@ func TestJobs(t *testing.T) {
 	if !ended || job.Phase != model.JobCancelled || job.Accepted != 2 || job.Failed != 1 || job.Cancelled != 1 || job.FinishedAt == nil {
 		t.Errorf("%+v %v", job, ended)
 	}
+	_, _, err = b.CreateJob(ctx, fleet.NewJob{ID: "0003", Kind: model.JobSync, Spec: []byte(`{"dryRun":true}`), Token: "t3", Applications: []string{"one"}})
+	must(t, err)
+	must(t, b.FinishJobItem(ctx, "0003", 1, fleet.ItemResult{Phase: model.ItemAccepted, Operation: op.ID}))
+	b.exec(`UPDATE operations SET spec = '{"dryRun":true}', result = '{"resources":[{"status":"Created"},{"status":"Created"},{"status":"Unchanged"}]}' WHERE id = '` + string(op.ID) + `'`)
+	dry, err := b.Job(ctx, "0003")
+	must(t, err)
+	would, err := b.JobItems(ctx, "0003", 0, 10)
+	must(t, err)
+	if !dry.DryRun || job.DryRun || len(would) != 1 || !would[0].DryRun || !maps.Equal(would[0].Changes, map[string]int{"Created": 2, "Unchanged": 1}) {
+		t.Errorf("a dry run: %+v, %+v", dry, would)
+	}
+	b.exec(`DELETE FROM jobs WHERE id = '0003'`)
+	b.exec(`UPDATE operations SET spec = '{}', result = '{"resources":null}'`)
 	if _, again, err := b.EndJob(ctx, "0001"); err != nil || again {
 		t.Errorf("it ended twice: %v %v", again, err)
 	}
@@ -144,4 +160,34 @@ func TestJobs(t *testing.T) {
 	if n := b.count(`SELECT count(*) FROM jobs`); n != 1 { // the running one is kept
 		t.Errorf("%d jobs are kept", n)
 	}
+}
+
+// A token has so many jobs running and no more, however many are submitted at once.
+func TestRunningJobsOfATokenAreBounded(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	submit := func(token string, n int, key string) error {
+		_, _, err := b.CreateJob(ctx, fleet.NewJob{ID: fmt.Sprintf("%s-%02d", token, n), Kind: model.JobRefresh, Token: token, Applications: []string{"x"}, Request: key, Digest: []byte(key)})
+		return err
+	}
+	var wg sync.WaitGroup
+	for i := range fleet.MaxRunningJobs + 5 {
+		wg.Go(func() {
+			if err := submit("a", i, ""); err != nil && !fault.HasCode(err, "too_many_jobs") {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := b.count(`SELECT count(*) FROM jobs`); n != fleet.MaxRunningJobs {
+		t.Errorf("%d jobs run", n)
+	}
+	wantCode(t, submit("a", 99, ""), fault.RateLimited, "too_many_jobs")
+	must(t, submit("b", 0, "b k"))
+	for i := range fleet.MaxRunningJobs - 1 {
+		must(t, submit("b", i+1, ""))
+	}
+	must(t, submit("b", 98, "b k")) // the same request again
+	b.exec(`UPDATE jobs SET phase = 'Finished' WHERE id = 'b-01'`)
+	must(t, submit("b", 97, ""))
 }

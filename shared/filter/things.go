@@ -46,6 +46,18 @@ var (
 			{Name: "name"}, {Name: "url", Aliases: []string{"repo"}}, {Name: "project"}, {Name: "type"}, {Name: "state"},
 		},
 	}
+	Jobs = Schema{
+		Things: "jobs",
+		Keys: []Key{
+			{Name: "name", Aliases: []string{"id"}},
+			{Name: "kind", Kind: Word, Words: []string{"sync", "refresh", "rollback", "delete", "action"}},
+			{Name: "phase", Kind: Word, Words: []string{"running", "finished", "cancelled"}},
+			{Name: "by"}, {Name: "cancelledby"},
+			{Name: "total", Kind: Number}, {Name: "pending", Kind: Number}, {Name: "accepted", Kind: Number}, {Name: "failed", Kind: Number}, {Name: "cancelled", Kind: Number},
+			{Name: "created", Kind: Age}, {Name: "finished", Kind: Age},
+		},
+		States: []string{"open", "ended", "failing", "dryrun"},
+	}
 	Operations = Schema{
 		Things: "operations",
 		Keys: []Key{

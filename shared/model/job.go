@@ -62,11 +62,13 @@ type JobRequest struct {
 
 // Job is a command to many applications.
 type Job struct {
-	ID          string          `json:"id"`
-	Kind        JobKind         `json:"kind"`
-	Spec        json.RawMessage `json:"spec,omitempty" shape:"object"`
-	Phase       JobPhase        `json:"phase"`
-	InitiatedBy string          `json:"initiatedBy"`
+	ID   string          `json:"id"`
+	Kind JobKind         `json:"kind"`
+	Spec json.RawMessage `json:"spec,omitempty" shape:"object"`
+	// DryRun: the commands only say what they would do, and nothing is changed.
+	DryRun      bool     `json:"dryRun,omitempty"`
+	Phase       JobPhase `json:"phase"`
+	InitiatedBy string   `json:"initiatedBy"`
 	// Token is the API token that it was submitted with; its items may do what that
 	// may do when their turn comes.
 	Token      string     `json:"-"`
@@ -91,6 +93,11 @@ type JobItem struct {
 	// Operation that came of it, and how far that is; left out for a refresh.
 	Operation      OperationID    `json:"operation,omitempty"`
 	OperationPhase OperationPhase `json:"operationPhase,omitempty"`
+	// DryRun: Changes are what would be done, and nothing was.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Changes are the objects that the operation has dealt with, by what became of
+	// them (ResourceResult.Status).
+	Changes map[string]int `json:"changes,omitempty"`
 	// Code, ID and Message say why it failed.
 	Code       string     `json:"code,omitempty"`
 	ID         string     `json:"id,omitempty"`

@@ -1182,6 +1182,8 @@ func (c *Client) SubmitJob(ctx context.Context, in model.JobRequest, options ...
 
 // ListJobsQuery narrows listJobs; what is zero is not sent.
 type ListJobsQuery struct {
+	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
+	Filter string
 	// Limit: how many at most, from 1 to 500; 100 when it is left out
 	Limit *int64
 	// Cursor: nextCursor of the answer before; the other parameters must be the same
@@ -1190,6 +1192,7 @@ type ListJobsQuery struct {
 
 func (q ListJobsQuery) encode() string {
 	v := query{}
+	v.text("filter", q.Filter)
 	v.number("limit", q.Limit)
 	v.text("cursor", q.Cursor)
 	return v.encode()

@@ -45,6 +45,12 @@ LEFT JOIN job_items i ON i.job = j.id
 GROUP BY j.id, j.kind, j.spec, j.phase, j.initiated_by, j.token, j.cancelled_by, j.created_at, j.finished_at
 ORDER BY j.id DESC;
 
+-- name: LockJobsOf
+SELECT pg_advisory_xact_lock(hashtextextended('jobs of ' || $1, 0));
+
+-- name: CountRunningJobs
+SELECT count(*) FROM jobs WHERE token = $1 AND phase = 'Running';
+
 -- name: RunningJobs
 SELECT id FROM jobs WHERE phase = 'Running' ORDER BY id;
 
@@ -52,7 +58,11 @@ SELECT id FROM jobs WHERE phase = 'Running' ORDER BY id;
 SELECT phase FROM jobs WHERE id = $1 FOR UPDATE;
 
 -- name: JobItems
-SELECT i.number, i.application, i.phase, i.operation, coalesce(o.phase, ''), i.code, i.message, i.finished_at
+SELECT i.number, i.application, i.phase, i.operation, coalesce(o.phase, ''), i.code, i.message, i.finished_at,
+       coalesce((o.spec->>'dryRun')::boolean, false),
+       (SELECT json_object_agg(r.status, r.n) FROM (
+            SELECT e->>'status' AS status, count(*) AS n FROM json_array_elements(CASE json_typeof(o.result->'resources') WHEN 'array' THEN o.result->'resources' END) AS e GROUP BY 1
+        ) AS r)
 FROM job_items i LEFT JOIN operations o ON o.id = i.operation AND i.operation <> ''
 WHERE i.job = $1 AND i.number > $2 ORDER BY i.number LIMIT $3;
 

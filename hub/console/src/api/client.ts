@@ -287,6 +287,8 @@ export interface GetRBACQuery {
 }
 
 export interface ListJobsQuery {
+  /** only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md */
+  filter?: string;
   /** how many at most, from 1 to 500; 100 when it is left out */
   limit?: number;
   /** nextCursor of the answer before; the other parameters must be the same */

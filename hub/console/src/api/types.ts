@@ -864,6 +864,8 @@ export interface Job {
   id: string;
   kind: JobKind;
   spec?: unknown;
+  /** DryRun: the commands only say what they would do, and nothing is changed. */
+  dryRun?: boolean;
   phase: JobPhase;
   initiatedBy: string;
   createdAt: string;
@@ -883,6 +885,8 @@ export interface JobAnswer {
   id: string;
   kind: JobKind;
   spec?: unknown;
+  /** DryRun: the commands only say what they would do, and nothing is changed. */
+  dryRun?: boolean;
   phase: JobPhase;
   initiatedBy: string;
   createdAt: string;
@@ -908,6 +912,10 @@ export interface JobItem {
   /** Operation that came of it, and how far that is; left out for a refresh. */
   operation?: string;
   operationPhase?: OperationPhase;
+  /** DryRun: Changes are what would be done, and nothing was. */
+  dryRun?: boolean;
+  /** Changes are the objects that the operation has dealt with, by what became of them (ResourceResult.Status). */
+  changes?: Record<string, number>;
   /** Code, ID and Message say why it failed. */
   code?: string;
   id?: string;
