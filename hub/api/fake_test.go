@@ -554,6 +554,7 @@ func (s *fakeStore) AppView(ctx context.Context, name string) (model.AppView, er
 		return model.AppView{}, err
 	}
 	v := s.view(a)
+	a.Application.Metadata.Generation = a.Version // as the store tells it
 	v.Application = &a.Application
 	v.Resources = s.resources
 	return v, nil
