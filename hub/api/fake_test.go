@@ -579,6 +579,7 @@ func (s *fakeStore) AppDocuments(ctx context.Context, uids []model.AppUID) (map[
 	out := map[model.AppUID]*model.Application{}
 	for _, a := range all {
 		if slices.Contains(uids, a.UID) {
+			a.Application.Metadata.Generation = a.Version
 			out[a.UID] = &a.Application
 		}
 	}
