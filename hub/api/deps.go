@@ -143,6 +143,9 @@ type Delivery interface {
 	// database is read, and while something is rendered. deployment is the one
 	// that is gone back to, 0 for none.
 	Prepare(ctx context.Context, app fleet.App, content fleet.Content, deployment int64) (fleet.Deploy, error)
+	// Limit has the agent limited to what the project permits now, before a command
+	// is stored that it is to judge by that. It blocks while the database is read.
+	Limit(ctx context.Context, app fleet.App) error
 	// Changes tells two bundles of an application apart.
 	Changes(ctx context.Context, app fleet.App, from, to model.Digest) ([]model.ResourceResult, error)
 }

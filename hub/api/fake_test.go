@@ -787,6 +787,13 @@ func (d deliveryParts) Prepare(_ context.Context, app fleet.App, content fleet.C
 	return out, d.w.prepareErr
 }
 
+func (d deliveryParts) Limit(_ context.Context, app fleet.App) error {
+	if d.w.limit != nil {
+		return d.w.limit(app)
+	}
+	return nil
+}
+
 func (d deliveryParts) Changes(_ context.Context, _ fleet.App, from, to model.Digest) ([]model.ResourceResult, error) {
 	return []model.ResourceResult{{ObjectKey: model.ObjectKey{Kind: "ConfigMap", Name: string(from + ">" + to)}, Status: "Configured"}}, nil
 }
@@ -839,6 +846,7 @@ type world struct {
 	tested  *fleet.Credential
 	echo    string // what the server repeats in an answer
 	// prepareErr is why a past deployment cannot be desired again.
+	limit      func(fleet.App) error
 	prepareErr error
 	// betweenSteps, when set, is called in the middle of a probe.
 	betweenSteps func()

@@ -25,6 +25,11 @@ func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOpe
 	if err := a.heedObserved(ctx, app, &n); err != nil {
 		return model.OperationInfo{}, err
 	}
+	if n.Kind != model.OperationDelete {
+		if err := a.opts.Delivery.Limit(ctx, app); err != nil {
+			return model.OperationInfo{}, err
+		}
+	}
 	op, existed, err := a.store.CreateOperation(ctx, n)
 	if err != nil {
 		return model.OperationInfo{}, err

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -379,5 +380,38 @@ func TestTheEndOfWhatAnAgentHasIsOnlyAskedFor(t *testing.T) {
 		if op.Phase != model.PhaseSent || !op.Terminating || op.FinishedAt != nil || !strings.HasPrefix(op.Message, "ana has asked to end it; the agent may still carry it out") {
 			t.Errorf("got %+v", op)
 		}
+	}
+}
+
+// The agent is given the limits that the hub decides by before the command exists.
+func TestLimitsAreSentBeforeACommand(t *testing.T) {
+	w := newWorld(t)
+	w.login()
+	w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)
+	app := w.store.apps["web"]
+	app.Source.Bundle = "sha256:x"
+	w.store.apps["web"] = app
+	limited := 0
+	w.limit = func(app fleet.App) error {
+		if limited++; app.Name != "web" || len(w.store.ops) != 0 {
+			t.Errorf("%s: the limits came after %d operations", app.Name, len(w.store.ops))
+		}
+		return nil
+	}
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	if limited != 1 || len(w.store.ops) != 1 {
+		t.Errorf("limited %d times, %d operations", limited, len(w.store.ops))
+	}
+	// A delete is judged by no limits.
+	w.call("DELETE", "/api/v1/applications/web", "").ok(202)
+	if limited != 1 {
+		t.Error("a delete waits for limits")
+	}
+	w.store.ops = nil
+	w.call("PUT", "/api/v1/applications/other", application("other")).ok(201)
+	w.limit = func(fleet.App) error { return errDown }
+	w.call("POST", "/api/v1/applications/other/sync", "").problem(503, "db_unavailable")
+	if len(w.store.ops) != 0 {
+		t.Error("a command was stored that would be judged by older rules")
 	}
 }

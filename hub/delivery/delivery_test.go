@@ -44,6 +44,8 @@ type world struct {
 	// trouble is why a place of content cannot be rendered.
 	trouble map[string]error
 	changed chan struct{} // closed and replaced at every change
+	// rendering, when set, is what renders wait for.
+	rendering chan struct{}
 }
 
 func newWorld(t *testing.T) *world {
@@ -150,7 +152,9 @@ func (w *world) WriteDesired(_ context.Context, changes []fleet.DesiredChange) (
 		if app.Version != c.AppVersion {
 			continue
 		}
-		app.Source = c.Source
+		if !c.KeepSource {
+			app.Source = c.Source
+		}
 		switch {
 		case c.Release:
 			app.SetAside = append([][]fleet.SourceAt{app.Pin.Aside}, app.SetAside...)
@@ -207,6 +211,11 @@ func (w *world) PublishApplications([]model.AppUID) {}
 
 func (w *world) Render(_ context.Context, req RenderRequest) (Rendered, error) {
 	w.mu.Lock()
+	if hold := w.rendering; hold != nil {
+		w.mu.Unlock()
+		<-hold
+		w.mu.Lock()
+	}
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, req)
 	w.moved()

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"errors"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -102,4 +104,52 @@ func TestGlobalProjectsCount(t *testing.T) {
 		t.Errorf("the agent was sent %+v", got)
 	}
 	w.mu.Unlock()
+}
+
+// A command that is stored just after a project was tightened is judged by the new
+// rules: they are delivered first, whatever the look at the application takes.
+func TestLimitsAreDeliveredBeforeACommand(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	hold := make(chan struct{})
+	w.mu.Lock()
+	w.rendering = hold
+	w.projects[0].Spec.NamespaceResourceBlacklist = []model.KindRule{{Kind: "Secret"}}
+	w.notified = nil
+	before := w.apps[uid]
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	if err := d.Limit(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	if got := w.desired[uid]; got.Generation != 2 || len(got.ProjectSpec.NamespaceResourceBlacklist) != 1 || got.Bundle != before.Source.Bundle {
+		t.Errorf("the agent is to have %+v", got)
+	}
+	if len(w.notified) != 1 || w.apps[uid].Source.RenderKey != before.Source.RenderKey {
+		t.Errorf("notified %v, source %+v", w.notified, w.apps[uid].Source)
+	}
+	w.mu.Unlock()
+	close(hold)
+}
+
+func TestLimitsThatNobodyOwesAreNotLookedFor(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	d := New(Options{Store: w, Watcher: w, Renderer: w, Notifier: w, Publisher: w, Log: slog.New(slog.DiscardHandler)})
+	if !d.owes(uid) {
+		t.Error("nothing was looked at yet")
+	}
+	d.apps, w.down = w.apps, errors.New("asked the database")
+	if err := d.Limit(t.Context(), w.apps[uid]); err != nil {
+		t.Error(err)
+	}
+	d.ProjectWritten("default")
+	if err := d.Limit(t.Context(), w.apps[uid]); err == nil {
+		t.Error("nothing was written")
+	}
 }

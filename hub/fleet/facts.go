@@ -116,8 +116,9 @@ type DesiredChange struct {
 	// LimitsOnly: the application was refused. The stored state stays as it is
 	// but for Project and ProjectSpec, so that its agent works within the limits
 	// that are in force; the rest of Desired is ignored. Without a stored state
-	// only Source is written.
-	LimitsOnly bool
+	// only Source is written. KeepSource: nor is that, since nothing was found out
+	// about the sources.
+	LimitsOnly, KeepSource bool
 }
 
 // NewOperation is a command as the API accepts it.

@@ -183,6 +183,28 @@ func (s *session) deliver(ctx context.Context, work *outwork) error {
 		work.settings = false
 	}
 	delivered := work.all || len(work.apps) > 0
+	if err := s.deliverMarked(ctx, work); err != nil {
+		return err
+	}
+	work.operations = work.operations || s.kept && delivered
+	if work.operations {
+		if err := s.deliverOperations(ctx); err != nil {
+			return err
+		}
+		work.operations = false
+	}
+	if len(work.refreshes) > 0 {
+		ids := wire.Strings(keys(work.refreshes))
+		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Refresh{Refresh: &agentv1.Refresh{AppUids: ids}}}); err != nil {
+			return err
+		}
+		work.refreshes = nil
+	}
+	return nil
+}
+
+// deliverMarked sends the desired states that work names, and takes them out.
+func (s *session) deliverMarked(ctx context.Context, work *outwork) error {
 	if work.all {
 		if err := s.deliverDesired(ctx, nil); err != nil {
 			return err
@@ -202,20 +224,6 @@ func (s *session) deliver(ctx context.Context, work *outwork) error {
 		for _, uid := range batch {
 			delete(work.apps, uid)
 		}
-	}
-	work.operations = work.operations || s.kept && delivered
-	if work.operations {
-		if err := s.deliverOperations(ctx); err != nil {
-			return err
-		}
-		work.operations = false
-	}
-	if len(work.refreshes) > 0 {
-		ids := wire.Strings(keys(work.refreshes))
-		if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Refresh{Refresh: &agentv1.Refresh{AppUids: ids}}}); err != nil {
-			return err
-		}
-		work.refreshes = nil
 	}
 	return nil
 }
@@ -381,6 +389,14 @@ func (s *session) deliverOperations(ctx context.Context) error {
 		if pending, err = s.g.opts.Store.PendingOperations(ctx, s.cluster); err != nil {
 			return err
 		}
+	}
+	// What was marked before one of them was stored goes before it: the limits that
+	// it is to be judged by.
+	var before outwork
+	before.all, before.apps = s.out.takeDesired()
+	if err := s.deliverMarked(ctx, &before); err != nil {
+		s.out.change(func(w *outwork) { w.merge(before) })
+		return err
 	}
 	return s.pushCommands(pending)
 }

@@ -53,6 +53,15 @@ func (o *outbox) take() outwork {
 	return w
 }
 
+// takeDesired takes what has come up of desired states alone.
+func (o *outbox) takeDesired() (all bool, apps map[model.AppUID]struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all, apps = o.work.all, o.work.apps
+	o.work.all, o.work.apps = false, nil
+	return all, apps
+}
+
 func (o *outbox) markDesired(apps []model.AppUID) {
 	o.change(func(w *outwork) { w.markDesired(apps) })
 }

@@ -139,7 +139,9 @@ func (s *Store) writeDesired(ctx context.Context, tx pgx.Tx, changes []fleet.Des
 		if !maps.Equal(c.ClusterLabels, labelsOf[a.cluster]) {
 			c.Source.RenderKey = "" // and were resolved for other labels
 		}
-		sources = append(sources, c.Source)
+		if !c.KeepSource {
+			sources = append(sources, c.Source)
+		}
 		switch {
 		case c.Release:
 			released = append(released, string(a.uid))

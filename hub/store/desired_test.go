@@ -78,6 +78,15 @@ func TestLimitsAloneAreANewGeneration(t *testing.T) {
 	if out, err = b.WriteDesired(ctx, []fleet.DesiredChange{limits(app)}); err != nil || len(out) != 0 {
 		t.Errorf("the same limits again: %+v, %v", out, err)
 	}
+	// Limits that a command needs say nothing about the sources.
+	alone := limits(app)
+	alone.KeepSource, alone.Source, alone.Desired.ProjectSpec.SourceRepos = true, fleet.SourceState{}, []string{"https://tighter.example/*"}
+	if out, err = b.WriteDesired(ctx, []fleet.DesiredChange{alone}); err != nil || len(out) != 1 || out[0].Generation != first.Generation+2 {
+		t.Errorf("limits alone: %+v, %v", out, err)
+	}
+	if kept, err := b.Application(ctx, "shop"); err != nil || kept.Source.Error == nil || kept.Source.Error.Code != "kind_not_permitted" {
+		t.Errorf("the source is forgotten: %+v, %v", kept.Source, err)
+	}
 }
 
 func TestChangesThatAreDropped(t *testing.T) {
