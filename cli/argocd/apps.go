@@ -1,7 +1,6 @@
 package argocd
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -225,31 +224,14 @@ const (
 	documentFields = columnFields + ",desired,operation,observedAt,resources,history"
 )
 
-// pageSize is how many applications are asked for at once.
+// pageSize is how many rows of a list are asked for at once.
 const pageSize = 500
 
-// list reads the fields of the applications that a query selects, page by page.
-func (i *invocation) list(q url.Values, fields string) (all []model.AppView, err error) {
-	q.Set("limit", strconv.Itoa(pageSize))
+// list reads the fields of the applications that a query selects.
+func (i *invocation) list(q url.Values, fields string) ([]model.AppView, error) {
 	q.Set("facets", "none")
 	q.Set("fields", fields)
-	for {
-		var page struct {
-			Items      []model.AppView `json:"items"`
-			NextCursor string          `json:"nextCursor"`
-		}
-		if err := i.api.Get(i.ctx, "/applications?"+q.Encode(), &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if page.NextCursor == "" {
-			return all, nil
-		}
-		if page.NextCursor == q.Get("cursor") {
-			return nil, fault.New(fault.Internal, "answer_invalid", "the hub answers the same page of applications again and again")
-		}
-		q.Set("cursor", page.NextCursor)
-	}
+	return everything[model.AppView](i, "/applications", q)
 }
 
 func appList(i *invocation) error {
@@ -472,13 +454,4 @@ func appHistory(i *invocation) error {
 		return nil
 	}
 	return i.table([]string{"ID", "DATE", "REVISION"}, rows)
-}
-
-// get reads something of the hub's as it is.
-func (i *invocation) get(path string) (v any, err error) {
-	var raw json.RawMessage
-	if err = i.api.Get(i.ctx, path, &raw); err == nil {
-		err = json.Unmarshal(raw, &v)
-	}
-	return v, err
 }

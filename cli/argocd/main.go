@@ -48,7 +48,10 @@ func (i *invocation) yes(name string) bool {
 }
 
 func (i *invocation) all(name string) []string {
-	v, _ := i.flags.GetStringArray(name)
+	v, err := i.flags.GetStringArray(name)
+	if err != nil {
+		v, _ = i.flags.GetStringSlice(name)
+	}
 	return v
 }
 
@@ -133,6 +136,8 @@ func register(to *pflag.FlagSet, list []Flag) {
 			to.BoolP(f.Name, f.Short, f.def == "true", usage)
 		case many:
 			to.StringArrayP(f.Name, f.Short, nil, usage)
+		case commas:
+			to.StringSliceP(f.Name, f.Short, nil, usage)
 		default:
 			to.StringP(f.Name, f.Short, f.def, usage)
 		}
@@ -170,7 +175,16 @@ func start(ctx context.Context, s command.Streams, c Command, f *pflag.FlagSet, 
 	if c.To == "" {
 		return c.run(i)
 	}
-	return i.delegate(i.hub())
+	if !c.each {
+		return i.delegate(i.hub())
+	}
+	for _, a := range args {
+		i.args = []string{a}
+		if err := i.delegate(i.hub()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connect makes a client of the hub that is meant.

@@ -5,6 +5,7 @@ const (
 	boolean = 'b'
 	text    = 's'
 	many    = 'a'
+	commas  = 'l' // several, also with commas between them
 	seconds = 't' // a number of seconds, which is a duration there
 	number  = 'n'
 )
@@ -32,6 +33,8 @@ type Command struct {
 	Flags []Flag
 	// Unsupported is what to use instead of the whole command.
 	Unsupported string
+	// each: the command of hawser takes one argument, and is run for each.
+	each        bool
 	run         func(*invocation) error
 	after       func(*invocation) error // once the command of hawser has succeeded
 	least, most int                     // arguments; most -1: any number
@@ -99,8 +102,8 @@ var (
 // Commands are all that the name argocd answers to.
 func Commands() []Command {
 	return []Command{
-		{Path: "app list", Short: "List applications", run: appList, Flags: flags(own(text, "repo", "path"),
-			[]Flag{{Name: "project", Short: "p", kind: many, own: true}, {Name: "cluster", Short: "c", kind: text, own: true}, {Name: "selector", Short: "l", kind: text, own: true}, shownAs, namespace})},
+		{Path: "app list", Short: "List applications", run: appList, Flags: flags(
+			[]Flag{{Name: "repo", Short: "r", kind: text, own: true}, {Name: "path", Short: "P", kind: text, own: true}, {Name: "project", Short: "p", kind: many, own: true}, {Name: "cluster", Short: "c", kind: text, own: true}, {Name: "selector", Short: "l", kind: text, own: true}, shownAs, namespace})},
 		{Path: "app get", Usage: "APPNAME", least: 1, most: 1, Short: "Get application details", run: appGet,
 			Flags: flags(own(boolean, "refresh", "hard-refresh", "show-operation"), []Flag{shownAs, namespace}, ignored(boolean, "parameters are shown with -o yaml", "show-params"), own(seconds, "timeout"))},
 		{Path: "app create", Usage: "APPNAME", most: 1, Short: "Create an application", To: "app create", Flags: flags(sourceFlags, same(boolean, "upsert", "set-finalizer"), same(many, "annotations"),
@@ -131,7 +134,7 @@ func Commands() []Command {
 		{Path: "app history", Usage: "APPNAME", least: 1, most: 1, Short: "Show application deployment history", run: appHistory, Flags: []Flag{shownAs, namespace}},
 		{Path: "app rollback", Usage: "APPNAME [ID]", least: 1, most: 2, Short: "Rollback to a previous deployed version", To: "app rollback",
 			Flags: flags(same(boolean, "prune"), same(seconds, "timeout"), []Flag{namespace}, ignored(text, "the newest state is shown by app get", "output"))},
-		{Path: "app delete", Usage: "APPNAME", least: 1, most: 1, Short: "Delete an application", To: "app delete", Flags: flags(
+		{Path: "app delete", Usage: "APPNAME...", least: 1, most: -1, Short: "Delete applications", To: "app delete", each: true, Flags: flags(
 			[]Flag{{Name: "cascade", kind: boolean, def: "true"}, {Name: "yes", Short: "y", kind: boolean}, {Name: "wait", kind: boolean, def: "false"}, {Name: "propagation-policy", Short: "p", kind: text}, namespace,
 				{Name: "selector", Short: "l", kind: text, Unsupported: "argocd app list -l SELECTOR -o name, then delete each"}})},
 		{Path: "app logs", Usage: "APPNAME", least: 1, most: 1, Short: "Get logs of application pods", To: "app logs", Flags: flags(
@@ -149,35 +152,53 @@ func Commands() []Command {
 
 		{Path: "proj list", Short: "List projects", run: projList, Flags: []Flag{shownAs}},
 		{Path: "proj get", Usage: "PROJECT", least: 1, most: 1, Short: "Get project details", run: projGet, Flags: []Flag{shownAs}},
-		{Path: "proj create", Usage: "PROJECT", least: 1, most: 1, Short: "Create a project", run: projCreate, Flags: projectFlags},
+		{Path: "proj create", Usage: "PROJECT", most: 1, Short: "Create a project", run: projCreate, Flags: flags(projectFlags, own(boolean, "upsert"), []Flag{{Name: "file", Short: "f", kind: text, own: true}})},
 		{Path: "proj set", Usage: "PROJECT", least: 1, most: 1, Short: "Set project parameters", run: projSet, Flags: projectFlags},
-		{Path: "proj delete", Usage: "PROJECT", least: 1, most: 1, Short: "Delete project", To: "project delete"},
-		{Path: "proj edit", Usage: "PROJECT", least: 1, most: 1, Short: "Edit project", Unsupported: "argocd proj get PROJECT -o yaml > p.yaml, edit it, hawser apply -f p.yaml"},
+		{Path: "proj delete", Usage: "PROJECT...", least: 1, most: -1, Short: "Delete projects", To: "project delete", each: true},
+		{Path: "proj edit", Usage: "PROJECT", least: 1, most: 1, Short: "Edit project", To: "project edit"},
 		{Path: "proj add-source", Usage: "PROJECT URL", least: 2, most: 2, Short: "Add project source repository", run: projChange},
 		{Path: "proj remove-source", Usage: "PROJECT URL", least: 2, most: 2, Short: "Remove project source repository", run: projChange},
 		{Path: "proj add-destination", Usage: "PROJECT SERVER/NAME NAMESPACE", least: 3, most: 3, Short: "Add project destination", run: projChange, Flags: own(boolean, "name")},
 		{Path: "proj remove-destination", Usage: "PROJECT SERVER NAMESPACE", least: 3, most: 3, Short: "Remove project destination", run: projChange},
-		{Path: "proj allow-cluster-resource", Usage: "PROJECT GROUP KIND [NAME]", least: 3, most: 4, Short: "Allow a cluster-scoped kind", run: projChange, Flags: own(text, "list")},
-		{Path: "proj deny-cluster-resource", Usage: "PROJECT GROUP KIND [NAME]", least: 3, most: 4, Short: "Deny a cluster-scoped kind", run: projChange, Flags: own(text, "list")},
-		{Path: "proj allow-namespace-resource", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Allow a namespaced kind", run: projChange, Flags: own(text, "list")},
-		{Path: "proj deny-namespace-resource", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Deny a namespaced kind", run: projChange, Flags: own(text, "list")},
+		{Path: "proj allow-cluster-resource", Usage: "PROJECT GROUP KIND [NAME]", least: 3, most: 4, Short: "Allow a cluster-scoped kind", run: projChange, Flags: kindList},
+		{Path: "proj deny-cluster-resource", Usage: "PROJECT GROUP KIND [NAME]", least: 3, most: 4, Short: "Deny a cluster-scoped kind", run: projChange, Flags: kindList},
+		{Path: "proj allow-namespace-resource", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Allow a namespaced kind", run: projChange, Flags: kindList},
+		{Path: "proj deny-namespace-resource", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Deny a namespaced kind", run: projChange, Flags: kindList},
+		{Path: "proj add-signature-key", Usage: "PROJECT KEY-ID", least: 2, most: 2, Short: "Add a GnuPG key to the project", run: projChange},
+		{Path: "proj remove-signature-key", Usage: "PROJECT KEY-ID", least: 2, most: 2, Short: "Remove a GnuPG key from the project", run: projChange},
+		{Path: "proj add-source-namespace", Usage: "PROJECT NAMESPACE", least: 2, most: 2, Short: "Add a source namespace", run: projChange},
+		{Path: "proj remove-source-namespace", Usage: "PROJECT NAMESPACE", least: 2, most: 2, Short: "Remove a source namespace", run: projChange},
+		{Path: "proj add-orphaned-ignore", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Add a kind to the orphaned ignore list", run: projChange, Flags: own(text, "name")},
+		{Path: "proj remove-orphaned-ignore", Usage: "PROJECT GROUP KIND", least: 3, most: 3, Short: "Remove a kind from the orphaned ignore list", run: projChange, Flags: own(text, "name")},
+		{Path: "proj add-destination-service-account", Usage: "PROJECT SERVER NAMESPACE SERVICE-ACCOUNT", least: 4, most: 4, Short: "Add a destination's service account", run: projChange, Flags: own(text, "service-account-namespace")},
+		{Path: "proj remove-destination-service-account", Usage: "PROJECT SERVER NAMESPACE SERVICE-ACCOUNT", least: 4, most: 4, Short: "Remove a destination's service account", run: projChange},
 		{Path: "proj windows list", Usage: "PROJECT", least: 1, most: 1, Short: "List project sync windows", run: windowsList, Flags: []Flag{shownAs}},
 		{Path: "proj windows add", Usage: "PROJECT", least: 1, most: 1, Short: "Add a sync window", run: projChange,
-			Flags: flags(own(text, "schedule", "duration", "time-zone", "description"), []Flag{{Name: "kind", Short: "k", kind: text, own: true}}, own(many, "applications", "namespaces", "clusters"), own(boolean, "manual-sync", "use-and-operator", "sync-overrun"))},
+			Flags: flags(own(text, "schedule", "duration", "description"), []Flag{{Name: "time-zone", kind: text, own: true, def: "UTC"}, {Name: "kind", Short: "k", kind: text, own: true}}, own(commas, "applications", "namespaces", "clusters"), own(boolean, "manual-sync", "use-and-operator", "sync-overrun"))},
+		{Path: "proj windows update", Usage: "PROJECT ID", least: 2, most: 2, Short: "Update a sync window", run: projChange, Flags: flags(own(text, "schedule", "duration", "time-zone", "description"), own(commas, "applications", "namespaces", "clusters"))},
+		{Path: "proj windows enable-manual-sync", Usage: "PROJECT ID", least: 2, most: 2, Short: "Enable manual sync for a sync window", run: projChange},
+		{Path: "proj windows disable-manual-sync", Usage: "PROJECT ID", least: 2, most: 2, Short: "Disable manual sync for a sync window", run: projChange},
 		{Path: "proj windows delete", Usage: "PROJECT ID", least: 2, most: 2, Short: "Delete a sync window", run: projChange},
 		{Path: "proj role list", Usage: "PROJECT", least: 1, most: 1, Short: "List project roles", run: roleList, Flags: []Flag{shownAs}},
+		{Path: "proj role get", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Get the details of a role", run: roleGet},
+		{Path: "proj role create", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Create a project role", run: roleChange, Flags: own(text, "description")},
+		{Path: "proj role delete", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Delete a project role", run: roleChange},
+		{Path: "proj role add-policy", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Add a policy to a project role", run: roleChange, Flags: policyFlags},
+		{Path: "proj role remove-policy", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Remove a policy from a role", run: roleChange, Flags: policyFlags},
+		{Path: "proj role add-group", Usage: "PROJECT ROLE-NAME GROUP-CLAIM", least: 3, most: 3, Short: "Add a group claim to a role", run: roleChange},
+		{Path: "proj role remove-group", Usage: "PROJECT ROLE-NAME GROUP-CLAIM", least: 3, most: 3, Short: "Remove a group claim from a role", run: roleChange},
 
 		{Path: "repo add", Usage: "REPOURL", least: 1, most: 1, Short: "Add repository credentials", To: "repo add", Flags: flags(same(text, "username", "type", "name", "project", "proxy", "no-proxy"), repositoryFlags)},
 		{Path: "repo list", Short: "List configured repositories", run: repoList, Flags: flags([]Flag{shownAs}, ignored(text, "they are looked at all the time", "refresh"))},
-		{Path: "repo get", Usage: "REPO", least: 1, most: 1, Short: "Get a repository", To: "repo get", Flags: flags([]Flag{passed}, ignored(text, "it is looked at all the time", "refresh"))},
-		{Path: "repo rm", Usage: "REPO", least: 1, most: 1, Short: "Remove a repository", To: "repo remove"},
+		{Path: "repo get", Usage: "REPO", least: 1, most: 1, Short: "Get a repository", run: repoGet, Flags: flags([]Flag{shownAs}, ignored(text, "it is looked at all the time", "refresh"))},
+		{Path: "repo rm", Usage: "REPO...", least: 1, most: -1, Short: "Remove repositories", To: "repo remove", each: true, Flags: []Flag{{Name: "project", kind: text, Unsupported: "leave it out: a URL is registered once"}}},
 		{Path: "repocreds add", Usage: "REPOURL", least: 1, most: 1, Short: "Add a credential template", To: "repocreds add", Flags: flags(same(text, "username", "proxy", "no-proxy"), repositoryFlags, ignored(text, "the URL says it", "type"))},
 		{Path: "repocreds list", Short: "List credential templates", To: "repocreds list", Flags: []Flag{passed}},
-		{Path: "repocreds rm", Usage: "REPOURL", least: 1, most: 1, Short: "Remove a credential template", To: "repocreds remove"},
+		{Path: "repocreds rm", Usage: "REPOURL...", least: 1, most: -1, Short: "Remove credential templates", To: "repocreds remove", each: true},
 
 		{Path: "cluster list", Short: "List clusters", run: clusterList, Flags: []Flag{shownAs}},
-		{Path: "cluster get", Usage: "SERVER/NAME", least: 1, most: 1, Short: "Get cluster information", run: clusterGet, Flags: []Flag{shownAs}},
-		{Path: "cluster rm", Usage: "SERVER/NAME", least: 1, most: 1, Short: "Remove a cluster", run: clusterRemove, Flags: []Flag{{Name: "yes", Short: "y", kind: boolean, Ignored: "nothing in the cluster is touched"}}},
+		{Path: "cluster get", Usage: "SERVER/NAME...", least: 1, most: -1, Short: "Get cluster information", run: clusterGet, Flags: []Flag{shownAs}},
+		{Path: "cluster rm", Usage: "SERVER/NAME...", least: 1, most: -1, Short: "Remove clusters", run: clusterRemove, Flags: []Flag{{Name: "yes", Short: "y", kind: boolean, Ignored: "nothing in the cluster is touched"}}},
 		{Path: "cluster set", Usage: "NAME", least: 1, most: 1, Short: "Set cluster labels", run: clusterSet, Flags: flags(own(many, "label"), []Flag{{Name: "name", kind: text, Unsupported: "a cluster keeps its name"}})},
 		{Path: "cluster add", Usage: "CONTEXT", most: -1, Short: "Add a cluster", Unsupported: "hawser cluster enroll NAME: an agent in the cluster connects to the hub, and no credential of the cluster is given away"},
 
@@ -193,8 +214,14 @@ func Commands() []Command {
 }
 
 var projectFlags = flags(own(text, "description"), []Flag{{Name: "src", Short: "s", kind: many, own: true}, {Name: "dest", Short: "d", kind: many, own: true}},
-	own(boolean, "upsert"), own(many, "allow-cluster-resource", "deny-cluster-resource", "allow-namespaced-resource", "deny-namespaced-resource", "signature-keys", "source-namespaces"),
+	own(many, "allow-cluster-resource", "deny-cluster-resource", "allow-namespaced-resource", "deny-namespaced-resource", "dest-service-accounts"), own(commas, "signature-keys", "source-namespaces"),
 	own(boolean, "orphaned-resources", "orphaned-resources-warn"))
+
+var (
+	kindList    = []Flag{{Name: "list", Short: "l", kind: text, own: true}}
+	policyFlags = []Flag{{Name: "action", Short: "a", kind: text, own: true}, {Name: "permission", Short: "p", kind: text, own: true, def: "allow"}, {Name: "object", Short: "o", kind: text, own: true},
+		{Name: "resource", Short: "r", kind: text, own: true, def: "applications"}}
+)
 
 var repositoryFlags = flags(own(text, "password"), []Flag{
 	{Name: "ssh-private-key-path", kind: text, To: "ssh-key-file"}, {Name: "tls-client-cert-path", kind: text, To: "client-cert-file"}, {Name: "tls-client-cert-key-path", kind: text, To: "client-key-file"},
