@@ -72,7 +72,7 @@ func (a *api) apply(c *gin.Context) {
 		if err != nil {
 			p := newProblem(err, requestID(c))
 			items[i].Result, items[i].Error = resultFailed, &p
-			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", fleet.MaskURLs(err.Error()), "request", requestID(c))
+			a.log.InfoContext(ctx, "an object was not applied", "kind", docs[i].Kind, "name", docs[i].Name, "error", fleet.MaskURLs(err.Error()))
 		}
 	}
 	var apps, sets []int

@@ -66,7 +66,7 @@ func (a *api) execResource(c *gin.Context) {
 	if len(q.Command) > 0 {
 		program = cut(q.Command[0])
 	}
-	log := a.log.With("application", cut(c.Param("name")), "by", identity(c).Name, "from", address(c.Request), "request", requestID(c), "program", program)
+	log := a.log.With("application", cut(c.Param("name")), "by", identity(c).Name, "from", address(c.Request), "program", program)
 	asked := log.With("namespace", cut(q.Namespace), "pod", cut(q.Name), "container", cut(q.Container))
 	refuse := func(err error) {
 		asked.InfoContext(c.Request.Context(), "a command in a container was refused", "code", fault.As(err).Code, "error", err)

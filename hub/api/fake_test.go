@@ -24,6 +24,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/inventory"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 // fakeStore keeps in memory what the database would.
@@ -902,7 +903,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		},
 		apps: map[string]fleet.App{}, keys: map[string]model.OperationID{},
 	}
-	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := tracing.Log(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	now := func() time.Time { return start }
 	w.auth = auth.New(w.store, now, log)
 	w.opts = Options{

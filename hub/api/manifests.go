@@ -251,7 +251,7 @@ func (a *api) readLive(c *gin.Context, which model.ObjectSelector) (json.RawMess
 	}
 	body, secret, err := guardObject(body)
 	if secret != nil {
-		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "application", l.app.Name, "by", l.by.Name, "from", address(c.Request), "request", requestID(c),
+		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "application", l.app.Name, "by", l.by.Name, "from", address(c.Request),
 			"namespace", cut(secret.Namespace), "name", cut(secret.Name))
 	}
 	return body, err

@@ -19,6 +19,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model/decode"
+	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
 
 const (
@@ -60,6 +61,7 @@ func newRequestID(r *http.Request) string {
 func setRequestID(c *gin.Context) {
 	id := newRequestID(c.Request)
 	c.Set(keyRequestID, id)
+	c.Request = c.Request.WithContext(tracing.WithRequest(c.Request.Context(), id)) // all lines about it have it
 	c.Header("X-Request-Id", id)
 }
 
@@ -84,7 +86,10 @@ func (a *api) logged(c *gin.Context) {
 	}
 	attrs := []any{
 		"method", c.Request.Method, "route", c.FullPath(), "status", status,
-		"ms", a.now().Sub(start).Milliseconds(), "request", requestID(c), "from", address(c.Request),
+		"ms", a.now().Sub(start).Milliseconds(), "from", address(c.Request),
+	}
+	if key, value := meant(c); key != "" {
+		attrs = append(attrs, key, value)
 	}
 	if t, ok := c.Get(keyIdentity); ok {
 		attrs = append(attrs, "by", t.(fleet.APIToken).Name)
@@ -98,6 +103,20 @@ func (a *api) logged(c *gin.Context) {
 	a.log.Log(c.Request.Context(), level, "request", attrs...)
 }
 
+// meantKeys are what the log calls the things that routes name.
+var meantKeys = map[string]string{"applications": "application", "projects": "project", "clusters": "cluster_name", "operations": "operation"}
+
+// meant is the thing that the path of a request names, as key and value of its line.
+func meant(c *gin.Context) (key, value string) {
+	words := strings.Split(c.FullPath(), "/")
+	for i, word := range words[1:] {
+		if key := meantKeys[words[i]]; key != "" && (word == ":name" || word == ":id") {
+			return key, cut(c.Param(word[1:]))
+		}
+	}
+	return "", ""
+}
+
 // recovered turns a panic into a problem document.
 func (a *api) recovered(c *gin.Context) {
 	defer func() {
@@ -108,7 +127,7 @@ func (a *api) recovered(c *gin.Context) {
 		if r == http.ErrAbortHandler { //nolint:errorlint // the value that net/http documents
 			panic(r)
 		}
-		a.log.ErrorContext(c.Request.Context(), "panic in a request", "panic", fmt.Sprint(r), "request", requestID(c),
+		a.log.ErrorContext(c.Request.Context(), "panic in a request", "panic", fmt.Sprint(r),
 			"route", c.FullPath(), "stack", string(debug.Stack()))
 		if !c.Writer.Written() {
 			a.fail(c, fault.New(fault.Internal, "internal", "internal error"))

@@ -56,7 +56,7 @@ func (a *api) getResource(c *gin.Context) {
 		return
 	}
 	if secret != nil {
-		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "application", l.app.Name, "by", l.by.Name, "from", address(c.Request), "request", requestID(c),
+		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "application", l.app.Name, "by", l.by.Name, "from", address(c.Request),
 			"namespace", cut(secret.Namespace), "name", cut(secret.Name))
 	}
 	media := "application/json"

@@ -34,7 +34,7 @@ func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOpe
 	if err != nil {
 		return model.OperationInfo{}, err
 	}
-	a.log.InfoContext(ctx, "operation accepted", "operation", op.ID, "kind", op.Kind, "application", app.Name, "by", n.InitiatedBy, "repeated", existed)
+	a.log.InfoContext(ctx, "operation accepted", "operation", op.ID, "kind", op.Kind, "application", app.Name, "project", app.Project, "cluster", app.Cluster, "by", n.InitiatedBy, "repeated", existed)
 	if n.Kind == model.OperationDelete || n.Deploy != nil {
 		a.opts.Agents.Notify(app.Cluster, app.UID)
 		a.written(ctx, app.UID)
@@ -308,7 +308,7 @@ func (a *api) amendDelete(ctx context.Context, app fleet.App, only model.Operati
 	if err != nil {
 		return op, err
 	}
-	a.log.InfoContext(ctx, "operation amended", "operation", op.ID, "application", app.Name, "what", amendment.What, "by", amendment.By)
+	a.log.InfoContext(ctx, "operation amended", "operation", op.ID, "application", app.Name, "project", app.Project, "cluster", app.Cluster, "what", amendment.What, "by", amendment.By)
 	a.opts.Agents.Notify(app.Cluster, app.UID)
 	a.opts.Publisher.Publish("operation", string(op.ID), op)
 	a.opts.Publisher.PublishApplications([]model.AppUID{app.UID})
@@ -392,7 +392,7 @@ func (a *api) confirmDeletion(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	a.log.InfoContext(ctx, "deletions approved", "operation", op.ID, "kind", op.Kind, "application", app.Name, "by", identity(c).Name)
+	a.log.InfoContext(ctx, "deletions approved", "operation", op.ID, "kind", op.Kind, "application", app.Name, "project", app.Project, "cluster", app.Cluster, "by", identity(c).Name)
 	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
 }
 

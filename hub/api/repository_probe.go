@@ -182,7 +182,7 @@ func (a *api) testRepository(c *gin.Context) {
 	})
 	if out.OK = err == nil; err != nil {
 		out.Problem = repositoryProblem(err)
-		a.log.InfoContext(ctx, "a repository failed its test", "repository", fleet.MaskURLs(in.URL), "error", err, "request", requestID(c))
+		a.log.InfoContext(ctx, "a repository failed its test", "repository", fleet.MaskURLs(in.URL), "error", err)
 	}
 	if c.Writer.Written() {
 		line(model.RepositoryTestLine{Test: &out})

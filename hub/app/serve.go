@@ -373,6 +373,10 @@ func (h *hub) operationsChanged(ops []model.OperationInfo) {
 	for _, op := range ops {
 		h.feed.Publish("operation", string(op.ID), withoutObjects(op))
 		apps = append(apps, op.App)
+		if op.Phase.Terminal() {
+			h.log.Info("operation ended", "operation", op.ID, "kind", op.Kind, "phase", op.Phase, "application", op.AppName, "application_uid", op.App,
+				"project", op.Project, "cluster", op.Cluster, "by", op.InitiatedBy)
+		}
 		if op.Kind == model.OperationDelete && op.Phase.Terminal() {
 			// Gone, then the watched revisions may be fewer; or kept, then what
 			// Git brought meanwhile is still to come.
