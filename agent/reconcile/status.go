@@ -49,6 +49,7 @@ func (e *Engine) publish(ctx context.Context, a *app, s snapshot, b *bodies) {
 	st := e.statusOf(a, s)
 	a.mu.Lock()
 	st.Health = since(a.status.Health, st.Health, e.now())
+	st.Conditions = dated(a.status.Conditions, st.Conditions, e.now())
 	moved := !a.known || a.status.Generation != st.Generation
 	a.status, a.known = st, true
 	e.arrived(a, s.desired.Name, st)
@@ -70,6 +71,25 @@ func since(old, facet model.HealthFacet, now time.Time) model.HealthFacet {
 		facet.Since = &now
 	}
 	return facet
+}
+
+// dated says of each condition since when it stands. Those about the comparison of
+// live objects stay without: a time tells them from the hub's, about what cannot be
+// rendered.
+func dated(old, conditions []model.Condition, now time.Time) []model.Condition {
+	for i := range conditions {
+		c := &conditions[i]
+		if c.Since != nil || c.Type == "ComparisonError" || c.Type == "InvalidSpecError" {
+			continue
+		}
+		c.Since = &now
+		for _, o := range old {
+			if o.Type == c.Type && o.Code == c.Code && o.Message == c.Message && o.Since != nil {
+				c.Since = o.Since
+			}
+		}
+	}
+	return conditions
 }
 
 func (e *Engine) statusOf(a *app, s snapshot) model.AppStatus {
