@@ -36,8 +36,12 @@ func (a *api) getCluster(c *gin.Context) {
 func (a *api) deleteCluster(c *gin.Context) {
 	ctx := c.Request.Context()
 	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	var expected int64
 	if err == nil {
-		err = a.store.DeleteCluster(ctx, cluster.ID)
+		expected, err = ifMatch(c)
+	}
+	if err == nil {
+		err = a.store.DeleteCluster(ctx, cluster.ID, expected)
 	}
 	if err != nil {
 		a.fail(c, err)

@@ -34,7 +34,7 @@ type Store interface {
 	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error
 	SetClusterLabels(ctx context.Context, id model.ClusterID, labels map[string]string, expected int64) error
 	ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error)
-	DeleteCluster(ctx context.Context, id model.ClusterID) error
+	DeleteCluster(ctx context.Context, id model.ClusterID, expected int64) error
 
 	// UpsertProject keeps by as who changed it, when it did.
 	// UpsertProjectOver with version 0 overwrites whatever there is; else Conflict
@@ -50,14 +50,14 @@ type Store interface {
 	// ProjectAndGlobals reads one project, if there is one of that name, and all
 	// that can hand rules on.
 	ProjectAndGlobals(ctx context.Context, name string) ([]model.AppProject, error)
-	DeleteProject(ctx context.Context, name string) error
+	DeleteProject(ctx context.Context, name string, expected int64) error
 
 	// UpsertRepository with a nil Credential keeps the stored one. With a Version it
 	// is written over that one, as a template is: Conflict (version_conflict).
 	UpsertRepository(ctx context.Context, r fleet.Repository) (model.Repository, error)
 	Repositories(ctx context.Context) ([]model.Repository, error)
 	Repository(ctx context.Context, id string) (fleet.Repository, error)
-	DeleteRepository(ctx context.Context, id string) error
+	DeleteRepository(ctx context.Context, id string, expected int64) error
 	// RepositoryProject is the project whose applications alone may use a
 	// repository, "" when it is any.
 	RepositoryProject(ctx context.Context, url string) (string, error)
@@ -65,7 +65,7 @@ type Store interface {
 	UpsertRepositoryTemplate(ctx context.Context, t fleet.RepositoryTemplate) (model.RepositoryTemplate, error)
 	RepositoryTemplates(ctx context.Context) ([]model.RepositoryTemplate, error)
 	RepositoryTemplate(ctx context.Context, id string) (fleet.RepositoryTemplate, error)
-	DeleteRepositoryTemplate(ctx context.Context, id string) (url string, err error)
+	DeleteRepositoryTemplate(ctx context.Context, id string, expected int64) (url string, err error)
 	// TemplateFor is the credential template for a repository of a project, nil
 	// and "" when there is none.
 	TemplateFor(ctx context.Context, url, project string) (c *fleet.Credential, template string, err error)

@@ -190,7 +190,7 @@ func entryOf(method, path string, op docOperation) docEntry {
 		}
 	}
 	for _, status := range sortedKeys(op.Responses) {
-		if status == "default" {
+		if status == "default" || status >= "400" { // refusals are alike everywhere; the page tells them once
 			continue
 		}
 		answer := docShape{Status: status}

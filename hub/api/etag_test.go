@@ -59,8 +59,34 @@ func TestWhatIsObservedIsPartOfAnETag(t *testing.T) {
 func TestAConditionThatIsNotLookedAtIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, condition := range []string{`If-Match: "1"`, "If-None-Match: *"} {
-		w.call("DELETE", "/api/v1/clusters/eu", "", condition).problem(400, "condition_unsupported")
+		w.call("DELETE", "/api/v1/tokens/x", "", condition).problem(400, "condition_unsupported")
 		w.call("POST", "/api/v1/repositories", `{"url":"https://git.example.com/team/app","skipTest":true}`, condition).problem(400, "condition_unsupported")
 	}
 	w.call("GET", "/api/v1/clusters/eu", "").ok(200)
+}
+
+// Whoever deletes what he has looked at deletes nothing that was changed since.
+func TestDeletesOverTheVersionThatIsMeant(t *testing.T) {
+	w := newWorld(t)
+	w.call("POST", "/api/v1/repositories", `{"url":"https://git.example.com/team/app","skipTest":true}`).ok(201)
+	w.call("POST", "/api/v1/repository-templates", `{"url":"https://git.example.com/team","username":"bot","password":"x"}`).ok(201)
+	w.call("PUT", "/api/v1/projects/shop", `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["*"]}}`).ok(200)
+	w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)
+	for _, c := range []struct {
+		path, method, write, body string
+		status                    int
+	}{
+		{"/repositories/repo-1", "PATCH", "/repositories/repo-1", `{"name":"one","skipTest":true}`, 204},
+		{"/repository-templates/template-1", "PATCH", "/repository-templates/template-1", `{"username":"one"}`, 204},
+		{"/projects/shop", "PUT", "/projects/shop", `{"apiVersion":"hawser.dev/v1alpha1","kind":"AppProject","metadata":{"name":"shop"},"spec":{"sourceRepos":["https://one"]}}`, 204},
+		{"/clusters/us", "PUT", "/clusters/us/labels", `{"labels":{"a":"1"}}`, 204},
+		{"/applications/web", "PUT", "/applications/web", strings.Replace(application("web"), "path: deploy", "path: one", 1), 202},
+	} {
+		path := "/api/v1" + c.path
+		seen := w.call("GET", path, "").ok(200).header.Get("ETag")
+		w.call(c.method, "/api/v1"+c.write, c.body).ok(200)
+		w.call("DELETE", path, "", "If-Match: odd").problem(400, "etag_invalid")
+		w.call("DELETE", path, "", "If-Match: "+seen).problem(412, "version_conflict")
+		w.call("DELETE", path, "", "If-Match: "+w.call("GET", path, "").ok(200).header.Get("ETag")).ok(c.status)
+	}
 }

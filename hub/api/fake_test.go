@@ -243,9 +243,12 @@ func (s *fakeStore) ResolveDestination(_ context.Context, d model.Destination) (
 	return model.Cluster{}, fault.New(fault.Invalid, "destination_unknown", "no cluster is meant by %q", cmp.Or(d.Name, d.Server)).WithField("spec.destination")
 }
 
-func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID) error {
+func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID, expected int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.clusters, func(c model.Cluster) bool { return c.ID == id }); i >= 0 && expected != 0 && s.clusters[i].Version != expected {
+		return versionConflict
+	}
 	for _, a := range s.apps {
 		if a.Cluster == id {
 			return fault.New(fault.Precondition, "cluster_in_use", "applications point at it")
@@ -318,11 +321,15 @@ func (s *fakeStore) ProjectAndGlobals(ctx context.Context, name string) ([]model
 	return slices.DeleteFunc(all, func(p model.AppProject) bool { return p.Metadata.Name != name && p.Spec.InheritedBy == nil }), err
 }
 
-func (s *fakeStore) DeleteProject(_ context.Context, name string) error {
+func (s *fakeStore) DeleteProject(_ context.Context, name string, expected int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.projects[name]; !ok {
+	p, ok := s.projects[name]
+	if !ok {
 		return unknown("project_unknown", "there is no project %q", name)
+	}
+	if expected != 0 && p.Metadata.Generation != expected {
+		return versionConflict
 	}
 	for _, a := range s.apps {
 		if a.Project == name {
@@ -393,9 +400,12 @@ func (s *fakeStore) RepositoryProject(_ context.Context, url string) (string, er
 	return "", nil
 }
 
-func (s *fakeStore) DeleteRepository(_ context.Context, id string) error {
+func (s *fakeStore) DeleteRepository(_ context.Context, id string, expected int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.repos, func(r fleet.Repository) bool { return r.ID == id }); i >= 0 && expected != 0 && s.repos[i].Version != expected {
+		return versionConflict
+	}
 	n := len(s.repos)
 	s.repos = slices.DeleteFunc(s.repos, func(r fleet.Repository) bool { return r.ID == id })
 	if len(s.repos) == n {
@@ -450,11 +460,14 @@ func (s *fakeStore) RepositoryTemplate(_ context.Context, id string) (fleet.Repo
 	return fleet.RepositoryTemplate{}, unknown("repository_template_unknown", "there is no credential template %q", id)
 }
 
-func (s *fakeStore) DeleteRepositoryTemplate(_ context.Context, id string) (string, error) {
+func (s *fakeStore) DeleteRepositoryTemplate(_ context.Context, id string, expected int64) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, t := range s.templates {
 		if t.ID == id {
+			if expected != 0 && t.Version != expected {
+				return "", versionConflict
+			}
 			s.templates = slices.Delete(s.templates, i, i+1)
 			return t.URL, nil
 		}
@@ -607,6 +620,11 @@ func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (mo
 			if op.ID == id {
 				return op, true, nil
 			}
+		}
+	}
+	for _, a := range s.apps {
+		if a.UID == n.App && n.Version != 0 && a.Version != n.Version {
+			return model.OperationInfo{}, false, versionConflict
 		}
 	}
 	if a, err := fleet.Admit(s.ops, n); err == nil && a.Existing != nil {

@@ -261,6 +261,10 @@ func (a *api) deleteApplication(c *gin.Context) {
 		return
 	}
 	spec, err := deletion(c.Query("cascade"), c.Query("propagation"), app.Application.Metadata.Finalizers)
+	var version int64
+	if err == nil {
+		version, err = ifMatch(c)
+	}
 	if err == nil {
 		spec.ApproveDeletions, err = boolean(c, "approveDeletions")
 	}
@@ -269,7 +273,7 @@ func (a *api) deleteApplication(c *gin.Context) {
 		return
 	}
 	op, err := a.createOperation(ctx, app, fleet.NewOperation{
-		App: app.UID, Kind: model.OperationDelete, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key,
+		App: app.UID, Kind: model.OperationDelete, Spec: spec, InitiatedBy: identity(c).Name, IdempotencyKey: key, Version: version,
 	})
 	if err != nil {
 		a.fail(c, err)

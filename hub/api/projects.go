@@ -158,7 +158,11 @@ func (a *api) deleteProject(c *gin.Context) {
 			WithFix("limit what it allows instead"))
 		return
 	}
-	if err := a.store.DeleteProject(c.Request.Context(), name); err != nil {
+	expected, err := ifMatch(c)
+	if err == nil {
+		err = a.store.DeleteProject(c.Request.Context(), name, expected)
+	}
+	if err != nil {
 		a.fail(c, err)
 		return
 	}

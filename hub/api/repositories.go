@@ -189,8 +189,12 @@ func (a *api) deleteRepository(c *gin.Context) {
 	if err == nil && !force {
 		err = a.unused(ctx, id)
 	}
+	var expected int64
 	if err == nil {
-		err = a.store.DeleteRepository(ctx, id)
+		expected, err = ifMatch(c)
+	}
+	if err == nil {
+		err = a.store.DeleteRepository(ctx, id, expected)
 	}
 	if err != nil {
 		a.fail(c, err)

@@ -115,7 +115,11 @@ func (a *api) writeTemplate(ctx context.Context, id string, in templateRequest, 
 
 func (a *api) deleteTemplate(c *gin.Context) {
 	id := c.Param("id")
-	url, err := a.store.DeleteRepositoryTemplate(c.Request.Context(), id)
+	expected, err := ifMatch(c)
+	var url string
+	if err == nil {
+		url, err = a.store.DeleteRepositoryTemplate(c.Request.Context(), id, expected)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return

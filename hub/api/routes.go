@@ -287,7 +287,7 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/clusters/:name", ID: "deleteCluster", Tag: "clusters", Summary: "Forget a cluster that has no applications",
-		Verb: VerbDelete, Resource: ResourceClusters, Status: http.StatusNoContent, handler: (*api).deleteCluster,
+		Verb: VerbDelete, Resource: ResourceClusters, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteCluster,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/labels", ID: "setClusterLabels", Tag: "clusters", Summary: "Replace the labels of a cluster",
@@ -330,7 +330,7 @@ var projectRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/projects/:name", ID: "deleteProject", Tag: "projects", Summary: "Delete a project that has no applications",
-		Verb: VerbDelete, Resource: ResourceProjects, Status: http.StatusNoContent, handler: (*api).deleteProject,
+		Verb: VerbDelete, Resource: ResourceProjects, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteProject,
 	},
 }
 
@@ -362,7 +362,7 @@ var repositoryRoutes = []Route{
 		Method: http.MethodDelete, Path: "/repositories/:id", ID: "deleteRepository", Tag: "repositories", Summary: "Forget a repository",
 		Detail: "Refused with repository_in_use while applications have it as a source, unless it is forced.",
 		Query:  []Parameter{{Name: "force", Type: "boolean", Meaning: "also while applications use it"}},
-		Verb:   VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, handler: (*api).deleteRepository,
+		Verb:   VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteRepository,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates", ID: "listRepositoryTemplates", Tag: "repositories", Summary: "Credential templates, without their secrets",
@@ -382,7 +382,7 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/repository-templates/:id", ID: "deleteRepositoryTemplate", Tag: "repositories", Summary: "Forget a credential template",
-		Verb: VerbDelete, Resource: ResourceTemplates, Status: http.StatusNoContent, handler: (*api).deleteTemplate,
+		Verb: VerbDelete, Resource: ResourceTemplates, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteTemplate,
 	},
 }
 
@@ -424,7 +424,7 @@ var applicationRoutes = []Route{
 			{Name: "propagation", Type: "string", Meaning: "how the cluster deletes dependents", Allowed: []string{"foreground", "background"}},
 			{Name: "approveDeletions", Type: "boolean", Meaning: "approve of deleting objects that say Delete=confirm"},
 		},
-		Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true, handler: (*api).deleteApplication,
+		Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true, Matched: true, handler: (*api).deleteApplication,
 	},
 	{
 		Method: http.MethodPost, Path: "/applications/:name/sync", ID: "syncApplication", Tag: "applications", Summary: "Sync an application",

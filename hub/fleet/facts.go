@@ -128,7 +128,9 @@ type NewOperation struct {
 	Spec           model.OperationSpec
 	InitiatedBy    string
 	IdempotencyKey string // empty: none
-	Deadline       time.Time
+	// Version that the application must have, 0 for any.
+	Version  int64
+	Deadline time.Time
 	// Deploy changes what is desired together with the operation, which is then
 	// about that generation; nil for most.
 	Deploy *Deploy

@@ -119,7 +119,7 @@ func TestProjects(t *testing.T) {
 	if !reflect.DeepEqual(def.Spec, want) {
 		t.Errorf("default project %+v", def.Spec)
 	}
-	wantCode(t, b.DeleteProject(ctx, "default"), fault.Precondition, "project_default")
+	wantCode(t, b.DeleteProject(ctx, "default", 0), fault.Precondition, "project_default")
 
 	p := model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "shop", ResourceVersion: "7"},
 		Spec: model.AppProjectSpec{Description: "first", SourceRepos: []string{"https://git.example.com/*"}}, Status: json.RawMessage(`{}`)}
@@ -144,7 +144,7 @@ func TestProjects(t *testing.T) {
 	doc.Spec.Project = "shop"
 	_, _, err = b.UpsertApplication(ctx, fleet.App{Cluster: b.cluster("one"), Application: doc})
 	must(t, err)
-	err = b.DeleteProject(ctx, "shop")
+	err = b.DeleteProject(ctx, "shop", 0)
 	wantCode(t, err, fault.Precondition, "project_in_use")
 	if !strings.Contains(err.Error(), "web") {
 		t.Errorf("it does not name the application: %v", err)
@@ -152,8 +152,9 @@ func TestProjects(t *testing.T) {
 	doc.Spec.Project = "default"
 	_, _, err = b.UpsertApplication(ctx, fleet.App{Cluster: b.mustCluster("one"), Application: doc})
 	must(t, err)
-	must(t, b.DeleteProject(ctx, "shop"))
-	wantCode(t, b.DeleteProject(ctx, "shop"), fault.NotFound, "project_unknown")
+	wantCode(t, b.DeleteProject(ctx, "shop", 99), fault.Conflict, "version_conflict")
+	must(t, b.DeleteProject(ctx, "shop", 0))
+	wantCode(t, b.DeleteProject(ctx, "shop", 0), fault.NotFound, "project_unknown")
 	_, err = b.Project(ctx, "shop")
 	wantCode(t, err, fault.NotFound, "project_unknown")
 }

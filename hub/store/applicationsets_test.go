@@ -53,13 +53,13 @@ func TestApplicationSetsAreKeptAsWritten(t *testing.T) {
 	if !created || len(sets) != 2 || sets[0].Metadata.Name != "all" {
 		t.Errorf("got %+v", sets)
 	}
-	wantCode(t, b.DeleteProject(b.ctx(), "shop"), fault.Precondition, "project_in_use")
+	wantCode(t, b.DeleteProject(b.ctx(), "shop", 0), fault.Precondition, "project_in_use")
 	wantCode(t, b.DeleteApplicationSet(b.ctx(), "web", 1), fault.Conflict, "version_conflict")
 	must(t, b.DeleteApplicationSet(b.ctx(), "web", 2))
 	wantCode(t, b.DeleteApplicationSet(b.ctx(), "web", 0), fault.NotFound, "applicationset_not_found")
 	_, err = b.ApplicationSet(b.ctx(), "web")
 	wantCode(t, err, fault.NotFound, "applicationset_not_found")
-	must(t, b.DeleteProject(b.ctx(), "shop"))
+	must(t, b.DeleteProject(b.ctx(), "shop", 0))
 }
 
 func second[T any](_ T, err error) error { return err }

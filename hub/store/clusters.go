@@ -252,16 +252,20 @@ func (s *Store) ClusterAPIs(ctx context.Context, id model.ClusterID) (kubeVersio
 
 // DeleteCluster forgets a cluster. Precondition (cluster_in_use) while
 // applications point at it. Nothing is deleted in the cluster itself.
-func (s *Store) DeleteCluster(ctx context.Context, id model.ClusterID) error {
+func (s *Store) DeleteCluster(ctx context.Context, id model.ClusterID, expected int64) error {
 	err := s.tx(ctx, "delete the cluster", func(tx pgx.Tx) error {
 		var revoked bool
 		var unknown []byte
-		err := tx.QueryRow(ctx, q("LockCluster"), id).Scan(&revoked, &unknown)
+		var version int64
+		err := tx.QueryRow(ctx, q("LockCluster"), id).Scan(&revoked, &unknown, &version)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return clusterUnknown(string(id))
 		}
 		if err != nil {
 			return err
+		}
+		if expected != 0 && expected != version {
+			return changedMeanwhile("the cluster")
 		}
 		var apps int
 		if err := tx.QueryRow(ctx, q("CountClusterApps"), id).Scan(&apps); err != nil {

@@ -141,7 +141,7 @@ func TestClusterLifecycle(t *testing.T) {
 	wantCode(t, b.RecordCertificate(ctx, fleet.Certificate{Serial: "late", Cluster: id, NotBefore: b.now(), NotAfter: b.now()}), fault.Conflict, "certificate_exists")
 
 	b.app("shop", id)
-	wantCode(t, b.DeleteCluster(ctx, id), fault.Precondition, "cluster_in_use")
+	wantCode(t, b.DeleteCluster(ctx, id, 0), fault.Precondition, "cluster_in_use")
 	if n := b.count(`SELECT count(*) FROM apps`); n != 1 {
 		t.Errorf("%d applications after a refused deletion", n)
 	}
@@ -150,8 +150,9 @@ func TestClusterLifecycle(t *testing.T) {
 	if len(all) != 2 || all[1].Name != "one" || all[1].Applications != 1 {
 		t.Errorf("%+v", all)
 	}
-	must(t, b.DeleteCluster(ctx, all[0].ID))
-	wantCode(t, b.DeleteCluster(ctx, all[0].ID), fault.NotFound, "cluster_unknown")
+	wantCode(t, b.DeleteCluster(ctx, all[0].ID, all[0].Version+1), fault.Conflict, "version_conflict")
+	must(t, b.DeleteCluster(ctx, all[0].ID, all[0].Version))
+	wantCode(t, b.DeleteCluster(ctx, all[0].ID, 0), fault.NotFound, "cluster_unknown")
 }
 
 func TestHeartbeatsOfManySessions(t *testing.T) {

@@ -387,7 +387,7 @@ func (s *Store) deploy(ctx context.Context, tx pgx.Tx, id model.OperationID, n f
 func (s *Store) ReleasePin(ctx context.Context, app model.AppUID, by, reason string) (pin fleet.Pin, err error) {
 	err = s.tx(ctx, "release the pin", func(tx pgx.Tx) error {
 		var name string
-		err := tx.QueryRow(ctx, q("LockApp"), text(string(app))).Scan(&name, nil)
+		err := tx.QueryRow(ctx, q("LockApp"), text(string(app))).Scan(&name, nil, nil)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return notFound("application_not_found", "there is no such application")
 		}

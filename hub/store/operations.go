@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -148,8 +149,9 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 	var (
 		name    string
 		cluster model.ClusterID
+		version int64
 	)
-	err = tx.QueryRow(ctx, q("LockApp"), text(string(n.App))).Scan(&name, &cluster)
+	err = tx.QueryRow(ctx, q("LockApp"), text(string(n.App))).Scan(&name, &cluster, &version)
 	missing := errors.Is(err, pgx.ErrNoRows)
 	if err != nil && !missing {
 		return op, false, err
@@ -172,6 +174,9 @@ func (s *Store) createOperation(ctx context.Context, tx pgx.Tx, id model.Operati
 	}
 	if missing {
 		return op, false, notFound("application_not_found", "there is no such application")
+	}
+	if n.Version != 0 && n.Version != version {
+		return op, false, changedMeanwhile("application " + strconv.Quote(name))
 	}
 
 	open, err := queryOperations(ctx, tx, "OpenOperationsOfApp", n.App)

@@ -327,6 +327,8 @@ func TestTerminateAndExpire(t *testing.T) {
 	if pending, err := b.PendingOperations(ctx, one); err != nil || len(pending) != 2 || !pending[1].Terminating {
 		t.Errorf("%+v %v", pending, err)
 	}
+	_, _, err = b.CreateOperation(ctx, fleet.NewOperation{App: app.UID, Kind: model.OperationDelete, Version: 99})
+	wantCode(t, err, fault.Conflict, "version_conflict")
 	_, err = b.TerminateOperation(ctx, "gone", "bob")
 	wantCode(t, err, fault.NotFound, "operation_not_found")
 	if ended, err := b.ExpireOperations(ctx, b.now().Add(2*time.Hour)); err != nil || len(ended) != 0 {

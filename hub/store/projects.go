@@ -222,17 +222,21 @@ func collectProjects(rows pgx.Rows) ([]model.AppProject, error) {
 
 // DeleteProject removes a project. Precondition (project_in_use) while
 // applications, application sets or repositories belong to it, and for the default project (project_default).
-func (s *Store) DeleteProject(ctx context.Context, name string) error {
+func (s *Store) DeleteProject(ctx context.Context, name string, expected int64) error {
 	if name == model.DefaultProject {
 		return fault.New(fault.Precondition, "project_default", "the project %q always exists", name)
 	}
 	err := s.tx(ctx, "delete the project", func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, q("LockProject"), text(name)).Scan(&name)
+		var version int64
+		err := tx.QueryRow(ctx, q("LockProject"), text(name)).Scan(&name, &version)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return projectUnknown(name)
 		}
 		if err != nil {
 			return err
+		}
+		if expected != 0 && expected != version {
+			return changedMeanwhile("project " + strconv.Quote(name))
 		}
 		heirs, err := s.lockHeirs(ctx, tx, model.AppProject{Metadata: model.ObjectMeta{Name: name}})
 		if err != nil {

@@ -97,12 +97,12 @@ func TestAGlobalProjectRaisesThoseThatInherit(t *testing.T) {
 	if s, w := version("shop"), version("web"); s != 2 || w != 1 {
 		t.Errorf("shop is of version %d, web of %d", s, w)
 	}
-	wantCode(t, b.DeleteProject(ctx, "base"), fault.Precondition, "project_in_use")
+	wantCode(t, b.DeleteProject(ctx, "base", 0), fault.Precondition, "project_in_use")
 	put("base", nil, model.AppProjectSpec{})
 	if s := version("shop"); s != 3 {
 		t.Errorf("shop is of version %d", s)
 	}
-	must(t, b.DeleteProject(ctx, "base"))
+	must(t, b.DeleteProject(ctx, "base", 0))
 }
 
 func TestLimitsForOtherLabelsAreOwed(t *testing.T) {

@@ -256,10 +256,13 @@ func authenticates(holds model.CredentialInfo) bool {
 
 // DeleteRepository removes a repository and its credential. NotFound
 // (repository_unknown).
-func (s *Store) DeleteRepository(ctx context.Context, id string) error {
-	tag, err := s.pool.Exec(ctx, q("DeleteRepository"), text(id))
+func (s *Store) DeleteRepository(ctx context.Context, id string, expected int64) error {
+	tag, err := s.pool.Exec(ctx, q("DeleteRepository"), text(id), expected)
 	if err == nil && tag.RowsAffected() == 0 {
-		return repositoryUnknown(id)
+		if _, err := s.Repository(ctx, id); err != nil {
+			return err
+		}
+		return changedMeanwhile("the repository")
 	}
 	return wrap(err, "delete the repository")
 }

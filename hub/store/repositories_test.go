@@ -166,7 +166,7 @@ func TestTemplatesOfAProjectOpenOnlyItsRepositories(t *testing.T) {
 			t.Errorf("%s belongs to %q %v", url, got, err)
 		}
 	}
-	err = b.DeleteProject(t.Context(), "shop")
+	err = b.DeleteProject(t.Context(), "shop", 0)
 	wantCode(t, err, fault.Precondition, "project_in_use")
 	if !strings.Contains(err.Error(), "https://git.example.com/team/shop") {
 		t.Error(err)
@@ -208,8 +208,9 @@ func TestRepositoriesAreReplacedAndRemoved(t *testing.T) {
 		_, err = b.Repository(ctx, id)
 		wantCode(t, err, fault.NotFound, "repository_unknown")
 	}
-	must(t, b.DeleteRepository(ctx, host.ID))
-	wantCode(t, b.DeleteRepository(ctx, host.ID), fault.NotFound, "repository_unknown")
+	wantCode(t, b.DeleteRepository(ctx, host.ID, 99), fault.Conflict, "version_conflict")
+	must(t, b.DeleteRepository(ctx, host.ID, 0))
+	wantCode(t, b.DeleteRepository(ctx, host.ID, 0), fault.NotFound, "repository_unknown")
 }
 
 func TestRepositoriesByName(t *testing.T) {
@@ -265,12 +266,14 @@ func TestTemplatesAreReplacedAndRemoved(t *testing.T) {
 		_, err = b.RepositoryTemplate(ctx, id)
 		wantCode(t, err, fault.NotFound, "repository_template_unknown")
 	}
-	url, err := b.DeleteRepositoryTemplate(ctx, first.ID)
+	_, err = b.DeleteRepositoryTemplate(ctx, first.ID, 99)
+	wantCode(t, err, fault.Conflict, "version_conflict")
+	url, err := b.DeleteRepositoryTemplate(ctx, first.ID, 0)
 	must(t, err)
 	if url != "https://git.example.com/org" {
 		t.Error(url)
 	}
-	_, err = b.DeleteRepositoryTemplate(ctx, first.ID)
+	_, err = b.DeleteRepositoryTemplate(ctx, first.ID, 0)
 	wantCode(t, err, fault.NotFound, "repository_template_unknown")
 }
 

@@ -145,10 +145,13 @@ func (s *Store) TemplateFor(ctx context.Context, url, project string) (c *fleet.
 
 // DeleteRepositoryTemplate removes a template and returns its URL. NotFound
 // (repository_template_unknown).
-func (s *Store) DeleteRepositoryTemplate(ctx context.Context, id string) (url string, err error) {
-	err = s.pool.QueryRow(ctx, q("DeleteRepositoryTemplate"), text(id)).Scan(&url)
+func (s *Store) DeleteRepositoryTemplate(ctx context.Context, id string, expected int64) (url string, err error) {
+	err = s.pool.QueryRow(ctx, q("DeleteRepositoryTemplate"), text(id), expected).Scan(&url)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", templateUnknown(id)
+		if _, err := s.RepositoryTemplate(ctx, id); err != nil {
+			return "", err
+		}
+		return "", changedMeanwhile("the credential template")
 	}
 	return url, wrap(err, "delete the credential template")
 }

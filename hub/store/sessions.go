@@ -125,7 +125,7 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 		return f, err
 	}
 	var revoked bool
-	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, nil)
+	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, nil, nil)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return f, clusterUnknown(string(cluster))
 	}

@@ -47,12 +47,7 @@ func openAPI(routes []api.Route, src *source) ([]byte, error) {
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"bearer": {Type: "http", Scheme: "bearer", Description: "An API token, from login or POST /tokens"},
 			},
-			Responses: map[string]*huma.Response{"problem": {
-				Description: "What is wrong, and what to do",
-				Content: map[string]*huma.MediaType{"application/problem+json": {
-					Schema: g.schema(problemType), Examples: examplesOf(problemType),
-				}},
-			}},
+			Responses: g.refusals(),
 		},
 	}
 	used := map[string]bool{}
@@ -137,6 +132,9 @@ func (g *documented) operation(r api.Route) *huma.Operation {
 	op := &huma.Operation{
 		OperationID: r.ID, Summary: r.Summary, Description: r.Detail, Tags: []string{r.Tag},
 		Responses: map[string]*huma.Response{"default": {Ref: "#/components/responses/problem"}},
+	}
+	for _, status := range refusedWith(r) {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + refusalName(status)}
 	}
 	if r.Public {
 		op.Security = []map[string][]string{{}}

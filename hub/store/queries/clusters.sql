@@ -32,7 +32,7 @@ WHERE id = $1;
 SELECT kube_version, api_resources, namespaced_kinds FROM clusters WHERE id = $1;
 
 -- name: LockCluster
-SELECT revoked, unknown_apps FROM clusters WHERE id = $1 FOR NO KEY UPDATE;
+SELECT revoked, unknown_apps, version FROM clusters WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: CountClusterApps
 SELECT count(*) FROM apps WHERE cluster_id = $1;

@@ -1,5 +1,5 @@
 -- name: LockApp
-SELECT name, cluster_id FROM apps WHERE uid = $1 FOR NO KEY UPDATE;
+SELECT name, cluster_id, version FROM apps WHERE uid = $1 FOR NO KEY UPDATE;
 
 -- name: AppCounter
 -- Not part of LockApp: a statement that waits for a lock still sees other

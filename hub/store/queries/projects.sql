@@ -30,7 +30,7 @@ WHERE p.document::text <> excluded.document::text;
 SELECT version FROM projects WHERE name = $1 FOR NO KEY UPDATE;
 
 -- name: LockProject
-SELECT name FROM projects WHERE name = $1 FOR UPDATE;
+SELECT name, version FROM projects WHERE name = $1 FOR UPDATE;
 
 -- name: ProjectApps
 SELECT name FROM apps WHERE project = $1 ORDER BY name LIMIT 11;

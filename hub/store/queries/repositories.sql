@@ -23,7 +23,7 @@ FROM repositories WHERE ($1 = '' OR id = $1) AND ($2 = '' OR name = $2) ORDER BY
 SELECT match_url, credential FROM repositories WHERE id = $1;
 
 -- name: DeleteRepository
-DELETE FROM repositories WHERE id = $1;
+DELETE FROM repositories WHERE id = $1 AND ($2::bigint = 0 OR version = $2);
 
 -- name: RepositoryFor
 -- A registry stands for everything in it; any other repository for itself.
@@ -70,4 +70,4 @@ WHERE match_url = ANY ($1) AND (project = '' OR project = $2)
 ORDER BY length(match_url) DESC, project DESC LIMIT 1;
 
 -- name: DeleteRepositoryTemplate
-DELETE FROM repository_templates WHERE id = $1 RETURNING url;
+DELETE FROM repository_templates WHERE id = $1 AND ($2::bigint = 0 OR version = $2) RETURNING url;
