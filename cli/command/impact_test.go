@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 const (
@@ -83,5 +85,19 @@ func TestApplyShowsWhatProjectsMakeInvalidFirst(t *testing.T) {
 	hub := newHubOf(t, map[string]answer{"POST /apply": {200, `{"items":[{"kind":"Application","name":"web","result":"created"}]}`}})
 	if r := run(t, "", "apply", "-f", "testdata/one.yaml"); r.code != 0 || strings.Contains(hub.requests(), "dryRun") {
 		t.Errorf("%+v, asked %s", r, hub.requests())
+	}
+}
+
+// Denials as Argo CD writes them can be taken away.
+func TestDenialsWithAnExclamationMarkAreRemoved(t *testing.T) {
+	p := model.AppProject{Spec: model.AppProjectSpec{Destinations: []model.ProjectDestination{
+		{Name: "!eu", Namespace: "shop"}, {Server: "https://eu", Namespace: "!kube-system"}, {Name: "eu", Namespace: "shop"}}}}
+	for _, rule := range []string{"eu,shop", "https://eu,!kube-system"} {
+		if err := destinationRule(&p, rule, true, true, ruleOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := p.Spec.Destinations; len(d) != 1 || d[0].Name != "eu" || d[0].Namespace != "shop" {
+		t.Errorf("%+v", d)
 	}
 }

@@ -24,7 +24,7 @@ func newProjectRules(s *session, deny bool) *cobra.Command {
 				p.Spec.SourceRepos = toggle(p.Spec.SourceRepos, rule, remove)
 				return nil
 			}
-			if old := "!" + rule; remove && slices.Contains(p.Spec.SourceRepos, old) {
+			if old := "!" + strings.TrimPrefix(rule, "!"); remove && slices.Contains(p.Spec.SourceRepos, old) {
 				p.Spec.SourceRepos = toggle(p.Spec.SourceRepos, old, true)
 				return nil
 			}
@@ -120,10 +120,17 @@ func destinationRule(p *model.AppProject, rule string, remove, deny bool, o rule
 		rules = &p.Spec.DestinationBlacklist
 		d.Name, d.Server, d.Namespace = strings.TrimPrefix(d.Name, "!"), strings.TrimPrefix(d.Server, "!"), strings.TrimPrefix(d.Namespace, "!")
 	}
-	same := func(x model.ProjectDestination) bool {
-		return x.Name == d.Name && x.Server == d.Server && x.Namespace == d.Namespace && sameSelector(x.ClusterSelector, d.ClusterSelector)
-	}
+	same := func(x model.ProjectDestination) bool { return sameDestination(x, d) }
 	i := slices.IndexFunc(*rules, same)
+	if deny && remove && i < 0 {
+		// A rule with "!", as Argo CD writes denials.
+		rules = &p.Spec.Destinations
+		i = slices.IndexFunc(*rules, func(x model.ProjectDestination) bool {
+			plain := x
+			plain.Name, plain.Server, plain.Namespace = strings.TrimPrefix(x.Name, "!"), strings.TrimPrefix(x.Server, "!"), strings.TrimPrefix(x.Namespace, "!")
+			return !sameDestination(plain, x) && sameDestination(plain, d)
+		})
+	}
 	switch {
 	case remove && i >= 0:
 		*rules = slices.Delete(slices.Clone(*rules), i, i+1)
@@ -131,6 +138,10 @@ func destinationRule(p *model.AppProject, rule string, remove, deny bool, o rule
 		*rules = append(slices.Clone(*rules), d)
 	}
 	return nil
+}
+
+func sameDestination(x, y model.ProjectDestination) bool {
+	return x.Name == y.Name && x.Server == y.Server && x.Namespace == y.Namespace && sameSelector(x.ClusterSelector, y.ClusterSelector)
 }
 
 func sameSelector(x, y *model.LabelSelector) bool {

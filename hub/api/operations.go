@@ -204,7 +204,7 @@ func (a *api) syncApplication(c *gin.Context) {
 		err = a.planHolds(c)
 	}
 	if err == nil && !spec.DryRun {
-		err = a.windowOpen(ctx, a.caller(c), app, key)
+		err = a.windowOpen(ctx, a.caller(c), app, "sync", key)
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -424,7 +424,7 @@ func (a *api) confirm(ctx context.Context, set *permission.Set, app fleet.App, i
 	case kind == model.OperationDelete:
 		return a.amendDelete(ctx, app, in.Operation, model.Amendment{What: model.AmendApprove, By: n.InitiatedBy, Reason: in.Reason})
 	}
-	if err := a.windowOpen(ctx, set, app, ""); err != nil {
+	if err := a.windowOpen(ctx, set, app, "sync", ""); err != nil {
 		return model.OperationInfo{}, err
 	}
 	return a.createSync(ctx, app, n)

@@ -192,11 +192,21 @@ func verdictOn(set *permission.Set, r right, project, name string, unknown func(
 func denied(d permission.Decision, r right, project, name string) error {
 	what := strings.TrimSuffix(fmt.Sprintf("%s %s %s", r.verb, r.resource, name), " ")
 	e := fault.New(fault.Denied, policy.CodePermission, "you may not %s: %s", what, d.Rule).
-		WithFix("ask an administrator for a token with the role: hawser token create NAME --grant ROLE:PROJECT")
+		WithFix("%s", whoGrants(r, project))
 	explained := policy.Role(project, false, d.Rule)
+	explained.Refusals[0].Fix = whoGrants(r, project)
 	explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), what, canChangeProjects
 	e.Explain = explained
 	return e
+}
+
+// whoGrants says who can give the role that something takes, and how.
+func whoGrants(r right, project string) string {
+	needs := permission.Needs(r.verb, r.resource)
+	if project == "" || needs == permission.Administrator {
+		return "ask an administrator of this hub to do it, or for such a token: hawser token create NAME --admin"
+	}
+	return fmt.Sprintf("ask an administrator of this hub for a token that is %s there: hawser token create NAME --grant %s:%s", needs, needs, project)
 }
 
 // mayWrite decides about an application that is written: old is what there is,

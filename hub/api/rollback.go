@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -71,7 +72,7 @@ func (a *api) rollbackApplication(c *gin.Context) {
 	}
 	var first decided
 	for attempt := 1; ; attempt++ {
-		op, plan, err := a.rollback(ctx, c.Param("name"), identity(c).Name, key, in, &first)
+		op, plan, err := a.rollback(ctx, a.caller(c), c.Param("name"), identity(c).Name, key, in, &first)
 		switch {
 		case fault.HasCode(err, "application_changed") && attempt < rollbackAttempts:
 			continue
@@ -116,7 +117,7 @@ func (first *decided) again(app fleet.App, desired model.Desired, target int64) 
 	return e
 }
 
-func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackRequest, first *decided) (op model.OperationInfo, plan *rollbackPlan, err error) {
+func (a *api) rollback(ctx context.Context, set *permission.Set, name, by, key string, in rollbackRequest, first *decided) (op model.OperationInfo, plan *rollbackPlan, err error) {
 	app, err := a.store.Application(ctx, name)
 	if err != nil {
 		return op, nil, err
@@ -129,6 +130,12 @@ func (a *api) rollback(ctx context.Context, name, by, key string, in rollbackReq
 	}
 	if app.Deleting {
 		return op, nil, fault.New(fault.Precondition, "application_deleting", "application %q is being deleted", app.Name)
+	}
+	if !in.DryRun {
+		// What is gone back to would be pinned at once, and wait for the window.
+		if err := a.windowOpen(ctx, set, app, "rollback", ""); err != nil {
+			return op, nil, err
+		}
 	}
 	desired, ok, err := a.store.DesiredOf(ctx, app.UID)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
-// windowOpen refuses a sync that the project's sync windows do not let begin now,
+// windowOpen refuses a sync or rollback (verb) that the project's sync windows do not let begin now,
 // with the explanation. The agent asks again when it begins, and while it runs. A
 // command that was taken before, by its key, is answered as it was.
-func (a *api) windowOpen(ctx context.Context, set *permission.Set, app fleet.App, key string) error {
+func (a *api) windowOpen(ctx context.Context, set *permission.Set, app fleet.App, verb, key string) error {
 	all, err := a.store.Projects(ctx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (a *api) windowOpen(ctx context.Context, set *permission.Set, app fleet.App
 	if d.Allowed {
 		return nil
 	}
-	d.Question, d.CanChange = policy.Question("sync", app.Name, dest, nil), canChangeProjects
+	d.Question, d.CanChange = policy.Question(verb, app.Name, dest, nil), canChangeProjects
 	r := d.Refusals[0]
 	e := fault.New(fault.Precondition, r.Code, "%s", r.Message).WithFix("%s", r.Fix)
 	e.Explain = d

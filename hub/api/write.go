@@ -390,7 +390,7 @@ func (w *writer) requestedSync(ctx context.Context, app fleet.App, r *model.Requ
 	if r.InitiatedBy != nil && r.InitiatedBy.Username != "" {
 		by = fmt.Sprintf("%s (for %s)", w.by, cut(r.InitiatedBy.Username))
 	}
-	if err := w.a.windowOpen(ctx, w.set, app, ""); err != nil {
+	if err := w.a.windowOpen(ctx, w.set, app, "sync", ""); err != nil {
 		return err
 	}
 	if app.Source.Bundle != "" {

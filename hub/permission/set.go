@@ -117,7 +117,7 @@ func (s *Set) Decide(verb Verb, resource Resource, project, name string) Decisio
 	}
 	what := string(verb) + " " + string(resource)
 	if least == admin {
-		return Decision{false, what + " is for administrators"}
+		return Decision{false, what + " is for administrators; you have " + s.roles()}
 	}
 	have, by := s.rankIn(project)
 	if have >= least {
@@ -130,6 +130,26 @@ func (s *Set) Decide(verb Verb, resource Resource, project, name string) Decisio
 	g := s.grants[by].grant
 	return Decision{false, fmt.Sprintf("grant %d is %s in %q; to %s takes %s", by+1, g.Role, g.Project, what, least)}
 }
+
+// roles are the grants for people.
+func (s *Set) roles() string {
+	const most = 3
+	if len(s.grants) == 0 {
+		return "no role"
+	}
+	var out []string
+	for _, g := range s.grants[:min(len(s.grants), most)] {
+		out = append(out, fmt.Sprintf("%s in %q", g.grant.Role, g.grant.Project))
+	}
+	text := strings.Join(out, ", ")
+	if more := len(s.grants) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// Needs is the role that verb takes: of a project, or "administrator".
+func Needs(verb Verb, resource Resource) string { return need(verb, resource).String() }
 
 func singular(r Resource) string { return strings.TrimSuffix(string(r), "s") }
 

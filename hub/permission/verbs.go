@@ -99,11 +99,14 @@ func Resources() []Resource {
 	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, EnrolmentTokens, Templates, Hub, Session}
 }
 
+// Administrator is what Needs answers where no role of a project is enough.
+const Administrator = "administrator"
+
 func (r rank) String() string {
 	for name, x := range ranks {
 		if x == r {
 			return name
 		}
 	}
-	return "administrator"
+	return Administrator
 }

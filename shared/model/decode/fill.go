@@ -255,6 +255,9 @@ func (f *filler) unknown(e entry, known []field, path string) {
 	if near := nearest.Word(e.key, names); near != "" {
 		err.Message += fmt.Sprintf("; did you mean %q?", near)
 		err.Fix = "write " + join(path, near)
+	} else if full == "spec.sourceIntegrity.helm" {
+		err.Message += ": signatures are verified of Git sources alone, not of charts"
+		err.Fix = "leave it out, and write spec.sourceIntegrity.git.policies for repositories of Git; see docs/signatures.md"
 	} else if elsewhere := f.elsewhere(e.key, path); elsewhere != "" {
 		err.Message += "; did you mean " + elsewhere + "?"
 		err.Fix = "write " + elsewhere
