@@ -64,13 +64,15 @@ A deletion with --cascade that is under way, and blocked perhaps, is given up by
 				c.note("deletion of %q accepted as operation %s", v.Name, op.ID)
 				return c.printOperation(op)
 			}
-			ctx, cancel := c.limit(c.ctx, waitForOperation)
-			defer cancel()
-			err = c.conclude(ctx, op)
-			if err != nil {
-				c.noteConfirmation(v.Name)
-			}
-			return err
+			return c.afterAll(func(c *call) error {
+				ctx, cancel := c.limit(c.ctx, waitForOperation)
+				defer cancel()
+				err := c.conclude(ctx, op)
+				if err != nil {
+					c.noteConfirmation(v.Name)
+				}
+				return err
+			})
 		}),
 	}
 	c.Flags().BoolVar(&cascade, "cascade", false, "delete the application's objects too")

@@ -36,6 +36,10 @@ func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error 
 		if err := c.resolveNames(); err != nil {
 			return err
 		}
+		if cmd := c.cmd; cmd.Annotations[severalKey] != "" {
+			one := f
+			f = func(c *call) error { return c.each(one) }
+		}
 		if s.watch {
 			return c.watchWith(f)
 		}
@@ -52,6 +56,9 @@ func (s *session) offline(f func(*call) error) func(*cobra.Command, []string) er
 		printer, err := s.printerOf(cmd)
 		if err != nil {
 			return err
+		}
+		if s.manyTypes && (printer.Documents() || s.watch || s.web) {
+			return fault.New(fault.Invalid, "usage", "things of several types are printed for people only").WithFix("ask for one type at a time")
 		}
 		s.printer, s.running = printer, cmd
 		return f(&call{session: s, ctx: cmd.Context(), cmd: cmd, args: args, format: printer.Format})
@@ -101,6 +108,10 @@ func (c *call) document(v any) error {
 // one prints one object: the document, its name, or what text prints. With -w it
 // prints nothing when the object is as it was.
 func (c *call) one(v any, name string, text func() error) error {
+	if c.collect != nil {
+		c.collect.items, c.collect.names = append(c.collect.items, v), append(c.collect.names, name)
+		return nil
+	}
 	if c.seen != nil {
 		fresh, err := c.seen.changed(name, v)
 		if err != nil || !fresh {

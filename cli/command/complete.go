@@ -422,14 +422,15 @@ func (s *session) completeTopVerb(v topVerb) func(*cobra.Command, []string, stri
 		}
 		line := []string{v.of[0], v.name}
 		if at >= 0 {
-			var err error
 			kind, _, _ := strings.Cut(args[at], "/")
-			if _, err = nounOf(kind); err != nil && len(v.of) > 1 {
+			if _, err := nounOf(kind); err != nil && len(v.of) > 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp // a bare name: it is not asked for here
 			}
-			if line, err = s.nounLine(context.Background(), v, args); err != nil {
+			lines, err := s.nounLines(context.Background(), v, args)
+			if err != nil || len(lines) != 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
+			line = lines[0]
 		}
 		return s.completeLine(append(line, to))
 	}

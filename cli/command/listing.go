@@ -74,6 +74,7 @@ const columnsKey = "hawser.dev/columns"
 // for; it may be nil.
 func (l listing[T]) command(s *session, c *cobra.Command, path string, query func() url.Values) *cobra.Command {
 	l.flags(s, c)
+	l.tableAt(s, path)
 	c.RunE = s.run(func(c *call) error {
 		q := url.Values{}
 		if query != nil {
@@ -82,6 +83,24 @@ func (l listing[T]) command(s *session, c *cobra.Command, path string, query fun
 		return l.fetchWith(c, path, q)
 	})
 	return c
+}
+
+// tableAt has things of the hub's list at path be printed by this list where
+// several are named.
+func (l listing[T]) tableAt(s *session, path string) {
+	if s.tables == nil {
+		s.tables = map[string]func(*call, []any) error{}
+	}
+	l.fields = nil // what is got has all fields
+	s.tables[path] = func(c *call, things []any) error {
+		items := make([]T, 0, len(things))
+		for _, x := range things {
+			if item, ok := x.(T); ok {
+				items = append(items, item)
+			}
+		}
+		return l.print(c, items, c.now())
+	}
 }
 
 // flags adds the flags of lists to a command that prints this one.

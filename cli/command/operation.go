@@ -66,6 +66,7 @@ func newOperationList(s *session) *cobra.Command {
 		}),
 	}
 	operations.flags(s, c)
+	operations.tableAt(s, "/operations")
 	c.Flags().StringVar(&app, "app", "", "only this application; it may be deleted")
 	return c
 }

@@ -67,6 +67,14 @@ type session struct {
 	running *cobra.Command  // nil before the command is known
 	printer *output.Printer // of the command that runs
 	seen    *seen           // what -w has printed so far
+	// manyTypes is set while one line is about things of several types.
+	manyTypes bool
+
+	collect *collected           // what is held back of several things; nil for one
+	later   *[]func(*call) error // what is done when all of several things are asked for; nil for one
+
+	// tables print things as the list of their noun does, by its path.
+	tables map[string]func(*call, []any) error
 }
 
 // Main runs the command line and returns its exit status.
@@ -147,6 +155,7 @@ func newRoot(s *session) *cobra.Command {
 		newMan(s),
 		newRefreshNames(s),
 	)
+	takesSeveral(root)
 	root.SetHelpCommand(newHelp(root))
 	s.root = root
 	s.readFlags(root)

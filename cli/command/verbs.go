@@ -2,12 +2,14 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -53,8 +55,8 @@ type topVerb struct {
 // topVerbs is a closed set.
 var topVerbs = []topVerb{
 	{"get", "Show or list things: get app/web, get apps", []string{"app", "cluster", "project", "repo", "operation"}},
-	{"describe", "Show all about one thing: describe cluster/eu", []string{"app", "cluster", "project"}},
-	{"delete", "Delete one thing: delete app/web", []string{"app", "cluster", "project", "repo"}},
+	{"describe", "Show all about things: describe cluster/eu", []string{"app", "cluster", "project"}},
+	{"delete", "Delete things: delete app/web", []string{"app", "cluster", "project", "repo"}},
 	{"diff", "Compare an application with Git: diff app/web", []string{"app"}},
 	{"plan", "What a sync would do: plan app/web", []string{"app"}},
 	{"sync", "Bring an application to what Git says: sync app/web", []string{"app"}},
@@ -77,7 +79,7 @@ func newTopVerbs(s *session, root *cobra.Command) []*cobra.Command {
 			continue
 		}
 		out = append(out, &cobra.Command{
-			Use: v.name + " TYPE/NAME", Short: v.short, GroupID: groupGeneric,
+			Use: v.use(), Short: v.short, GroupID: groupGeneric,
 			Long:               v.long(),
 			DisableFlagParsing: true,
 			RunE: func(c *cobra.Command, args []string) error {
@@ -87,16 +89,24 @@ func newTopVerbs(s *session, root *cobra.Command) []*cobra.Command {
 					}
 					return c.Help()
 				}
-				line, err := s.nounLine(c.Context(), v, args)
+				lines, err := s.nounLines(c.Context(), v, args)
 				if err != nil {
 					return err
 				}
-				return s.execute(c.Context(), line)
+				return s.runLines(c.Context(), v.name, lines)
 			},
 			ValidArgsFunction: s.completeTopVerb(v),
 		})
 	}
 	return out
+}
+
+// use is how the verb is written; some take several names.
+func (v topVerb) use() string {
+	if slices.Contains(severalVerbs, v.name) || slices.Contains([]string{"sync", "wait", "plan", "diff"}, v.name) {
+		return v.name + " TYPE/NAME…"
+	}
+	return v.name + " TYPE/NAME"
 }
 
 func (v topVerb) long() string {
@@ -150,18 +160,28 @@ func (s *session) helpOfNoun(c *cobra.Command, v topVerb, args []string) bool {
 // firstPositional finds the first argument that is neither a flag nor a flag's
 // value; -1 when there is none.
 func (s *session) firstPositional(root *cobra.Command, v topVerb, args []string) int {
+	if at := s.positionals(root, v, args); len(at) > 0 {
+		return at[0]
+	}
+	return -1
+}
+
+// positionals finds the arguments that are neither flags nor flags' values, before
+// a --.
+func (s *session) positionals(root *cobra.Command, v topVerb, args []string) []int {
+	var at []int
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		switch {
 		case a == "--":
-			return -1
+			return at
 		case !strings.HasPrefix(a, "-") || a == "-":
-			return i
+			at = append(at, i)
 		case takesValue(root, v, a):
 			i++
 		}
 	}
-	return -1
+	return at
 }
 
 // takesValue reports whether the argument after flag belongs to it, for some
@@ -205,35 +225,104 @@ func takesValue(root *cobra.Command, v topVerb, flag string) bool {
 	return false
 }
 
-// nounLine is the command line of the noun that a line with the verb first means.
-func (s *session) nounLine(ctx context.Context, v topVerb, args []string) ([]string, error) {
-	at := s.firstPositional(s.root, v, args)
-	if at < 0 {
+// nounLines are the command lines of the nouns that a line with the verb first
+// means: one, or one for each type that is named.
+func (s *session) nounLines(ctx context.Context, v topVerb, args []string) ([][]string, error) {
+	at := s.positionals(s.root, v, args)
+	if len(at) == 0 {
 		return nil, fault.New(fault.Invalid, "usage", "%s %s needs a TYPE/NAME", s.Program, v.name).WithFix("types: %s", strings.Join(v.of, ", "))
 	}
-	before, what, after := args[:at], args[at], args[at+1:]
-	kind, name, slash := strings.Cut(what, "/")
+	if !slices.Contains(severalVerbs, v.name) {
+		at = at[:1] // what follows is of the noun's command
+	}
+	var rest []string
+	for i, a := range args {
+		if !slices.Contains(at, i) {
+			rest = append(rest, a)
+		}
+	}
+	before := args[:at[0]]
+	kind, _, slash := strings.Cut(args[at[0]], "/")
 	n, err := nounOf(kind)
-	switch {
-	case err == nil && !slash && v.name == "get" && s.firstPositional(s.root, v, after) < 0:
-		return slices.Concat([]string{n.name, "list"}, before, after), nil // get apps
-	case err == nil && !slash:
-		return s.lineOf(v, n, slices.Concat(before, after)) // get app web
-	case err == nil && name != "":
-		return s.lineOf(v, n, slices.Concat(before, []string{name}, after))
-	case err == nil:
-		return nil, fault.New(fault.Invalid, "usage", "%q lacks a name", what)
-	case len(v.of) == 1 && !slash: // sync web: there is one type only
-		n, _ := nounOf(v.of[0]) // it is in the table
-		return s.lineOf(v, n, slices.Concat(before, []string{what}, after))
-	case slash:
-		return nil, err
+	if err == nil && !slash { // get apps, get app web api
+		if len(at) == 1 && v.name == "get" && s.firstPositional(s.root, v, args[at[0]+1:]) < 0 {
+			return [][]string{slices.Concat([]string{n.name, "list"}, rest)}, nil
+		}
+		names := make([]string, 0, len(at))
+		for _, i := range at[1:] {
+			names = append(names, s.bare(n, args[i]))
+		}
+		line, err := s.lineOf(v, n, slices.Concat(names, rest))
+		return [][]string{line}, err
 	}
-	n, err = s.resolve(ctx, v, what, before, after)
-	if err != nil {
-		return nil, err
+	var types []noun
+	names := map[string][]string{}
+	for _, i := range at {
+		what := args[i]
+		kind, name, slash := strings.Cut(what, "/")
+		n, err := nounOf(kind)
+		switch {
+		case err == nil && slash && name == "":
+			return nil, fault.New(fault.Invalid, "usage", "%q lacks a name", what)
+		case err == nil && slash:
+		case len(v.of) == 1 && !slash: // sync web: there is one type only
+			n, _ = nounOf(v.of[0]) // it is in the table
+			name = what
+		case slash:
+			return nil, err
+		default:
+			if n, err = s.resolve(ctx, v, what, before, rest); err != nil {
+				return nil, err
+			}
+			name = what
+		}
+		if names[n.name] == nil {
+			types = append(types, n)
+		}
+		names[n.name] = append(names[n.name], name)
 	}
-	return s.lineOf(v, n, slices.Concat(before, []string{what}, after))
+	var lines [][]string
+	for _, n := range types {
+		// Where the first name was it may stand before what is not a flag's.
+		line, err := s.lineOf(v, n, slices.Concat(before, names[n.name], rest[len(before):]))
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// bare is a name without the type that a person may have written before it.
+func (s *session) bare(n noun, text string) string {
+	if kind, name, ok := strings.Cut(text, "/"); ok && name != "" {
+		if other, err := nounOf(kind); err == nil && other.name == n.name && n.name != "app" {
+			return name
+		}
+	}
+	return text
+}
+
+// runLines runs the lines that a line with the verb first means. Several are for
+// people: a program is given one document.
+func (s *session) runLines(ctx context.Context, verb string, lines [][]string) error {
+	if len(lines) == 1 {
+		return s.execute(ctx, lines[0])
+	}
+	s.manyTypes = true
+	var failed []error
+	for i, line := range lines {
+		if i > 0 && verb != "delete" && s.printer != nil && s.printer.Format != output.Name {
+			fmt.Fprintln(s.Out)
+		}
+		if err := s.execute(ctx, line); err != nil {
+			if ctx.Err() != nil || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unauthorized) {
+				return err
+			}
+			failed = append(failed, err)
+		}
+	}
+	return severalErrors(failed, len(lines))
 }
 
 func (s *session) lineOf(v topVerb, n noun, rest []string) ([]string, error) {
