@@ -34,12 +34,14 @@ func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error 
 			return c.browse()
 		}
 		if err := c.resolveNames(); err != nil {
-			return err
+			return c.suggest(err)
 		}
 		if cmd := c.cmd; cmd.Annotations[severalKey] != "" {
 			one := f
 			f = func(c *call) error { return c.each(one) }
 		}
+		ask := f
+		f = func(c *call) error { return c.suggest(ask(c)) }
 		if s.watch {
 			return c.watchWith(f)
 		}

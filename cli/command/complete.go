@@ -297,9 +297,6 @@ func (s *session) fetchNames(ctx context.Context, kind string) ([]candidate, err
 		return nil, err
 	}
 	n, err := nounOf(kind)
-	if kind == "appset" {
-		n, err = noun{name: kind, path: "/applicationsets"}, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -420,21 +420,8 @@ func (c *call) exists(code, what, name, path string) error {
 		return nil // that it cannot be asked makes the empty list no error
 	}
 	e := fault.New(fault.NotFound, code, "there is no %s %q", what, name)
-	var all list[struct {
-		Name     string `json:"name"`
-		Metadata struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
-	}]
-	if c.get(path, &all) == nil {
-		var names []string
-		for _, x := range all.Items {
-			if x.Name == "" {
-				x.Name = x.Metadata.Name
-			}
-			names = append(names, x.Name)
-		}
-		if near := nearest(name, names); near != "" {
+	if n, err := nounOf(what); err == nil {
+		if near := nearest(name, nearNames(c.ctx, c.api, n, name)); near != "" {
 			return e.WithFix("did you mean %q?", near)
 		}
 	}

@@ -154,6 +154,7 @@ func newRoot(s *session) *cobra.Command {
 		newPlugin(s),
 		newMan(s),
 		newRefreshNames(s),
+		newExplainError(s),
 	)
 	takesSeveral(root)
 	root.SetHelpCommand(newHelp(root))

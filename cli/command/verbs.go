@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/meaning"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
@@ -26,19 +27,21 @@ var nouns = []noun{
 	{"project", []string{"projects", "proj", "appproject", "appprojects"}, "/projects"},
 	{"repo", []string{"repos", "repository", "repositories"}, "/repositories"},
 	{"operation", []string{"operations", "op", "ops"}, "/operations"},
+	{"appset", []string{"appsets", "applicationset", "applicationsets"}, "/applicationsets"},
+	{"job", []string{"jobs"}, "/jobs"},
 }
 
 // nounOf finds a noun by what people call it.
 func nounOf(text string) (noun, error) {
-	var names []string
+	var names, words []string
 	for _, n := range nouns {
 		if n.name == text || slices.Contains(n.aliases, strings.ToLower(text)) {
 			return n, nil
 		}
-		names = append(names, n.name)
+		names, words = append(names, n.name), append(append(words, n.name), n.aliases...)
 	}
 	e := fault.New(fault.Invalid, "usage", "there is no type %q", text)
-	if near := nearest(text, names); near != "" {
+	if near := nearest(text, words); near != "" {
 		return noun{}, e.WithFix("did you mean %q? types: %s", near, strings.Join(names, ", "))
 	}
 	return noun{}, e.WithFix("types: %s", strings.Join(names, ", "))
@@ -54,9 +57,9 @@ type topVerb struct {
 
 // topVerbs is a closed set.
 var topVerbs = []topVerb{
-	{"get", "Show or list things: get app/web, get apps", []string{"app", "cluster", "project", "repo", "operation"}},
+	{"get", "Show or list things: get app/web, get apps", []string{"app", "cluster", "project", "repo", "operation", "appset", "job"}},
 	{"describe", "Show all about things: describe cluster/eu", []string{"app", "cluster", "project"}},
-	{"delete", "Delete things: delete app/web", []string{"app", "cluster", "project", "repo"}},
+	{"delete", "Delete things: delete app/web", []string{"app", "cluster", "project", "repo", "appset"}},
 	{"diff", "Compare an application with Git: diff app/web", []string{"app"}},
 	{"plan", "What a sync would do: plan app/web", []string{"app"}},
 	{"sync", "Bring an application to what Git says: sync app/web", []string{"app"}},
@@ -65,7 +68,7 @@ var topVerbs = []topVerb{
 	{"exec", "Run a command in a pod of an application: exec app/web --pod P -- sh", []string{"app"}},
 	{"events", "Events of an application's objects: events app/web", []string{"app"}},
 	{"tree", "An application's objects down to pods: tree app/web", []string{"app"}},
-	{"explain", "Why something is allowed or denied: explain app/web", []string{"app"}},
+	{"explain", "Why something is allowed or denied, or what an error means: explain app/web, explain HW-4103", []string{"app"}},
 }
 
 // newTopVerbs are the verbs that some noun has.
@@ -89,6 +92,11 @@ func newTopVerbs(s *session, root *cobra.Command) []*cobra.Command {
 					}
 					return c.Help()
 				}
+				if v.name == "explain" {
+					if at := s.firstPositional(s.root, v, args); at >= 0 && meaning.Looks(args[at]) {
+						return s.execute(c.Context(), append([]string{explainError}, args...))
+					}
+				}
 				lines, err := s.nounLines(c.Context(), v, args)
 				if err != nil {
 					return err
@@ -103,6 +111,9 @@ func newTopVerbs(s *session, root *cobra.Command) []*cobra.Command {
 
 // use is how the verb is written; some take several names.
 func (v topVerb) use() string {
+	if v.name == "explain" {
+		return "explain TYPE/NAME | CODE"
+	}
 	if slices.Contains(severalVerbs, v.name) || slices.Contains([]string{"sync", "wait", "plan", "diff"}, v.name) {
 		return v.name + " TYPE/NAME…"
 	}
@@ -110,6 +121,9 @@ func (v topVerb) use() string {
 }
 
 func (v topVerb) long() string {
+	if v.name == "explain" {
+		return explainLong
+	}
 	return v.short + ".\n\nThe type is one of " + strings.Join(v.of, ", ") + `. What follows the name is as for
 the command of the type: hawser TYPE ` + v.name + ` --help.`
 }
@@ -361,7 +375,7 @@ func (s *session) resolve(ctx context.Context, v topVerb, name string, flags ...
 	}
 	switch len(found) {
 	case 0:
-		return noun{}, fault.New(fault.NotFound, "name_unknown", "nothing is called %q", name).WithFix("see %s get %ss", s.Program, v.of[0])
+		return noun{}, s.nothingCalled(ctx, api, v, name)
 	case 1:
 		return found[0], nil
 	}

@@ -12,6 +12,10 @@ import (
 // repository.
 const FrozenFile = "e2e/codes/testdata/frozen.txt"
 
+// MeaningsFile is what the command line knows of the codes, below the root of the
+// repository.
+const MeaningsFile = "cli/meaning/meanings.jsonl"
+
 // Freeze is the text of the frozen numbers with those that are registered now. It
 // is an error when a frozen number is missing or another: what was frozen once is
 // not frozen anew as something else.

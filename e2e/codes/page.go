@@ -2,11 +2,13 @@ package codes
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/hawser-dev/hawser/cli/meaning"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -15,7 +17,7 @@ var advice = map[fault.Kind]string{
 	fault.Invalid:       "correct what the message names; the same request fails again",
 	fault.NotFound:      "check the name; what may not be seen is answered alike",
 	fault.Conflict:      "look at what is there now, and decide again",
-	fault.Denied:        "see who can change the rule: the answer's explain, or hawser project explain",
+	fault.Denied:        "see who can change the rule: the answer's explain, or hawser explain app/NAME",
 	fault.Unauthorized:  "log in again with hawser login; for agents: enrol the cluster again",
 	fault.Precondition:  "not now: wait for what the message names, or change it",
 	fault.Unprocessable: "correct the content at its source and push it",
@@ -72,15 +74,46 @@ func cells(at map[string]Code, name string) []string {
 		status = append(status, strconv.Itoa(fault.StatusOf(k, name)))
 		exit = append(exit, strconv.Itoa(k.ExitCode()))
 	}
-	todo := strings.Join(c.Fixes, "; or ")
-	if todo == "" && len(c.Kinds) > 0 {
-		todo = advice[c.Kinds[0]]
-	}
-	if todo == "" {
-		todo = "see the message beside it"
-	}
+	todo := strings.Join(todoOf(c), "; or ")
 	tidy := strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;")
 	return []string{strings.Join(kinds, ", "), strings.Join(slices.Compact(status), ", "), strings.Join(slices.Compact(exit), ", "), tidy.Replace(todo)}
+}
+
+// todoOf is what there is to do about a code: what its errors say, or what goes
+// for their kind.
+func todoOf(c Code) []string {
+	if fix := words[c.Name].fix; fix != "" {
+		return []string{fix}
+	}
+	if len(c.Fixes) > 0 {
+		return c.Fixes
+	}
+	if len(c.Kinds) > 0 && advice[c.Kinds[0]] != "" {
+		return []string{advice[c.Kinds[0]]}
+	}
+	return []string{"see the message beside it"}
+}
+
+// Meanings is what the command line knows of each code without a hub: a line of
+// JSON for each.
+func Meanings(registered []fault.Registered, found []Code) ([]byte, error) {
+	at := map[string]Code{}
+	for _, c := range found {
+		at[c.Name] = c
+	}
+	var out bytes.Buffer
+	lines := json.NewEncoder(&out)
+	lines.SetEscapeHTML(false)
+	for _, r := range registered {
+		m := meaning.Meaning{Code: r.Code, About: groups[r.Number/1000]}
+		if c, ok := at[r.Code]; ok {
+			m.Means, m.Kinds, m.Messages, m.Fixes = words[r.Code].means, c.Kinds, c.Messages, todoOf(c)
+		}
+		if err := lines.Encode(m); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
 }
 
 // Unregistered are the codes of the source without a number.

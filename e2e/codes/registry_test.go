@@ -111,6 +111,28 @@ func TestThePageIsUpToDate(t *testing.T) {
 	if !bytes.Equal(got, Page(fault.Registry(), scan(t))) {
 		t.Error("docs/errors.md is not what the registry and the source say: run make gen")
 	}
+	want, err := Meanings(fault.Registry(), scan(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = os.ReadFile(root + "/" + MeaningsFile); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the registry and the source say: run make gen", MeaningsFile)
+	}
+}
+
+func TestWordsAreOfCodesThatThereAre(t *testing.T) {
+	found := scan(t)
+	for name, x := range words {
+		if !slices.ContainsFunc(found, func(c Code) bool { return c.Name == name }) {
+			t.Errorf("%s is explained and never made", name)
+		}
+		if x.means == "" || x.fix == "" {
+			t.Errorf("%s is explained by half", name)
+		}
+	}
 }
 
 func TestAssignAddsAtTheEndOfAGroup(t *testing.T) {

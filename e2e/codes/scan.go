@@ -31,6 +31,8 @@ type Code struct {
 	// Kinds that it is made with; empty: a condition or an answer that is no
 	// error.
 	Kinds []fault.Kind
+	// Messages are what is said, with … where something is filled in.
+	Messages []string
 	// Fixes are the texts of advice, with … where something is filled in.
 	Fixes []string
 }
@@ -73,7 +75,9 @@ func Scan(root string) ([]Code, error) {
 		slices.Sort(c.Fixes)
 		slices.Sort(c.Dirs)
 		slices.Sort(c.Where)
+		slices.Sort(c.Messages)
 		c.Kinds, c.Fixes, c.Dirs = slices.Compact(c.Kinds), slices.Compact(c.Fixes), slices.Compact(c.Dirs)
+		c.Messages = slices.Compact(c.Messages)
 		out = append(out, *c)
 	}
 	return out, nil
@@ -207,6 +211,9 @@ func (p *packageScan) uses(n ast.Node) bool {
 			}
 		}
 		p.note(n.Args[m.code], made...)
+		if m.code+1 < len(n.Args) {
+			p.message(n.Args[m.code], n.Args[m.code+1])
+		}
 	case *ast.CompositeLit:
 		var made []fault.Kind
 		for _, e := range n.Elts {
@@ -254,6 +261,25 @@ func (p *packageScan) note(e ast.Expr, made ...fault.Kind) {
 	c.Kinds = append(c.Kinds, made...)
 }
 
+// message notes what an error says, where that is written out beside its code.
+func (p *packageScan) message(code, format ast.Expr) {
+	name, _ := p.text(code)
+	said, ok := literal(format)
+	c := p.found[name]
+	if !ok || c == nil || strings.Contains(p.dir, "/cmd/") { // there are examples, with names
+		return
+	}
+	said = filledIn(said)
+	if strings.Trim(said, "…: ") != "" && strings.Contains(said, " ") {
+		c.Messages = append(c.Messages, said)
+	}
+}
+
+// filledIn is a format with … for what is filled in.
+func filledIn(format string) string {
+	return verb.ReplaceAllString(strings.ReplaceAll(format, "%%", "%"), "…")
+}
+
 // text is a code that is written out, or that a constant of the package has.
 func (p *packageScan) text(e ast.Expr) (string, bool) {
 	if id, ok := e.(*ast.Ident); ok {
@@ -275,7 +301,7 @@ func (p *packageScan) fix(e ast.Expr, advice string) {
 		if m, ok := p.makers[called(call.Fun)]; ok && m.code < len(call.Args) {
 			name, ok := p.text(call.Args[m.code])
 			if c := p.found[name]; ok && c != nil {
-				advice = verb.ReplaceAllString(strings.ReplaceAll(advice, "%%", "%"), "…")
+				advice = filledIn(advice)
 				if strings.Trim(advice, "… ") != "" {
 					c.Fixes = append(c.Fixes, advice)
 				}

@@ -1,4 +1,4 @@
-// Command write-errors writes docs/errors.md from the registry of codes and the
+// Command write-errors writes docs/errors.md, and what hawser explain knows, from the registry of codes and the
 // source. With -assign it first gives a number to each code that has none; with
 // -freeze it adds all numbers to those that a test holds unchanged.
 package main
@@ -58,6 +58,13 @@ func run(root string, assign, freeze bool) error {
 		if err := os.WriteFile(file, []byte(next), 0o644); err != nil {
 			return err
 		}
+	}
+	meanings, err := codes.Meanings(registered, found)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(root, codes.MeaningsFile), meanings, 0o644); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(root, "docs", "errors.md"), codes.Page(registered, found), 0o644)
 }
