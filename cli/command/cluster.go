@@ -18,7 +18,7 @@ import (
 
 func newCluster(s *session) *cobra.Command {
 	return group("cluster", "Clusters and their agents",
-		newClusterEnroll(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterLabel(s), newClusterRevoke(s), newClusterDelete(s))
+		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterLabel(s), newClusterRevoke(s), newClusterDelete(s))
 }
 
 // enrolment is the answer to a request for a token.
@@ -47,9 +47,12 @@ func newClusterEnroll(s *session) *cobra.Command {
 		Long: `Mint a one-time token and print the command that enrols a cluster. At a terminal it
 goes on and says when the token is redeemed, the agent connected and the first
 inventory there; --no-wait ends after the command, --wait waits without a terminal
-too.`,
+too. A cluster that is connected needs none: then it is asked, and --yes agrees.`,
 		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
+			if err := c.enrolAgain(c.args[0]); err != nil {
+				return err
+			}
 			var got enrolment
 			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "aliases": aliases, "ttl": ttl.String()}
 			if err := c.api.Do(c.ctx, http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
@@ -75,7 +78,23 @@ too.`,
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the command and end")
 	c.MarkFlagsMutuallyExclusive("wait", "no-wait")
 	c.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
-	return c
+	return s.asks(c)
+}
+
+// enrolAgain asks before a token is minted for a cluster that is connected. What
+// cannot be looked at does not keep a cluster from being enrolled.
+func (c *call) enrolAgain(name string) error {
+	var x model.Cluster
+	if err := c.api.Get(c.ctx, clusterPath(name), &x); err != nil || !x.Connected || x.Name != name {
+		return nil
+	}
+	if c.attended() && !c.yes {
+		c.warn("cluster %q is enrolled already, and connected", name)
+	}
+	return c.ask(consent{
+		text:  fmt.Sprintf("Enrol %q again? An agent that redeems the token takes the place of the one that is connected.", name),
+		alone: fault.New(fault.Precondition, "cluster_connected", "cluster %q is enrolled already, and connected: nobody is there to ask whether another agent may take its place", name),
+	})
 }
 
 func clusterPath(name string) string { return "/clusters/" + url.PathEscape(name) }
@@ -86,6 +105,11 @@ func newClusterList(s *session) *cobra.Command {
 		name:  func(x model.Cluster) string { return "cluster/" + x.Name },
 		by:    []string{"project", "selector", "filter"},
 		stale: func(x model.Cluster) bool { return x.Freshness == model.FreshStale },
+		closing: func(c *call, _ []model.Cluster) {
+			if c.OutTerminal && !c.documents() && c.lists.filter == "" && c.lists.selector == "" && c.lists.project == "" {
+				c.notePending()
+			}
+		},
 		columns: []output.Column{
 			{Title: "NAME"}, {Title: "STATE", Status: true}, {Title: "SEEN", Path: ".lastSeen"}, {Title: "APPS", Path: ".applications"}, {Title: "KUBERNETES"}, {Title: "AGENT"},
 			{Title: "NODES", Wide: true}, {Title: "LABELS", Wide: true}, {Title: "ALIASES", Wide: true}, {Title: "ID", Wide: true},

@@ -53,14 +53,41 @@ func TestEnrollThatIsNotTaken(t *testing.T) {
 		"GET /clusters/eu": {200, euReported},
 	}
 	hub := newHubOf(t, answers)
-	r := run(t, "", "cluster", "enroll", "eu", "--wait", "--timeout", "200ms")
+	r := run(t, "", "cluster", "enroll", "eu", "--yes", "--wait", "--timeout", "200ms")
 	r.check(t, ExitTimeout, "hawser-agent --token hwe_1\n", "timed out before the token is redeemed (wait_timeout)")
-	run(t, "", "cluster", "enroll", "eu").check(t, 0, "hawser-agent", "Run this where")
-	runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, 0, "hawser-agent", "Run this where")
-	run(t, "", "cluster", "enroll", "eu", "--wait", "--no-wait").check(t, 2, "", "if any flags in the group")
+	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "hawser-agent", "Run this where")
+	runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu", "--yes", "--no-wait").check(t, 0, "hawser-agent", "Run this where")
+	run(t, "", "cluster", "enroll", "eu", "--yes", "--wait", "--no-wait").check(t, 2, "", "if any flags in the group")
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	hub.streaming = interrupt
-	runAs(ctx, Streams{In: strings.NewReader("")}, "cluster", "enroll", "eu", "--wait").check(t, ExitInterrupted, "hawser-agent", "the command stays valid until 2099-01-01T00:00:00Z")
+	runAs(ctx, Streams{In: strings.NewReader("")}, "cluster", "enroll", "eu", "--yes", "--wait").check(t, ExitInterrupted, "hawser-agent", "the command stays valid until 2099-01-01T00:00:00Z")
+}
+
+// The agent that is connected may be taken for another one by mistake: who does
+// not say so is asked.
+func TestEnrollOfAClusterThatIsConnected(t *testing.T) {
+	answers := map[string]answer{"POST /enrolment-tokens": {201, issued}, "GET /clusters/eu": {200, euReported}}
+	hub := newHubOf(t, answers)
+	run(t, "", "cluster", "enroll", "eu").check(t, ExitPrecondition, "", "(cluster_connected)")
+	runAs(t.Context(), Streams{In: strings.NewReader("no\n"), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, ExitError, "", "Enrol \"eu\" again?")
+	if strings.Contains(hub.requests(), "POST") {
+		t.Fatalf("a token was minted: %s", hub.requests())
+	}
+	runAs(t.Context(), Streams{In: strings.NewReader("yes\n"), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, 0, "hawser-agent", "takes the place")
+	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "hawser-agent", "Run this where")
+	answers["GET /clusters/eu"] = answer{200, strings.Replace(euReported, `"connected":true`, `"connected":false`, 1)}
+	run(t, "", "cluster", "enroll", "eu").check(t, 0, "hawser-agent", "Run this where")
+}
+
+func TestEnrolmentsThatArePendingAreShownToAPerson(t *testing.T) {
+	hub := newHubOf(t, everything())
+	runAs(t.Context(), Streams{OutTerminal: true, Width: 200}, "cluster", "list").check(t, 0, "eu", "1 enrolment is not redeemed yet: hawser cluster enrolment list")
+	asked := hub.requests()
+	run(t, "", "cluster", "list").check(t, 0, "eu", "")
+	runAs(t.Context(), Streams{OutTerminal: true, Width: 200}, "cluster", "list", "--filter", "x").check(t, 0, "eu", "1")
+	if n := strings.Count(hub.requests(), "enrolment-tokens") - strings.Count(asked, "enrolment-tokens"); n != 0 {
+		t.Errorf("tokens were asked for %d times more", n)
+	}
 }

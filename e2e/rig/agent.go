@@ -61,7 +61,7 @@ func (r *Rig) NewAgent(o AgentOptions) (*Agent, error) {
 // Enrol starts the agent with a token for its cluster and returns when the hub
 // shows it as connected.
 func (a *Agent) Enrol(ctx context.Context, log string) error {
-	out, err := a.rig.CLI(ctx, "cluster", "enroll", a.Cluster, "-o", "json")
+	out, err := a.rig.CLI(ctx, "cluster", "enroll", a.Cluster, "--yes", "-o", "json")
 	if err != nil {
 		return err
 	}

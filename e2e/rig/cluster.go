@@ -55,7 +55,7 @@ func (r *Rig) UseCluster(name string, cp *testbed.ControlPlane) *Cluster {
 // Enrol asks the hub for a one-time token and starts the agent with it; it
 // returns when the hub shows the cluster as connected.
 func (c *Cluster) Enrol(ctx context.Context, agentArgs ...string) error {
-	out, err := c.rig.CLI(ctx, "cluster", "enroll", c.Name, "-o", "json")
+	out, err := c.rig.CLI(ctx, "cluster", "enroll", c.Name, "--yes", "-o", "json")
 	if err != nil {
 		return err
 	}
