@@ -15,7 +15,7 @@ import (
 // have no time and are none of this.
 func notRendered(v model.AppView) (c model.Condition, ok bool) {
 	for _, c := range v.Conditions {
-		if (c.Type == "ComparisonError" || c.Type == "InvalidSpecError") && c.Since != nil {
+		if c.OfSource() {
 			return c, true
 		}
 	}

@@ -67,6 +67,9 @@ func (c *call) printFleet(f api.FleetSummary) error {
 		health = append(health, look.Mark("Unknown", "never reported "+output.Thousands(a.Never)))
 	}
 	sync := counted(look, a.Sync, []state{{"synced", "Synced"}, {"drifted", "Drifted"}, {"pending", "Pending"}, {"outofsync", "OutOfSync"}, {"unknown", "Unknown"}})
+	if n := a.Unrendered; n > 0 {
+		sync = append(sync, look.Mark("Failed", "not rendered "+output.Thousands(n)))
+	}
 	operations := maps.Clone(a.Operation)
 	delete(operations, "none")
 	for _, line := range [][2]string{
@@ -82,6 +85,10 @@ func (c *call) printFleet(f api.FleetSummary) error {
 		if _, err := fmt.Fprintf(c.Out, "%-10s  %s\n", line[0], line[1]); err != nil {
 			return err
 		}
+	}
+	if n := a.Unrendered; n > 0 {
+		c.note("%s not follow Git, because the newest revision cannot be rendered: hawser app list --filter is:unrendered",
+			output.Count(n, "application does", "applications do"))
 	}
 	if f.Away {
 		c.warn("the hub's database does not answer; this is what was known at %s", f.AsOf.UTC().Format("15:04:05Z"))

@@ -8,13 +8,13 @@ import (
 )
 
 const fleetSummary = `{"clusters":{"total":415,"reporting":412,"silent":3,"notReporting":[{"name":"eu-edge-031","lastSeen":"2026-01-02T02:50:05Z","state":"offline"},{"name":"us\u001b[2J","state":"neverseen"}]},
-"applications":{"total":9988,"health":{"healthy":9702,"degraded":41,"progressing":112,"novel":2},"sync":{"synced":9857,"drifted":27,"pending":61},"operation":{"none":9985,"running":2,"queued":1},"stale":43},
+"applications":{"total":9988,"health":{"healthy":9702,"degraded":41,"progressing":112,"novel":2},"sync":{"synced":9857,"drifted":27,"pending":61},"operation":{"none":9985,"running":2,"queued":1},"stale":43,"unrendered":3},
 "projects":7` + asOf
 
 func init() {
 	more = append(more, map[string]answer{"GET /fleet/summary": {200, fleetSummary}})
 	commandCases = append(commandCases,
-		commandCase{args: "fleet status", out: "CLUSTERS    412 reporting / 415   3 offline: eu-edge-031 ("},
+		commandCase{args: "fleet status", out: "CLUSTERS    412 reporting / 415   3 offline: eu-edge-031 (", err: "do not follow Git"},
 		commandCase{args: "fleet status -o json", out: `"drifted": 27`},
 		commandCase{args: "fleet status -o name", out: "fleet\n"},
 		commandCase{args: "gpg list", out: "KEY ID"},
@@ -37,16 +37,16 @@ func TestTheFleetInNumbers(t *testing.T) {
 	r := runAt(t, now, Streams{}, "fleet", "status")
 	r.check(t, 0, `CLUSTERS    412 reporting / 415   3 offline: eu-edge-031 (14m) us`+"\uFFFD"+`[2J (never) and 1 more
 APPS        9,988   healthy 9,702 · degraded 41 · progressing 112 · novel 2 · stale 43
-SYNC        synced 9,857 · drifted 27 · pending 61
+SYNC        synced 9,857 · drifted 27 · pending 61 · not rendered 3
 OPERATIONS  running 2 · queued 1
 PROJECTS    7
-`, "")
+`, "3 applications do not follow Git, because the newest revision cannot be rendered: hawser app list --filter is:unrendered")
 	t.Setenv("LC_ALL", "C.UTF-8")
 	t.Setenv("NO_COLOR", "1")
 	r = runAt(t, now, Streams{OutTerminal: true, Width: 120}, "fleet", "status")
-	r.check(t, 0, "✖ 3 offline: eu-edge-031 (14m)", "")
-	r.check(t, 0, "✔ healthy 9,702 · ✖ degraded 41 · ◐ progressing 112", "")
-	r.check(t, 0, "≠ drifted 27 · … pending 61", "")
+	r.check(t, 0, "✖ 3 offline: eu-edge-031 (14m)", "3 applications")
+	r.check(t, 0, "✔ healthy 9,702 · ✖ degraded 41 · ◐ progressing 112", "3 applications")
+	r.check(t, 0, "≠ drifted 27 · … pending 61 · ✖ not rendered 3", "3 applications")
 }
 
 func TestAFleetOfNothing(t *testing.T) {

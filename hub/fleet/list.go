@@ -134,6 +134,9 @@ type ApplicationCounts struct {
 	Operation map[string]int `json:"operation"`
 	Stale     int            `json:"stale"`
 	Never     int            `json:"never"`
+	// Unrendered are in the other sums too: their newest revision cannot be rendered
+	// or be reached, and what is counted is an older one.
+	Unrendered int `json:"unrendered"`
 }
 
 // SilentCluster is a cluster that does not report.

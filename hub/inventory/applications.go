@@ -165,6 +165,8 @@ func (a seenApp) is(state string) bool {
 		return a.Deleting
 	case "running":
 		return a.op == "running" || a.op == "queued"
+	case "unrendered":
+		return a.aside
 	case "failing":
 		return a.op == "failed" || a.op == "expired"
 	}

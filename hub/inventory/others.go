@@ -328,6 +328,9 @@ func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster f
 	for _, app := range m.seen(sees) {
 		a.Total++
 		a.Operation[app.op]++
+		if app.aside {
+			a.Unrendered++
+		}
 		switch {
 		case app.fresh == model.FreshNever:
 			a.Never++

@@ -21,6 +21,9 @@ type app struct {
 	op      string
 	// unrendered: its newest revision cannot be, and what runs is an older one.
 	unrendered bool
+	// aside: its newest revision cannot be rendered or be reached, so that what is
+	// shown is of an older one; lists mark it.
+	aside bool
 
 	once sync.Once
 	head []byte // of the summary
@@ -51,6 +54,7 @@ func newApp(row fleet.AppRow, read uint64) *app {
 	}
 	for _, c := range row.Conditions {
 		later(c.Since)
+		a.aside = a.aside || c.OfSource()
 		if c.Since != nil && c.OfContent() && row.Pin == nil { // an agent's, about live objects, have no time
 			a.unrendered = true
 		}

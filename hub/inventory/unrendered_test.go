@@ -31,3 +31,31 @@ func TestWhatCannotBeRenderedIsNotReady(t *testing.T) {
 		}
 	}
 }
+
+// What lists mark, the fleet counts and a filter finds: also where only the way to
+// Git is blocked, and after a rollback.
+func TestTheFleetCountsWhatListsMark(t *testing.T) {
+	since := start
+	s := newStore()
+	mark := func(c model.Condition, pin *model.Pin) func(*fleet.AppRow) {
+		return func(r *fleet.AppRow) { r.Conditions, r.Pin = []model.Condition{c}, pin }
+	}
+	s.put(
+		row("fine"),
+		row("of-an-agent", mark(model.Condition{Type: "ComparisonError", Code: "comparison_failed"}, nil)),
+		row("broken", mark(model.Condition{Type: "ComparisonError", Code: "yaml_invalid", Revision: "abc", Since: &since}, nil)),
+		row("pinned", mark(model.Condition{Type: "ComparisonError", Code: "yaml_invalid", Revision: "abc", Since: &since}, &model.Pin{})),
+		row("git-away", mark(model.Condition{Type: "ComparisonError", Code: "git_unavailable", Since: &since}, nil)),
+		row("denied", mark(model.Condition{Type: "InvalidSpecError", Code: "repo_not_permitted", Since: &since}, nil)),
+	)
+	x := newIndex(t, s)
+	if n := x.Fleet(t.Context(), nil, nil).Applications.Unrendered; n != 4 {
+		t.Errorf("%d are counted, want 4", n)
+	}
+	if got := names(t, x, fleet.ListQuery{Filter: "is:unrendered"}); len(got) != 4 {
+		t.Errorf("found %v", got)
+	}
+	if got := names(t, x, fleet.ListQuery{Filter: "not:unrendered"}); len(got) != 2 {
+		t.Errorf("found %v", got)
+	}
+}

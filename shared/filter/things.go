@@ -19,7 +19,7 @@ var (
 			{Name: "code", Aliases: []string{"condition"}},
 			{Name: "changed", Kind: Age}, {Name: "observed", Kind: Age}, {Name: "created", Kind: Age},
 		},
-		States: []string{"ready", "healthy", "synced", "live", "lagging", "stale", "never", "auto", "pinned", "deleting", "running", "failing"},
+		States: []string{"ready", "healthy", "synced", "live", "lagging", "stale", "never", "auto", "pinned", "deleting", "running", "failing", "unrendered"},
 		Labels: []string{"label", "cluster.label"},
 	}
 	Clusters = Schema{

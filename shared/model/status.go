@@ -112,6 +112,13 @@ type Condition struct {
 	Since    *time.Time `json:"since,omitempty"`
 }
 
+// OfSource reports whether a condition says that an application keeps a state that is
+// not of its newest revision. An agent's ComparisonErrors, about live objects, have no
+// time and are none of this.
+func (c *Condition) OfSource() bool {
+	return c != nil && c.Since != nil && (c.Type == "ComparisonError" || c.Type == "InvalidSpecError")
+}
+
 // OfContent reports whether a problem with an application's source is about what is
 // there, and not about trouble on the way to it, which may pass and says nothing
 // about what is there. A nil condition is none.

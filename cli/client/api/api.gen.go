@@ -1329,6 +1329,9 @@ type ApplicationCounts struct {
 	Operation map[string]int `json:"operation"`
 	Stale     int            `json:"stale"`
 	Never     int            `json:"never"`
+	// Unrendered are in the other sums too: their newest revision cannot be rendered
+	// or be reached, and what is counted is an older one.
+	Unrendered int `json:"unrendered"`
 }
 
 // ApplicationSetList is a page of a list.

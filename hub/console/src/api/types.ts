@@ -192,6 +192,8 @@ export interface ApplicationCounts {
   operation: Record<string, number>;
   stale: number;
   never: number;
+  /** Unrendered are in the other sums too: their newest revision cannot be rendered or be reached, and what is counted is an older one. */
+  unrendered: number;
 }
 
 /** ApplicationSet describes applications that generators make from a template. The shape is Argo CD's. Hawser keeps it and generates nothing from it yet. */
