@@ -131,6 +131,9 @@ func (s *session) confirmDelete(v model.AppView, chosen bool, cascade *bool) err
 		case "no":
 			*cascade = false
 		default:
+			if err := s.interrupted(); err != nil {
+				return err
+			}
 			return q.cancelledBy()
 		}
 		return nil

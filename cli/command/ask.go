@@ -46,7 +46,11 @@ func (s *session) ask(q consent) error {
 	if !s.attended() {
 		return q.refusal()
 	}
-	if answer := s.answer(q.text, "yes", "no"); answer != "yes" && answer != "y" {
+	answer := s.answer(q.text, "yes", "no")
+	if err := s.interrupted(); err != nil {
+		return err
+	}
+	if answer != "yes" && answer != "y" {
 		return q.cancelledBy()
 	}
 	return nil
@@ -71,11 +75,44 @@ func (q consent) cancelledBy() error {
 	return exitWith(ExitError, fault.New(fault.Precondition, "cancelled", "%s", text))
 }
 
+// interrupted is the error of a command that was ended by a signal.
+func (s *session) interrupted() error {
+	if s.running == nil || s.running.Context() == nil {
+		return nil
+	}
+	return s.running.Context().Err()
+}
+
 // answer asks on standard error and reads one line, in lower case.
 func (s *session) answer(text string, answers ...string) string {
 	fmt.Fprintf(s.Err, "%s [%s] ", output.Clean(text), strings.Join(answers, ", "))
-	line, _ := bufio.NewReader(oneByOne{s.In}).ReadString('\n') // no answer is none of them
+	line, _ := s.readLine(oneByOne{s.In}) // no answer is none of them
 	return strings.ToLower(strings.TrimSpace(line))
+}
+
+// readLine reads a line until a signal comes; what reads is left behind then, as the
+// program ends.
+func (s *session) readLine(from io.Reader) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		line, err := bufio.NewReader(from).ReadString('\n')
+		read <- result{line, err}
+	}()
+	var ended <-chan struct{}
+	if s.running != nil && s.running.Context() != nil {
+		ended = s.running.Context().Done()
+	}
+	select {
+	case r := <-read:
+		return r.line, r.err
+	case <-ended:
+		fmt.Fprintln(s.Err)
+		return "", s.running.Context().Err()
+	}
 }
 
 // oneByOne keeps a buffer from taking what the next question is to read.

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +14,7 @@ import (
 
 // askingCommands are the commands that ask for a yes.
 var askingCommands = []string{
-	"app delete", "app sync", "apply", "cluster label",
+	"app delete", "app sync", "apply", "cluster enroll", "cluster label",
 	"import argocd finish", "import argocd handover", "import argocd rollback", "import finish", "import handover", "import rollback",
 	"project allow dest", "project allow kind", "project allow sa", "project allow source", "project apply",
 	"project deny dest", "project deny kind", "project deny source", "project edit", "project window add", "project window delete", "project window update",
@@ -121,3 +123,27 @@ func TestFixesNameThePlugin(t *testing.T) {
 	r = runAs(t.Context(), Streams{Program: "hawser"}, "app", "get", "web")
 	r.check(t, 5, "", "fix: ask: hawser token create NAME, or see hawser.dev, or hawser is\n")
 }
+
+// A person who is asked may also press Ctrl-C, and then has said nothing.
+func TestASignalEndsAQuestion(t *testing.T) {
+	for _, args := range []string{"app delete web", "app delete web --cascade", "cluster enroll eu"} {
+		answers := everything()
+		hub := newHubOf(t, answers)
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		in, typed := io.Pipe()
+		defer typed.Close()
+		r := runAs(ctx, Streams{In: readerFunc(func(b []byte) (int, error) {
+			interrupt() // the question was asked
+			return in.Read(b)
+		}), Terminal: true}, strings.Fields(args)...)
+		r.check(t, ExitInterrupted, "", "interrupted")
+		if got := hub.requests(); strings.Contains(got, "DELETE") || strings.Contains(got, "POST") {
+			t.Errorf("%s: something was done: %s", args, got)
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -203,7 +202,10 @@ func (s *session) readSecret(withToken, codeStdin bool) (string, error) {
 		}
 		fmt.Fprint(s.Err, "One-time login code (the hub printed it at its first start): ")
 	}
-	line, err := bufio.NewReader(io.LimitReader(s.In, 4096)).ReadString('\n')
+	line, err := s.readLine(io.LimitReader(s.In, 4096))
+	if ended := s.interrupted(); ended != nil {
+		return "", ended
+	}
 	if err != nil && line == "" {
 		return "", fault.New(fault.Invalid, "login_needs_code", "standard input was empty")
 	}

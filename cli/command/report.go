@@ -37,7 +37,11 @@ func (s *session) report(ctx context.Context, err error) int {
 		if s.progress == "json" {
 			s.sayJSON(map[string]any{"level": "error", "message": "interrupted", "exitCode": code})
 		} else {
-			fmt.Fprintln(s.Err, "interrupted; what the hub has accepted goes on")
+			text := "interrupted; what the hub has accepted goes on"
+			if s.running != nil && reads(s.running) {
+				text = "interrupted" // it has asked for nothing that could go on
+			}
+			fmt.Fprintln(s.Err, text)
 		}
 		return code
 	}

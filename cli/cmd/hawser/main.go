@@ -20,15 +20,32 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx := interruptible(signals, func() {
+		_, _ = os.Stderr.WriteString("interrupted again; this program ends at once\n")
+		os.Exit(command.ExitInterrupted)
+	})
 	s := streams(os.Args[0])
 	run := command.Main
 	if s.Program == "argocd" { // linked to that name, or renamed
 		run = argocd.Main
 	}
-	code := run(ctx, os.Args[1:], s)
-	stop()
-	os.Exit(code)
+	os.Exit(run(ctx, os.Args[1:], s))
+}
+
+// interruptible is a context that the first signal ends: the command says what goes
+// on without it. The second is for whom that takes too long, whatever the command
+// does.
+func interruptible(signals <-chan os.Signal, second func()) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		second()
+	}()
+	return ctx
 }
 
 // streams are this process's, and what this machine has.
