@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,40 @@ import (
 
 func newAppList(s *session) *cobra.Command {
 	c := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All applications", Args: exactArgs()}
-	return appListing(s.now).command(s, c, "/applications", appRows)
+	c = listedApps(s.now).command(s, c, "/applications", func() url.Values {
+		q := appRows()
+		if s.lists.wantsLabels() || s.printer.Documents() {
+			q.Set("fields", q.Get("fields")+",labels")
+		}
+		return q
+	})
+	appListing(s.now).tableAt(s, "/applications") // what is got has no labels beside it
+	return c
+}
+
+// listedApp is an application as lists have it.
+type listedApp struct {
+	model.AppView
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// listedApps is appListing with labels.
+func listedApps(now func() time.Time) listing[listedApp] {
+	l := appListing(now)
+	return listing[listedApp]{
+		kind: l.kind, fields: append(slices.Clone(l.fields), "labels"), by: l.by, columns: l.columns,
+		name:   func(x listedApp) string { return l.name(x.AppView) },
+		stale:  func(x listedApp) bool { return l.stale(x.AppView) },
+		row:    func(x listedApp) []string { return l.row(x.AppView) },
+		labels: func(x listedApp) map[string]string { return x.Labels },
+		closing: func(c *call, items []listedApp) {
+			views := make([]model.AppView, len(items))
+			for i, x := range items {
+				views[i] = x.AppView
+			}
+			l.closing(c, views)
+		},
+	}
 }
 
 // appRows asks for rows with all that a list can show: without it they are

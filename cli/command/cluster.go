@@ -101,10 +101,11 @@ func clusterPath(name string) string { return "/clusters/" + url.PathEscape(name
 
 func newClusterList(s *session) *cobra.Command {
 	clusters := listing[model.Cluster]{
-		kind:  "ClusterList",
-		name:  func(x model.Cluster) string { return "cluster/" + x.Name },
-		by:    []string{"project", "selector", "filter"},
-		stale: func(x model.Cluster) bool { return x.Freshness == model.FreshStale },
+		kind:   "ClusterList",
+		name:   func(x model.Cluster) string { return "cluster/" + x.Name },
+		by:     []string{"project", "selector", "filter"},
+		labels: func(x model.Cluster) map[string]string { return x.Labels },
+		stale:  func(x model.Cluster) bool { return x.Freshness == model.FreshStale },
 		closing: func(c *call, _ []model.Cluster) {
 			if c.OutTerminal && !c.documents() && c.lists.filter == "" && c.lists.selector == "" && c.lists.project == "" {
 				c.notePending()

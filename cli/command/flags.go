@@ -47,6 +47,17 @@ type listFlags struct {
 	limit                      int
 	project, cluster, selector string
 	filter                     string
+	// showLabels and labelColumns are of things that have labels.
+	showLabels   bool
+	labelColumns []string
+}
+
+// wantsLabels reports whether labels are among what is printed.
+func (l listFlags) wantsLabels() bool { return l.showLabels || len(l.labelColumns) > 0 }
+
+func (l *listFlags) registerLabels(f *pflag.FlagSet) {
+	f.BoolVar(&l.showLabels, "show-labels", false, "all labels as the last column")
+	f.StringSliceVarP(&l.labelColumns, "label-columns", "L", nil, "labels that are columns of their own, with commas between them")
 }
 
 func (l *listFlags) register(to *pflag.FlagSet, by []string) {

@@ -38,6 +38,8 @@ type listing[T any] struct {
 	name    func(T) string // nil: the first column
 	columns []output.Column
 	row     func(T) []string
+	// labels are of one; nil: these things have none.
+	labels func(T) map[string]string
 	// fields are those that the hub's rows have; nil: all of T.
 	fields []string
 	// stale reports whether what is shown of one may be over; nil: never.
@@ -106,6 +108,9 @@ func (l listing[T]) tableAt(s *session, path string) {
 // flags adds the flags of lists to a command that prints this one.
 func (l listing[T]) flags(s *session, c *cobra.Command) {
 	s.lists.register(c.Flags(), l.by)
+	if l.labels != nil {
+		s.lists.registerLabels(c.Flags())
+	}
 	titles := make([]string, len(l.columns))
 	for i, x := range l.columns {
 		titles[i] = strings.ToLower(x.Title)
@@ -210,8 +215,45 @@ type sorting struct {
 	descending bool
 }
 
+// withLabels adds the columns of labels that are asked for, as kubectl's.
+func (l listing[T]) withLabels(flags listFlags) listing[T] {
+	if l.labels == nil || (!flags.showLabels && len(flags.labelColumns) == 0) {
+		return l
+	}
+	keys, row := flags.labelColumns, l.row
+	l.columns = slices.Clone(l.columns)
+	wide := -1
+	if flags.showLabels { // the last, in place of one that is shown with -o wide only
+		wide = slices.IndexFunc(l.columns, func(x output.Column) bool { return x.Title == "LABELS" })
+	}
+	if wide >= 0 {
+		l.columns = slices.Delete(l.columns, wide, wide+1)
+	}
+	for _, key := range keys {
+		l.columns = append(l.columns, output.Column{Title: strings.ToUpper(key[strings.LastIndexByte(key, '/')+1:])})
+	}
+	if flags.showLabels {
+		l.columns = append(l.columns, output.Column{Title: "LABELS"})
+	}
+	l.row = func(x T) []string {
+		cells, labels := slices.Clone(row(x)), l.labels(x)
+		if wide >= 0 {
+			cells = slices.Delete(cells, wide, wide+1)
+		}
+		for _, key := range keys {
+			cells = append(cells, labels[key])
+		}
+		if flags.showLabels {
+			cells = append(cells, orElse(labelText(labels), "<none>"))
+		}
+		return cells
+	}
+	return l
+}
+
 func (l listing[T]) start(c *call) (*printing[T], error) {
-	p := &printing[T]{listing: l, c: c}
+	p := &printing[T]{listing: l.withLabels(c.lists), c: c}
+	l = p.listing
 	if c.format == output.Tree {
 		return nil, c.noTree()
 	}
