@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -161,7 +160,7 @@ func (c *call) printApplied(items []applied) error {
 	}
 	for _, x := range items {
 		for _, text := range x.Warnings {
-			fmt.Fprintln(c.Err, output.Clean(fmt.Sprintf("warning: %s/%s: %s", strings.ToLower(x.Kind), x.Name, text)))
+			fmt.Fprintln(c.Err, output.Clean(fmt.Sprintf("warning: %s/%s: %s", typeOf(x.Kind), x.Name, text)))
 		}
 	}
 	if code := exitOfApplied(items); code != ExitOK {
@@ -171,7 +170,7 @@ func (c *call) printApplied(items []applied) error {
 }
 
 func (c *call) printAppliedItem(x applied) {
-	name := output.Clean(strings.ToLower(x.Kind) + "/" + x.Name)
+	name := output.Clean(typeOf(x.Kind) + "/" + x.Name)
 	switch {
 	case x.failed():
 		where := ""

@@ -13,21 +13,31 @@ import (
 )
 
 func newAuth(s *session) *cobra.Command {
-	return group("auth", "What one may do", newCanI(s))
+	return group("auth", "Who one is, and what one may do", newCanI(s), newWhoami(s))
 }
 
 func newCanI(s *session) *cobra.Command {
 	var as string
+	var list bool
 	c := &cobra.Command{
-		Use:   "can-i VERB TYPE/NAME",
+		Use:   "can-i VERB TYPE/NAME | --list",
 		Short: "Say yes or no: may this be done? exit status 0 or 1",
 		Long: `Say yes or no to whether something may be done to an application or in a project; the
 reason of a no is on standard error. The exit status is 0 for yes and 1 for no. Nothing
-is done. hawser explain app/NAME --verb VERB prints every check.`,
+is done. hawser explain app/NAME --verb VERB prints every check. --list says what one may
+do in which projects.`,
 		Example: `  hawser auth can-i sync app/web
   hawser auth can-i deploy project/shop --as ci && hawser app create …`,
-		Args: exactArgs("VERB", "TYPE/NAME"),
+		Args: func(c *cobra.Command, args []string) error {
+			if list {
+				return exactArgs()(c, args)
+			}
+			return exactArgs("VERB", "TYPE/NAME")(c, args)
+		},
 		RunE: s.run(func(c *call) error {
+			if list {
+				return c.listRights()
+			}
 			q, err := questionAbout(c.args[0], c.args[1])
 			if err != nil {
 				return err
@@ -55,7 +65,71 @@ is done. hawser explain app/NAME --verb VERB prints every check.`,
 		}),
 	}
 	c.Flags().StringVar(&as, "as", "", "name or id of the API token that would do it; for administrators")
+	c.Flags().BoolVar(&list, "list", false, "what one may do")
+	c.MarkFlagsMutuallyExclusive("list", "as")
 	return c
+}
+
+// RoleVerbs is what a role may do to applications, in the order of the roles: each
+// may what those before it may. A test holds it equal to what the hub permits.
+func RoleVerbs(role string) []string {
+	verbs := []string{"get", "logs", "events"}
+	if role == "viewer" {
+		return verbs
+	}
+	verbs = append(verbs, "sync", "rollback", "refresh", "terminate", "action", "exec")
+	if role == "operator" {
+		return verbs
+	}
+	if role == "editor" {
+		return append(verbs, "create", "update", "delete")
+	}
+	return nil
+}
+
+// right is a line of what one may do.
+type right struct {
+	Project string   `json:"project"`
+	Role    string   `json:"role"`
+	Verbs   []string `json:"verbs"`
+}
+
+// listRights prints what the token may do, as the hub knows it.
+func (c *call) listRights() error {
+	var who struct {
+		Name   string `json:"name"`
+		Admin  bool   `json:"admin"`
+		Grants []struct {
+			Project string `json:"project"`
+			Role    string `json:"role"`
+		} `json:"grants"`
+	}
+	if err := c.get("/whoami", &who); err != nil {
+		return err
+	}
+	var rights []right
+	if who.Admin {
+		rights = append(rights, right{"*", "administrator", []string{"*"}})
+	}
+	for _, g := range who.Grants {
+		rights = append(rights, right{g.Project, g.Role, RoleVerbs(g.Role)})
+	}
+	l := listing[right]{
+		kind:    "RightList",
+		name:    func(r right) string { return "project/" + r.Project },
+		columns: []output.Column{{Title: "PROJECT"}, {Title: "ROLE"}, {Title: "VERBS"}},
+		row:     func(r right) []string { return []string{r.Project, r.Role, strings.Join(r.Verbs, ",")} },
+	}
+	if err := l.print(c, rights, c.now()); err != nil {
+		return err
+	}
+	switch {
+	case who.Admin:
+		c.note("%s is an administrator: clusters, repositories, projects and settings too", who.Name)
+	case len(rights) == 0:
+		c.note("%s has no role in any project: an administrator makes a token with one", who.Name)
+	}
+	return nil
 }
 
 // questionAbout is the question of a verb and TYPE/NAME.

@@ -141,6 +141,7 @@ type commandCase struct {
 
 var commandCases = []commandCase{
 	{args: "whoami", out: "ana\n"},
+	{args: "auth whoami", out: "ana\n"},
 	{args: "version", out: "hub    9.9.9\n"},
 	{args: "hub status", out: "hubID: h1\n"},
 	{args: "hub acknowledge-restore", err: "the restore is acknowledged", asked: "POST /hub/acknowledge-restore"},
@@ -228,9 +229,9 @@ var commandCases = []commandCase{
 	{args: "repo add https://git/x --proxy http://u:CANARY@proxy:3128", code: 2, err: "give it with --proxy-file"},
 	{args: "repo list", out: "https://git/x  git   ok     never    shop     password\n"},
 	{args: "repo list -o wide", out: "x     insecureSkipVerify  r1\n"},
-	{args: "repo list -o name", out: "repository/https://git/x\n"},
+	{args: "repo list -o name", out: "repo/https://git/x\n"},
 	{args: "repo get x", out: "Credential:  password\nUsername:    bot\nInsecure:    insecureSkipVerify\n"},
-	{args: "repo get https://GIT/x.git -o name", out: "repository/https://git/x\n"},
+	{args: "repo get https://GIT/x.git -o name", out: "repo/https://git/x\n"},
 	{args: "repo test https://git/x", out: "✓ dns          1.5 ms  192.0.2.1\n✓ tls          120 ms  TLS 1.3\uFFFD[2J\n", err: "https://git/x answers, with the credential template https://git", asked: `POST /repositories/test {"url":"https://git/x"}`},
 	{args: "repo remove https://git/x", err: "repository https://git/x removed", asked: "DELETE /repositories/r1"},
 	{args: "repo remove https://git/x --force", err: "repository https://git/x removed", asked: "DELETE /repositories/r1?force=true"},
@@ -240,8 +241,8 @@ var commandCases = []commandCase{
 	{args: "repocreds list -o name", out: "repocreds/https://git/team\n"},
 	{args: "repocreds remove https://git/team/", err: "credential template https://git/team removed", asked: "DELETE /repository-templates/t1"},
 	{args: "repocreds remove https://git/team --project nix", code: 3, err: "(repository_template_unknown)"},
-	{args: "apply -f -", in: "kind: Application", out: "application/web created\n", asked: "POST /apply kind: Application"},
-	{args: "apply -f - -o name", in: "kind: Application", out: "application/web\n"},
+	{args: "apply -f -", in: "kind: Application", out: "app/web created\n", asked: "POST /apply kind: Application"},
+	{args: "apply -f - -o name", in: "kind: Application", out: "app/web\n"},
 	{args: "apply", code: 2, err: "nothing to apply"},
 	{args: "apply -f /nix/nix", code: 3, err: "(file_not_found)"},
 	{args: "app list", out: "OutOfSync (Drift)  Healthy  ", err: "2 · 1 stale"},
@@ -350,7 +351,7 @@ var commandCases = []commandCase{
 	{args: "get app web -o name", out: "app/web\n"},
 	{args: "-o name get cluster/eu", out: "cluster/eu\n"},
 	{args: "get -o name cluster/eu", out: "cluster/eu\n"},
-	{args: "get repo/https://git/x -o name", out: "repository/https://git/x\n"},
+	{args: "get repo/https://git/x -o name", out: "repo/https://git/x\n"},
 	{args: "get shop", out: "description: the shop\n"},
 	{args: "get nix", code: 3, err: "(name_unknown)"},
 	{args: "get", code: 2, err: "needs a TYPE/NAME"},
@@ -507,8 +508,8 @@ func TestApplyNamesTheFileOfAnError(t *testing.T) {
 	a, b := write("a.yaml", argoApp), write("b.yaml", "\nb: 1\n---\n"+strings.Replace(argoApp, "fresh", "x", 1))
 	h := newHubOf(t, with(map[string]answer{"POST /apply": {207, `{"items":[{"kind":"Application","name":"fresh","result":"created"},` + missing + "," + strings.Replace(denied, "field_missing", "denied", 1) + `]}`}}))
 	r := run(t, "", "apply", "-f", a, "-f", b)
-	r.check(t, 9, "application/fresh created\n", b+", document 1 failed\nerror: HW-")
-	for _, want := range []string{" line 2: ", "application/x failed, in " + b + ", document 2\nerror: "} {
+	r.check(t, 9, "app/fresh created\n", b+", document 1 failed\nerror: HW-")
+	for _, want := range []string{" line 2: ", "app/x failed, in " + b + ", document 2\nerror: "} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("%q is not in\n%s", want, r.err)
 		}

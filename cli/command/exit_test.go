@@ -56,8 +56,8 @@ func TestExitStatuses(t *testing.T) {
 		{name: "nothing is known", args: "app diff web", answers: map[string]answer{"GET /applications/web": {200, `{"name":"web","observedAt":"2026-01-02T03:04:05Z","sync":{"status":"Unknown"}}`}}, code: 8, err: "(sync_unknown)"},
 		{name: "never observed", args: "app diff web", answers: map[string]answer{"GET /applications/web": {200, `{"name":"web"}`}}, code: 8, err: "(never_observed)"},
 		{name: "hub without a database", args: "app get web", answers: map[string]answer{"GET /applications/web": problemAnswer(503, "unavailable", "db_unavailable", "away")}, code: 8, err: "(db_unavailable)"},
-		{name: "some failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[{"kind":"Application","name":"web","result":"created"},` + failed + `]}`}}, code: 9, out: "application/web created\n", err: "application/x failed\nerror: not there (destination_not_allowed)"},
-		{name: "all failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[` + failed + `]}`}}, code: 5, err: "application/x failed"},
+		{name: "some failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[{"kind":"Application","name":"web","result":"created"},` + failed + `]}`}}, code: 9, out: "app/web created\n", err: "app/x failed\nerror: not there (destination_not_allowed)"},
+		{name: "all failed", args: "apply -f testdata/one.yaml", answers: map[string]answer{"POST /apply": {207, `{"items":[` + failed + `]}`}}, code: 5, err: "app/x failed"},
 		{name: "failed badly", args: "app sync web", answers: map[string]answer{"GET /operations/op-1": operation("Failed", `,"message":"refused"`)}, code: 10, out: "Failed  refused", err: "next: hawser app get web"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -129,7 +129,7 @@ func TestWhatProjectsWarnOfIsOnStderr(t *testing.T) {
 	if r.out != "" || strings.Contains(r.err, "stale") {
 		t.Errorf("%+v", r)
 	}
-	run(t, "kind: AppProject", "apply", "-f", "-").check(t, 0, "appproject/risky created\n", "warning: appproject/risky: spec.sourceRepos: any \uFFFD[2J\n")
+	run(t, "kind: AppProject", "apply", "-f", "-").check(t, 0, "project/risky created\n", "warning: project/risky: spec.sourceRepos: any \uFFFD[2J\n")
 	r = run(t, "kind: AppProject", "apply", "-f", "-", "-o", "json")
 	r.check(t, 0, `"warnings"`, "warning: ")
 }

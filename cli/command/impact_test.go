@@ -62,12 +62,12 @@ func TestApplyShowsWhatProjectsMakeInvalidFirst(t *testing.T) {
 		out, err     string
 		saved        bool
 	}{
-		"a script":      {out: "appproject/pay configured\n", err: "project \"pay\":\n" + shownInvalid + "warning: appproject/pay: spec.x: risky\n", saved: true},
-		"yes":           {answer: "yes\n", terminal: true, out: "appproject/pay configured\n", err: "project \"pay\":\n" + shownInvalid + "Save it all the same?", saved: true},
+		"a script":      {out: "project/pay configured\n", err: "project \"pay\":\n" + shownInvalid + "warning: project/pay: spec.x: risky\n", saved: true},
+		"yes":           {answer: "yes\n", terminal: true, out: "project/pay configured\n", err: "project \"pay\":\n" + shownInvalid + "Save it all the same?", saved: true},
 		"no":            {answer: "no\n", terminal: true, code: 2, err: "project \"pay\":\n" + shownInvalid + "Save it all the same?"},
-		"agreed before": {args: "--yes", terminal: true, out: "appproject/pay configured\n", err: "project \"pay\":\n" + shownInvalid, saved: true},
-		"only shown":    {args: "--dry-run", code: 1, out: "appproject/pay configured (dry run)\nwarning: spec.x: risky\n" + shownInvalid},
-		"as documents":  {args: "--dry-run -o json", code: 1, out: `"invalidCount": 1`, err: "warning: appproject/pay: spec.x: risky\n"},
+		"agreed before": {args: "--yes", terminal: true, out: "project/pay configured\n", err: "project \"pay\":\n" + shownInvalid, saved: true},
+		"only shown":    {args: "--dry-run", code: 1, out: "project/pay configured (dry run)\nwarning: spec.x: risky\n" + shownInvalid},
+		"as documents":  {args: "--dry-run -o json", code: 1, out: `"invalidCount": 1`, err: "warning: project/pay: spec.x: risky\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := newHubOf(t, map[string]answer{"POST /apply": {200, `{"items":[` + item + `}]}`}, "POST /apply?dryRun=true": {200, preview}})

@@ -53,7 +53,7 @@ with the longest matching URL (hawser repocreds).`,
 			if err := c.api.Do(c.ctx, http.MethodPost, "/repositories", in, &got); err != nil {
 				return notStored(err)
 			}
-			return c.one(got, "repository/"+got.URL, func() error {
+			return c.one(got, "repo/"+got.URL, func() error {
 				c.note("repository %s added", got.URL)
 				if got.InheritedFrom != "" {
 					c.note("it is opened by the credential template %s", got.InheritedFrom)
@@ -112,7 +112,7 @@ func newRepoList(s *session) *cobra.Command {
 	repositories := listing[model.Repository]{
 		kind: "RepositoryList",
 		by:   []string{"project", "filter"},
-		name: func(r model.Repository) string { return "repository/" + r.URL },
+		name: func(r model.Repository) string { return "repo/" + r.URL },
 		columns: []output.Column{
 			{Title: "URL"}, {Title: "TYPE"}, {Title: "STATE", Status: true}, {Title: "CHECKED", Path: ".lastCheck"}, {Title: "PROJECT", Spare: true}, {Title: "CREDENTIAL"}, {Title: "ERROR", Text: true},
 			{Title: "NAME", Wide: true}, {Title: "INSECURE", Wide: true}, {Title: "ID", Wide: true},
@@ -135,7 +135,7 @@ func newRepoGet(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.one(r, "repository/"+r.URL, func() error {
+			return c.one(r, "repo/"+r.URL, func() error {
 				checked := "never"
 				if r.LastCheck != nil {
 					checked = r.LastCheck.Format(time.RFC3339)

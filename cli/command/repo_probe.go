@@ -63,7 +63,7 @@ func (c *call) testRepository(in repositoryRequest) error {
 	case test == nil:
 		return fault.New(fault.Unavailable, "answer_incomplete", "the hub's answer ended before the test did").WithFix("try again")
 	}
-	if err := c.one(*test, "repository/"+test.URL, func() error { return nil }); err != nil {
+	if err := c.one(*test, "repo/"+test.URL, func() error { return nil }); err != nil {
 		return err
 	}
 	if !test.OK {

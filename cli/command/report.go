@@ -38,8 +38,8 @@ func (s *session) report(ctx context.Context, err error) int {
 			s.sayJSON(map[string]any{"level": "error", "message": "interrupted", "exitCode": code})
 		} else {
 			text := "interrupted; what the hub has accepted goes on"
-			if s.running != nil && reads(s.running) {
-				text = "interrupted" // it has asked for nothing that could go on
+			if s.watch {
+				text = "interrupted" // whoever looks has asked for nothing that could go on
 			}
 			fmt.Fprintln(s.Err, text)
 		}

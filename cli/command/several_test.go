@@ -38,7 +38,7 @@ func TestSeveralNames(t *testing.T) {
 		{args: "delete cluster/eu cluster/us", err: `cluster "us" forgotten`, asked: "DELETE /clusters/eu\nDELETE /clusters/us"},
 		{args: "delete cluster eu nix us", code: 9, err: `cluster "us" forgotten`, asked: "DELETE /clusters/eu\nDELETE /clusters/nix\nDELETE /clusters/us"},
 		{args: "app delete web api -y", out: "Succeeded", asked: "DELETE /applications/web\nGET /applications/api\nDELETE /applications/api\nGET /operations/op-2"},
-		{args: "repo get x https://git/x -o name", out: "repository/https://git/x\nrepository/https://git/x\n"},
+		{args: "repo get x https://git/x -o name", out: "repo/https://git/x\nrepo/https://git/x\n"},
 		{args: "cluster get", code: 2, err: "takes 1 argument (NAME), got 0"},
 		{args: "cluster describe eu us -w", code: 2, err: "for one name"},
 	} {

@@ -35,7 +35,7 @@ var nouns = []noun{
 func nounOf(text string) (noun, error) {
 	var names, words []string
 	for _, n := range nouns {
-		if n.name == text || slices.Contains(n.aliases, strings.ToLower(text)) {
+		if text := strings.ToLower(text); n.name == text || slices.Contains(n.aliases, text) {
 			return n, nil
 		}
 		names, words = append(names, n.name), append(append(words, n.name), n.aliases...)
@@ -45,6 +45,14 @@ func nounOf(text string) (noun, error) {
 		return noun{}, e.WithFix("did you mean %q? types: %s", near, strings.Join(names, ", "))
 	}
 	return noun{}, e.WithFix("types: %s", strings.Join(names, ", "))
+}
+
+// typeOf is how the type of a kind is written before a name, the same everywhere.
+func typeOf(kind string) string {
+	if n, err := nounOf(kind); err == nil {
+		return n.name
+	}
+	return strings.ToLower(kind)
 }
 
 // topVerb is a verb that stands first, as kubectl's do: hawser get app/web is
