@@ -27,6 +27,7 @@ type api struct {
 	redactionKey []byte
 	sets         sets
 	clusterSets  clusterSets
+	previewing   previewing
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)

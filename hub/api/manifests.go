@@ -112,7 +112,11 @@ func (a *api) getManifests(c *gin.Context) {
 	}
 	var p Preview
 	if given {
-		p, err = a.opts.Previews.AtRevisions(ctx, app, revisions(app))
+		var done func()
+		if done, err = a.previewing.begin(c); err == nil {
+			p, err = a.opts.Previews.AtRevisions(ctx, app, revisions(app))
+			done()
+		}
 	} else {
 		p.Objects, p.Revision, err = a.opts.Previews.Stored(ctx, app)
 	}
@@ -304,6 +308,11 @@ func (a *api) compareApplication(c *gin.Context) {
 
 // preview renders what the request asks for.
 func (a *api) preview(c *gin.Context, app fleet.App) (Preview, error) {
+	done, err := a.previewing.begin(c)
+	if err != nil {
+		return Preview{}, err
+	}
+	defer done()
 	media, _, _ := strings.Cut(c.GetHeader("Content-Type"), ";")
 	if c.Request.ContentLength == 0 && media == "" {
 		revisions, given, err := revisionsIn(c)

@@ -18,12 +18,14 @@ import (
 
 // scriptedPreviews answers with objects by what was asked for.
 type scriptedPreviews struct {
-	stored []manifest.Object
-	tried  []manifest.Object
-	err    error
-	asked  map[int]string
-	files  string
-	path   string
+	// rendering is told of each render, which ends with one of rendered; nil: at once.
+	rendering, rendered chan struct{}
+	stored              []manifest.Object
+	tried               []manifest.Object
+	err                 error
+	asked               map[int]string
+	files               string
+	path                string
 }
 
 func (p *scriptedPreviews) Stored(context.Context, fleet.App) ([]manifest.Object, model.Revision, error) {
@@ -39,6 +41,11 @@ func (p *scriptedPreviews) Heads(app fleet.App) ([]SourceHead, bool) {
 }
 
 func (p *scriptedPreviews) AtRevisions(_ context.Context, _ fleet.App, revisions map[int]string) (Preview, error) {
+	if p.rendering != nil {
+		p.rendering <- struct{}{}
+		<-p.rendered
+		return Preview{}, nil
+	}
 	p.asked = revisions
 	return Preview{Objects: p.tried, Revision: model.Revision{Commit: "bbbb"}}, p.err
 }
