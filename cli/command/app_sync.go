@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ type syncFlags struct {
 
 func (s *syncFlags) register(f *pflag.FlagSet) {
 	s.pruning(f)
-	f.StringVar(&s.spec.Revision, "revision", "", "the commit that the hub has rendered, or the one that a rollback has set aside, which ends the rollback")
+	f.StringVar(&s.spec.Revision, "revision", "", "the commit that the hub has rendered, or the one that a rollback has set aside, which ends the rollback; the branch or tag that the application follows is its newest")
 	f.BoolVar(&s.spec.DryRun, "dry-run", false, "plan and show, change nothing")
 	f.StringArrayVar(&s.spec.Resources, "resource", nil, "only this object, as group:kind:name or group:kind:namespace/name with globs, or all but those after a !; no hooks run; may be repeated")
 	f.StringVar(&s.strategy, "strategy", "hook", "hook, or apply to run no hooks")
@@ -258,7 +259,7 @@ func (c *call) syncAll(ctx context.Context, asks []ask, waits bool) error {
 	early, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
 	for _, a := range one {
-		if a.spec.Revision == "" {
+		if !fixed(a.spec.Revision) {
 			c.awaitSettled(early, a.app)
 		}
 		op, err := c.submit(ctx, a.path, a.spec)
@@ -318,6 +319,11 @@ const (
 	settling     = 10 * time.Second
 	settlingStep = 200 * time.Millisecond
 )
+
+// fixed reports whether a revision is what it is, whatever becomes of branches.
+func fixed(revision string) bool {
+	return len(revision) >= 7 && strings.Trim(strings.ToLower(revision), "0123456789abcdef") == ""
+}
 
 // awaitSettled waits until the hub has looked at what an application is to be made of:
 // a sync right after a change is meant for what was changed. What the hub does not say,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -50,6 +51,12 @@ func (a *api) createOperation(ctx context.Context, app fleet.App, n fleet.NewOpe
 // createSync stores a sync that was checked. When it names the revision that a
 // rollback has set aside, that is desired again together with it.
 func (a *api) createSync(ctx context.Context, app fleet.App, n fleet.NewOperation) (model.OperationInfo, error) {
+	if follows(app.Application, n.Spec.Revision) { // the newest of it, also past a rollback
+		n.Spec.Revision = ""
+		if app.Pin != nil {
+			n.Spec.Revision = app.Source.Revision.Commit
+		}
+	}
 	if err := checkSync(app, n.Spec); err != nil {
 		return model.OperationInfo{}, err
 	}
@@ -62,6 +69,21 @@ func (a *api) createSync(ctx context.Context, app fleet.App, n fleet.NewOperatio
 		n.Deploy = &deploy
 	}
 	return a.createOperation(ctx, app, n)
+}
+
+// follows reports whether a revision is what the application follows anyway: the
+// branch, tag or range of its sources, or HEAD where none is named.
+func follows(app model.Application, revision string) bool {
+	if revision == "" {
+		return false
+	}
+	sources := app.Spec.AllSources()
+	for _, s := range sources {
+		if cmp.Or(s.TargetRevision, "HEAD") != revision {
+			return false
+		}
+	}
+	return len(sources) > 0
 }
 
 // wantsAside reports whether a revision means what a rollback has set aside, and
@@ -96,7 +118,7 @@ func checkSync(app fleet.App, spec model.OperationSpec) error {
 	if !names(spec.Revision, rendered) && !wantsAside(app, spec.Revision) {
 		e := fault.New(fault.Unprocessable, "revision_not_rendered", "revision %q is not the one that the hub has rendered", cut(spec.Revision)).
 			WithField("revision").WithFound(cut(spec.Revision), rendered).
-			WithFix("leave revision out, or change spec.source.targetRevision of the application")
+			WithFix("leave it out, or name a commit of 7 digits or more; another branch or tag is followed after: hawser app set %s --revision %s", app.Name, cut(spec.Revision))
 		if app.Pin != nil {
 			e.Allowed += ", or " + app.Source.Revision.Commit + ", which a rollback has set aside"
 		}

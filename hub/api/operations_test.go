@@ -257,6 +257,43 @@ func TestSyncToARevision(t *testing.T) {
 	sync("10.20.3").problem(422, "revision_not_rendered")
 }
 
+func TestSyncToWhatTheApplicationFollows(t *testing.T) {
+	const old, newest = "0123456789abcdef0123456789abcdef01234567", "1123456789abcdef0123456789abcdef01234567"
+	for name, c := range map[string]struct {
+		target, asked string
+		pinned        bool
+		want          string // the revision of the operation; "-": refused
+	}{
+		"its branch":              {"main", "main", false, ""},
+		"HEAD, as none is named":  {"", "HEAD", false, ""},
+		"HEAD of a named branch":  {"main", "HEAD", false, "-"},
+		"another branch":          {"main", "next", false, "-"},
+		"nothing":                 {"main", "", false, ""},
+		"its branch, rolled back": {"main", "main", true, newest},
+		"nothing, rolled back":    {"main", "", true, ""},
+	} {
+		w := withApp(t)
+		app := w.store.apps["web"]
+		app.Application.Spec.Source.TargetRevision = c.target
+		app.Source.Revision.Commit = newest
+		if c.pinned {
+			app.Pin = &fleet.Pin{}
+			app.Pin.Revision.Commit = old
+		}
+		w.store.apps["web"] = app
+		got := w.call("POST", "/api/v1/applications/web/sync", `{"revision":"`+c.asked+`"}`)
+		if c.want == "-" {
+			got.problem(422, "revision_not_rendered")
+			continue
+		}
+		var op model.OperationInfo
+		got.ok(202).into(&op)
+		if op.Spec.Revision != c.want {
+			t.Errorf("%s: %q", name, op.Spec.Revision)
+		}
+	}
+}
+
 func TestSyncWhileTheClusterIsAway(t *testing.T) {
 	w := withApp(t, "name: eu", "name: us")
 	var op model.OperationInfo
