@@ -6,6 +6,9 @@
 // list is filtered by names of projects and never row by row with globs. A
 // property test holds the two equal.
 //
+// Rules are an RBAC policy in Argo CD's form, compiled; Effective is what it says
+// of one subject. hawser-hub policy asks them from files.
+//
 // The package is pure: it reads no database, keeps no state but what it was
 // given, and knows no HTTP. hub/api asks it before every route, hub/inventory
 // is given the names that it resolves. What a project itself allows

@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // Glob is a compiled pattern in the language of the project's patterns: "*",
 // "?", "[…]", "{a,b}". The zero value matches nothing.
@@ -19,3 +22,7 @@ func CompileGlob(pattern, separators string) (Glob, error) {
 
 // Match reports whether the whole of s matches, in time linear in its length.
 func (g Glob) Match(s string) bool { return g.glob.match(s) }
+
+// Expression is the regular expression that the pattern was translated to, nil
+// for one without a wildcard and for "*".
+func (g Glob) Expression() *regexp.Regexp { return g.glob.re }

@@ -25,7 +25,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	if err != nil {
+	switch {
+	case errors.Is(err, app.ErrNo):
+		os.Exit(1)
+	case err != nil:
 		printError(os.Stderr, err)
 		os.Exit(2)
 	}
@@ -37,7 +40,7 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serve(), migrate(), renderOffline(), pluginHost(), devdbStop(), version(),
+	root.AddCommand(serve(), migrate(), renderOffline(), policy(), pluginHost(), devdbStop(), version(),
 		worker(app.GitWorkerCommand, source.WorkerMain), worker(app.RenderWorkerCommand, render.WorkerMain))
 	return root
 }
@@ -88,6 +91,37 @@ with one, the commit is read through Git.`,
 	}
 	o.Flags(c.Flags())
 	return c
+}
+
+func policy() *cobra.Command {
+	group := &cobra.Command{Use: "policy", Short: "Ask an RBAC policy from files, without a hub"}
+	var t, v app.Policy
+	test := &cobra.Command{
+		Use: "test RESOURCE ACTION OBJECT", Short: "Say whether a policy allows something, and by which line", Args: cobra.ExactArgs(3),
+		Long: `Say whether a policy allows somebody an action, and by which line. The answer is the
+hub's: the same code decides. The exit status is 0 for yes, 1 for no and 2 when the
+policy cannot be used.
+
+  hawser-hub policy test -f argocd-rbac-cm.yaml --user alice --group dev applications sync shop/web
+  hawser-hub policy test -f policy.csv --project shop.yaml --token shop:ci applications sync shop/web -o json`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return t.Test(args, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	t.Flags(test.Flags())
+	t.SubjectFlags(test.Flags())
+	validate := &cobra.Command{
+		Use: "validate", Short: "Say what is wrong with a policy", Args: cobra.NoArgs,
+		Long: `Say what is wrong with a policy, with the line of each problem, and what in it is
+probably not meant. The exit status is 0 when a hub takes the policy, with warnings
+too, and 1 when not.
+
+  hawser-hub policy validate -f argocd-rbac-cm.yaml --project shop.yaml`,
+		RunE: func(c *cobra.Command, _ []string) error { return v.Validate(c.InOrStdin(), c.OutOrStdout()) },
+	}
+	v.Flags(validate.Flags())
+	group.AddCommand(test, validate)
+	return group
 }
 
 func pluginHost() *cobra.Command {
