@@ -160,7 +160,7 @@ func (e *Effective) pick(q question) [][]*rule {
 	for i, a := range e.askers {
 		for _, some := range [][]*rule{a.global, a.projects[q.project]} {
 			for _, one := range some {
-				if one.resource.match(q.resource) && one.action.match(q.action) {
+				if one.resource.match(q.resource) && one.about(q.action) {
 					out[i] = append(out[i], one)
 				}
 			}
@@ -171,6 +171,18 @@ func (e *Effective) pick(q question) [][]*rule {
 	}
 	e.picked[q] = out
 	return out
+}
+
+// about reports whether a rule is about an action. Whether any action may be
+// allowed is asked with a prefix: what denies some is not about all of them.
+func (r *rule) about(action string) bool {
+	switch {
+	case action != anyAction:
+		return r.action.match(action)
+	case r.deny:
+		return r.action.reaches(anyAction) == matchesAll
+	}
+	return r.action.reaches(anyAction) != matchesNone
 }
 
 // Can answers whether action is allowed to the object of a resource. project is

@@ -7,7 +7,8 @@
 // property test holds the two equal.
 //
 // Rules are an RBAC policy in Argo CD's form, compiled; Effective is what it says
-// of one subject. hawser-hub policy asks them from files.
+// of one subject. hawser-hub policy asks them from files. CompileWith makes a Set
+// that also allows what a policy does; its Scope has things as well as projects.
 //
 // The package is pure: it reads no database, keeps no state but what it was
 // given, and knows no HTTP. hub/api asks it before every route, hub/inventory

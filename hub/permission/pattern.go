@@ -27,8 +27,10 @@ type pattern struct {
 // for any number of them.
 type glob struct {
 	tokens []token
-	// lead is the text before the first token that is no plain character.
-	lead string
+	// lead is the text before the first token that is no plain character, tail
+	// what follows the last one. between says that only "*" is between them.
+	lead, tail string
+	between    bool
 }
 
 type token struct {
@@ -107,6 +109,13 @@ func compileGlob(text string) (pattern, error) {
 			}
 			g.lead += string(t.char)
 		}
+		leads := utf8.RuneCountInString(g.lead)
+		last := len(tokens)
+		for last > leads && tokens[last-1].kind == char {
+			last--
+			g.tail = string(tokens[last].char) + g.tail
+		}
+		g.between = last-leads == 1 && tokens[leads].kind == star
 		p.alternatives = append(p.alternatives, g)
 	}
 	return p, nil
@@ -253,8 +262,11 @@ func (p *pattern) match(s string) bool {
 // match takes time in the product of the lengths, and on names and patterns of
 // people about the sum.
 func (g *glob) match(s string) bool {
-	if !strings.HasPrefix(s, g.lead) {
+	if len(s) < len(g.lead)+len(g.tail) || !strings.HasPrefix(s, g.lead) || !strings.HasSuffix(s, g.tail) {
 		return false
+	}
+	if g.between {
+		return true
 	}
 	t := g.tokens
 	i, at := 0, 0

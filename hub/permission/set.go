@@ -2,6 +2,7 @@ package permission
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,11 +20,18 @@ const MaxGrants = 100
 type Set struct {
 	admin  bool
 	grants []compiled
+	// policy is what an RBAC policy says of who has it, nil when none is asked.
+	policy *Effective
 
-	// resolved by rank, for the newest version of the names of projects.
+	// resolved for the newest version of the names of projects.
 	mu       sync.Mutex
 	version  uint64
-	resolved map[rank]Scope
+	resolved map[resolving]Scope
+}
+
+type resolving struct {
+	verb     Verb
+	resource Resource
 }
 
 type compiled struct {
@@ -50,6 +58,14 @@ func Compile(isAdmin bool, grants []fleet.Grant) *Set {
 		}
 		s.grants = append(s.grants, compiled{g, glob, r})
 	}
+	return s
+}
+
+// CompileWith makes the set of somebody of whom a policy speaks: what the grants
+// allow and what the policy does.
+func CompileWith(isAdmin bool, grants []fleet.Grant, policy *Effective) *Set {
+	s := Compile(isAdmin || policy.Admin(), grants)
+	s.policy = policy
 	return s
 }
 
@@ -105,9 +121,21 @@ func (s *Set) rankIn(project string) (rank, int) {
 
 // Decide answers whether verb is allowed to the thing of a project. Something
 // that belongs to several projects, as clusters do, is asked about once for
-// each, and is allowed when one of the answers is. name only serves the words of
-// the answer.
+// each, and is allowed when one of the answers is. For grants name only serves
+// the words of the answer. A policy is asked about it: it is the name of the
+// application also for its operations, and the URL of a repository.
 func (s *Set) Decide(verb Verb, resource Resource, project, name string) Decision {
+	d := s.byGrants(verb, resource, project, name)
+	if d.Allowed || s.policy == nil {
+		return d
+	}
+	if v := s.policy.decide(verb, resource, project, name); v.Allowed || len(s.grants) == 0 {
+		return Decision{v.Allowed, v.Rule}
+	}
+	return d
+}
+
+func (s *Set) byGrants(verb Verb, resource Resource, project, name string) Decision {
 	least := need(verb, resource)
 	if s.admin {
 		return Decision{true, "an administrator may do everything"}
@@ -159,60 +187,89 @@ func (s *Set) Visible(project string) bool {
 	return s.admin || have >= viewer
 }
 
-// Scope is a set of projects. The zero value has none.
+// Scope is a set of projects and of things in them. The zero value has none.
 type Scope struct {
 	// All: every project, also one that nobody has thought of.
 	All   bool
 	names map[string]struct{}
+	// some are the projects of which not all things are in it: each of the
+	// conditions has to hold.
+	some map[string][]things
 }
 
-// Has reports whether a project is in the scope.
+// Has reports whether a project, or something in it, is in the scope.
 func (s Scope) Has(project string) bool {
 	if s.All {
 		return true
 	}
-	_, ok := s.names[project]
+	if _, ok := s.names[project]; ok {
+		return true
+	}
+	_, ok := s.some[project]
 	return ok
 }
 
-// Names are the projects in order; of a scope of all there are none.
-func (s Scope) Names() []string {
-	out := make([]string, 0, len(s.names))
-	for name := range s.names {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
+// Whole reports whether everything in a project is in the scope.
+func (s Scope) Whole(project string) bool {
+	_, ok := s.names[project]
+	return s.All || ok
 }
+
+// Allows reports whether a thing of a project is in the scope.
+func (s Scope) Allows(project, name string) bool {
+	if s.Whole(project) {
+		return true
+	}
+	conditions, ok := s.some[project]
+	for i := range conditions {
+		ok = ok && conditions[i].has(project, name)
+	}
+	return ok
+}
+
+// Names are the projects of which everything is in the scope, in order; of a
+// scope of all there are none.
+func (s Scope) Names() []string { return slices.Sorted(maps.Keys(s.names)) }
 
 // Len is the number of Names.
 func (s Scope) Len() int { return len(s.names) }
 
-// Projects resolves in which of the known projects verb is allowed to resource.
-// It equals asking Decide about each. version tells lists of known projects
-// apart: the answer for the newest one is kept.
+// Projects resolves in which of the known projects verb is allowed to resource,
+// and to which things there. It equals asking Decide about each. version tells
+// lists of known projects apart: the answer for the newest one is kept.
 func (s *Set) Projects(verb Verb, resource Resource, version uint64, known []string) Scope {
 	least := need(verb, resource)
 	if s.admin || least == nobody {
 		return Scope{All: true}
 	}
-	if least == admin {
+	if least == admin && s.policy == nil {
 		return Scope{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.version != version || s.resolved == nil {
-		s.version, s.resolved = version, map[rank]Scope{}
+		s.version, s.resolved = version, map[resolving]Scope{}
 	}
-	if scope, ok := s.resolved[least]; ok {
+	key := resolving{verb, resource}
+	if scope, ok := s.resolved[key]; ok {
 		return scope
 	}
-	scope := Scope{names: map[string]struct{}{}}
+	scope := Scope{names: map[string]struct{}{}, some: map[string][]things{}}
 	for _, project := range known {
-		if have, _ := s.rankIn(project); have >= least {
+		if have, _ := s.rankIn(project); least != admin && have >= least {
 			scope.names[project] = struct{}{}
+			continue
+		}
+		if s.policy == nil {
+			continue
+		}
+		switch conditions, any := s.policy.resolve(verb, resource, project); {
+		case any && len(conditions) == 0:
+			scope.names[project] = struct{}{}
+		case any:
+			scope.some[project] = conditions
 		}
 	}
-	s.resolved[least] = scope
+	s.resolved[key] = scope
 	return scope
 }

@@ -1,0 +1,140 @@
+package permission
+
+import "slices"
+
+// This file says what of a policy allows the verbs of the hub. Whatever is done to
+// an application takes that it may be seen.
+
+// asking is what is asked of a policy: a resource and an action.
+type asking struct{ resource, action string }
+
+// inPolicy are the questions that have all to be answered with yes; nil: no line
+// of a policy is about it.
+func inPolicy(verb Verb, resource Resource) []asking {
+	see := asking{inApplications, "get"}
+	switch resource {
+	case Applications, Operations:
+		switch verb {
+		case Get, Events, Refresh:
+			return []asking{see}
+		case Logs:
+			return []asking{see, {inLogs, "get"}}
+		case Exec:
+			return []asking{see, {inExec, "create"}}
+		case Sync, Rollback, Terminate:
+			return []asking{see, {inApplications, "sync"}}
+		case Create:
+			return []asking{{inApplications, "create"}}
+		case Update, Delete:
+			return []asking{see, {inApplications, string(verb)}}
+		case RunAction:
+			return []asking{see, {inApplications, anyAction}}
+		}
+	case ApplicationSets:
+		switch verb {
+		case Get, Create:
+			return []asking{{inApplicationSets, string(verb)}}
+		case Update, Delete:
+			return []asking{{inApplicationSets, "get"}, {inApplicationSets, string(verb)}}
+		}
+	case Projects, Clusters, Repositories:
+		switch verb {
+		case Get, Create, Update, Delete:
+			return []asking{{string(resource), string(verb)}}
+		}
+	}
+	return nil
+}
+
+// anyAction asks whether there is an action that may be allowed; RunsAction asks
+// about one.
+const anyAction = "action/"
+
+// objectOf is how a policy names a thing, "" when it has no name for it.
+func objectOf(resource Resource, project, name string) string {
+	switch resource {
+	case Applications, Operations, ApplicationSets:
+		if project == "" {
+			return ""
+		}
+		return project + "/" + name
+	case Repositories:
+		if project != "" {
+			return project + "/" + name
+		}
+	}
+	return name
+}
+
+// decide answers as Set.Decide does, for what the policy says alone.
+func (e *Effective) decide(verb Verb, resource Resource, project, name string) Verdict {
+	if e.Admin() {
+		return Verdict{Allowed: true, Rule: "the policy gives " + RoleAdmin}
+	}
+	all := inPolicy(verb, resource)
+	if all == nil {
+		if e.hasAdmin() {
+			return Verdict{Allowed: true, Rule: "the policy gives " + RoleAdmin}
+		}
+		return Verdict{Rule: string(verb) + " " + string(resource) + " is for those whom the policy gives " + RoleAdmin}
+	}
+	object := objectOf(resource, project, name)
+	if object == "" {
+		return Verdict{Rule: "what is of no project is for administrators"}
+	}
+	if resource == Projects {
+		project = name
+	}
+	var v Verdict
+	for _, q := range all {
+		if v = e.Can(q.resource, q.action, object, project); !v.Allowed {
+			break
+		}
+	}
+	return v
+}
+
+// resolve answers decide for all things of a project: any is false when there is
+// none, and without conditions it is all of them.
+func (e *Effective) resolve(verb Verb, resource Resource, project string) (conditions []things, any bool) {
+	all := inPolicy(verb, resource)
+	switch resource {
+	case Applications, Operations, ApplicationSets, Repositories:
+		if all == nil || project == "" {
+			break
+		}
+		for _, q := range all {
+			switch got := e.within(q.resource, q.action, project); {
+			case got.open:
+				conditions = append(conditions, got)
+			case !got.all:
+				return nil, false
+			}
+		}
+		return conditions, true
+	}
+	return nil, e.decide(verb, resource, project, project).Allowed
+}
+
+// RunsAction answers whether one action may be run on an object of an application,
+// such as restart of apps and Deployment.
+func (s *Set) RunsAction(project, app, group, kind, action string) Decision {
+	if d := s.byGrants(RunAction, Applications, project, app); d.Allowed || s.policy == nil {
+		return d
+	}
+	if v := s.policy.decide(Get, Applications, project, app); !v.Allowed {
+		return Decision{false, v.Rule}
+	}
+	v := s.policy.Can(inApplications, anyAction+group+"/"+kind+"/"+action, project+"/"+app, project)
+	return Decision{v.Allowed, v.Rule}
+}
+
+// Sees reports whether a thing may be known of: what may not is answered as what
+// does not exist.
+func (s *Set) Sees(resource Resource, project, name string) bool {
+	if s.Visible(project) {
+		return true
+	}
+	return s.policy != nil && slices.Contains([]Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories}, resource) &&
+		s.policy.decide(Get, resource, project, name).Allowed
+}
