@@ -66,6 +66,12 @@ var rows = map[int64]string{
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
 	18: `UPDATE enrolment_tokens SET aliases = '{https://10.0.0.1:6443}'`,
+	20: `INSERT INTO users (id, name, password, created_at, password_changed_at) VALUES ('u', 'ann', '$argon2id$', now(), now());
+	    INSERT INTO login_sessions (id, hash, user_id, provider, subject, name, browser, created_at, authenticated_at, seen_at, expires_at)
+	      VALUES ('s', 'h', 'u', 'local', 'u', 'ann', true, now(), now(), now(), now());
+	    INSERT INTO login_attempts (key, count, until) VALUES ('user u', 1, now());
+	    INSERT INTO first_login (hash, sealed, expires_at) VALUES ('h', 'x', now());
+	    UPDATE api_tokens SET owner = 'u'`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

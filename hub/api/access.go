@@ -56,9 +56,9 @@ type AccessLimits struct {
 	// UserBytes and ClusterBytes a second are handed on to one API token, and out
 	// of one cluster; 32 and 64 MiB by default. What is above has to wait.
 	UserBytes, ClusterBytes int
-	// Recheck is how often it is asked whether a stream may go on; 3 s by
-	// default. With the 5 s for which hub/auth remembers a token of another
-	// replica that is within 10 s of a revocation.
+	// Recheck is how often it is asked whether a stream may go on; 2 s by
+	// default. With the 2 s for which hub/auth remembers a token of another
+	// replica that is within 5 s of a revocation.
 	Recheck time.Duration
 	// Unsure is how long a stream goes on when that cannot be asked, as when the
 	// database is away; 30 s by default.
@@ -75,7 +75,7 @@ func (l AccessLimits) withDefaults() AccessLimits {
 	l.UserStreams = cmp.Or(l.UserStreams, 20)
 	l.UserBytes = cmp.Or(l.UserBytes, 32<<20)
 	l.ClusterBytes = cmp.Or(l.ClusterBytes, 64<<20)
-	l.Recheck = cmp.Or(l.Recheck, 3*time.Second)
+	l.Recheck = cmp.Or(l.Recheck, 2*time.Second)
 	l.Unsure = cmp.Or(l.Unsure, 30*time.Second)
 	l.SlowReader = cmp.Or(l.SlowReader, 5*time.Minute)
 	l.Ping = cmp.Or(l.Ping, 15*time.Second)
@@ -272,7 +272,7 @@ func unsure(err error) bool {
 
 // allowed asks again what was asked at the beginning.
 func (l *look) allowed(ctx context.Context, r *http.Request) error {
-	t, err := l.a.opts.Auth.Recheck(ctx, bearer(r))
+	t, err := l.a.opts.Auth.Recheck(ctx, secretOf(r))
 	switch {
 	case fault.Is(err, fault.Unauthorized), err == nil && t.ID != l.by.ID:
 		return fault.New(fault.Unauthorized, "permission_revoked", "the API token was revoked or has expired").WithFix("log in again with hawser login")

@@ -48,7 +48,7 @@ func TestBadTokens(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	w := newWorld(t)
-	code := w.auth.NewLoginCode()
+	code, _ := w.auth.NewLoginCode(t.Context())
 	var got struct{ Token, Name, ExpiresAt string }
 	w.call("POST", "/api/v1/login", fmt.Sprintf(`{"code":%q}`, code), "Authorization:", "Content-Type: application/json").ok(200).into(&got)
 	if !strings.HasPrefix(got.Token, "hwt_") || got.Name != "admin" || got.ExpiresAt != "2026-03-02T12:00:00Z" {

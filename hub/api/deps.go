@@ -119,6 +119,25 @@ type Auth interface {
 	Issue(ctx context.Context, n fleet.NewAPIToken) (token string, info fleet.APIToken, err error)
 	Tokens(ctx context.Context) ([]fleet.APIToken, error)
 	Revoke(ctx context.Context, id string) error
+	// Holder is the token or session with an id, while it may act: NotFound.
+	Holder(ctx context.Context, id string) (fleet.APIToken, error)
+	// End is Revoke of whatever the caller has.
+	End(ctx context.Context, caller fleet.APIToken) error
+
+	PasswordLogin(ctx context.Context, from, name, password string, browser bool) (fleet.Login, error)
+	// FirstUser makes the first administrator, and logs him in.
+	FirstUser(ctx context.Context, from, code, name, password string, browser bool) (fleet.Login, error)
+	Confirm(ctx context.Context, from string, caller fleet.APIToken, password string) (fleet.Login, error)
+	ChangePassword(ctx context.Context, from string, caller fleet.APIToken, current, next string) (fleet.Login, error)
+	// Fresh is nil when the caller may do dangerous things without confirming it.
+	Fresh(caller fleet.APIToken) error
+
+	Users(ctx context.Context) ([]fleet.User, error)
+	User(ctx context.Context, name string) (fleet.User, error)
+	CreateUser(ctx context.Context, n fleet.NewUser) (fleet.User, error)
+	// ChangeUser and DeleteUser end the user's sessions.
+	ChangeUser(ctx context.Context, name string, c fleet.NewUserChange) (fleet.User, error)
+	DeleteUser(ctx context.Context, name string) error
 }
 
 // Agents wakes agent sessions. Its methods never block, and losing a call only
@@ -278,6 +297,6 @@ type Options struct {
 	// Now may be nil for the system's clock.
 	Now func() time.Time
 	// Heartbeat of the event stream, 15 s when zero. Callers are authenticated
-	// again at least every third of it.
+	// again at least every third of it, and every two seconds.
 	Heartbeat time.Duration
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/auth"
+	"github.com/hawser-dev/hawser/hub/auth/authtest"
 	"github.com/hawser-dev/hawser/hub/events"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/inventory"
@@ -29,6 +30,7 @@ import (
 
 // fakeStore keeps in memory what the database would.
 type fakeStore struct {
+	authtest.Identity
 	mu        sync.Mutex
 	hub       fleet.HubState
 	tokens    []fleet.APIToken
@@ -113,6 +115,17 @@ func (s *fakeStore) APITokenByHash(_ context.Context, hash []byte) (fleet.APITok
 	defer s.mu.Unlock()
 	for _, t := range s.tokens {
 		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return fleet.APIToken{}, unknown("api_token_unknown", "no such token")
+}
+
+func (s *fakeStore) APITokenByID(_ context.Context, id string) (fleet.APIToken, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tokens {
+		if t.ID == id {
 			return t, nil
 		}
 	}
@@ -923,6 +936,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	log := tracing.Log(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	now := func() time.Time { return start }
+	w.store.Identity.Now, w.store.Identity.Token = now, w.store.CreateAPIToken
 	w.auth = auth.New(w.store, now, log)
 	w.opts = Options{
 		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,

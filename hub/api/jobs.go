@@ -335,18 +335,14 @@ func (h *Handler) Command(ctx context.Context, job fleet.StoredJob, item model.J
 	return "", &fault.Error{Kind: p.Kind, Code: p.Code, Message: p.Detail}
 }
 
-// holder finds the token that a job was submitted with.
+// holder finds the token or session that a job was submitted with.
 func (a *api) holder(ctx context.Context, id string) (fleet.APIToken, error) {
-	tokens, err := a.opts.Auth.Tokens(ctx)
-	if err != nil {
-		return fleet.APIToken{}, err
-	}
-	i := slices.IndexFunc(tokens, func(t fleet.APIToken) bool { return t.ID == id })
-	if i < 0 || !a.now().Before(tokens[i].ExpiresAt) {
-		return fleet.APIToken{}, fault.New(fault.Unauthorized, "permission_revoked", "the API token that the job was submitted with was revoked or has expired").
+	t, err := a.opts.Auth.Holder(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return fleet.APIToken{}, fault.New(fault.Unauthorized, "permission_revoked", "the API token or the session that the job was submitted with was revoked or has expired").
 			WithFix("submit what is left with another token")
 	}
-	return tokens[i], nil
+	return t, err
 }
 
 // jobRequest is the request to one application.

@@ -137,14 +137,14 @@ func (a *api) recovered(c *gin.Context) {
 	c.Next()
 }
 
-// authenticated lets callers with a valid API token pass.
+// authenticated lets callers with a valid API token or session pass.
 func (a *api) authenticated(c *gin.Context) {
 	if t, ok := c.Request.Context().Value(inProcess{}).(fleet.APIToken); ok {
 		c.Set(keyIdentity, t) // an item of a job, whose caller was looked up
 		c.Next()
 		return
 	}
-	t, err := a.opts.Auth.Authenticate(c.Request.Context(), address(c.Request), bearer(c.Request))
+	t, err := a.opts.Auth.Authenticate(c.Request.Context(), address(c.Request), secretOf(c.Request))
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -156,6 +156,23 @@ func (a *api) authenticated(c *gin.Context) {
 // inProcess is the key of the caller in the context of a request that the hub
 // makes of itself. No request from outside has one.
 type inProcess struct{}
+
+// secretOf is the token or the secret of a session that a request comes with. The
+// cookie of a browser counts only where the browser does not say that another site
+// is asking: the writes of such are refused before, and its reads are nobody's.
+func secretOf(r *http.Request) string {
+	if r.Header.Get("Authorization") != "" {
+		return bearer(r)
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site != "" && site != "same-origin" && site != "none" {
+		return ""
+	}
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		return cookie.Value
+	}
+	return ""
+}
 
 func bearer(r *http.Request) string {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -26,8 +26,9 @@ type right struct {
 	resource permission.Resource
 }
 
-// sets keeps the compiled permissions of tokens. Those of a token never change;
-// one with other rights is another token.
+// sets keeps the compiled permissions of tokens and sessions. Those of one never
+// change; one with other rights is another one: a user whose rights are changed
+// has to log in again.
 type sets struct {
 	mu    sync.Mutex
 	known map[string]*permission.Set
@@ -78,6 +79,19 @@ func (a *api) admitted(c *gin.Context, route Route) bool {
 		return true
 	}
 	if err := a.mayCall(c, set, r); err != nil {
+		a.fail(c, err)
+		return false
+	}
+	return true
+}
+
+// confirmed reports whether the caller has authenticated as freshly as a route
+// asks, and answers when not.
+func (a *api) confirmed(c *gin.Context, route Route) bool {
+	if !route.Fresh {
+		return true
+	}
+	if err := a.opts.Auth.Fresh(identity(c)); err != nil {
 		a.fail(c, err)
 		return false
 	}

@@ -32,6 +32,10 @@ var callers = []struct {
 // bodies of routes that cannot be asked without one.
 var bodies = map[string]string{
 	"POST /tokens":                      `{"name":"x","admin":true}`,
+	"POST /accounts":                    `{"name":"new","password":"correct horse battery"}`,
+	"PATCH /accounts/:name":             `{"enabled":false}`,
+	"POST /session/confirm":             `{"password":"x"}`,
+	"POST /session/password":            `{"current":"x","new":"y"}`,
 	"POST /enrolment-tokens":            `{"cluster":"x"}`,
 	"PUT /clusters/:name/labels":        `{"labels":{}}`,
 	"PUT /clusters/:name/aliases":       `{"aliases":[]}`,

@@ -34,7 +34,9 @@ type Route struct {
 	Resource Resource
 	// Public routes need no token.
 	Public bool
-	Query  []Parameter
+	// Fresh: somebody who is logged in must have given the password a moment ago.
+	Fresh bool
+	Query []Parameter
 	// Body is a value of the type that is decoded; nil for none. Kinds other than
 	// structs, such as manifest, have a schema of their own.
 	Body         any
@@ -89,6 +91,7 @@ const (
 	ResourceProjects        = permission.Projects
 	ResourceRepositories    = permission.Repositories
 	ResourceTokens          = permission.Tokens
+	ResourceAccounts        = permission.Accounts
 	ResourceEnrolmentTokens = permission.EnrolmentTokens
 	ResourceTemplates       = permission.Templates
 	ResourceSettings        = permission.Settings
@@ -124,7 +127,7 @@ const (
 // Routes is the table. The caller must not change it.
 func Routes() []Route {
 	return slices.Concat(
-		sessionRoutes, hubRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
+		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
 		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes,
 	)
 }
@@ -145,6 +148,7 @@ func Tags() []Tag {
 		{"repositories", "Sources and their credentials"},
 		{"settings", "Settings for all clusters"},
 		{"tokens", "API tokens"},
+		{"accounts", "Local users, who log in with a password"},
 		{"session", "Logging in"},
 		{"hub", "The hub itself, and the stream of what changes"},
 	}
@@ -162,7 +166,7 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 		}
 		group.Handle(r.Method, r.Path, func(c *gin.Context) {
 			switch {
-			case !a.admitted(c, r), !a.conditionsHeld(c, r):
+			case !a.admitted(c, r), !a.confirmed(c, r), !a.conditionsHeld(c, r):
 			case r.Kept:
 				a.once(c, r)
 			default:
@@ -203,8 +207,8 @@ type liveObject struct{}
 
 var sessionRoutes = []Route{
 	{
-		Method: http.MethodPost, Path: "/login", ID: "login", Tag: "session", Summary: "Exchange a login code for an API token",
-		Detail: "The code is printed by hawser-hub login-code and works once.",
+		Method: http.MethodPost, Path: "/login", ID: "login", Tag: "session", Summary: "Log in with a name and a password, or with the login code of the first start",
+		Detail: "The hub prints the code until it is used; it works once, and is exchanged for an API token or, with a name and a password, makes the first administrator. With browser=true the secret of the session is in a cookie and not in the answer. A session ends after 30 minutes without use, and after 12 hours.",
 		Public: true, Body: loginRequest{}, Answer: loginAnswer{}, Status: http.StatusOK, handler: (*api).login,
 	},
 	{
@@ -212,7 +216,7 @@ var sessionRoutes = []Route{
 		Answer: caller{}, Status: http.StatusOK, handler: (*api).whoami,
 	},
 	{
-		Method: http.MethodPost, Path: "/logout", ID: "logout", Tag: "session", Summary: "Revoke the token that asks",
+		Method: http.MethodPost, Path: "/logout", ID: "logout", Tag: "session", Summary: "Revoke the token, or end the session, that asks",
 		Status: http.StatusNoContent, handler: (*api).logout,
 	},
 	{
@@ -255,7 +259,7 @@ var tokenRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/tokens", ID: "createToken", Tag: "tokens", Summary: "Issue an API token",
-		Verb: VerbCreate, Resource: ResourceTokens, Body: newTokenRequest{}, Answer: issuedToken{}, Status: http.StatusCreated, handler: (*api).createToken,
+		Verb: VerbCreate, Resource: ResourceTokens, Fresh: true, Body: newTokenRequest{}, Answer: issuedToken{}, Status: http.StatusCreated, handler: (*api).createToken,
 	},
 	{
 		Method: http.MethodDelete, Path: "/tokens/:id", ID: "deleteToken", Tag: "tokens", Summary: "Revoke an API token",
@@ -301,7 +305,7 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/clusters/:name/revoke", ID: "revokeCluster", Tag: "clusters", Summary: "Revoke the certificates of a cluster's agent",
-		Verb: VerbDelete, Resource: ResourceClusters, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).revokeCluster,
+		Verb: VerbDelete, Resource: ResourceClusters, Fresh: true, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).revokeCluster,
 	},
 }
 

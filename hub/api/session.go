@@ -12,15 +12,34 @@ import (
 )
 
 type loginRequest struct {
-	// Code works once.
-	Code string `json:"code"`
+	// Code works once. Alone it is exchanged for an API token; with a password it
+	// makes the first administrator, who is then logged in.
+	Code string `json:"code,omitempty"`
+	// Username and Password log a local user in.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// Browser puts the secret into a cookie, and not into the answer.
+	Browser bool `json:"browser,omitempty"`
 }
 
-// loginAnswer has the token, which is not shown again.
+// loginAnswer has the token, or the secret of a session, which is not shown again.
+// What went into a cookie is not in it.
 type loginAnswer struct {
-	Token     string    `json:"token"`
+	Token     string    `json:"token,omitempty"`
 	Name      string    `json:"name"`
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// sessionShown is a session as its owner sees it.
+type sessionShown struct {
+	// Provider is "local", or the identity provider that vouches for the caller.
+	Provider string   `json:"provider"`
+	Groups   []string `json:"groups,omitempty"`
+	// AuthenticatedAt is when the password was last given. Dangerous commands want
+	// that not to be long ago.
+	AuthenticatedAt time.Time `json:"authenticatedAt"`
+	// IdleMinutes after which the session ends when it is not used.
+	IdleMinutes int `json:"idleMinutes"`
 }
 
 // caller is who asks.
@@ -30,6 +49,8 @@ type caller struct {
 	// Grants are what it may do when it is not an administrator\'s.
 	Grants    []fleet.Grant `json:"grants,omitempty"`
 	ExpiresAt time.Time     `json:"expiresAt"`
+	// Session is there when somebody is logged in; else it is an API token.
+	Session *sessionShown `json:"session,omitempty"`
 }
 
 type versionAnswer struct {
@@ -52,24 +73,85 @@ func (a *api) login(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	token, info, err := a.opts.Auth.Login(c.Request.Context(), address(c.Request), in.Code)
+	ctx, from := c.Request.Context(), address(c.Request)
+	if in.Code != "" && in.Password == "" {
+		token, info, err := a.opts.Auth.Login(ctx, from, in.Code)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, loginAnswer{token, info.Name, info.ExpiresAt})
+		return
+	}
+	var s fleet.Login
+	var err error
+	switch {
+	case in.Code != "":
+		s, err = a.opts.Auth.FirstUser(ctx, from, in.Code, in.Username, in.Password, in.Browser)
+	case in.Username == "" && in.Password == "":
+		err = fault.New(fault.Unauthorized, "login_code_invalid", "this needs a login code, or a name and a password")
+	default:
+		s, err = a.opts.Auth.PasswordLogin(ctx, from, in.Username, in.Password, in.Browser)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, loginAnswer{token, info.Name, info.ExpiresAt})
+	a.endCookie(c) // whoever else was logged in there is not any more
+	a.begun(c, s)
+}
+
+// cookieName has the prefix with which browsers take a cookie only from a secure
+// connection, for this host and every path.
+const cookieName = "__Host-hawser"
+
+func setCookie(c *gin.Context, value string, age int) {
+	http.SetCookie(c.Writer, &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+// begun answers with a session that has just begun, or has a new secret.
+func (a *api) begun(c *gin.Context, s fleet.Login) {
+	out := loginAnswer{s.Secret, s.Caller.Name, s.Caller.ExpiresAt}
+	if s.Caller.Session.Browser {
+		setCookie(c, s.Secret, 0)
+		out.Token = ""
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// endCookie ends the session of the cookie that a login came with, if it has one.
+func (a *api) endCookie(c *gin.Context) {
+	old, err := c.Request.Cookie(cookieName)
+	if err != nil {
+		return
+	}
+	ctx := c.Request.Context()
+	if t, err := a.opts.Auth.Recheck(ctx, old.Value); err == nil && t.Session != nil {
+		if err := a.opts.Auth.End(ctx, t); err != nil {
+			a.log.WarnContext(ctx, "the session before is not ended", "session", t.ID, "error", err)
+		}
+	}
 }
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.Grants, t.ExpiresAt})
+	out := caller{Name: t.Name, Admin: t.Admin, Grants: t.Grants, ExpiresAt: t.ExpiresAt}
+	if t.Session != nil {
+		out.Session = &sessionShown{t.Session.Provider, t.Session.Groups, t.Session.AuthenticatedAt, int(fleet.SessionIdle.Minutes())}
+	}
+	c.JSON(http.StatusOK, out)
 }
 
-// logout takes no id: whoever has a token may give it up, and no other by it.
+// logout takes no id: whoever has a token or a session may give it up, and no
+// other by it.
 func (a *api) logout(c *gin.Context) {
-	if err := a.opts.Auth.Revoke(c.Request.Context(), identity(c).ID); err != nil {
+	t := identity(c)
+	if err := a.opts.Auth.End(c.Request.Context(), t); err != nil {
 		a.fail(c, err)
 		return
+	}
+	if t.Session != nil && t.Session.Browser {
+		setCookie(c, "", -1)
 	}
 	c.Status(http.StatusNoContent)
 }
@@ -162,7 +244,7 @@ func (a *api) createToken(c *gin.Context) {
 		a.fail(c, problems)
 		return
 	}
-	token, info, err := a.opts.Auth.Issue(c.Request.Context(), fleet.NewAPIToken{Name: in.Name, Lifetime: ttl, Admin: in.Admin, Grants: in.Grants})
+	token, info, err := a.opts.Auth.Issue(c.Request.Context(), fleet.NewAPIToken{Owner: identity(c).User, Name: in.Name, Lifetime: ttl, Admin: in.Admin, Grants: in.Grants})
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -47,7 +47,7 @@ var rbacRoutes = []Route{
 	{
 		Method: http.MethodPut, Path: "/settings/rbac", ID: "putRBAC", Tag: "settings", Summary: "Replace the RBAC policy that is kept",
 		Detail: "The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. Nothing is decided by it in this release: grants of API tokens say who may do what.",
-		Verb:   VerbUpdate, Resource: ResourceSettings,
+		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Body: rbacBody{}, Answer: changedRBAC{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putRBAC, when: hasSettings,
 	},
 }

@@ -30,6 +30,9 @@ const writeTimeout = 10 * time.Second
 // which has to stay within the quarter of a second that people are promised.
 const frameEvery = 150 * time.Millisecond
 
+// recheckEvery is how often at least it is asked whether a listener may go on.
+const recheckEvery = 2 * time.Second
+
 // mostDrained batches are sent together; a listener that is further behind gets
 // the rest with the next piece.
 const mostDrained = 32
@@ -122,7 +125,7 @@ func (a *api) events(c *gin.Context) {
 		return
 	}
 	var (
-		tick      = a.opts.Heartbeat / 3
+		tick      = min(a.opts.Heartbeat/3, recheckEvery)
 		checked   = a.now()
 		heartbeat = a.now()
 		pause     = time.NewTimer(0) // until the next piece
@@ -245,7 +248,7 @@ func (a *api) clusterHeard(ctx context.Context, set *permission.Set, e StreamEve
 // stillAllowed ends streams of tokens that were revoked or expired. A database
 // that is away ends nothing.
 func (a *api) stillAllowed(ctx context.Context, r *http.Request) error {
-	_, err := a.opts.Auth.Recheck(ctx, bearer(r))
+	_, err := a.opts.Auth.Recheck(ctx, secretOf(r))
 	if fault.Is(err, fault.Unauthorized) {
 		return err
 	}

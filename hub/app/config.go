@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -59,6 +60,9 @@ type Config struct {
 	// may have open at once; 0 is the API's default.
 	Exec          bool
 	AccessStreams int
+	// PasswordPattern is the regular expression that new passwords of local users
+	// must match.
+	PasswordPattern string
 	// LoginCodeFile and CAHashFile receive the one-time login code of the first
 	// start and the CA hash, for programs that start the hub.
 	LoginCodeFile, CAHashFile string
@@ -94,6 +98,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.IntVar(&c.RenderWorkers, "render-workers", 0, "render processes (0: one per core)")
 	f.BoolVar(&c.Exec, "exec", env("HAWSER_EXEC", "true") != "false", "let people run commands in containers, in clusters whose agents were started with --allow-exec")
 	f.IntVar(&c.AccessStreams, "access-streams", 0, "logs, commands and the like that one API token may have open at once (0: 20)")
+	f.StringVar(&c.PasswordPattern, "password-pattern", auth.DefaultPasswordPattern, "regular expression that new passwords of local users must match")
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
 	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")

@@ -227,6 +227,9 @@ func (h *hub) startEvents(ctx context.Context) error {
 	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
 	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)
+	if err := h.auth.SetPasswordPattern(h.cfg.PasswordPattern); err != nil {
+		return err
+	}
 	return h.inventory.Load(ctx)
 }
 
@@ -556,7 +559,7 @@ func (h *hub) announce(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(h.out, `
-Nobody has logged in yet. Within an hour, once:
+Nobody administers this hub yet. Within a day, once:
 
   hawser login %s --ca-hash %s
   one-time login code: %s

@@ -6,7 +6,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"log/slog"
-	"strings"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,11 +22,14 @@ const (
 	DefaultLifetime = 30 * 24 * time.Hour
 	MaxLifetime     = 365 * 24 * time.Hour
 	// CodeLifetime is how long a login code can be redeemed.
-	CodeLifetime = time.Hour
+	CodeLifetime = 24 * time.Hour
 	// remembered is how long a valid token is not looked up again; a deleted
-	// token works at most that much longer at another replica.
-	remembered = 5 * time.Second
-	maxMemory  = 1024
+	// token works at most that much longer at another replica. With the two seconds
+	// after which streams ask again that is within the five that are promised.
+	remembered = 2 * time.Second
+	// seenResolution of sessions: not every request is worth a write.
+	seenResolution = time.Minute
+	maxMemory      = 1024
 )
 
 // Store keeps tokens by their hashes. All methods block for a round trip.
@@ -36,6 +40,39 @@ type Store interface {
 	APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken, error)
 	APITokens(ctx context.Context) ([]fleet.APIToken, error)
 	DeleteAPIToken(ctx context.Context, id string) error
+	// APITokenByID is APITokenByHash by another key.
+	APITokenByID(ctx context.Context, id string) (fleet.APIToken, error)
+
+	CreateUser(ctx context.Context, u fleet.User) error
+	Users(ctx context.Context) ([]fleet.User, error)
+	UserByName(ctx context.Context, name string) (fleet.User, error)
+	ChangeUser(ctx context.Context, name string, c fleet.UserChange) (fleet.User, error)
+	RehashUser(ctx context.Context, id, old, hash string) error
+	DeleteUser(ctx context.Context, name string) error
+
+	// CreateLoginSession is Unauthorized (login_failed) when the user has another
+	// password by now, or may not log in.
+	CreateLoginSession(ctx context.Context, l fleet.LoginSession, password string) error
+	// LoginByHash and LoginByID answer NotFound when there is none, or its user may
+	// not log in; they do not judge its times.
+	LoginByHash(ctx context.Context, hash []byte) (fleet.APIToken, error)
+	LoginByID(ctx context.Context, id string) (fleet.APIToken, error)
+	TouchLoginSession(ctx context.Context, id string, at time.Time) error
+	RotateLoginSession(ctx context.Context, id string, old, hash []byte, at time.Time) error
+	DeleteLoginSession(ctx context.Context, id string) error
+
+	// CountAttempt counts one and returns how many there are in the open window.
+	CountAttempt(ctx context.Context, key string, window time.Duration) (count int, until time.Time, err error)
+	ForgiveAttempt(ctx context.Context, key string) error
+	ForgetAttempts(ctx context.Context, key string) error
+
+	// OfferFirstLogin stores a code unless there is one, and returns what is stored.
+	OfferFirstLogin(ctx context.Context, f fleet.FirstLogin, replace bool) (fleet.FirstLogin, error)
+	WithdrawFirstLogin(ctx context.Context) error
+	// TakeFirstLogin removes the code with the hash and stores the token, or the
+	// user with the session. NotFound (login_code_unknown) when there is no such
+	// code.
+	TakeFirstLogin(ctx context.Context, hash []byte, t *fleet.APIToken, u *fleet.User, l *fleet.LoginSession) error
 }
 
 // Service authenticates. It is safe for concurrent use and starts no goroutine.
@@ -45,14 +82,13 @@ type Service struct {
 	log      *slog.Logger
 	attempts attempts
 
-	mu    sync.Mutex
-	code  *loginCode
-	known map[string]memory // by hash
-}
+	hasher  *hasher
+	pattern *regexp.Regexp
 
-type loginCode struct {
-	hash    []byte
-	expires time.Time
+	mu    sync.Mutex
+	known map[string]memory // by hash
+	// forgotten counts what was taken back: what was read before is not remembered.
+	forgotten uint64
 }
 
 type memory struct {
@@ -65,84 +101,75 @@ func New(store Store, now func() time.Time, log *slog.Logger) *Service {
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{store: store, now: now, log: log, known: map[string]memory{}}
+	pattern, _ := compilePasswordPattern("") // the default is valid
+	return &Service{store: store, now: now, log: log, hasher: newHasher(usual), pattern: pattern, known: map[string]memory{}}
 }
 
-// Bootstrap returns a login code, to be shown once to whoever started the hub,
-// when no valid token exists; else "".
+// Bootstrap returns a login code, to be shown to whoever started the hub, when
+// nobody can log in as an administrator; else "". It is the same after a restart
+// and at every hub until it is used, or has expired.
 func (s *Service) Bootstrap(ctx context.Context) (code string, err error) {
 	tokens, err := s.store.APITokens(ctx)
 	if err != nil {
 		return "", err
 	}
+	users, err := s.store.Users(ctx)
+	if err != nil {
+		return "", err
+	}
 	for _, t := range tokens {
-		if s.now().Before(t.ExpiresAt) {
-			return "", nil
+		if s.now().Before(t.ExpiresAt) && (t.User == "" || slices.ContainsFunc(users, func(u fleet.User) bool { return u.ID == t.User && u.Enabled })) {
+			return "", s.store.WithdrawFirstLogin(ctx)
 		}
 	}
-	return s.NewLoginCode(), nil
+	for _, u := range users {
+		if u.Enabled && u.Admin {
+			return "", s.store.WithdrawFirstLogin(ctx)
+		}
+	}
+	return s.offer(ctx, false)
 }
 
 // NewLoginCode makes a login code; the one before is void.
-func (s *Service) NewLoginCode() string {
+func (s *Service) NewLoginCode(ctx context.Context) (string, error) { return s.offer(ctx, true) }
+
+func (s *Service) offer(ctx context.Context, replace bool) (string, error) {
 	code, hash := newSecret(codePrefix)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.code = &loginCode{hash: hash, expires: s.now().Add(CodeLifetime)}
-	return code
+	got, err := s.store.OfferFirstLogin(ctx, fleet.FirstLogin{Code: code, Hash: hash, ExpiresAt: s.now().UTC().Add(CodeLifetime)}, replace)
+	return got.Code, err
 }
 
 // Login redeems the login code for an API token. from is the caller's address.
 // Codes: login_code_invalid, login_code_expired (Unauthorized),
 // too_many_attempts (RateLimited).
 func (s *Service) Login(ctx context.Context, from, code string) (token string, info fleet.APIToken, err error) {
-	if err := s.limited(from); err != nil {
-		return "", fleet.APIToken{}, err
-	}
-	code = strings.TrimSpace(code)
-	s.mu.Lock()
-	c := s.code
-	right := subtle.ConstantTimeCompare(hashOf(code), c.hashOrNothing()) == 1
-	expired := right && !s.now().Before(c.expires)
-	if right {
-		s.code = nil // one use, also when what follows fails
-	}
-	s.mu.Unlock()
-	switch {
-	case !right:
-		s.attempts.failed(from, s.now())
-		s.log.WarnContext(ctx, "a login code was refused", "from", from)
-		return "", fleet.APIToken{}, fault.New(fault.Unauthorized, "login_code_invalid", "this login code is not valid; a code works once, within an hour after the hub printed it").
-			WithFix("restart the hub for a new code if nobody has logged in yet, or use an API token")
-	case expired:
-		return "", fleet.APIToken{}, fault.New(fault.Unauthorized, "login_code_expired", "this login code has expired; a code is valid for an hour").
-			WithFix("restart the hub for a new code")
-	}
-	token, info, err = s.Issue(ctx, fleet.NewAPIToken{Name: "admin", Admin: true, Lifetime: DefaultLifetime})
-	if err != nil {
-		// Nobody got in: the code may be tried again.
-		s.mu.Lock()
-		if s.code == nil {
-			s.code = c
+	err = s.redeem(ctx, from, code, func(hash []byte) error {
+		if token, info, err = s.newToken(fleet.NewAPIToken{Name: "admin", Admin: true, Lifetime: DefaultLifetime}); err != nil {
+			return err
 		}
-		s.mu.Unlock()
+		return s.store.TakeFirstLogin(ctx, hash, &info, nil, nil)
+	})
+	if err != nil {
 		return "", fleet.APIToken{}, err
 	}
-	s.attempts.forget(from)
 	s.log.InfoContext(ctx, "the login code was redeemed", "from", from, "token", info.ID)
 	return token, info, nil
-}
-
-func (c *loginCode) hashOrNothing() []byte {
-	if c == nil {
-		return make([]byte, 32) // the hash of no text that is known
-	}
-	return c.hash
 }
 
 // Issue makes an API token. What the grants mean is the caller's to check;
 // lifetime 0 is DefaultLifetime.
 func (s *Service) Issue(ctx context.Context, n fleet.NewAPIToken) (token string, info fleet.APIToken, err error) {
+	token, info, err = s.newToken(n)
+	if err == nil {
+		err = s.store.CreateAPIToken(ctx, info)
+	}
+	if err != nil {
+		return "", fleet.APIToken{}, err
+	}
+	return token, info, nil
+}
+
+func (s *Service) newToken(n fleet.NewAPIToken) (token string, info fleet.APIToken, err error) {
 	lifetime := cmp.Or(n.Lifetime, DefaultLifetime)
 	if lifetime < time.Minute || lifetime > MaxLifetime {
 		return "", fleet.APIToken{}, fault.New(fault.Invalid, "lifetime_invalid", "a token lives between 1 minute and 365 days, not %s", lifetime).WithField("ttl")
@@ -153,18 +180,16 @@ func (s *Service) Issue(ctx context.Context, n fleet.NewAPIToken) (token string,
 	}
 	now := s.now().UTC()
 	token, hash := newSecret(tokenPrefix)
-	info = fleet.APIToken{ID: id.String(), Name: n.Name, Hash: hash, Admin: n.Admin, Grants: n.Grants, CreatedAt: now, ExpiresAt: now.Add(lifetime)}
-	if err := s.store.CreateAPIToken(ctx, info); err != nil {
-		return "", fleet.APIToken{}, err
-	}
+	info = fleet.APIToken{ID: id.String(), Name: n.Name, Hash: hash, Admin: n.Admin, Grants: n.Grants, CreatedAt: now, ExpiresAt: now.Add(lifetime), User: n.Owner}
 	return token, info, nil
 }
 
-// Authenticate finds who a bearer token belongs to. Codes: token_missing,
-// token_invalid, token_expired (Unauthorized), too_many_attempts (RateLimited).
-// A valid token always works, whatever others at the same address try.
+// Authenticate finds who a bearer token, or the secret of a session, belongs to.
+// Codes: token_missing, token_invalid, token_expired, session_expired
+// (Unauthorized), too_many_attempts (RateLimited). A valid token always works,
+// whatever others at the same address try.
 func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.APIToken, error) {
-	info, err := s.Recheck(ctx, token)
+	info, err := s.check(ctx, token, true)
 	if fault.HasCode(err, "token_invalid") {
 		return fleet.APIToken{}, s.refuse(from, fault.As(err))
 	}
@@ -172,23 +197,34 @@ func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.A
 }
 
 // Recheck is Authenticate for what goes on after it has begun: a token that is
-// not valid any more is no attempt to guess one, and is not counted as that.
-// Codes: token_missing, token_invalid, token_expired (Unauthorized), and those
-// of a store that cannot be asked.
+// not valid any more is no attempt to guess one, and is not counted as that; and
+// a stream that is open does not keep a session from ending. Codes: token_missing,
+// token_invalid, token_expired, session_expired (Unauthorized), and those of a
+// store that cannot be asked.
 func (s *Service) Recheck(ctx context.Context, token string) (fleet.APIToken, error) {
+	return s.check(ctx, token, false)
+}
+
+func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIToken, error) {
 	if token == "" {
 		return fleet.APIToken{}, fault.New(fault.Unauthorized, "token_missing", "this needs an API token").WithFix("log in with hawser login, or send Authorization: Bearer hwt_…")
 	}
 	now := s.now()
 	invalid := fault.New(fault.Unauthorized, "token_invalid", "the API token is not valid").WithFix("log in again with hawser login")
-	if !wellFormed(tokenPrefix, token) {
+	find := s.store.APITokenByHash
+	switch {
+	case wellFormed(tokenPrefix, token):
+	case wellFormed(sessionPrefix, token):
+		find = s.store.LoginByHash
+		invalid = sessionOver()
+	default:
 		return fleet.APIToken{}, invalid
 	}
 	hash := hashOf(token)
-	info, ok := s.recall(hash, now)
+	info, ok, forgotten := s.recall(hash, now)
 	if !ok {
 		var err error
-		info, err = s.store.APITokenByHash(ctx, hash)
+		info, err = find(ctx, hash)
 		switch {
 		case fault.Is(err, fault.NotFound):
 			return fleet.APIToken{}, invalid
@@ -198,14 +234,43 @@ func (s *Service) Recheck(ctx context.Context, token string) (fleet.APIToken, er
 			return fleet.APIToken{}, invalid
 		}
 	}
-	if !now.Before(info.ExpiresAt) {
+	switch {
+	case info.Session != nil:
+		if err := s.session(ctx, info, use); err != nil {
+			return fleet.APIToken{}, err
+		}
+	case !now.Before(info.ExpiresAt):
 		return fleet.APIToken{}, fault.New(fault.Unauthorized, "token_expired", "the API token expired at %s", info.ExpiresAt.UTC().Format(time.RFC3339)).
 			WithFix("log in again with hawser login")
 	}
 	if !ok {
-		s.remember(info, now)
+		s.remember(info, now, forgotten)
 	}
 	return info, nil
+}
+
+// Holder finds the token or session with an id while it may still act, as what was
+// begun with it goes on: a session also when it is not used meanwhile. NotFound
+// (api_token_unknown) when there is none.
+func (s *Service) Holder(ctx context.Context, id string) (fleet.APIToken, error) {
+	t, err := s.store.LoginByID(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		t, err = s.store.APITokenByID(ctx, id)
+	}
+	if err == nil && !s.now().Before(t.ExpiresAt) {
+		err = fault.New(fault.NotFound, "api_token_unknown", "the API token has expired")
+	}
+	return t, err
+}
+
+// End is Revoke of whatever the caller has: a token, or a session.
+func (s *Service) End(ctx context.Context, caller fleet.APIToken) error {
+	if caller.Session == nil {
+		return s.Revoke(ctx, caller.ID)
+	}
+	err := s.store.DeleteLoginSession(ctx, caller.ID)
+	s.forget(caller.ID)
+	return err
 }
 
 // Tokens lists all tokens, without their hashes.
@@ -220,14 +285,31 @@ func (s *Service) Tokens(ctx context.Context) ([]fleet.APIToken, error) {
 // Revoke deletes a token.
 func (s *Service) Revoke(ctx context.Context, id string) error {
 	err := s.store.DeleteAPIToken(ctx, id)
+	s.forget(id)
+	return err
+}
+
+// forget has the token or session with an id looked up again.
+func (s *Service) forget(id string) {
+	s.forgetWhere(func(t fleet.APIToken) bool { return t.ID == id })
+}
+
+// forgetUser is forget for all that a user has.
+func (s *Service) forgetUser(id string) {
+	if id != "" {
+		s.forgetWhere(func(t fleet.APIToken) bool { return t.User == id })
+	}
+}
+
+func (s *Service) forgetWhere(meant func(fleet.APIToken) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forgotten++
 	for k, m := range s.known {
-		if m.token.ID == id {
+		if meant(m.token) {
 			delete(s.known, k)
 		}
 	}
-	return err
 }
 
 func (s *Service) refuse(from string, err *fault.Error) error {
@@ -246,16 +328,21 @@ func (s *Service) limited(from string) error {
 	return fault.New(fault.RateLimited, "too_many_attempts", "too many failed attempts from your address; try again in %s", wait.Round(time.Second))
 }
 
-func (s *Service) recall(hash []byte, now time.Time) (fleet.APIToken, bool) {
+// recall returns what is remembered, and how much was forgotten until now.
+func (s *Service) recall(hash []byte, now time.Time) (t fleet.APIToken, ok bool, forgotten uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, ok := s.known[hex.EncodeToString(hash)]
-	return m.token, ok && now.Before(m.until)
+	return m.token, ok && now.Before(m.until), s.forgotten
 }
 
-func (s *Service) remember(t fleet.APIToken, now time.Time) {
+// remember keeps what was read, unless something was taken back since.
+func (s *Service) remember(t fleet.APIToken, now time.Time, forgotten uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.forgotten != forgotten {
+		return
+	}
 	if len(s.known) >= maxMemory {
 		clear(s.known)
 	}

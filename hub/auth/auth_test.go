@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-dev/hawser/hub/auth/authtest"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // memoryStore is a Store in memory.
 type memoryStore struct {
+	authtest.Identity
 	mu     sync.Mutex
 	tokens []fleet.APIToken
 	asked  int
@@ -41,6 +43,17 @@ func (m *memoryStore) APITokenByHash(_ context.Context, hash []byte) (fleet.APIT
 	}
 	for _, t := range m.tokens {
 		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return fleet.APIToken{}, fault.New(fault.NotFound, "api_token_unknown", "no such token")
+}
+
+func (m *memoryStore) APITokenByID(_ context.Context, id string) (fleet.APIToken, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.tokens {
+		if t.ID == id {
 			return t, nil
 		}
 	}
@@ -74,8 +87,19 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{store: &memoryStore{}, time: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
-	w.Service = New(w.store, func() time.Time { return w.time }, slog.New(slog.NewTextHandler(w.log, nil)))
+	w.store.Now, w.store.Token = func() time.Time { return w.time }, w.store.CreateAPIToken
+	w.Service = New(w.store, w.store.Now, slog.New(slog.NewTextHandler(w.log, nil)))
+	w.hasher = newHasher(cost{memory: 8, time: 1, threads: 1}) // tests need not be slow to guess
 	return w
+}
+
+func newCode(t *testing.T, w *world) string {
+	t.Helper()
+	code, err := w.NewLoginCode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
 
 func wantCode(t *testing.T, err error, code string) {
@@ -120,7 +144,7 @@ func TestFirstLogin(t *testing.T) {
 
 func TestCodesExpire(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	code := w.NewLoginCode()
+	code := newCode(t, w)
 	w.time = w.time.Add(CodeLifetime)
 	_, _, err := w.Login(ctx, "a", code)
 	wantCode(t, err, "login_code_expired")
@@ -130,7 +154,7 @@ func TestCodesExpire(t *testing.T) {
 
 func TestANewCodeVoidsTheOld(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	old, code := w.NewLoginCode(), w.NewLoginCode()
+	old, code := newCode(t, w), newCode(t, w)
 	_, _, err := w.Login(ctx, "a", old)
 	wantCode(t, err, "login_code_invalid")
 	if _, _, err := w.Login(ctx, "a", code); err != nil {
@@ -148,7 +172,7 @@ func TestNoCodeNoLogin(t *testing.T) {
 
 func TestACodeIsRedeemedOnce(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	code := w.NewLoginCode()
+	code := newCode(t, w)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	won := 0
@@ -169,7 +193,7 @@ func TestACodeIsRedeemedOnce(t *testing.T) {
 
 func TestACodeSurvivesADatabaseThatIsAway(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	code := w.NewLoginCode()
+	code := newCode(t, w)
 	w.store.err = fault.New(fault.Unavailable, "db_unavailable", "away")
 	_, _, err := w.Login(ctx, "a", code)
 	wantCode(t, err, "db_unavailable")
@@ -238,7 +262,7 @@ func TestADatabaseThatIsAwayIsNoFailedAttempt(t *testing.T) {
 
 func TestFailuresAreLimitedPerAddress(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	code := w.NewLoginCode()
+	code := newCode(t, w)
 	token, _, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	for range maxFailures {
 		_, _, err := w.Login(ctx, "bad", "hwl_wrong")
@@ -351,4 +375,16 @@ func TestRecheckIsNoAttempt(t *testing.T) {
 	}
 	_, err := w.Authenticate(ctx, "a", token)
 	wantCode(t, err, "token_invalid")
+}
+
+func (w *world) log2() *slog.Logger { return slog.New(slog.NewTextHandler(w.log, nil)) }
+
+// stored is the hash of the only user's password.
+func (w *world) stored(t *testing.T) string {
+	t.Helper()
+	users, err := w.store.Users(t.Context())
+	if err != nil || len(users) != 1 {
+		t.Fatalf("%d users, %v", len(users), err)
+	}
+	return users[0].Password
 }

@@ -12,11 +12,12 @@ import (
 // CRC-32 over what stands before: a copy that went wrong is told without asking
 // the database, and scanners can recognise a leak.
 const (
-	tokenPrefix  = "hwt_"
-	codePrefix   = "hwl_"
-	randomDigits = 32
-	sumDigits    = 6
-	digits62     = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	tokenPrefix   = "hwt_"
+	codePrefix    = "hwl_"
+	sessionPrefix = "hws_"
+	randomDigits  = 32
+	sumDigits     = 6
+	digits62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
 func newSecret(prefix string) (secret string, hash []byte) {

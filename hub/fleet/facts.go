@@ -309,7 +309,8 @@ func (t Target) Type() string {
 	return Git
 }
 
-// APIToken authenticates a person or program to the API.
+// APIToken authenticates a person or program to the API: a token that was issued,
+// or the session of somebody who is logged in.
 type APIToken struct {
 	ID    string
 	Name  string // who
@@ -320,11 +321,19 @@ type APIToken struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	LastUsed  *time.Time
+
+	// User is the id of the local user whose session it is, or who issued it; ""
+	// for none.
+	User string
+	// Session is not nil when somebody is logged in.
+	Session *LoginSession
 }
 
 // NewAPIToken is a token to be made: an administrator's, or one with grants.
 type NewAPIToken struct {
-	Name string
+	// Owner is the id of the local user who issues it, "" for none.
+	Owner string
+	Name  string
 	// Lifetime 0 is the default.
 	Lifetime time.Duration
 	Admin    bool

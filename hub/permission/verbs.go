@@ -34,9 +34,10 @@ const (
 	Projects     Resource = "projects"
 	Clusters     Resource = "clusters"
 	Repositories Resource = "repositories"
-	// Settings, Tokens, EnrolmentTokens, Templates and Hub are for administrators.
+	// Settings, Tokens, Accounts, EnrolmentTokens, Templates and Hub are for administrators.
 	Settings        Resource = "settings"
 	Tokens          Resource = "tokens"
+	Accounts        Resource = "accounts"
 	EnrolmentTokens Resource = "enrolment-tokens"
 	Templates       Resource = "repository-templates"
 	Hub             Resource = "hub"
@@ -96,7 +97,7 @@ func Verbs() []Verb {
 
 // Resources lists all resources.
 func Resources() []Resource {
-	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, EnrolmentTokens, Templates, Hub, Session}
+	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, Accounts, EnrolmentTokens, Templates, Hub, Session}
 }
 
 // Administrator is what Needs answers where no role of a project is enough.

@@ -49,13 +49,15 @@ func (s *Store) ReleaseRequest(ctx context.Context, caller, key string) error {
 	return wrap(err, "give the idempotency key back")
 }
 
-// ForgetRequests removes what is no longer kept of requests and jobs.
+// ForgetRequests removes what is no longer kept of requests, jobs and logins.
 func (s *Store) ForgetRequests(ctx context.Context, now time.Time) error {
 	if _, err := s.pool.Exec(ctx, q("ForgetRequests"), now.Add(-fleet.KeptRequests)); err != nil {
 		return wrap(err, "forget idempotency keys")
 	}
-	_, err := s.pool.Exec(ctx, q("ForgetJobs"), now.Add(-fleet.KeptJobs))
-	return wrap(err, "forget jobs")
+	if _, err := s.pool.Exec(ctx, q("ForgetJobs"), now.Add(-fleet.KeptJobs)); err != nil {
+		return wrap(err, "forget jobs")
+	}
+	return s.ForgetLogins(ctx, now)
 }
 
 // CreateJob stores a job with all its items. existed is true when a job was

@@ -16,11 +16,15 @@ const lastUsedResolution = time.Minute
 
 // CreateAPIToken stores a token by its hash.
 func (s *Store) CreateAPIToken(ctx context.Context, t fleet.APIToken) error {
+	return s.createToken(ctx, s.pool, t)
+}
+
+func (s *Store) createToken(ctx context.Context, on execer, t fleet.APIToken) error {
 	grants, err := document(append([]fleet.Grant{}, t.Grants...))
 	if err != nil {
 		return wrap(err, "store the API token")
 	}
-	_, err = s.pool.Exec(ctx, q("CreateAPIToken"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt, grants)
+	_, err = on.Exec(ctx, q("CreateAPIToken"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt, grants, t.User)
 	if sqlState(err) == codeUnique {
 		return fault.New(fault.Conflict, "api_token_exists", "the API token %s exists", t.ID)
 	}
@@ -28,7 +32,8 @@ func (s *Store) CreateAPIToken(ctx context.Context, t fleet.APIToken) error {
 }
 
 // APITokenByHash finds a token and notes its use, to the minute. It does not
-// judge whether the token has expired. NotFound (api_token_unknown).
+// judge whether the token has expired. NotFound (api_token_unknown), also when the
+// user who issued it may not log in.
 func (s *Store) APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken, error) {
 	rows, err := s.pool.Query(ctx, q("APITokenByHash"), hash)
 	if err != nil {
@@ -50,9 +55,23 @@ func (s *Store) APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken
 	return t, nil
 }
 
+// APITokenByID finds a token that was looked up by its hash before. NotFound
+// (api_token_unknown), also when the user who issued it may not log in.
+func (s *Store) APITokenByID(ctx context.Context, id string) (fleet.APIToken, error) {
+	rows, err := s.pool.Query(ctx, q("APITokenByID"), id)
+	if err != nil {
+		return fleet.APIToken{}, wrap(err, "read the API token")
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, scanAPIToken)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.APIToken{}, notFound("api_token_unknown", "the API token is not known")
+	}
+	return t, wrap(err, "read the API token")
+}
+
 func scanAPIToken(r pgx.CollectableRow) (t fleet.APIToken, err error) {
 	var grants []byte
-	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants)
+	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants, &t.User)
 	if err != nil {
 		return t, err
 	}

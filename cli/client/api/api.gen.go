@@ -16,9 +16,9 @@ import (
 	"github.com/hawser-dev/hawser/shared/signature"
 )
 
-// Login: exchange a login code for an API token.
+// Login: log in with a name and a password, or with the login code of the first start.
 //
-// The code is printed by hawser-hub login-code and works once.
+// The hub prints the code until it is used; it works once, and is exchanged for an API token or, with a name and a password, makes the first administrator. With browser=true the secret of the session is in a cookie and not in the answer. A session ends after 30 minutes without use, and after 12 hours.
 func (c *Client) Login(ctx context.Context, in LoginRequest, options ...Option) (out LoginAnswer, err error) {
 	err = c.call(ctx, http.MethodPost, "/login", in, &out, options)
 	return out, err
@@ -30,7 +30,7 @@ func (c *Client) GetCaller(ctx context.Context, options ...Option) (out Caller, 
 	return out, err
 }
 
-// Logout: revoke the token that asks.
+// Logout: revoke the token, or end the session, that asks.
 func (c *Client) Logout(ctx context.Context, options ...Option) error {
 	return c.call(ctx, http.MethodPost, "/logout", nil, nil, options)
 }
@@ -82,6 +82,53 @@ func (q StreamEventsQuery) encode() string {
 // StreamEventsPath is where streamEvents is, below /api/v1.
 func StreamEventsPath(q StreamEventsQuery) string {
 	return "/events" + q.encode()
+}
+
+// ListAccounts: local users.
+func (c *Client) ListAccounts(ctx context.Context, options ...Option) (out AccountList, err error) {
+	err = c.call(ctx, http.MethodGet, "/accounts", nil, &out, options)
+	return out, err
+}
+
+// CreateAccount: make a local user who logs in with a password.
+func (c *Client) CreateAccount(ctx context.Context, in NewAccountRequest, options ...Option) (out Account, err error) {
+	err = c.call(ctx, http.MethodPost, "/accounts", in, &out, options)
+	return out, err
+}
+
+// GetAccount: one local user.
+func (c *Client) GetAccount(ctx context.Context, name string, options ...Option) (out Account, err error) {
+	err = c.call(ctx, http.MethodGet, "/accounts/"+url.PathEscape(name), nil, &out, options)
+	return out, err
+}
+
+// ChangeAccount: enable, disable or change a local user.
+//
+// What is left out stays. Every change ends the user's sessions, and those who are disabled lose the tokens that they issued until they are enabled again.
+func (c *Client) ChangeAccount(ctx context.Context, name string, in AccountChange, options ...Option) (out Account, err error) {
+	err = c.call(ctx, http.MethodPatch, "/accounts/"+url.PathEscape(name), in, &out, options)
+	return out, err
+}
+
+// DeleteAccount: delete a local user, with his sessions and the tokens that he issued.
+func (c *Client) DeleteAccount(ctx context.Context, name string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/accounts/"+url.PathEscape(name), nil, nil, options)
+}
+
+// ConfirmSession: give the password again, as dangerous commands ask for.
+//
+// The session gets a new secret, and the old one is void.
+func (c *Client) ConfirmSession(ctx context.Context, in ConfirmRequest, options ...Option) (out LoginAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/session/confirm", in, &out, options)
+	return out, err
+}
+
+// ChangePassword: change one's own password.
+//
+// All sessions of the user end, and a new one begins.
+func (c *Client) ChangePassword(ctx context.Context, in PasswordRequest, options ...Option) (out LoginAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/session/password", in, &out, options)
+	return out, err
 }
 
 // ListTokens: API tokens, without their secrets.
@@ -1287,6 +1334,35 @@ type APITokenList struct {
 	AsOf       time.Time  `json:"asOf"`
 }
 
+// Account is a local user as it is shown: never with its password.
+type Account struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Enabled bool   `json:"enabled"`
+	Admin   bool   `json:"admin"`
+	// Grants are what the user may do who is no administrator.
+	Grants            []Grant    `json:"grants,omitempty"`
+	CreatedAt         time.Time  `json:"createdAt"`
+	PasswordChangedAt time.Time  `json:"passwordChangedAt"`
+	LastLogin         *time.Time `json:"lastLogin,omitempty"`
+}
+
+// AccountChange has what is to change; what is left out stays.
+type AccountChange struct {
+	Enabled  *bool    `json:"enabled,omitempty"`
+	Password *string  `json:"password,omitempty"`
+	Admin    *bool    `json:"admin,omitempty"`
+	Grants   *[]Grant `json:"grants,omitempty"`
+}
+
+// AccountList is a page of a list.
+type AccountList struct {
+	Items      []Account `json:"items"`
+	NextCursor string    `json:"nextCursor,omitempty"`
+	Total      int       `json:"total"`
+	AsOf       time.Time `json:"asOf"`
+}
+
 // ActionRequest asks for an action on one object.
 type ActionRequest struct {
 	Resource model.ObjectKey   `json:"resource"`
@@ -1369,6 +1445,8 @@ type Caller struct {
 	// Grants are what it may do when it is not an administrator\'s.
 	Grants    []Grant   `json:"grants,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	// Session is there when somebody is logged in; else it is an API token.
+	Session *SessionShown `json:"session,omitempty"`
 }
 
 // ChangedCustomizations is what became, or would become, of a change.
@@ -1444,6 +1522,11 @@ type ComparisonAnswer struct {
 	To       model.Revision    `json:"to"`
 	Items    []Comparison      `json:"items"`
 	Warnings []model.Condition `json:"warnings,omitempty"`
+}
+
+// ConfirmRequest is what goes through the API.
+type ConfirmRequest struct {
+	Password string `json:"password"`
 }
 
 // Confirmation says what is approved of.
@@ -1697,17 +1780,24 @@ type KeyChange struct {
 	After  string `json:"after,omitempty"`
 }
 
-// LoginAnswer has the token, which is not shown again.
+// LoginAnswer has the token, or the secret of a session, which is not shown again.
+// What went into a cookie is not in it.
 type LoginAnswer struct {
-	Token     string    `json:"token"`
+	Token     string    `json:"token,omitempty"`
 	Name      string    `json:"name"`
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 // LoginRequest is what goes through the API.
 type LoginRequest struct {
-	// Code works once.
-	Code string `json:"code"`
+	// Code works once. Alone it is exchanged for an API token; with a password it
+	// makes the first administrator, who is then logged in.
+	Code string `json:"code,omitempty"`
+	// Username and Password log a local user in.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// Browser puts the secret into a cookie, and not into the answer.
+	Browser bool `json:"browser,omitempty"`
 }
 
 // ManifestsAnswer are the objects of an application, values of Secrets redacted.
@@ -1726,6 +1816,15 @@ type MissingObject struct {
 	model.ObjectKey
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
+}
+
+// NewAccountRequest is what goes through the API.
+type NewAccountRequest struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+	// Admin, or Grants; with neither the user sees nothing.
+	Admin  bool    `json:"admin,omitempty"`
+	Grants []Grant `json:"grants,omitempty"`
 }
 
 // NewTokenRequest is what goes through the API.
@@ -1770,6 +1869,12 @@ type OperationInfoPage struct {
 type Partial struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+}
+
+// PasswordRequest is what goes through the API.
+type PasswordRequest struct {
+	Current string `json:"current"`
+	New     string `json:"new"`
 }
 
 // PluginParametersList is a page of a list.
@@ -1951,6 +2056,18 @@ type RollbackRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// ExpectedGeneration must be the desired one; 0 is any.
 	ExpectedGeneration model.Generation `json:"expectedGeneration,omitempty"`
+}
+
+// SessionShown is a session as its owner sees it.
+type SessionShown struct {
+	// Provider is "local", or the identity provider that vouches for the caller.
+	Provider string   `json:"provider"`
+	Groups   []string `json:"groups,omitempty"`
+	// AuthenticatedAt is when the password was last given. Dangerous commands want
+	// that not to be long ago.
+	AuthenticatedAt time.Time `json:"authenticatedAt"`
+	// IdleMinutes after which the session ends when it is not used.
+	IdleMinutes int `json:"idleMinutes"`
 }
 
 // SettingsHolders counts the clusters by the settings that their agents have

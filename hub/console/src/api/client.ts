@@ -381,7 +381,7 @@ export class Client {
     return { value: (content === "" ? undefined : JSON.parse(content)) as T, etag: answer.headers.get("ETag") ?? undefined };
   }
 
-  /** Exchange a login code for an API token. */
+  /** Log in with a name and a password, or with the login code of the first start. */
   async login(body: types.LoginRequest | string, o: CallOptions = {}): Promise<types.LoginAnswer> {
     return (await this.call<types.LoginAnswer>("POST", `/login`, body, o)).value;
   }
@@ -391,7 +391,7 @@ export class Client {
     return (await this.call<types.Caller>("GET", `/whoami`, undefined, o)).value;
   }
 
-  /** Revoke the token that asks. */
+  /** Revoke the token, or end the session, that asks. */
   async logout(o: CallOptions = {}): Promise<void> {
     return (await this.call<void>("POST", `/logout`, undefined, o)).value;
   }
@@ -419,6 +419,41 @@ export class Client {
   /** Where this is: follow what changes. */
   streamEventsPath(query: StreamEventsQuery = {}): string {
     return `/api/v1/events${search(query)}`;
+  }
+
+  /** Local users. */
+  async listAccounts(o: CallOptions = {}): Promise<types.AccountList> {
+    return (await this.call<types.AccountList>("GET", `/accounts`, undefined, o)).value;
+  }
+
+  /** Make a local user who logs in with a password. */
+  async createAccount(body: types.NewAccountRequest | string, o: CallOptions = {}): Promise<types.Account> {
+    return (await this.call<types.Account>("POST", `/accounts`, body, o)).value;
+  }
+
+  /** One local user. */
+  async getAccount(name: string, o: CallOptions = {}): Promise<types.Account> {
+    return (await this.call<types.Account>("GET", `/accounts/${encodeURIComponent(name)}`, undefined, o)).value;
+  }
+
+  /** Enable, disable or change a local user. */
+  async changeAccount(name: string, body: types.AccountChange | string, o: CallOptions = {}): Promise<types.Account> {
+    return (await this.call<types.Account>("PATCH", `/accounts/${encodeURIComponent(name)}`, body, o)).value;
+  }
+
+  /** Delete a local user, with his sessions and the tokens that he issued. */
+  async deleteAccount(name: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/accounts/${encodeURIComponent(name)}`, undefined, o)).value;
+  }
+
+  /** Give the password again, as dangerous commands ask for. */
+  async confirmSession(body: types.ConfirmRequest | string, o: CallOptions = {}): Promise<types.LoginAnswer> {
+    return (await this.call<types.LoginAnswer>("POST", `/session/confirm`, body, o)).value;
+  }
+
+  /** Change one's own password. */
+  async changePassword(body: types.PasswordRequest | string, o: CallOptions = {}): Promise<types.LoginAnswer> {
+    return (await this.call<types.LoginAnswer>("POST", `/session/password`, body, o)).value;
   }
 
   /** API tokens, without their secrets. */

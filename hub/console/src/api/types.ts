@@ -55,6 +55,35 @@ export interface APITokenList {
   asOf: string;
 }
 
+/** Account is a local user as it is shown: never with its password. */
+export interface Account {
+  id: string;
+  name: string;
+  enabled: boolean;
+  admin: boolean;
+  /** Grants are what the user may do who is no administrator. */
+  grants?: Grant[];
+  createdAt: string;
+  passwordChangedAt: string;
+  lastLogin?: string;
+}
+
+/** AccountChange has what is to change; what is left out stays. */
+export interface AccountChange {
+  enabled?: boolean;
+  password?: string;
+  admin?: boolean;
+  grants?: Grant[];
+}
+
+/** AccountList is a page of a list. */
+export interface AccountList {
+  items: Account[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
 /** ActionRequest asks for an action on one object. */
 export interface ActionRequest {
   resource: ObjectKey;
@@ -282,6 +311,8 @@ export interface Caller {
   /** Grants are what it may do when it is not an administrator\'s. */
   grants?: Grant[];
   expiresAt: string;
+  /** Session is there when somebody is logged in; else it is an API token. */
+  session?: SessionShown;
 }
 
 /** ChangedCustomizations is what became, or would become, of a change. */
@@ -404,6 +435,10 @@ export interface Condition {
   /** Revision is the commit or version that the problem is about, where it is about one: what could not be rendered or is not permitted. What runs is another one. */
   revision?: string;
   since?: string;
+}
+
+export interface ConfirmRequest {
+  password: string;
 }
 
 /** Confirmation says what is approved of. */
@@ -1076,16 +1111,21 @@ export interface LogSource {
   container: string;
 }
 
-/** LoginAnswer has the token, which is not shown again. */
+/** LoginAnswer has the token, or the secret of a session, which is not shown again. What went into a cookie is not in it. */
 export interface LoginAnswer {
-  token: string;
+  token?: string;
   name: string;
   expiresAt: string;
 }
 
 export interface LoginRequest {
-  /** Code works once. */
-  code: string;
+  /** Code works once. Alone it is exchanged for an API token; with a password it makes the first administrator, who is then logged in. */
+  code?: string;
+  /** Username and Password log a local user in. */
+  username?: string;
+  password?: string;
+  /** Browser puts the secret into a cookie, and not into the answer. */
+  browser?: boolean;
 }
 
 /** ManifestsAnswer are the objects of an application, values of Secrets redacted. */
@@ -1112,6 +1152,14 @@ export interface MissingObject {
 export interface NamespaceMetadata {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
+}
+
+export interface NewAccountRequest {
+  name: string;
+  password: string;
+  /** Admin, or Grants; with neither the user sees nothing. */
+  admin?: boolean;
+  grants?: Grant[];
 }
 
 export interface NewTokenRequest {
@@ -1287,6 +1335,11 @@ export interface ParameterAnnouncement {
 export interface Partial {
   code: string;
   detail: string;
+}
+
+export interface PasswordRequest {
+  current: string;
+  new: string;
 }
 
 /** Pin holds an application at a past deployment, after a rollback, while automated sync stays on: what its agent heals to is that deployment. The revision that was set aside is not deployed again until a source brings another one, or somebody asks for it. */
@@ -1806,6 +1859,17 @@ export interface RuleCount {
   /** Objects of these that a rule about kinds matches. */
   objects?: number;
   denies?: boolean;
+}
+
+/** SessionShown is a session as its owner sees it. */
+export interface SessionShown {
+  /** Provider is "local", or the identity provider that vouches for the caller. */
+  provider: string;
+  groups?: string[];
+  /** AuthenticatedAt is when the password was last given. Dangerous commands want that not to be long ago. */
+  authenticatedAt: string;
+  /** IdleMinutes after which the session ends when it is not used. */
+  idleMinutes: number;
 }
 
 /** SetGenerator is one generator, by the name of its kind, and a selector over what it generates. What is inside is kept as it was written. */

@@ -1,0 +1,212 @@
+package auth
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+const (
+	// SessionTime after which every session ends.
+	SessionTime = 12 * time.Hour
+	// ConfirmTime is how long after a login, or a password that was given again,
+	// dangerous things may be done.
+	ConfirmTime = 10 * time.Minute
+
+	// accountAttempts of one name, and addressAttempts of one address, are judged
+	// in a window; more are refused unjudged.
+	accountAttempts = 10
+	addressAttempts = 50
+	attemptWindow   = 5 * time.Minute
+	// unknownBuckets are what names that nobody has are counted in: however many
+	// are tried, the table does not grow, and no count of a user is displaced.
+	unknownBuckets = 1 << 16
+)
+
+// PasswordLogin logs in a local user. What is wrong is not said: an unknown name,
+// a wrong password and a disabled user have the same answer after the same work.
+// Codes: login_failed (Unauthorized), too_many_logins (RateLimited).
+func (s *Service) PasswordLogin(ctx context.Context, from, name, password string, browser bool) (fleet.Login, error) {
+	u, err := s.judge(ctx, from, name, password)
+	if err != nil {
+		return fleet.Login{}, err
+	}
+	session, err := s.begin(ctx, fleet.LoginSession{User: u.ID, Provider: fleet.LocalProvider, Subject: u.ID, Name: u.Name, Browser: browser}, u.Password)
+	if err != nil {
+		return fleet.Login{}, err
+	}
+	session.Caller.Admin, session.Caller.Grants = u.Admin, u.Grants
+	s.log.InfoContext(ctx, "logged in", "user", u.Name, "from", from, "session", session.Caller.ID)
+	return session, nil
+}
+
+// judge finds the user whose name and password are given. Each attempt is counted
+// before it is judged, or many at once would all be.
+func (s *Service) judge(ctx context.Context, from, name, password string) (fleet.User, error) {
+	failed := fault.New(fault.Unauthorized, "login_failed", "the name or the password is wrong")
+	address := "address " + network(from)
+	if err := s.count(ctx, address, addressAttempts); err != nil {
+		return fleet.User{}, err
+	}
+	u, err := s.user(ctx, name)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fleet.User{}, err
+	}
+	account := "user " + u.ID
+	if u.ID == "" {
+		account = fmt.Sprintf("nobody %d", binary.BigEndian.Uint64(hashOf(name))%unknownBuckets)
+	}
+	if err := s.count(ctx, account, accountAttempts); err != nil {
+		// It was not judged, so it is no failure of the address: what is tried on one
+		// user must not keep another out who is behind the same address.
+		_ = s.store.ForgiveAttempt(ctx, address)
+		return fleet.User{}, err
+	}
+	hash := u.Password
+	if !u.Enabled {
+		hash = ""
+	}
+	right, err := s.hasher.verify(ctx, hash, password)
+	if err != nil {
+		return fleet.User{}, err
+	}
+	if !right {
+		s.log.WarnContext(ctx, "a login was refused", "user_id", u.ID, "from", from)
+		return fleet.User{}, failed
+	}
+	if err := s.store.ForgiveAttempt(ctx, address); err != nil {
+		return fleet.User{}, err
+	}
+	if err := s.store.ForgetAttempts(ctx, account); err != nil {
+		return fleet.User{}, err
+	}
+	if s.hasher.outdated(u.Password) {
+		if hash, err := s.hasher.hash(ctx, password); err == nil && s.store.RehashUser(ctx, u.ID, u.Password, hash) == nil {
+			u.Password = hash
+		}
+	}
+	return u, nil
+}
+
+// user looks a name up. One that cannot be a name is of nobody.
+func (s *Service) user(ctx context.Context, name string) (fleet.User, error) {
+	if len(name) > maxName || strings.ContainsRune(name, 0) || strings.ToValidUTF8(name, "") != name {
+		name = ""
+	}
+	return s.store.UserByName(ctx, name)
+}
+
+func (s *Service) count(ctx context.Context, key string, most int) error {
+	n, until, err := s.store.CountAttempt(ctx, key, attemptWindow)
+	if err != nil {
+		return err
+	}
+	if n <= most {
+		return nil
+	}
+	wait := max(until.Sub(s.now()), time.Second)
+	return fault.New(fault.RateLimited, "too_many_logins", "too many failed logins; try again in %s", wait.Round(time.Second))
+}
+
+// network is what one sender has: an IPv4 address, or a /64 of IPv6.
+func network(from string) string {
+	a, err := netip.ParseAddr(from)
+	if err != nil {
+		return "unknown"
+	}
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return a.String()
+	}
+	p, _ := a.Prefix(64) // 64 is in range
+	return p.String()
+}
+
+// ProviderLogin begins a session of somebody an identity provider vouches for.
+func (s *Service) ProviderLogin(ctx context.Context, provider, subject, name string, groups []string, browser bool) (fleet.Login, error) {
+	return s.begin(ctx, fleet.LoginSession{Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser}, "")
+}
+
+// begin stores a session. password is the hash that was found right.
+func (s *Service) begin(ctx context.Context, l fleet.LoginSession, password string) (fleet.Login, error) {
+	session, err := s.newSession(l)
+	if err != nil {
+		return fleet.Login{}, err
+	}
+	return session, s.store.CreateLoginSession(ctx, *session.Caller.Session, password)
+}
+
+func (s *Service) newSession(l fleet.LoginSession) (fleet.Login, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fleet.Login{}, fault.Wrap(err, fault.Internal, "internal", "no session id could be made")
+	}
+	now := s.now().UTC()
+	secret, hash := newSecret(sessionPrefix)
+	l.ID, l.Hash, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt = id.String(), hash, now, now, now, now.Add(SessionTime)
+	return fleet.Login{Secret: secret, Caller: fleet.APIToken{ID: l.ID, Name: l.Name, Hash: hash, User: l.User, CreatedAt: now, ExpiresAt: l.ExpiresAt, LastUsed: &now, Session: &l}}, nil
+}
+
+// Confirm has a local user give his password again. The session gets a new secret;
+// the old one is void at once here, and within seconds everywhere. Codes: those of
+// PasswordLogin, session_needed (Precondition).
+func (s *Service) Confirm(ctx context.Context, from string, caller fleet.APIToken, password string) (fleet.Login, error) {
+	if caller.Session == nil || caller.Session.Provider != fleet.LocalProvider {
+		return fleet.Login{}, fault.New(fault.Precondition, "session_needed", "only somebody who has logged in with a password can confirm it").
+			WithFix("log in again")
+	}
+	if _, err := s.judge(ctx, from, caller.Name, password); err != nil {
+		return fleet.Login{}, err
+	}
+	now := s.now().UTC()
+	secret, hash := newSecret(sessionPrefix)
+	if err := s.store.RotateLoginSession(ctx, caller.ID, caller.Hash, hash, now); err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return fleet.Login{}, sessionOver()
+		}
+		return fleet.Login{}, err
+	}
+	s.forget(caller.ID)
+	l := *caller.Session
+	l.Hash, l.AuthenticatedAt, l.SeenAt = hash, now, now
+	caller.Hash, caller.Session = hash, &l
+	return fleet.Login{Secret: secret, Caller: caller}, nil
+}
+
+// Fresh is nil when dangerous things may be done: by a token, which was issued
+// for what it does, or by somebody who has authenticated a moment ago. Code:
+// confirmation_needed (Denied).
+func (s *Service) Fresh(caller fleet.APIToken) error {
+	if caller.Session == nil || s.now().Before(caller.Session.AuthenticatedAt.Add(ConfirmTime)) {
+		return nil
+	}
+	return fault.New(fault.Denied, "login_confirmation_needed", "this takes a login that is not older than %s", ConfirmTime).
+		WithFix("confirm your password with hawser account confirm, or log in again")
+}
+
+func sessionOver() *fault.Error {
+	return fault.New(fault.Unauthorized, "session_expired", "the session has ended").WithFix("log in again with hawser login")
+}
+
+// session judges a caller that is a session by its times, and notes its use.
+func (s *Service) session(ctx context.Context, t fleet.APIToken, use bool) error {
+	now := s.now()
+	if !now.Before(t.ExpiresAt) || !now.Before(t.Session.SeenAt.Add(fleet.SessionIdle)) {
+		return sessionOver()
+	}
+	if use && now.Sub(t.Session.SeenAt) >= seenResolution {
+		if err := s.store.TouchLoginSession(ctx, t.ID, now.UTC()); err != nil {
+			// A database that can be read but not written still lets people in.
+			s.log.WarnContext(ctx, "could not note the use of a session", "session", t.ID, "error", err)
+		}
+	}
+	return nil
+}

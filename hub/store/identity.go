@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+const firstLoginPlace = "first_login/sealed"
+
+// CreateUser stores a new user. Conflict (user_exists).
+func (s *Store) CreateUser(ctx context.Context, u fleet.User) error {
+	return s.createUser(ctx, s.pool, u)
+}
+
+// execer is the pool or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func (s *Store) createUser(ctx context.Context, on execer, u fleet.User) error {
+	grants, err := document(append([]fleet.Grant{}, u.Grants...))
+	if err != nil {
+		return wrap(err, "store the user")
+	}
+	_, err = on.Exec(ctx, q("CreateUser"), u.ID, u.Name, u.Password, u.Enabled, u.Admin, grants, u.CreatedAt, u.PasswordChangedAt)
+	if sqlState(err) == codeUnique {
+		return fault.New(fault.Conflict, "user_exists", "there is a user %q", u.Name).WithField("name")
+	}
+	return wrap(err, "store the user")
+}
+
+func scanUser(r pgx.CollectableRow) (u fleet.User, err error) {
+	var grants []byte
+	err = r.Scan(&u.ID, &u.Name, &u.Password, &u.Enabled, &u.Admin, &grants, &u.CreatedAt, &u.PasswordChangedAt, &u.LastLogin)
+	if err == nil {
+		err = decode(grants, &u.Grants)
+	}
+	u.CreatedAt, u.PasswordChangedAt, u.LastLogin = u.CreatedAt.UTC(), u.PasswordChangedAt.UTC(), utc(u.LastLogin)
+	return u, err
+}
+
+// Users lists all users by name, with the hashes of their passwords.
+func (s *Store) Users(ctx context.Context) ([]fleet.User, error) {
+	rows, err := s.pool.Query(ctx, q("Users"))
+	if err != nil {
+		return nil, wrap(err, "list users")
+	}
+	out, err := pgx.CollectRows(rows, scanUser)
+	return out, wrap(err, "list users")
+}
+
+// UserByName is NotFound (user_not_found) when there is none.
+func (s *Store) UserByName(ctx context.Context, name string) (fleet.User, error) {
+	rows, err := s.pool.Query(ctx, q("UserByName"), name)
+	if err != nil {
+		return fleet.User{}, wrap(err, "read the user")
+	}
+	return oneUser(rows, name, "read the user")
+}
+
+func oneUser(rows pgx.Rows, name, what string) (fleet.User, error) {
+	u, err := pgx.CollectExactlyOneRow(rows, scanUser)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.User{}, notFound("user_not_found", "there is no user %q", name)
+	}
+	return u, wrap(err, what)
+}
+
+// ChangeUser changes a user and ends his sessions. NotFound (user_not_found).
+func (s *Store) ChangeUser(ctx context.Context, name string, c fleet.UserChange) (u fleet.User, err error) {
+	var grants []byte
+	if c.Grants != nil {
+		if grants, err = document(append([]fleet.Grant{}, *c.Grants...)); err != nil {
+			return u, wrap(err, "change the user")
+		}
+	}
+	err = s.tx(ctx, "change the user", func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, q("ChangeUser"), name, c.Password, c.Enabled, c.Admin, grants, s.now())
+		if err != nil {
+			return err
+		}
+		if u, err = oneUser(rows, name, "change the user"); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, q("EndSessionsOfUser"), u.ID)
+		return err
+	})
+	return u, err
+}
+
+// RehashUser replaces a hash by one of the same password with newer parameters.
+func (s *Store) RehashUser(ctx context.Context, id, old, hash string) error {
+	_, err := s.pool.Exec(ctx, q("RehashUser"), id, old, hash)
+	return wrap(err, "store the user")
+}
+
+// DeleteUser removes a user with his sessions and the tokens that he issued.
+// NotFound (user_not_found).
+func (s *Store) DeleteUser(ctx context.Context, name string) error {
+	tag, err := s.pool.Exec(ctx, q("DeleteUser"), name)
+	if err == nil && tag.RowsAffected() == 0 {
+		return notFound("user_not_found", "there is no user %q", name)
+	}
+	return wrap(err, "delete the user")
+}
+
+// CreateLoginSession stores a session. One of a local user is stored only while
+// the user is enabled and has the password whose hash is given, so that no login
+// outruns a change: else Unauthorized (login_failed).
+func (s *Store) CreateLoginSession(ctx context.Context, l fleet.LoginSession, password string) error {
+	return s.tx(ctx, "store the session", func(tx pgx.Tx) error { return s.createLoginSession(ctx, tx, l, password) })
+}
+
+func (s *Store) createLoginSession(ctx context.Context, tx pgx.Tx, l fleet.LoginSession, password string) error {
+	if l.User != "" {
+		tag, err := tx.Exec(ctx, q("LoginOfUser"), l.User, l.CreatedAt, password)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.New(fault.Unauthorized, "login_failed", "the name or the password is wrong")
+		}
+	}
+	_, err := tx.Exec(ctx, q("CreateLoginSession"), l.ID, l.Hash, l.User, l.Provider, l.Subject, l.Name, append([]string{}, l.Groups...),
+		l.Browser, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt)
+	return err
+}
+
+// LoginByHash finds the session with a secret, as the caller that it is.
+// NotFound (session_unknown) when there is none, or its user may not log in. It
+// does not judge whether the session has ended by its times.
+func (s *Store) LoginByHash(ctx context.Context, hash []byte) (fleet.APIToken, error) {
+	return s.login(ctx, hash, "")
+}
+
+// LoginByID is LoginByHash by the session's id.
+func (s *Store) LoginByID(ctx context.Context, id string) (fleet.APIToken, error) {
+	return s.login(ctx, nil, id)
+}
+
+func (s *Store) login(ctx context.Context, hash []byte, id string) (t fleet.APIToken, err error) {
+	var l fleet.LoginSession
+	var grants []byte
+	err = s.pool.QueryRow(ctx, q("LoginSession"), hash, id).Scan(&l.ID, &l.Hash, &l.User, &l.Provider, &l.Subject, &l.Name, &l.Groups, &l.Browser,
+		&l.CreatedAt, &l.AuthenticatedAt, &l.SeenAt, &l.ExpiresAt, &t.Admin, &grants)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, notFound("session_unknown", "the session is not known")
+	}
+	if err == nil {
+		err = decode(grants, &t.Grants)
+	}
+	if err != nil {
+		return t, wrap(err, "read the session")
+	}
+	if len(t.Grants) == 0 {
+		t.Grants = nil
+	}
+	l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt = l.CreatedAt.UTC(), l.AuthenticatedAt.UTC(), l.SeenAt.UTC(), l.ExpiresAt.UTC()
+	t.ID, t.Name, t.Hash, t.User, t.CreatedAt, t.ExpiresAt, t.LastUsed, t.Session = l.ID, l.Name, l.Hash, l.User, l.CreatedAt, l.ExpiresAt, &l.SeenAt, &l
+	return t, nil
+}
+
+// TouchLoginSession notes the use of a session.
+func (s *Store) TouchLoginSession(ctx context.Context, id string, at time.Time) error {
+	_, err := s.pool.Exec(ctx, q("TouchLoginSession"), id, at)
+	return wrap(err, "note the use of the session")
+}
+
+// RotateLoginSession gives a session a new secret after its owner has
+// authenticated again. NotFound (session_unknown).
+func (s *Store) RotateLoginSession(ctx context.Context, id string, old, hash []byte, at time.Time) error {
+	tag, err := s.pool.Exec(ctx, q("RotateLoginSession"), id, old, hash, at)
+	if err == nil && tag.RowsAffected() == 0 {
+		return notFound("session_unknown", "the session is not known")
+	}
+	return wrap(err, "renew the session")
+}
+
+// DeleteLoginSession ends a session; of one that has ended it is no error.
+func (s *Store) DeleteLoginSession(ctx context.Context, id string) error {
+	_, err := s.pool.Exec(ctx, q("DeleteLoginSession"), id)
+	return wrap(err, "end the session")
+}
+
+// CountAttempt counts a login before it is judged and returns how many there
+// were with this one in the window that is open, and when that ends.
+func (s *Store) CountAttempt(ctx context.Context, key string, window time.Duration) (count int, until time.Time, err error) {
+	now := s.now()
+	err = s.pool.QueryRow(ctx, q("CountAttempt"), key, now, now.Add(window)).Scan(&count, &until)
+	return count, until.UTC(), wrap(err, "count the login")
+}
+
+// ForgiveAttempt takes one attempt back.
+func (s *Store) ForgiveAttempt(ctx context.Context, key string) error {
+	_, err := s.pool.Exec(ctx, q("ForgiveAttempt"), key)
+	return wrap(err, "count the login")
+}
+
+// ForgetAttempts takes all attempts of a key back.
+func (s *Store) ForgetAttempts(ctx context.Context, key string) error {
+	_, err := s.pool.Exec(ctx, q("ForgetAttempts"), key)
+	return wrap(err, "count the login")
+}
+
+// ForgetLogins removes sessions and counts whose time is over.
+func (s *Store) ForgetLogins(ctx context.Context, now time.Time) error {
+	_, err := s.pool.Exec(ctx, q("ForgetLogins"), now)
+	return wrap(err, "forget sessions")
+}
+
+// OfferFirstLogin stores a first login unless there is one that has not expired,
+// and returns what is stored; with replace it always stores its own.
+func (s *Store) OfferFirstLogin(ctx context.Context, f fleet.FirstLogin, replace bool) (fleet.FirstLogin, error) {
+	sealed, err := s.box.Seal([]byte(f.Code), firstLoginPlace)
+	if err != nil {
+		return fleet.FirstLogin{}, err
+	}
+	if _, err := s.pool.Exec(ctx, q("OfferFirstLogin"), f.Hash, sealed, f.ExpiresAt, s.now(), replace); err != nil {
+		return fleet.FirstLogin{}, wrap(err, "store the login code")
+	}
+	var got fleet.FirstLogin
+	if err := s.pool.QueryRow(ctx, q("FirstLogin")).Scan(&sealed, &got.Hash, &got.ExpiresAt); err != nil {
+		return fleet.FirstLogin{}, wrap(err, "read the login code")
+	}
+	code, err := s.box.Open(sealed, firstLoginPlace)
+	got.Code, got.ExpiresAt = string(code), got.ExpiresAt.UTC()
+	return got, err
+}
+
+// WithdrawFirstLogin removes the first login, if there is one.
+func (s *Store) WithdrawFirstLogin(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, q("WithdrawFirstLogin"))
+	return wrap(err, "remove the login code")
+}
+
+// TakeFirstLogin removes the code and stores what it gave: a token, or a user with
+// a session. Of several hubs that are given the code at once one succeeds. NotFound
+// (login_code_unknown), Unauthorized (login_code_expired); after any other error
+// the code is still there.
+func (s *Store) TakeFirstLogin(ctx context.Context, hash []byte, t *fleet.APIToken, u *fleet.User, l *fleet.LoginSession) error {
+	expired := false
+	err := s.tx(ctx, "redeem the login code", func(tx pgx.Tx) error {
+		var ends time.Time
+		err := tx.QueryRow(ctx, q("TakeFirstLogin"), hash).Scan(&ends)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return notFound("login_code_unknown", "the login code is not known")
+		}
+		if err != nil {
+			return err
+		}
+		if expired = !s.now().Before(ends); expired {
+			return nil
+		}
+		if t != nil {
+			return s.createToken(ctx, tx, *t)
+		}
+		if err := s.createUser(ctx, tx, *u); err != nil {
+			return err
+		}
+		return s.createLoginSession(ctx, tx, *l, u.Password)
+	})
+	if err == nil && expired {
+		return fault.New(fault.Unauthorized, "login_code_expired", "this login code has expired; a code is valid for a day").
+			WithFix("restart the hub for a new code")
+	}
+	return err
+}
