@@ -220,3 +220,34 @@ func TestS12_AnIDIsNoKey(t *testing.T) {
 		}
 	}
 }
+
+// The rules of a project hold for whoever writes an application, on every way in.
+// At render TestProjectIsAskedAgainWhenItChanges of hub/delivery asks them again.
+func TestA36_ProjectRulesHoldOnEveryWayIn(t *testing.T) {
+	for _, c := range []struct{ change, to, code string }{
+		{"https://github.com/shop/web", "https://github.com/other/web", "repo_not_permitted"},
+		{"namespace: shop-web", "namespace: kube-system", "destination_not_permitted"},
+		{"name: eu", "name: us", "destination_not_permitted"},
+		{"project: default", "project: gone", "project_unknown"},
+		{"project: default", "project: Shop", "name_invalid"},
+	} {
+		for _, way := range []string{"POST /applications", "PUT /applications/new", "PUT /applications/web", "POST /apply"} {
+			for _, admin := range []bool{true, false} {
+				w := newRightsWorld(t)
+				header := "Authorization: Bearer " + w.as(admin, fleet.Grant{Project: "shop", Role: "editor"})
+				method, path, _ := strings.Cut(way, " ")
+				name := "new"
+				if strings.HasSuffix(path, "/web") {
+					name = "web"
+				}
+				body := strings.Replace(application(name), c.change, c.to, 1)
+				body = strings.Replace(body, "project: default", "project: shop", 1)
+				before := w.store.fingerprint()
+				a := w.call(method, "/api/v1"+path, body, header)
+				if a.status < 400 && a.status != http.StatusMultiStatus || !strings.Contains(a.body, c.code) || w.store.fingerprint() != before {
+					t.Errorf("%s with %s (administrator: %v): %d %s", way, c.to, admin, a.status, a.body)
+				}
+			}
+		}
+	}
+}
