@@ -18,8 +18,9 @@ import (
 
 func newLogin(s *session) *cobra.Command {
 	var (
-		name, caHash         string
-		withToken, codeStdin bool
+		name, caHash, username string
+		withToken, codeStdin   bool
+		passwordStdin          bool
 	)
 	c := &cobra.Command{
 		Use:   "login HOST:PORT",
@@ -27,11 +28,13 @@ func newLogin(s *session) *cobra.Command {
 		Long: `Log in to a hub and make it the current context.
 
 The hub prints a one-time login code at its first start; login asks for it. With
---with-token an API token is read from standard input instead. The hub's own CA
+--with-token an API token is read from standard input instead, and with --username a
+local user logs in with the password: such a session ends after 30 minutes without use,
+and after 12 hours. The hub's own CA
 is pinned by the hash that it prints (--ca-hash); without it the system's
 certificate authorities must vouch for the hub.`,
 		Args: exactArgs("HOST:PORT"),
-		RunE: s.offline(func(c *call) error {
+		RunE: s.offline(func(c *call) (err error) {
 			ctx, cancel := s.limit(c.ctx, 30*time.Second)
 			defer cancel()
 			hub := client.Hub{URL: hubURL(c.args[0]), CAHash: caHash}
@@ -43,11 +46,16 @@ certificate authorities must vouch for the hub.`,
 					name = u.Host
 				}
 			}
-			secret, err := s.readSecret(withToken, codeStdin)
-			if err != nil {
+			in := map[string]string{}
+			if username != "" {
+				in["username"] = username
+				if in["password"], err = s.password("Password of "+username, passwordStdin); err != nil {
+					return err
+				}
+			} else if in["code"], err = s.readSecret(withToken, codeStdin); err != nil {
 				return err
 			}
-			who, err := redeem(ctx, &hub, secret, withToken)
+			who, err := redeem(ctx, &hub, in, withToken)
 			if err != nil {
 				return err
 			}
@@ -74,7 +82,10 @@ certificate authorities must vouch for the hub.`,
 	f.StringVar(&caHash, "ca-hash", "", `hash of the hub's CA, "sha256:…", as the hub prints it`)
 	f.BoolVar(&withToken, "with-token", false, "read an API token from standard input")
 	s.asksInput(c)
+	f.StringVar(&username, "username", "", "log in as a local user, with a password")
+	passwordFlag(c, &passwordStdin)
 	f.BoolVar(&codeStdin, "code-stdin", false, "read the one-time code from standard input without asking")
+	c.MarkFlagsMutuallyExclusive("username", "with-token", "code-stdin")
 	return c
 }
 
@@ -212,8 +223,10 @@ func (s *session) readSecret(withToken, codeStdin bool) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// redeem turns a code into a token, or checks a token; hub.Token is set after.
-func redeem(ctx context.Context, hub *client.Hub, secret string, isToken bool) (user string, err error) {
+// redeem turns a code, or a name and a password, into a token, or checks a token,
+// which is then in place of the code; hub.Token is set after.
+func redeem(ctx context.Context, hub *client.Hub, in map[string]string, isToken bool) (user string, err error) {
+	secret := in["code"]
 	if !isToken {
 		api, err := client.New(*hub)
 		if err != nil {
@@ -222,7 +235,7 @@ func redeem(ctx context.Context, hub *client.Hub, secret string, isToken bool) (
 		var got struct {
 			Token string `json:"token"`
 		}
-		if err := api.Do(ctx, http.MethodPost, "/login", map[string]string{"code": secret}, &got); err != nil {
+		if err := api.Do(ctx, http.MethodPost, "/login", in, &got); err != nil {
 			return "", err
 		}
 		secret = got.Token

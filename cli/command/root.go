@@ -145,6 +145,7 @@ func newRoot(s *session) *cobra.Command {
 
 		newHub(s),
 		newToken(s),
+		newAccount(s),
 		newSettings(s),
 		newGPG(s),
 
