@@ -338,7 +338,7 @@ var commandCases = []commandCase{
 	{args: "open", out: "/api/docs\n", err: "no console yet"},
 	{args: "open app/web", out: "/api/docs\n", err: "no console yet"},
 	{args: "open ap/web", code: 2, err: `did you mean "app"?`},
-	{args: "doctor", code: 1, out: "HW-", err: "1 finding"},
+	{args: "doctor", code: 1, out: "HW-", err: "2 findings"},
 	{args: "version --client", out: "hawser "},
 	{args: "man testdata/nix\x00", code: 2, err: "invalid argument"},
 	{args: "app describe web", out: "Operations:\nID    KIND  PHASE      AGE"},

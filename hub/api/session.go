@@ -29,6 +29,7 @@ type caller struct {
 	Admin bool   `json:"admin"`
 	// Grants are what it may do when it is not an administrator\'s.
 	Grants    []fleet.Grant `json:"grants,omitempty"`
+	CreatedAt time.Time     `json:"createdAt"`
 	ExpiresAt time.Time     `json:"expiresAt"`
 }
 
@@ -62,7 +63,7 @@ func (a *api) login(c *gin.Context) {
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.Grants, t.ExpiresAt})
+	c.JSON(http.StatusOK, caller{t.Name, t.Admin, t.Grants, t.CreatedAt, t.ExpiresAt})
 }
 
 // logout takes no id: whoever has a token may give it up, and no other by it.

@@ -1368,6 +1368,7 @@ type Caller struct {
 	Admin bool   `json:"admin"`
 	// Grants are what it may do when it is not an administrator\'s.
 	Grants    []Grant   `json:"grants,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 

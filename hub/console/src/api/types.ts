@@ -281,6 +281,7 @@ export interface Caller {
   admin: boolean;
   /** Grants are what it may do when it is not an administrator\'s. */
   grants?: Grant[];
+  createdAt: string;
   expiresAt: string;
 }
 
