@@ -47,7 +47,7 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project project, c
 			o, ok := d.accept(ctx, f, project, cluster, app, heads, rendered, true)
 			if ok && o.change != nil && o.change.Release {
 				d.Log.Info("the pin of a rollback is released", "application", app.Name, "deployment", app.Pin.HistoryID,
-					"revision", rendered.Revision.Commit, "setAside", app.Pin.SetAside.Commit)
+					"revision", rendered.Revision.Commit, "set_aside", app.Pin.SetAside.Commit)
 			}
 			return o, ok
 		}
@@ -148,7 +148,7 @@ func (d *Delivery) holdAgain(ctx context.Context, f facts, project project, clus
 	o.change.Pin, o.change.Sources, o.change.Desired = &pin, now.Sources, desiredOf(project, cluster, app, now)
 	d.rememberPin(app.UID, &pin)
 	d.Log.Info("the sources came back to what a rollback has set aside; it is not deployed", "application", app.Name,
-		"revision", now.Revision.Commit, "setAside", state.Revision.Commit)
+		"revision", now.Revision.Commit, "set_aside", state.Revision.Commit)
 	return o, true
 }
 
