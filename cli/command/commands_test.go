@@ -338,6 +338,7 @@ var commandCases = []commandCase{
 	{args: "open", out: "/api/docs\n", err: "no console yet"},
 	{args: "open app/web", out: "/api/docs\n", err: "no console yet"},
 	{args: "open ap/web", code: 2, err: `did you mean "app"?`},
+	{args: "--version", out: "hawser "},
 	{args: "doctor", code: 1, out: "HW-", err: "2 findings"},
 	{args: "version --client", out: "hawser "},
 	{args: "man testdata/nix\x00", code: 2, err: "invalid argument"},
