@@ -27,7 +27,7 @@ type loginAnswer struct {
 type caller struct {
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
-	// Grants are what it may do when it is not an administrator\'s.
+	// Grants are what it may do when it is not an administrator's.
 	Grants    []fleet.Grant `json:"grants,omitempty"`
 	CreatedAt time.Time     `json:"createdAt"`
 	ExpiresAt time.Time     `json:"expiresAt"`
