@@ -237,7 +237,7 @@ func TestDoctorAsksForTheApplicationsThatKeepAnOlderRevision(t *testing.T) {
 		"GET /repositories":  {200, `{"items":[{"id":"r1","url":"https://git/x","state":"ok"}]` + asOf},
 		"GET /fleet/summary": {200, `{"clusters":{},"applications":{"total":3,"unrendered":1}` + asOf},
 		"GET /applications?filter=is%3Aunrendered&limit=500": {200, `{"items":[{"name":"web","project":"shop","repoURL":"https://git/x",` + condition + `}]` + asOf},
-		"GET /applications/web": {200, `{"name":"web","application":{"spec":{"sources":[{"repoURL":"https://git/x"},{"repoURL":"https://git/z"}]}}}`},
+		"GET /applications/web":                              {200, `{"name":"web","application":{"spec":{"sources":[{"repoURL":"https://git/x"},{"repoURL":"https://git/z"}]}}}`},
 	})
 	r := run(t, "", "doctor")
 	r.check(t, ExitNegative, "https://git/z, of app/web, cannot be reached and is not registered: no credential (doctor_source_fails)", "1 finding")

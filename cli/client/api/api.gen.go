@@ -1366,7 +1366,7 @@ type AppliedAnswer struct {
 type Caller struct {
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
-	// Grants are what it may do when it is not an administrator\'s.
+	// Grants are what it may do when it is not an administrator's.
 	Grants    []Grant   `json:"grants,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`

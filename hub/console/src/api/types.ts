@@ -279,7 +279,7 @@ export interface Backoff {
 export interface Caller {
   name: string;
   admin: boolean;
-  /** Grants are what it may do when it is not an administrator\'s. */
+  /** Grants are what it may do when it is not an administrator's. */
   grants?: Grant[];
   createdAt: string;
   expiresAt: string;
