@@ -119,7 +119,7 @@ func (l *Link) enrol(ctx context.Context) error {
 		return err
 	}
 	l.use(p)
-	l.log.Info("enrolled", "cluster", resp.ClusterId, "name", resp.ClusterName, "notAfter", p.leaf.NotAfter.Format(time.RFC3339))
+	l.log.Info("enrolled", "cluster", resp.ClusterId, "name", resp.ClusterName, "not_after", p.leaf.NotAfter.Format(time.RFC3339))
 	return nil
 }
 
@@ -227,6 +227,6 @@ func (l *Link) renew(ctx context.Context) error {
 		return err
 	}
 	l.use(p)
-	l.log.Info("certificate renewed", "notAfter", p.leaf.NotAfter.Format(time.RFC3339))
+	l.log.Info("certificate renewed", "not_after", p.leaf.NotAfter.Format(time.RFC3339))
 	return nil
 }

@@ -180,7 +180,7 @@ func (s *session) serve(ctx context.Context) error {
 	l := s.l
 	l.setStatus(func(st *Status) { st.Connected, st.Epoch, st.LastError = true, s.welcome.Epoch, nil })
 	l.opts.Observer.SessionOpened()
-	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hubVersion", s.welcome.HubVersion)
+	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hub_version", s.welcome.HubVersion)
 	fetch := newFetcher(s.ctx, s.client, l.partials, l.opts.MaxBundleBytes)
 	s.seq = newSequence(s.ctx, l.opts.Handler)
 	s.seq.fetch = fetch.fetch
@@ -339,7 +339,7 @@ func (s *session) unknown() {
 	if !s.notedUnknown {
 		s.notedUnknown = true
 		s.l.log.Warn("the hub sent a message that this agent does not know; it is passed over",
-			"code", "message_unknown", "hubVersion", s.welcome.HubVersion, "fix", "upgrade the agent")
+			"code", "message_unknown", "hub_version", s.welcome.HubVersion, "fix", "upgrade the agent")
 	}
 }
 

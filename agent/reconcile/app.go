@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"strings"
 	gosync "sync"
 	"time"
 
@@ -373,6 +374,10 @@ func (e *Engine) prepare(a *app, s snapshot) {
 			delete(a.heals, k)
 		}
 	}
+	if createsNamespace(d) {
+		// Whether it is there must be known, or it is written once more.
+		see(model.GroupKind{Kind: "Namespace"})
+	}
 	for _, o := range s.inventory {
 		see(o.Key.GroupKind())
 	}
@@ -397,6 +402,12 @@ func (e *Engine) refuseOwn(prepared []sync.Prepared) []sync.Prepared {
 		}
 	}
 	return prepared
+}
+
+// createsNamespace reports whether each sync of the application sees to its
+// namespace; an operation may ask for it besides.
+func createsNamespace(d *model.Desired) bool {
+	return strings.EqualFold(manifest.SyncOptions(syncOptions(d), manifest.Object{})["CreateNamespace"], "true")
 }
 
 const codeOwnNamespace = "namespace_of_agent"

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hawser-dev/hawser/cli/client"
+	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -80,7 +82,22 @@ type facts struct {
 	clustersErr   error
 	repositories  []model.Repository
 	repositoryErr error
+	applications  int
+	aside         []model.AppView // that keep an older revision than their newest
+	asideErr      error
+	whoSince      time.Time // one's token
+	whoUntil      time.Time
+	tokens        []api.APIToken
+	tokensErr     error
 }
+
+// checksOf are what is looked at once one is connected, in the order of the report.
+var checksOf = []string{
+	"connection", "clock", "readiness", "login", "versions", "restore", "clusters", "repositories", "sources", "applications", "tokens",
+}
+
+// checksAfter are those that need the named one.
+func checksAfter(name string) []string { return checksOf[slices.Index(checksOf, name)+1:] }
 
 func newDoctor(s *session) *cobra.Command {
 	var bundle string
@@ -88,8 +105,11 @@ func newDoctor(s *session) *cobra.Command {
 		Use: "doctor", Short: "Look at this program, the hub and its agents, and say what is wrong and how to mend it",
 		Long: `Look at this program, the hub and its agents, and say what is wrong and how to mend
 it: the configuration, the connection and the hub's certificate, the clocks, the
-login, versions, the hub's readiness, clusters that do not report, repositories
-that do not answer. Nothing is changed. Exit status 1 when something was found.
+login, versions, the hub's readiness, clusters that do not report, certificates of
+agents that end within 7 days, repositories that do not answer, sources that fail
+and are not registered, applications whose newest revision cannot be rendered, and
+tokens that have expired or do within 14 days. Nothing is changed. Exit status 1
+when something was found.
 
 --bundle writes what was found into a .tgz for others to look at. Tokens and
 credentials are not in it; names of clusters and addresses of repositories are.`,
@@ -138,41 +158,46 @@ func (c *call) gather(ctx context.Context) facts {
 		return f
 	}
 	f.hubURL = hub.URL
-	api, err := c.client()
+	hubAPI, err := c.client()
 	if err == nil {
-		f.probe, err = api.Probe(ctx, "/readyz")
+		f.probe, err = hubAPI.Probe(ctx, "/readyz")
 	}
 	if err != nil {
 		f.connectErr = err
 		return f
 	}
-	var who struct {
-		Name string `json:"name"`
-	}
-	if f.whoErr = api.Get(ctx, "/whoami", &who); f.whoErr != nil {
+	var who api.Caller
+	if f.whoErr = hubAPI.Get(ctx, "/whoami", &who); f.whoErr != nil {
 		return f
 	}
-	f.who = who.Name
+	f.who, f.whoSince, f.whoUntil = who.Name, who.CreatedAt, who.ExpiresAt
 	var version struct {
 		Version string `json:"version"`
 	}
-	if api.Get(ctx, "/version", &version) == nil { // a hub that does not say has none
+	if hubAPI.Get(ctx, "/version", &version) == nil { // a hub that does not say has none
 		f.hub = version.Version
 	}
 	var state struct {
 		HoldDeletes bool `json:"holdDeletes"`
 	}
-	f.holdErr = api.Get(ctx, "/hub", &state)
+	f.holdErr = hubAPI.Get(ctx, "/hub", &state)
 	f.hold = state.HoldDeletes
-	f.clusters, f.clustersErr = all[model.Cluster](ctx, api, "/clusters")
-	f.repositories, f.repositoryErr = all[model.Repository](ctx, api, "/repositories")
+	f.clusters, f.clustersErr = all[model.Cluster](ctx, hubAPI, "/clusters")
+	f.repositories, f.repositoryErr = all[model.Repository](ctx, hubAPI, "/repositories")
+	f.gatherApplications(ctx, hubAPI)
+	f.tokens, f.tokensErr = all[api.APIToken](ctx, hubAPI, "/tokens")
 	return f
 }
 
 // all reads every page of a list.
 func all[T any](ctx context.Context, api *client.Client, path string) ([]T, error) {
+	return allOf[T](ctx, api, path, url.Values{})
+}
+
+// allOf is all of what a query, to which it adds, narrows a list to.
+func allOf[T any](ctx context.Context, api *client.Client, path string, q url.Values) ([]T, error) {
 	var items []T
-	q := url.Values{"limit": {fmt.Sprint(pageSize)}}
+	q.Set("limit", fmt.Sprint(pageSize))
 	for {
 		var page list[T]
 		if err := api.Get(ctx, path+"?"+q.Encode(), &page); err != nil {
@@ -213,7 +238,7 @@ func diagnose(f facts) diagnosis {
 	}
 	if f.configErr != nil {
 		add("configuration", "", f.configErr)
-		skip("the configuration must be read first", "connection", "clock", "readiness", "login", "versions", "restore", "clusters", "repositories")
+		skip("the configuration must be read first", checksOf...)
 		return d
 	}
 	switch {
@@ -226,7 +251,7 @@ func diagnose(f facts) diagnosis {
 	}
 	if f.connectErr != nil {
 		add("connection", f.hubURL, f.connectErr)
-		skip("there is no connection", "clock", "readiness", "login", "versions", "restore", "clusters", "repositories")
+		skip("there is no connection", checksAfter("connection")...)
 		return d
 	}
 	add("connection", fmt.Sprintf("%s answers after %s", f.hubURL, f.probe.Took.Round(time.Millisecond)), certificateFindings(f)...)
@@ -239,7 +264,7 @@ func diagnose(f facts) diagnosis {
 	}
 	if f.whoErr != nil {
 		add("login", "", f.whoErr)
-		skip("one must be logged in", "versions", "restore", "clusters", "repositories")
+		skip("one must be logged in", checksAfter("login")...)
 		return d
 	}
 	add("login", "you are "+f.who)
@@ -247,6 +272,8 @@ func diagnose(f facts) diagnosis {
 	restoreCheck(f, add, skip)
 	listCheck(add, skip, "clusters", f.clustersErr, clustersText(f.clusters), clusterFindings(f))
 	listCheck(add, skip, "repositories", f.repositoryErr, output.Count(len(f.repositories), "repository", "repositories"), repositoryFindings(f.repositories))
+	sourceChecks(f, add, skip)
+	tokenCheck(f, add, skip)
 	return d
 }
 
@@ -363,9 +390,17 @@ func clusterFindings(f facts) []error {
 			found = append(found, fault.New(fault.Precondition, "doctor_agent_skew", "the agent of %s is %s, the hub %s", x.Name, x.AgentVersion, f.hub).
 				WithFix("bring the agent to the release of the hub"))
 		}
-		if x.CertNotAfter != nil && x.CertNotAfter.Sub(f.now) < 0 {
-			found = append(found, fault.New(fault.Precondition, "doctor_agent_certificate", "the certificate of the agent of %s ended at %s", x.Name, x.CertNotAfter.UTC().Format(time.RFC3339)).
+		if x.CertNotAfter == nil {
+			continue
+		}
+		switch at := x.CertNotAfter.UTC().Format(time.RFC3339); {
+		case x.CertNotAfter.Sub(f.now) < 0:
+			found = append(found, fault.New(fault.Precondition, "doctor_agent_certificate", "the certificate of the agent of %s ended at %s", x.Name, at).
 				WithFix("enrol it again: hawser cluster enroll %s", x.Name))
+		case x.CertNotAfter.Sub(f.now) <= certificateSoon:
+			found = append(found, fault.New(fault.Precondition, "doctor_agent_certificate_ends",
+				"the certificate of the agent of %s ends at %s, and the agent did not renew it when a third of its life was left", x.Name, at).
+				WithFix("see there why: kubectl -n hawser-system logs deploy/hawser-agent; if it cannot, hawser cluster enroll %s", x.Name))
 		}
 	}
 	return found

@@ -568,7 +568,7 @@ func (c *call) carryOutPlan(p importer.Plan) (out []imported, err error) {
 		}
 	}
 	for _, r := range p.Repositories {
-		if err := add("repository/"+r.String(), "stored", c.api.Do(c.ctx, http.MethodPost, "/repositories", r, nil)); err != nil {
+		if err := add("repo/"+r.String(), "stored", c.api.Do(c.ctx, http.MethodPost, "/repositories", r, nil)); err != nil {
 			return out, err
 		}
 	}

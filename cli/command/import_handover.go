@@ -286,7 +286,7 @@ func (c *call) setModes(views []model.AppView, observe bool, done string) error 
 	}
 	err := c.one(map[string]any{"items": results}, "", func() error {
 		for _, r := range results {
-			fmt.Fprintf(c.Out, "application/%s %s\n", output.Clean(r.Application), r.Result)
+			fmt.Fprintf(c.Out, "app/%s %s\n", output.Clean(r.Application), r.Result)
 		}
 		return nil
 	})
@@ -433,7 +433,7 @@ handover took the finalizer that would delete their objects.`,
 				}); err != nil {
 					return err
 				}
-				fmt.Fprintf(c.Out, "application/%s finished\n", output.Clean(v.Name))
+				fmt.Fprintf(c.Out, "app/%s finished\n", output.Clean(v.Name))
 			}
 			return nil
 		}),

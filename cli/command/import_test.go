@@ -56,9 +56,9 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 		{"its status", tooOld, same, "import argocd status", 1, "is from before applications that are only observed"},
 		{"a rollback to it", tooOld, same, "import argocd rollback shop --timeout 20s", 6, "Argo CD was not changed"},
 		{"an app of apps", "", child, "import argocd handover shop --argocd-is-paused", 6, "(import_app_of_apps"},
-		{"an app of apps all the same", "", child, "import argocd handover shop --argocd-is-paused --accept-app-of-apps", 0, "application/web handed over"},
+		{"an app of apps all the same", "", child, "import argocd handover shop --argocd-is-paused --accept-app-of-apps", 0, "app/web handed over"},
 		{"who has not paused Argo CD", "", same, "import argocd handover shop", 6, `kubectl patch application web -n argocd`},
-		{"what is the same", "", same, "import argocd handover shop --argocd-is-paused", 0, "application/web handed over"},
+		{"what is the same", "", same, "import argocd handover shop --argocd-is-paused", 0, "app/web handed over"},
 		{"what only is observed is not finished", "", same, "import argocd finish shop --yes", 6, "(import_not_handed_over"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

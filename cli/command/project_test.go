@@ -147,7 +147,7 @@ func TestAProjectThatAllowsMoreIsAskedAboutUnlessThatIsTheCommand(t *testing.T) 
 }
 
 func TestSimulateIsGolden(t *testing.T) {
-	const text = `✕ Not allowed: deploy web to cluster us, namespace pay     HW-4103
+	const text = `✕ Not allowed: deploy web to cluster us, namespace pay     HW-4103 (destination_not_permitted)
   Checked in order
    1 ✓ source       https://git/pay/x matches rule #1 https://git/pay/*
    2 ✕ destination  project "pay" may deploy to eu/pay-*; this is us/pay

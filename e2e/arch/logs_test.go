@@ -55,8 +55,11 @@ func TestLogLinesNameThingsTheSameEverywhere(t *testing.T) {
 					if !ok || lit.Kind != token.STRING {
 						break
 					}
-					if key, _ := strconv.Unquote(lit.Value); otherNames[key] != "" {
+					switch key, _ := strconv.Unquote(lit.Value); {
+					case otherNames[key] != "":
 						t.Errorf("%s: the key %q is called %s", set.Position(lit.Pos()), key, otherNames[key])
+					case strings.ToLower(key) != key:
+						t.Errorf("%s: the key %q has capitals; words are joined by _", set.Position(lit.Pos()), key)
 					}
 				}
 				return true

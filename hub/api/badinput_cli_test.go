@@ -1,35 +1,18 @@
 package api
 
 import (
+	"cmp"
+	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// The rows of the catalogue of bad inputs that the command line carries in
-// another way than with hawser apply and an administrator's token. It
-// sends no other content type and asks for no other version of the API, as rows 13
-// and 14 do.
+// Each row on the command line: the number, the code, the field and the advice of
+// the API come out of it, and the status.
 func TestBadInputOverTheCommandLine(t *testing.T) {
-	for _, c := range []struct {
-		row    string
-		args   string
-		in     string
-		grants []fleet.Grant // nil: an administrator
-		exit   int
-		code   string
-		says   string
-	}{
-		{row: "4", args: "app create web --repo https://github.com/shop/web --path deploy --dest-name eu --dest-namespace shop-web", exit: 2, code: "already_exists", says: `app "web" already exists in project "default"`},
-		{row: "5, a project that there is", args: "apply -f -", in: application("new", "project: default", "project: shop"), grants: []fleet.Grant{{Project: "bank", Role: "editor"}}, exit: 2, code: "project_unknown"},
-		{row: "5, one that there is not", args: "apply -f -", in: application("new", "project: default", "project: none"), grants: []fleet.Grant{{Project: "bank", Role: "editor"}}, exit: 2, code: "project_unknown"},
-		{row: "5, one that is only seen", args: "apply -f -", in: application("new", "project: default", "project: shop"), grants: []fleet.Grant{{Project: "shop", Role: "viewer"}}, exit: 5, code: "permission_denied"},
-		{row: "12, empty", args: "apply -f -", exit: 2},
-		{row: "12, null", args: "apply -f -", in: "null", exit: 2},
-		{row: "43", args: "project simulate shop --source https://github.com/shop/web --dest eu --namespace shop-web --kind rbac.authorization.k8s.io/ClusterRole", exit: 1, code: "kind_not_permitted", says: "ClusterRole"},
-	} {
+	for _, c := range badInputs() {
 		t.Run(c.row, func(t *testing.T) {
 			w := newWorld(t)
 			w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)
@@ -37,22 +20,51 @@ func TestBadInputOverTheCommandLine(t *testing.T) {
 			if c.grants != nil {
 				token = w.as(false, c.grants...)
 			}
+			if change := c.hawser.onTheWay; change != nil {
+				hub := w.handler
+				w.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					change(r)
+					hub.ServeHTTP(rw, r)
+				})
+			}
 			before := w.store.fingerprint()
-			out, errs, code := hawser(t, w, token, c.in, strings.Fields(c.args)...)
+			out, errs, code := hawser(t, w, token, c.body, strings.Fields(cmp.Or(c.hawser.args, "apply -f -"))...)
 			all := out + errs
-			if code != c.exit || !strings.Contains(all, c.says) {
-				t.Errorf("status %d, want %d and %q: %s", code, c.exit, c.says, all)
+			if code != c.hawser.exit || code == 0 {
+				t.Errorf("status %d, want %d", code, c.hawser.exit)
 			}
-			if c.code != "" && !strings.Contains(all, fault.ID(c.code)) {
-				t.Errorf("no number %s of %s: %s", fault.ID(c.code), c.code, all)
-			}
-			if strings.TrimSpace(all) == "" {
-				t.Error("nothing was said")
+			want := []string{fault.ID(c.code) + " ", "(" + c.code + ")", cmp.Or(c.hawser.message, c.message), c.field, c.fix}
+			for _, text := range want {
+				if !strings.Contains(all, text) {
+					t.Errorf("no %q in: %s", text, all)
+				}
 			}
 			sound(t, all)
 			if w.store.fingerprint() != before {
 				t.Error("something was stored")
 			}
 		})
+	}
+}
+
+// What no command can be written for is known, and why.
+func TestBadInputThatNoCommandSends(t *testing.T) {
+	known := map[string]string{
+		"13": whyHeaders, "13, compressed": whyHeaders, "tampered ETag": whyHeaders,
+		"unknown query parameter": whyQuery,
+		"tampered cursor":         whyPages, "limit": whyPages,
+		"another name": whyName, "stale ETag": whyVersion,
+	}
+	for _, c := range badInputs() {
+		if (c.hawser.onTheWay != nil) != (c.hawser.why != "") {
+			t.Errorf("row %s is changed on the way without a reason, or the other way round", c.row)
+		}
+		if why := known[c.row]; why != c.hawser.why {
+			t.Errorf("row %s: %q, known is %q", c.row, c.hawser.why, why)
+		}
+		delete(known, c.row)
+	}
+	if len(known) > 0 {
+		t.Errorf("rows that are not there: %v", known)
 	}
 }

@@ -165,6 +165,9 @@ type Delivery interface {
 	// Limit has the agent limited to what the project permits now, before a command
 	// is stored that it is to judge by that. It blocks while the database is read.
 	Limit(ctx context.Context, app fleet.App) error
+	// Settle blocks, as long as ctx, until what was written of an application or its
+	// project is decided and stored: whether it had to wait, and whether it is.
+	Settle(ctx context.Context, app model.AppUID) (waited, settled bool)
 	// Changes tells two bundles of an application apart.
 	Changes(ctx context.Context, app fleet.App, from, to model.Digest) ([]model.ResourceResult, error)
 }

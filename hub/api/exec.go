@@ -103,7 +103,7 @@ func (a *api) execResource(c *gin.Context) {
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxExecMessage + 1)
 	code, err := l.runCommand(conn, q)
-	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exitCode", code, "error", err)
+	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exit_code", code, "error", err)
 }
 
 // execEnd is the last message of a command that ended.

@@ -826,6 +826,13 @@ func (d deliveryParts) Limit(_ context.Context, app fleet.App) error {
 	return nil
 }
 
+func (d deliveryParts) Settle(ctx context.Context, _ model.AppUID) (waited, settled bool) {
+	if d.w.settle != nil {
+		return true, d.w.settle(ctx)
+	}
+	return false, true
+}
+
 func (d deliveryParts) Changes(_ context.Context, _ fleet.App, from, to model.Digest) ([]model.ResourceResult, error) {
 	return []model.ResourceResult{{ObjectKey: model.ObjectKey{Kind: "ConfigMap", Name: string(from + ">" + to)}, Status: "Configured"}}, nil
 }
@@ -879,6 +886,7 @@ type world struct {
 	echo    string // what the server repeats in an answer
 	// prepareErr is why a past deployment cannot be desired again.
 	limit      func(fleet.App) error
+	settle     func(context.Context) bool
 	prepareErr error
 	// betweenSteps, when set, is called in the middle of a probe.
 	betweenSteps func()

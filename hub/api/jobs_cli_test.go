@@ -28,6 +28,9 @@ func hawser(t *testing.T, w *world, token, in string, args ...string) (out, errs
 	t.Setenv("HAWSER_HUB", server.URL)
 	t.Setenv("HAWSER_CA_HASH", "sha256:"+hex.EncodeToString(sum[:]))
 	t.Setenv("HAWSER_TOKEN", token)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "HUB", server.URL)
+	}
 	var stdout, stderr bytes.Buffer
 	code = command.Main(t.Context(), args, command.Streams{In: strings.NewReader(in), Out: &stdout, Err: &stderr})
 	return stdout.String(), stderr.String(), code

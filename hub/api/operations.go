@@ -57,7 +57,11 @@ func (a *api) createSync(ctx context.Context, app fleet.App, n fleet.NewOperatio
 			n.Spec.Revision = app.Source.Revision.Commit
 		}
 	}
-	if err := checkSync(app, n.Spec); err != nil {
+	app, err := a.newest(ctx, app, n.Spec)
+	if err == nil {
+		err = checkSync(app, n.Spec)
+	}
+	if err != nil {
 		return model.OperationInfo{}, err
 	}
 	if wantsAside(app, n.Spec.Revision) && !n.Spec.DryRun {

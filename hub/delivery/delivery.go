@@ -61,6 +61,8 @@ type Delivery struct {
 	wake   chan struct{}
 	// busy are the applications that are looked at now.
 	busy map[model.AppUID]bool
+	// ended is closed, and replaced, when a round has ended.
+	ended chan struct{}
 
 	apps map[model.AppUID]fleet.App // the index; replaced by Run
 	// serves identifies what each cluster said last that it serves.
@@ -104,6 +106,7 @@ func New(o Options) *Delivery {
 		dirty:   map[model.AppUID]look{},
 		owed:    map[model.AppUID]cause{},
 		wake:    make(chan struct{}, 1),
+		ended:   make(chan struct{}),
 		reload:  true,
 	}
 }
@@ -303,6 +306,8 @@ func (d *Delivery) round(ctx context.Context) (again bool, err error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.busy = nil
+		close(d.ended)
+		d.ended = make(chan struct{})
 		if err != nil {
 			d.reload = true // what the index remembers may not have been written
 			for uid, l := range taken {

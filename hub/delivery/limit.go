@@ -56,3 +56,27 @@ func (d *Delivery) owes(uid model.AppUID) bool {
 	_, owed := d.owed[uid]
 	return noted || owed || d.busy[uid] || d.apps == nil || d.retries[uid] != nil
 }
+
+// Settle blocks until everything that delivery was told of an application is
+// decided and stored: it was rendered, or what is stored says why it was not. waited
+// is false when nothing was due. A failed render that is tried again is decided.
+//
+// settled is false when ctx has ended before that.
+func (d *Delivery) Settle(ctx context.Context, uid model.AppUID) (waited, settled bool) {
+	for {
+		d.mu.Lock()
+		_, noted := d.dirty[uid]
+		_, owed := d.owed[uid]
+		due, ended := noted || owed || d.busy[uid] || d.apps == nil, d.ended
+		d.mu.Unlock()
+		if !due {
+			return waited, true
+		}
+		waited = true
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return waited, false
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -151,5 +152,50 @@ func TestLimitsThatNobodyOwesAreNotLookedFor(t *testing.T) {
 	d.ProjectWritten("default")
 	if err := d.Limit(t.Context(), w.apps[uid]); err == nil {
 		t.Error("nothing was written")
+	}
+}
+
+// Who asks for a sync right after a project was widened waits for what that allows.
+func TestWhatAWidenedProjectAllowsIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	uid := w.app("web", "web")
+	w.put("web", "c1", "a")
+	w.put("web", "c2", "a", "role")
+	d := start(t, w)
+	d.RepositoryResolved(repo, heads("c1"), nil)
+	w.await("the first state", func() bool { return w.desired[uid].Generation == 1 })
+	d.RepositoryResolved(repo, heads("c2"), nil)
+	w.await("the refusal", func() bool { x := w.condition(uid); return x != nil && x.Code == "kind_not_permitted" })
+	if _, settled := d.Settle(t.Context(), uid); !settled {
+		t.Error("a refusal is not taken for decided")
+	}
+	if waited, settled := d.Settle(t.Context(), uid); waited || !settled {
+		t.Errorf("nothing is due: waited %v, settled %v", waited, settled)
+	}
+
+	hold := make(chan struct{})
+	w.mu.Lock()
+	w.rendering = hold
+	w.projects[0].Spec.ClusterResourceWhitelist = []model.KindRule{{Group: "*", Kind: "*"}}
+	w.mu.Unlock()
+	d.ProjectWritten("default")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, settled := d.Settle(gone, uid); settled {
+		t.Error("what is being rendered is taken for decided")
+	}
+	done := make(chan bool)
+	go func() {
+		waited, settled := d.Settle(t.Context(), uid)
+		done <- waited && settled
+	}()
+	close(hold)
+	if !<-done {
+		t.Error("not waited for")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := w.desired[uid].Revision.Commit; got != "c2" {
+		t.Errorf("%s is desired, with %+v", got, w.apps[uid].Source.Error)
 	}
 }

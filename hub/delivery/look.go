@@ -298,7 +298,7 @@ func sourcesAt(spec model.ApplicationSpec, heads headOf) []fleet.SourceAt {
 	out := fleet.PlacesOf(spec)
 	for i, s := range spec.AllSources() {
 		if h, ok := heads(s); ok && h.Err == nil {
-			out[i].Commit = h.Commit
+			out[i].Commit, out[i].Tag = h.Commit, h.Tag
 		}
 	}
 	return out

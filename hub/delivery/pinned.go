@@ -47,7 +47,7 @@ func (d *Delivery) lookAtPinned(ctx context.Context, f facts, project project, c
 			o, ok := d.accept(ctx, f, project, cluster, app, heads, rendered, true)
 			if ok && o.change != nil && o.change.Release {
 				d.Log.Info("the pin of a rollback is released", "application", app.Name, "deployment", app.Pin.HistoryID,
-					"revision", rendered.Revision.Commit, "setAside", app.Pin.SetAside.Commit)
+					"revision", rendered.Revision.Commit, "set_aside", app.Pin.SetAside.Commit)
 			}
 			return o, ok
 		}
@@ -109,7 +109,7 @@ func cannotTell(app fleet.App, commit string, err error) error {
 // is over has set aside. Nobody has said since that it is wanted.
 func (d *Delivery) cameBack(app fleet.App, heads headOf) bool {
 	now := sourcesAt(app.Application.Spec, heads)
-	return !app.Unpinned && app.Source.Bundle != "" && fleet.WasSetAside(app.SetAside, now) && !slices.Equal(now, app.Source.Sources)
+	return !app.Unpinned && app.Source.Bundle != "" && fleet.WasSetAside(app.SetAside, now) && !fleet.SameSources(now, app.Source.Sources)
 }
 
 // holdAgain sets aside again what came back, under a pin that holds what is
@@ -148,23 +148,20 @@ func (d *Delivery) holdAgain(ctx context.Context, f facts, project project, clus
 	o.change.Pin, o.change.Sources, o.change.Desired = &pin, now.Sources, desiredOf(project, cluster, app, now)
 	d.rememberPin(app.UID, &pin)
 	d.Log.Info("the sources came back to what a rollback has set aside; it is not deployed", "application", app.Name,
-		"revision", now.Revision.Commit, "setAside", state.Revision.Commit)
+		"revision", now.Revision.Commit, "set_aside", state.Revision.Commit)
 	return o, true
 }
 
 // fixed resolves an application's sources to given commits. at has the same
 // places as the application.
 func fixed(spec model.ApplicationSpec, at []fleet.SourceAt) headOf {
-	commits := make(map[fleet.SourceAt]string, len(at))
+	heads := make(map[fleet.SourceAt]Head, len(at))
 	for _, s := range at {
-		commit := s.Commit
-		s.Commit = ""
-		commits[s] = commit
+		heads[s.Place()] = Head{Commit: s.Commit, Tag: s.Tag}
 	}
 	return func(s model.Source) (Head, bool) {
-		place := fleet.PlacesOf(model.ApplicationSpec{Source: &s})[0]
-		commit := commits[place]
-		return Head{Commit: commit}, commit != ""
+		h := heads[fleet.PlacesOf(model.ApplicationSpec{Source: &s})[0]]
+		return h, h.Commit != ""
 	}
 }
 
@@ -341,9 +338,9 @@ func (d *Delivery) Prepare(ctx context.Context, app fleet.App, content fleet.Con
 		Bundle: content.Bundle, BundleBytes: content.BundleBytes, Sources: content.Sources, Aside: aside, Options: fleet.OptionsOf(spec),
 	}
 	switch old := app.Pin; {
-	case old != nil && slices.Equal(old.Aside, aside):
+	case old != nil && fleet.SameSources(old.Aside, aside):
 		out.Pin.AsideBundle, out.Pin.AsideOptions = old.AsideBundle, old.AsideOptions
-	case slices.Equal(app.Source.Sources, aside):
+	case fleet.SameSources(app.Source.Sources, aside):
 		out.Pin.AsideBundle = app.Source.Bundle
 		if app.Source.RenderKey != "" { // else the options may be newer
 			out.Pin.AsideOptions = fleet.OptionsOf(spec)
@@ -410,6 +407,9 @@ func (d *Delivery) renderPast(ctx context.Context, f facts, project project, clu
 			WithFix("set targetRevision of the sources to what it was")
 	}
 	if err := permitApplication(project, cluster, app); err != nil {
+		return content, err
+	}
+	if err := d.signedPast(ctx, project, app, content); err != nil {
 		return content, err
 	}
 	rendered, _, err := RenderSources(ctx, d.Renderer, spec, fixed(spec, content.Sources), request(f, project, app, ""))

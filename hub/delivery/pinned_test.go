@@ -52,10 +52,14 @@ func (r *rolledBack) found(commit string) { r.d.RepositoryResolved(repo, heads(c
 // rollback does what the API and the store do.
 func (r *rolledBack) rollback(deployment int64) {
 	r.t.Helper()
+	r.rollbackTo(fleet.Content{Bundle: r.good.Bundle, Revision: r.good.Revision, Sources: at("c1")}, deployment)
+}
+
+func (r *rolledBack) rollbackTo(content fleet.Content, deployment int64) {
+	r.t.Helper()
 	r.w.mu.Lock()
 	app := r.w.apps[r.uid]
 	r.w.mu.Unlock()
-	content := fleet.Content{Bundle: r.good.Bundle, Revision: r.good.Revision, Sources: at("c1")}
 	deploy, err := r.d.Prepare(context.Background(), app, content, deployment)
 	if err != nil {
 		r.t.Fatal(err)

@@ -64,8 +64,8 @@ func (d *Delivery) signed(ctx context.Context, p project, spec model.Application
 	return nil
 }
 
-// signedPast is signed for a past deployment. Which tag it was is not known any
-// more: its commits have to be signed themselves.
+// signedPast is signed for a past deployment. Where the tags were not kept, its
+// commits have to be signed themselves.
 func (d *Delivery) signedPast(ctx context.Context, p project, app fleet.App, content fleet.Content) error {
 	sources := content.Sources
 	if len(sources) == 0 {
@@ -76,7 +76,7 @@ func (d *Delivery) signedPast(ctx context.Context, p project, app fleet.App, con
 			s.Commit = content.Revision.Commit
 		}
 		t := fleet.Target{RepoURL: s.RepoURL, Chart: s.Chart, Revision: s.Commit}
-		if err := d.signedAt(ctx, p, t, Head{Commit: s.Commit}); err != nil {
+		if err := d.signedAt(ctx, p, t, Head{Commit: s.Commit, Tag: s.Tag}); err != nil {
 			return err
 		}
 	}

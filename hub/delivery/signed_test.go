@@ -149,6 +149,77 @@ func TestWhatAPinHoldsIsVerifiedAgain(t *testing.T) {
 	}
 }
 
+// A commit that nobody signed, named by a tag that somebody did.
+func TestWhatAPinHoldsIsVouchedForByItsTag(t *testing.T) {
+	const key = "4AEE18F83AFDEB23"
+	n := &notary{states: map[string]policy.SignatureState{
+		"c1": policy.SignatureUnsigned, "c2": policy.SignatureUnsigned, "t1": policy.SignatureGood, "t2": policy.SignatureGood, "p": policy.SignatureGood,
+	}, key: key}
+	w := newWorld(t)
+	w.verifier, w.retryRender = n, time.Millisecond
+	w.projects[0].Spec.SignatureKeys = []model.SignatureKey{{KeyID: key}}
+	r := &rolledBack{t: t, w: w, uid: w.app("web", "web"), probeAt: "p"}
+	w.put("web", "c1", "a", "b")
+	w.put("web", "c2", "a")
+	w.put("web#other", "c1", "a", "b", "n")
+	r.d = start(t, w)
+	tagged := func(commit, tag string) {
+		r.d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Commit: commit, Tag: tag}}, nil)
+	}
+	tagged("c1", "t1")
+	w.await("the first state", func() bool { return w.desired[r.uid].Generation == 1 })
+	r.good = w.desired[r.uid]
+	_, first := r.now()
+	if got := first.Source.Sources; len(got) != 1 || got[0].Tag != "t1" {
+		t.Fatalf("the tag is not kept: %+v", got)
+	}
+	tagged("c2", "t2")
+	w.await("the second state", func() bool { return w.desired[r.uid].Generation == 2 })
+	_, app := r.now()
+
+	past := fleet.Content{Bundle: r.good.Bundle, Revision: r.good.Revision, Sources: first.Source.Sources}
+	if _, err := r.d.Prepare(t.Context(), app, fleet.Content{Bundle: past.Bundle, Revision: past.Revision, Sources: at("c1")}, 7); !fault.HasCode(err, policy.CodeSignatureMissing) {
+		t.Errorf("of before tags were kept: %v", err)
+	}
+	unheld := past
+	unheld.Bundle = ""
+	for _, content := range []fleet.Content{past, unheld} {
+		deploy, err := r.d.Prepare(t.Context(), app, content, 7)
+		if err != nil || deploy.Pin == nil || deploy.Pin.Sources[0].Tag != "t1" || deploy.Pin.AsideBundle != app.Source.Bundle {
+			t.Fatalf("%+v, %v", deploy.Pin, err)
+		}
+	}
+	r.rollbackTo(past, 7)
+	r.holds("after the rollback", 3)
+	r.d.KeysChanged()
+	if app := r.holds("verified again", 3); app.Source.Error != nil {
+		t.Errorf("%+v", app.Source.Error)
+	}
+	r.write(func(a *fleet.App) {
+		a.Application.Spec.SyncPolicy = &model.SyncPolicy{Automated: &model.AutomatedSync{}}
+	})
+	w.await("it is delivered anew", func() bool { return w.desired[r.uid].Spec.SyncPolicy != nil })
+	tagged("c2", "t3") // tagged anew, which nobody has verified: it is what was set aside all the same
+	r.holds("tagged anew", 4)
+	n.set("t1", policy.SignatureUnknownKey)
+	r.d.KeysChanged()
+	w.await("the key of the tag is gone", func() bool { x := w.condition(r.uid); return x != nil && x.Code == policy.CodeSignatureUntrusted })
+}
+
+// A hub that kept no tags has stored the pin and what is set aside.
+func TestAPinWithoutTagsHolds(t *testing.T) {
+	r := newRolledBack(t)
+	r.holds("before the upgrade", 3)
+	r.d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Commit: "c2", Tag: "t2"}}, nil)
+	r.d.ApplicationsWritten(r.uid)
+	r.holds("the same commit with a tag", 3)
+	r.w.put("web", "c3", "a", "c")
+	r.d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Commit: "c3", Tag: "t3"}}, nil)
+	r.released("a newer one", "c3")
+	r.d.RepositoryResolved(repo, map[fleet.Target]Head{onMain: {Commit: "c2", Tag: "t4"}}, nil)
+	r.w.await("it is set aside again", func() bool { p := r.w.apps[r.uid].Pin; return p != nil && p.Aside[0].Commit == "c2" })
+}
+
 func TestSignaturesThatAreKnownAreExplained(t *testing.T) {
 	const key = "4AEE18F83AFDEB23"
 	n := &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureGood, "c2": policy.SignatureUnsigned}, key: key}

@@ -24,6 +24,16 @@ type SourceAt struct {
 	// Commit is what the revision was resolved to: a commit of Git, or what
 	// stands for a version. Empty when it is not known.
 	Commit string `json:"commit,omitempty"`
+	// Tag is the annotated tag of Git that named the commit, which may be what is
+	// signed; empty for none, and where it was not kept. It is another name of the
+	// commit: no two sources differ by it.
+	Tag string `json:"tag,omitempty"`
+}
+
+// Place is where a source is, without what it was read at.
+func (s SourceAt) Place() SourceAt {
+	s.Commit, s.Tag = "", ""
+	return s
 }
 
 // PlacesOf are the sources of an application, without commits. A source of Git
@@ -45,9 +55,25 @@ func PlacesOf(spec model.ApplicationSpec) []SourceAt {
 // resolved to.
 func SamePlaces(a, b []SourceAt) bool {
 	return slices.EqualFunc(a, b, func(x, y SourceAt) bool {
-		x.Commit, y.Commit = "", ""
-		return x == y
+		return x.Place() == y.Place()
 	})
+}
+
+// SameSources reports whether two lists name the same sources at the same commits.
+func SameSources(a, b []SourceAt) bool {
+	return slices.EqualFunc(a, b, func(x, y SourceAt) bool {
+		return x.Place() == y.Place() && x.Commit == y.Commit
+	})
+}
+
+// Untagged are sources without the tags: so what is set aside is stored, which is
+// told by its commits.
+func Untagged(sources []SourceAt) []SourceAt {
+	out := slices.Clone(sources)
+	for i := range out {
+		out[i].Tag = ""
+	}
+	return out
 }
 
 // Content is the content of a desired state: manifests, and where they are from.

@@ -99,7 +99,7 @@ const MaxSetAside = 10
 // rollback has set aside that is over. So it is when a branch is set back, when a
 // mirror lags, or when a push is undone: nobody has said that it is wanted.
 func WasSetAside(aside [][]SourceAt, now []SourceAt) bool {
-	return allResolved(now) && slices.ContainsFunc(aside, func(a []SourceAt) bool { return slices.Equal(a, now) })
+	return allResolved(now) && slices.ContainsFunc(aside, func(a []SourceAt) bool { return SameSources(a, now) })
 }
 
 // Decide says whether a pin holds. Not to know a revision releases nothing.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hawser-dev/hawser/shared/model"
@@ -177,5 +178,41 @@ func TestWhatIsToldByTheManifestsThatWereSetAside(t *testing.T) {
 		if p.Tells("o") != want || p.Tells("other") {
 			t.Errorf("%+v", p)
 		}
+	}
+}
+
+// Pins of before a hub kept tags have none, and a commit may be tagged anew.
+func TestTagsTellNoSourcesApart(t *testing.T) {
+	tagged := func(tag string, commits ...string) []SourceAt {
+		out := at(commits...)
+		for i := range out {
+			out[i].Tag = tag
+		}
+		return out
+	}
+	for _, tags := range [][2]string{{"", "t1"}, {"t1", ""}, {"t1", "t2"}} {
+		before, now := tags[0], tags[1]
+		p := Pin{Aside: tagged(before, "bad", "bad"), Sources: tagged(before, "good", "good"), Options: "old", Pin: model.Pin{HistoryID: 7}}
+		for name, c := range map[string]struct {
+			facts PinFacts
+			want  PinVerdict
+		}{
+			"set aside":          {PinFacts{Sources: tagged(now, "bad", "bad"), Options: "old"}, PinHolds},
+			"set back":           {PinFacts{Sources: tagged(now, "good", "good"), Options: "old"}, PinHolds},
+			"set aside earlier":  {PinFacts{Sources: tagged(now, "worse", "bad"), Options: "old", SetAside: [][]SourceAt{tagged(before, "worse", "bad")}}, PinHolds},
+			"with other options": {PinFacts{Sources: tagged(now, "bad", "bad"), Options: "new"}, PinRenders},
+			"newer":              {PinFacts{Sources: tagged(now, "bad", "newer"), Options: "old"}, PinMoved},
+		} {
+			if got := p.Decide(c.facts); got != c.want {
+				t.Errorf("%s, tagged %q and then %q: %v, want %v", name, before, now, got, c.want)
+			}
+		}
+		if !SameSources(p.Aside, tagged(now, "bad", "bad")) || SameSources(p.Aside, tagged(before, "bad", "newer")) || !SamePlaces(p.Aside, tagged(now, "x", "y")) {
+			t.Errorf("tagged %q and then %q: %+v", before, now, p.Aside)
+		}
+	}
+	from := tagged("t1", "a", "b")
+	if got := Untagged(from); !slices.Equal(got, at("a", "b")) || from[0].Tag != "t1" {
+		t.Errorf("%+v of %+v", got, from)
 	}
 }

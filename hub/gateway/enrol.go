@@ -91,7 +91,7 @@ func (e *enrolment) enrol(ctx context.Context, req *agentv1.EnrolRequest) (*agen
 	// Whoever held the name before is out.
 	g.CloseCluster(cluster.ID, "certificate_revoked", "the cluster was enrolled again")
 	g.log.Info("cluster enrolled", "cluster", string(cluster.ID), "name", cluster.Name, "remote", who.remote(),
-		"agentVersion", req.GetAgentVersion(), "notAfter", issued.NotAfter.Format(time.RFC3339))
+		"agent_version", req.GetAgentVersion(), "not_after", issued.NotAfter.Format(time.RFC3339))
 	resp := &agentv1.EnrolResponse{
 		ClusterId: string(cluster.ID), ClusterName: cluster.Name, CertificatePem: issued.PEM,
 		CaPem: g.opts.Authority.PEM(), NotAfter: timestamppb.New(issued.NotAfter),
@@ -155,6 +155,6 @@ func (e *enrolment) renew(ctx context.Context, req *agentv1.RenewRequest) (*agen
 	// The running session goes on under the new certificate's life.
 	g.each(who.identity.Cluster, func(s *session) { s.certExpiry.Store(issued.NotAfter.Unix()) })
 	g.log.Info("certificate renewed", "cluster", string(who.identity.Cluster), "remote", who.remote(),
-		"expired", who.expired, "notAfter", issued.NotAfter.Format(time.RFC3339))
+		"expired", who.expired, "not_after", issued.NotAfter.Format(time.RFC3339))
 	return &agentv1.RenewResponse{CertificatePem: issued.PEM, CaPem: g.opts.Authority.PEM(), NotAfter: timestamppb.New(issued.NotAfter)}, nil
 }

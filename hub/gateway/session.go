@@ -196,7 +196,7 @@ func (s *session) serve() error {
 	if p != nil {
 		return s.sayGoodbye(*p)
 	}
-	s.log.Info("session open", "epoch", s.epoch.String(), "agentVersion", hello.AgentVersion, "instance", hello.Instance,
+	s.log.Info("session open", "epoch", s.epoch.String(), "agent_version", hello.AgentVersion, "instance", hello.Instance,
 		"known", len(hello.Known), "desired", len(opening.Desired), "withdraws", len(opening.Withdraws), "operations", len(opening.Send))
 	err = s.converse(ctx, hello, opening, offset)
 	if err == nil {

@@ -93,7 +93,7 @@ func (c *results) get(key string) (*rendered, []manifest.Object, bool) {
 	if err == nil && r.key == key {
 		return r, objects, true
 	}
-	c.log.Error("a kept render is not what was kept; it is rendered again", "code", "cache_tampered", "key", key, "keptAs", r.key, "error", err)
+	c.log.Error("a kept render is not what was kept; it is rendered again", "code", "cache_tampered", "key", key, "kept_as", r.key, "error", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.m[key]; ok && e.Value.(*rendered) == r {

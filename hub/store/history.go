@@ -291,6 +291,7 @@ func (h *historyRows) queue(b *pgx.Batch) {
 }
 
 func queuePin(b *pgx.Batch, app model.AppUID, p fleet.Pin) error {
+	p.Aside = fleet.Untagged(p.Aside) // queries compare it
 	doc, err := document(p)
 	if err != nil {
 		return err

@@ -468,7 +468,7 @@ func TestWhatWasSetAsideStaysKnown(t *testing.T) {
 		h.t.Helper()
 		h.fresh()
 		c := h.change(h.app, commit)
-		c.Sources = []fleet.SourceAt{{RepoURL: "r", Commit: commit}}
+		c.Sources = []fleet.SourceAt{{RepoURL: "r", Commit: commit, Tag: "tag of " + commit}}
 		c.Source.Sources, c.Release = c.Sources, h.app.Pin != nil
 		_, err := h.WriteDesired(ctx, []fleet.DesiredChange{c})
 		must(t, err)

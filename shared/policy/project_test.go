@@ -184,7 +184,7 @@ func TestTextOfARefusal(t *testing.T) {
 	d := CheckApplication(p, AppFacts{SourceRepos: []string{"https://git.example/pay/api"},
 		Destination: Destination{Name: "eu-prod-014", Namespace: "payments", Labels: map[string]string{"env": "prod"}}})
 	d.ID, d.Question, d.CanChange = "HW-4103", "deploy api to cluster eu-prod-014, namespace payments", "administrators of the hub"
-	want := `✕ Not allowed: deploy api to cluster eu-prod-014, namespace payments     HW-4103
+	want := `✕ Not allowed: deploy api to cluster eu-prod-014, namespace payments     HW-4103 (destination_not_permitted)
   Checked in order
    1 ✓ source            https://git.example/pay/api matches rule #2 https://git.example/pay/*
    2 ✓ source namespace  the Application is in the usual namespace
@@ -195,6 +195,7 @@ func TestTextOfARefusal(t *testing.T) {
    6 ✓ limits            the project has no limits
   Decided by project team-pay (version 41, changed 2 d ago by m.ruiz` + "\uFFFD[31m\uFFFD" + `)
   Who can change it: administrators of the hub
+  Fix: choose a destination that project "team-pay" allows, or add this one to its destinations
 `
 	if got := d.Text(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -11,9 +11,9 @@ import (
 const maxShownObjects = 5
 
 // Text explains the decision to people: what was asked, each check in order, the
-// nearest rule, which state of the project decided, and who can change it. now
-// tells how long ago that was; the zero time shows the date. Lines end with "\n";
-// no text of a user's can begin another line.
+// nearest rule, which state of the project decided, who can change it, and what to
+// do. now tells how long ago that was; the zero time shows the date. Lines end with
+// "\n"; no text of a user's can begin another line.
 func (d Decision) Text(now time.Time) string {
 	var b strings.Builder
 	head := "✓ Allowed"
@@ -25,13 +25,20 @@ func (d Decision) Text(now time.Time) string {
 	}
 	if d.ID != "" {
 		head += "     " + plain(d.ID)
+		if len(d.Refusals) > 0 && d.Refusals[0].Code != "" {
+			head += " (" + plain(d.Refusals[0].Code) + ")"
+		}
 	}
 	b.WriteString(head + "\n")
 	d.write(&b, "  ", now)
+	if len(d.Refusals) > 0 && d.Refusals[0].Fix != "" {
+		b.WriteString("  Fix: " + plain(d.Refusals[0].Fix) + "\n")
+	}
 	return b.String()
 }
 
-// Explanation is Text without its first line.
+// Explanation is Text without its first line and without the advice, which the
+// error has that it belongs to.
 func (d Decision) Explanation(now time.Time) string {
 	var b strings.Builder
 	d.write(&b, "", now)

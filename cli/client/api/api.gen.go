@@ -1442,8 +1442,9 @@ type AppliedAnswer struct {
 type Caller struct {
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
-	// Grants are what it may do when it is not an administrator\'s.
+	// Grants are what it may do when it is not an administrator's.
 	Grants    []Grant   `json:"grants,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
 	Session *SessionShown `json:"session,omitempty"`

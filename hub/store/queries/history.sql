@@ -93,7 +93,9 @@ SELECT document FROM gone;
 -- What the sources gave is delivered, or set aside by a pin: as somebody wished.
 UPDATE apps a SET unpinned_by = '', unpin_reason = '', set_aside = (
     SELECT coalesce(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(a.set_aside) WITH ORDINALITY AS t (e, n)
-    WHERE e IS DISTINCT FROM (SELECT s.sources::jsonb FROM app_sources s WHERE s.app_uid = a.uid)
+    WHERE e IS DISTINCT FROM ( -- what is set aside is kept without tags
+        SELECT jsonb_agg(u.e - 'tag' ORDER BY u.n) FROM app_sources s, jsonb_array_elements(s.sources::jsonb) WITH ORDINALITY AS u (e, n) WHERE s.app_uid = a.uid
+    )
 )
 WHERE uid = ANY ($1);
 

@@ -308,8 +308,9 @@ export interface Backoff {
 export interface Caller {
   name: string;
   admin: boolean;
-  /** Grants are what it may do when it is not an administrator\'s. */
+  /** Grants are what it may do when it is not an administrator's. */
   grants?: Grant[];
+  createdAt: string;
   expiresAt: string;
   /** Session is there when somebody is logged in; else it is an API token. */
   session?: SessionShown;
