@@ -98,8 +98,8 @@ func (s *session) executeWith(ctx context.Context, root *cobra.Command, args []s
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		s.completes(root, "")
 	}
-	if len(args) == 1 && args[0] == "--version" { // what people try first
-		args = []string{"version", "--client"}
+	if len(args) > 0 && args[0] == "--version" { // what people try first
+		args = append([]string{"version", "--client"}, args[1:]...)
 	}
 	root.SetArgs(bareFields(args))
 	root.SetIn(s.In)
