@@ -72,6 +72,9 @@ var rows = map[int64]string{
 	    INSERT INTO login_attempts (key, count, until) VALUES ('user u', 1, now());
 	    INSERT INTO first_login (hash, sealed, expires_at) VALUES ('h', 'x', now());
 	    UPDATE api_tokens SET owner = 'u'`,
+	23: `SELECT audit_partition(current_date);
+	    INSERT INTO audit (part, seq, at, record, hash, signature) VALUES (current_date, 1, now(), '{"kind": "command"}', 'h', 's');
+	    INSERT INTO audit_pending (id, record) VALUES ('p', '{}')`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

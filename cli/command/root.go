@@ -149,6 +149,7 @@ func newRoot(s *session) *cobra.Command {
 		newHub(s),
 		newToken(s),
 		newAccount(s),
+		newAudit(s),
 		newSettings(s),
 		newGPG(s),
 

@@ -26,6 +26,7 @@ type api struct {
 	// what another hub or another start of this one said.
 	redactionKey []byte
 	sets         sets
+	routes       map[string]Route // by method and path, as gin has them
 	clusterSets  clusterSets
 	previewing   previewing
 }
@@ -36,14 +37,15 @@ var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)
 // caller serves it, and ends open event streams by ending the requests' base
 // context.
 func New(o Options) *Handler {
+	a, e := newEngine(o)
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := newRequestID(r)
 		w.Header().Set("X-Request-Id", id)
 		securityHeaders(w.Header())
+		a.foreign(r, id)
 		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
 	}))
-	a, e := newEngine(o)
 	return &Handler{Handler: guard.Handler(e), api: a, engine: e}
 }
 
@@ -62,12 +64,15 @@ func newEngine(o Options) (*api, *gin.Engine) {
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
+	if o.Audit == nil {
+		o.Audit = unaudited{}
+	}
 	o.Tracer = tracing.Or(o.Tracer)
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
 	o.Publisher = acknowledging{o.Publisher, o.Inventory}
-	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), redactionKey: make([]byte, 32)}
+	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), routes: map[string]Route{}, redactionKey: make([]byte, 32)}
 	_, _ = rand.Read(a.redactionKey) // never fails
 
 	gin.SetMode(gin.ReleaseMode)
@@ -76,7 +81,7 @@ func newEngine(o Options) (*api, *gin.Engine) {
 	e.RedirectTrailingSlash, e.RedirectFixedPath = false, false
 	e.ForwardedByClientIP = false
 	_ = e.SetTrustedProxies(nil) // nil is always valid
-	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, compressed, a.observed, a.traced, a.logged, a.recovered)
+	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, compressed, a.observed, a.traced, a.logged, a.audited, a.recovered)
 	e.NoRoute(func(c *gin.Context) {
 		if v := otherVersion.FindString(c.Request.URL.Path); v != "" {
 			a.fail(c, fault.New(fault.NotFound, "api_version_unknown", "this hub serves v1").WithFound(cut(strings.TrimPrefix(v, "/api/")), "v1"))

@@ -103,6 +103,7 @@ func (a *api) putApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	concerns(c, app.Spec.Project, app.Metadata.Name)
 	w := a.newWriter(c)
 	w.mustBeNew, w.version = onlyNew(c), version
 	stored, result, err := w.application(ctx, app)

@@ -135,6 +135,7 @@ func (a *api) putApplicationSet(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	concerns(c, projectOf(&set), set.Metadata.Name)
 	if err := a.mayWriteSet(c.Request.Context(), a.caller(c), &set); err != nil {
 		a.fail(c, err)
 		return

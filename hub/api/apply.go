@@ -130,6 +130,7 @@ func (a *api) apply(c *gin.Context) {
 	}
 	a.applyApplications(ctx, w, docs, apps, done)
 	w.tell()
+	appliedTo(c, items, docs)
 
 	status := http.StatusOK
 	for _, item := range items {

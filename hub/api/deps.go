@@ -279,6 +279,8 @@ type Options struct {
 	Requests Requests
 	// Jobs keeps commands to many applications; nil for none.
 	Jobs Jobs
+	// Audit has a record of each command; nil: there are none.
+	Audit Audit
 	// Webhook takes POST /api/webhook; nil for none.
 	Webhook http.Handler
 

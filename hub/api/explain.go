@@ -22,7 +22,7 @@ import (
 const canChangeProjects = "administrators of this hub"
 
 var explainRoutes = []Route{{
-	Method: http.MethodPost, Path: "/explain", ID: "explain", Tag: "projects", Summary: "Ask whether something is allowed, and why",
+	Method: http.MethodPost, Path: "/explain", ID: "explain", Tag: "projects", Asks: true, Summary: "Ask whether something is allowed, and why",
 	Detail: "About an application as it is written, one that exists, or a project with a source, a destination and kinds. " +
 		"The answer is 200 whether it is allowed or not, with every check in order; nothing is stored. Only administrators may ask about the subject of another token.",
 	Body: explainRequest{}, Answer: policy.Decision{}, Status: http.StatusOK, handler: (*api).explain,

@@ -208,6 +208,7 @@ func (a *api) body(c *gin.Context) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
+	trailOf(c).body = b
 	given := r.Header.Get("Content-Type")
 	media, params, err := mime.ParseMediaType(given)
 	if err != nil || !bodyTypes[media] || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {

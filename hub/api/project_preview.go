@@ -16,7 +16,7 @@ import (
 
 var projectPreviewRoutes = []Route{
 	{
-		Method: http.MethodPost, Path: "/projects/:name/preview", ID: "previewProject", Tag: "projects", Summary: "What a project would change, before it is stored",
+		Method: http.MethodPost, Path: "/projects/:name/preview", ID: "previewProject", Tag: "projects", Asks: true, Summary: "What a project would change, before it is stored",
 		Detail: "Which applications it would refuse that are allowed now, which it would allow, what it would newly permit, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.",
 		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: projectPreview{}, Status: http.StatusOK, handler: (*api).previewProject,
 	},
@@ -63,6 +63,7 @@ func (a *api) projectBody(c *gin.Context) (model.AppProject, error) {
 	p, err := decode.Project(b)
 	if err == nil {
 		err = sameName(c, p.Metadata.Name)
+		concerns(c, p.Metadata.Name, p.Metadata.Name)
 	}
 	return p, err
 }

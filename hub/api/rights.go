@@ -79,6 +79,7 @@ func (a *api) admitted(c *gin.Context, route Route) bool {
 		return true
 	}
 	if err := a.mayCall(c, set, r); err != nil {
+		c.Set(keyRefused, true)
 		a.fail(c, err)
 		return false
 	}

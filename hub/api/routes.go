@@ -53,6 +53,9 @@ type Route struct {
 	// Kept: the answer to a key is kept for a day, and given again. Other keyed
 	// commands are operations or jobs, which know their keys themselves.
 	Kept bool
+	// Asks: a question, although it is sent as a write is: it changes nothing, and has
+	// no audit record.
+	Asks bool
 
 	handler func(*api, *gin.Context)
 	// when is nil for routes that every hub has.
@@ -95,6 +98,7 @@ const (
 	ResourceEnrolmentTokens = permission.EnrolmentTokens
 	ResourceTemplates       = permission.Templates
 	ResourceSettings        = permission.Settings
+	ResourceAudit           = permission.Audit
 )
 
 // Parameter is one of the query.
@@ -128,7 +132,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
-		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes, auditRoutes,
 	)
 }
 
@@ -149,6 +153,7 @@ func Tags() []Tag {
 		{"settings", "Settings for all clusters"},
 		{"tokens", "API tokens"},
 		{"accounts", "Local users, who log in with a password"},
+		{"audit", "What was done and what was refused"},
 		{"session", "Logging in"},
 		{"hub", "The hub itself, and the stream of what changes"},
 	}
@@ -164,9 +169,10 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 		if r.Public {
 			group = public
 		}
+		a.routes[r.Method+" /api/v1"+r.Path] = r
 		group.Handle(r.Method, r.Path, func(c *gin.Context) {
 			switch {
-			case !a.admitted(c, r), !a.confirmed(c, r), !a.conditionsHeld(c, r):
+			case !a.admitted(c, r), !a.confirmed(c, r), !a.recorded(c, r), !a.conditionsHeld(c, r):
 			case r.Kept:
 				a.once(c, r)
 			default:

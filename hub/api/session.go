@@ -81,6 +81,7 @@ func (a *api) login(c *gin.Context) {
 			a.fail(c, err)
 			return
 		}
+		byActor(c, info.Name, info.ID)
 		c.JSON(http.StatusOK, loginAnswer{token, info.Name, info.ExpiresAt})
 		return
 	}
@@ -112,6 +113,7 @@ func setCookie(c *gin.Context, value string, age int) {
 
 // begun answers with a session that has just begun, or has a new secret.
 func (a *api) begun(c *gin.Context, s fleet.Login) {
+	byActor(c, s.Caller.Name, s.Caller.ID)
 	out := loginAnswer{s.Secret, s.Caller.Name, s.Caller.ExpiresAt}
 	if s.Caller.Session.Browser {
 		setCookie(c, s.Secret, 0)

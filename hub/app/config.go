@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/hub/audit"
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/source"
@@ -75,6 +76,9 @@ type Config struct {
 	MetricsApplications int
 	MetricsAppLabels    []string
 
+	// AuditRetention is how long audit records are kept; whole months are removed.
+	AuditRetention time.Duration
+
 	LogFormat, LogLevel string
 }
 
@@ -85,6 +89,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Advertise, "advertise", env("HAWSER_ADVERTISE", ""), "HOST:PORT under which agents and people reach the hub (default: from --listen)")
 	f.StringSliceVar(&c.Names, "name", nil, "further host name or IP address in the hub's certificate; may be repeated")
 	f.StringVar(&c.DatabaseURL, "database-url", env("DATABASE_URL", ""), "Postgres to use (default: start a private one in the data directory)")
+	f.DurationVar(&c.AuditRetention, "audit-retention", envDuration("HAWSER_AUDIT_RETENTION", audit.DefaultKept), "how long audit records are kept, 2160h (90 days) or more; whole months are removed")
 	f.StringVar(&c.TLSCert, "tls-cert", env("HAWSER_TLS_CERT", ""), "certificate for people, PEM (default: from the hub's own CA)")
 	f.StringVar(&c.TLSKey, "tls-key", env("HAWSER_TLS_KEY", ""), "its key, PEM")
 	f.DurationVar(&c.PollInterval, "poll-interval", envDuration("HAWSER_POLL_INTERVAL", 3*time.Minute), "how often each repository is asked for new commits")

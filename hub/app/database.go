@@ -39,8 +39,9 @@ func (c *Config) makeDataDir() error {
 	return nil
 }
 
-// Migrate brings the database's schema up to date.
-func Migrate(ctx context.Context, cfg Config) error {
+// Migrate brings the database's schema up to date. With a role it gives that what a
+// hub needs that logs in as it, and no right to change audit records.
+func Migrate(ctx context.Context, cfg Config, role string) error {
 	if err := cfg.complete(); err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func Migrate(ctx context.Context, cfg Config) error {
 		return err
 	}
 	err = migrations.Up(ctx, dsn)
+	if err == nil && role != "" {
+		err = migrations.Grant(ctx, dsn, role)
+	}
 	if private != nil {
 		err = errors.Join(err, private.Stop())
 	}

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hawser-dev/hawser/hub/api"
+	"github.com/hawser-dev/hawser/hub/audit"
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/delivery"
 	"github.com/hawser-dev/hawser/hub/devdb"
@@ -78,6 +79,7 @@ type hub struct {
 	delivery  *delivery.Delivery
 	verifier  *verifier
 	mux       *gateway.Mux
+	audit     *audit.Log
 
 	metrics *metrics.Set
 	exposed *exposition.Server
@@ -111,6 +113,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		lifecycle.Part{Name: "spans", Stop: h.stopSpans},
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
+		lifecycle.Part{Name: "audit", Start: h.startAudit, Run: func(ctx context.Context) error { return h.audit.Run(ctx) }},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
 		lifecycle.Part{Name: "inventory", Run: func(ctx context.Context) error { return h.inventory.Run(ctx) }},
 		lifecycle.Part{Name: "sources", Start: h.startSources, Stop: h.stopSources},
@@ -386,6 +389,7 @@ func (h *hub) operationsChanged(ops []model.OperationInfo) {
 			h.delivery.ApplicationsWritten(op.App)
 		}
 	}
+	h.audit.Ended()
 	h.feed.PublishApplications(apps)
 }
 
@@ -480,7 +484,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 	}
 	runner := h.jobRunner()
 	handler := api.New(api.Options{
-		Requests: h.store, Jobs: jobs{h.store, runner},
+		Audit: audited{h.audit}, Requests: h.store, Jobs: jobs{h.store, runner},
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
 		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker}, Inventory: h.inventory, CursorKey: cursorKey,
 		NewEnrolmentToken: gateway.NewEnrolmentToken,

@@ -41,6 +41,8 @@ const (
 	EnrolmentTokens Resource = "enrolment-tokens"
 	Templates       Resource = "repository-templates"
 	Hub             Resource = "hub"
+	// Audit is the record of who did what, for administrators.
+	Audit Resource = "audit"
 	// Session is what everybody may do who has a valid token: ask who one is, and
 	// which hub this is.
 	Session Resource = "session"
@@ -97,7 +99,7 @@ func Verbs() []Verb {
 
 // Resources lists all resources.
 func Resources() []Resource {
-	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, Accounts, EnrolmentTokens, Templates, Hub, Session}
+	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, Accounts, EnrolmentTokens, Templates, Hub, Audit, Session}
 }
 
 // Administrator is what Needs answers where no role of a project is enough.

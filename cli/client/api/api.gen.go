@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/customization"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -1315,6 +1316,126 @@ func (c *Client) DeleteGPGKey(ctx context.Context, id string, options ...Option)
 	return c.call(ctx, http.MethodDelete, "/gpg-keys/"+url.PathEscape(id), nil, nil, options)
 }
 
+// ListAuditQuery narrows listAudit; what is zero is not sent.
+type ListAuditQuery struct {
+	// Actor: only what this name did
+	Actor string
+	// Action: only this operation of the API, such as syncApplication
+	Action string
+	// Resource: only about this kind of thing, such as applications
+	Resource string
+	// Project: only in this project
+	Project string
+	// Cluster: only on this cluster
+	Cluster string
+	// Name: only about the thing of this name
+	Name string
+	// Request: only of this request
+	Request string
+	// Operation: only of this operation or job
+	Operation string
+	// Kind: only records of this kind
+	Kind string
+	// Outcome: only what ended so
+	Outcome string
+	// Since: only from then on
+	Since time.Time
+	// Until: only before then
+	Until time.Time
+	// Limit: how many at most, from 1 to 500; 100 when it is left out
+	Limit *int64
+	// Cursor: nextCursor of the answer before; the other parameters must be the same
+	Cursor string
+}
+
+func (q ListAuditQuery) encode() string {
+	v := query{}
+	v.text("actor", q.Actor)
+	v.text("action", q.Action)
+	v.text("resource", q.Resource)
+	v.text("project", q.Project)
+	v.text("cluster", q.Cluster)
+	v.text("name", q.Name)
+	v.text("request", q.Request)
+	v.text("operation", q.Operation)
+	v.text("kind", q.Kind)
+	v.text("outcome", q.Outcome)
+	v.time("since", q.Since)
+	v.time("until", q.Until)
+	v.number("limit", q.Limit)
+	v.text("cursor", q.Cursor)
+	return v.encode()
+}
+
+// ListAuditPath is where listAudit is, below /api/v1.
+func ListAuditPath(q ListAuditQuery) string {
+	return "/audit" + q.encode()
+}
+
+// ListAudit: what was done and what was refused, newest first.
+func (c *Client) ListAudit(ctx context.Context, q ListAuditQuery, options ...Option) (out RecordList, err error) {
+	err = c.call(ctx, http.MethodGet, ListAuditPath(q), nil, &out, options)
+	return out, err
+}
+
+// ExportAuditQuery narrows exportAudit; what is zero is not sent.
+type ExportAuditQuery struct {
+	// Actor: only what this name did
+	Actor string
+	// Action: only this operation of the API, such as syncApplication
+	Action string
+	// Resource: only about this kind of thing, such as applications
+	Resource string
+	// Project: only in this project
+	Project string
+	// Cluster: only on this cluster
+	Cluster string
+	// Name: only about the thing of this name
+	Name string
+	// Request: only of this request
+	Request string
+	// Operation: only of this operation or job
+	Operation string
+	// Kind: only records of this kind
+	Kind string
+	// Outcome: only what ended so
+	Outcome string
+	// Since: only from then on
+	Since time.Time
+	// Until: only before then
+	Until time.Time
+}
+
+func (q ExportAuditQuery) encode() string {
+	v := query{}
+	v.text("actor", q.Actor)
+	v.text("action", q.Action)
+	v.text("resource", q.Resource)
+	v.text("project", q.Project)
+	v.text("cluster", q.Cluster)
+	v.text("name", q.Name)
+	v.text("request", q.Request)
+	v.text("operation", q.Operation)
+	v.text("kind", q.Kind)
+	v.text("outcome", q.Outcome)
+	v.time("since", q.Since)
+	v.time("until", q.Until)
+	return v.encode()
+}
+
+// ExportAuditPath is where exportAudit is, below /api/v1.
+func ExportAuditPath(q ExportAuditQuery) string {
+	return "/audit/export" + q.encode()
+}
+
+// ExportAudit: the signed records, the oldest first, as JSON lines.
+//
+// The first line names the key, the last says how many there were; the whole chain, without parameters, can be verified by anybody: hawser audit verify.
+func (c *Client) ExportAudit(ctx context.Context, q ExportAuditQuery, options ...Option) (out AuditLine, err error) {
+	err = c.call(ctx, http.MethodGet, ExportAuditPath(q), nil, &out, options)
+	return out, err
+}
+
 // APIToken is a token as it is listed: never with its hash.
 type APIToken struct {
 	ID        string     `json:"id"`
@@ -1436,6 +1557,23 @@ type Applied struct {
 // AppliedAnswer is what became of each, in the order of the text.
 type AppliedAnswer struct {
 	Items []Applied `json:"items"`
+}
+
+// AuditBegin is what goes through the API.
+type AuditBegin struct {
+	HubID    string `json:"hubID"`
+	Key      string `json:"key"`
+	Filtered bool   `json:"filtered,omitempty"`
+}
+
+// AuditLine is one line of an export, as the document of the API describes it: it
+// has begin, or record with hash and signature, or end.
+type AuditLine struct {
+	Begin     *AuditBegin   `json:"begin,omitempty"`
+	Record    *audit.Record `json:"record,omitempty"`
+	Hash      string        `json:"hash,omitempty"`
+	Signature string        `json:"signature,omitempty"`
+	End       *audit.End    `json:"end,omitempty"`
 }
 
 // Caller is who asks.
@@ -1974,6 +2112,14 @@ type RbacDocument struct {
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string `json:"rbac"`
 	Versions []SettingsVersion `json:"versions,omitempty"`
+}
+
+// RecordList is a page of a list.
+type RecordList struct {
+	Items      []audit.Record `json:"items"`
+	NextCursor string         `json:"nextCursor,omitempty"`
+	Total      int            `json:"total"`
+	AsOf       time.Time      `json:"asOf"`
 }
 
 // Refreshed says whether the cluster is looked at now, or when its agent comes.

@@ -63,11 +63,13 @@ func serve() *cobra.Command {
 
 func migrate() *cobra.Command {
 	var cfg app.Config
+	var role string
 	c := &cobra.Command{
 		Use: "migrate", Short: "Bring the database's schema up to date and exit", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return app.Migrate(c.Context(), cfg) },
+		RunE: func(c *cobra.Command, _ []string) error { return app.Migrate(c.Context(), cfg, role) },
 	}
 	cfg.Flags(c.Flags())
+	c.Flags().StringVar(&role, "grant-to", "", "role of the database that the hub logs in as, when this is run as another, which owns the tables; it is given what a hub needs, and cannot change audit records")
 	return c
 }
 

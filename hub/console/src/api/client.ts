@@ -302,6 +302,64 @@ export interface GetJobQuery {
   cursor?: string;
 }
 
+export interface ListAuditQuery {
+  /** only what this name did */
+  actor?: string;
+  /** only this operation of the API, such as syncApplication */
+  action?: string;
+  /** only about this kind of thing, such as applications */
+  resource?: string;
+  /** only in this project */
+  project?: string;
+  /** only on this cluster */
+  cluster?: string;
+  /** only about the thing of this name */
+  name?: string;
+  /** only of this request */
+  request?: string;
+  /** only of this operation or job */
+  operation?: string;
+  /** only records of this kind */
+  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+  /** only what ended so */
+  outcome?: "done" | "denied" | "rejected" | "failed" | "unknown";
+  /** only from then on */
+  since?: string;
+  /** only before then */
+  until?: string;
+  /** how many at most, from 1 to 500; 100 when it is left out */
+  limit?: number;
+  /** nextCursor of the answer before; the other parameters must be the same */
+  cursor?: string;
+}
+
+export interface ExportAuditQuery {
+  /** only what this name did */
+  actor?: string;
+  /** only this operation of the API, such as syncApplication */
+  action?: string;
+  /** only about this kind of thing, such as applications */
+  resource?: string;
+  /** only in this project */
+  project?: string;
+  /** only on this cluster */
+  cluster?: string;
+  /** only about the thing of this name */
+  name?: string;
+  /** only of this request */
+  request?: string;
+  /** only of this operation or job */
+  operation?: string;
+  /** only records of this kind */
+  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+  /** only what ended so */
+  outcome?: "done" | "denied" | "rejected" | "failed" | "unknown";
+  /** only from then on */
+  since?: string;
+  /** only before then */
+  until?: string;
+}
+
 /** What goes wrong, as the hub says it. */
 export class ProblemError extends Error {
   readonly problem: types.Problem;
@@ -834,5 +892,15 @@ export class Client {
   /** Remove a GnuPG key. */
   async deleteGPGKey(id: string, o: CallOptions = {}): Promise<void> {
     return (await this.call<void>("DELETE", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
+  /** What was done and what was refused, newest first. */
+  async listAudit(query: ListAuditQuery = {}, o: CallOptions = {}): Promise<types.RecordList> {
+    return (await this.call<types.RecordList>("GET", `/audit${search(query)}`, undefined, o)).value;
+  }
+
+  /** The signed records, the oldest first, as JSON lines. */
+  async exportAudit(query: ExportAuditQuery = {}, o: CallOptions = {}): Promise<types.AuditLine> {
+    return (await this.call<types.AuditLine>("GET", `/audit/export${search(query)}`, undefined, o)).value;
   }
 }

@@ -18,14 +18,17 @@ export type JobKind = "sync" | "refresh" | "rollback" | "delete" | "action";
 /** JobPhase is where a job is in its life. */
 export type JobPhase = "Running" | "Finished" | "Cancelled";
 
-/** Kind is a class of errors that callers treat alike. */
-export type Kind = "invalid" | "not_found" | "conflict" | "denied" | "unauthorized" | "precondition" | "unprocessable" | "upstream" | "unavailable" | "too_large" | "rate_limited" | "internal";
+/** Kind says what a record is about. */
+export type Kind = "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
 
 /** OperationKind is what a durable command does. */
 export type OperationKind = "sync" | "delete" | "action";
 
 /** OperationPhase is where an operation is in its life. Exactly one of the terminal phases is reached, once. */
 export type OperationPhase = "Queued" | "Sent" | "Running" | "Succeeded" | "Failed" | "Superseded" | "Expired" | "Terminated";
+
+/** Outcome is what came of it. */
+export type Outcome = "done" | "denied" | "rejected" | "failed" | "unknown";
 
 /** Result of a check. */
 export type Result = "passed" | "failed" | "not evaluated";
@@ -287,6 +290,21 @@ export interface Applied {
 /** AppliedAnswer is what became of each, in the order of the text. */
 export interface AppliedAnswer {
   items: Applied[];
+}
+
+export interface AuditBegin {
+  hubID: string;
+  key: string;
+  filtered?: boolean;
+}
+
+/** AuditLine is one line of an export, as the document of the API describes it: it has begin, or record with hash and signature, or end. */
+export interface AuditLine {
+  begin?: AuditBegin;
+  record?: Record;
+  hash?: string;
+  signature?: string;
+  end?: End;
 }
 
 /** AutomatedSync switches automated sync on. A nil Enabled means on. */
@@ -580,6 +598,13 @@ export interface DrySource {
   kustomize?: KustomizeSource;
   directory?: DirectoryOption;
   plugin?: PluginSource;
+}
+
+/** End is the last line of an export; one without was cut. */
+export interface End {
+  records: number;
+  /** Problem is why the export ended early. */
+  problem?: string;
 }
 
 export interface EnrolmentRequest {
@@ -1509,6 +1534,56 @@ export interface RbacDocument {
   /** RBAC has the keys and texts of the ConfigMap argocd-rbac-cm. */
   rbac: Record<string, string>;
   versions?: SettingsVersion[];
+}
+
+/** Record is one entry of the chain. It never holds a secret: of what a request brought there are the names of its fields and a keyed digest. */
+export interface Record {
+  /** Seq counts from 1 without a gap, whatever the clock says. */
+  seq: number;
+  /** Prev is the hash of the record before, in hexadecimal; "" in the first. */
+  prev: string;
+  /** At is the database's clock. */
+  at: string;
+  kind: Kind;
+  /** Actor is the name of who did it, ActorID of the token or session, "" for who was not logged in. From is the address of the connection, or "job". */
+  actor?: string;
+  actorID?: string;
+  from?: string;
+  /** Action is the operation of the API, such as syncApplication. */
+  action: string;
+  /** Verb is done to Resource, which is a kind of thing, in Project; Name is the thing. */
+  verb?: string;
+  resource?: string;
+  project?: string;
+  name?: string;
+  cluster?: string;
+  /** Outcome with the HTTP status and the code of what was refused. */
+  outcome: Outcome;
+  status?: number;
+  code?: string;
+  /** Request is the request's id, and Operation that of the operation or job that came of it: the Effect has the same. */
+  request?: string;
+  operation?: string;
+  /** Reason is the caller's own, or what is to be known of an outcome. */
+  reason?: string;
+  /** DryRun: it was only asked what would be done. */
+  dryRun?: boolean;
+  /** Fields of the request's body, and its digest with the hub's key. */
+  fields?: string[];
+  digest?: string;
+  /** Suppressed is how many refusals before this one have no record, because they came too fast. */
+  suppressed?: number;
+  /** Through and ThroughHash are the last of the records that a Retired record is about, or the head that an Alarm misses. */
+  through?: number;
+  throughHash?: string;
+}
+
+/** RecordList is a page of a list. */
+export interface RecordList {
+  items: Record[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
 }
 
 /** Refreshed says whether the cluster is looked at now, or when its agent comes. */

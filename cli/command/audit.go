@@ -1,0 +1,310 @@
+package command
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hawser-dev/hawser/cli/output"
+	"github.com/hawser-dev/hawser/shared/audit"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+func newAudit(s *session) *cobra.Command {
+	return group("audit", "Who did what, and what was refused", newAuditList(s), newAuditVerify(s), newAuditExport(s))
+}
+
+// auditFlags narrow records.
+type auditFlags struct {
+	texts        map[string]*string
+	since, until string
+}
+
+// auditWords are the flags that the hub takes as they are.
+var auditWords = []struct{ name, meaning string }{
+	{"actor", "only what this name did"},
+	{"action", "only this operation of the API, such as syncApplication"},
+	{"resource", "only about this kind of thing, such as applications"},
+	{"in-project", "only in this project"},
+	{"on-cluster", "only on this cluster"},
+	{"name", "only about the thing of this name"},
+	{"request", "only of the request with this id"},
+	{"operation", "only of this operation or job"},
+	{"kind", "only records of this kind: command, refusal, begun, effect, retired, alarm"},
+	{"outcome", "only what ended so: done, denied, rejected, failed, unknown"},
+}
+
+func (f *auditFlags) register(flags *pflag.FlagSet) {
+	f.texts = map[string]*string{}
+	for _, w := range auditWords {
+		f.texts[w.name] = flags.String(w.name, "", w.meaning)
+	}
+	flags.StringVar(&f.since, "since", "", "only from then on: a time, or how long ago, as 24h")
+	flags.StringVar(&f.until, "until", "", "only before then: a time, or how long ago")
+}
+
+// query is what is asked of the hub.
+func (f *auditFlags) query(now time.Time) (url.Values, error) {
+	q := url.Values{}
+	for name, v := range f.texts {
+		if *v != "" {
+			q.Set(strings.TrimPrefix(strings.TrimPrefix(name, "in-"), "on-"), *v)
+		}
+	}
+	for name, v := range map[string]string{"since": f.since, "until": f.until} {
+		if v == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, v)
+		if ago, bad := time.ParseDuration(v); bad == nil && ago >= 0 {
+			t, err = now.Add(-ago), nil
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "usage", "--%s %q is neither a time nor how long ago", name, v).WithFix("write it as 2026-11-28T10:00:00Z, or as 24h")
+		}
+		q.Set(name, t.UTC().Format(time.RFC3339Nano))
+	}
+	return q, nil
+}
+
+func newAuditList(s *session) *cobra.Command {
+	var flags auditFlags
+	records := listing[audit.Record]{
+		kind: "AuditList",
+		name: func(r audit.Record) string { return "audit/" + strconv.FormatInt(r.Seq, 10) },
+		columns: []output.Column{
+			{Title: "SEQ"}, {Title: "AGE", Path: ".at"}, {Title: "ACTOR"}, {Title: "ACTION"}, {Title: "NAME"}, {Title: "PROJECT"}, {Title: "OUTCOME", Status: true}, {Title: "WHY"},
+			{Title: "FROM", Wide: true}, {Title: "KIND", Wide: true}, {Title: "CLUSTER", Wide: true}, {Title: "OPERATION", Wide: true}, {Title: "REQUEST", Wide: true},
+		},
+		row: func(r audit.Record) []string {
+			why := orElse(r.Code, r.Reason)
+			if r.DryRun {
+				why = strings.TrimSpace("dry run " + why)
+			}
+			if r.Suppressed > 0 {
+				why += fmt.Sprintf(" (%d refusals before it are not recorded)", r.Suppressed)
+			}
+			return []string{strconv.FormatInt(r.Seq, 10), output.Age(s.now(), &r.At), orElse(r.Actor, "<nobody>"), r.Action, r.Name, r.Project, string(r.Outcome), why,
+				r.From, string(r.Kind), r.Cluster, r.Operation, r.Request}
+		},
+	}
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "Records of what was done and refused, newest first", Args: exactArgs(),
+		Long: `Records of what was done and refused, the newest first. A command has one record with
+its outcome; when it made an operation, a record of the kind effect follows that says how
+that ended in its cluster. Who is refused before a command begins has a record of the
+kind refusal. For administrators.`,
+		Example: `  hawser audit list --actor ann --since 24h
+  hawser audit list --outcome denied
+  hawser audit list --name shop --resource applications -o json`,
+	}
+	records.flags(s, c)
+	flags.register(c.Flags())
+	c.RunE = s.run(func(c *call) error {
+		q, err := flags.query(c.now())
+		if err != nil {
+			return err
+		}
+		return records.fetchWith(c, "/audit", q)
+	})
+	return c
+}
+
+func newAuditExport(s *session) *cobra.Command {
+	var flags auditFlags
+	var file string
+	c := &cobra.Command{
+		Use: "export", Short: "Write the signed records as JSON lines", Args: exactArgs(),
+		Long: `Write the signed records as JSON lines, the oldest first: one line that names the hub
+and the key, the records, and one line that says how many there were. Whoever has the
+file can verify it with hawser audit verify FILE, without the hub. Of a filtered export
+only the signatures can be verified, for it has gaps.`,
+		Example: `  hawser audit export --file audit.jsonl
+  hawser audit export --since 24h | jq -c 'select(.record) | .record'`,
+		RunE: s.run(func(c *call) (err error) {
+			q, err := flags.query(c.now())
+			if err != nil {
+				return err
+			}
+			out := c.Out
+			if file != "" {
+				f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+				if err != nil {
+					return fault.Wrap(err, fault.Invalid, "file_unwritable", "the file cannot be made: %v", err)
+				}
+				defer func() {
+					if closed := f.Close(); err == nil && closed != nil {
+						err = fault.Wrap(closed, fault.Invalid, "file_unwritable", "the file cannot be written: %v", closed)
+					}
+				}()
+				out = f
+			}
+			// What comes is verified on the way, so that a bad chain is not filed away.
+			v := &audit.Verifier{}
+			var bad error
+			err = c.auditLines(q, func(line []byte) error {
+				if bad == nil {
+					bad = v.Line(line)
+				}
+				_, err := fmt.Fprintf(out, "%s\n", line)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			sum, err := v.Done()
+			if bad != nil {
+				err = bad
+			}
+			if err != nil {
+				return chainBroken(err)
+			}
+			c.note("%s records; head %s", output.Thousands(int(sum.Records)), sum.Head)
+			return nil
+		}),
+	}
+	flags.register(c.Flags())
+	c.Flags().StringVar(&file, "file", "", "write to this file, which must not exist (default: standard output)")
+	return c
+}
+
+func (c *call) auditLines(q url.Values, f func([]byte) error) error {
+	path := "/audit/export"
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return c.api.Lines(c.ctx, http.MethodGet, path, nil, f)
+}
+
+func newAuditVerify(s *session) *cobra.Command {
+	var heads []string
+	var key string
+	c := &cobra.Command{
+		Use: "verify [FILE]", Short: "Verify that no record was changed, removed or put in", Args: cobra.MaximumNArgs(1),
+		Long: `Verify the chain of records, of the hub or of an exported FILE ("-" is standard input):
+that each record is the one that was signed, and follows the one before it. The first that
+is not right is named, and the exit status is 10. The work is done here: the hub is
+asked for the records only, and for a file not even that.
+
+Two things can only be known from elsewhere. That the newest records were not taken away
+is seen with --head, which the hub writes to its log once an hour ("audit head") and this
+command prints. That the key is the hub's is seen with --key, which both tell too.`,
+		Example: `  hawser audit verify
+  hawser audit verify audit.jsonl --key 3b6a27bc… --head 1042:9f86d081…`,
+	}
+	v := &audit.Verifier{}
+	c.PreRunE = func(*cobra.Command, []string) error {
+		*v = audit.Verifier{}
+		for _, text := range heads {
+			h, err := audit.ParseHead(text)
+			if err != nil {
+				return fault.New(fault.Invalid, "usage", "--head %s", err).WithFix("give it as hawser audit verify prints it")
+			}
+			v.Heads = append(v.Heads, h)
+		}
+		if key != "" {
+			var b audit.Hex
+			if err := b.UnmarshalText([]byte(key)); err != nil || len(b) != ed25519.PublicKeySize {
+				return fault.New(fault.Invalid, "usage", "--key %q is not %d bytes in hexadecimal", key, ed25519.PublicKeySize).WithFix("give it as hawser audit verify prints it")
+			}
+			v.Key = ed25519.PublicKey(b)
+		}
+		return nil
+	}
+	verdict := func(c *call) error {
+		sum, err := v.Done()
+		if err != nil {
+			return chainBroken(err)
+		}
+		return c.one(sum, "audit", func() error {
+			if _, err := fmt.Fprintln(c.Out, summaryText(sum)); err != nil {
+				return err
+			}
+			for _, seq := range sum.Alarms {
+				fmt.Fprintf(c.Err, "warning: in record %d a hub says that records were taken away before it\n", seq)
+			}
+			return nil
+		})
+	}
+	online := s.run(func(c *call) error {
+		if err := c.auditLines(nil, v.Line); err != nil {
+			return chainBrokenUnlessOther(err)
+		}
+		return verdict(c)
+	})
+	offline := s.offline(func(c *call) error {
+		in := io.Reader(os.Stdin)
+		if name := c.args[0]; name != "-" {
+			f, err := os.Open(name)
+			if err != nil {
+				return fault.Wrap(err, fault.Invalid, "file_unreadable", "the file cannot be read: %v", err)
+			}
+			defer f.Close()
+			in = f
+		}
+		lines := bufio.NewScanner(in)
+		lines.Buffer(make([]byte, 64<<10), 1<<20)
+		for lines.Scan() {
+			if err := v.Line(lines.Bytes()); err != nil {
+				return chainBroken(err)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return fault.Wrap(err, fault.Invalid, "file_unreadable", "the file cannot be read: %v", err)
+		}
+		return verdict(c)
+	})
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return offline(cmd, args)
+		}
+		return online(cmd, args)
+	}
+	c.Flags().StringArrayVar(&heads, "head", nil, "NUMBER:HASH of a record that must be there; may be repeated")
+	c.Flags().StringVar(&key, "key", "", "the hub's key, in hexadecimal (default: as the records say)")
+	return c
+}
+
+// chainBroken is the error of a chain that is not right.
+func chainBroken(err error) error {
+	return exitWith(ExitBad, fault.Wrap(err, fault.Unprocessable, "audit_broken", "the audit records are not as they were written: %v", err).
+		WithFix("find out who could write the hub's database, and compare with an earlier export"))
+}
+
+// chainBrokenUnlessOther tells what the hub or the network says from what the records do.
+func chainBrokenUnlessOther(err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return chainBroken(err)
+}
+
+func summaryText(s audit.Summary) string {
+	if s.Records == 0 {
+		return "there are no records"
+	}
+	text := fmt.Sprintf("%s records from %s to %s are as they were signed", output.Thousands(int(s.Records)), s.From.Format(time.RFC3339), s.To.Format(time.RFC3339))
+	if s.Filtered {
+		return text + "; whether some are missing cannot be seen in a filtered export"
+	}
+	text += fmt.Sprintf(", and none is missing\nhead %s\nkey  %s", s.Head, s.Key)
+	if s.ClockBack > 0 {
+		text += fmt.Sprintf("\nthe clock went back %d times", s.ClockBack)
+	}
+	if s.Suppressed > 0 {
+		text += fmt.Sprintf("\n%s refusals came too fast to be recorded each", output.Thousands(int(s.Suppressed)))
+	}
+	return text
+}

@@ -1,0 +1,12 @@
+// Package audit is the record of who did what: what a record holds, how records
+// are chained and signed, and how a copy of the chain is verified without the hub.
+//
+// Each record holds the hash of the one before it, so that none can be changed or
+// taken out, and is signed, so that nobody who can write the database, and has not
+// the hub's vault key, can make a chain of his own. Taking away the newest records
+// is seen by who knows a later head of the chain: a running hub, the hub's log, an
+// earlier export.
+//
+// The package is pure. hub/store appends, hub/audit decides when, the command
+// line verifies.
+package audit
