@@ -372,3 +372,42 @@ func TestAuditIsUnavailableWithItsDatabase(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestTheEndOfAnOperationHasOneRecord: from several hubs that look at once.
+func TestTheEndOfAnOperationHasOneRecord(t *testing.T) {
+	b := setup(t)
+	cluster := b.cluster("eu")
+	for id, phase := range map[string]string{"op-1": "Succeeded", "op-2": "Failed", "op-3": "Running"} {
+		if _, err := b.pool.Exec(b.ctx(), `INSERT INTO operations (id, seq, app_uid, app_name, project, cluster_id, kind, spec, phase, message, initiated_by, created_at)
+			VALUES ($1, nextval('operation_seq'), 'a', 'web', 'shop', $2, 'sync', '{}', $3, 'see https://bob:CANARY@git/x', 'ann', now())`, id, cluster, phase); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, _, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, time.Hour); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for id, want := range map[string]string{"op-1": `"action":"operationSucceeded"`, "op-2": `"outcome":"failed"`} {
+		got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Operation: id, Kind: audit.Effect, Limit: 5})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%s: %d records, %v", id, len(got), err)
+		}
+		text := string(got[0].Record)
+		for _, part := range []string{want, `"cluster":"eu"`, `"project":"shop"`, `"name":"web"`, `"actor":"ann"`} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s has no %s", text, part)
+			}
+		}
+		if strings.Contains(text, "CANARY") {
+			t.Errorf("a secret: %s", text)
+		}
+	}
+	if sum, err := b.verify(); err != nil || sum.Records != 2 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
