@@ -133,6 +133,10 @@ only the signatures can be verified, for it has gaps.`,
 		Example: `  hawser audit export --file audit.jsonl
   hawser audit export --since 24h | jq -c 'select(.record) | .record'`,
 		RunE: s.run(func(c *call) (err error) {
+			if c.format != output.Table && c.format != output.NDJSON {
+				return fault.New(fault.Invalid, "usage", "records are exported as JSON lines, for other programs to verify").
+					WithFix("leave out the format; hawser audit list takes every one")
+			}
 			q, err := flags.query(c.now())
 			if err != nil {
 				return err

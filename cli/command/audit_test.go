@@ -26,8 +26,14 @@ func init() {
 		commandCase{args: "audit verify", asked: "GET /audit/export", out: "3 records"},
 		commandCase{args: "audit verify --head 7", code: 2, err: "is not NUMBER:HASH"},
 		commandCase{args: "audit verify --key 7", code: 2, err: "is not 32 bytes"},
-		commandCase{args: "audit export --name web", asked: "GET /audit/export?name=web", out: `"seq":1`, err: "1 records; head 1:"},
+		commandCase{args: "audit export --name web -o yaml", code: 2, err: "as JSON lines"},
+		commandCase{args: "audit export --name web -o ndjson", asked: "GET /audit/export?name=web", out: `"seq":1`},
 	)
+}
+
+func TestAnExportSaysWhatItsHeadIs(t *testing.T) {
+	newHubOf(t, everything())
+	run(t, "", "audit", "export", "--name", "web").check(t, 0, `"seq":1`, "1 records; head 1:")
 }
 
 const auditRecord = `{"seq":7,"prev":"ab","at":"2026-01-02T03:04:05Z","kind":"refusal","actor":"eve\u001b[2J","action":"deleteProject","name":"shop","project":"shop","outcome":"denied","status":403,"code":"permission_denied"}`
