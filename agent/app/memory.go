@@ -24,7 +24,7 @@ const (
 	// extra collections cost little. While it starts, when lists of whole clusters
 	// go through it, earlier still: how high the heap ever was stays visible in how
 	// scattered it is.
-	startGC, calmGC = 20, 40
+	startGC, calmGC = 20, 33
 )
 
 // heapUse is what the decision needs, in bytes.
