@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -40,6 +41,29 @@ type JobFilter struct {
 // between the command and its record gives the command again, and it is taken
 // once.
 func JobKey(job string, number int) string { return fmt.Sprintf("job/%s/%d", job, number) }
+
+// RunningJob is a job that has not ended, with the API token it was submitted with.
+type RunningJob struct{ ID, Token string }
+
+// NextJob chooses whose turn it is after one of a token, "" for the first: that of
+// the next token in their order, and of its jobs the oldest. It reports false when
+// none is running.
+func NextJob(running []RunningJob, after string) (RunningJob, bool) {
+	if len(running) == 0 {
+		return RunningJob{}, false
+	}
+	turn := func(j RunningJob) (int, string, string) {
+		if j.Token > after {
+			return 0, j.Token, j.ID
+		}
+		return 1, j.Token, j.ID // the others' turns come first
+	}
+	return slices.MinFunc(running, func(a, b RunningJob) int {
+		pass, token, id := turn(a)
+		otherPass, otherToken, otherID := turn(b)
+		return cmp.Or(cmp.Compare(pass, otherPass), cmp.Compare(token, otherToken), cmp.Compare(id, otherID))
+	}), true
+}
 
 // CheckJob decides whether a request can be a job, whatever the applications.
 func CheckJob(r model.JobRequest) error {

@@ -104,3 +104,18 @@ func TestDecideRequest(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTokensTakeTurnsAndTheirOldestJobIsFirst(t *testing.T) {
+	running := []RunningJob{{"1", "b"}, {"2", "a"}, {"3", "c"}, {"4", "a"}}
+	for after, want := range map[string]string{"": "2", "a": "1", "b": "3", "c": "2", "ab": "1", "z": "2"} {
+		if got, ok := NextJob(running, after); !ok || got.ID != want {
+			t.Errorf("after %q: %v %v, want %s", after, got, ok, want)
+		}
+	}
+	if got, ok := NextJob([]RunningJob{{"9", "a"}}, "a"); !ok || got.ID != "9" {
+		t.Errorf("alone: %v %v", got, ok)
+	}
+	if _, ok := NextJob(nil, "a"); ok {
+		t.Error("nobody has a turn")
+	}
+}

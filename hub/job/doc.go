@@ -4,6 +4,8 @@
 // of their own. A hub that was killed goes on where it was: an item whose command
 // was given and not recorded is given again, and taken once.
 //
-// It decides nothing: hub/fleet says what becomes of an item, hub/api carries a
+// Jobs take turns, and so do the tokens that submitted them.
+//
+// It decides nothing: hub/fleet says whose turn it is and what becomes of an item, hub/api carries a
 // command out, hub/store keeps it all. Only hub/app imports it.
 package job

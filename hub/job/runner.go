@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // Store keeps jobs. Its methods block for a round trip; errors are faults,
 // Unavailable when the database is away.
 type Store interface {
-	RunningJobs(ctx context.Context) ([]string, error)
+	RunningJobs(ctx context.Context) ([]fleet.RunningJob, error)
 	Job(ctx context.Context, id string) (fleet.StoredJob, error)
 	PendingJobItems(ctx context.Context, job string, after, limit int) ([]model.JobItem, error)
 	FinishJobItem(ctx context.Context, job string, number int, r fleet.ItemResult) error
@@ -32,7 +33,7 @@ type Options struct {
 	Changed func(model.Job)
 	Log     *slog.Logger
 	// Workers are how many items are given side by side, 8 by default; Batch how
-	// many are read at once, 200 by default.
+	// many of a job have their turn before another's, 100 by default.
 	Workers, Batch int
 	// Look is how often it is looked for jobs that nobody said anything of, 30 s
 	// by default.
@@ -41,7 +42,9 @@ type Options struct {
 	Pause func(attempt int) time.Duration
 }
 
-// Runner runs the jobs of a hub, one after the other.
+// Runner runs the jobs of a hub. They take turns, a batch of items each, and so do
+// the tokens that submitted them: a job of ten items does not wait for one of ten
+// thousand.
 type Runner struct {
 	o    Options
 	wake chan struct{}
@@ -53,7 +56,7 @@ func New(o Options) *Runner {
 		o.Workers = 8
 	}
 	if o.Batch <= 0 {
-		o.Batch = 200
+		o.Batch = 100
 	}
 	if o.Look <= 0 {
 		o.Look = 30 * time.Second
@@ -79,22 +82,12 @@ func (r *Runner) Run(ctx context.Context, do Command) error {
 	look := time.NewTicker(r.o.Look)
 	defer look.Stop()
 	for attempt := 0; ; {
-		ids, err := r.o.Store.RunningJobs(ctx)
-		undone := err != nil
-		if err != nil && ctx.Err() == nil {
-			r.o.Log.WarnContext(ctx, "jobs are not read", "error", err)
-		}
-		for _, id := range ids {
-			if !r.run(ctx, id, do) {
-				undone = true
-			}
-		}
 		again := (<-chan time.Time)(nil)
-		if undone {
+		if r.round(ctx, do) {
+			attempt = 0
+		} else {
 			again = time.After(r.o.Pause(attempt))
 			attempt++
-		} else {
-			attempt = 0
 		}
 		select {
 		case <-ctx.Done():
@@ -106,35 +99,77 @@ func (r *Runner) Run(ctx context.Context, do Command) error {
 	}
 }
 
-// run goes once over what is pending of a job, and reports whether nothing of it
-// is left.
-func (r *Runner) run(ctx context.Context, id string, do Command) (done bool) {
+// round goes once over what is pending of all jobs, also of those that come
+// meanwhile, and reports whether nothing of them is left.
+func (r *Runner) round(ctx context.Context, do Command) (done bool) {
+	over := map[string]bool{}   // the jobs that this round is through with
+	at := map[string]progress{} // how far it is with the others
+	done = true
+	for token := ""; ctx.Err() == nil; {
+		running, err := r.o.Store.RunningJobs(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.o.Log.WarnContext(ctx, "jobs are not read", "error", err)
+			}
+			return false
+		}
+		next, ok := fleet.NextJob(slices.DeleteFunc(running, func(j fleet.RunningJob) bool { return over[j.ID] }), token)
+		if !ok {
+			break
+		}
+		token = next.Token
+		p, more := r.turn(ctx, next.ID, at[next.ID], do)
+		at[next.ID] = p
+		if more {
+			continue
+		}
+		over[next.ID] = true
+		if p.left || !r.end(ctx, next.ID) {
+			done = false
+		}
+	}
+	return done
+}
+
+// progress is how far a round is with a job: the number of the last item that was
+// looked at, and whether something before it is to be tried again.
+type progress struct {
+	after int
+	left  bool
+}
+
+// turn gives the next batch of commands of a job, and reports whether there may be
+// more.
+func (r *Runner) turn(ctx context.Context, id string, p progress, do Command) (progress, bool) {
 	job, err := r.o.Store.Job(ctx, id)
 	if err != nil {
 		r.o.Log.WarnContext(ctx, "a job is not read", "job", id, "error", err)
-		return false
+		return progress{p.after, true}, false
 	}
-	after, left := 0, false
-	for ctx.Err() == nil {
-		items, err := r.o.Store.PendingJobItems(ctx, id, after, r.o.Batch)
-		if err != nil {
-			r.o.Log.WarnContext(ctx, "the items of a job are not read", "job", id, "error", err)
-			return false
-		}
-		if len(items) == 0 {
-			break
-		}
-		after = items[len(items)-1].Number
-		if r.items(ctx, job, items, do) {
-			left = true
-		}
-		if now, err := r.o.Store.Job(ctx, id); err == nil {
-			r.o.Changed(now.Job)
-		}
+	items, err := r.o.Store.PendingJobItems(ctx, id, p.after, r.o.Batch)
+	if err != nil {
+		r.o.Log.WarnContext(ctx, "the items of a job are not read", "job", id, "error", err)
+		return progress{p.after, true}, false
 	}
-	if ctx.Err() != nil || left {
-		return false
+	if len(items) == 0 {
+		return p, false
 	}
+	p.after = items[len(items)-1].Number
+	if r.items(ctx, job, items, do) {
+		p.left = true
+	}
+	if ctx.Err() != nil {
+		return progress{p.after, true}, false
+	}
+	if now, err := r.o.Store.Job(ctx, id); err == nil {
+		r.o.Changed(now.Job)
+	}
+	return p, true
+}
+
+// end records the end of a job without pending items, and reports whether it has
+// ended.
+func (r *Runner) end(ctx context.Context, id string) bool {
 	ended, ends, err := r.o.Store.EndJob(ctx, id)
 	if err != nil {
 		r.o.Log.WarnContext(ctx, "the end of a job is not recorded", "job", id, "error", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,12 +35,12 @@ func newKept(id string, n int) *kept {
 	return k
 }
 
-func (k *kept) RunningJobs(context.Context) (out []string, err error) {
+func (k *kept) RunningJobs(context.Context) (out []fleet.RunningJob, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for id, j := range k.jobs {
 		if j.Phase == model.JobRunning {
-			out = append(out, id)
+			out = append(out, fleet.RunningJob{ID: id, Token: j.Token})
 		}
 	}
 	return out, nil
@@ -232,5 +233,40 @@ func TestANewJobIsWokenFor(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
+	})
+}
+
+// A job of another token that comes late does not wait for the end of a big one.
+func TestTokensTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKept("big", 700)
+		k.jobs["big"].Token = "ann"
+		small := newKept("small", 3)
+		small.jobs["small"].Token = "bob"
+		var order []string
+		first := true
+		do := func(ctx context.Context, job fleet.StoredJob, item model.JobItem) (model.OperationID, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if first { // the other comes while the first batch is under way
+				first = false
+				k.jobs["small"], k.items["small"] = small.jobs["small"], small.items["small"]
+			}
+			order = append(order, job.ID)
+			return model.OperationID(fleet.JobKey(job.ID, item.Number)), nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = runner(k).Run(ctx, do) }()
+		time.Sleep(time.Second)
+		cancel()
+		synctest.Wait()
+		for _, id := range []string{"big", "small"} {
+			if j := k.jobs[id]; j.Phase != model.JobFinished {
+				t.Errorf("%+v", j)
+			}
+		}
+		if at := slices.Index(order, "small"); at != 7 {
+			t.Errorf("the small job began after %d commands of the big one, want after one batch of 7", at)
+		}
 	})
 }

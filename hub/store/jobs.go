@@ -144,13 +144,13 @@ func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]fleet.StoredJob,
 	return out, wrap(err, "list the jobs")
 }
 
-// RunningJobs are the ids of those that have not ended, the oldest first.
-func (s *Store) RunningJobs(ctx context.Context) ([]string, error) {
+// RunningJobs are those that have not ended, the oldest first.
+func (s *Store) RunningJobs(ctx context.Context) ([]fleet.RunningJob, error) {
 	rows, err := s.pool.Query(ctx, q("RunningJobs"))
 	if err != nil {
 		return nil, wrap(err, "list the running jobs")
 	}
-	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.RunningJob])
 	return out, wrap(err, "list the running jobs")
 }
 

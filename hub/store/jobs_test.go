@@ -91,7 +91,7 @@ func TestJobs(t *testing.T) {
 	}
 	running, err := b.RunningJobs(ctx)
 	must(t, err)
-	if len(running) != 1 || running[0] != "0001" {
+	if len(running) != 1 || running[0] != (fleet.RunningJob{ID: "0001", Token: "t1"}) {
 		t.Errorf("running %v", running)
 	}
 	must(t, b.FinishJobItem(ctx, "0001", 1, fleet.ItemResult{Phase: model.ItemAccepted, Operation: op.ID}))

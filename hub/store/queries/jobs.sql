@@ -52,7 +52,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('jobs of ' || $1, 0));
 SELECT count(*) FROM jobs WHERE token = $1 AND phase = 'Running';
 
 -- name: RunningJobs
-SELECT id FROM jobs WHERE phase = 'Running' ORDER BY id;
+SELECT id, token FROM jobs WHERE phase = 'Running' ORDER BY id;
 
 -- name: LockJob
 SELECT phase FROM jobs WHERE id = $1 FOR UPDATE;
