@@ -72,6 +72,7 @@ var rows = map[int64]string{
 	    INSERT INTO login_attempts (key, count, until) VALUES ('user u', 1, now());
 	    INSERT INTO first_login (hash, sealed, expires_at) VALUES ('h', 'x', now());
 	    UPDATE api_tokens SET owner = 'u'`,
+	26: `INSERT INTO role_tokens (id, project, role, hash, created_by, created_at, expires_at) VALUES ('rt', 'p', 'ci', 'h', 'ann', now(), now())`,
 	23: `SELECT audit_partition(current_date);
 	    INSERT INTO audit (part, seq, at, record, hash, signature) VALUES (current_date, 1, now(), '{"kind": "command"}', 'h', 's');
 	    INSERT INTO audit_pending (id, record) VALUES ('p', '{}')`,

@@ -132,6 +132,13 @@ type Auth interface {
 	// Fresh is nil when the caller may do dangerous things without confirming it.
 	Fresh(caller fleet.APIToken) error
 
+	// IssueForRole is NotFound (project_unknown, role_unknown) when the project has no
+	// such role; RolesChanged tells that some may be gone, with their tokens.
+	IssueForRole(ctx context.Context, n fleet.NewRoleToken) (token string, info fleet.APIToken, err error)
+	TokensOfRole(ctx context.Context, project, role string) ([]fleet.APIToken, error)
+	RevokeOfRole(ctx context.Context, project, role, id string) error
+	RolesChanged(project string)
+
 	Users(ctx context.Context) ([]fleet.User, error)
 	User(ctx context.Context, name string) (fleet.User, error)
 	CreateUser(ctx context.Context, n fleet.NewUser) (fleet.User, error)

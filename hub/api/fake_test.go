@@ -152,6 +152,20 @@ func (s *fakeStore) DeleteAPIToken(_ context.Context, id string) error {
 	return nil
 }
 
+// role says whether a project has a role.
+func (s *fakeStore) role(project, role string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.projects[project]
+	if !ok {
+		return fleet.ProjectUnknown(project)
+	}
+	if !slices.ContainsFunc(p.Spec.Roles, func(r model.ProjectRole) bool { return r.Name == role }) {
+		return fleet.RoleUnknown(project, role)
+	}
+	return nil
+}
+
 func (s *fakeStore) CreateEnrolmentToken(_ context.Context, t fleet.EnrolmentToken) error {
 	unlock, err := s.lock()
 	if err != nil {
@@ -944,7 +958,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	log := tracing.Log(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	now := func() time.Time { return start }
-	w.store.Identity.Now, w.store.Identity.Token = now, w.store.CreateAPIToken
+	w.store.Identity.Now, w.store.Identity.Token, w.store.Identity.Role = now, w.store.CreateAPIToken, w.store.role
 	w.auth = auth.New(w.store, now, log)
 	w.opts = Options{
 		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,

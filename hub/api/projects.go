@@ -132,6 +132,7 @@ func (a *api) writeProject(ctx context.Context, p model.AppProject, by string, m
 	if err != nil {
 		return model.AppProject{}, "", err
 	}
+	a.opts.Auth.RolesChanged(p.Metadata.Name)
 	a.opts.Delivery.ProjectWritten(p.Metadata.Name)
 	if p.Spec.InheritedBy != nil || old.Spec.InheritedBy != nil {
 		all, err := a.store.Projects(ctx)
@@ -166,6 +167,7 @@ func (a *api) deleteProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	a.opts.Auth.RolesChanged(name)
 	a.opts.Publisher.Publish("project", name, deleted{Name: name, Deleted: true})
 	c.Status(http.StatusNoContent)
 }

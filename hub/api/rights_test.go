@@ -59,6 +59,9 @@ func newRightsWorld(t *testing.T) *world {
 	})
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}
+	shop := w.store.projects["shop"]
+	shop.Spec.Roles = []model.ProjectRole{{Name: "ci"}}
+	w.store.projects["shop"] = shop
 	w.store.repos = []fleet.Repository{{Repository: model.Repository{ID: "r1", URL: "https://github.com/shop/web", Project: "shop"}}}
 	w.store.templates = []fleet.RepositoryTemplate{{RepositoryTemplate: model.RepositoryTemplate{ID: "t1", URL: "https://github.com/shop"}}}
 	w.call("POST", "/api/v1/applications", application("web", "project: default", "project: shop")).ok(201)
@@ -106,7 +109,7 @@ func TestRights(t *testing.T) {
 			path := "/api/v1" + r.Path
 			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
 			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
-			path = strings.NewReplacer(":name", name, ":id", cmpOr(id, "x")).Replace(path)
+			path = strings.NewReplacer(":name", name, ":role", "ci", ":id", cmpOr(id, "x")).Replace(path)
 			header := "Authorization:"
 			if who.name != "nobody" {
 				header = "Authorization: Bearer " + w.as(who.admin, who.grants...)

@@ -47,9 +47,12 @@ type caller struct {
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
 	// Grants are what it may do when it is not an administrator's.
-	Grants    []fleet.Grant `json:"grants,omitempty"`
-	CreatedAt time.Time     `json:"createdAt"`
-	ExpiresAt time.Time     `json:"expiresAt"`
+	Grants []fleet.Grant `json:"grants,omitempty"`
+	// Project and Role are there for the token of a project's role.
+	Project   string    `json:"project,omitempty"`
+	Role      string    `json:"role,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
 	Session *sessionShown `json:"session,omitempty"`
 }
@@ -138,7 +141,7 @@ func (a *api) endCookie(c *gin.Context) {
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	out := caller{Name: t.Name, Admin: t.Admin, Grants: t.Grants, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+	out := caller{Name: t.Name, Admin: t.Admin, Grants: t.Grants, Project: t.Project, Role: t.Role, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 	if t.Session != nil {
 		out.Session = &sessionShown{t.Session.Provider, t.Session.Groups, t.Session.AuthenticatedAt, int(fleet.SessionIdle.Minutes())}
 	}

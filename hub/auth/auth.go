@@ -43,6 +43,15 @@ type Store interface {
 	// APITokenByID is APITokenByHash by another key.
 	APITokenByID(ctx context.Context, id string) (fleet.APIToken, error)
 
+	// CreateRoleToken is NotFound (project_unknown, role_unknown) when the project
+	// has no such role; a role that is removed takes its tokens with it.
+	CreateRoleToken(ctx context.Context, t fleet.APIToken) error
+	// RoleTokenByHash and RoleTokenByID are those of API tokens, for tokens of roles.
+	RoleTokenByHash(ctx context.Context, hash []byte) (fleet.APIToken, error)
+	RoleTokenByID(ctx context.Context, id string) (fleet.APIToken, error)
+	RoleTokens(ctx context.Context, project, role string) ([]fleet.APIToken, error)
+	DeleteRoleToken(ctx context.Context, project, role, id string) error
+
 	CreateUser(ctx context.Context, u fleet.User) error
 	Users(ctx context.Context) ([]fleet.User, error)
 	UserByName(ctx context.Context, name string) (fleet.User, error)
@@ -170,7 +179,15 @@ func (s *Service) Issue(ctx context.Context, n fleet.NewAPIToken) (token string,
 }
 
 func (s *Service) newToken(n fleet.NewAPIToken) (token string, info fleet.APIToken, err error) {
-	lifetime := cmp.Or(n.Lifetime, DefaultLifetime)
+	if token, info, err = s.fresh(tokenPrefix, n.Lifetime); err == nil {
+		info.Name, info.Admin, info.Grants, info.User = n.Name, n.Admin, n.Grants, n.Owner
+	}
+	return token, info, err
+}
+
+// fresh is a token that is nobody's yet.
+func (s *Service) fresh(prefix string, lifetime time.Duration) (token string, info fleet.APIToken, err error) {
+	lifetime = cmp.Or(lifetime, DefaultLifetime)
 	if lifetime < time.Minute || lifetime > MaxLifetime {
 		return "", fleet.APIToken{}, fault.New(fault.Invalid, "lifetime_invalid", "a token lives between 1 minute and 365 days, not %s", lifetime).WithField("ttl")
 	}
@@ -179,9 +196,8 @@ func (s *Service) newToken(n fleet.NewAPIToken) (token string, info fleet.APITok
 		return "", fleet.APIToken{}, fault.Wrap(err, fault.Internal, "internal", "no token id could be made")
 	}
 	now := s.now().UTC()
-	token, hash := newSecret(tokenPrefix)
-	info = fleet.APIToken{ID: id.String(), Name: n.Name, Hash: hash, Admin: n.Admin, Grants: n.Grants, CreatedAt: now, ExpiresAt: now.Add(lifetime), User: n.Owner}
-	return token, info, nil
+	token, hash := newSecret(prefix)
+	return token, fleet.APIToken{ID: id.String(), Hash: hash, CreatedAt: now, ExpiresAt: now.Add(lifetime)}, nil
 }
 
 // Authenticate finds who a bearer token, or the secret of a session, belongs to.
@@ -217,6 +233,8 @@ func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIT
 	case wellFormed(sessionPrefix, token):
 		find = s.store.LoginByHash
 		invalid = sessionOver()
+	case wellFormed(rolePrefix, token):
+		find = s.store.RoleTokenByHash
 	default:
 		return fleet.APIToken{}, invalid
 	}
@@ -257,6 +275,9 @@ func (s *Service) Holder(ctx context.Context, id string) (fleet.APIToken, error)
 	if fault.Is(err, fault.NotFound) {
 		t, err = s.store.APITokenByID(ctx, id)
 	}
+	if fault.Is(err, fault.NotFound) {
+		t, err = s.store.RoleTokenByID(ctx, id)
+	}
 	if err == nil && !s.now().Before(t.ExpiresAt) {
 		err = fault.New(fault.NotFound, "api_token_unknown", "the API token has expired")
 	}
@@ -265,7 +286,10 @@ func (s *Service) Holder(ctx context.Context, id string) (fleet.APIToken, error)
 
 // End is Revoke of whatever the caller has: a token, or a session.
 func (s *Service) End(ctx context.Context, caller fleet.APIToken) error {
-	if caller.Session == nil {
+	switch {
+	case caller.Role != "":
+		return s.RevokeOfRole(ctx, caller.Project, caller.Role, caller.ID)
+	case caller.Session == nil:
 		return s.Revoke(ctx, caller.ID)
 	}
 	err := s.store.DeleteLoginSession(ctx, caller.ID)

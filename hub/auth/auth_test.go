@@ -83,11 +83,18 @@ type world struct {
 	store *memoryStore
 	time  time.Time
 	log   *bytes.Buffer
+	roles map[string]bool // project/role
 }
 
 func newWorld() *world {
 	w := &world{store: &memoryStore{}, time: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
 	w.store.Now, w.store.Token = func() time.Time { return w.time }, w.store.CreateAPIToken
+	w.store.Role = func(project, role string) error {
+		if !w.roles[project+"/"+role] {
+			return fleet.RoleUnknown(project, role)
+		}
+		return nil
+	}
 	w.Service = New(w.store, w.store.Now, slog.New(slog.NewTextHandler(w.log, nil)))
 	w.hasher = newHasher(cost{memory: 8, time: 1, threads: 1}) // tests need not be slow to guess
 	return w

@@ -5,6 +5,10 @@
 // another time, at most 365 days, is asked for. One that a local user issued works
 // while that user may log in.
 //
+// A token of a project's role is the same with another prefix. It belongs to the
+// role: it may what the role may at that time, and is gone with it, also when a role
+// of that name is made again.
+//
 // A local user has a name and a password, of which an argon2id hash with its
 // parameters is stored; nobody has one by default. A session is a random secret,
 // stored as a hash, with its data in the database: it ends after 30 minutes without

@@ -15,6 +15,7 @@ const (
 	tokenPrefix   = "hwt_"
 	codePrefix    = "hwl_"
 	sessionPrefix = "hws_"
+	rolePrefix    = "hwr_"
 	randomDigits  = 32
 	sumDigits     = 6
 	digits62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

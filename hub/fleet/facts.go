@@ -327,6 +327,24 @@ type APIToken struct {
 	User string
 	// Session is not nil when somebody is logged in.
 	Session *LoginSession
+
+	// Project and Role are set for the token of a project's role, which may what the
+	// role may and has no grants. Its Name is RoleSubject, Label what it was called
+	// by CreatedBy.
+	Project, Role, Label, CreatedBy string
+}
+
+// RoleSubject is how a role of a project is named as somebody who acts.
+func RoleSubject(project, role string) string { return "proj:" + project + ":" + role }
+
+// NewRoleToken is a token of a project's role to be made.
+type NewRoleToken struct {
+	Project, Role string
+	// Label is what to call it, "" for nothing.
+	Label string
+	// Lifetime 0 is the default.
+	Lifetime  time.Duration
+	CreatedBy string
 }
 
 // NewAPIToken is a token to be made: an administrator's, or one with grants.

@@ -35,3 +35,9 @@ func OperationUnknown(id string) error {
 func RepositoryUnknown(id string) error {
 	return fault.New(fault.NotFound, "repository_unknown", "there is no repository %q", id)
 }
+
+// RoleUnknown is NotFound (role_unknown).
+func RoleUnknown(project, role string) error {
+	return fault.New(fault.NotFound, "role_unknown", "project %q has no role %q", project, role).
+		WithFix("see hawser project role list %s", project)
+}

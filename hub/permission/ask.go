@@ -28,6 +28,8 @@ type asker struct {
 // Effective is what a policy says of one subject. It is safe for concurrent use.
 type Effective struct {
 	askers []asker
+	// ofRole: it is the token of a project's role, which never writes a project.
+	ofRole bool
 
 	mu     sync.Mutex
 	picked map[question][][]*rule
@@ -59,6 +61,7 @@ func (r *Rules) For(s Subject) *Effective {
 		if p := r.projects[s.Project]; p != nil && s.Role != "" {
 			a := r.asker(roleOfProject(s.Project, s.Role))
 			// What the policy itself says of the role counts, in this project.
+			e.ofRole = true
 			e.askers = []asker{{name: a.name, projects: map[string][]*rule{s.Project: append(a.global, a.projects[s.Project]...)}}}
 		}
 		return e
@@ -188,6 +191,10 @@ func (r *rule) about(action string) bool {
 // Can answers whether action is allowed to the object of a resource. project is
 // the one that the object belongs to, whose roles are asked too; "" for none.
 func (e *Effective) Can(resource, action, object, project string) Verdict {
+	if e.ofRole && resource == inProjects && action != "get" {
+		// Or whoever has it could give the role more, and its successor too.
+		return Verdict{Rule: "tokens of roles never write projects, whatever a policy says", Denied: true}
+	}
 	var refused Verdict
 	for i, rules := range e.pick(question{resource, action, project}) {
 		var allow, deny *rule

@@ -52,6 +52,13 @@ func (s *Store) UpsertProjectOver(ctx context.Context, p model.AppProject, by st
 		if err != nil || written.RowsAffected() == 0 {
 			return err
 		}
+		roles := make([]string, len(p.Spec.Roles))
+		for i, r := range p.Spec.Roles {
+			roles[i] = r.Name
+		}
+		if _, err := tx.Exec(ctx, q("DeleteTokensOfRoles"), name, roles); err != nil {
+			return err
+		}
 		if len(heirs) > 0 {
 			if _, err := tx.Exec(ctx, q("RaiseProjects"), heirs); err != nil {
 				return err

@@ -343,6 +343,25 @@ func (c *Client) DeleteProject(ctx context.Context, name string, options ...Opti
 	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(name), nil, nil, options)
 }
 
+// ListRoleTokens: tokens of a project's role, without their secrets.
+func (c *Client) ListRoleTokens(ctx context.Context, name string, role string, options ...Option) (out RoleTokenList, err error) {
+	err = c.call(ctx, http.MethodGet, "/projects/"+url.PathEscape(name)+"/roles/"+url.PathEscape(role)+"/tokens", nil, &out, options)
+	return out, err
+}
+
+// CreateRoleToken: issue a token of a project's role.
+//
+// Whoever has the token may what the policies of the role allow, in this project, and nothing else. It is shown once, and is void when the role or the project is deleted.
+func (c *Client) CreateRoleToken(ctx context.Context, name string, role string, in NewRoleTokenRequest, options ...Option) (out IssuedRoleToken, err error) {
+	err = c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(name)+"/roles/"+url.PathEscape(role)+"/tokens", in, &out, options)
+	return out, err
+}
+
+// DeleteRoleToken: revoke a token of a project's role.
+func (c *Client) DeleteRoleToken(ctx context.Context, name string, role string, id string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/projects/"+url.PathEscape(name)+"/roles/"+url.PathEscape(role)+"/tokens/"+url.PathEscape(id), nil, nil, options)
+}
+
 // PreviewProject: what a project would change, before it is stored.
 //
 // Which applications it would refuse that are allowed now, which it would allow, what it would newly permit, what is dangerous about it, and how much each rule matches. Nothing is stored. PUT with dryRun=true answers the same.
@@ -1581,7 +1600,10 @@ type Caller struct {
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
 	// Grants are what it may do when it is not an administrator's.
-	Grants    []Grant   `json:"grants,omitempty"`
+	Grants []Grant `json:"grants,omitempty"`
+	// Project and Role are there for the token of a project's role.
+	Project   string    `json:"project,omitempty"`
+	Role      string    `json:"role,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
@@ -1890,6 +1912,12 @@ type IssuedEnrolmentToken struct {
 	Command string `json:"command"`
 }
 
+// IssuedRoleToken has the token itself, which is not shown again.
+type IssuedRoleToken struct {
+	RoleToken
+	Token string `json:"token"`
+}
+
 // IssuedToken has the token itself, which is not shown again.
 type IssuedToken struct {
 	APIToken
@@ -1964,6 +1992,14 @@ type NewAccountRequest struct {
 	// Admin, or Grants; with neither the user sees nothing.
 	Admin  bool    `json:"admin,omitempty"`
 	Grants []Grant `json:"grants,omitempty"`
+}
+
+// NewRoleTokenRequest is what goes through the API.
+type NewRoleTokenRequest struct {
+	// Name is what to call it; left out: nothing.
+	Name string `json:"name,omitempty"`
+	// TTL is a duration such as 720h, at most 365 days; left out: 30 days.
+	TTL string `json:"ttl,omitempty"`
 }
 
 // NewTokenRequest is what goes through the API.
@@ -2189,6 +2225,28 @@ type ResourcesAnswer struct {
 	State     string          `json:"state"`
 	Freshness model.Freshness `json:"freshness"`
 	Total     int             `json:"total"`
+}
+
+// RoleToken is a token of a project's role as it is shown: never with its secret.
+type RoleToken struct {
+	ID string `json:"id"`
+	// Subject is how it acts: proj:PROJECT:ROLE.
+	Subject   string     `json:"subject"`
+	Project   string     `json:"project"`
+	Role      string     `json:"role"`
+	Name      string     `json:"name,omitempty"`
+	CreatedBy string     `json:"createdBy"`
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt time.Time  `json:"expiresAt"`
+	LastUsed  *time.Time `json:"lastUsed,omitempty"`
+}
+
+// RoleTokenList is a page of a list.
+type RoleTokenList struct {
+	Items      []RoleToken `json:"items"`
+	NextCursor string      `json:"nextCursor,omitempty"`
+	Total      int         `json:"total"`
+	AsOf       time.Time   `json:"asOf"`
 }
 
 // RollbackRequest asks for a past deployment.

@@ -19,12 +19,16 @@ import (
 type Identity struct {
 	Now   func() time.Time
 	Token func(ctx context.Context, t fleet.APIToken) error
+	// Role says whether a project has a role; nil: there is no project.
+	Role func(project, role string) error
 
 	mu       sync.Mutex
 	users    []fleet.User
 	sessions []fleet.LoginSession
 	attempts map[string]attempts
 	first    *fleet.FirstLogin
+
+	roleTokens []fleet.APIToken
 }
 
 type attempts struct {

@@ -599,6 +599,21 @@ export class Client {
     return (await this.call<void>("DELETE", `/projects/${encodeURIComponent(name)}`, undefined, o)).value;
   }
 
+  /** Tokens of a project's role, without their secrets. */
+  async listRoleTokens(name: string, role: string, o: CallOptions = {}): Promise<types.RoleTokenList> {
+    return (await this.call<types.RoleTokenList>("GET", `/projects/${encodeURIComponent(name)}/roles/${encodeURIComponent(role)}/tokens`, undefined, o)).value;
+  }
+
+  /** Issue a token of a project's role. */
+  async createRoleToken(name: string, role: string, body: types.NewRoleTokenRequest | string | undefined, o: CallOptions = {}): Promise<types.IssuedRoleToken> {
+    return (await this.call<types.IssuedRoleToken>("POST", `/projects/${encodeURIComponent(name)}/roles/${encodeURIComponent(role)}/tokens`, body, o)).value;
+  }
+
+  /** Revoke a token of a project's role. */
+  async deleteRoleToken(name: string, role: string, id: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/projects/${encodeURIComponent(name)}/roles/${encodeURIComponent(role)}/tokens/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
   /** What a project would change, before it is stored. */
   async previewProject(name: string, body: types.AppProject | string, o: CallOptions = {}): Promise<types.ProjectPreview> {
     return (await this.call<types.ProjectPreview>("POST", `/projects/${encodeURIComponent(name)}/preview`, body, o)).value;

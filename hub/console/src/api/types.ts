@@ -328,6 +328,9 @@ export interface Caller {
   admin: boolean;
   /** Grants are what it may do when it is not an administrator's. */
   grants?: Grant[];
+  /** Project and Role are there for the token of a project's role. */
+  project?: string;
+  role?: string;
   createdAt: string;
   expiresAt: string;
   /** Session is there when somebody is logged in; else it is an API token. */
@@ -892,6 +895,21 @@ export interface IssuedEnrolmentToken {
   command: string;
 }
 
+/** IssuedRoleToken has the token itself, which is not shown again. */
+export interface IssuedRoleToken {
+  id: string;
+  /** Subject is how it acts: proj:PROJECT:ROLE. */
+  subject: string;
+  project: string;
+  role: string;
+  name?: string;
+  createdBy: string;
+  createdAt: string;
+  expiresAt: string;
+  lastUsed?: string;
+  token: string;
+}
+
 /** IssuedToken has the token itself, which is not shown again. */
 export interface IssuedToken {
   id: string;
@@ -1186,6 +1204,13 @@ export interface NewAccountRequest {
   /** Admin, or Grants; with neither the user sees nothing. */
   admin?: boolean;
   grants?: Grant[];
+}
+
+export interface NewRoleTokenRequest {
+  /** Name is what to call it; left out: nothing. */
+  name?: string;
+  /** TTL is a duration such as 720h, at most 365 days; left out: 30 days. */
+  ttl?: string;
 }
 
 export interface NewTokenRequest {
@@ -1898,6 +1923,28 @@ export interface Revision {
   committedAt?: string;
   /** Sources are the commits or versions of all sources of manifests, of an application with several. */
   sources?: string[];
+}
+
+/** RoleToken is a token of a project's role as it is shown: never with its secret. */
+export interface RoleToken {
+  id: string;
+  /** Subject is how it acts: proj:PROJECT:ROLE. */
+  subject: string;
+  project: string;
+  role: string;
+  name?: string;
+  createdBy: string;
+  createdAt: string;
+  expiresAt: string;
+  lastUsed?: string;
+}
+
+/** RoleTokenList is a page of a list. */
+export interface RoleTokenList {
+  items: RoleToken[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
 }
 
 /** RollbackRequest asks for a past deployment. */
