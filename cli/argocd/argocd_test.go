@@ -67,6 +67,8 @@ type fake struct {
 	host  string
 }
 
+const roleToken = `{"id":"rt1","subject":"proj:shop:dev","project":"shop","role":"dev","name":"build","createdBy":"ana","createdAt":"2026-01-31T12:00:00Z","expiresAt":"2026-02-01T12:00:00Z"}`
+
 var answers = map[string]string{
 	"GET /applications": `{"items":[` + webApp + `]}`, "GET /applications/web": webApp, "PUT /applications/web": webApp, "PUT /applications/new": webApp,
 	"GET /applications/web/tree":  `{"nodes":[{"kind":"Pod","name":"p","uid":"1","images":["nginx:1","nginx:1"]}]}`,
@@ -77,6 +79,7 @@ var answers = map[string]string{
 	"POST /applications/web/compare":  `{"from":{"commit":"a"},"to":{"commit":"b"},"items":[{"kind":"Service","name":"s","status":"Created"}]}`,
 	"GET /applications/web/logs":      `{"end":null}` + "\n",
 	"GET /projects":                   `{"items":[` + project + `]}`, "GET /projects/shop": project, "PUT /projects/shop": project, "PUT /projects/new": project, "DELETE /projects/shop": ``,
+	"POST /projects/shop/roles/dev/tokens": `{"token":"hwr_x",` + roleToken[1:], "GET /projects/shop/roles/dev/tokens": `{"items":[` + roleToken + `]}`, "DELETE /projects/shop/roles/dev/tokens/rt1": ``,
 	"GET /repositories": `{"items":[{"id":"r1","url":"https://git/x","type":"git","name":"x","state":"ok"}]}`, "POST /repositories": `{"url":"https://git/x"}`, "DELETE /repositories/r1": ``,
 	"GET /repository-templates": `{"items":[{"id":"t1","url":"https://git"}]}`, "POST /repository-templates": `{"url":"https://git"}`, "DELETE /repository-templates/t1": ``,
 	"GET /clusters": `{"items":[` + cluster + `]}`, "PUT /clusters/eu/labels": cluster, "DELETE /clusters/eu": ``,
@@ -209,7 +212,16 @@ func TestSameRows(t *testing.T) {
 		{args: "proj role add-policy shop dev -a sync -o web-*", asked: `"policies":["p, proj:shop:dev, applications, sync, shop/web-*, allow"]`},
 		{args: "proj role remove-policy shop dev -a sync -o *", out: "does not exist in the role"},
 		{args: "proj role add-group shop dev team", asked: `"groups":["team"]`},
-		{args: "proj role create-token shop dev", code: 20},
+		{args: "proj role create-token shop dev -e 12h --id build", out: "Create token succeeded for proj:shop:dev.\n  ID: build\n", asked: `POST /projects/shop/roles/dev/tokens {"name":"build","ttl":"12h0m0s"}`},
+		{args: "proj role create-token shop dev -t -e 7d", out: "hwr_x\n", asked: `{"ttl":"168h0m0s"}`},
+		{args: "proj role create-token shop dev -t", out: "hwr_x\n", asked: "POST /projects/shop/roles/dev/tokens {}"},
+		{args: "proj role create-token shop dev -e soon", code: 20},
+		{args: "proj role create-token shop nix", code: 20},
+		{args: "proj role list-tokens shop dev", out: "ID     ISSUED AT             EXPIRES AT\nbuild  2026-01-31T12:00:00Z  2026-02-01T12:00:00Z\n"},
+		{args: "proj role list-tokens -u shop dev", out: "build  1769860800  1769947200\n"},
+		{args: "proj role delete-token shop dev 1769860800", asked: "DELETE /projects/shop/roles/dev/tokens/rt1"},
+		{args: "proj role delete-token shop dev rt1", asked: "DELETE /projects/shop/roles/dev/tokens/rt1"},
+		{args: "proj role delete-token shop dev 1", code: 20},
 		{args: "proj edit nix", code: 20},
 		{args: "proj delete shop", asked: "DELETE /projects/shop"},
 		{args: "repo add https://git/x --username u --password CANARY", asked: `"password":"CANARY"`},
@@ -261,7 +273,7 @@ func TestUnknownCommandsFail(t *testing.T) {
 		"app lst":                          "argocd app lst does not exist here\n  fix: did you mean argocd app list?",
 		"ap list":                          "did you mean argocd app?",
 		"proj foo":                         "hawser apply -f p.yaml",
-		"proj role create-token shop dev":  "hawser token create --grant ROLE:PROJECT",
+		"proj role foo shop dev":           "hawser project role",
 		"proj windows open shop 0":         "fix: hawser project window\n",
 		"account list":                     "hawser token list",
 		"account generate-token --id x":    "hawser token create",

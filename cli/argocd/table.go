@@ -187,6 +187,11 @@ func Commands() []Command {
 		{Path: "proj role remove-policy", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Remove a policy from a role", run: roleChange, Flags: policyFlags},
 		{Path: "proj role add-group", Usage: "PROJECT ROLE-NAME GROUP-CLAIM", least: 3, most: 3, Short: "Add a group claim to a role", run: roleChange},
 		{Path: "proj role remove-group", Usage: "PROJECT ROLE-NAME GROUP-CLAIM", least: 3, most: 3, Short: "Remove a group claim from a role", run: roleChange},
+		{Path: "proj role create-token", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "Create a project token", run: roleCreateToken,
+			Flags: flags([]Flag{{Name: "expires-in", Short: "e", kind: text, own: true, def: "0s"}, {Name: "id", Short: "i", kind: text, own: true}, {Name: "token-only", Short: "t", kind: boolean, own: true}})},
+		{Path: "proj role list-tokens", Usage: "PROJECT ROLE-NAME", least: 2, most: 2, Short: "List tokens for a given role", run: roleListTokens,
+			Flags: flags([]Flag{{Name: "unixtime", Short: "u", kind: boolean, own: true}})},
+		{Path: "proj role delete-token", Usage: "PROJECT ROLE-NAME ISSUED-AT", least: 3, most: 3, Short: "Delete a project token", run: roleDeleteToken},
 
 		{Path: "repo add", Usage: "REPOURL", least: 1, most: 1, Short: "Add repository credentials", To: "repo add", Flags: flags(same(text, "username", "type", "name", "project", "proxy", "no-proxy"), repositoryFlags)},
 		{Path: "repo list", Short: "List configured repositories", run: repoList, Flags: flags([]Flag{shownAs}, ignored(text, "they are looked at all the time", "refresh"))},

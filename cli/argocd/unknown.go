@@ -18,7 +18,7 @@ var elsewhere = []struct{ path, fix string }{
 	{"app delete-resource", "take it out of the repository, then argocd app sync APPNAME --prune --resource GROUP:KIND:NAME"},
 	{"app patch-resource", "change it in the repository, then argocd app sync APPNAME"},
 	{"app get-resource", "hawser app resource APPNAME KIND/NAME"},
-	{"proj role", "a token for a project: hawser token create --grant ROLE:PROJECT"},
+	{"proj role", "hawser project role"},
 	{"proj windows", "hawser project window"},
 	{"proj", "argocd proj get PROJECT -o yaml > p.yaml, edit it, hawser apply -f p.yaml"},
 	{"account generate-token", "hawser token create"},

@@ -17,7 +17,8 @@ var askingCommands = []string{
 	"app delete", "app sync", "apply", "cluster enroll", "cluster label",
 	"import argocd finish", "import argocd handover", "import argocd rollback", "import finish", "import handover", "import rollback",
 	"project allow dest", "project allow kind", "project allow sa", "project allow source", "project apply",
-	"project deny dest", "project deny kind", "project deny source", "project edit", "project window add", "project window delete", "project window update",
+	"project deny dest", "project deny kind", "project deny source", "project edit",
+	"project role add-group", "project role add-policy", "project role create", "project role delete", "project role remove-group", "project role remove-policy", "project window add", "project window delete", "project window update",
 }
 
 func eachCommand(visit func(path string, c *cobra.Command)) {

@@ -151,25 +151,3 @@ func windowAt(p *model.AppProject, id string) (int, error) {
 	}
 	return i, nil
 }
-
-func newProjectRole(s *session) *cobra.Command {
-	roles := listing[model.ProjectRole]{
-		kind:    "ProjectRoleList",
-		columns: []output.Column{{Title: "NAME"}, {Title: "POLICIES"}, {Title: "GROUPS"}, {Title: "DESCRIPTION", Text: true}},
-		row: func(r model.ProjectRole) []string {
-			return []string{r.Name, strconv.Itoa(len(r.Policies)), strings.Join(r.Groups, ","), r.Description}
-		},
-	}
-	c := &cobra.Command{
-		Use: "list NAME", Aliases: []string{"ls"}, Short: "The roles of a project", Args: exactArgs("NAME"),
-		RunE: s.run(func(c *call) error {
-			var p model.AppProject
-			if err := c.get(projectPath(c.args[0]), &p); err != nil {
-				return err
-			}
-			return roles.print(c, p.Spec.Roles, c.now())
-		}),
-	}
-	roles.flags(s, c)
-	return group("role", "Roles of a project, as Argo CD writes them", c)
-}

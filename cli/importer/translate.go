@@ -189,8 +189,8 @@ func (t *translator) project(item *Item, o Object) {
 	}
 	for i, role := range p.Spec.Roles {
 		if len(role.JWTTokens) > 0 {
-			item.attention(fmt.Sprintf("spec.roles[%d].jwtTokens", i), fmt.Sprintf("%d tokens of Argo CD are no tokens here", len(role.JWTTokens)),
-				"give those who use them a token of the hub")
+			item.attention(fmt.Sprintf("spec.roles[%d].jwtTokens", i), fmt.Sprintf("%d tokens that Argo CD issued are refused here", len(role.JWTTokens)),
+				fmt.Sprintf("issue them anew: hawser project role create-token %s %s", o.Name, role.Name))
 		}
 	}
 	if !item.Blocked {
