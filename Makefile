@@ -14,10 +14,11 @@ GOTOOL  := $(GO) tool -modfile=$(CURDIR)/proto/tools/go.mod
 PROTOS  := $(shell cd proto && find hawser -name '*.proto' | sort)
 TESTFLAGS ?= -timeout 40m
 PKGS    ?= ./...
+FUZZTIME ?= 30s
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help demo test verify bench build gen man prepare peers clean
+.PHONY: help demo test fuzz verify bench build gen man prepare peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +50,17 @@ bench: build prepare peers ## speed and memory against their floors: a table and
 	@mkdir -p bench
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
+
+fuzz: ## every fuzz target for FUZZTIME (30s); FUZZ=hub/gateway narrows; a crash leaves its input in testdata/fuzz
+	@failed=0; found=0; \
+	for f in $$(grep -rlE '^func Fuzz[A-Za-z0-9]*\(' --include='*_test.go' $(if $(FUZZ),$(FUZZ),.) | sort); do \
+		dir=./$$(dirname $${f#./}); \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]*)\(.*/\1/p' $$f); do \
+			found=$$((found+1)); echo "$$dir $$target"; \
+			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) > $(TOOLS)/fuzz.log 2>&1 || { cat $(TOOLS)/fuzz.log; failed=$$((failed+1)); }; \
+		done; \
+	done; rm -f $(TOOLS)/fuzz.log; \
+	echo "fuzz: $$found targets, $$failed failed"; test $$failed = 0 -a $$found -gt 0
 
 gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, docs/cli
 	@mkdir -p $(TOOLS)/gen

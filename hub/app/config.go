@@ -79,6 +79,10 @@ type Config struct {
 	// AuditRetention is how long audit records are kept; whole months are removed.
 	AuditRetention time.Duration
 
+	// Strangers is how many connections may be open on the port whose other end has
+	// not said who it is, and StrangersPerAddress how many of them from one address.
+	Strangers, StrangersPerAddress int
+
 	LogFormat, LogLevel string
 }
 
@@ -109,12 +113,19 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")
 	f.IntVar(&c.MetricsApplications, "metrics-applications", envInt("HAWSER_METRICS_APPLICATIONS", metrics.MaxApplications), "applications that have series of their own in /metrics, the first by name; 0 for none")
 	f.StringSliceVar(&c.MetricsAppLabels, "metrics-app-label", nil, "label of applications that is copied to hawser_app_labels; may be repeated")
+	f.IntVar(&c.Strangers, "strangers", 4096, "connections on the port whose other end has not said yet who it is; for one more the longest waiting one has to go")
+	f.IntVar(&c.StrangersPerAddress, "strangers-per-address", 1024, "how many of them may be from one address; raise it when many agents come back at once through one address translation or load balancer")
 	f.StringVar(&c.LogFormat, "log-format", env("HAWSER_LOG_FORMAT", "text"), "text or json")
 	f.StringVar(&c.LogLevel, "log-level", env("HAWSER_LOG_LEVEL", "info"), "debug, info, warn or error")
 }
 
 // complete checks the configuration and derives what was left out.
 func (c *Config) complete() error {
+	for flag, n := range map[string]int{"--strangers": c.Strangers, "--strangers-per-address": c.StrangersPerAddress} {
+		if n < 0 {
+			return fault.New(fault.Invalid, "config_invalid", "%s %d is negative; 0 is the default", flag, n).WithField(flag)
+		}
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fault.New(fault.Invalid, "config_invalid", "--listen %q is not HOST:PORT", c.Listen)

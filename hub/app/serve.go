@@ -454,7 +454,8 @@ func (h *hub) startPort(context.Context) error {
 		}
 		web = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
-	h.mux = gateway.NewMux(ln, gateway.MuxOptions{Agents: h.ca.AgentServer().Get, Web: web, Log: h.log})
+	h.mux = gateway.NewMux(ln, gateway.MuxOptions{Agents: h.ca.AgentServer().Get, Web: web, Log: h.log, Refused: h.metrics.Refused,
+		MaxPending: h.cfg.Strangers, PerAddress: h.cfg.StrangersPerAddress})
 	return nil
 }
 

@@ -226,12 +226,14 @@ func (g *Gateway) serveTunnel(stream agentv1.Access_TunnelServer) error {
 		return err
 	}
 	cut := func() { who.conn.Close() }
-	timeout := time.AfterFunc(helloTimeout, cut)
+	timeout := time.AfterFunc(g.opts.HelloTimeout, cut)
 	id, err := tunnel.ReceiveOpen(stream)
 	timeout.Stop()
 	if err != nil {
 		return fault.FromGRPC(err)
 	}
+	who.guest.work(true)
+	defer who.guest.next(g.opts.FirstCall) // of one that was let out it does nothing
 	if err := g.checkCertificate(ctx, who); err != nil {
 		return err
 	}
@@ -239,6 +241,7 @@ func (g *Gateway) serveTunnel(stream agentv1.Access_TunnelServer) error {
 	if err != nil {
 		return err
 	}
+	who.guest.leave()
 	conn := tunnel.NewConn(stream, nil, cut)
 	defer func() { <-conn.Sent() }()
 	defer conn.Close()

@@ -21,6 +21,7 @@ type caller struct {
 	expired    bool
 	refusal    error // why the certificate speaks for nobody
 	conn       net.Conn
+	guest      *guest // until it has said who it is
 }
 
 // AuthType implements credentials.AuthInfo.
@@ -43,6 +44,7 @@ func (h handedOver) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 		serverName:     name,
 		conn:           conn,
+		guest:          guestOf(conn),
 	}
 	c.identity, c.expired, c.refusal = h.authority.VerifyClient(chain)
 	return conn, c, nil

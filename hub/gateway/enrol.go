@@ -57,6 +57,8 @@ func (e *enrolment) enrol(ctx context.Context, req *agentv1.EnrolRequest) (*agen
 	if err != nil {
 		return nil, err
 	}
+	who.guest.work(true)
+	defer who.guest.next(g.opts.FirstCall)
 	release, err := g.enrolSlot(ctx)
 	if err != nil {
 		return nil, err
@@ -137,6 +139,8 @@ func (e *enrolment) renew(ctx context.Context, req *agentv1.RenewRequest) (*agen
 	if who.refusal != nil {
 		return nil, who.refusal
 	}
+	who.guest.work(true)
+	defer who.guest.next(g.opts.FirstCall)
 	release, err := g.enrolSlot(ctx)
 	if err != nil {
 		return nil, err

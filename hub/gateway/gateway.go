@@ -75,6 +75,18 @@ type Options struct {
 	// SessionRefill; defaults 10 and 6 s.
 	SessionBurst  int
 	SessionRefill time.Duration
+	// FirstCall is how long a connection may be without a session after a call
+	// that opened none; default 5 s. HelloTimeout is how long a call may take to
+	// say its hello; default 10 s. SendTimeout is how long an agent may take to
+	// read what it is sent; default 30 s.
+	FirstCall, HelloTimeout, SendTimeout time.Duration
+	// MessageBurst messages may an agent send at once, and one more per
+	// MessageEvery; defaults 20,000 and 1 ms. UnstoredBytes of its reports may
+	// wait for the database; default 8 MiB, as they are on the wire. Above, the
+	// hub reads nothing more from it for the time being.
+	MessageBurst  int
+	MessageEvery  time.Duration
+	UnstoredBytes int
 	// Opening bounds the sessions that load their state at once; default 32.
 	Opening int
 
@@ -110,12 +122,16 @@ type Observer interface {
 	// RoundTrip is the time from an agent's heartbeat to the answer, as the agent
 	// measured it.
 	RoundTrip(time.Duration)
+	// Refused: something that an agent, or a stranger, said or did was refused,
+	// or held up. reason is the code of the log line.
+	Refused(reason string)
 }
 
 type unobserved struct{}
 
 func (unobserved) SessionOpened(bool)      {}
 func (unobserved) RoundTrip(time.Duration) {}
+func (unobserved) Refused(string)          {}
 
 // Gateway holds the agents' sessions. It is safe for concurrent use.
 type Gateway struct {
@@ -128,6 +144,7 @@ type Gateway struct {
 	tunnels *tunnels
 
 	settings settingsCache
+	lines    some // about refusals, in the log
 
 	mu       sync.Mutex
 	clusters map[model.ClusterID]*clusterSessions
@@ -169,6 +186,24 @@ func New(opts Options) *Gateway {
 	if opts.SessionRefill <= 0 {
 		opts.SessionRefill = 6 * time.Second
 	}
+	if opts.FirstCall <= 0 {
+		opts.FirstCall = 5 * time.Second
+	}
+	if opts.HelloTimeout <= 0 {
+		opts.HelloTimeout = 10 * time.Second
+	}
+	if opts.MessageBurst <= 0 {
+		opts.MessageBurst = 20_000
+	}
+	if opts.MessageEvery <= 0 {
+		opts.MessageEvery = time.Millisecond
+	}
+	if opts.UnstoredBytes <= 0 {
+		opts.UnstoredBytes = 8 << 20
+	}
+	if opts.SendTimeout <= 0 {
+		opts.SendTimeout = 30 * time.Second
+	}
 	if opts.Opening <= 0 {
 		opts.Opening = 32
 	}
@@ -203,7 +238,7 @@ func New(opts Options) *Gateway {
 		grpc.MaxSendMsgSize(wire.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(16),
 		grpc.MaxHeaderListSize(16<<10),
-		grpc.ConnectionTimeout(20*time.Second),
+		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Minute}),
 	)
@@ -340,6 +375,7 @@ func (g *Gateway) Refresh(cluster model.ClusterID, apps ...model.AppUID) bool {
 func (g *Gateway) ReportsStored(cluster model.ClusterID, epoch model.Epoch, seq uint64) {
 	g.each(cluster, func(s *session) {
 		if s.epoch == epoch {
+			s.unstored.stored(seq)
 			s.out.ackReports(seq)
 		}
 	})
@@ -439,6 +475,11 @@ func (g *Gateway) sweep(ctx context.Context) {
 			switch {
 			case s.silentFor() > silence:
 				s.log.Warn("session is silent; cutting it", "code", "session_silent", "silence", silence.String())
+				g.opts.Observer.Refused("session_silent")
+				s.cut()
+			case s.stuckFor() > g.opts.SendTimeout:
+				s.log.Warn("the agent does not read what it is sent; cutting its session", "code", "session_stuck", "timeout", g.opts.SendTimeout.String())
+				g.opts.Observer.Refused("session_stuck")
 				s.cut()
 			case now.After(s.certEnd()):
 				s.end(parting{kind: fault.Unauthorized, GoAway: wire.GoAway{Code: "certificate_expired", Message: "the certificate that opened this session has ended"}})

@@ -16,6 +16,10 @@ import (
 // what an honest one can have: one entry for each application and operation.
 const maxInbox = 100_000
 
+// maxInboxBytes bounds the texts and results among them, about; an honest agent
+// has some for each operation that has just ended.
+const maxInboxBytes = 16 << 20
+
 // inbox holds what an agent said and the store has not taken yet: the newest
 // acknowledgement of each application, the newest word on each operation, the
 // newest cluster report.
@@ -26,6 +30,7 @@ type inbox struct {
 	ops      map[model.OperationID]model.OperationUpdate
 	opOrder  []model.OperationID
 	cluster  *fleet.ClusterReport
+	bytes    int // of all that came since it was empty
 	overflow bool
 }
 
@@ -37,7 +42,15 @@ func (b *inbox) ack(a fleet.Ack) {
 		b.acks = map[model.AppUID]fleet.Ack{}
 	}
 	b.acks[a.App] = a
-	b.overflow = b.overflow || len(b.acks) > maxInbox
+	b.came(len(b.acks), len(a.Error)+ackBytes)
+}
+
+// What an entry costs beside its texts, about.
+const ackBytes, operationBytes = 200, 500
+
+func (b *inbox) came(entries, size int) {
+	b.bytes += size
+	b.overflow = b.overflow || entries > maxInbox || b.bytes > maxInboxBytes
 }
 
 // operation keeps the newest word; an end is never replaced.
@@ -53,7 +66,11 @@ func (b *inbox) operation(u model.OperationUpdate) {
 		b.opOrder = append(b.opOrder, u.ID)
 	}
 	b.ops[u.ID] = u
-	b.overflow = b.overflow || len(b.ops) > maxInbox
+	size := len(u.Message) + operationBytes
+	if u.Result != nil { // every object of a result has a few words
+		size += operationBytes * (1 + len(u.Result.Resources))
+	}
+	b.came(len(b.ops), size)
 }
 
 func (b *inbox) empty() bool { return len(b.acks) == 0 && len(b.ops) == 0 && b.cluster == nil }
@@ -67,7 +84,7 @@ func (b *inbox) take() (acks []fleet.Ack, ops []model.OperationUpdate, cluster *
 		ops = append(ops, b.ops[id])
 	}
 	cluster = b.cluster
-	b.acks, b.ops, b.opOrder, b.cluster = nil, nil, nil, nil
+	b.acks, b.ops, b.opOrder, b.cluster, b.bytes = nil, nil, nil, nil, 0
 	return acks, ops, cluster
 }
 
@@ -101,8 +118,10 @@ func (s *session) receive(ctx context.Context, offset clockOffset) {
 			return
 		}
 		s.hear()
+		s.pace(ctx)
 		if err := s.take(ctx, msg, &offset); err != nil {
 			f := fault.As(err)
+			s.g.opts.Observer.Refused(f.Code)
 			s.log.Warn("message refused; ending the session", "code", f.Code, "error", err)
 			s.end(parting{kind: f.Kind, GoAway: wire.GoAway{Code: f.Code, Message: f.Message, RetryAfter: time.Second}})
 			s.recvErr = err
@@ -146,15 +165,17 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 				return err
 			}
 			r.ObservedAt = offset.toHub(r.ObservedAt, now)
+			s.unstored.add(r.App, r.Seq, len(p.StatusJson)+len(p.TreeJson))
 			s.g.opts.Ingest.Offer(fleet.Report{AppReport: r, Cluster: s.cluster, Epoch: s.epoch})
 		}
 		return nil
 	case *agentv1.AgentMessage_Ack:
-		if m.Ack.GetAppUid() == "" || m.Ack.GetGeneration() <= 0 {
-			break
+		app, generation, code, message, err := wire.Ack(m.Ack)
+		if err != nil {
+			return err
 		}
 		return s.keep(ctx, func(b *inbox) {
-			b.ack(fleet.Ack{App: model.AppUID(m.Ack.AppUid), Generation: model.Generation(m.Ack.Generation), ErrorCode: m.Ack.ErrorCode, Error: m.Ack.Error})
+			b.ack(fleet.Ack{App: app, Generation: generation, ErrorCode: code, Error: message})
 		})
 	case *agentv1.AgentMessage_Operation:
 		u, err := wire.OperationUpdate(m.Operation)

@@ -21,6 +21,7 @@ func (o *opened) SessionOpened(again bool) {
 	}
 }
 func (o *opened) RoundTrip(time.Duration) {}
+func (o *opened) Refused(string)          {}
 
 // TestSessionsLeaveNothingBehind opens and closes 200 sessions, of 40 clusters, and
 // comes back to where it was.

@@ -31,24 +31,38 @@ type MuxOptions struct {
 	// others take their turn, so that a fleet that comes back at once gets in
 	// one after the other instead of timing out together.
 	MaxHandshakes int
-	// MaxPending connections whose handshake is not complete; default 4096.
-	// Further ones wait in the kernel's queue.
+	// MaxPending connections of strangers: those whose handshake is not complete,
+	// and those under the agents' names that have not said who they are; default
+	// 4096. For further ones the longest waiting one has to go.
 	MaxPending int
+	// PerAddress of them from one address; default 1024. More may be there for
+	// the time of Grace, or when it is us that they wait for.
+	PerAddress int
+	// Grace is how long a stranger may make us wait although it is crowded;
+	// default 2 s.
+	Grace time.Duration
 	// HandshakeTimeout; default 10 s.
 	HandshakeTimeout time.Duration
-	Now              func() time.Time
-	Log              *slog.Logger
+	// FirstCall is how long an agent may take to call after its handshake, and
+	// between calls until its session is open; default 5 s.
+	FirstCall time.Duration
+	Now       func() time.Time
+	Log       *slog.Logger
+	// Refused counts connections that are refused, by a code; it must not block.
+	// nil: nobody counts.
+	Refused func(reason string)
 }
 
 // Mux shares one port between agents and browsers: it completes the TLS
 // handshake and hands the connection on by the server name that was asked for.
 type Mux struct {
-	ln      net.Listener
-	opts    MuxOptions
-	pending chan struct{}
-	turns   chan struct{}
-	agent   *handed
-	web     *handed
+	ln    net.Listener
+	opts  MuxOptions
+	lobby *lobby
+	turns chan struct{}
+	agent *handed
+	web   *handed
+	lines some // about strangers, in the log
 
 	agentConfig *tls.Config
 	webConfig   *tls.Config
@@ -65,16 +79,27 @@ func NewMux(ln net.Listener, opts MuxOptions) *Mux {
 	if opts.HandshakeTimeout <= 0 {
 		opts.HandshakeTimeout = 10 * time.Second
 	}
+	if opts.PerAddress <= 0 {
+		opts.PerAddress = 1024
+	}
+	if opts.Grace <= 0 {
+		opts.Grace = 2 * time.Second
+	}
+	if opts.FirstCall <= 0 {
+		opts.FirstCall = 5 * time.Second
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Refused == nil {
+		opts.Refused = func(string) {}
+	}
 	m := &Mux{
-		ln:      ln,
-		opts:    opts,
-		pending: make(chan struct{}, opts.MaxPending),
-		turns:   make(chan struct{}, opts.MaxHandshakes),
-		agent:   newHanded(ln.Addr()),
-		web:     newHanded(ln.Addr()),
+		ln:    ln,
+		opts:  opts,
+		turns: make(chan struct{}, opts.MaxHandshakes),
+		agent: newHanded(ln.Addr()),
+		web:   newHanded(ln.Addr()),
 		// A client certificate is asked for and not judged here: a refusal in
 		// the handshake reaches the agent as a bare TLS alert, one in the call
 		// as a named error. Nothing is served before the call is judged.
@@ -87,6 +112,9 @@ func NewMux(ln net.Listener, opts MuxOptions) *Mux {
 			Time:                   opts.Now,
 		},
 	}
+	m.lobby = newLobby(opts.MaxPending, opts.PerAddress, opts.Grace, func(reason string, from net.Addr) {
+		m.refused(slog.LevelWarn, reason, from, nil)
+	})
 	if opts.Web != nil {
 		m.webConfig = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
@@ -104,6 +132,10 @@ func (m *Mux) Agents() net.Listener { return m.agent }
 
 // Web yields connections for every other name, as *tls.Conn, for http.Server.
 func (m *Mux) Web() net.Listener { return m.web }
+
+// Strangers is how many connections there are whose other end has not said who
+// it is.
+func (m *Mux) Strangers() int { return m.lobby.waiting() }
 
 // Addr of the port.
 func (m *Mux) Addr() net.Addr { return m.ln.Addr() }
@@ -123,14 +155,11 @@ func (m *Mux) Serve(ctx context.Context) error {
 	defer m.web.Close()
 	defer m.ln.Close()
 	for {
-		select {
-		case m.pending <- struct{}{}:
-		case <-ctx.Done():
+		if !m.lobby.await(ctx) {
 			return nil
 		}
 		conn, err := m.ln.Accept()
 		if err != nil {
-			<-m.pending
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
@@ -148,10 +177,11 @@ func (m *Mux) Serve(ctx context.Context) error {
 			}
 			return fault.Wrap(err, fault.Unavailable, "listener_broken", "the hub's port stopped accepting")
 		}
+		visitor := m.lobby.enter(conn)
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			m.handshake(ctx, conn)
+			m.handshake(ctx, conn, visitor)
 		}()
 	}
 }
@@ -172,8 +202,8 @@ func (m *Mux) configFor(name string) (*tls.Config, error) {
 	return nil, fmt.Errorf("server name %q is not served on this port", name)
 }
 
-func (m *Mux) handshake(ctx context.Context, raw net.Conn) {
-	turn := &turnConn{Conn: raw, turns: m.turns}
+func (m *Mux) handshake(ctx context.Context, raw net.Conn, visitor *guest) {
+	turn := &turnConn{Conn: raw, turns: m.turns, guest: visitor}
 	conn := tls.Server(turn, &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -187,8 +217,8 @@ func (m *Mux) handshake(ctx context.Context, raw net.Conn) {
 	err := conn.HandshakeContext(hctx)
 	cancel()
 	turn.give()
-	<-m.pending
 	if err != nil {
+		visitor.leave()
 		raw.Close()
 		m.logHandshake(raw.RemoteAddr(), err)
 		return
@@ -196,8 +226,13 @@ func (m *Mux) handshake(ctx context.Context, raw net.Conn) {
 	to := m.web
 	if isAgentName(conn.ConnectionState().ServerName) {
 		to = m.agent
+		// The gateway lets it out of the lobby.
+		visitor.next(m.opts.FirstCall)
+	} else {
+		visitor.leave()
 	}
 	if !to.put(ctx, conn) {
+		visitor.leave()
 		conn.Close()
 	}
 }
@@ -212,12 +247,26 @@ func (m *Mux) logHandshake(from net.Addr, err error) {
 		code = "hub_certificate_refused"
 	case errors.As(err, &record):
 		code = "not_tls"
+	case errors.Is(err, net.ErrClosed):
+		return // it had to go, which was told
+	case errors.Is(err, context.DeadlineExceeded):
+		code = "tls_handshake_timeout"
 	}
 	level := slog.LevelInfo
 	if code == "tls_handshake_failed" && (errors.Is(err, context.Canceled) || isEOF(err)) {
 		level = slog.LevelDebug // port scans and health checks
 	}
-	m.opts.Log.Log(context.Background(), level, "connection refused", "code", code, "remote", from.String(), "error", err)
+	m.refused(level, code, from, err)
+}
+
+// refused counts and logs a connection that was refused.
+func (m *Mux) refused(level slog.Level, code string, from net.Addr, err error) {
+	m.opts.Refused(code)
+	write, left := m.lines.next(time.Now())
+	if !write {
+		return
+	}
+	m.opts.Log.Log(context.Background(), level, "connection refused", "code", code, "remote", from.String(), "error", err, "lines_left_out", left)
 }
 
 func isEOF(err error) bool {
@@ -236,14 +285,16 @@ func isTrustAlert(err error) bool {
 
 // turnConn has a turn from the client's hello until the handshake waits for the
 // client again: while it costs us and not while a peer is slow. One goroutine
-// uses it until the handshake is over, and nothing here is used after.
+// uses it until the handshake is over; after that only guest is used.
 type turnConn struct {
 	net.Conn
 	turns chan struct{}
 	has   bool
+	guest *guest
 }
 
 func (c *turnConn) take(ctx context.Context) error {
+	c.guest.work(true)
 	select {
 	case c.turns <- struct{}{}:
 		c.has = true
@@ -256,6 +307,7 @@ func (c *turnConn) take(ctx context.Context) error {
 func (c *turnConn) give() {
 	if c.has {
 		c.has = false
+		c.guest.work(false)
 		<-c.turns
 	}
 }
@@ -303,6 +355,15 @@ func (l *handed) Close() error { l.once.Do(func() { close(l.closed) }); return n
 
 // Addr implements net.Listener.
 func (l *handed) Addr() net.Addr { return l.addr }
+
+// guestOf is the place in the lobby of a connection from a Mux; nil when it has
+// none.
+func guestOf(c *tls.Conn) *guest {
+	if t, ok := c.NetConn().(*turnConn); ok {
+		return t.guest
+	}
+	return nil
+}
 
 // chainOf returns what the client presented.
 func chainOf(c *tls.Conn) (serverName string, chain []*x509.Certificate) {

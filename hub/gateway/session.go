@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -48,7 +49,11 @@ type session struct {
 	out outbox
 	in  inbox
 
+	messages bucket // of the receiving goroutine
+	unstored unstored
+
 	heard      atomic.Int64 // nanoseconds since start, monotonic
+	sendingAt  atomic.Int64 // when the message that is being sent was begun, as heard; 0: none is
 	start      time.Time
 	certExpiry atomic.Int64 // Unix seconds
 
@@ -70,7 +75,6 @@ type session struct {
 }
 
 const (
-	helloTimeout = 15 * time.Second
 	partingGrace = 2 * time.Second
 )
 
@@ -144,7 +148,7 @@ func (c *control) Session(stream sessionStream) error {
 		g: g, stream: stream, caller: who, cluster: who.identity.Cluster,
 		log:   g.log.With("cluster", string(who.identity.Cluster), "remote", who.remote()),
 		start: time.Now(), since: g.opts.Now(),
-		out: newOutbox(), received: make(chan struct{}),
+		out: newOutbox(), unstored: newUnstored(), received: make(chan struct{}),
 	}
 	s.certExpiry.Store(who.identity.NotAfter.Unix())
 	err = s.serve()
@@ -160,7 +164,12 @@ func (g *Gateway) logRefusal(ctx context.Context, what string, err error) {
 		remote = c.remote()
 	}
 	f := fault.As(err)
-	g.log.WarnContext(ctx, what, "code", f.Code, "reason", f.Message, "remote", remote)
+	g.opts.Observer.Refused(f.Code)
+	write, left := g.lines.next(time.Now())
+	if !write {
+		return
+	}
+	g.log.WarnContext(ctx, what, "code", f.Code, "reason", f.Message, "remote", remote, "lines_left_out", left)
 }
 
 // serve runs the session from hello to end. It returns nil when the agent left
@@ -169,11 +178,14 @@ func (s *session) serve() error {
 	ctx := s.stream.Context()
 	hello, offset, err := s.receiveHello(ctx)
 	if err != nil {
+		s.caller.guest.next(s.g.opts.FirstCall)
 		s.g.logRefusal(ctx, "hello refused", err)
 		return err
 	}
 	s.agentVersion, s.instance, s.capabilities = hello.AgentVersion, hello.Instance, hello.Capabilities
+	s.caller.guest.leave()
 	if p := s.admit(hello); p != nil {
+		s.g.opts.Observer.Refused(p.Code)
 		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
 		return s.sayGoodbye(*p)
 	}
@@ -218,9 +230,9 @@ func reason(err error) string {
 // receiveHello waits for the first message, and answers who speaks.
 func (s *session) receiveHello(ctx context.Context) (model.Hello, clockOffset, error) {
 	var offset clockOffset
-	timeout := time.AfterFunc(helloTimeout, s.cut)
+	s.caller.guest.next(s.g.opts.HelloTimeout)
 	msg, err := s.stream.Recv()
-	timeout.Stop()
+	s.caller.guest.work(true)
 	if err != nil {
 		return model.Hello{}, offset, fault.Wrap(err, fault.Unavailable, "hello_missing", "the agent sent no hello")
 	}
@@ -252,10 +264,10 @@ func (s *session) admit(h model.Hello) *parting {
 	switch {
 	case h.ProtocolMin > wire.ProtocolMax:
 		return &parting{kind: fault.Precondition, GoAway: wire.GoAway{Code: "hub_too_old", RetryAfter: 5 * time.Minute,
-			Message: "the agent needs a newer protocol than this hub speaks; upgrade the hub"}}
+			Message: fmt.Sprintf("the agent speaks %d to %d of the protocol, this hub %d to %d; upgrade the hub", h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)}}
 	case h.ProtocolMax < wire.ProtocolMin:
 		return &parting{kind: fault.Precondition, GoAway: wire.GoAway{Code: "agent_too_old", RetryAfter: 5 * time.Minute,
-			Message: "the agent speaks only a protocol that this hub no longer does; upgrade the agent"}}
+			Message: fmt.Sprintf("the agent speaks %d to %d of the protocol, this hub %d to %d; upgrade the agent", h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)}}
 	}
 	g := s.g
 	g.mu.Lock()
@@ -303,6 +315,8 @@ var (
 // sayGoodbye sends a parting and returns its error for the stream's status.
 func (s *session) sayGoodbye(p parting) error {
 	msg := &agentv1.HubMessage{Epoch: wire.EpochToProto(s.epoch), Message: &agentv1.HubMessage_GoAway{GoAway: wire.GoAwayToProto(p.GoAway)}}
+	late := time.AfterFunc(partingGrace, s.cutUnlessEnded) // it may not read
+	defer late.Stop()
 	if err := s.stream.Send(msg); err != nil {
 		return err
 	}
@@ -311,7 +325,17 @@ func (s *session) sayGoodbye(p parting) error {
 
 func (s *session) send(msg *agentv1.HubMessage) error {
 	msg.Epoch = wire.EpochToProto(s.epoch)
+	s.sendingAt.Store(int64(time.Since(s.start)) | 1) // 0 is that nothing is sent
+	defer s.sendingAt.Store(0)
 	return s.stream.Send(msg)
+}
+
+// stuckFor is how long the agent has not read what is being sent to it.
+func (s *session) stuckFor() time.Duration {
+	if since := s.sendingAt.Load(); since != 0 {
+		return time.Since(s.start) - time.Duration(since)
+	}
+	return 0
 }
 
 // heartbeat answers the agent's question whether the hub is there.

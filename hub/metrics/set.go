@@ -43,6 +43,7 @@ type Set struct {
 	tunnel       *prometheus.CounterVec
 	sent, taken  prometheus.Counter // of tunnel
 	rtt          prometheus.Histogram
+	refused      *prometheus.CounterVec
 	scrapeErrors *prometheus.CounterVec
 
 	mu sync.Mutex
@@ -115,6 +116,7 @@ func New(version string, now func() time.Time) *Set {
 		sessions:     counter("hawser_agent_sessions_total", "Sessions that agents have opened."),
 		reconnects:   counter("hawser_tunnel_reconnects_total", "Sessions of agents whose cluster had one before since this hub started."),
 		tunnel:       counters("hawser_tunnel_bytes_total", "Bytes through the access tunnels (live objects, logs, commands): sent to agents, received from them.", "direction"),
+		refused:      counters("hawser_agent_refused_total", "Connections, calls and messages at the agents' port that were refused or held up, by the code of the log line: of strangers, and of agents that do not keep to the rules.", "reason"),
 		rtt:          histogram("hawser_agent_rtt_seconds", "Time from an agent's heartbeat to the hub's answer, as agents measure it.", exposition.Seconds),
 		scrapeErrors: counters("hawser_scrape_errors_total", "Times that something that is read for a scrape could not be; its metrics were left out.", "source"),
 	}
@@ -296,6 +298,9 @@ func (s *Set) SessionOpened(again bool) {
 
 // RoundTrip is what an agent measured between a heartbeat and its answer.
 func (s *Set) RoundTrip(d time.Duration) { s.rtt.Observe(d.Seconds()) }
+
+// Refused is told by hub/gateway of what it refuses at the agents' port.
+func (s *Set) Refused(code string) { s.refused.WithLabelValues(s.reasons.Value(code)).Inc() }
 
 // ScrapeFailed counts that something could not be read for a scrape.
 func (s *Set) ScrapeFailed(source string) { s.scrapeErrors.WithLabelValues(source).Inc() }

@@ -25,6 +25,11 @@ const (
 	// goroutine. An honest one sends one in keepAlive.
 	maxPings = 30
 	pingSpan = 10 * time.Second
+	// maxSmall frames without smallBytes of content may come in pingSpan: they
+	// cost work and carry nothing. An honest peer sends one of credit for each
+	// 128 KiB, and for each key that somebody strikes.
+	maxSmall   = 50_000
+	smallBytes = 16
 )
 
 // guard watches the frames that come in for what yamux itself does not limit.
@@ -41,7 +46,9 @@ type guard struct {
 	skip   uint32 // bytes of a body that are still to come
 
 	pings     int
-	pingsFrom time.Time
+	small     int
+	countFrom time.Time // of both
+	now       func() time.Time
 }
 
 // Read implements net.Conn. yamux reads in one goroutine.
@@ -80,31 +87,43 @@ func (g *guard) watch(b []byte) error {
 			return nil
 		}
 		g.have = 0
-		if err := g.frame(g.header[1], binary.BigEndian.Uint16(g.header[2:4])); err != nil {
+		length := binary.BigEndian.Uint32(g.header[8:12])
+		if err := g.frame(g.header[1], binary.BigEndian.Uint16(g.header[2:4]), length); err != nil {
 			return err
 		}
 		if g.header[1] == typeData {
-			g.skip = binary.BigEndian.Uint32(g.header[8:12])
+			g.skip = length
 		}
 	}
 	return nil
 }
 
-func (g *guard) frame(kind byte, flags uint16) error {
+func (g *guard) frame(kind byte, flags uint16, length uint32) error {
+	if now := g.clock(); now.Sub(g.countFrom) > pingSpan {
+		g.pings, g.small, g.countFrom = 0, 0, now
+	}
+	if kind != typeData || length < smallBytes {
+		if g.small++; g.small > maxSmall {
+			return violation("more than %d frames without content in %s", maxSmall, pingSpan)
+		}
+	}
 	if flags&flagSyn == 0 {
 		return nil
 	}
 	if kind != typePing {
 		return g.mayOpen()
 	}
-	now := time.Now()
-	if now.Sub(g.pingsFrom) > pingSpan {
-		g.pings, g.pingsFrom = 0, now
-	}
 	if g.pings++; g.pings > maxPings {
 		return violation("more than %d pings in %s", maxPings, pingSpan)
 	}
 	return nil
+}
+
+func (g *guard) clock() time.Time {
+	if g.now != nil {
+		return g.now()
+	}
+	return time.Now()
 }
 
 // violation is an error of a peer that does not keep to the rules.

@@ -408,6 +408,9 @@ func TestHostilePeers(t *testing.T) {
 	for name, attack := range map[string]func(h hostile){
 		"opens a stream":         func(h hostile) { h.frame(typeWindow, flagSyn, 2, 0, nil) },
 		"floods with pings":      func(h hostile) { floodPings(h) },
+		"floods with credit":     func(h hostile) { floodSmall(h, typeWindow, 0) },
+		"floods with no data":    func(h hostile) { floodSmall(h, typeData, 0) },
+		"floods with pongs":      func(h hostile) { floodSmall(h, typePing, flagAck) },
 		"garbage":                func(h hostile) { h.conn.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\n"), 10)) },
 		"an unknown frame":       func(h hostile) { h.frame(9, 0, 0, 0, nil) },
 		"an unknown record":      func(h hostile) { data(h, record(7, []byte("abcd"))) },
@@ -460,6 +463,12 @@ func TestHostilePeers(t *testing.T) {
 func floodPings(h hostile) {
 	for i := range uint32(maxPings + 1) {
 		h.frame(typePing, flagSyn, 0, i, nil)
+	}
+}
+
+func floodSmall(h hostile, kind byte, flags uint16) {
+	for range maxSmall + 1 {
+		h.frame(kind, flags, 1, 0, nil)
 	}
 }
 

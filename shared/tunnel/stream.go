@@ -157,9 +157,10 @@ func releaseMessage(b *[]byte) {
 func (st *Stream) takeCredit(n uint32) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.credit += int(n); n == 0 || st.credit > maxWindow {
-		return violation("it granted %d bytes", st.credit)
+	if n == 0 || int64(st.credit)+int64(n) > maxWindow {
+		return violation("it granted %d bytes on top of %d", n, st.credit)
 	}
+	st.credit += int(n)
 	poke(st.granted)
 	return nil
 }

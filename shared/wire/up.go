@@ -2,6 +2,7 @@ package wire
 
 import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -47,6 +48,15 @@ func Hello(p *agentv1.Hello) (model.Hello, error) {
 	}
 	if p.ProtocolMin == 0 || p.ProtocolMax < p.ProtocolMin || p.MaxOperationSeq < 0 {
 		return model.Hello{}, invalid("hello has no valid protocol range or operation number")
+	}
+	if len(p.Known) > maxKnown || len(p.Operations) > maxKnown {
+		return model.Hello{}, fault.New(fault.TooLarge, "wire_too_large", "hello names %d applications and %d operations; %d are allowed", len(p.Known), len(p.Operations), maxKnown)
+	}
+	if err := words("hello", p.ClusterId, p.AgentVersion, p.KubeVersion, p.Instance); err != nil {
+		return model.Hello{}, err
+	}
+	if err := words("hello.capabilities", p.Capabilities...); err != nil {
+		return model.Hello{}, err
 	}
 	h := model.Hello{
 		Cluster:      model.ClusterID(p.ClusterId),
@@ -117,7 +127,10 @@ func OperationUpdate(p *agentv1.OperationUpdate) (model.OperationUpdate, error) 
 	}
 	u := model.OperationUpdate{
 		ID: model.OperationID(p.Id), Seq: p.Seq, App: model.AppUID(p.AppUid), Kind: model.OperationKind(p.Kind),
-		Phase: model.OperationPhase(p.Phase), Message: p.Message,
+		Phase: model.OperationPhase(p.Phase), Message: cut(p.Message),
+	}
+	if err := words("operation update", p.Id, p.AppUid); err != nil {
+		return model.OperationUpdate{}, err
 	}
 	if u.ID == "" || u.App == "" || u.Seq < 0 || !knownKind(u.Kind) {
 		return model.OperationUpdate{}, invalid("operation update lacks its id, application or kind")
@@ -167,6 +180,9 @@ func AppReport(p *agentv1.AppReport) (model.AppReport, error) {
 	if p.AppUid == "" || p.Seq == 0 || p.Generation < 0 || p.ObservedAt == nil {
 		return model.AppReport{}, invalid("report lacks its application, number or time")
 	}
+	if err := words("report", p.AppUid, p.Traceparent); err != nil {
+		return model.AppReport{}, err
+	}
 	r := model.AppReport{App: model.AppUID(p.AppUid), Seq: p.Seq, Generation: model.Generation(p.Generation), TraceParent: p.Traceparent}
 	var err error
 	if r.ObservedAt, err = timeFromProto(p.ObservedAt, "report.observed_at"); err != nil {
@@ -193,6 +209,20 @@ func ClusterReportToProto(r model.ClusterReport) *agentv1.ClusterReport {
 	}
 }
 
+// maxConditions of a cluster are shown.
+const maxConditions = 100
+
+// Ack translates an acknowledgement of a desired state.
+func Ack(p *agentv1.Ack) (app model.AppUID, generation model.Generation, code, message string, err error) {
+	if p.GetAppUid() == "" || p.GetGeneration() <= 0 {
+		return "", 0, "", "", invalid("acknowledgement lacks its application or generation")
+	}
+	if err := words("acknowledgement", p.AppUid, p.ErrorCode); err != nil {
+		return "", 0, "", "", err
+	}
+	return model.AppUID(p.AppUid), model.Generation(p.Generation), p.ErrorCode, cut(p.Error), nil
+}
+
 // ClusterReport translates a cluster report.
 func ClusterReport(p *agentv1.ClusterReport) (model.ClusterReport, error) {
 	if p == nil {
@@ -204,13 +234,27 @@ func ClusterReport(p *agentv1.ClusterReport) (model.ClusterReport, error) {
 	if p.SettingsDigest != "" && !validDigest(p.SettingsDigest) {
 		return model.ClusterReport{}, invalid("cluster report names settings with a digest that is none")
 	}
+	for what, list := range map[string][]string{
+		"cluster report": {p.KubeVersion, p.Platform}, "cluster.api_resources": p.ApiResources, "cluster.namespaced_kinds": p.NamespacedKinds,
+	} {
+		if err := words(what, list...); err != nil {
+			return model.ClusterReport{}, err
+		}
+	}
+	conditions := p.Conditions
+	if len(conditions) > maxConditions {
+		conditions = conditions[:maxConditions]
+	}
+	for i := range conditions {
+		conditions[i] = cut(conditions[i])
+	}
 	at, err := timeFromProto(p.ObservedAt, "cluster.observed_at")
 	if err != nil {
 		return model.ClusterReport{}, err
 	}
 	return model.ClusterReport{
 		KubeVersion: p.KubeVersion, Platform: p.Platform, Nodes: int(p.Nodes), Namespaces: int(p.Namespaces),
-		APIResources: p.ApiResources, NamespacedKinds: p.NamespacedKinds, Conditions: p.Conditions, ObservedAt: at,
+		APIResources: p.ApiResources, NamespacedKinds: p.NamespacedKinds, Conditions: conditions, ObservedAt: at,
 		SettingsVersion: p.SettingsVersion, SettingsDigest: model.Digest(p.SettingsDigest),
 	}, nil
 }

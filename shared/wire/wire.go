@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,6 +22,48 @@ const (
 // MaxMessageBytes bounds one message in either direction.
 const MaxMessageBytes = 4 << 20
 
+// What one message may say at most; an honest agent is far below. The hub keeps
+// much of it until it is stored, so what is small on the wire must not be large in
+// memory.
+const (
+	// maxKnown applications and operations in a hello.
+	maxKnown = 50_000
+	// maxWord is the length of what names something, such as a version.
+	maxWord = 512
+	// maxText is the length of a text for people; longer ones are cut.
+	maxText = 16 << 10
+	// maxList is how many words a list of a hello or a cluster report may have.
+	maxList = 20_000
+	// maxObjects is how many JSON objects one document may have: "{}" is three
+	// bytes on the wire and some hundred as a resource in a tree.
+	maxObjects = MaxMessageBytes / 64
+)
+
+// cut shortens a text for people.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}
+
+// words refuses words that are none.
+func words(what string, list ...string) error {
+	if len(list) > maxList {
+		return invalid("%s has %d entries; %d are allowed", what, len(list), maxList)
+	}
+	for _, w := range list {
+		if len(w) > maxWord {
+			return invalid("%s has an entry of %d bytes; %d are allowed", what, len(w), maxWord)
+		}
+	}
+	return nil
+}
+
+// objects counts the objects and lists that a JSON document seems to have; those
+// inside of strings count too, which makes it no smaller.
+func objects(b []byte) int { return bytes.Count(b, []byte{'{'}) + bytes.Count(b, []byte{'['}) }
+
 func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "wire_invalid", format, args...)
 }
@@ -35,6 +79,9 @@ func encodeJSON(v any) ([]byte, error) {
 func decodeJSON(b []byte, what string, into any) error {
 	if len(b) == 0 {
 		return invalid("%s is missing", what)
+	}
+	if n := objects(b); n > maxObjects {
+		return fault.New(fault.TooLarge, "wire_too_large", "%s has %d objects; %d are allowed", what, n, maxObjects)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return fault.Wrap(err, fault.Invalid, "wire_invalid", "%s does not decode", what)
