@@ -34,7 +34,6 @@ import (
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
 	"github.com/hawser-dev/hawser/hub/store"
-	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/hub/webhook"
 	"github.com/hawser-dev/hawser/hub/worker"
 	"github.com/hawser-dev/hawser/migrations"
@@ -56,6 +55,9 @@ const (
 
 // hub is everything that serve makes, in the order in which it is made.
 type hub struct {
+	// instance names this process to the others.
+	instance string
+
 	cfg Config
 	out io.Writer
 	log *slog.Logger
@@ -112,6 +114,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 	return lifecycle.Run(ctx, log, stopTimeout,
 		lifecycle.Part{Name: "spans", Stop: h.stopSpans},
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
+		lifecycle.Part{Name: "keys", Run: h.watchKeys, Stop: h.stopKeys},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
 		lifecycle.Part{Name: "audit", Start: h.startAudit, Run: func(ctx context.Context) error { return h.audit.Run(ctx) }},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
@@ -147,15 +150,18 @@ func (h *hub) startDatabase(ctx context.Context) (err error) {
 	if err := migrations.Up(ctx, dsn); err != nil {
 		return err
 	}
-	box, from, err := vault.Load(vault.KeyOptions{
-		File: os.Getenv("HAWSER_VAULT_KEY_FILE"), Value: os.Getenv(vault.EnvKey), Dir: h.cfg.Data,
-	})
+	box, from, err := h.cfg.openVault()
 	if err != nil {
 		return err
 	}
 	h.log.Info("vault key", "from", from)
-	h.store, err = store.Open(ctx, dsn, box, store.Options{Log: h.log})
-	return err
+	if h.store, err = store.Open(ctx, dsn, box, store.Options{Log: h.log}); err != nil {
+		return err
+	}
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails
+	h.instance = hex.EncodeToString(id)
+	return h.store.ReadKeys(ctx, h.instance)
 }
 
 // watchDatabase ends the hub when its private Postgres ended; a configured one
@@ -224,9 +230,7 @@ func (h *hub) startAuthority(ctx context.Context) (err error) {
 }
 
 func (h *hub) startEvents(ctx context.Context) error {
-	id := make([]byte, 6)
-	_, _ = rand.Read(id) // never fails
-	h.broker = events.New(hex.EncodeToString(id), 0)
+	h.broker = events.New(h.instance, 0)
 	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
 	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)

@@ -21,6 +21,10 @@ const bundleBatchBytes = 16 << 20
 // PutBundles stores bundles, sealed; those that are there stay. Bundles are put
 // before the desired states that name them.
 func (s *Store) PutBundles(ctx context.Context, bundles []fleet.Bundle) error {
+	return s.sealing(func() error { return s.putBundles(ctx, bundles) })
+}
+
+func (s *Store) putBundles(ctx context.Context, bundles []fleet.Bundle) error {
 	byDigest := make(map[model.Digest]fleet.Bundle, len(bundles))
 	for _, b := range bundles {
 		byDigest[b.Digest] = b
@@ -46,7 +50,7 @@ func (s *Store) PutBundles(ctx context.Context, bundles []fleet.Bundle) error {
 		return wrap(err, "store bundles")
 	}
 	for _, b := range unique {
-		box, err := s.box.Seal(b.Encoded, bundlePlace(b.Digest))
+		box, err := s.seal(ctx, b.Encoded, bundlePlace(b.Digest))
 		if err != nil {
 			return err
 		}
@@ -71,7 +75,7 @@ func (s *Store) BundleFor(ctx context.Context, cluster model.ClusterID, digest m
 	return s.bundle(ctx, digest, s.pool.QueryRow(ctx, q("BundleFor"), cluster, text(string(digest))))
 }
 
-func (s *Store) bundle(_ context.Context, digest model.Digest, row pgx.Row) ([]byte, error) {
+func (s *Store) bundle(ctx context.Context, digest model.Digest, row pgx.Row) ([]byte, error) {
 	var sealed []byte
 	err := row.Scan(&sealed)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -80,7 +84,7 @@ func (s *Store) bundle(_ context.Context, digest model.Digest, row pgx.Row) ([]b
 	if err != nil {
 		return nil, wrap(err, "read the bundle")
 	}
-	return s.box.Open(sealed, bundlePlace(digest))
+	return s.unseal(ctx, sealed, bundlePlace(digest))
 }
 
 // CollectBundles removes bundles that nothing names and no render gave since

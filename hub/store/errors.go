@@ -28,6 +28,7 @@ const (
 	codeCrashShutdown    = "57P02"
 	codeReadOnly         = "25006"
 	codeIdleTimeout      = "25P03"
+	codeKeyRetired       = "HW001" // of the trigger vault_check
 )
 
 // wrap makes a fault of a database error; what completes "could not …". Faults
@@ -52,6 +53,8 @@ func wrap(err error, what string) error {
 	switch sqlState(err) {
 	case codeInvalidText, codeUntranslatable:
 		return fault.Wrap(err, fault.Invalid, "text_invalid", "a value holds characters that cannot be stored: could not %s", what)
+	case codeKeyRetired:
+		return errRetired(err)
 	case codeUndefinedTable:
 		return fault.Wrap(err, fault.Internal, "db_not_migrated", "the database has not the tables that this hub needs").
 			WithFix("run: hawser-hub migrate")

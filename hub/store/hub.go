@@ -97,18 +97,21 @@ func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, wrap(err, "read a key")
 	}
-	return s.box.Open(sealed, secretPlace(name))
+	return s.unseal(ctx, sealed, secretPlace(name))
 }
 
 // PutSecretOnce stores a key unless there is one of that name, and returns what
 // is stored: of several hubs that start at once, all get the same.
 func (s *Store) PutSecretOnce(ctx context.Context, name string, value []byte) ([]byte, error) {
-	sealed, err := s.box.Seal(value, secretPlace(name))
+	err := s.sealing(func() error {
+		sealed, err := s.seal(ctx, value, secretPlace(name))
+		if err == nil {
+			_, err = s.pool.Exec(ctx, q("PutSecretOnce"), name, sealed, s.now())
+		}
+		return wrap(err, "store a key")
+	})
 	if err != nil {
 		return nil, err
-	}
-	if _, err := s.pool.Exec(ctx, q("PutSecretOnce"), name, sealed, s.now()); err != nil {
-		return nil, wrap(err, "store a key")
 	}
 	return s.Secret(ctx, name)
 }

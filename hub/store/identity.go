@@ -218,18 +218,21 @@ func (s *Store) ForgetLogins(ctx context.Context, now time.Time) error {
 // OfferFirstLogin stores a first login unless there is one that has not expired,
 // and returns what is stored; with replace it always stores its own.
 func (s *Store) OfferFirstLogin(ctx context.Context, f fleet.FirstLogin, replace bool) (fleet.FirstLogin, error) {
-	sealed, err := s.box.Seal([]byte(f.Code), firstLoginPlace)
+	var sealed []byte
+	err := s.sealing(func() (err error) {
+		if sealed, err = s.seal(ctx, []byte(f.Code), firstLoginPlace); err == nil {
+			_, err = s.pool.Exec(ctx, q("OfferFirstLogin"), f.Hash, sealed, f.ExpiresAt, s.now(), replace)
+		}
+		return wrap(err, "store the login code")
+	})
 	if err != nil {
 		return fleet.FirstLogin{}, err
-	}
-	if _, err := s.pool.Exec(ctx, q("OfferFirstLogin"), f.Hash, sealed, f.ExpiresAt, s.now(), replace); err != nil {
-		return fleet.FirstLogin{}, wrap(err, "store the login code")
 	}
 	var got fleet.FirstLogin
 	if err := s.pool.QueryRow(ctx, q("FirstLogin")).Scan(&sealed, &got.Hash, &got.ExpiresAt); err != nil {
 		return fleet.FirstLogin{}, wrap(err, "read the login code")
 	}
-	code, err := s.box.Open(sealed, firstLoginPlace)
+	code, err := s.unseal(ctx, sealed, firstLoginPlace)
 	got.Code, got.ExpiresAt = string(code), got.ExpiresAt.UTC()
 	return got, err
 }

@@ -72,7 +72,7 @@ func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model
 				return err
 			}
 		}
-		sealed, holds, err := s.sealed(r.Credential, repositoryPlace(id, match))
+		sealed, holds, err := s.sealed(ctx, r.Credential, repositoryPlace(id, match))
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (s *Store) UpsertRepository(ctx context.Context, r fleet.Repository) (model
 
 // sealed is a credential as it is stored, nil when it holds nothing, and what
 // may be seen of it.
-func (s *Store) sealed(c *fleet.Credential, place string) (sealed, holds []byte, err error) {
+func (s *Store) sealed(ctx context.Context, c *fleet.Credential, place string) (sealed, holds []byte, err error) {
 	if holds, err = document(c.Info()); err != nil || c == nil {
 		return nil, holds, err
 	}
@@ -101,22 +101,16 @@ func (s *Store) sealed(c *fleet.Credential, place string) (sealed, holds []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	sealed, err = s.box.Seal(b, place)
+	sealed, err = s.seal(ctx, b, place)
 	return sealed, holds, err
 }
 
 // open is the reverse of sealed; nil for nothing.
-func (s *Store) open(sealed []byte, places ...string) (*fleet.Credential, error) {
+func (s *Store) open(ctx context.Context, sealed []byte, places ...string) (*fleet.Credential, error) {
 	if len(sealed) == 0 {
 		return nil, nil
 	}
-	var plain []byte
-	var err error
-	for _, place := range places {
-		if plain, err = s.box.Open(sealed, place); err == nil {
-			break
-		}
-	}
+	plain, err := s.unseal(ctx, sealed, places...)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +122,9 @@ func (s *Store) open(sealed []byte, places ...string) (*fleet.Credential, error)
 	return c, nil
 }
 
-// openRepository opens the credential of a repository. Earlier releases bound it
-// to the row alone.
-func (s *Store) openRepository(id, match string, sealed []byte) (*fleet.Credential, error) {
-	return s.open(sealed, repositoryPlace(id, match), "repositories/credential/"+id)
+// openRepository opens the credential of a repository.
+func (s *Store) openRepository(ctx context.Context, id, match string, sealed []byte) (*fleet.Credential, error) {
+	return s.open(ctx, sealed, repositoryPlaces(id, match)...)
 }
 
 func repositoryUnknown(id string) error {
@@ -178,7 +171,7 @@ func (s *Store) Repository(ctx context.Context, id string) (fleet.Repository, er
 	if err != nil {
 		return fleet.Repository{}, wrap(err, "read the repository")
 	}
-	c, err := s.openRepository(id, match, sealed)
+	c, err := s.openRepository(ctx, id, match, sealed)
 	return fleet.Repository{Repository: r, Credential: c}, err
 }
 
@@ -281,7 +274,7 @@ func (s *Store) CredentialFor(ctx context.Context, url string) (*fleet.Credentia
 	}
 	var own *fleet.Credential
 	if id != "" {
-		if own, err = s.openRepository(id, match, sealed); err != nil {
+		if own, err = s.openRepository(ctx, id, match, sealed); err != nil {
 			return nil, err
 		}
 		if own == nil && (typ != fleet.Git || name != "" || project != "") {

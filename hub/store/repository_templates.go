@@ -56,7 +56,7 @@ func (s *Store) UpsertRepositoryTemplate(ctx context.Context, t fleet.Repository
 		if t.Version != 0 && t.Version != version {
 			return changedMeanwhile("the credential template for " + fleet.MaskURLs(t.URL))
 		}
-		sealed, holds, err := s.sealed(t.Credential, templatePlace(id, match))
+		sealed, holds, err := s.sealed(ctx, t.Credential, templatePlace(id, match))
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *Store) RepositoryTemplate(ctx context.Context, id string) (fleet.Reposi
 	if err != nil {
 		return fleet.RepositoryTemplate{}, wrap(err, "read the credential template")
 	}
-	c, err := s.open(sealed, templatePlace(id, match))
+	c, err := s.open(ctx, sealed, templatePlace(id, match))
 	return fleet.RepositoryTemplate{RepositoryTemplate: t, Credential: c}, err
 }
 
@@ -139,7 +139,7 @@ func (s *Store) TemplateFor(ctx context.Context, url, project string) (c *fleet.
 	if err != nil {
 		return nil, "", wrap(err, "find a credential template")
 	}
-	c, err = s.open(sealed, templatePlace(id, match))
+	c, err = s.open(ctx, sealed, templatePlace(id, match))
 	return c, template, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,12 +21,24 @@ import (
 type Sealer interface {
 	Seal(plain []byte, aad string) ([]byte, error)
 	Open(sealed []byte, aad string) ([]byte, error)
+
+	// Versions of its key beside those that it began with, see vault.Box.
+	Make() (version uint32, wrapped []byte, err error)
+	Learn(version uint32, wrapped []byte) error
+	Rewrap(version uint32, wrapped []byte) (again []byte, changed bool, err error)
+	Use(version uint32) error
+	Forget(version uint32)
+	Primary() uint32
+	Versions() []uint32
+	FileVersions() []uint32
 }
 
 // Options of Open; the zero value is good.
 type Options struct {
 	// MaxConns bounds the connection pool; 0: 12.
 	MaxConns int32
+	// tracer sees each statement (tests).
+	tracer pgx.QueryTracer
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
@@ -41,6 +54,10 @@ type Store struct {
 	clock func() time.Time
 	log   *slog.Logger
 	lease time.Duration
+
+	// learnt is when the versions of the key were read, as monotonic tells; 0: never.
+	learnt  atomic.Int64
+	started time.Time
 
 	// taken is the newest entry of each agent's history that is stored, as this
 	// process knows it.
@@ -82,11 +99,14 @@ func Open(ctx context.Context, dsn string, box Sealer, opts Options) (*Store, er
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
+	if opts.tracer != nil {
+		cfg.ConnConfig.Tracer = opts.tracer
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, wrap(err, "open the database")
 	}
-	s := &Store{pool: pool, box: box, clock: opts.Now, log: opts.Log, lease: opts.Lease, taken: map[appOfCluster]taken{}}
+	s := &Store{pool: pool, box: box, clock: opts.Now, log: opts.Log, lease: opts.Lease, started: time.Now(), taken: map[appOfCluster]taken{}}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -113,6 +133,9 @@ func (s *Store) Ping(ctx context.Context) error { return wrap(s.pool.Ping(ctx), 
 // equals what is stored.
 func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
+// monotonic is the time since the start, at least 1.
+func (s *Store) monotonic() int64 { return int64(time.Since(s.started)) + 1 }
+
 // querier is what a pool and a transaction have in common.
 type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
@@ -136,7 +159,7 @@ func (s *Store) tx(ctx context.Context, what string, fn func(tx pgx.Tx) error) e
 		if err == nil {
 			return nil
 		}
-		if attempt < maxAttempts && ctx.Err() == nil && repeatable(err) {
+		if attempt < maxAttempts && ctx.Err() == nil && (repeatable(err) || s.sealedLate(err)) {
 			continue
 		}
 		return wrap(err, what)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hawser-dev/hawser/hub/app"
 	"github.com/hawser-dev/hawser/hub/render"
@@ -40,7 +41,7 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serve(), migrate(), renderOffline(), policy(), pluginHost(), devdbStop(), version(),
+	root.AddCommand(serve(), migrate(), renderOffline(), policy(), keys(), pluginHost(), devdbStop(), version(),
 		worker(app.GitWorkerCommand, source.WorkerMain), worker(app.RenderWorkerCommand, render.WorkerMain))
 	return root
 }
@@ -123,6 +124,36 @@ too, and 1 when not.
 	}
 	v.Flags(validate.Flags())
 	group.AddCommand(test, validate)
+	return group
+}
+
+func keys() *cobra.Command {
+	group := &cobra.Command{
+		Use: "keys", Short: "Versions of the key that secrets in the database are sealed with",
+		Long: `Versions of the key that secrets in the database are sealed with. The commands need
+the database and the vault key, as the hub does, and work whether or not hubs run.`,
+	}
+	command := func(use, short, long string, flags func(*app.Keys, *pflag.FlagSet), run func(*app.Keys, *cobra.Command) error) {
+		var k app.Keys
+		c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return run(&k, c) }}
+		k.Flags(c.Flags())
+		if flags != nil {
+			flags(&k, c.Flags())
+		}
+		group.AddCommand(c)
+	}
+	status := func(k *app.Keys, c *cobra.Command) error { return k.Status(c.Context(), c.OutOrStdout()) }
+	command("status", "Print the versions, how many values each has sealed, and which hubs lack one", "", nil, status)
+	command("rotate", "Make a new version and seal everything with it", `Make a new version, wait until every hub that runs has it, and seal everything with
+it, in small batches. The old version stays readable. When the command is killed,
+calling it again goes on where it was; hubs go on by themselves.
+
+  hawser-hub keys rotate && hawser-hub keys retire`, (*app.Keys).RotateFlags, func(k *app.Keys, c *cobra.Command) error {
+		return k.Rotate(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+	})
+	command("retire", "Remove old versions that nothing is sealed with", "", nil, func(k *app.Keys, c *cobra.Command) error {
+		return k.Retire(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+	})
 	return group
 }
 
