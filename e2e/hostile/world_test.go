@@ -332,3 +332,6 @@ func (w *world) lives(s *session) {
 		}
 	}
 }
+
+// cleaned makes a name of a cluster of a name of a test.
+func cleaned(s string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(s) }

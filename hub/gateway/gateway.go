@@ -82,7 +82,7 @@ type Options struct {
 	FirstCall, HelloTimeout, SendTimeout time.Duration
 	// MessageBurst messages may an agent send at once, and one more per
 	// MessageEvery; defaults 20,000 and 1 ms. UnstoredBytes of its reports may
-	// wait for the database; default 8 MiB, as they are on the wire. Above, the
+	// wait for the database; default 2 MiB, as they are on the wire. Above, the
 	// hub reads nothing more from it for the time being.
 	MessageBurst  int
 	MessageEvery  time.Duration
@@ -149,6 +149,7 @@ type Gateway struct {
 	mu       sync.Mutex
 	clusters map[model.ClusterID]*clusterSessions
 	rates    map[model.ClusterID]*bucket
+	doubles  map[model.ClusterID]*doubles
 	live     int // welcomed sessions
 	// seen are the clusters that had a session.
 	seen map[model.ClusterID]struct{}
@@ -199,7 +200,7 @@ func New(opts Options) *Gateway {
 		opts.MessageEvery = time.Millisecond
 	}
 	if opts.UnstoredBytes <= 0 {
-		opts.UnstoredBytes = 8 << 20
+		opts.UnstoredBytes = 2 << 20
 	}
 	if opts.SendTimeout <= 0 {
 		opts.SendTimeout = 30 * time.Second
@@ -221,6 +222,7 @@ func New(opts Options) *Gateway {
 		enrols:   make(chan struct{}, 16),
 		clusters: map[model.ClusterID]*clusterSessions{},
 		rates:    map[model.ClusterID]*bucket{},
+		doubles:  map[model.ClusterID]*doubles{},
 		seen:     map[model.ClusterID]struct{}{},
 		tunnels:  &tunnels{open: map[model.ClusterID]*clusterTunnel{}},
 	}

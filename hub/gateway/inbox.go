@@ -140,6 +140,10 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 	if err := s.facts.Check(epoch); err != nil {
 		return err
 	}
+	if !s.spoke {
+		s.spoke = true
+		s.g.confirm(s)
+	}
 	now := s.g.opts.Now()
 	if msg.SentAt != nil && msg.SentAt.CheckValid() == nil {
 		offset.observe(now, msg.SentAt.AsTime())

@@ -91,6 +91,7 @@ func (g *Gateway) install(s *session, o fleet.Opening) *parting {
 	g.seen[s.cluster] = struct{}{}
 	g.opts.Observer.SessionOpened(again)
 	if old != nil {
+		g.replaced(old, s)
 		old.end(superseded)
 	} else {
 		g.live++

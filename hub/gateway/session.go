@@ -49,7 +49,8 @@ type session struct {
 	out outbox
 	in  inbox
 
-	messages bucket // of the receiving goroutine
+	messages bucket // of the receiving goroutine, like spoke
+	spoke    bool   // in this epoch
 	unstored unstored
 
 	heard      atomic.Int64 // nanoseconds since start, monotonic
@@ -192,6 +193,11 @@ func (s *session) serve() error {
 	if err := s.g.checkCertificate(ctx, s.caller); err != nil {
 		s.g.logRefusal(ctx, "session refused", err)
 		return err
+	}
+	if p := s.g.meet(s, hello); p != nil {
+		s.g.opts.Observer.Refused(p.Code)
+		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
+		return s.sayGoodbye(*p)
 	}
 	if !s.g.begin(s) {
 		return s.sayGoodbye(stopping)
