@@ -78,6 +78,7 @@ var rows = map[int64]string{
 	23: `SELECT audit_partition(current_date);
 	    INSERT INTO audit (part, seq, at, record, hash, signature) VALUES (current_date, 1, now(), '{"kind": "command"}', 'h', 's');
 	    INSERT INTO audit_pending (id, record) VALUES ('p', '{}')`,
+	27: `UPDATE clusters SET kubectl = true`,
 }
 
 // TestEachMigrationKeepsRows steps through the versions with rows in every

@@ -21,6 +21,7 @@ import (
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/kubecall"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/tunnel"
 	"github.com/hawser-dev/hawser/shared/wire"
@@ -132,6 +133,16 @@ func (p *policy) Allow(verb string, key model.ObjectKey) error {
 	defer p.mu.Unlock()
 	if code := p.denied[verb+" "+key.Kind]; code != "" {
 		return fault.New(fault.Denied, code, "%s is vetoed", key)
+	}
+	return nil
+}
+
+// AllowCall looks at the verb and the resource.
+func (p *policy) AllowCall(_ context.Context, _ string, i kubecall.Info) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code := p.denied[i.Verb+" "+i.Resource]; code != "" {
+		return fault.New(fault.Denied, code, "%s of %s is vetoed", i.Verb, i.Resource)
 	}
 	return nil
 }

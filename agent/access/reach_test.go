@@ -24,6 +24,8 @@ func (o *objects) Get(key model.ObjectKey) (live.Record, live.Presence) {
 	return live.Record{}, live.Absent
 }
 
+func (*objects) Kinds() []live.Kind { return nil }
+
 func (o *objects) Children(uid string) (out []live.Record) {
 	for _, r := range o.records {
 		for _, owner := range r.Owners {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/hawser-dev/hawser/agent/live"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/kubecall"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/tunnel"
 	"github.com/hawser-dev/hawser/shared/wire"
@@ -35,6 +37,8 @@ type Objects interface {
 	// Children lists the objects that name uid as an owner.
 	Children(uid string) []live.Record
 	Kind(model.GroupKind) (live.Kind, error)
+	// Kinds lists all that the cluster serves.
+	Kinds() []live.Kind
 }
 
 // Veto is the cluster's own policy. Its method does not wait; its errors are
@@ -42,6 +46,9 @@ type Objects interface {
 type Veto interface {
 	// Allow says whether "get", "logs" or "exec" may be done with an object.
 	Allow(verb string, key model.ObjectKey) error
+	// AllowCall says whether a request of kubectl may be made. With an id what it
+	// deletes is counted, for which it waits; without one it is only asked.
+	AllowCall(ctx context.Context, id string, i kubecall.Info) error
 }
 
 // Actions says what can be done with an object. It does not wait for the
@@ -79,7 +86,12 @@ type Options struct {
 	Recheck time.Duration
 	// AllowExec lets commands be run in containers.
 	AllowExec bool
-	Log       *slog.Logger
+	// AllowKubectl lets requests of kubectl in. Hub is the hub's CA, which vouches
+	// for who they are of, and which cluster this is to it; required with
+	// AllowKubectl.
+	AllowKubectl bool
+	Hub          func() (ca *x509.Certificate, cluster model.ClusterID)
+	Log          *slog.Logger
 
 	// Tunnel bounds what the hub may have under way.
 	Tunnel tunnel.Options
@@ -106,6 +118,9 @@ type Server struct {
 	// is in memory.
 	lists, reads chan struct{}
 	news         *news
+	// plain and upgrading send requests of kubectl.
+	plain, upgrading http.RoundTripper
+	spent            spent
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before and after
@@ -146,7 +161,11 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "cluster_config", "the address of the cluster's API server is not a URL")
 	}
-	return &Server{o: o, log: o.Log, http: client, base: base, sources: make(chan struct{}, o.Sources),
+	plain, upgrading, err := makeCalls(config)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "cluster_config", "the configuration to reach the cluster's API server is not usable")
+	}
+	return &Server{o: o, log: o.Log, http: client, base: base, plain: plain, upgrading: upgrading, sources: make(chan struct{}, o.Sources),
 		lists: make(chan struct{}, eventLists), reads: make(chan struct{}, maxReads), news: newNews()}, nil
 }
 
@@ -269,7 +288,7 @@ func (s *Server) answer(ctx context.Context, st *tunnel.Stream) {
 		exitCode, err = s.perform(r, a)
 	}
 	level := slog.LevelDebug
-	if r.Exec != nil {
+	if r.Exec != nil || r.Kube != nil && err != nil {
 		level = slog.LevelInfo
 	}
 	s.log.Log(ctx, level, "asked by the hub", "request", r.ID, "by", r.By, "application_uid", string(r.App), "what", verbOf(r), "error", err)
@@ -306,6 +325,8 @@ func verbOf(r model.AccessRequest) string {
 		return "exec"
 	case r.Actions != nil:
 		return "actions"
+	case r.Kube != nil:
+		return "kubectl"
 	}
 	return "nothing"
 }
@@ -319,6 +340,9 @@ func (s *Server) perform(r model.AccessRequest, a *answer) (exitCode int, err er
 			err = fault.New(fault.Internal, "access_failed", "the agent failed to answer; its log says more")
 		}
 	}()
+	if r.Kube != nil {
+		return 0, s.call(a, r)
+	}
 	user, err := s.account(r.App)
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 
 	"github.com/hawser-dev/hawser/agent/access"
@@ -25,6 +26,7 @@ func (a *agent) makeAccess(redactionKey []byte) (err error) {
 		MayExec:      holdings{a}.mayExec,
 		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
 		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec,
+		AllowKubectl: a.cfg.AllowKubectl, Hub: func() (*x509.Certificate, model.ClusterID) { return a.link.Hub() },
 		Tunnel: tunnel.Options{Traffic: a.with.metrics}, Log: a.log,
 	})
 	if err != nil {

@@ -37,6 +37,9 @@ type Config struct {
 	// AllowExec lets people at the hub run commands in containers of
 	// applications. It is the cluster's to decide, and off by default.
 	AllowExec bool
+	// AllowKubectl lets people at the hub use kubectl with the cluster, as users
+	// of its own. It is the cluster's to decide, and off by default.
+	AllowKubectl bool
 
 	// MetricsListen is the address of /metrics and HealthListen that of /livez and
 	// /readyz: plain HTTP without a login, so they are off unless they are given.
@@ -58,6 +61,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.ProxyCA, "proxy-ca", "", "file with further certificate authorities for an https:// proxy, PEM")
 	f.StringVar(&c.Overrides, "overrides", os.Getenv("HAWSER_OVERRIDES"), "directory with <group>/<Kind>/health.lua and actions, which win over the hub's")
 	f.BoolVar(&c.AllowExec, "allow-exec", os.Getenv("HAWSER_ALLOW_EXEC") == "true", "let people at the hub run commands in containers of applications (default: $HAWSER_ALLOW_EXEC)")
+	f.BoolVar(&c.AllowKubectl, "allow-kubectl", os.Getenv("HAWSER_ALLOW_KUBECTL") == "true", "let people at the hub use kubectl with this cluster (default: $HAWSER_ALLOW_KUBECTL)")
 	f.StringVar(&c.MetricsListen, "metrics-listen", os.Getenv("HAWSER_METRICS_LISTEN"), "address of /metrics for Prometheus, plain HTTP without a login, such as :9464 (default: off)")
 	f.StringVar(&c.HealthListen, "health-listen", os.Getenv("HAWSER_HEALTH_LISTEN"), "address of /livez and /readyz for the kubelet, plain HTTP without a login, such as :9465 (default: off)")
 	f.StringVar(&c.LogFormat, "log-format", envOr("HAWSER_LOG_FORMAT", "text"), "text or json")

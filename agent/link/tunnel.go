@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 
 	"google.golang.org/grpc"
@@ -34,4 +35,14 @@ func (l *Link) Tunnel(ctx context.Context, id string) (net.Conn, error) {
 		return nil, fault.FromGRPC(err)
 	}
 	return tunnel.NewConn(stream, stream.CloseSend, func() { cc.Close() }), nil
+}
+
+// Hub is the CA of the hub that the cluster is enrolled at, and who it is there;
+// nil and "" before it is.
+func (l *Link) Hub() (ca *x509.Certificate, cluster model.ClusterID) {
+	who := l.identity.Load()
+	if who == nil {
+		return nil, ""
+	}
+	return who.ca, who.Cluster
 }

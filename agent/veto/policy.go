@@ -50,6 +50,7 @@ type Policy struct {
 	deny      []rule
 	allowOnly []rule // nil: no such list
 	noExec    bool
+	noKubectl bool
 	// accounts may be impersonated; nil: all.
 	accounts []policy.Glob
 	// Limits of deletes; negative: none.
@@ -89,6 +90,8 @@ type document struct {
 	AllowOnly  []ruleDocument  `json:"allowOnly"`
 	MaxDeletes *limitsDocument `json:"maxDeletes"`
 	Exec       *bool           `json:"exec"`
+	// Kubectl false: no request of kubectl comes through the hub.
+	Kubectl *bool `json:"kubectl"`
 	// Impersonate lists the service accounts, as "namespace/name", that the agent
 	// may act as.
 	Impersonate []string `json:"impersonate"`
@@ -115,7 +118,7 @@ func Parse(text []byte) (*Policy, error) {
 		return nil, err
 	}
 	c := compiler{}
-	p := &Policy{perOperation: -1, perHour: -1, noExec: d.Exec != nil && !*d.Exec}
+	p := &Policy{perOperation: -1, perHour: -1, noExec: d.Exec != nil && !*d.Exec, noKubectl: d.Kubectl != nil && !*d.Kubectl}
 	p.deny = c.rules("deny", d.Deny)
 	p.allowOnly = c.rules("allowOnly", d.AllowOnly)
 	p.accounts = c.accounts("impersonate", d.Impersonate)
@@ -134,8 +137,8 @@ func Parse(text []byte) (*Policy, error) {
 		p.perOperation = c.limit("maxDeletes.perOperation", m.PerOperation)
 		p.perHour = c.limit("maxDeletes.perHour", m.PerHour)
 	}
-	if d.Deny == nil && d.AllowOnly == nil && d.MaxDeletes == nil && d.Exec == nil && d.Impersonate == nil {
-		c.problem("", "the policy says nothing").WithFix("write deny, allowOnly, maxDeletes, exec or impersonate, or delete the ConfigMap to have no veto")
+	if d.Deny == nil && d.AllowOnly == nil && d.MaxDeletes == nil && d.Exec == nil && d.Kubectl == nil && d.Impersonate == nil {
+		c.problem("", "the policy says nothing").WithFix("write deny, allowOnly, maxDeletes, exec, kubectl or impersonate, or delete the ConfigMap to have no veto")
 	}
 	if len(c.problems) > 0 {
 		return nil, c.problems

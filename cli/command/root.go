@@ -160,6 +160,7 @@ func newRoot(s *session) *cobra.Command {
 		newMan(s),
 		newRefreshNames(s),
 		newExplainError(s),
+		newKubeCredential(s),
 	)
 	takesSeveral(root)
 	root.SetHelpCommand(newHelp(root))

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
 )
@@ -107,6 +108,7 @@ func StartKubelet(o KubeletOptions) (*Kubelet, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", k.serveLogs)
 	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", k.serveExec)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", k.servePortForward)
 	k.server = &http.Server{Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() {
 		defer close(k.served)
@@ -290,6 +292,30 @@ func (k *Kubelet) serveExec(w http.ResponseWriter, r *http.Request) {
 	}()
 	e := Exec{Namespace: r.PathValue("namespace"), Pod: r.PathValue("pod"), Container: r.PathValue("container"), Command: r.URL.Query()["command"]}
 	remotecommand.ServeExec(w, r, executor{k, e}, e.Pod, "", e.Container, e.Command, options, execIdle, execCreation, remotecommand.SupportedStreamingProtocols)
+}
+
+// servePortForward opens ports of a pod, all of which are Echo.
+func (k *Kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
+	options, err := portforward.NewV4Options(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	portforward.ServePortForward(w, r, Echo{}, r.PathValue("pod"), "", options, execIdle, execCreation, portforward.SupportedProtocols)
+}
+
+// Echo is what a pod listens with on each port: it repeats the first line that it
+// is told, with the names of the pod and the port before it.
+type Echo struct{}
+
+// PortForward implements portforward.PortForwarder.
+func (Echo) PortForward(_ context.Context, pod, _ string, port int32, stream io.ReadWriteCloser) error {
+	line, err := bufio.NewReader(stream).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stream, "%s:%d %s", pod, port, line)
+	return err
 }
 
 type executor struct {

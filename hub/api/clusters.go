@@ -130,6 +130,33 @@ func (a *api) setClusterLabels(c *gin.Context) {
 	a.answerCluster(c, cluster.ID)
 }
 
+type clusterKubectl struct {
+	// Enabled lets kubectl go through the hub to the cluster.
+	Enabled bool `json:"enabled"`
+}
+
+func (a *api) setClusterKubectl(c *gin.Context) {
+	ctx := c.Request.Context()
+	var in clusterKubectl
+	err := a.into(c, &in, false)
+	var expected int64
+	if err == nil {
+		expected, err = ifMatch(c)
+	}
+	var cluster model.Cluster
+	if err == nil {
+		cluster, err = a.store.Cluster(ctx, c.Param("name"))
+	}
+	if err == nil {
+		err = a.store.SetClusterKubectl(ctx, cluster.ID, in.Enabled, expected)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerCluster(c, cluster.ID)
+}
+
 type clusterAliases struct {
 	// Aliases are server URLs.
 	Aliases []string `json:"aliases,omitempty"`

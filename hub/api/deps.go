@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/kubecall"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
 	"github.com/hawser-dev/hawser/shared/telemetry/probe"
@@ -33,6 +34,8 @@ type Store interface {
 	// 0 for any: Conflict (version_conflict) when there is another.
 	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error
 	SetClusterLabels(ctx context.Context, id model.ClusterID, labels map[string]string, expected int64) error
+	// SetClusterKubectl says whether kubectl may go through the hub to the cluster.
+	SetClusterKubectl(ctx context.Context, id model.ClusterID, on bool, expected int64) error
 	ResolveDestination(ctx context.Context, d model.Destination) (model.Cluster, error)
 	DeleteCluster(ctx context.Context, id model.ClusterID, expected int64) error
 
@@ -273,6 +276,9 @@ type Options struct {
 	Access       Access
 	AccessLimits AccessLimits
 	AllowExec    bool
+	// Vouch signs whose a request to a cluster's API server is; nil: kubectl does not
+	// go through this hub.
+	Vouch func(kubecall.Statement) (model.KubeIdentity, error)
 	// Settings for all clusters; nil for none. SettingsChanged, which may be nil,
 	// is called when they changed and must not block.
 	Settings Settings

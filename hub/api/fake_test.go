@@ -240,6 +240,10 @@ func (s *fakeStore) SetClusterLabels(_ context.Context, id model.ClusterID, labe
 	return s.writeCluster(id, expected, func(c *model.Cluster) { c.Labels = labels })
 }
 
+func (s *fakeStore) SetClusterKubectl(_ context.Context, id model.ClusterID, on bool, expected int64) error {
+	return s.writeCluster(id, expected, func(c *model.Cluster) { c.Kubectl = on })
+}
+
 func (s *fakeStore) writeCluster(id model.ClusterID, expected int64, f func(*model.Cluster)) (err error) {
 	if gone := s.changeCluster(id, func(c *model.Cluster) {
 		if expected != 0 && expected != c.Version {

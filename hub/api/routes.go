@@ -310,6 +310,11 @@ var clusterRoutes = []Route{
 		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterAliases{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterAliases,
 	},
 	{
+		Method: http.MethodPut, Path: "/clusters/:name/kubectl", ID: "setClusterKubectl", Tag: "clusters", Summary: "Let kubectl go through the hub to a cluster, or not",
+		Detail: "It is off until somebody turns it on, and takes an agent that was started with --allow-kubectl. Requests go to /k8s/clusters/NAME and need the permission proxy of the cluster.",
+		Verb:   VerbUpdate, Resource: ResourceClusters, Fresh: true, Body: clusterKubectl{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterKubectl,
+	},
+	{
 		Method: http.MethodPost, Path: "/clusters/:name/revoke", ID: "revokeCluster", Tag: "clusters", Summary: "Revoke the certificates of a cluster's agent",
 		Verb: VerbDelete, Resource: ResourceClusters, Fresh: true, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).revokeCluster,
 	},

@@ -505,6 +505,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Access:            access{h.gateway},
 		AccessLimits:      api.AccessLimits{UserStreams: h.cfg.AccessStreams},
 		AllowExec:         h.cfg.Exec,
+		Vouch:             h.ca.SignRequest,
 		Settings:          h.store,
 		SettingsChanged:   h.gateway.NotifySettings,
 		GPGKeys:           h.store,

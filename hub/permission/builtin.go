@@ -19,7 +19,7 @@ var resourceActions = map[string][]string{
 	inLogs:               {"get"},
 	inExec:               {"create", "debug"},
 	inProjects:           {"get", "create", "update", "delete"},
-	inClusters:           {"get", "create", "update", "delete"},
+	inClusters:           {"get", "create", "update", "delete", "proxy"},
 	inRepositories:       {"get", "create", "update", "delete"},
 	"write-repositories": {"get", "create", "update", "delete"},
 	"accounts":           {"get", "update"},

@@ -38,6 +38,9 @@ func inPolicy(verb Verb, resource Resource) []asking {
 			return []asking{{inApplicationSets, "get"}, {inApplicationSets, string(verb)}}
 		}
 	case Projects, Clusters, Repositories:
+		if verb == Proxy && resource == Clusters {
+			return []asking{{inClusters, "get"}, {inClusters, "proxy"}}
+		}
 		switch verb {
 		case Get, Create, Update, Delete:
 			return []asking{{string(resource), string(verb)}}

@@ -14,6 +14,8 @@ const (
 	Get, Logs, Events                                   Verb = "get", "logs", "events"
 	Sync, Rollback, Refresh, Terminate, RunAction, Exec Verb = "sync", "rollback", "refresh", "terminate", "action", "exec"
 	Create, Update, Delete                              Verb = "create", "update", "delete"
+	// Proxy goes to the API server of a cluster, as kubectl does.
+	Proxy Verb = "proxy"
 )
 
 // Resource is a kind of thing that verbs are about.
@@ -65,6 +67,7 @@ var verbRanks = map[Verb]rank{
 	Get: viewer, Logs: viewer, Events: viewer,
 	Sync: operator, Rollback: operator, Refresh: operator, Terminate: operator, RunAction: operator, Exec: operator,
 	Create: editor, Update: editor, Delete: editor,
+	Proxy: admin,
 }
 
 // need is the least rank in a project that may do verb to resource.

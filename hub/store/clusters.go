@@ -58,7 +58,7 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 		var unknown []byte
 		var open bool
 		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
-			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion, &c.Version,
+			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion, &c.Version, &c.Kubectl,
 			&c.LastSeen, &open, &c.Applications)
 		if err != nil {
 			return c, err
@@ -102,6 +102,18 @@ func (s *Store) SetClusterAliases(ctx context.Context, id model.ClusterID, list 
 			return clusterNotWritten(ctx, tx, id)
 		}
 		_, err = tx.Exec(ctx, q("ForgetRendersOfCluster"), id) // desired states name the aliases
+		return err
+	})
+}
+
+// SetClusterKubectl says whether kubectl may go through the hub to the cluster.
+// expected is as in SetClusterLabels.
+func (s *Store) SetClusterKubectl(ctx context.Context, id model.ClusterID, on bool, expected int64) error {
+	return s.tx(ctx, "change the cluster", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, q("SetClusterKubectl"), id, on, expected)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = clusterNotWritten(ctx, tx, id)
+		}
 		return err
 	})
 }

@@ -22,6 +22,37 @@ type AccessRequest struct {
 	Logs    *LogQuery
 	Exec    *ExecQuery
 	Actions *ObjectSelector
+	// Kube is of no application: App is empty.
+	Kube *KubeRequest
+}
+
+// KubeRequest is a request to the cluster's API server, made as the user whom the
+// hub vouches for. Its body follows as input, if it has one.
+type KubeRequest struct {
+	Method, Path, Query string
+	Headers             []KubeHeader
+	// Upgrade is the protocol that the connection is to become, "" for none.
+	Upgrade  string
+	Body     bool
+	Identity KubeIdentity
+}
+
+// KubeHeader is one header with all its values.
+type KubeHeader struct {
+	Name   string
+	Values []string
+}
+
+// KubeIdentity is a statement of the hub whose request it is; package kubecall
+// makes and reads it.
+type KubeIdentity struct {
+	Statement, Signature []byte
+}
+
+// KubeAnswer is the beginning of the API server's answer. Its body follows.
+type KubeAnswer struct {
+	Status  int
+	Headers []KubeHeader
 }
 
 // ObjectSelector says which objects of the application are meant; what is not
@@ -94,7 +125,8 @@ type TerminalSize struct {
 	Rows    uint16 `json:"rows"`
 }
 
-// AccessInput is one piece of what is said after the request, for exec.
+// AccessInput is one piece of what is said after the request: input of a command,
+// or the body of a request to the API server.
 type AccessInput struct {
 	Stdin    []byte
 	StdinEnd bool
@@ -113,7 +145,10 @@ type AccessAnswer struct {
 	Started *ExecStarted
 	Output  *ExecOutput
 	Actions []ResourceAction
-	End     *AccessEnd
+	Kube    *KubeAnswer
+	// Data is a piece of the body after Kube.
+	Data []byte
+	End  *AccessEnd
 }
 
 // AccessEnd says how an answer ended.

@@ -26,6 +26,9 @@ type Cluster struct {
 	CertNotAfter    *time.Time `json:"certificateNotAfter,omitempty"`
 	EnrolledAt      *time.Time `json:"enrolledAt,omitempty"`
 	Revoked         bool       `json:"revoked,omitempty"`
+	// Kubectl: kubectl may go through the hub to the cluster, as far as its agent
+	// lets it.
+	Kubectl bool `json:"kubectl,omitempty"`
 	// UnknownApps are applications that the agent holds and the hub does not
 	// know, as after a restore. They are shown, never withdrawn.
 	UnknownApps []UnknownApp `json:"unknownApplications,omitempty"`

@@ -49,6 +49,11 @@ func AccessRequestToProto(r model.AccessRequest) *agentv1.AccessRequest {
 			Selector: selectorToProto(q.ObjectSelector), Container: q.Container, Command: q.Command, Tty: q.TTY, Stdin: q.Stdin, Size: sizeToProto(q.Size)}}
 	case r.Actions != nil:
 		p.Verb = &agentv1.AccessRequest_Actions{Actions: &agentv1.ActionQuery{Selector: selectorToProto(*r.Actions)}}
+	case r.Kube != nil:
+		q := r.Kube
+		p.Verb = &agentv1.AccessRequest_Kube{Kube: &agentv1.KubeRequest{
+			Method: q.Method, Path: q.Path, Query: q.Query, Headers: headersToProto(q.Headers), Upgrade: q.Upgrade, Body: q.Body,
+			Statement: q.Identity.Statement, Signature: q.Identity.Signature}}
 	}
 	return p
 }
@@ -63,7 +68,10 @@ func AccessRequest(p *agentv1.AccessRequest) (model.AccessRequest, error) {
 	if err := texts(map[string]string{"id": p.Id, "by": p.By, "app_uid": p.AppUid}); err != nil {
 		return r, err
 	}
-	if p.AppUid == "" {
+	if _, ofCluster := p.Verb.(*agentv1.AccessRequest_Kube); ofCluster != (p.AppUid == "") {
+		if ofCluster {
+			return r, invalid("a request to the API server names an application")
+		}
 		return r, invalid("the request names no application")
 	}
 	var err error
@@ -90,10 +98,31 @@ func AccessRequest(p *agentv1.AccessRequest) (model.AccessRequest, error) {
 		var s model.ObjectSelector
 		s, err = selector(v.Actions.GetSelector())
 		r.Actions = &s
+	case *agentv1.AccessRequest_Kube:
+		k := v.Kube
+		r.Kube = &model.KubeRequest{Method: k.GetMethod(), Path: k.GetPath(), Query: k.GetQuery(), Headers: headers(k.GetHeaders()), Upgrade: k.GetUpgrade(), Body: k.GetBody(),
+			Identity: model.KubeIdentity{Statement: k.GetStatement(), Signature: k.GetSignature()}}
 	default:
 		return r, fault.New(fault.Precondition, "access_unsupported", "the agent does not know what was asked for").WithFix("upgrade the agent")
 	}
 	return r, err
+}
+
+func headersToProto(list []model.KubeHeader) []*agentv1.KubeHeader {
+	out := make([]*agentv1.KubeHeader, len(list))
+	for i, h := range list {
+		out[i] = &agentv1.KubeHeader{Name: h.Name, Values: h.Values}
+	}
+	return out
+}
+
+// headers translates headers as they are: package kubecall judges them.
+func headers(list []*agentv1.KubeHeader) []model.KubeHeader {
+	out := make([]model.KubeHeader, len(list))
+	for i, h := range list {
+		out[i] = model.KubeHeader{Name: h.GetName(), Values: h.GetValues()}
+	}
+	return out
 }
 
 func logQuery(p *agentv1.LogQuery) (*model.LogQuery, error) {
@@ -288,6 +317,10 @@ func AccessAnswerToProto(a model.AccessAnswer) *agentv1.AccessAnswer {
 			list.Actions = append(list.Actions, &agentv1.ResourceAction{Name: x.Name, DisplayName: x.DisplayName, Disabled: x.Disabled, Params: x.Params})
 		}
 		p.Answer = &agentv1.AccessAnswer_Actions{Actions: list}
+	case a.Kube != nil:
+		p.Answer = &agentv1.AccessAnswer_Kube{Kube: &agentv1.KubeAnswer{Status: int32(a.Kube.Status), Headers: headersToProto(a.Kube.Headers)}}
+	case a.Data != nil:
+		p.Answer = &agentv1.AccessAnswer_Data{Data: a.Data}
 	}
 	return p
 }
@@ -299,6 +332,10 @@ func AccessAnswer(p *agentv1.AccessAnswer) (model.AccessAnswer, error) {
 	switch v := p.GetAnswer().(type) {
 	case *agentv1.AccessAnswer_End:
 		a.End = accessEnd(v.End)
+	case *agentv1.AccessAnswer_Kube:
+		a.Kube = &model.KubeAnswer{Status: int(v.Kube.GetStatus()), Headers: headers(v.Kube.GetHeaders())}
+	case *agentv1.AccessAnswer_Data:
+		a.Data = v.Data
 	case *agentv1.AccessAnswer_Object:
 		a.Object = v.Object.GetJson()
 	case *agentv1.AccessAnswer_Events:

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/kubecall"
+	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
 
@@ -178,6 +180,18 @@ func (a *Authority) Certificate() *x509.Certificate { return a.cert }
 
 // PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte { return bytes.Clone(a.pem) }
+
+// SignRequest vouches for whose a request to a cluster's API server is; agents
+// check it with kubecall.Verify.
+func (a *Authority) SignRequest(s kubecall.Statement) (model.KubeIdentity, error) {
+	return s.Sign(func(sum []byte) ([]byte, error) {
+		sig, err := ecdsa.SignASN1(rand.Reader, a.key, sum)
+		if err != nil {
+			return nil, internal(err)
+		}
+		return sig, nil
+	})
+}
 
 // SignIncarnation vouches for an incarnation of the hub; agents check it with
 // wire.VerifyIncarnation.

@@ -1,6 +1,6 @@
 -- name: Clusters
 SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
-       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version, c.version,
+       c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version, c.version, c.kubectl,
        s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
        (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
 FROM clusters c
@@ -22,6 +22,9 @@ UPDATE clusters SET aliases = $2, version = version + 1 WHERE id = $1 AND ($3::b
 
 -- name: SetClusterLabels
 UPDATE clusters SET labels = $2, version = version + 1 WHERE id = $1 AND ($3::bigint = 0 OR version = $3);
+
+-- name: SetClusterKubectl
+UPDATE clusters SET kubectl = $2, version = version + 1 WHERE id = $1 AND ($3::bigint = 0 OR version = $3);
 
 -- name: SaveClusterReport
 UPDATE clusters SET kube_version = $2, platform = $3, nodes = $4, namespaces = $5, conditions = $6,

@@ -115,6 +115,7 @@ type AccessRequest struct {
 	//	*AccessRequest_Logs
 	//	*AccessRequest_Exec
 	//	*AccessRequest_Actions
+	//	*AccessRequest_Kube
 	Verb          isAccessRequest_Verb `protobuf_oneof:"verb"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -230,6 +231,15 @@ func (x *AccessRequest) GetActions() *ActionQuery {
 	return nil
 }
 
+func (x *AccessRequest) GetKube() *KubeRequest {
+	if x != nil {
+		if x, ok := x.Verb.(*AccessRequest_Kube); ok {
+			return x.Kube
+		}
+	}
+	return nil
+}
+
 type isAccessRequest_Verb interface {
 	isAccessRequest_Verb()
 }
@@ -254,6 +264,10 @@ type AccessRequest_Actions struct {
 	Actions *ActionQuery `protobuf:"bytes,14,opt,name=actions,proto3,oneof"`
 }
 
+type AccessRequest_Kube struct {
+	Kube *KubeRequest `protobuf:"bytes,15,opt,name=kube,proto3,oneof"`
+}
+
 func (*AccessRequest_Object) isAccessRequest_Verb() {}
 
 func (*AccessRequest_Events) isAccessRequest_Verb() {}
@@ -263,6 +277,166 @@ func (*AccessRequest_Logs) isAccessRequest_Verb() {}
 func (*AccessRequest_Exec) isAccessRequest_Verb() {}
 
 func (*AccessRequest_Actions) isAccessRequest_Verb() {}
+
+func (*AccessRequest_Kube) isAccessRequest_Verb() {}
+
+// KubeRequest is a request to the cluster's API server, as the user whom the hub
+// vouches for and never as the agent. app_uid is empty.
+type KubeRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Method string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// In their one spelling, and forwarded as they are.
+	Path    string        `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Query   string        `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	Headers []*KubeHeader `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty"`
+	// The protocol that the connection is to become: websocket or SPDY/3.1.
+	Upgrade string `protobuf:"bytes,5,opt,name=upgrade,proto3" json:"upgrade,omitempty"`
+	// A body follows as AccessInput.stdin, up to a stdin_end.
+	Body bool `protobuf:"varint,6,opt,name=body,proto3" json:"body,omitempty"`
+	// Who it is, for this request to this cluster, and the hub CA's signature.
+	Statement     []byte `protobuf:"bytes,7,opt,name=statement,proto3" json:"statement,omitempty"`
+	Signature     []byte `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KubeRequest) Reset() {
+	*x = KubeRequest{}
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KubeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KubeRequest) ProtoMessage() {}
+
+func (x *KubeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KubeRequest.ProtoReflect.Descriptor instead.
+func (*KubeRequest) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *KubeRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *KubeRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *KubeRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *KubeRequest) GetHeaders() []*KubeHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *KubeRequest) GetUpgrade() string {
+	if x != nil {
+		return x.Upgrade
+	}
+	return ""
+}
+
+func (x *KubeRequest) GetBody() bool {
+	if x != nil {
+		return x.Body
+	}
+	return false
+}
+
+func (x *KubeRequest) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *KubeRequest) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+type KubeHeader struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Values        []string               `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KubeHeader) Reset() {
+	*x = KubeHeader{}
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KubeHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KubeHeader) ProtoMessage() {}
+
+func (x *KubeHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KubeHeader.ProtoReflect.Descriptor instead.
+func (*KubeHeader) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *KubeHeader) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KubeHeader) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
 
 // ObjectSelector says which objects of the application are meant. What is
 // unset or empty matches all.
@@ -280,7 +454,7 @@ type ObjectSelector struct {
 
 func (x *ObjectSelector) Reset() {
 	*x = ObjectSelector{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[2]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +466,7 @@ func (x *ObjectSelector) String() string {
 func (*ObjectSelector) ProtoMessage() {}
 
 func (x *ObjectSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[2]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +479,7 @@ func (x *ObjectSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectSelector.ProtoReflect.Descriptor instead.
 func (*ObjectSelector) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{2}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ObjectSelector) GetGroup() string {
@@ -347,7 +521,7 @@ type ObjectQuery struct {
 
 func (x *ObjectQuery) Reset() {
 	*x = ObjectQuery{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[3]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +533,7 @@ func (x *ObjectQuery) String() string {
 func (*ObjectQuery) ProtoMessage() {}
 
 func (x *ObjectQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[3]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +546,7 @@ func (x *ObjectQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectQuery.ProtoReflect.Descriptor instead.
 func (*ObjectQuery) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{3}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ObjectQuery) GetSelector() *ObjectSelector {
@@ -402,7 +576,7 @@ type EventQuery struct {
 
 func (x *EventQuery) Reset() {
 	*x = EventQuery{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[4]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +588,7 @@ func (x *EventQuery) String() string {
 func (*EventQuery) ProtoMessage() {}
 
 func (x *EventQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[4]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +601,7 @@ func (x *EventQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQuery.ProtoReflect.Descriptor instead.
 func (*EventQuery) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EventQuery) GetSelector() *ObjectSelector {
@@ -473,7 +647,7 @@ type LogQuery struct {
 
 func (x *LogQuery) Reset() {
 	*x = LogQuery{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[5]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +659,7 @@ func (x *LogQuery) String() string {
 func (*LogQuery) ProtoMessage() {}
 
 func (x *LogQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[5]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +672,7 @@ func (x *LogQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogQuery.ProtoReflect.Descriptor instead.
 func (*LogQuery) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LogQuery) GetSelector() *ObjectSelector {
@@ -581,7 +755,7 @@ type ExecCommand struct {
 
 func (x *ExecCommand) Reset() {
 	*x = ExecCommand{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[6]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +767,7 @@ func (x *ExecCommand) String() string {
 func (*ExecCommand) ProtoMessage() {}
 
 func (x *ExecCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[6]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +780,7 @@ func (x *ExecCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecCommand.ProtoReflect.Descriptor instead.
 func (*ExecCommand) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{6}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExecCommand) GetSelector() *ObjectSelector {
@@ -661,7 +835,7 @@ type TerminalSize struct {
 
 func (x *TerminalSize) Reset() {
 	*x = TerminalSize{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[7]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +847,7 @@ func (x *TerminalSize) String() string {
 func (*TerminalSize) ProtoMessage() {}
 
 func (x *TerminalSize) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[7]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +860,7 @@ func (x *TerminalSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminalSize.ProtoReflect.Descriptor instead.
 func (*TerminalSize) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{7}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TerminalSize) GetColumns() uint32 {
@@ -713,7 +887,7 @@ type ActionQuery struct {
 
 func (x *ActionQuery) Reset() {
 	*x = ActionQuery{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[8]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +899,7 @@ func (x *ActionQuery) String() string {
 func (*ActionQuery) ProtoMessage() {}
 
 func (x *ActionQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[8]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +912,7 @@ func (x *ActionQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionQuery.ProtoReflect.Descriptor instead.
 func (*ActionQuery) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{8}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ActionQuery) GetSelector() *ObjectSelector {
@@ -748,7 +922,7 @@ func (x *ActionQuery) GetSelector() *ObjectSelector {
 	return nil
 }
 
-// AccessInput is what the hub says after the request; only for exec.
+// AccessInput is what the hub says after the request; only for exec and kube.
 type AccessInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Input:
@@ -763,7 +937,7 @@ type AccessInput struct {
 
 func (x *AccessInput) Reset() {
 	*x = AccessInput{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[9]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +949,7 @@ func (x *AccessInput) String() string {
 func (*AccessInput) ProtoMessage() {}
 
 func (x *AccessInput) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[9]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +962,7 @@ func (x *AccessInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessInput.ProtoReflect.Descriptor instead.
 func (*AccessInput) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{9}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AccessInput) GetInput() isAccessInput_Input {
@@ -860,6 +1034,8 @@ type AccessAnswer struct {
 	//	*AccessAnswer_Started
 	//	*AccessAnswer_Output
 	//	*AccessAnswer_Actions
+	//	*AccessAnswer_Kube
+	//	*AccessAnswer_Data
 	//	*AccessAnswer_End
 	Answer        isAccessAnswer_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
@@ -868,7 +1044,7 @@ type AccessAnswer struct {
 
 func (x *AccessAnswer) Reset() {
 	*x = AccessAnswer{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[10]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1056,7 @@ func (x *AccessAnswer) String() string {
 func (*AccessAnswer) ProtoMessage() {}
 
 func (x *AccessAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[10]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1069,7 @@ func (x *AccessAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessAnswer.ProtoReflect.Descriptor instead.
 func (*AccessAnswer) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{10}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AccessAnswer) GetAnswer() isAccessAnswer_Answer {
@@ -975,6 +1151,24 @@ func (x *AccessAnswer) GetActions() *ResourceActions {
 	return nil
 }
 
+func (x *AccessAnswer) GetKube() *KubeAnswer {
+	if x != nil {
+		if x, ok := x.Answer.(*AccessAnswer_Kube); ok {
+			return x.Kube
+		}
+	}
+	return nil
+}
+
+func (x *AccessAnswer) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Answer.(*AccessAnswer_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
 func (x *AccessAnswer) GetEnd() *AccessEnd {
 	if x != nil {
 		if x, ok := x.Answer.(*AccessAnswer_End); ok {
@@ -1020,6 +1214,16 @@ type AccessAnswer_Actions struct {
 	Actions *ResourceActions `protobuf:"bytes,8,opt,name=actions,proto3,oneof"`
 }
 
+type AccessAnswer_Kube struct {
+	Kube *KubeAnswer `protobuf:"bytes,9,opt,name=kube,proto3,oneof"`
+}
+
+type AccessAnswer_Data struct {
+	// A piece of the body that follows KubeAnswer, or of what comes over the
+	// connection after an upgrade.
+	Data []byte `protobuf:"bytes,10,opt,name=data,proto3,oneof"`
+}
+
 type AccessAnswer_End struct {
 	End *AccessEnd `protobuf:"bytes,15,opt,name=end,proto3,oneof"`
 }
@@ -1040,7 +1244,64 @@ func (*AccessAnswer_Output) isAccessAnswer_Answer() {}
 
 func (*AccessAnswer_Actions) isAccessAnswer_Answer() {}
 
+func (*AccessAnswer_Kube) isAccessAnswer_Answer() {}
+
+func (*AccessAnswer_Data) isAccessAnswer_Answer() {}
+
 func (*AccessAnswer_End) isAccessAnswer_Answer() {}
+
+// KubeAnswer is the beginning of the API server's answer.
+type KubeAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	Headers       []*KubeHeader          `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KubeAnswer) Reset() {
+	*x = KubeAnswer{}
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KubeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KubeAnswer) ProtoMessage() {}
+
+func (x *KubeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KubeAnswer.ProtoReflect.Descriptor instead.
+func (*KubeAnswer) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *KubeAnswer) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *KubeAnswer) GetHeaders() []*KubeHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
 
 // ObjectChunk is a piece of an object's JSON, values of Secrets redacted.
 type ObjectChunk struct {
@@ -1052,7 +1313,7 @@ type ObjectChunk struct {
 
 func (x *ObjectChunk) Reset() {
 	*x = ObjectChunk{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[11]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1325,7 @@ func (x *ObjectChunk) String() string {
 func (*ObjectChunk) ProtoMessage() {}
 
 func (x *ObjectChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[11]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1338,7 @@ func (x *ObjectChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectChunk.ProtoReflect.Descriptor instead.
 func (*ObjectChunk) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{11}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ObjectChunk) GetJson() []byte {
@@ -1096,7 +1357,7 @@ type ObjectEvents struct {
 
 func (x *ObjectEvents) Reset() {
 	*x = ObjectEvents{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[12]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1369,7 @@ func (x *ObjectEvents) String() string {
 func (*ObjectEvents) ProtoMessage() {}
 
 func (x *ObjectEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[12]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1382,7 @@ func (x *ObjectEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectEvents.ProtoReflect.Descriptor instead.
 func (*ObjectEvents) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{12}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ObjectEvents) GetEvents() []*ObjectEvent {
@@ -1157,7 +1418,7 @@ type ObjectEvent struct {
 
 func (x *ObjectEvent) Reset() {
 	*x = ObjectEvent{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[13]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1430,7 @@ func (x *ObjectEvent) String() string {
 func (*ObjectEvent) ProtoMessage() {}
 
 func (x *ObjectEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[13]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1443,7 @@ func (x *ObjectEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectEvent.ProtoReflect.Descriptor instead.
 func (*ObjectEvent) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{13}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ObjectEvent) GetUid() string {
@@ -1293,7 +1554,7 @@ type LogSources struct {
 
 func (x *LogSources) Reset() {
 	*x = LogSources{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[14]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1566,7 @@ func (x *LogSources) String() string {
 func (*LogSources) ProtoMessage() {}
 
 func (x *LogSources) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[14]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1579,7 @@ func (x *LogSources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogSources.ProtoReflect.Descriptor instead.
 func (*LogSources) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{14}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LogSources) GetSources() []*LogSource {
@@ -1341,7 +1602,7 @@ type LogSource struct {
 
 func (x *LogSource) Reset() {
 	*x = LogSource{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[15]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1614,7 @@ func (x *LogSource) String() string {
 func (*LogSource) ProtoMessage() {}
 
 func (x *LogSource) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[15]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1627,7 @@ func (x *LogSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogSource.ProtoReflect.Descriptor instead.
 func (*LogSource) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{15}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LogSource) GetNumber() uint32 {
@@ -1406,7 +1667,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[16]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1679,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[16]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1692,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{16}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LogLines) GetLines() []*LogLine {
@@ -1456,7 +1717,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[17]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1729,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[17]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1742,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{17}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LogLine) GetSource() uint32 {
@@ -1524,7 +1785,7 @@ type LogNotice struct {
 
 func (x *LogNotice) Reset() {
 	*x = LogNotice{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[18]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1797,7 @@ func (x *LogNotice) String() string {
 func (*LogNotice) ProtoMessage() {}
 
 func (x *LogNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[18]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1810,7 @@ func (x *LogNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogNotice.ProtoReflect.Descriptor instead.
 func (*LogNotice) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{18}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LogNotice) GetSource() uint32 {
@@ -1585,7 +1846,7 @@ type ExecStarted struct {
 
 func (x *ExecStarted) Reset() {
 	*x = ExecStarted{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[19]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1858,7 @@ func (x *ExecStarted) String() string {
 func (*ExecStarted) ProtoMessage() {}
 
 func (x *ExecStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[19]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1871,7 @@ func (x *ExecStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStarted.ProtoReflect.Descriptor instead.
 func (*ExecStarted) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{19}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ExecStarted) GetNamespace() string {
@@ -1644,7 +1905,7 @@ type ExecOutput struct {
 
 func (x *ExecOutput) Reset() {
 	*x = ExecOutput{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[20]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1917,7 @@ func (x *ExecOutput) String() string {
 func (*ExecOutput) ProtoMessage() {}
 
 func (x *ExecOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[20]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1930,7 @@ func (x *ExecOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecOutput.ProtoReflect.Descriptor instead.
 func (*ExecOutput) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{20}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExecOutput) GetStdout() []byte {
@@ -1695,7 +1956,7 @@ type ResourceActions struct {
 
 func (x *ResourceActions) Reset() {
 	*x = ResourceActions{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[21]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1968,7 @@ func (x *ResourceActions) String() string {
 func (*ResourceActions) ProtoMessage() {}
 
 func (x *ResourceActions) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[21]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1981,7 @@ func (x *ResourceActions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceActions.ProtoReflect.Descriptor instead.
 func (*ResourceActions) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{21}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResourceActions) GetActions() []*ResourceAction {
@@ -1743,7 +2004,7 @@ type ResourceAction struct {
 
 func (x *ResourceAction) Reset() {
 	*x = ResourceAction{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[22]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +2016,7 @@ func (x *ResourceAction) String() string {
 func (*ResourceAction) ProtoMessage() {}
 
 func (x *ResourceAction) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[22]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2029,7 @@ func (x *ResourceAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceAction.ProtoReflect.Descriptor instead.
 func (*ResourceAction) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{22}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResourceAction) GetName() string {
@@ -1815,7 +2076,7 @@ type AccessEnd struct {
 
 func (x *AccessEnd) Reset() {
 	*x = AccessEnd{}
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[23]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +2088,7 @@ func (x *AccessEnd) String() string {
 func (*AccessEnd) ProtoMessage() {}
 
 func (x *AccessEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_agent_v1_access_proto_msgTypes[23]
+	mi := &file_hawser_agent_v1_access_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +2101,7 @@ func (x *AccessEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessEnd.ProtoReflect.Descriptor instead.
 func (*AccessEnd) Descriptor() ([]byte, []int) {
-	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{23}
+	return file_hawser_agent_v1_access_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AccessEnd) GetKind() string {
@@ -1886,7 +2147,7 @@ const file_hawser_agent_v1_access_proto_rawDesc = "" +
 	"\x05Frame\x12\x12\n" +
 	"\x04open\x18\x01 \x01(\tR\x04open\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\bR\x03end\"\x93\x03\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end\"\xc7\x03\n" +
 	"\rAccessRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x17\n" +
@@ -1897,8 +2158,22 @@ const file_hawser_agent_v1_access_proto_rawDesc = "" +
 	"\x06events\x18\v \x01(\v2\x1b.hawser.agent.v1.EventQueryH\x00R\x06events\x12/\n" +
 	"\x04logs\x18\f \x01(\v2\x19.hawser.agent.v1.LogQueryH\x00R\x04logs\x122\n" +
 	"\x04exec\x18\r \x01(\v2\x1c.hawser.agent.v1.ExecCommandH\x00R\x04exec\x128\n" +
-	"\aactions\x18\x0e \x01(\v2\x1c.hawser.agent.v1.ActionQueryH\x00R\aactionsB\x06\n" +
-	"\x04verb\"{\n" +
+	"\aactions\x18\x0e \x01(\v2\x1c.hawser.agent.v1.ActionQueryH\x00R\aactions\x122\n" +
+	"\x04kube\x18\x0f \x01(\v2\x1c.hawser.agent.v1.KubeRequestH\x00R\x04kubeB\x06\n" +
+	"\x04verb\"\xf0\x01\n" +
+	"\vKubeRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\tR\x05query\x125\n" +
+	"\aheaders\x18\x04 \x03(\v2\x1b.hawser.agent.v1.KubeHeaderR\aheaders\x12\x18\n" +
+	"\aupgrade\x18\x05 \x01(\tR\aupgrade\x12\x12\n" +
+	"\x04body\x18\x06 \x01(\bR\x04body\x12\x1c\n" +
+	"\tstatement\x18\a \x01(\fR\tstatement\x12\x1c\n" +
+	"\tsignature\x18\b \x01(\fR\tsignature\"8\n" +
+	"\n" +
+	"KubeHeader\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"{\n" +
 	"\x0eObjectSelector\x12\x19\n" +
 	"\x05group\x18\x01 \x01(\tH\x00R\x05group\x88\x01\x01\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1c\n" +
@@ -1941,7 +2216,7 @@ const file_hawser_agent_v1_access_proto_rawDesc = "" +
 	"\x05stdin\x18\x01 \x01(\fH\x00R\x05stdin\x12\x1d\n" +
 	"\tstdin_end\x18\x02 \x01(\bH\x00R\bstdinEnd\x123\n" +
 	"\x04size\x18\x03 \x01(\v2\x1d.hawser.agent.v1.TerminalSizeH\x00R\x04sizeB\a\n" +
-	"\x05input\"\x8a\x04\n" +
+	"\x05input\"\xd3\x04\n" +
 	"\fAccessAnswer\x126\n" +
 	"\x06object\x18\x01 \x01(\v2\x1c.hawser.agent.v1.ObjectChunkH\x00R\x06object\x127\n" +
 	"\x06events\x18\x02 \x01(\v2\x1d.hawser.agent.v1.ObjectEventsH\x00R\x06events\x127\n" +
@@ -1950,9 +2225,16 @@ const file_hawser_agent_v1_access_proto_rawDesc = "" +
 	"\x06notice\x18\x05 \x01(\v2\x1a.hawser.agent.v1.LogNoticeH\x00R\x06notice\x128\n" +
 	"\astarted\x18\x06 \x01(\v2\x1c.hawser.agent.v1.ExecStartedH\x00R\astarted\x125\n" +
 	"\x06output\x18\a \x01(\v2\x1b.hawser.agent.v1.ExecOutputH\x00R\x06output\x12<\n" +
-	"\aactions\x18\b \x01(\v2 .hawser.agent.v1.ResourceActionsH\x00R\aactions\x12.\n" +
+	"\aactions\x18\b \x01(\v2 .hawser.agent.v1.ResourceActionsH\x00R\aactions\x121\n" +
+	"\x04kube\x18\t \x01(\v2\x1b.hawser.agent.v1.KubeAnswerH\x00R\x04kube\x12\x14\n" +
+	"\x04data\x18\n" +
+	" \x01(\fH\x00R\x04data\x12.\n" +
 	"\x03end\x18\x0f \x01(\v2\x1a.hawser.agent.v1.AccessEndH\x00R\x03endB\b\n" +
-	"\x06answer\"!\n" +
+	"\x06answer\"[\n" +
+	"\n" +
+	"KubeAnswer\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\x05R\x06status\x125\n" +
+	"\aheaders\x18\x02 \x03(\v2\x1b.hawser.agent.v1.KubeHeaderR\aheaders\"!\n" +
 	"\vObjectChunk\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"D\n" +
 	"\fObjectEvents\x124\n" +
@@ -2032,73 +2314,80 @@ func file_hawser_agent_v1_access_proto_rawDescGZIP() []byte {
 	return file_hawser_agent_v1_access_proto_rawDescData
 }
 
-var file_hawser_agent_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_hawser_agent_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_hawser_agent_v1_access_proto_goTypes = []any{
 	(*Frame)(nil),                 // 0: hawser.agent.v1.Frame
 	(*AccessRequest)(nil),         // 1: hawser.agent.v1.AccessRequest
-	(*ObjectSelector)(nil),        // 2: hawser.agent.v1.ObjectSelector
-	(*ObjectQuery)(nil),           // 3: hawser.agent.v1.ObjectQuery
-	(*EventQuery)(nil),            // 4: hawser.agent.v1.EventQuery
-	(*LogQuery)(nil),              // 5: hawser.agent.v1.LogQuery
-	(*ExecCommand)(nil),           // 6: hawser.agent.v1.ExecCommand
-	(*TerminalSize)(nil),          // 7: hawser.agent.v1.TerminalSize
-	(*ActionQuery)(nil),           // 8: hawser.agent.v1.ActionQuery
-	(*AccessInput)(nil),           // 9: hawser.agent.v1.AccessInput
-	(*AccessAnswer)(nil),          // 10: hawser.agent.v1.AccessAnswer
-	(*ObjectChunk)(nil),           // 11: hawser.agent.v1.ObjectChunk
-	(*ObjectEvents)(nil),          // 12: hawser.agent.v1.ObjectEvents
-	(*ObjectEvent)(nil),           // 13: hawser.agent.v1.ObjectEvent
-	(*LogSources)(nil),            // 14: hawser.agent.v1.LogSources
-	(*LogSource)(nil),             // 15: hawser.agent.v1.LogSource
-	(*LogLines)(nil),              // 16: hawser.agent.v1.LogLines
-	(*LogLine)(nil),               // 17: hawser.agent.v1.LogLine
-	(*LogNotice)(nil),             // 18: hawser.agent.v1.LogNotice
-	(*ExecStarted)(nil),           // 19: hawser.agent.v1.ExecStarted
-	(*ExecOutput)(nil),            // 20: hawser.agent.v1.ExecOutput
-	(*ResourceActions)(nil),       // 21: hawser.agent.v1.ResourceActions
-	(*ResourceAction)(nil),        // 22: hawser.agent.v1.ResourceAction
-	(*AccessEnd)(nil),             // 23: hawser.agent.v1.AccessEnd
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*KubeRequest)(nil),           // 2: hawser.agent.v1.KubeRequest
+	(*KubeHeader)(nil),            // 3: hawser.agent.v1.KubeHeader
+	(*ObjectSelector)(nil),        // 4: hawser.agent.v1.ObjectSelector
+	(*ObjectQuery)(nil),           // 5: hawser.agent.v1.ObjectQuery
+	(*EventQuery)(nil),            // 6: hawser.agent.v1.EventQuery
+	(*LogQuery)(nil),              // 7: hawser.agent.v1.LogQuery
+	(*ExecCommand)(nil),           // 8: hawser.agent.v1.ExecCommand
+	(*TerminalSize)(nil),          // 9: hawser.agent.v1.TerminalSize
+	(*ActionQuery)(nil),           // 10: hawser.agent.v1.ActionQuery
+	(*AccessInput)(nil),           // 11: hawser.agent.v1.AccessInput
+	(*AccessAnswer)(nil),          // 12: hawser.agent.v1.AccessAnswer
+	(*KubeAnswer)(nil),            // 13: hawser.agent.v1.KubeAnswer
+	(*ObjectChunk)(nil),           // 14: hawser.agent.v1.ObjectChunk
+	(*ObjectEvents)(nil),          // 15: hawser.agent.v1.ObjectEvents
+	(*ObjectEvent)(nil),           // 16: hawser.agent.v1.ObjectEvent
+	(*LogSources)(nil),            // 17: hawser.agent.v1.LogSources
+	(*LogSource)(nil),             // 18: hawser.agent.v1.LogSource
+	(*LogLines)(nil),              // 19: hawser.agent.v1.LogLines
+	(*LogLine)(nil),               // 20: hawser.agent.v1.LogLine
+	(*LogNotice)(nil),             // 21: hawser.agent.v1.LogNotice
+	(*ExecStarted)(nil),           // 22: hawser.agent.v1.ExecStarted
+	(*ExecOutput)(nil),            // 23: hawser.agent.v1.ExecOutput
+	(*ResourceActions)(nil),       // 24: hawser.agent.v1.ResourceActions
+	(*ResourceAction)(nil),        // 25: hawser.agent.v1.ResourceAction
+	(*AccessEnd)(nil),             // 26: hawser.agent.v1.AccessEnd
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_hawser_agent_v1_access_proto_depIdxs = []int32{
-	24, // 0: hawser.agent.v1.AccessRequest.timeout:type_name -> google.protobuf.Duration
-	3,  // 1: hawser.agent.v1.AccessRequest.object:type_name -> hawser.agent.v1.ObjectQuery
-	4,  // 2: hawser.agent.v1.AccessRequest.events:type_name -> hawser.agent.v1.EventQuery
-	5,  // 3: hawser.agent.v1.AccessRequest.logs:type_name -> hawser.agent.v1.LogQuery
-	6,  // 4: hawser.agent.v1.AccessRequest.exec:type_name -> hawser.agent.v1.ExecCommand
-	8,  // 5: hawser.agent.v1.AccessRequest.actions:type_name -> hawser.agent.v1.ActionQuery
-	2,  // 6: hawser.agent.v1.ObjectQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
-	2,  // 7: hawser.agent.v1.EventQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
-	2,  // 8: hawser.agent.v1.LogQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
-	24, // 9: hawser.agent.v1.LogQuery.since:type_name -> google.protobuf.Duration
-	25, // 10: hawser.agent.v1.LogQuery.since_time:type_name -> google.protobuf.Timestamp
-	2,  // 11: hawser.agent.v1.ExecCommand.selector:type_name -> hawser.agent.v1.ObjectSelector
-	7,  // 12: hawser.agent.v1.ExecCommand.size:type_name -> hawser.agent.v1.TerminalSize
-	2,  // 13: hawser.agent.v1.ActionQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
-	7,  // 14: hawser.agent.v1.AccessInput.size:type_name -> hawser.agent.v1.TerminalSize
-	11, // 15: hawser.agent.v1.AccessAnswer.object:type_name -> hawser.agent.v1.ObjectChunk
-	12, // 16: hawser.agent.v1.AccessAnswer.events:type_name -> hawser.agent.v1.ObjectEvents
-	14, // 17: hawser.agent.v1.AccessAnswer.sources:type_name -> hawser.agent.v1.LogSources
-	16, // 18: hawser.agent.v1.AccessAnswer.lines:type_name -> hawser.agent.v1.LogLines
-	18, // 19: hawser.agent.v1.AccessAnswer.notice:type_name -> hawser.agent.v1.LogNotice
-	19, // 20: hawser.agent.v1.AccessAnswer.started:type_name -> hawser.agent.v1.ExecStarted
-	20, // 21: hawser.agent.v1.AccessAnswer.output:type_name -> hawser.agent.v1.ExecOutput
-	21, // 22: hawser.agent.v1.AccessAnswer.actions:type_name -> hawser.agent.v1.ResourceActions
-	23, // 23: hawser.agent.v1.AccessAnswer.end:type_name -> hawser.agent.v1.AccessEnd
-	13, // 24: hawser.agent.v1.ObjectEvents.events:type_name -> hawser.agent.v1.ObjectEvent
-	25, // 25: hawser.agent.v1.ObjectEvent.first_seen:type_name -> google.protobuf.Timestamp
-	25, // 26: hawser.agent.v1.ObjectEvent.last_seen:type_name -> google.protobuf.Timestamp
-	15, // 27: hawser.agent.v1.LogSources.sources:type_name -> hawser.agent.v1.LogSource
-	17, // 28: hawser.agent.v1.LogLines.lines:type_name -> hawser.agent.v1.LogLine
-	22, // 29: hawser.agent.v1.ResourceActions.actions:type_name -> hawser.agent.v1.ResourceAction
-	0,  // 30: hawser.agent.v1.Access.Tunnel:input_type -> hawser.agent.v1.Frame
-	0,  // 31: hawser.agent.v1.Access.Tunnel:output_type -> hawser.agent.v1.Frame
-	31, // [31:32] is the sub-list for method output_type
-	30, // [30:31] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	27, // 0: hawser.agent.v1.AccessRequest.timeout:type_name -> google.protobuf.Duration
+	5,  // 1: hawser.agent.v1.AccessRequest.object:type_name -> hawser.agent.v1.ObjectQuery
+	6,  // 2: hawser.agent.v1.AccessRequest.events:type_name -> hawser.agent.v1.EventQuery
+	7,  // 3: hawser.agent.v1.AccessRequest.logs:type_name -> hawser.agent.v1.LogQuery
+	8,  // 4: hawser.agent.v1.AccessRequest.exec:type_name -> hawser.agent.v1.ExecCommand
+	10, // 5: hawser.agent.v1.AccessRequest.actions:type_name -> hawser.agent.v1.ActionQuery
+	2,  // 6: hawser.agent.v1.AccessRequest.kube:type_name -> hawser.agent.v1.KubeRequest
+	3,  // 7: hawser.agent.v1.KubeRequest.headers:type_name -> hawser.agent.v1.KubeHeader
+	4,  // 8: hawser.agent.v1.ObjectQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
+	4,  // 9: hawser.agent.v1.EventQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
+	4,  // 10: hawser.agent.v1.LogQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
+	27, // 11: hawser.agent.v1.LogQuery.since:type_name -> google.protobuf.Duration
+	28, // 12: hawser.agent.v1.LogQuery.since_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: hawser.agent.v1.ExecCommand.selector:type_name -> hawser.agent.v1.ObjectSelector
+	9,  // 14: hawser.agent.v1.ExecCommand.size:type_name -> hawser.agent.v1.TerminalSize
+	4,  // 15: hawser.agent.v1.ActionQuery.selector:type_name -> hawser.agent.v1.ObjectSelector
+	9,  // 16: hawser.agent.v1.AccessInput.size:type_name -> hawser.agent.v1.TerminalSize
+	14, // 17: hawser.agent.v1.AccessAnswer.object:type_name -> hawser.agent.v1.ObjectChunk
+	15, // 18: hawser.agent.v1.AccessAnswer.events:type_name -> hawser.agent.v1.ObjectEvents
+	17, // 19: hawser.agent.v1.AccessAnswer.sources:type_name -> hawser.agent.v1.LogSources
+	19, // 20: hawser.agent.v1.AccessAnswer.lines:type_name -> hawser.agent.v1.LogLines
+	21, // 21: hawser.agent.v1.AccessAnswer.notice:type_name -> hawser.agent.v1.LogNotice
+	22, // 22: hawser.agent.v1.AccessAnswer.started:type_name -> hawser.agent.v1.ExecStarted
+	23, // 23: hawser.agent.v1.AccessAnswer.output:type_name -> hawser.agent.v1.ExecOutput
+	24, // 24: hawser.agent.v1.AccessAnswer.actions:type_name -> hawser.agent.v1.ResourceActions
+	13, // 25: hawser.agent.v1.AccessAnswer.kube:type_name -> hawser.agent.v1.KubeAnswer
+	26, // 26: hawser.agent.v1.AccessAnswer.end:type_name -> hawser.agent.v1.AccessEnd
+	3,  // 27: hawser.agent.v1.KubeAnswer.headers:type_name -> hawser.agent.v1.KubeHeader
+	16, // 28: hawser.agent.v1.ObjectEvents.events:type_name -> hawser.agent.v1.ObjectEvent
+	28, // 29: hawser.agent.v1.ObjectEvent.first_seen:type_name -> google.protobuf.Timestamp
+	28, // 30: hawser.agent.v1.ObjectEvent.last_seen:type_name -> google.protobuf.Timestamp
+	18, // 31: hawser.agent.v1.LogSources.sources:type_name -> hawser.agent.v1.LogSource
+	20, // 32: hawser.agent.v1.LogLines.lines:type_name -> hawser.agent.v1.LogLine
+	25, // 33: hawser.agent.v1.ResourceActions.actions:type_name -> hawser.agent.v1.ResourceAction
+	0,  // 34: hawser.agent.v1.Access.Tunnel:input_type -> hawser.agent.v1.Frame
+	0,  // 35: hawser.agent.v1.Access.Tunnel:output_type -> hawser.agent.v1.Frame
+	35, // [35:36] is the sub-list for method output_type
+	34, // [34:35] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_hawser_agent_v1_access_proto_init() }
@@ -2112,15 +2401,16 @@ func file_hawser_agent_v1_access_proto_init() {
 		(*AccessRequest_Logs)(nil),
 		(*AccessRequest_Exec)(nil),
 		(*AccessRequest_Actions)(nil),
+		(*AccessRequest_Kube)(nil),
 	}
-	file_hawser_agent_v1_access_proto_msgTypes[2].OneofWrappers = []any{}
-	file_hawser_agent_v1_access_proto_msgTypes[5].OneofWrappers = []any{}
-	file_hawser_agent_v1_access_proto_msgTypes[9].OneofWrappers = []any{
+	file_hawser_agent_v1_access_proto_msgTypes[4].OneofWrappers = []any{}
+	file_hawser_agent_v1_access_proto_msgTypes[7].OneofWrappers = []any{}
+	file_hawser_agent_v1_access_proto_msgTypes[11].OneofWrappers = []any{
 		(*AccessInput_Stdin)(nil),
 		(*AccessInput_StdinEnd)(nil),
 		(*AccessInput_Size)(nil),
 	}
-	file_hawser_agent_v1_access_proto_msgTypes[10].OneofWrappers = []any{
+	file_hawser_agent_v1_access_proto_msgTypes[12].OneofWrappers = []any{
 		(*AccessAnswer_Object)(nil),
 		(*AccessAnswer_Events)(nil),
 		(*AccessAnswer_Sources)(nil),
@@ -2129,6 +2419,8 @@ func file_hawser_agent_v1_access_proto_init() {
 		(*AccessAnswer_Started)(nil),
 		(*AccessAnswer_Output)(nil),
 		(*AccessAnswer_Actions)(nil),
+		(*AccessAnswer_Kube)(nil),
+		(*AccessAnswer_Data)(nil),
 		(*AccessAnswer_End)(nil),
 	}
 	type x struct{}
@@ -2137,7 +2429,7 @@ func file_hawser_agent_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_agent_v1_access_proto_rawDesc), len(file_hawser_agent_v1_access_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
