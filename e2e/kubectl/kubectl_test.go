@@ -258,7 +258,7 @@ func TestKubectlThroughTheHub(t *testing.T) {
 
 	// The agent's own namespace is nobody's, and the kubelet's pages are not let through.
 	w.fails("the agent's own namespace", "get", "secrets", "-n", "hawser-system")
-	w.fails("the agent's own namespace", "get", "secrets", "-A")
+	w.fails("the agent's own; name a namespace", "get", "secrets", "-A")
 	w.fails("path_refused", "get", "--raw", "/api/v1/nodes/eu-0/proxy/pods")
 
 	// Somebody who sees the cluster and may not go there, and one who sees nothing.

@@ -274,7 +274,7 @@ func TestA22SecretsOfAgentsAreNoneOfUsers(t *testing.T) {
 
 // Whatever is open ends with the permission, and kubectl is told why where its
 // answer has a form for that.
-func TestA27RequestsEndWithThePermission(t *testing.T) {
+func TestA27_KubectlEndsWithThePermission(t *testing.T) {
 	for name, c := range map[string]struct {
 		take func(w *world)
 		says string

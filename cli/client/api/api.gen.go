@@ -252,6 +252,14 @@ func (c *Client) SetClusterAliases(ctx context.Context, name string, in ClusterA
 	return out, err
 }
 
+// SetClusterKubectl: let kubectl go through the hub to a cluster, or not.
+//
+// It is off until somebody turns it on, and takes an agent that was started with --allow-kubectl. Requests go to /k8s/clusters/NAME and need the permission proxy of the cluster.
+func (c *Client) SetClusterKubectl(ctx context.Context, name string, in ClusterKubectl, options ...Option) (out model.Cluster, err error) {
+	err = c.call(ctx, http.MethodPut, "/clusters/"+url.PathEscape(name)+"/kubectl", in, &out, options)
+	return out, err
+}
+
 // RevokeCluster: revoke the certificates of a cluster's agent.
 func (c *Client) RevokeCluster(ctx context.Context, name string, options ...Option) (out model.Cluster, err error) {
 	err = c.call(ctx, http.MethodPost, "/clusters/"+url.PathEscape(name)+"/revoke", nil, &out, options)
@@ -1640,6 +1648,12 @@ type ClusterCounts struct {
 	// last, at most 20.
 	Silent       int             `json:"silent"`
 	NotReporting []SilentCluster `json:"notReporting,omitempty"`
+}
+
+// ClusterKubectl is what goes through the API.
+type ClusterKubectl struct {
+	// Enabled lets kubectl go through the hub to the cluster.
+	Enabled bool `json:"enabled"`
 }
 
 // ClusterLabels is what goes through the API.

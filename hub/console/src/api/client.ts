@@ -569,6 +569,11 @@ export class Client {
     return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/aliases`, body, o);
   }
 
+  /** Let kubectl go through the hub to a cluster, or not. */
+  async setClusterKubectl(name: string, body: types.ClusterKubectl | string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
+    return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/kubectl`, body, o);
+  }
+
   /** Revoke the certificates of a cluster's agent. */
   async revokeCluster(name: string, o: CallOptions = {}): Promise<types.Cluster> {
     return (await this.call<types.Cluster>("POST", `/clusters/${encodeURIComponent(name)}/revoke`, undefined, o)).value;

@@ -388,6 +388,8 @@ export interface Cluster {
   certificateNotAfter?: string;
   enrolledAt?: string;
   revoked?: boolean;
+  /** Kubectl: kubectl may go through the hub to the cluster, as far as its agent lets it. */
+  kubectl?: boolean;
   /** UnknownApps are applications that the agent holds and the hub does not know, as after a restore. They are shown, never withdrawn. */
   unknownApplications?: UnknownApp[];
 }
@@ -404,6 +406,11 @@ export interface ClusterCounts {
   /** Silent is how many do not report; NotReporting names those that were seen last, at most 20. */
   silent: number;
   notReporting?: SilentCluster[];
+}
+
+export interface ClusterKubectl {
+  /** Enabled lets kubectl go through the hub to the cluster. */
+  enabled: boolean;
 }
 
 export interface ClusterLabels {
