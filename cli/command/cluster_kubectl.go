@@ -12,6 +12,7 @@ import (
 	clientauth "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -97,8 +98,14 @@ token of the login. Without --merge and --file it is printed.
 			if err != nil {
 				return err
 			}
-			_, err = c.Out.Write(text)
-			return err
+			var document map[string]any
+			if err := yaml.Unmarshal(text, &document); err != nil {
+				return err
+			}
+			return c.one(document, "cluster/"+cluster.Name, func() error {
+				_, err := c.Out.Write(text)
+				return err
+			})
 		}),
 	}
 	c.Flags().BoolVar(&merge, "merge", false, "put it into the kubeconfig that kubectl uses, beside what is there")
