@@ -122,7 +122,7 @@ func request(t *testing.T, key crypto.Signer, change func(*x509.CertificateReque
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
-func ec(t *testing.T, c elliptic.Curve) *ecdsa.PrivateKey {
+func ec(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(c, rand.Reader)
 	if err != nil {
