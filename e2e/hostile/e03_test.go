@@ -251,7 +251,7 @@ func TestE10_L04_RapidResets(t *testing.T) {
 	must(t, err)
 	go io.Copy(io.Discard, h.Conn)
 	sent := 0
-	for range 50_000 {
+	for range 20_000 {
 		stream, err := h.Call(agentv1.Control_Session_FullMethodName)
 		if err == nil {
 			err = h.WriteRSTStream(stream, http2.ErrCodeCancel)
