@@ -49,9 +49,6 @@ func roleGet(i *invocation) error {
 	return nil
 }
 
-// notEnforced is said by what changes a role: it is kept and nothing comes of it.
-const notEnforced = "WARN[0000] roles of projects are kept and not enforced by this release: hawser token create --grant ROLE:PROJECT\n"
-
 func roleChange(i *invocation) error {
 	name, verb := i.args[1], strings.TrimPrefix(i.cmd.Path, "proj role ")
 	done := ""
@@ -96,9 +93,6 @@ func roleChange(i *invocation) error {
 	}
 	if done != "" {
 		fmt.Fprintf(i.Out, "Role '%s' %s\n", output.Clean(name), done)
-	}
-	if verb != "delete" && verb != "remove-policy" && verb != "remove-group" {
-		fmt.Fprint(i.Err, notEnforced)
 	}
 	return nil
 }

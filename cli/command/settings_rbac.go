@@ -31,11 +31,11 @@ type changedRBAC struct {
 }
 
 func newRBAC(s *session) *cobra.Command {
-	c := group("rbac", "The RBAC policy that is kept; this release does not enforce it",
+	c := group("rbac", "The RBAC policy: who may do what",
 		newRBACGet(s), newRBACSet(s), newRBACHistory(s))
-	c.Long = `An RBAC policy in the format of Argo CD's argocd-rbac-cm ConfigMap. The hub keeps it,
-with its versions, for a later release; nothing is decided by it now. Grants of API
-tokens say who may do what: hawser token.`
+	c.Long = `An RBAC policy in the format of Argo CD's argocd-rbac-cm ConfigMap. It says what
+users may do who are logged in, besides what their account has; API tokens have their
+grants: hawser token. A change holds at every replica within five seconds.`
 	return c
 }
 
@@ -78,8 +78,8 @@ func newRBACSet(s *session) *cobra.Command {
 	var ifVersion int64
 	var body []byte
 	c := &cobra.Command{
-		Use: "set -f FILE", Short: "Replace the policy that is kept", Args: exactArgs(),
-		Long:    `Replace the policy that is kept by a file: an argocd-rbac-cm ConfigMap as it is, or what "get" printed.`,
+		Use: "set -f FILE", Short: "Replace the policy", Args: exactArgs(),
+		Long:    `Replace the policy by a file: an argocd-rbac-cm ConfigMap as it is, or what "get" printed.`,
 		PreRunE: func(*cobra.Command, []string) (err error) { body, err = s.customizationsFile(file); return err },
 		RunE: s.run(func(c *call) error {
 			header := http.Header{}

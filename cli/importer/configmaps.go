@@ -210,7 +210,7 @@ func (t *translator) rbac(item *Item, s *secretEntry) {
 	}
 }
 
-const keptForRBAC = "kept at the hub (hawser settings rbac get); enforced by a later release. Grants of API tokens say who may do what now"
+const keptForRBAC = "kept at the hub (hawser settings rbac get), which decides by it"
 
 func (t *translator) policyLines(item *Item, s *secretEntry, p *Policy, key, text string) {
 	paths := s.paths(key)

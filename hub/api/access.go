@@ -288,6 +288,7 @@ func (l *look) allowed(ctx context.Context, r *http.Request) error {
 	case app.Project != l.app.Project || app.Cluster != l.app.Cluster:
 		return fault.New(fault.Denied, "permission_revoked", "application %q was moved to another project or cluster", l.app.Name).WithFix("ask anew")
 	}
+	l.a.sets.policies.refresh(ctx)
 	if err := mayDo(l.a.sets.of(t), l.verb, app); err != nil {
 		return fault.New(fault.Denied, "permission_revoked", "you may no longer see this of application %q", l.app.Name)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -82,6 +83,9 @@ func (a *api) runAction(c *gin.Context) {
 	}
 	var app fleet.App
 	if err == nil {
+		err = a.mayRun(ctx, a.caller(c), c.Param("name"), in)
+	}
+	if err == nil {
 		app, err = a.objectOf(ctx, c.Param("name"), in.Resource, "resource.kind", "resource.name")
 	}
 	if err != nil {
@@ -97,6 +101,22 @@ func (a *api) runAction(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// mayRun decides about the one action: that somebody may run some was decided
+// before.
+func (a *api) mayRun(ctx context.Context, set *permission.Set, name string, in actionRequest) error {
+	if set.Admin() {
+		return nil
+	}
+	app, err := a.store.Application(ctx, name)
+	if err != nil {
+		return err
+	}
+	if d := set.RunsAction(app.Project, app.Name, in.Resource.Group, in.Resource.Kind, in.Action); !d.Allowed {
+		return denied(d, right{permission.RunAction, permission.Applications}, app.Project, app.Name)
+	}
+	return nil
 }
 
 func (in actionRequest) check() error {

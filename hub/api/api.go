@@ -72,7 +72,9 @@ func newEngine(o Options) (*api, *gin.Engine) {
 		o.Heartbeat = 15 * time.Second
 	}
 	o.Publisher = acknowledging{o.Publisher, o.Inventory}
-	a := &api{opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), routes: map[string]Route{}, redactionKey: make([]byte, 32)}
+	p := &policies{from: o.Policies, now: o.Now, log: o.Log}
+	o.Publisher = watchful{o.Publisher, p}
+	a := &api{sets: sets{policies: p}, opts: o, store: o.Store, log: o.Log, now: o.Now, meters: newMeters(o.AccessLimits), routes: map[string]Route{}, redactionKey: make([]byte, 32)}
 	_, _ = rand.Read(a.redactionKey) // never fails
 
 	gin.SetMode(gin.ReleaseMode)

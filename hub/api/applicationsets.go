@@ -68,7 +68,7 @@ func (a *api) mayWriteSet(ctx context.Context, caller *permission.Set, set *mode
 	name, verb := set.Metadata.Name, permission.Create
 	old, err := a.store.ApplicationSet(ctx, name)
 	switch {
-	case err == nil && !caller.Visible(projectOf(&old)):
+	case err == nil && !caller.Sees(permission.ApplicationSets, projectOf(&old), name):
 		// Names are the hub's: that this one is taken has to be said, and no more.
 		return fault.New(fault.Conflict, "name_taken", "the name %q is taken", name).WithField("metadata.name").WithFix("choose another name")
 	case err == nil:

@@ -84,11 +84,11 @@ func (a *api) apply(c *gin.Context) {
 			var warnings []string
 			var preview *projectPreview
 			result, err := a.survive(ctx, func() (string, error) {
-				if err := mayWriteProject(w.set, d.Name); err != nil {
+				if err := a.mayWriteProject(ctx, w.set, d.Name); err != nil {
 					return "", err
 				}
 				if dry {
-					p, err := a.previewAmong(ctx, *d.Project, w.pending, writtenBy(docs))
+					p, err := a.previewAmong(ctx, w.set, *d.Project, w.pending, writtenBy(docs))
 					if err != nil {
 						return "", err
 					}
@@ -97,7 +97,7 @@ func (a *api) apply(c *gin.Context) {
 					return p.Result, nil
 				}
 				var unknown string
-				if preview, unknown = a.invalidatedByProject(ctx, *d.Project, writtenBy(docs)); unknown != "" {
+				if preview, unknown = a.invalidatedByProject(ctx, w.set, *d.Project, writtenBy(docs)); unknown != "" {
 					warnings = append(warnings, unknown)
 				}
 				_, result, err := a.writeProject(ctx, *d.Project, w.by, false, 0)

@@ -75,7 +75,7 @@ func (a *api) answerCluster(c *gin.Context, id model.ClusterID) {
 	}
 	a.opts.Publisher.Publish("cluster", string(id), cluster)
 	c.Header("ETag", etag(cluster.Version))
-	c.JSON(http.StatusOK, cluster)
+	c.JSON(http.StatusOK, a.seen(c.Request.Context(), a.caller(c), cluster))
 }
 
 type clusterLabels struct {
@@ -103,7 +103,7 @@ func (a *api) setClusterLabels(c *gin.Context) {
 		dry, err = onlyPreview(c)
 	}
 	if dry {
-		out, err := a.previewOfLabels(ctx, cluster, in.Labels)
+		out, err := a.previewOfLabels(ctx, a.caller(c), cluster, in.Labels)
 		if err != nil {
 			a.fail(c, err)
 			return
@@ -113,7 +113,9 @@ func (a *api) setClusterLabels(c *gin.Context) {
 	}
 	invalid := ""
 	if err == nil && !maps.Equal(cluster.Labels, in.Labels) {
-		preview, unknown := soon(ctx, a, func(ctx context.Context) (labelsPreview, error) { return a.previewOfLabels(ctx, cluster, in.Labels) })
+		preview, unknown := soon(ctx, a, func(ctx context.Context) (labelsPreview, error) {
+			return a.previewOfLabels(ctx, a.caller(c), cluster, in.Labels)
+		})
 		if invalid = unknown; invalid == "" {
 			invalid = preview.sentence()
 		}
@@ -190,6 +192,10 @@ func (a *api) setClusterAliases(c *gin.Context) {
 		return
 	}
 	aliases, err := checkAliases(in.Aliases, clusters[i], clusters)
+	if fault.HasCode(err, "alias_taken") && !a.caller(c).Admin() {
+		// Which clusters there are is not for everybody.
+		err = fault.New(fault.Conflict, "alias_taken", "one of the aliases already means another cluster").WithField("aliases")
+	}
 	if err == nil {
 		err = a.store.SetClusterAliases(ctx, clusters[i].ID, aliases, expected)
 	}

@@ -236,7 +236,8 @@ type StreamReader interface {
 // StreamEvent is one event.
 type StreamEvent struct {
 	ID, Type, Key string
-	// Project and Name of the application that it is about, where there is one.
+	// Project and Name of the application that it is about, where there is one; of
+	// a repository its URL.
 	Project, Name string
 	// Token that alone hears of it besides administrators, "" for things of a project.
 	Token string
@@ -256,6 +257,8 @@ type Options struct {
 	Publisher Publisher
 	Stream    Stream
 	Inventory Inventory
+	// Policies says who may do what besides the grants; nil: nothing does.
+	Policies Policies
 	// CursorKey authenticates cursors; the same for all replicas.
 	CursorKey []byte
 	// NewEnrolmentToken makes a token and its hash.

@@ -98,7 +98,7 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 	}
 	name, project := q.app.Metadata.Name, q.app.Spec.Project
 	rules, err := rulesOf(a.opts.Inventory.Rules(ctx), set, project)
-	if err == nil && !set.Visible(project) {
+	if err == nil && q.stored == nil && !seesProject(set, project) && !set.Decide(permission.Create, permission.Applications, project, name).Allowed {
 		err = unknownProject(ctx, a, set, project)
 	}
 	dest := policy.Destination{Name: q.app.Spec.Destination.Name, Server: q.app.Spec.Destination.Server, Namespace: q.app.Spec.Destination.Namespace}
@@ -136,7 +136,7 @@ func (a *api) explainTo(c *gin.Context, in explainRequest) (policy.Decision, err
 			if err != nil {
 				return policy.Decision{}, err
 			}
-			if known = sees(clusters[0]); known {
+			if known = sees(clusters[0]) || policy.Reaches(rules, policy.DestinationAt(clusters[0], q.app.Spec.Destination)); known {
 				dest = policy.DestinationAt(clusters[0], q.app.Spec.Destination)
 				facts.Destination = dest
 			}
@@ -198,7 +198,7 @@ func (a *api) asked(ctx context.Context, set *permission.Set, in explainRequest)
 	switch {
 	case in.Name != "":
 		app, err := a.store.Application(ctx, in.Name)
-		if err == nil && !set.Visible(app.Project) {
+		if err == nil && !set.Sees(permission.Applications, app.Project, app.Name) {
 			err = fleet.ApplicationUnknown(in.Name)
 		}
 		if err != nil {
@@ -216,7 +216,7 @@ func (a *api) asked(ctx context.Context, set *permission.Set, in explainRequest)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return q, err
 		}
-		if err == nil && set.Visible(app.Project) {
+		if err == nil && set.Sees(permission.Applications, app.Project, app.Name) {
 			q.stored = &app
 		}
 	default:

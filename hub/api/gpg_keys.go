@@ -37,20 +37,20 @@ type gpgKeysAdded struct {
 var gpgKeyRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/gpg-keys", ID: "listGPGKeys", Tag: "settings", Summary: "GnuPG keys that projects may trust",
-		Verb: VerbGet, Resource: ResourceSettings, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).listGPGKeys, when: hasGPGKeys,
+		Verb: VerbGet, Resource: ResourceGPGKeys, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).listGPGKeys, when: hasGPGKeys,
 	},
 	{
 		Method: http.MethodGet, Path: "/gpg-keys/:id", ID: "getGPGKey", Tag: "settings", Summary: "One GnuPG key",
-		Verb: VerbGet, Resource: ResourceSettings, Answer: gpgKey{}, Status: http.StatusOK, Tagged: true, handler: (*api).getGPGKey, when: hasGPGKeys,
+		Verb: VerbGet, Resource: ResourceGPGKeys, Answer: gpgKey{}, Status: http.StatusOK, Tagged: true, handler: (*api).getGPGKey, when: hasGPGKeys,
 	},
 	{
 		Method: http.MethodPost, Path: "/gpg-keys", ID: "addGPGKeys", Tag: "settings", Summary: "Add public GnuPG keys",
 		Detail: "A key that is there already is replaced. Secret keys are refused.",
-		Verb:   VerbUpdate, Resource: ResourceSettings, Body: gpgKeysAdded{}, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).addGPGKeys, when: hasGPGKeys,
+		Verb:   VerbCreate, Resource: ResourceGPGKeys, Body: gpgKeysAdded{}, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).addGPGKeys, when: hasGPGKeys,
 	},
 	{
 		Method: http.MethodDelete, Path: "/gpg-keys/:id", ID: "deleteGPGKey", Tag: "settings", Summary: "Remove a GnuPG key",
-		Verb: VerbUpdate, Resource: ResourceSettings, Status: http.StatusNoContent, handler: (*api).deleteGPGKey, when: hasGPGKeys,
+		Verb: VerbDelete, Resource: ResourceGPGKeys, Status: http.StatusNoContent, handler: (*api).deleteGPGKey, when: hasGPGKeys,
 	},
 }
 

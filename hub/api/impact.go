@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -112,16 +113,16 @@ func compare(apps []previewed, now, then judges) impact {
 	return out
 }
 
-// previewedApplications reads those applications that are affected, with their
-// objects.
-func (a *api) previewedApplications(ctx context.Context, affected func(fleet.App) bool) ([]previewed, error) {
+// previewedApplications reads those applications that are affected and that somebody
+// sees, with their objects.
+func (a *api) previewedApplications(ctx context.Context, set *permission.Set, affected func(fleet.App) bool) ([]previewed, error) {
 	all, err := a.store.Applications(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []previewed
 	for _, app := range all {
-		if !app.Deleting && affected(app) {
+		if !app.Deleting && affected(app) && set.Sees(permission.Applications, app.Project, app.Name) {
 			out = append(out, previewed{app: app})
 		}
 	}
@@ -146,13 +147,13 @@ type labelsPreview struct {
 
 // previewOfLabels tells what becomes of a cluster's applications when it has
 // other labels: projects select clusters by them.
-func (a *api) previewOfLabels(ctx context.Context, cluster model.Cluster, labels map[string]string) (labelsPreview, error) {
+func (a *api) previewOfLabels(ctx context.Context, set *permission.Set, cluster model.Cluster, labels map[string]string) (labelsPreview, error) {
 	out := labelsPreview{Cluster: cluster.Name}
 	projects, err := a.store.Projects(ctx)
 	if err != nil {
 		return out, err
 	}
-	apps, err := a.previewedApplications(ctx, func(app fleet.App) bool { return app.Cluster == cluster.ID })
+	apps, err := a.previewedApplications(ctx, set, func(app fleet.App) bool { return app.Cluster == cluster.ID })
 	if err != nil {
 		return out, err
 	}

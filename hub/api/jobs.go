@@ -192,7 +192,7 @@ func (a *api) jobApplications(c *gin.Context, in model.JobRequest) ([]string, er
 		q.Terms = append(q.Terms, filter.Equal("project", in.Project))
 	}
 	if in.Cluster != "" {
-		cluster, err := a.visibleCluster(ctx, set, in.Cluster)
+		cluster, err := a.clusterMeant(ctx, set, in.Cluster)
 		if err != nil {
 			return nil, err
 		}
@@ -202,8 +202,8 @@ func (a *api) jobApplications(c *gin.Context, in model.JobRequest) ([]string, er
 	if q.Labels, err = parseSelector(in.Selector); err != nil {
 		return nil, err
 	}
-	if !set.Admin() {
-		q.Sees = a.scope(ctx, set).Has
+	if q.Sight, err = a.sight(ctx, set); err != nil {
+		return nil, err
 	}
 	got, err := a.opts.Inventory.Applications(ctx, q)
 	if err != nil {

@@ -33,14 +33,14 @@ type Inventory interface {
 	Repositories(ctx context.Context, q fleet.ListQuery) (fleet.ListPage, error)
 	// Operations reads those that f means, which the caller sees, from the database.
 	Operations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery) (fleet.ListPage, error)
-	Fleet(ctx context.Context, sees func(project string) bool, seesCluster func(*model.Cluster) bool) fleet.FleetSummary
+	Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
 	// Projects are the names of all projects; version changes with them and with
 	// what is deployed where.
 	Projects(ctx context.Context) (version uint64, names []string)
-	// ClustersSeen are those with applications of the projects that are seen, with
-	// how many, and
-	// those that one of these reaches.
-	ClustersSeen(ctx context.Context, sees func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool) (version uint64, applications map[model.ClusterID]int)
+	// ClustersSeen are the clusters that somebody sees, and how many of the
+	// applications that he sees are on each: those that allowed says, and those that
+	// the projects reach, or have applications on, that shows says.
+	ClustersSeen(ctx context.Context, sight fleet.Sight, shows func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool, allowed func(*model.Cluster) bool) (version uint64, seen map[model.ClusterID]bool, applications map[model.ClusterID]int)
 	// Rules are all projects, ApplicationsOf counts those of one, ClustersAt are the
 	// clusters that a destination means.
 	Rules(ctx context.Context) []model.AppProject
@@ -140,14 +140,9 @@ func (a *api) tryList(c *gin.Context, l *listing, change func(*fleet.ListQuery) 
 	if len(q.Sort) > 8 || len(q.Facets) > 16 || len(q.Fields) > 64 {
 		return fault.New(fault.Invalid, "too_many_keys", "at most 8 keys of sort, 16 facets and 64 fields are possible")
 	}
-	if !set.Admin() {
-		scope := a.scope(ctx, set)
-		q.Sees = scope.Has
-		sees, err := a.clustersOf(ctx, set)
-		if err != nil {
-			return err
-		}
-		q.SeesCluster = func(x *model.Cluster) bool { return sees(*x) }
+	var err error
+	if q.Sight, err = a.sight(ctx, set); err != nil {
+		return err
 	}
 	if change != nil {
 		if err := change(&q); err != nil {
@@ -159,7 +154,6 @@ func (a *api) tryList(c *gin.Context, l *listing, change func(*fleet.ListQuery) 
 	for _, k := range l.known {
 		bound += "\x00" + k + "=" + strings.Join(c.QueryArray(k), ",")
 	}
-	var err error
 	if s := c.Query("cursor"); s != "" {
 		if q.After, err = a.opts.openCursor(s, bound); err != nil {
 			return err
@@ -218,10 +212,40 @@ func knownParameters(c *gin.Context, known []string) error {
 	return nil
 }
 
-// scope are the projects that somebody sees.
+// scope are the applications that somebody sees.
 func (a *api) scope(ctx context.Context, set *permission.Set) permission.Scope {
 	version, names := a.opts.Inventory.Projects(ctx)
 	return set.Projects(permission.Get, permission.Applications, version, names)
+}
+
+// sight is what lists and counts have for somebody. It is what single decisions say,
+// for all things at once.
+func (a *api) sight(ctx context.Context, set *permission.Set) (fleet.Sight, error) {
+	if set.Admin() {
+		return fleet.Sight{}, nil
+	}
+	s := a.sightOfApplications(ctx, set)
+	sees, err := a.clustersOf(ctx, set)
+	if err != nil {
+		return s, err
+	}
+	s.SeesCluster = func(x *model.Cluster) bool { return sees(*x) }
+	s.SeesProject = func(name string) bool { return seesProject(set, name) }
+	s.SeesRepository = func(project, url string) bool { return set.Sees(permission.Repositories, project, url) }
+	return s, nil
+}
+
+// sightOfApplications is the part of sight that is about applications.
+func (a *api) sightOfApplications(ctx context.Context, set *permission.Set) fleet.Sight {
+	if set.Admin() {
+		return fleet.Sight{}
+	}
+	scope := a.scope(ctx, set)
+	s := fleet.Sight{Sees: scope.Has}
+	if scope.Partial() {
+		s.SeesApp = scope.Allows
+	}
+	return s
 }
 
 // ---- cursors
@@ -285,21 +309,19 @@ type clusterSets struct {
 
 type clusterSet struct {
 	version uint64
-	// applications that are seen, of each cluster that is.
+	seen    map[model.ClusterID]bool
+	// applications that are seen, of each cluster that has some.
 	applications map[model.ClusterID]int
 }
 
-// clustersOf tells which clusters somebody sees: those that the projects he sees
-// may deploy to, and those that their applications are on.
+// clustersOf tells which clusters somebody sees: those of the policy, and those that
+// the projects of his grants may deploy to, or have applications on.
 func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.Cluster) bool, error) {
 	if set.Admin() {
 		return func(model.Cluster) bool { return true }, nil
 	}
 	got := a.clusterSet(ctx, set)
-	return func(cluster model.Cluster) bool {
-		_, ok := got.applications[cluster.ID]
-		return ok
-	}, nil
+	return func(cluster model.Cluster) bool { return got.seen[cluster.ID] }, nil
 }
 
 // clusterSet are the clusters that a plain user sees.
@@ -310,8 +332,9 @@ func (a *api) clusterSet(ctx context.Context, set *permission.Set) clusterSet {
 	got, ok := k.known[set]
 	k.mu.Unlock()
 	if !ok || got.version != version {
-		scope := a.scope(ctx, set)
-		got.version, got.applications = a.opts.Inventory.ClustersSeen(ctx, scope.Has, reaches)
+		got.version, got.seen, got.applications = a.opts.Inventory.ClustersSeen(ctx, a.sightOfApplications(ctx, set), set.Visible, reaches, func(x *model.Cluster) bool {
+			return set.Policed() && set.DecideCluster(permission.Get, x.Project, namesOf(x)).Allowed
+		})
 		k.mu.Lock()
 		if k.known == nil || len(k.known) >= maxSets {
 			k.known = map[*permission.Set]clusterSet{}
@@ -320,6 +343,18 @@ func (a *api) clusterSet(ctx context.Context, set *permission.Set) clusterSet {
 		k.mu.Unlock()
 	}
 	return got
+}
+
+// clusterMeant reads a cluster that a list is narrowed to: one that somebody sees, or
+// that has applications that he sees, whose rows name it.
+func (a *api) clusterMeant(ctx context.Context, set *permission.Set, nameOrID string) (model.Cluster, error) {
+	cluster, err := a.store.Cluster(ctx, nameOrID)
+	if err == nil && !set.Admin() {
+		if got := a.clusterSet(ctx, set); !got.seen[cluster.ID] && got.applications[cluster.ID] == 0 {
+			err = fleet.ClusterUnknown(nameOrID)
+		}
+	}
+	return cluster, err
 }
 
 func reaches(projects []policy.Project, cluster *model.Cluster) bool {
@@ -344,7 +379,7 @@ func (a *api) listApplications(c *gin.Context) {
 			q.Terms = append(q.Terms, filter.Equal("name", names...))
 		}
 		if name := c.Query("cluster"); name != "" {
-			cluster, err := a.visibleCluster(c.Request.Context(), a.caller(c), name)
+			cluster, err := a.clusterMeant(c.Request.Context(), a.caller(c), name)
 			if err != nil {
 				return err
 			}
@@ -401,18 +436,10 @@ func (a *api) fleetSummary(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	var (
-		sees        func(string) bool
-		seesCluster func(*model.Cluster) bool
-	)
-	if !set.Admin() {
-		sees = a.scope(ctx, set).Has
-		visible, err := a.clustersOf(ctx, set)
-		if err != nil {
-			a.fail(c, err)
-			return
-		}
-		seesCluster = func(x *model.Cluster) bool { return visible(*x) }
+	sight, err := a.sight(ctx, set)
+	if err != nil {
+		a.fail(c, err)
+		return
 	}
-	c.JSON(http.StatusOK, a.opts.Inventory.Fleet(ctx, sees, seesCluster))
+	c.JSON(http.StatusOK, a.opts.Inventory.Fleet(ctx, sight))
 }

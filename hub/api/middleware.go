@@ -139,6 +139,7 @@ func (a *api) recovered(c *gin.Context) {
 
 // authenticated lets callers with a valid API token or session pass.
 func (a *api) authenticated(c *gin.Context) {
+	a.sets.policies.refresh(c.Request.Context())
 	if t, ok := c.Request.Context().Value(inProcess{}).(fleet.APIToken); ok {
 		c.Set(keyIdentity, t) // an item of a job, whose caller was looked up
 		c.Next()

@@ -582,7 +582,7 @@ func (a *api) operationsAsked(c *gin.Context) (f fleet.OperationFilter, err erro
 		f.App = app.UID
 	}
 	if name := c.Query("cluster"); name != "" {
-		cluster, err := a.visibleCluster(ctx, set, name)
+		cluster, err := a.clusterMeant(ctx, set, name)
 		if err != nil {
 			return f, err
 		}
@@ -591,10 +591,14 @@ func (a *api) operationsAsked(c *gin.Context) (f fleet.OperationFilter, err erro
 	if set.Admin() {
 		return f, nil
 	}
-	projects, err := a.visibleProjects(ctx, set)
+	// Which of a project's are seen is for the list to say.
+	all, err := a.store.Projects(ctx)
+	scope := a.scope(ctx, set)
 	f.Projects = []string{}
-	for _, p := range projects {
-		f.Projects = append(f.Projects, p.Metadata.Name)
+	for _, p := range all {
+		if scope.Has(p.Metadata.Name) {
+			f.Projects = append(f.Projects, p.Metadata.Name)
+		}
 	}
 	return f, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -46,7 +47,7 @@ func (a *api) previewProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out, err := a.previewOf(c.Request.Context(), p)
+	out, err := a.previewOf(c.Request.Context(), a.caller(c), p)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -68,14 +69,15 @@ func (a *api) projectBody(c *gin.Context) (model.AppProject, error) {
 	return p, err
 }
 
-// previewOf is what storing a project would change, over those that are stored.
-func (a *api) previewOf(ctx context.Context, p model.AppProject) (projectPreview, error) {
-	return a.previewAmong(ctx, p, nil, nil)
+// previewOf is what storing a project would change, over those that are stored, of
+// what somebody sees.
+func (a *api) previewOf(ctx context.Context, set *permission.Set, p model.AppProject) (projectPreview, error) {
+	return a.previewAmong(ctx, set, p, nil, nil)
 }
 
 // previewAmong is previewOf when the projects pending were stored before it, and
 // without the applications that skip leaves out.
-func (a *api) previewAmong(ctx context.Context, p model.AppProject, pending []model.AppProject, skip func(fleet.App) bool) (projectPreview, error) {
+func (a *api) previewAmong(ctx context.Context, set *permission.Set, p model.AppProject, pending []model.AppProject, skip func(fleet.App) bool) (projectPreview, error) {
 	clearServerSet(&p.Metadata)
 	p.Status = nil
 	out := projectPreview{Project: p.Metadata.Name, Result: resultCreated, Widened: []string{}, Warnings: policy.Warnings(p.Spec)}
@@ -109,7 +111,7 @@ func (a *api) previewAmong(ctx context.Context, p model.AppProject, pending []mo
 	if err != nil {
 		return out, err
 	}
-	apps, err := a.previewedApplications(ctx, func(app fleet.App) bool { return affected[app.Project] && (skip == nil || !skip(app)) })
+	apps, err := a.previewedApplications(ctx, set, func(app fleet.App) bool { return affected[app.Project] && (skip == nil || !skip(app)) })
 	if err != nil {
 		return out, err
 	}
@@ -121,9 +123,15 @@ func (a *api) previewAmong(ctx context.Context, p model.AppProject, pending []mo
 			own = append(own, policy.Use{SourceRepos: reposOf(x.app.Application), Objects: x.objects, Destination: then.destination(x.app)})
 		}
 	}
-	places := make([]policy.Destination, len(clusters))
-	for i, cluster := range clusters {
-		places[i] = policy.DestinationAt(cluster, model.Destination{})
+	sees, err := a.clustersOf(ctx, set)
+	if err != nil {
+		return out, err
+	}
+	var places []policy.Destination
+	for _, cluster := range clusters {
+		if sees(cluster) {
+			places = append(places, policy.DestinationAt(cluster, model.Destination{}))
+		}
 	}
 	if out.Result == resultConfigured {
 		out.Widened = append(out.Widened, policy.Widened(now.rules[p.Metadata.Name], then.rules[p.Metadata.Name], places)...)
@@ -195,7 +203,7 @@ func (a *api) projectUsage(c *gin.Context) {
 	p := all[i]
 	out := projectUsage{Project: p.Metadata.Name, Limits: p.Spec.Limits, Clusters: []clusterUse{}, Inherits: policy.Effective(p, all).Globals()}
 	if set := a.caller(c); !set.Admin() {
-		out.Inherits = slices.DeleteFunc(out.Inherits, func(global string) bool { return !set.Visible(global) })
+		out.Inherits = slices.DeleteFunc(out.Inherits, func(global string) bool { return !seesProject(set, global) })
 	}
 	by := map[string]*clusterUse{}
 	for _, app := range apps {

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
@@ -59,10 +60,14 @@ func (a *api) putProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	if err := a.mayWriteProject(c.Request.Context(), a.caller(c), p.Metadata.Name); err != nil {
+		a.fail(c, err)
+		return
+	}
 	if dry, err := onlyPreview(c); err != nil || dry {
 		var out projectPreview
 		if err == nil {
-			out, err = a.previewOf(c.Request.Context(), p)
+			out, err = a.previewOf(c.Request.Context(), a.caller(c), p)
 		}
 		if err != nil {
 			a.fail(c, err)
@@ -76,7 +81,7 @@ func (a *api) putProject(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	preview, invalid := a.invalidatedByProject(c.Request.Context(), p, nil)
+	preview, invalid := a.invalidatedByProject(c.Request.Context(), a.caller(c), p, nil)
 	if preview != nil {
 		invalid = preview.sentence()
 	}
@@ -96,13 +101,13 @@ func (a *api) putProject(c *gin.Context) {
 // invalid by it, else nil; or a sentence that it could not be found out. skip
 // leaves out applications. One that is new, or as it was, makes none invalid, but
 // for those of projects that inherit from it.
-func (a *api) invalidatedByProject(ctx context.Context, p model.AppProject, skip func(fleet.App) bool) (*projectPreview, string) {
+func (a *api) invalidatedByProject(ctx context.Context, set *permission.Set, p model.AppProject, skip func(fleet.App) bool) (*projectPreview, string) {
 	old, err := a.store.Project(ctx, p.Metadata.Name)
 	if fault.Is(err, fault.NotFound) && p.Spec.InheritedBy == nil || err == nil && sameProject(old, p) {
 		return nil, ""
 	}
 	return soon(ctx, a, func(ctx context.Context) (*projectPreview, error) {
-		preview, err := a.previewAmong(ctx, p, nil, skip)
+		preview, err := a.previewAmong(ctx, set, p, nil, skip)
 		if err != nil || preview.InvalidCount == 0 {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
@@ -80,7 +81,7 @@ func (a *api) addRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	stored, err := a.writeRepository(c.Request.Context(), "", in, !in.given(), 0)
+	stored, err := a.writeRepository(c.Request.Context(), a.caller(c), "", in, !in.given(), 0)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -117,7 +118,7 @@ func (a *api) changeRepository(c *gin.Context) {
 		a.fail(c, urlStays("a repository"))
 		return
 	}
-	stored, err := a.writeRepository(ctx, old.ID, repositoryRequest(in), false, over)
+	stored, err := a.writeRepository(ctx, a.caller(c), old.ID, repositoryRequest(in), false, over)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -134,12 +135,15 @@ func urlStays(what string) error {
 // writeRepository checks, tries and stores a repository under an ID, or under
 // its URL for "". keep leaves the stored credential as it is. over is the version
 // that it is written over, 0 for any.
-func (a *api) writeRepository(ctx context.Context, id string, in repositoryRequest, keep bool, over int64) (model.Repository, error) {
+func (a *api) writeRepository(ctx context.Context, set *permission.Set, id string, in repositoryRequest, keep bool, over int64) (model.Repository, error) {
 	in.URL = strings.TrimSpace(in.URL)
 	if in.Type == "" {
 		in.Type = typeOf(in.URL)
 	}
 	if err := a.checkRepository(in); err != nil {
+		return model.Repository{}, err
+	}
+	if err := a.mayWriteRepository(ctx, set, in.Project, in.URL); err != nil {
 		return model.Repository{}, err
 	}
 	if err := a.projectExists(ctx, in.Project); err != nil {
@@ -187,7 +191,7 @@ func (a *api) deleteRepository(c *gin.Context) {
 	ctx, id := c.Request.Context(), c.Param("id")
 	force, err := boolean(c, "force")
 	if err == nil && !force {
-		err = a.unused(ctx, id)
+		err = a.unused(ctx, a.caller(c), id)
 	}
 	var expected int64
 	if err == nil {
@@ -209,7 +213,7 @@ const namedUsers = 5
 
 // unused refuses to forget a repository that applications have as a source: they
 // could not be rendered any more.
-func (a *api) unused(ctx context.Context, id string) error {
+func (a *api) unused(ctx context.Context, set *permission.Set, id string) error {
 	repo, err := a.store.Repository(ctx, id)
 	if err != nil {
 		return err
@@ -218,17 +222,23 @@ func (a *api) unused(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	var names []string
+	used, names := false, []string(nil)
 	for _, app := range apps {
 		if repo.Project != "" && repo.Project != app.Project {
 			continue // it is not for them
 		}
 		if slices.ContainsFunc(repositoriesOf(app.Application), func(url string) bool { return policy.NormaliseRepo(url) == policy.NormaliseRepo(repo.URL) }) {
-			names = append(names, app.Name)
+			used = true
+			if set.Sees(permission.Applications, app.Project, app.Name) {
+				names = append(names, app.Name)
+			}
 		}
 	}
-	if len(names) == 0 {
+	if !used {
 		return nil
+	}
+	if len(names) == 0 {
+		names = []string{"none that you see"}
 	}
 	slices.Sort(names)
 	first := strings.Join(names[:min(len(names), namedUsers)], ", ")

@@ -155,6 +155,10 @@ func (a *api) testRepository(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	if err := a.mayWriteRepository(ctx, a.caller(c), in.Project, in.URL); err != nil {
+		a.fail(c, err)
+		return
+	}
 	if err := a.projectExists(ctx, in.Project); err != nil {
 		a.fail(c, err)
 		return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -24,32 +23,6 @@ import (
 type right struct {
 	verb     permission.Verb
 	resource permission.Resource
-}
-
-// sets keeps the compiled permissions of tokens and sessions. Those of one never
-// change; one with other rights is another one: a user whose rights are changed
-// has to log in again.
-type sets struct {
-	mu    sync.Mutex
-	known map[string]*permission.Set
-}
-
-// maxSets bounds what is kept; a set is compiled again in well under a
-// millisecond.
-const maxSets = 1024
-
-func (s *sets) of(t fleet.APIToken) *permission.Set {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if set := s.known[t.ID]; set != nil {
-		return set
-	}
-	if s.known == nil || len(s.known) >= maxSets {
-		s.known = map[string]*permission.Set{}
-	}
-	set := permission.Compile(t.Admin, t.Grants)
-	s.known[t.ID] = set
-	return set
 }
 
 // caller is what whoever asks may do; only behind authenticated.
@@ -127,7 +100,7 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 		if err != nil {
 			return err
 		}
-		return verdictOn(set, r, projectOf(&s), name, fleet.ApplicationSetUnknown)
+		return verdictOn(set, r, projectOf(&s), name, name, fleet.ApplicationSetUnknown)
 	case permission.Operations:
 		id := model.OperationID(c.Param("id"))
 		if id == "" {
@@ -148,36 +121,34 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 				return err
 			}
 		}
-		return verdictOn(set, r, project, string(id), fleet.OperationUnknown)
+		return verdictOn(set, r, project, op.AppName, string(id), fleet.OperationUnknown)
 	case permission.Projects:
-		if name == "" && r.verb == permission.Get {
-			return nil
-		}
 		if name == "" {
-			return denied(set.Decide(r.verb, r.resource, "", ""), r, "", "")
+			return mayCollect(set, r)
 		}
-		return verdictOn(set, r, name, name, fleet.ProjectUnknown)
+		return verdictOn(set, r, name, name, name, fleet.ProjectUnknown)
 	case permission.Clusters:
 		if name == "" {
 			return nil
 		}
-		if _, err := a.visibleCluster(ctx, set, name); err != nil || r.verb == permission.Get {
+		cluster, err := a.visibleCluster(ctx, set, name)
+		if err != nil || r.verb == permission.Get {
 			return err
 		}
-		return denied(set.Decide(r.verb, r.resource, "", name), r, "", name)
+		if d := set.DecideCluster(r.verb, cluster.Project, namesOf(&cluster)); !d.Allowed {
+			return denied(d, r, "", name)
+		}
+		return nil
 	case permission.Repositories:
 		id := c.Param("id")
 		if id == "" {
-			if r.verb == permission.Get {
-				return nil
-			}
-			return denied(set.Decide(r.verb, r.resource, "", ""), r, "", "")
+			return mayCollect(set, r)
 		}
 		repo, err := a.store.Repository(ctx, id)
 		if err != nil {
 			return err
 		}
-		return verdictOn(set, r, repo.Project, id, fleet.RepositoryUnknown)
+		return verdictOn(set, r, repo.Project, repo.URL, id, fleet.RepositoryUnknown)
 	default:
 		if d := set.Decide(r.verb, r.resource, "", ""); !d.Allowed {
 			return denied(d, r, "", "")
@@ -186,22 +157,49 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 	}
 }
 
+// mayCollect decides about a route of all things of a kind. Lists are filtered thing
+// by thing. Something new is decided about when its name is known, for those of
+// whom the policy speaks.
+func mayCollect(set *permission.Set, r right) error {
+	if r.verb == permission.Get || r.verb == permission.Create && set.Policed() {
+		return nil
+	}
+	return denied(set.Decide(r.verb, r.resource, "", ""), r, "", "")
+}
+
+// namesOf are the names by which a policy knows a cluster: its own, and the server
+// URLs that mean it.
+func namesOf(c *model.Cluster) []string { return append([]string{c.Name}, c.Aliases...) }
+
 // mayDo decides about an application that exists.
 func mayDo(set *permission.Set, verb permission.Verb, app fleet.App) error {
-	return verdictOn(set, right{verb, permission.Applications}, app.Project, app.Name, fleet.ApplicationUnknown)
+	return verdictOn(set, right{verb, permission.Applications}, app.Project, app.Name, app.Name, fleet.ApplicationUnknown)
 }
 
 // verdictOn is the refusal of a decision, nil when it allows: as unknown when the
-// thing cannot be seen, else with the reason.
-func verdictOn(set *permission.Set, r right, project, name string, unknown func(string) error) error {
-	d := set.Decide(r.verb, r.resource, project, name)
+// thing cannot be seen, else with the reason. object is what a policy calls the
+// thing, name what the caller does.
+func verdictOn(set *permission.Set, r right, project, object, name string, unknown func(string) error) error {
+	d := set.Decide(r.verb, r.resource, project, object)
 	switch {
 	case d.Allowed:
 		return nil
-	case !set.Visible(project):
+	case !set.Sees(r.resource, project, object):
 		return unknown(name)
 	}
 	return denied(d, r, project, name)
+}
+
+// seesProject reports whether somebody may know of a project.
+func seesProject(set *permission.Set, name string) bool {
+	return set.Sees(permission.Projects, name, name)
+}
+
+// hiding has rules name no project that somebody does not see.
+func hiding(set *permission.Set, rules *policy.Project) {
+	if !set.Admin() {
+		rules.Hidden = func(project string) bool { return !seesProject(set, project) }
+	}
 }
 
 func denied(d permission.Decision, r right, project, name string) error {
@@ -235,7 +233,7 @@ func (w *writer) mayWrite(ctx context.Context, old fleet.App, exists bool, app m
 	verb := permission.Create
 	if exists {
 		verb = permission.Update
-		if !set.Visible(old.Project) {
+		if !set.Sees(permission.Applications, old.Project, old.Name) {
 			// Names are the hub's: that this one is taken has to be said, and no more.
 			return fault.New(fault.Conflict, "name_taken", "the name %q is taken", name).WithField("metadata.name").WithFix("choose another name")
 		}
@@ -247,7 +245,7 @@ func (w *writer) mayWrite(ctx context.Context, old fleet.App, exists bool, app m
 	switch {
 	case d.Allowed:
 		return nil
-	case !set.Visible(app.Spec.Project):
+	case !seesProject(set, app.Spec.Project):
 		visible, err := w.a.visibleProjects(ctx, set)
 		if err != nil {
 			return err
@@ -262,10 +260,56 @@ func (w *writer) mayWrite(ctx context.Context, old fleet.App, exists bool, app m
 	return denied(d, right{verb, permission.Applications}, app.Spec.Project, name)
 }
 
-// mayWriteProject decides about a project in a text of several objects.
-func mayWriteProject(set *permission.Set, name string) error {
-	if d := set.Decide(permission.Update, permission.Projects, name, name); !d.Allowed {
-		return denied(d, right{permission.Update, permission.Projects}, name, name)
+// mayWriteProject decides about a project that is written, whatever the way. To
+// change one takes update, to make one create.
+func (a *api) mayWriteProject(ctx context.Context, set *permission.Set, name string) error {
+	if set.Admin() {
+		return nil
+	}
+	verb := permission.Update
+	switch _, err := a.store.Project(ctx, name); {
+	case fault.Is(err, fault.NotFound):
+		verb = permission.Create
+	case err != nil:
+		return err
+	case !seesProject(set, name) && set.Decide(permission.Create, permission.Projects, name, name).Allowed:
+		// Names are the hub's: that this one is taken has to be said, and no more.
+		return fault.New(fault.Conflict, "name_taken", "the name %q is taken", name).WithField("metadata.name").WithFix("choose another name")
+	}
+	if d := set.Decide(verb, permission.Projects, name, name); !d.Allowed {
+		// The same words for one that is hidden and one that is not there.
+		if !seesProject(set, name) {
+			verb = permission.Create
+			d = set.Decide(verb, permission.Projects, name, name)
+		}
+		return denied(d, right{verb, permission.Projects}, name, name)
+	}
+	return nil
+}
+
+// mayWriteRepository decides about a repository that is written or tried, by the
+// project and URL that it is to have. What there is of that URL counts too, or a
+// repository could be taken out of one project and put into another.
+func (a *api) mayWriteRepository(ctx context.Context, set *permission.Set, project, url string) error {
+	if set.Admin() {
+		return nil
+	}
+	old, err := a.registered(ctx, url)
+	if err != nil {
+		return err
+	}
+	verb := permission.Create
+	if old.ID != "" {
+		verb = permission.Update
+		if d := set.Decide(verb, permission.Repositories, old.Project, old.URL); !d.Allowed {
+			if !set.Sees(permission.Repositories, old.Project, old.URL) {
+				return fault.New(fault.Conflict, "name_taken", "the URL is registered already").WithField("url").WithFix("ask an administrator of this hub")
+			}
+			return denied(d, right{verb, permission.Repositories}, old.Project, "")
+		}
+	}
+	if d := set.Decide(verb, permission.Repositories, project, url); !d.Allowed {
+		return denied(d, right{verb, permission.Repositories}, project, "")
 	}
 	return nil
 }
@@ -277,7 +321,7 @@ func (a *api) visibleProjects(ctx context.Context, set *permission.Set) ([]model
 		return all, err
 	}
 	return slices.DeleteFunc(all, func(p model.AppProject) bool {
-		return !set.Decide(permission.Get, permission.Projects, p.Metadata.Name, p.Metadata.Name).Allowed
+		return !seesProject(set, p.Metadata.Name)
 	}), nil
 }
 
@@ -299,7 +343,7 @@ func (a *api) visibleCluster(ctx context.Context, set *permission.Set, nameOrID 
 func (a *api) seen(ctx context.Context, set *permission.Set, cluster model.Cluster) model.Cluster {
 	if !set.Admin() {
 		cluster.Applications = a.clusterSet(ctx, set).applications[cluster.ID]
-		cluster.UnknownApps = slices.DeleteFunc(slices.Clone(cluster.UnknownApps), func(u model.UnknownApp) bool { return !set.Visible(u.Project) })
+		cluster.UnknownApps = slices.DeleteFunc(slices.Clone(cluster.UnknownApps), func(u model.UnknownApp) bool { return !set.Sees(permission.Applications, u.Project, u.Name) })
 	}
 	return cluster
 }

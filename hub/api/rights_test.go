@@ -50,13 +50,13 @@ var bodies = map[string]string{
 	"POST /applications/:name/rollback": `{"dryRun":true}`,
 }
 
-func newRightsWorld(t *testing.T) *world {
+func newRightsWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := newWorld(t, func(o *Options) {
+	w := newWorld(t, append([]func(*Options){func(o *Options) {
 		o.Settings, o.Heartbeat = &fakeSettings{}, 30*time.Millisecond
 		o.Jobs = &fakeJobs{jobs: []fleet.StoredJob{{Job: model.Job{ID: "j1", InitiatedBy: "somebody"}}}}
 		o.GPGKeys = &fakeGPGKeys{}
-	})
+	}}, change...)...)
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}
 	shop := w.store.projects["shop"]

@@ -98,6 +98,7 @@ const (
 	ResourceEnrolmentTokens = permission.EnrolmentTokens
 	ResourceTemplates       = permission.Templates
 	ResourceSettings        = permission.Settings
+	ResourceGPGKeys         = permission.GPGKeys
 	ResourceAudit           = permission.Audit
 )
 
@@ -248,7 +249,7 @@ var hubRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/events", ID: "streamEvents", Tag: "hub", Summary: "Follow what changes",
-		Detail: "Begins with the event hello, whose id is sent as Last-Event-ID to resume. The event reset says that some were missed and that everything is to be read again.",
+		Detail: "Begins with the event hello, whose id is sent as Last-Event-ID to resume. The event reset says that some were missed, or that what the caller sees has changed, and that everything is to be read again. The event end has the problem that ends the stream.",
 		Query: []Parameter{
 			{Name: "type", Type: "string", Meaning: "only events of these types, with commas"},
 			{Name: "project", Type: "string", Meaning: "only those of a project"},

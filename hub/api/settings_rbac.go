@@ -18,7 +18,7 @@ type rbacDocument struct {
 	Version   int64      `json:"version"`
 	ChangedBy string     `json:"changedBy,omitempty"`
 	ChangedAt *time.Time `json:"changedAt,omitempty"`
-	// Enforced is false: the policy is kept, and decides nothing in this release.
+	// Enforced says that the policy decides, besides the grants of tokens and users.
 	Enforced bool `json:"enforced"`
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string       `json:"rbac"`
@@ -39,21 +39,21 @@ type rbacBody struct {
 
 var rbacRoutes = []Route{
 	{
-		Method: http.MethodGet, Path: "/settings/rbac", ID: "getRBAC", Tag: "settings", Summary: "The RBAC policy that is kept; this release does not enforce it",
+		Method: http.MethodGet, Path: "/settings/rbac", ID: "getRBAC", Tag: "settings", Summary: "The RBAC policy",
 		Verb: VerbGet, Resource: ResourceSettings,
 		Query:  []Parameter{{Name: "version", Type: "integer", Meaning: "an earlier version"}},
 		Answer: rbacDocument{}, Status: http.StatusOK, Tagged: true, handler: (*api).getRBAC, when: hasSettings,
 	},
 	{
-		Method: http.MethodPut, Path: "/settings/rbac", ID: "putRBAC", Tag: "settings", Summary: "Replace the RBAC policy that is kept",
-		Detail: "The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. Nothing is decided by it in this release: grants of API tokens say who may do what.",
+		Method: http.MethodPut, Path: "/settings/rbac", ID: "putRBAC", Tag: "settings", Summary: "Replace the RBAC policy",
+		Detail: "The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. What it says holds at every replica within five seconds. One that cannot be used is refused, and so is one that takes role:admin from whoever writes it and has it by the policy alone.",
 		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Body: rbacBody{}, Answer: changedRBAC{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putRBAC, when: hasSettings,
 	},
 }
 
-func shownRBAC(r fleet.RBAC) rbacDocument {
-	out := rbacDocument{Version: r.Version, ChangedBy: r.ChangedBy, RBAC: r.Keys}
+func (a *api) shownRBAC(r fleet.RBAC) rbacDocument {
+	out := rbacDocument{Enforced: a.opts.Policies != nil, Version: r.Version, ChangedBy: r.ChangedBy, RBAC: r.Keys}
 	if !r.ChangedAt.IsZero() {
 		out.ChangedAt = &r.ChangedAt
 	}
@@ -73,7 +73,7 @@ func (a *api) getRBAC(c *gin.Context) {
 			a.fail(c, err)
 			return
 		}
-		c.JSON(http.StatusOK, shownRBAC(got))
+		c.JSON(http.StatusOK, a.shownRBAC(got))
 		return
 	}
 	got, err := settings.RBAC(ctx)
@@ -81,7 +81,7 @@ func (a *api) getRBAC(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out := shownRBAC(got)
+	out := a.shownRBAC(got)
 	if out.Versions, err = settings.RBACVersions(ctx); err != nil {
 		a.fail(c, err)
 		return
@@ -106,6 +106,9 @@ func (a *api) putRBAC(c *gin.Context) {
 	if err == nil {
 		err = fleet.CheckRBAC(keys)
 	}
+	if err == nil {
+		err = a.mayPutPolicy(ctx, identity(c), keys)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -115,10 +118,10 @@ func (a *api) putRBAC(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out := changedRBAC{Version: stored.Version, Result: resultUnchanged}
+	out := changedRBAC{Version: stored.Version, Result: resultUnchanged, Enforced: a.opts.Policies != nil}
 	if changed {
 		out.Result = resultConfigured
-		a.log.InfoContext(ctx, "the RBAC policy that is kept changed", "version", stored.Version, "by", stored.ChangedBy)
+		a.log.InfoContext(ctx, "the RBAC policy changed", "version", stored.Version, "by", stored.ChangedBy)
 		a.opts.Publisher.Publish("settings", "rbac", fleet.SettingsVersion{Version: stored.Version, ChangedBy: stored.ChangedBy, ChangedAt: stored.ChangedAt})
 	}
 	c.Header("ETag", etag(stored.Version))

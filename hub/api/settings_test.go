@@ -100,7 +100,7 @@ func (f *fakeSettings) PutRBAC(ctx context.Context, keys map[string]string, by s
 	return f.rbac[len(f.rbac)-1], true, nil
 }
 
-func TestAnRBACPolicyIsKeptAndNotEnforced(t *testing.T) {
+func TestAnRBACPolicyIsKept(t *testing.T) {
 	w, f := settingsWorld(t)
 	const path = "/api/v1/settings/rbac"
 	var got rbacDocument
@@ -108,7 +108,7 @@ func TestAnRBACPolicyIsKeptAndNotEnforced(t *testing.T) {
 	if got.Version != 0 || got.ChangedAt != nil || got.RBAC == nil || got.Enforced {
 		t.Errorf("before anybody set it: %+v", got)
 	}
-	// One that denies everything denies nothing.
+	// One that denies everything takes nothing from an administrator by a token.
 	const cm = `{kind: ConfigMap, apiVersion: v1, metadata: {name: argocd-rbac-cm}, data: {policy.csv: "p, ana, *, *, *, deny", policy.default: "", scopes: "[groups]", policy.matchMode: glob, policy.team.csv: "g, x, role:admin"}}`
 	a := w.call("PUT", path, cm, "Content-Type: application/yaml").ok(200)
 	var change changedRBAC

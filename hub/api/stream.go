@@ -66,24 +66,35 @@ func (a *api) wantedOf(c *gin.Context, set *permission.Set) (w wanted, err error
 	}
 	w.project, w.application = c.Query("project"), c.Query("application")
 	if w.project != "" {
-		_, err := a.store.Project(c.Request.Context(), w.project)
-		if err == nil && !set.Visible(w.project) {
-			err = fleet.ProjectUnknown(w.project)
-		}
-		if err != nil {
+		if _, err := a.store.Project(c.Request.Context(), w.project); err != nil {
 			return w, err
 		}
 	}
 	if w.application != "" {
-		app, err := a.store.Application(c.Request.Context(), w.application)
-		if err == nil {
-			err = mayDo(set, permission.Get, app)
-		}
-		if err != nil {
+		if _, err := a.store.Application(c.Request.Context(), w.application); err != nil {
 			return w, err
 		}
 	}
-	return w, nil
+	return w, a.mayHear(c.Request.Context(), set, w, true)
+}
+
+// mayHear decides about what a listener named, when it begins and while it goes on:
+// then an application that is gone is heard of as that.
+func (a *api) mayHear(ctx context.Context, set *permission.Set, w wanted, begins bool) error {
+	if w.project != "" && !seesProject(set, w.project) && !a.scope(ctx, set).Has(w.project) {
+		return fleet.ProjectUnknown(w.project)
+	}
+	if w.application == "" || set.Admin() {
+		return nil
+	}
+	app, err := a.store.Application(ctx, w.application)
+	switch {
+	case err == nil:
+		return mayDo(set, permission.Get, app)
+	case !begins && fault.Is(err, fault.NotFound):
+		return nil
+	}
+	return err
 }
 
 // hears reports whether an event is what the listener asked for.
@@ -176,8 +187,21 @@ func (a *api) events(c *gin.Context) {
 		}
 		if now.Sub(checked) >= tick {
 			checked = now
-			if err := a.stillAllowed(ctx, c.Request); err != nil {
+			next, err := a.stillAllowed(ctx, c.Request, identity(c), asked)
+			if err != nil {
+				p := newProblem(err, requestID(c))
+				if body, err := json.Marshal(p); err == nil {
+					out.event(StreamEvent{ID: reader.Position(), Type: "end"}, body)
+					_ = out.flush() // the listener may be gone
+				}
 				return
+			}
+			if next != nil && next != set {
+				// What it has may not be what it may have: everything is read again.
+				if !set.Admin() || !next.Admin() {
+					out.event(StreamEvent{ID: reader.Position(), Type: "reset"}, []byte("{}"))
+				}
+				set = next
 			}
 		}
 		pause.Reset(wait)
@@ -213,10 +237,12 @@ func drained(ctx context.Context, reader StreamReader) ([]StreamEvent, error) {
 func audible(token string, set *permission.Set, sees func(model.Cluster) bool, batch []StreamEvent) []StreamEvent {
 	return slices.DeleteFunc(batch, func(e StreamEvent) bool {
 		switch e.Type {
-		case "application", "operation", "repository":
-			return !set.Visible(e.Project)
+		case "application", "operation":
+			return !set.Sees(permission.Applications, e.Project, e.Name)
+		case "repository":
+			return !set.Sees(permission.Repositories, e.Project, e.Name)
 		case "project":
-			return !set.Visible(e.Key)
+			return !seesProject(set, e.Key)
 		case "job":
 			return e.Token != token
 		case "cluster":
@@ -245,14 +271,24 @@ func (a *api) clusterHeard(ctx context.Context, set *permission.Set, e StreamEve
 	return json.Marshal(a.seen(ctx, set, cluster.Cluster))
 }
 
-// stillAllowed ends streams of tokens that were revoked or expired. A database
-// that is away ends nothing.
-func (a *api) stillAllowed(ctx context.Context, r *http.Request) error {
-	_, err := a.opts.Auth.Recheck(ctx, secretOf(r))
-	if fault.Is(err, fault.Unauthorized) {
-		return err
+// stillAllowed is what a listener may do now: the stream of a token that was revoked
+// or has expired ends, and that of somebody who no longer sees what he named. A
+// database that is away ends nothing, and then there is no set.
+func (a *api) stillAllowed(ctx context.Context, r *http.Request, by fleet.APIToken, asked wanted) (*permission.Set, error) {
+	revoked := fault.New(fault.Unauthorized, "permission_revoked", "the API token or the session was revoked or has expired").WithFix("log in again with hawser login")
+	t, err := a.opts.Auth.Recheck(ctx, secretOf(r))
+	switch {
+	case fault.Is(err, fault.Unauthorized), err == nil && t.ID != by.ID:
+		return nil, revoked
+	case err != nil:
+		return nil, nil
 	}
-	return nil
+	a.sets.policies.refresh(ctx)
+	set := a.sets.of(t)
+	if err := a.mayHear(ctx, set, asked, false); fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		return nil, fault.New(fault.Denied, "permission_revoked", "what the stream is about may no longer be seen").WithFix("ask anew")
+	}
+	return set, nil
 }
 
 func (a *api) writeEvents(ctx context.Context, out *sse, batch []StreamEvent) {

@@ -27,9 +27,7 @@ func (a *api) windowOpen(ctx context.Context, set *permission.Set, app fleet.App
 	if len(rules.Spec.SyncWindows) == 0 {
 		return nil
 	}
-	if !set.Admin() {
-		rules.Hidden = func(project string) bool { return !set.Visible(project) }
-	}
+	hiding(set, &rules)
 	if key != "" {
 		if _, found, err := a.store.OperationByKey(ctx, key); err != nil || found {
 			return err

@@ -343,14 +343,12 @@ func (w *writer) project(ctx context.Context, name string) (policy.Project, erro
 func rulesOf(all []model.AppProject, set *permission.Set, name string) (policy.Project, error) {
 	if i := slices.IndexFunc(all, func(p model.AppProject) bool { return p.Metadata.Name == name }); i >= 0 {
 		rules := policy.Effective(all[i], all)
-		if !set.Admin() {
-			rules.Hidden = func(project string) bool { return !set.Visible(project) }
-		}
+		hiding(set, &rules)
 		return rules, nil
 	}
 	var names []string
 	for _, p := range all {
-		if set.Visible(p.Metadata.Name) {
+		if seesProject(set, p.Metadata.Name) {
 			names = append(names, p.Metadata.Name)
 		}
 	}

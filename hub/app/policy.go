@@ -13,7 +13,6 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
-	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/model/decode"
 )
 
@@ -170,22 +169,13 @@ func (o *Policy) read(in io.Reader) (*permission.Rules, error) {
 			if d.Project == nil {
 				return nil, fault.New(fault.Invalid, "kind_unexpected", "%s has something that is no AppProject", file)
 			}
-			roles = append(roles, rolesOf(*d.Project)...)
+			roles = append(roles, permission.RolesOf(*d.Project)...)
 		}
 	}
 	if err := fleet.CheckRBAC(keys); err != nil {
 		return nil, err
 	}
 	return permission.CompileRules(keys, roles)
-}
-
-// rolesOf are the roles of a project for a policy.
-func rolesOf(p model.AppProject) []permission.ProjectRole {
-	var out []permission.ProjectRole
-	for _, r := range p.Spec.Roles {
-		out = append(out, permission.ProjectRole{Project: p.Metadata.Name, Role: r.Name, Policies: r.Policies, Groups: r.Groups})
-	}
-	return out
 }
 
 func policyFile(name string, in io.Reader) ([]byte, error) {

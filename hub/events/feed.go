@@ -72,7 +72,7 @@ func (f *Feed) Publish(eventType, key string, body any) {
 	case model.OperationInfo:
 		e.Project, e.Name = b.Project, b.AppName
 	case model.Repository:
-		e.Project = b.Project
+		e.Project, e.Name = b.Project, b.URL
 	case model.Job:
 		e.Token = b.Token
 	}

@@ -74,10 +74,24 @@ type ListQuery struct {
 	Fields []string
 	// Facets to count.
 	Facets []string
-	// Sees says of a project whether its things are seen; nil: all are. SeesCluster
-	// is the same for clusters.
-	Sees        func(project string) bool
-	SeesCluster func(*model.Cluster) bool
+	Sight
+}
+
+// Sight is what somebody sees. The zero value sees everything.
+type Sight struct {
+	// Sees says of a project whether any of its applications are seen; nil: all are.
+	// SeesApp says which, where that is not all of them; nil: it is.
+	Sees    func(project string) bool
+	SeesApp func(project, name string) bool
+	// The same for projects, clusters and repositories; nil: all are seen.
+	SeesProject    func(name string) bool
+	SeesCluster    func(*model.Cluster) bool
+	SeesRepository func(project, url string) bool
+}
+
+// App reports whether an application is seen.
+func (s *Sight) App(project, name string) bool {
+	return (s.Sees == nil || s.Sees(project)) && (s.SeesApp == nil || s.SeesApp(project, name))
 }
 
 // ListPage is an answer to a ListQuery.

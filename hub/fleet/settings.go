@@ -20,8 +20,7 @@ type Customizations struct {
 
 // RBAC is an RBAC policy in the format of Argo CD's argocd-rbac-cm, as it is
 // kept: policy.csv, policy.*.csv, policy.default, policy.matchMode and scopes.
-// Nothing is decided by it: grants of API tokens say who may do what. Version 0:
-// nobody has set any.
+// Package permission compiles it. Version 0: nobody has set any.
 type RBAC struct {
 	Version   int64
 	Keys      map[string]string

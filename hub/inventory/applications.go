@@ -59,7 +59,7 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 	if err != nil {
 		return fleet.ListPage{}, err
 	}
-	all := m.seen(q.Sees)
+	all := m.seen(&q.Sight)
 	if q.Labels != nil {
 		all = slices.DeleteFunc(slices.Clone(all), func(a seenApp) bool { return !q.Labels(a.app.Labels) })
 	}
@@ -84,23 +84,23 @@ func (m moment) page(total int, facets map[string]fleet.Facet, next []string) fl
 	return fleet.ListPage{Total: total, Facets: facets, Next: next, AsOf: asOf.UTC(), Away: m.away, Items: []json.RawMessage{}}
 }
 
-// seen are the applications of the projects that are seen, by name. What comes
-// back is shared: nobody may write to it.
-func (m moment) seen(sees func(string) bool) []seenApp {
+// seen are the applications that are seen, by name. What comes back is shared: nobody
+// may write to it.
+func (m moment) seen(sight *fleet.Sight) []seenApp {
 	all := m.fleetNow()
-	if sees == nil {
+	if sight.Sees == nil {
 		return all
 	}
 	n, yes := 0, map[string]bool{}
 	for name, count := range m.perProject {
-		if sees(name) {
+		if sight.Sees(name) {
 			yes[name] = true
 			n += count
 		}
 	}
 	out := make([]seenApp, 0, n)
 	for _, a := range all {
-		if yes[a.Project] {
+		if yes[a.Project] && (sight.SeesApp == nil || sight.SeesApp(a.Project, a.Name)) {
 			out = append(out, a)
 		}
 	}

@@ -393,7 +393,7 @@ func encoded(v any) (json.RawMessage, error) { return json.Marshal(v) }
 
 // terms are all terms of a query.
 func (x *Index) terms(q fleet.ListQuery, schema filter.Schema) (filter.Query, error) {
-	parsed, err := filter.Parse(q.Filter, schema, func(name string) bool { return x.hasLabel(name, q.Sees, q.SeesCluster) })
+	parsed, err := filter.Parse(q.Filter, schema, func(name string) bool { return x.hasLabel(name, &q.Sight) })
 	parsed.Terms = append(parsed.Terms, q.Terms...)
 	return parsed, err
 }

@@ -276,7 +276,7 @@ func TestFreshnessIsOfTheMoment(t *testing.T) {
 		if got := page.Facets["freshness"].Values; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		f := x.Fleet(t.Context(), nil, nil)
+		f := x.Fleet(t.Context(), fleet.Sight{})
 		if f.Applications.Health["healthy"] != healthy || f.Applications.Stale != stale || f.Applications.Never != 1 {
 			t.Errorf("the fleet: %+v", f.Applications)
 		}
@@ -391,7 +391,7 @@ func TestLabelsOfOthersAreNotKnown(t *testing.T) {
 	s.projects = []model.AppProject{{Metadata: model.ObjectMeta{Name: "shop"}}}
 	s.put(row("a"))
 	x := newIndex(t, s)
-	q := fleet.ListQuery{Limit: 10, Sees: func(p string) bool { return p == "shop" }, SeesCluster: func(c *model.Cluster) bool { return c.Name == "eu" }}
+	q := fleet.ListQuery{Limit: 10, Sight: fleet.Sight{Sees: func(p string) bool { return p == "shop" }, SeesCluster: func(c *model.Cluster) bool { return c.Name == "eu" }}}
 	// Of a cluster that is seen: the word is a label.
 	q.Filter = "healt:1"
 	if page, err := x.Applications(t.Context(), q); err != nil || page.Total != 1 {

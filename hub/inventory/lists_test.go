@@ -292,7 +292,7 @@ func TestCallersSeeAndCountTheirProjectsOnly(t *testing.T) {
 			want++
 		}
 	}
-	page, err := x.Applications(t.Context(), fleet.ListQuery{Facets: []string{"project", "health", "label:env"}, Limit: 1000, Sees: func(p string) bool { return p == "bank" }})
+	page, err := x.Applications(t.Context(), fleet.ListQuery{Facets: []string{"project", "health", "label:env"}, Limit: 1000, Sight: fleet.Sight{Sees: func(p string) bool { return p == "bank" }}})
 	if err != nil || page.Total != want || len(page.Items) != want {
 		t.Fatalf("%d of %d: %v", page.Total, want, err)
 	}

@@ -32,7 +32,7 @@ func (x *Index) Operations(ctx context.Context, f fleet.OperationFilter, q fleet
 	if len(q.Sort) == 0 {
 		q.Sort = []string{"-number"}
 	}
-	if before, ok := onlyNewest(q); ok {
+	if before, ok := onlyNewest(q); ok && q.SeesApp == nil {
 		return x.newestOperations(ctx, f, q, before)
 	}
 	f.Limit = mostOperations + 1
@@ -41,7 +41,11 @@ func (x *Index) Operations(ctx context.Context, f fleet.OperationFilter, q fleet
 		return fleet.ListPage{}, err
 	}
 	cut := len(ops) > mostOperations
-	page, err := x.chooseOperations(ops[:min(len(ops), mostOperations)], q)
+	ops = ops[:min(len(ops), mostOperations)]
+	if q.SeesApp != nil {
+		ops = slices.DeleteFunc(ops, func(o model.OperationInfo) bool { return !q.App(o.Project, o.AppName) })
+	}
+	page, err := x.chooseOperations(ops, q)
 	if cut {
 		page.Newest = mostOperations
 	}

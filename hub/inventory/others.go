@@ -22,7 +22,7 @@ func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage
 	all := make([]*model.Cluster, 0, len(m.clusters))
 	var counts map[model.ClusterID]int
 	if q.Sees != nil {
-		counts = m.applicationsOn(q.Sees)
+		counts = m.applicationsOn(&q.Sight)
 	}
 	for _, c := range m.clusters {
 		view := m.view(c)
@@ -39,7 +39,7 @@ func (x *Index) Clusters(ctx context.Context, q fleet.ListQuery) (fleet.ListPage
 	}
 	return answer(x, m, Clusters, k, all, q, func(c *model.Cluster) any {
 		if q.Sees != nil {
-			c.UnknownApps = slices.DeleteFunc(slices.Clone(c.UnknownApps), func(u model.UnknownApp) bool { return !q.Sees(u.Project) })
+			c.UnknownApps = slices.DeleteFunc(slices.Clone(c.UnknownApps), func(u model.UnknownApp) bool { return !q.App(u.Project, u.Name) })
 		}
 		return c
 	})
@@ -206,7 +206,7 @@ func (x *Index) AllProjects(ctx context.Context, q fleet.ListQuery) (fleet.ListP
 	m := x.moment(x.current(ctx))
 	var all []*project
 	for _, p := range m.projects {
-		if q.Sees == nil || q.Sees(p.Metadata.Name) {
+		if q.SeesProject == nil || q.SeesProject(p.Metadata.Name) {
 			all = append(all, p)
 		}
 	}
@@ -246,7 +246,7 @@ func (x *Index) Repositories(ctx context.Context, q fleet.ListQuery) (fleet.List
 	m := x.moment(x.current(ctx))
 	var all []*repository
 	for _, r := range m.repos {
-		if q.Sees == nil || r.Project != "" && q.Sees(r.Project) {
+		if q.SeesRepository == nil || q.SeesRepository(r.Project, r.URL) {
 			all = append(all, r)
 		}
 	}
@@ -295,20 +295,20 @@ func (x *Index) Repositories(ctx context.Context, q fleet.ListQuery) (fleet.List
 
 // hasLabel reports whether an application, project or cluster carries a label,
 // of those that are seen.
-func (x *Index) hasLabel(name string, sees func(project string) bool, seesCluster func(*model.Cluster) bool) bool {
+func (x *Index) hasLabel(name string, sight *fleet.Sight) bool {
 	s := x.snap.Load()
 	for _, a := range s.apps {
-		if _, ok := a.Labels[name]; ok && (sees == nil || sees(a.Project)) {
+		if _, ok := a.Labels[name]; ok && sight.App(a.Project, a.Name) {
 			return true
 		}
 	}
 	for _, p := range s.projects {
-		if _, ok := p.Metadata.Labels[name]; ok && (sees == nil || sees(p.Metadata.Name)) {
+		if _, ok := p.Metadata.Labels[name]; ok && (sight.SeesProject == nil || sight.SeesProject(p.Metadata.Name)) {
 			return true
 		}
 	}
 	for _, c := range s.byID {
-		if _, ok := c.Labels[name]; ok && (seesCluster == nil || seesCluster(&c.Cluster)) {
+		if _, ok := c.Labels[name]; ok && (sight.SeesCluster == nil || sight.SeesCluster(&c.Cluster)) {
 			return true
 		}
 	}
@@ -319,13 +319,13 @@ func (x *Index) hasLabel(name string, sees func(project string) bool, seesCluste
 const maxSilent = 20
 
 // Fleet counts what is seen.
-func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster func(*model.Cluster) bool) fleet.FleetSummary {
+func (x *Index) Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary {
 	m := x.moment(x.current(ctx))
 	var s fleet.FleetSummary
 	s.AsOf, s.Away = m.asOf.UTC(), m.away
 	a := &s.Applications
 	a.Health, a.Sync, a.Operation = map[string]int{}, map[string]int{}, map[string]int{}
-	for _, app := range m.seen(sees) {
+	for _, app := range m.seen(&sight) {
 		a.Total++
 		a.Operation[app.op]++
 		if app.aside {
@@ -347,7 +347,7 @@ func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster f
 	}
 	for _, c := range m.clusters {
 		view := m.view(c)
-		if seesCluster != nil && !seesCluster(&view) {
+		if sight.SeesCluster != nil && !sight.SeesCluster(&view) {
 			continue
 		}
 		s.Clusters.Total++
@@ -363,32 +363,34 @@ func (x *Index) Fleet(ctx context.Context, sees func(string) bool, seesCluster f
 		s.Clusters.NotReporting = s.Clusters.NotReporting[:maxSilent]
 	}
 	for _, name := range m.names {
-		if sees == nil || sees(name) {
+		if sight.SeesProject == nil || sight.SeesProject(name) {
 			s.Projects++
 		}
 	}
 	return s
 }
 
-// applicationsOn counts the applications of some projects on each cluster.
-func (m moment) applicationsOn(sees func(project string) bool) map[model.ClusterID]int {
+// applicationsOn counts the applications that are seen on each cluster.
+func (m moment) applicationsOn(sight *fleet.Sight) map[model.ClusterID]int {
 	yes := make(map[string]bool, len(m.perProject))
 	for name := range m.perProject {
-		yes[name] = sees(name)
+		yes[name] = sight.Sees(name)
 	}
 	out := map[model.ClusterID]int{}
 	for _, a := range m.apps {
-		if yes[a.Project] {
+		if yes[a.Project] && (sight.SeesApp == nil || sight.SeesApp(a.Project, a.Name)) {
 			out[a.ClusterID]++
 		}
 	}
 	return out
 }
 
-// ClustersSeen tells which clusters somebody sees who sees some projects, and how
-// many applications of these projects are there: reaches says whether one of them,
-// with what it inherits, may deploy there. The answer belongs to one version.
-func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reaches func([]policy.Project, *model.Cluster) bool) (uint64, map[model.ClusterID]int) {
+// ClustersSeen tells which clusters somebody sees, and how many of the applications
+// that he sees are there: those that allowed says, and of the projects that are said
+// to show their clusters those that one of them, with what it inherits, may deploy
+// to, or has applications on. The counts are also of clusters that are not seen. The
+// answer belongs to one version.
+func (x *Index) ClustersSeen(ctx context.Context, sight fleet.Sight, shows func(project string) bool, reaches func([]policy.Project, *model.Cluster) bool, allowed func(*model.Cluster) bool) (version uint64, seen map[model.ClusterID]bool, applications map[model.ClusterID]int) {
 	m := x.moment(x.current(ctx))
 	all := make([]model.AppProject, 0, len(m.projects))
 	for _, p := range m.projects {
@@ -396,15 +398,16 @@ func (x *Index) ClustersSeen(ctx context.Context, sees func(string) bool, reache
 	}
 	var projects []policy.Project
 	for _, p := range all {
-		if sees(p.Metadata.Name) {
+		if shows(p.Metadata.Name) {
 			projects = append(projects, policy.Effective(p, all))
 		}
 	}
-	out := m.applicationsOn(sees)
+	shown := m.applicationsOn(&fleet.Sight{Sees: shows})
+	seen = map[model.ClusterID]bool{}
 	for id, c := range m.byID {
-		if _, ok := out[id]; !ok && reaches(projects, &c.Cluster) {
-			out[id] = 0
+		if _, ok := shown[id]; ok || reaches(projects, &c.Cluster) || allowed(&c.Cluster) {
+			seen[id] = true
 		}
 	}
-	return m.version, out
+	return m.version, seen, m.applicationsOn(&sight)
 }

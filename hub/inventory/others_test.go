@@ -3,6 +3,7 @@ package inventory
 import (
 	"testing"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
 )
@@ -20,13 +21,14 @@ func TestClustersAreSeenThroughWhatAProjectInherits(t *testing.T) {
 		{Metadata: model.ObjectMeta{Name: "shop", Labels: map[string]string{"team": "shop"}}},
 	}
 	x := newIndex(t, s)
-	_, got := x.ClustersSeen(t.Context(), func(p string) bool { return p == "shop" }, func(projects []policy.Project, c *model.Cluster) bool {
+	sight := fleet.Sight{Sees: func(p string) bool { return p == "shop" }}
+	_, got, _ := x.ClustersSeen(t.Context(), sight, sight.Sees, func(projects []policy.Project, c *model.Cluster) bool {
 		if len(projects) != 1 {
 			t.Fatalf("asked about %d projects", len(projects))
 		}
 		return policy.Reaches(projects[0], policy.Destination{Name: c.Name})
-	})
-	if _, ok := got["c-us"]; !ok || len(got) != 1 {
+	}, func(*model.Cluster) bool { return false })
+	if !got["c-us"] || len(got) != 1 {
 		t.Errorf("sees %v", got)
 	}
 }

@@ -49,7 +49,7 @@ func TestTheFleetCountsWhatListsMark(t *testing.T) {
 		row("denied", mark(model.Condition{Type: "InvalidSpecError", Code: "repo_not_permitted", Since: &since}, nil)),
 	)
 	x := newIndex(t, s)
-	if n := x.Fleet(t.Context(), nil, nil).Applications.Unrendered; n != 4 {
+	if n := x.Fleet(t.Context(), fleet.Sight{}).Applications.Unrendered; n != 4 {
 		t.Errorf("%d are counted, want 4", n)
 	}
 	if got := names(t, x, fleet.ListQuery{Filter: "is:unrendered"}); len(got) != 4 {

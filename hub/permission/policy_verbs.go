@@ -45,6 +45,16 @@ func inPolicy(verb Verb, resource Resource) []asking {
 		case Get, Create, Update, Delete:
 			return []asking{{string(resource), string(verb)}}
 		}
+	case GPGKeys:
+		switch verb {
+		case Get, Create, Delete:
+			return []asking{{"gpgkeys", string(verb)}}
+		}
+	case Accounts:
+		// Who changes an account gives it rights: that is for administrators.
+		if verb == Get {
+			return []asking{{"accounts", "get"}}
+		}
 	}
 	return nil
 }
@@ -61,7 +71,7 @@ func objectOf(resource Resource, project, name string) string {
 			return ""
 		}
 		return project + "/" + name
-	case Repositories:
+	case Repositories, Clusters:
 		if project != "" {
 			return project + "/" + name
 		}
@@ -82,7 +92,7 @@ func (e *Effective) decide(verb Verb, resource Resource, project, name string) V
 		return Verdict{Rule: string(verb) + " " + string(resource) + " is for those whom the policy gives " + RoleAdmin}
 	}
 	object := objectOf(resource, project, name)
-	if object == "" {
+	if object == "" && resource != GPGKeys && resource != Accounts { // those are asked about as a whole
 		return Verdict{Rule: "what is of no project is for administrators"}
 	}
 	if resource == Projects {
@@ -131,6 +141,44 @@ func (s *Set) RunsAction(project, app, group, kind, action string) Decision {
 	v := s.policy.Can(inApplications, anyAction+group+"/"+kind+"/"+action, project+"/"+app, project)
 	return Decision{v.Allowed, v.Rule}
 }
+
+// DecideCluster is Decide about a cluster, which a policy knows by several names:
+// its own and its server URLs, in front of them the project that it is reserved
+// for. It is allowed by one of them when none of them is denied.
+func (s *Set) DecideCluster(verb Verb, project string, names []string) Decision {
+	d := s.byGrants(verb, Clusters, "", first(names))
+	if d.Allowed || s.policy == nil {
+		return d
+	}
+	if v := s.policy.byNames(verb, project, names); v.Allowed || len(s.grants) == 0 {
+		return Decision{v.Allowed, v.Rule}
+	}
+	return d
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+func (e *Effective) byNames(verb Verb, project string, names []string) Verdict {
+	out := Verdict{Rule: "the cluster has no name"}
+	for i, name := range names {
+		switch v := e.decide(verb, Clusters, project, name); {
+		case v.Denied:
+			return v
+		case i == 0, v.Allowed && !out.Allowed:
+			out = v
+		}
+	}
+	return out
+}
+
+// Policed reports whether an RBAC policy says anything of who has the set, so that
+// a thing that a set of grants could never touch may be allowed by its name.
+func (s *Set) Policed() bool { return s.policy != nil && len(s.policy.askers) > 0 }
 
 // Sees reports whether a thing may be known of: what may not is answered as what
 // does not exist.

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
 )
 
@@ -61,6 +62,15 @@ type rule struct {
 type ProjectRole struct {
 	Project, Role    string
 	Policies, Groups []string
+}
+
+// RolesOf are the roles of a project for a policy.
+func RolesOf(p model.AppProject) []ProjectRole {
+	var out []ProjectRole
+	for _, r := range p.Spec.Roles {
+		out = append(out, ProjectRole{Project: p.Metadata.Name, Role: r.Name, Policies: r.Policies, Groups: r.Groups})
+	}
+	return out
 }
 
 // Subject is who asks a policy.

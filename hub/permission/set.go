@@ -192,9 +192,40 @@ type Scope struct {
 	// All: every project, also one that nobody has thought of.
 	All   bool
 	names map[string]struct{}
-	// some are the projects of which not all things are in it: each of the
-	// conditions has to hold.
-	some map[string][]things
+	// some are the projects of which not all things are in it.
+	some map[string]*part
+}
+
+// part is some of the things of a project: each of the conditions has to hold. What
+// was asked is remembered, because lists ask about the same things each time.
+type part struct {
+	conditions []things
+
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+// maxKnown bounds what is remembered of a project.
+const maxKnown = 20_000
+
+func (p *part) has(project, name string) bool {
+	p.mu.RLock()
+	has, ok := p.known[name]
+	p.mu.RUnlock()
+	if ok {
+		return has
+	}
+	has = true
+	for i := range p.conditions {
+		has = has && p.conditions[i].has(project, name)
+	}
+	p.mu.Lock()
+	if p.known == nil || len(p.known) >= maxKnown {
+		p.known = map[string]bool{}
+	}
+	p.known[strings.Clone(name)] = has
+	p.mu.Unlock()
+	return has
 }
 
 // Has reports whether a project, or something in it, is in the scope.
@@ -220,12 +251,13 @@ func (s Scope) Allows(project, name string) bool {
 	if s.Whole(project) {
 		return true
 	}
-	conditions, ok := s.some[project]
-	for i := range conditions {
-		ok = ok && conditions[i].has(project, name)
-	}
-	return ok
+	part, ok := s.some[project]
+	return ok && part.has(project, name)
 }
+
+// Partial reports whether there is a project of which not all things are in the
+// scope, so that Has alone does not decide.
+func (s Scope) Partial() bool { return len(s.some) > 0 }
 
 // Names are the projects of which everything is in the scope, in order; of a
 // scope of all there are none.
@@ -254,7 +286,7 @@ func (s *Set) Projects(verb Verb, resource Resource, version uint64, known []str
 	if scope, ok := s.resolved[key]; ok {
 		return scope
 	}
-	scope := Scope{names: map[string]struct{}{}, some: map[string][]things{}}
+	scope := Scope{names: map[string]struct{}{}, some: map[string]*part{}}
 	for _, project := range known {
 		if have, _ := s.rankIn(project); least != admin && have >= least {
 			scope.names[project] = struct{}{}
@@ -267,7 +299,7 @@ func (s *Set) Projects(verb Verb, resource Resource, version uint64, known []str
 		case any && len(conditions) == 0:
 			scope.names[project] = struct{}{}
 		case any:
-			scope.some[project] = conditions
+			scope.some[project] = &part{conditions: conditions}
 		}
 	}
 	s.resolved[key] = scope

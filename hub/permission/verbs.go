@@ -36,13 +36,15 @@ const (
 	Projects     Resource = "projects"
 	Clusters     Resource = "clusters"
 	Repositories Resource = "repositories"
-	// Settings, Tokens, Accounts, EnrolmentTokens, Templates and Hub are for administrators.
+	// Settings, Tokens, Accounts, GPGKeys, EnrolmentTokens, Templates and Hub are for administrators.
 	Settings        Resource = "settings"
 	Tokens          Resource = "tokens"
 	Accounts        Resource = "accounts"
 	EnrolmentTokens Resource = "enrolment-tokens"
 	Templates       Resource = "repository-templates"
 	Hub             Resource = "hub"
+	// GPGKeys are the public keys that projects may trust.
+	GPGKeys Resource = "gpgkeys"
 	// Audit is the record of who did what, for administrators.
 	Audit Resource = "audit"
 	// Session is what everybody may do who has a valid token: ask who one is, and
@@ -102,7 +104,7 @@ func Verbs() []Verb {
 
 // Resources lists all resources.
 func Resources() []Resource {
-	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, Accounts, EnrolmentTokens, Templates, Hub, Audit, Session}
+	return []Resource{Applications, Operations, ApplicationSets, Projects, Clusters, Repositories, Settings, Tokens, Accounts, EnrolmentTokens, Templates, GPGKeys, Hub, Audit, Session}
 }
 
 // Administrator is what Needs answers where no role of a project is enough.

@@ -16,3 +16,7 @@ DELETE FROM settings WHERE name = $1 AND version <= $2;
 SELECT count(*) FILTER (WHERE settings_digest = $1), count(*) FILTER (WHERE settings_digest <> $1),
        coalesce((array_agg(name ORDER BY name) FILTER (WHERE settings_digest <> $1))[1:$2::int], '{}')
 FROM clusters WHERE NOT revoked AND enrolled_at IS NOT NULL;
+
+-- name: PolicyMark
+SELECT coalesce((SELECT max(version) FROM settings WHERE name = 'rbac'), 0),
+       coalesce((SELECT md5(string_agg(name || ' ' || version || ' ' || created_at, E'\n' ORDER BY name)) FROM projects), '');
