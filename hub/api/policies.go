@@ -131,10 +131,12 @@ func (p *policies) read(ctx context.Context) error {
 // subjectOf is who a caller is to the policy. Somebody who is logged in is asked by
 // the name that the provider knows for sure, and the groups that it vouches for. An
 // API token is nobody to the policy: it has its grants, and is not worth more
-// because of whom it was issued by.
+// because of whom it was issued by. That of a project's role is the role.
 func subjectOf(t fleet.APIToken) permission.Subject {
 	s := t.Session
 	switch {
+	case t.Role != "":
+		return permission.Subject{Project: t.Project, Role: t.Role}
 	case s == nil:
 		return permission.Subject{}
 	case s.Provider == fleet.LocalProvider:

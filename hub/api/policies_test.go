@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -278,6 +279,13 @@ func TestAnotherReplicaDecidesByAChange(t *testing.T) {
 	w.call("GET", "/api/v1/applications/web", "", bob).ok(200)
 	w.call("GET", "/api/v1/projects/shop", "", bob).ok(200)
 	w.call("POST", "/api/v1/applications/web/sync", "{}", bob).problem(403, "permission_denied")
+
+	// And a token of it, which is nothing else: not the default role either.
+	w.putPolicy(map[string]string{"policy.default": "role:readonly"})
+	ci := w.handler.(*Handler).api.sets.of(fleet.APIToken{ID: "t", Name: "proj:shop:dev", Project: "shop", Role: "dev"})
+	if !ci.Decide(permission.Get, permission.Applications, "shop", "web").Allowed || ci.Decide(permission.Get, permission.Applications, "bank", "core").Allowed || ci.Sees(permission.Clusters, "", "eu") {
+		t.Error("the token of a role")
+	}
 }
 
 // Lists have what single decisions allow, and nothing else, whatever the policy.
@@ -326,28 +334,38 @@ func TestS01_ListsEqualTheSingleDecisions(t *testing.T) {
 	}
 }
 
-// Who is revoked in the middle is told so, and hears nothing more.
+// Who is revoked in the middle is told so, and hears nothing more; who sees something
+// else is told to read again.
 func TestA27_AStreamNarrowsAndEndsWithThePolicy(t *testing.T) {
 	w, _ := newPolicyWorld(t, "p, alice, applications, get, shop/*, allow\n")
-	w.opts.Now, w.opts.Publisher = time.Now, w.calls
-	w.handler = New(w.opts)
-	alice := w.session("alice")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	type end struct {
-		body string
-		took time.Duration
-	}
-	ended := make(chan end, 1)
+	w.opts.Now = time.Now
+	w.login()
+	admin := w.token
+	_, w.token, _ = strings.Cut(w.session("alice"), "Bearer ")
+	s := w.serve(t, true)
+	named, all := w.listenTo(t, s, "?application=web", ""), w.listenTo(t, s, "", "")
+	named.want(`hello r-0 {"version":"1.2.3"}`)
+	all.want(`hello r-0 {"version":"1.2.3"}`)
 	begun := time.Now()
-	go func() {
-		a := w.callContext(ctx, "GET", "/api/v1/events?application=web", "", alice)
-		ended <- end{a.body, time.Since(begun)}
-	}()
-	w.putPolicy(map[string]string{"policy.csv": "p, alice, applications, get, shop/other, allow\n"})
-	got := <-ended
-	if got.took > 10*time.Second || !strings.Contains(got.body, "event: end") || !strings.Contains(got.body, `"permission_revoked"`) {
-		t.Errorf("after %s: %s", got.took, got.body)
+	w.call("PUT", "/api/v1/settings/rbac", `{"rbac":{"policy.csv":"p, alice, applications, get, shop/other, allow"}}`, "Authorization: Bearer "+admin).ok(200)
+	next := func(l *listener) string {
+		for {
+			if e := l.next(); e != "comment" {
+				return e
+			}
+		}
+	}
+	if e := next(named); !strings.HasPrefix(e, "end ") || !strings.Contains(e, `"permission_revoked"`) {
+		t.Errorf("got %q", e)
+	}
+	if e := next(named); e != "ended" {
+		t.Errorf("after the end: %q", e)
+	}
+	if e := next(all); e != "reset r-0 {}" {
+		t.Errorf("got %q", e)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("that took %s", took)
 	}
 }
 

@@ -46,8 +46,14 @@ func (w *world) serveLoad(tb testing.TB) string {
 
 func (w *world) listen(t *testing.T, s *httptest.Server, lastID string) *listener {
 	t.Helper()
+	return w.listenTo(t, s, "", lastID)
+}
+
+// listenTo is listen with parameters.
+func (w *world) listenTo(t *testing.T, s *httptest.Server, query, lastID string) *listener {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/events"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

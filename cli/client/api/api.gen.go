@@ -1233,15 +1233,15 @@ func GetRBACPath(q GetRBACQuery) string {
 	return "/settings/rbac" + q.encode()
 }
 
-// GetRBAC: the RBAC policy that is kept; this release does not enforce it.
+// GetRBAC: the RBAC policy.
 func (c *Client) GetRBAC(ctx context.Context, q GetRBACQuery, options ...Option) (out RbacDocument, err error) {
 	err = c.call(ctx, http.MethodGet, GetRBACPath(q), nil, &out, options)
 	return out, err
 }
 
-// PutRBAC: replace the RBAC policy that is kept.
+// PutRBAC: replace the RBAC policy.
 //
-// The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. Nothing is decided by it in this release: grants of API tokens say who may do what.
+// The body is a ConfigMap in the format of argocd-rbac-cm, or what is answered when it is read. What it says holds at every replica within five seconds. One that cannot be used is refused, and so is one that takes role:admin from whoever writes it and has it by the policy alone.
 func (c *Client) PutRBAC(ctx context.Context, in RbacBody, options ...Option) (out ChangedRBAC, err error) {
 	err = c.call(ctx, http.MethodPut, "/settings/rbac", in, &out, options)
 	return out, err
@@ -2157,7 +2157,7 @@ type RbacDocument struct {
 	Version   int64      `json:"version"`
 	ChangedBy string     `json:"changedBy,omitempty"`
 	ChangedAt *time.Time `json:"changedAt,omitempty"`
-	// Enforced is false: the policy is kept, and decides nothing in this release.
+	// Enforced says that the policy decides, besides the grants of tokens and users.
 	Enforced bool `json:"enforced"`
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string `json:"rbac"`

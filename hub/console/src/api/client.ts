@@ -864,12 +864,12 @@ export class Client {
     return await this.call<types.ChangedCustomizations>("PUT", `/settings/customizations${search(query)}`, body, o);
   }
 
-  /** The RBAC policy that is kept; this release does not enforce it. */
+  /** The RBAC policy. */
   async getRBAC(query: GetRBACQuery = {}, o: CallOptions = {}): Promise<Versioned<types.RbacDocument>> {
     return await this.call<types.RbacDocument>("GET", `/settings/rbac${search(query)}`, undefined, o);
   }
 
-  /** Replace the RBAC policy that is kept. */
+  /** Replace the RBAC policy. */
   async putRBAC(body: types.RbacBody | string, o: CallOptions = {}): Promise<Versioned<types.ChangedRBAC>> {
     return await this.call<types.ChangedRBAC>("PUT", `/settings/rbac`, body, o);
   }

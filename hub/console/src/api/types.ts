@@ -1561,7 +1561,7 @@ export interface RbacDocument {
   version: number;
   changedBy?: string;
   changedAt?: string;
-  /** Enforced is false: the policy is kept, and decides nothing in this release. */
+  /** Enforced says that the policy decides, besides the grants of tokens and users. */
   enforced: boolean;
   /** RBAC has the keys and texts of the ConfigMap argocd-rbac-cm. */
   rbac: Record<string, string>;
