@@ -409,6 +409,67 @@ func TestA27_AJobIsDecidedAboutWhenItRuns(t *testing.T) {
 	}
 }
 
+// There is one decision, whatever the way in: the route, a job, a text of several
+// objects and the explanation refuse alike what one line of a policy denies, and
+// change nothing.
+func TestA23_EveryWayInAsksTheSamePolicy(t *testing.T) {
+	key := func(verb, action string) string {
+		resource := "applications"
+		if verb == "logs" || verb == "exec" {
+			resource = verb
+		}
+		return "p, alice, applications, *, shop/*, allow\np, alice, logs, *, shop/*, allow\np, alice, exec, *, shop/*, allow\np, alice, " + resource + ", " + action + ", shop/web, deny\n"
+	}
+	for _, c := range []struct {
+		verb, action string
+		job          model.JobKind
+	}{
+		{"sync", "sync", model.JobSync}, {"rollback", "sync", model.JobRollback}, {"delete", "delete", model.JobDelete}, {"refresh", "get", model.JobRefresh},
+		{"action", "action/*", model.JobAction}, {"terminate", "sync", ""}, {"update", "update", ""}, {"logs", "get", ""}, {"exec", "create", ""}, {"get", "get", ""}, {"events", "get", ""},
+	} {
+		w, _ := newPolicyWorld(t, key(c.verb, c.action))
+		l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice := "Authorization: Bearer " + l.Secret
+		before := w.store.fingerprint()
+		asked := 0
+		for _, r := range Routes() {
+			if string(r.Verb) != c.verb || r.Resource != ResourceApplications && r.Resource != ResourceOperations || !strings.Contains(r.Path, "/:") || strings.HasPrefix(r.Path, "/jobs") {
+				continue
+			}
+			asked++
+			a := w.short(r.Method, "/api/v1"+strings.NewReplacer(":name", "web", ":id", "op-1").Replace(r.Path), bodies[r.Method+" "+r.Path], alice)
+			if a.status != http.StatusForbidden && (a.status != http.StatusNotFound || c.action != "get") {
+				t.Errorf("%s %s with %s denied: %d %s", r.Method, r.Path, c.action, a.status, a.body)
+			}
+		}
+		if asked == 0 {
+			t.Errorf("no route is asked for %s", c.verb)
+		}
+		if c.job != "" {
+			job := fleet.StoredJob{Job: model.Job{ID: "0192f0c1-2345-7890-abcd-0123456789ab", Kind: c.job, Token: l.Caller.ID}}
+			_, err := w.handler.(*Handler).Command(t.Context(), job, model.JobItem{Number: 1, Application: "web"})
+			if !fault.HasCode(err, "permission_denied") && !fault.HasCode(err, "application_not_found") {
+				t.Errorf("a job of %s: %v", c.job, err)
+			}
+		}
+		if c.verb == "update" {
+			w.call("POST", "/api/v1/apply", application("web", "project: default", "project: shop", "path: deploy", "path: other"), alice).ok(207)
+		}
+		if c.action != "get" {
+			var d struct{ Allowed bool }
+			if w.call("POST", "/api/v1/explain", `{"verb":"`+c.verb+`","name":"web"}`, alice).ok(200).into(&d); d.Allowed {
+				t.Errorf("the explanation allows %s", c.verb)
+			}
+		}
+		if w.store.fingerprint() != before {
+			t.Errorf("%s changed something", c.verb)
+		}
+	}
+}
+
 // Unknown and forbidden take as long as each other. The medians of interleaved
 // requests are compared; a whole request takes well under a millisecond here.
 func TestA21_UnknownAndForbiddenTakeTheSameTime(t *testing.T) {

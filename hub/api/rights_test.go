@@ -20,6 +20,9 @@ var callers = []struct {
 	name   string
 	admin  bool
 	grants []fleet.Grant
+	// subject logs in and has what the policy says of it; role is that of a token of
+	// the project shop.
+	subject, provider, role string
 }{
 	{name: "admin", admin: true},
 	{name: "editor", grants: []fleet.Grant{{Project: "shop", Role: "editor"}}},
@@ -27,7 +30,25 @@ var callers = []struct {
 	{name: "viewer", grants: []fleet.Grant{{Project: "shop", Role: "viewer"}}},
 	{name: "other", grants: []fleet.Grant{{Project: "bank", Role: "editor"}}},
 	{name: "nobody"},
+	{name: "reader", subject: "rita"},
+	{name: "deployer", subject: "dora"},
+	{name: "boss", subject: "boss"},
+	{name: "stranger", subject: "sid", provider: fleet.LocalProvider},
+	{name: "ci", role: "ci"},
 }
+
+// rightsPolicy is the policy that the callers of the table are asked by.
+const rightsPolicy = `g, rita, role:readonly
+p, dora, applications, *, shop/*, allow
+p, dora, applications, action/*, shop/*, allow
+p, dora, applicationsets, *, shop/*, allow
+p, dora, logs, get, shop/*, allow
+p, dora, exec, create, shop/*, allow
+p, dora, projects, *, shop, allow
+p, dora, repositories, *, shop/*, allow
+p, dora, clusters, *, eu, allow
+g, boss, role:admin
+`
 
 // bodies of routes that cannot be asked without one.
 var bodies = map[string]string{
@@ -45,6 +66,8 @@ var bodies = map[string]string{
 	"PUT /applications/:name":           application("web", "project: default", "project: shop"),
 	"POST /applicationsets":             applicationSet("web"),
 	"PUT /applicationsets/:name":        applicationSet("web"),
+	"POST /repositories":                `{"url":"https://github.com/shop/web","project":"shop","skipTest":true}`,
+	"POST /repositories/test":           `{"url":"https://github.com/shop/web","project":"shop"}`,
 	"POST /jobs":                        `{"kind":"sync","applications":["web"]}`,
 	"POST /apply":                       application("web", "project: default", "project: shop"),
 	"POST /applications/:name/rollback": `{"dryRun":true}`,
@@ -60,7 +83,7 @@ func newRightsWorld(t testing.TB, change ...func(*Options)) *world {
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}
 	shop := w.store.projects["shop"]
-	shop.Spec.Roles = []model.ProjectRole{{Name: "ci"}}
+	shop.Spec.Roles = []model.ProjectRole{{Name: "ci", Policies: []string{"p, proj:shop:ci, applications, get, shop/*, allow", "p, proj:shop:ci, applications, sync, shop/*, allow"}}}
 	w.store.projects["shop"] = shop
 	w.store.repos = []fleet.Repository{{Repository: model.Repository{ID: "r1", URL: "https://github.com/shop/web", Project: "shop"}}}
 	w.store.templates = []fleet.RepositoryTemplate{{RepositoryTemplate: model.RepositoryTemplate{ID: "t1", URL: "https://github.com/shop"}}}
@@ -97,7 +120,7 @@ func TestRights(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "# Status of each route for each caller: admin, editor, operator, viewer, other\n# (an editor of another project), nobody (no token at all). The table is made\n# with -update and read by people: 404 is what does not exist or is not seen.\n")
+	fmt.Fprintf(&table, "# Status of each route for each caller: admin, editor, operator, viewer, other\n# (an editor of another project), nobody (no token at all), and by the policy alone:\n# reader (role:readonly), deployer (everything of the project), boss (role:admin),\n# stranger (a local user without rights), ci (a token of a role of the project, which\n# gets and syncs applications). The table is made\n# with -update and read by people: 404 is what does not exist or is not seen.\n")
 	for _, r := range Routes() {
 		if r.Public {
 			continue
@@ -105,13 +128,26 @@ func TestRights(t *testing.T) {
 		key := r.Method + " " + r.Path
 		var got []string
 		for _, who := range callers {
-			w := newRightsWorld(t)
+			w, _ := newPolicyWorld(t, rightsPolicy)
 			path := "/api/v1" + r.Path
 			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
 			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
 			path = strings.NewReplacer(":name", name, ":role", "ci", ":id", cmpOr(id, "x")).Replace(path)
 			header := "Authorization:"
-			if who.name != "nobody" {
+			switch {
+			case who.subject != "":
+				l, err := w.auth.ProviderLogin(t.Context(), cmpOr(who.provider, "corp"), who.subject, who.subject, nil, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				header = "Authorization: Bearer " + l.Secret
+			case who.role != "":
+				token, _, err := w.auth.IssueForRole(t.Context(), fleet.NewRoleToken{Project: "shop", Role: who.role, Label: "x"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				header = "Authorization: Bearer " + token
+			case who.name != "nobody":
 				header = "Authorization: Bearer " + w.as(who.admin, who.grants...)
 			}
 			before := w.store.fingerprint()
@@ -126,7 +162,7 @@ func TestRights(t *testing.T) {
 			if a.status == http.StatusForbidden && !strings.Contains(a.body, `"exec_disabled"`) { // that is nobody's right
 				checkExplained(t, key+" as "+who.name, a)
 			}
-			if who.name == "other" && strings.Contains(a.body, "shop-web") {
+			if (who.name == "other" || who.name == "stranger") && strings.Contains(a.body, "shop-web") {
 				t.Errorf("%s as another: %s", key, a.body)
 			}
 		}
