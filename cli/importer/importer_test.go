@@ -199,7 +199,7 @@ func TestAnInstallation(t *testing.T) {
 			{"ConfigMap", "argocd-cm", `data["resource.customizations.ignoreDifferences.apps_Deployment"]`, Attention, "jsonPointers"},
 			{"ConfigMap", "argocd-cm", `data["custom.made.up"]`, Attention, "does not know"},
 			{"ConfigMap", "argocd-cm", `data["resource.customizations.health.argoproj.io_Application"]`, Taken, ""},
-			{"ConfigMap", "argocd-rbac-cm", `data["policy.csv"][line 2]`, Taken, "enforced by a later release"},
+			{"ConfigMap", "argocd-rbac-cm", `data["policy.csv"][line 2]`, Taken, "which decides by it"},
 			{"ConfigMap", "argocd-rbac-cm", `data["policy.csv"][line 6]`, Attention, "3 fields"},
 			{"ConfigMap", "argocd-rbac-cm", `data["policy.csv"][line 8]`, Attention, "p or g"},
 			{"ConfigMap", "argocd-cmd-params-cm", `data["server.insecure"]`, Ignored, "tuning"},

@@ -299,19 +299,23 @@ func (a *api) mayWriteRepository(ctx context.Context, set *permission.Set, proje
 		return err
 	}
 	verb := permission.Create
-	if old.ID != "" {
+	if old.ID != "" && set.Sees(permission.Repositories, old.Project, old.URL) {
 		verb = permission.Update
-		if d := set.Decide(verb, permission.Repositories, old.Project, old.URL); !d.Allowed {
-			if !set.Sees(permission.Repositories, old.Project, old.URL) {
-				return fault.New(fault.Conflict, "name_taken", "the URL is registered already").WithField("url").WithFix("ask an administrator of this hub")
-			}
-			return denied(d, right{verb, permission.Repositories}, old.Project, "")
-		}
 	}
 	if d := set.Decide(verb, permission.Repositories, project, url); !d.Allowed {
 		return denied(d, right{verb, permission.Repositories}, project, "")
 	}
-	return nil
+	if old.ID == "" {
+		return nil
+	}
+	switch d := set.Decide(permission.Update, permission.Repositories, old.Project, old.URL); {
+	case d.Allowed && verb == permission.Update:
+		return nil
+	case verb == permission.Create: // that it is taken has to be said, and no more
+		return fault.New(fault.Conflict, "name_taken", "the URL is registered already").WithField("url").WithFix("ask an administrator of this hub")
+	default:
+		return denied(d, right{verb, permission.Repositories}, old.Project, "")
+	}
 }
 
 // visibleProjects are the projects that somebody sees.
