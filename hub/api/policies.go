@@ -191,12 +191,6 @@ func (s *sets) compile(rules *permission.Rules, t fleet.APIToken) *permission.Se
 	return permission.CompileWith(t.Admin, t.Grants, rules.For(subjectOf(t)))
 }
 
-// ofSubject is what somebody may do who is not here: by a name and groups, as a
-// policy knows them, or as the token of a project's role.
-func (s *sets) ofSubject(who permission.Subject) *permission.Set {
-	return permission.CompileWith(false, nil, s.policies.current().For(who))
-}
-
 // mayPutPolicy refuses a policy that could not be used, and one that would lock out
 // whoever writes it. Administrators by their account or token are that whatever the
 // policy says; who is one by the policy alone needs another to take it away.
