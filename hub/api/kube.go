@@ -216,13 +216,14 @@ func (k *kubeCall) admit(ctx context.Context) error {
 
 // may is the decision whether somebody may go to a cluster.
 func (k *kubeCall) may(ctx context.Context, by fleet.APIToken, name string) (model.Cluster, error) {
+	k.a.sets.policies.refresh(ctx)
 	set := k.a.sets.of(by)
 	cluster, err := k.a.visibleCluster(ctx, set, name)
 	if err != nil {
 		return cluster, err
 	}
 	r := right{permission.Proxy, permission.Clusters}
-	if d := set.Decide(r.verb, r.resource, "", cluster.Name); !d.Allowed {
+	if d := set.DecideCluster(r.verb, cluster.Project, namesOf(&cluster)); !d.Allowed {
 		return cluster, denied(d, r, "", cluster.Name)
 	}
 	switch {

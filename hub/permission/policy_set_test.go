@@ -23,7 +23,7 @@ func TestVerbsInAPolicy(t *testing.T) {
 		{"applications get|applications delete", "applications:delete,events,get,refresh operations:delete,events,get,refresh"},
 		{"applicationsets *", "applicationsets:create,delete,get,update"},
 		{"repositories get", "repositories:get"},
-		{"clusters *", "clusters:create,delete,get,update"}, // of clusters that are reserved for the project
+		{"clusters *", "clusters:create,delete,get,proxy,update"}, // of clusters that are reserved for the project
 	} {
 		var csv strings.Builder
 		for line := range strings.SplitSeq(c.lines, "|") {
