@@ -27,7 +27,7 @@ func (s *Server) reading(ctx context.Context) (done func(), err error) {
 
 // redactedJSON reads an object and answers it encoded, without what may not
 // leave. Only while it does is a place taken: the hub may take its time.
-func (s *Server) redactedJSON(ctx context.Context, r reached, managedFields bool) ([]byte, error) {
+func (s *Server) redactedJSON(ctx context.Context, app model.AppUID, r reached, managedFields bool) ([]byte, error) {
 	done, err := s.reading(ctx)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (s *Server) redactedJSON(ctx context.Context, r reached, managedFields bool
 	if s.o.SensitiveAnnotations != nil {
 		annotations = s.o.SensitiveAnnotations()
 	}
-	return manifest.AppendJSON(nil, manifest.Redact(body, s.o.RedactionKey, annotations...)), nil
+	return manifest.AppendJSON(nil, manifest.Redact(body, manifest.KeyFor(s.o.RedactionKey, app), annotations...)), nil
 }
 
 // object answers one live object, redacted.
@@ -55,7 +55,7 @@ func (s *Server) object(a *answer, objects []reached, q model.ObjectQuery) error
 	if err != nil {
 		return err
 	}
-	body, err := s.redactedJSON(a.ctx, r, q.ManagedFields)
+	body, err := s.redactedJSON(a.ctx, a.app, r, q.ManagedFields)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hawser-dev/hawser/shared/manifest"
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 // MaxValue is the length in bytes at which a shown value is cut.
@@ -38,12 +39,13 @@ func Redact(in Input) map[string]any {
 
 // isSecret reports whether the object holds values that must not be shown.
 func isSecret(obj map[string]any) bool {
-	return text(obj["kind"]) == "Secret" && text(obj["apiVersion"]) == "v1"
+	return manifest.IsSecret(model.GroupKind{Kind: text(obj["kind"])})
 }
 
 // mask renders values for people and hides those of Secrets.
 type mask struct {
 	secret      bool
+	within      bool // the object is none and has data of one
 	object      map[string]any
 	key         []byte
 	annotations []string // of Secrets, whose values are hidden, too
@@ -61,7 +63,8 @@ func newMask(obj map[string]any, key []byte, annotations []string) *mask {
 	if len(key) == 0 {
 		key = processKey
 	}
-	return &mask{secret: isSecret(obj), object: obj, key: key, annotations: annotations}
+	secret := isSecret(obj)
+	return &mask{secret: secret, within: !secret && manifest.ContainsSecret(obj), object: obj, key: key, annotations: annotations}
 }
 
 // visible is the part of a path that may be shown: in a Secret, keys of elements
@@ -83,7 +86,16 @@ func (m *mask) render(p path, v any) string {
 
 // hide is v as it may be shown.
 func (m *mask) hide(p path, v any) any {
-	if !m.secret || len(p) == 0 || v == nil {
+	if v == nil {
+		return v
+	}
+	if m.within || !m.secret && manifest.ContainsSecret(v) {
+		if slices.ContainsFunc(p, func(e step) bool { return slices.Contains(manifest.DataFields, e.field) }) {
+			return m.tag(p[len(p)-1].field, v)
+		}
+		return manifest.Redact(map[string]any{"v": []any{v}}, m.key)["v"].([]any)[0]
+	}
+	if !m.secret || len(p) == 0 {
 		return v
 	}
 	switch p[0].field {

@@ -3,10 +3,10 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -24,11 +24,6 @@ const (
 	maxConditions = 20
 	maxHistory    = 20
 )
-
-const redacted = `"redacted"`
-
-// redactedValue is what shared/manifest.Redact makes of a value, as JSON.
-var redactedValue = regexp.MustCompile(`^"redacted:[0-9a-f]{8}"$`)
 
 // bound makes a status fit to be sent and returns its JSON. It copies what it
 // changes: the caller's slices stay as they are.
@@ -71,35 +66,8 @@ func bound(s *model.AppStatus) []byte {
 
 // clean bounds one difference and makes sure that it shows nothing of a Secret.
 func clean(key model.ObjectKey, d *model.FieldDifference) {
-	if key.GroupKind() == (model.GroupKind{Kind: "Secret"}) && !openField(d.Path) {
-		d.Desired, d.Live = hide(d.Desired), hide(d.Live)
-		d.Path = cut(d.Path, MaxValue)
-		return
-	}
-	if strings.Contains(d.Path, "last-applied-configuration") {
-		d.Desired, d.Live = hide(d.Desired), hide(d.Live)
-	}
+	manifest.GuardDifference(key, d)
 	d.Desired, d.Live, d.Path = cut(d.Desired, MaxValue), cut(d.Live, MaxValue), cut(d.Path, MaxValue)
-}
-
-// openField reports whether a field of a Secret may be shown. Only fields that
-// are known to hold no secret are; a difference of a whole object or of all of
-// metadata, where annotations may repeat the data, is not.
-func openField(path string) bool {
-	switch path {
-	case ".type", ".immutable":
-		return true
-	}
-	return strings.HasPrefix(path, ".metadata.labels") || strings.HasPrefix(path, ".metadata.ownerReferences") ||
-		strings.HasPrefix(path, ".metadata.finalizers") ||
-		strings.HasPrefix(path, ".metadata.annotations") && strings.Contains(path, "argocd.argoproj.io/")
-}
-
-func hide(v string) string {
-	if v == "" || redactedValue.MatchString(v) {
-		return v
-	}
-	return redacted
 }
 
 func dropValues(s *model.AppStatus) {

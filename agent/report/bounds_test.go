@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -29,7 +30,7 @@ func TestNothingOfASecretLeaves(t *testing.T) {
 		".metadata.labels.app":    {`"shop"`, `"shop"`},
 		".data.password":          {`"redacted:0123abcd"`, `"redacted:0123abcd"`},
 		".data.other":             {"", ""},
-		".stringData.longer":      {`"redacted:0123abcdhunter2"`, redacted},
+		".stringData.longer":      {`"redacted:0123abcdhunter2"`, manifest.Hidden},
 		".metadata.annotations.x": {`"redacted:0123abcd"`, `"redacted:0123abcd"`},
 	} {
 		s := model.AppStatus{Resources: []model.ResourceStatus{resource("Secret", "s", "u")}}
@@ -45,7 +46,7 @@ func TestNothingOfASecretLeaves(t *testing.T) {
 		{Path: ".metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]", Live: canary},
 	}
 	bound(&s)
-	if d := s.Resources[0].Differences; d[0].Live != `"v"` || d[1].Live != redacted {
+	if d := s.Resources[0].Differences; d[0].Live != `"v"` || d[1].Live != manifest.Hidden {
 		t.Errorf("ConfigMap: %+v", d)
 	}
 }

@@ -131,7 +131,7 @@ const annotationMigrateFrom = "argocd.argoproj.io/client-side-apply-migration-ma
 // notBase64 is the first field of a Secret's data that the API server could not
 // decode; it answers that with an internal error that says nothing.
 func notBase64(o manifest.Object) string {
-	if !manifest.IsSecret(o.Key.GroupKind()) {
+	if o.Key.GroupKind() != (model.GroupKind{Kind: "Secret"}) { // others may have data of any kind
 		return ""
 	}
 	data, _ := o.Body["data"].(map[string]any)

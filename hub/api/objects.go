@@ -84,7 +84,8 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 		return bad(nil)
 	}
 	// Without a backslash JSON has one way to write a word.
-	if !slices.ContainsFunc([]string{"Secret", manifest.LastAppliedAnnotation, `\`}, func(s string) bool { return bytes.Contains(body, []byte(s)) }) {
+	lower := bytes.ToLower(body)
+	if !slices.ContainsFunc([]string{"secret", manifest.LastAppliedAnnotation, `\`}, func(s string) bool { return bytes.Contains(lower, []byte(s)) }) {
 		return body, nil, nil
 	}
 	in := json.NewDecoder(bytes.NewReader(body))
@@ -94,12 +95,14 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 		return bad(err)
 	}
 	meta, _ := object["metadata"].(map[string]any)
-	if annotations, ok := meta["annotations"].(map[string]any); ok {
-		delete(annotations, manifest.LastAppliedAnnotation)
-	}
+	guardWithin(object)
 	version, _ := object["apiVersion"].(string)
-	if object["kind"] == "Secret" && !strings.Contains(version, "/") {
+	kind, _ := object["kind"].(string)
+	if manifest.IsSecret(model.GroupKind{Kind: kind}) {
 		secret = &model.ObjectKey{Kind: "Secret"}
+		if group, _, ok := strings.Cut(version, "/"); ok {
+			secret.Group = group
+		}
 		secret.Namespace, _ = meta["namespace"].(string)
 		secret.Name, _ = meta["name"].(string)
 		for field, v := range object {
@@ -119,6 +122,30 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 		return bad(err)
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), secret, nil
+}
+
+// guardWithin takes what guardObject looks for out of whatever an object contains.
+func guardWithin(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if annotations, ok := v["annotations"].(map[string]any); ok {
+			delete(annotations, manifest.LastAppliedAnnotation)
+		}
+		for _, item := range v {
+			guardWithin(item)
+		}
+		if kind, _ := v["kind"].(string); manifest.IsSecret(model.GroupKind{Kind: kind}) {
+			for _, field := range manifest.DataFields {
+				if values, there := v[field]; there {
+					v[field] = masked(values)
+				}
+			}
+		}
+	case []any:
+		for _, item := range v {
+			guardWithin(item)
+		}
+	}
 }
 
 // masked is the values of a Secret without what is not redacted.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry/tracing"
 )
@@ -127,8 +128,16 @@ func New(opts Options) *Ingest {
 	}
 }
 
-// Offer takes a report. It does not wait for the database.
+// Offer takes a report. It does not wait for the database. What the report says of
+// values of Secrets is left out before anybody sees it: the agent has done so, or is
+// none of ours.
 func (in *Ingest) Offer(r fleet.Report) {
+	for i := range r.Status.Resources {
+		o := &r.Status.Resources[i]
+		for j := range o.Differences {
+			manifest.GuardDifference(o.ObjectKey, &o.Differences[j])
+		}
+	}
 	in.mu.Lock()
 	accepted := in.queue.offer(r, in.opts.PerCluster)
 	if accepted {

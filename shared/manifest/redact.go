@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -14,34 +16,37 @@ import (
 const LastAppliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration"
 
 // IsSecret reports whether objects of the kind hold values that must not leave
-// their cluster.
-func IsSecret(gk model.GroupKind) bool { return gk.Group == "" && gk.Kind == "Secret" }
+// their cluster: Secrets of Kubernetes, and what others call so, in whatever group
+// and spelling.
+func IsSecret(gk model.GroupKind) bool { return strings.EqualFold(gk.Kind, "Secret") }
+
+// KeyFor is the key of the tags in one application, derived from that of the
+// cluster: what is seen of one application says nothing of another.
+func KeyFor(key []byte, app model.AppUID) []byte {
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "redaction of application %q", app)
+	return mac.Sum(nil)
+}
 
 // secretOpenFields are the fields of a Secret that hold no secret. Any other
 // field is redacted, also one that the API server would not take.
 var secretOpenFields = map[string]bool{"apiVersion": true, "kind": true, "metadata": true, "type": true, "immutable": true}
 
-// Redact returns a deep copy of body that may be shown, stored and sent. The
-// annotation with the last applied configuration is gone. In a Secret every
+// Redact returns a deep copy of body that may be shown, stored and sent. What counts
+// is the object itself, not what somebody says that it is. Annotations with the last
+// applied configuration are gone. In a Secret every
 // value is replaced by "redacted:" and the first 8 hexadecimal digits of its
 // HMAC-SHA256 under key, so that a change is visible and the value is not (see
-// Tag). So are those of its annotations of the given names.
+// Tag). So are those of its annotations of the given names, and in any other object
+// the data of Secrets that it contains, such as a list or a template does.
 func Redact(body map[string]any, key []byte, annotations ...string) map[string]any {
 	out := deepCopy(body).(map[string]any)
 	if out == nil {
 		return nil
 	}
-	if meta, ok := out["metadata"].(map[string]any); ok {
-		if present, ok := meta["annotations"].(map[string]any); ok {
-			delete(present, LastAppliedAnnotation)
-			if len(present) == 0 {
-				delete(meta, "annotations")
-			}
-		}
-	}
-	apiVersion, _ := out["apiVersion"].(string)
+	redactWithin(out, key)
 	kind, _ := out["kind"].(string)
-	if apiVersion != "v1" || !IsSecret(model.GroupKind{Kind: kind}) {
+	if !IsSecret(model.GroupKind{Kind: kind}) {
 		return out
 	}
 	if meta, ok := out["metadata"].(map[string]any); ok {
@@ -67,6 +72,81 @@ func Redact(body map[string]any, key []byte, annotations ...string) map[string]a
 	}
 	return out
 }
+
+// redactWithin takes annotations with the last applied configuration out of v, and
+// the data of Secrets within it; v is modified.
+func redactWithin(v any, key []byte) {
+	switch v := v.(type) {
+	case map[string]any:
+		if annotations, ok := v["annotations"].(map[string]any); ok {
+			if _, there := annotations[LastAppliedAnnotation]; there {
+				if delete(annotations, LastAppliedAnnotation); len(annotations) == 0 {
+					delete(v, "annotations")
+				}
+			}
+		}
+		for _, item := range v {
+			redactWithin(item, key)
+		}
+		for _, item := range v {
+			// One that contains others is dealt with by its caller, or just now.
+			if inner, ok := item.(map[string]any); ok {
+				redactInner(inner, key)
+			}
+		}
+	case []any:
+		for _, item := range v {
+			redactWithin(item, key)
+			if inner, ok := item.(map[string]any); ok {
+				redactInner(inner, key)
+			}
+		}
+	}
+}
+
+// redactInner tags the data of a Secret in another object. Its other fields stay:
+// most that is of the kind is a reference.
+func redactInner(secret map[string]any, key []byte) {
+	if kind, _ := secret["kind"].(string); !IsSecret(model.GroupKind{Kind: kind}) {
+		return
+	}
+	for _, field := range DataFields {
+		switch values := secret[field].(type) {
+		case nil:
+		case map[string]any:
+			for k, item := range values {
+				values[k] = Tag(secret, k, item, key)
+			}
+		default:
+			secret[field] = Tag(secret, field, values, key)
+		}
+	}
+}
+
+// ContainsSecret reports whether an object that is no Secret has data of one within.
+func ContainsSecret(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		if kind, _ := v["kind"].(string); IsSecret(model.GroupKind{Kind: kind}) {
+			for _, field := range DataFields {
+				if v[field] != nil {
+					return true
+				}
+			}
+		}
+		for _, item := range v {
+			if ContainsSecret(item) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, ContainsSecret)
+	}
+	return false
+}
+
+// DataFields hold the values of a Secret.
+var DataFields = []string{"data", "stringData"}
 
 // Tag is what stands for the value v of a Secret's field, in its data the entry: the
 // same for the same value of the same object and field under one key. It is another
