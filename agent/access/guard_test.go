@@ -170,7 +170,7 @@ func TestFewObjectsAreInMemoryAtOnce(t *testing.T) {
 	results := make(chan error, 20)
 	for range cap(results) {
 		go func() {
-			_, err := s.redactedJSON(as(context.Background(), ""), reached{object("ConfigMap a/c", ""), kind}, false)
+			_, err := s.redactedJSON(as(context.Background(), ""), "app", reached{object("ConfigMap a/c", ""), kind}, false)
 			results <- err
 		}()
 	}
