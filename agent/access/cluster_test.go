@@ -76,7 +76,7 @@ func TestLiveObjectIsRedacted(t *testing.T) {
 	// The tag is that of the reports, so that people can compare.
 	want := manifest.Redact(map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"namespace": r.ns, "name": "pass"}, "data": map[string]any{"password": "Y2FuYXJ5LWluLWRhdGE="},
-	}, r.redaction)
+	}, manifest.KeyFor(r.redaction, app))
 	if got, want := fmt.Sprint(o["data"]), fmt.Sprint(want["data"]); got != want {
 		t.Errorf("data %s, want %s", got, want)
 	}
