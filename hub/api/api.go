@@ -102,6 +102,7 @@ func newEngine(o Options) (*api, *gin.Engine) {
 		e.POST("/api/webhook", gin.WrapH(o.Webhook))
 	}
 	a.documentation(e)
+	a.pages(e)
 	a.register(e.Group("/api/v1"), e.Group("/api/v1", a.authenticated))
 	return a, e
 }

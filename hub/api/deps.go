@@ -290,6 +290,9 @@ type Options struct {
 	GPGKeys         GPGKeys
 	GPGKeysChanged  func()
 	SettingsChanged func()
+	// SSO has people log in at IdentityProviders; nil for none, as both are.
+	SSO               SSO
+	IdentityProviders IdentityProviders
 	// Requests keeps answers under idempotency keys; nil: only operations and jobs
 	// know theirs.
 	Requests Requests

@@ -20,6 +20,8 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/auth/authtest"
+	"github.com/hawser-dev/hawser/hub/auth/oidc"
+	"github.com/hawser-dev/hawser/hub/auth/oidc/oidctest"
 	"github.com/hawser-dev/hawser/hub/events"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/inventory"
@@ -886,22 +888,24 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 // world is an API with everything around it faked, and a logged-in caller.
 type world struct {
-	t       testing.TB
-	store   *fakeStore
-	calls   *calls
-	auth    *auth.Service
-	broker  *events.Broker
-	opts    Options
-	handler http.Handler
-	index   *inventory.Index
-	real    bool // the store is a database, and the inventory is told what is written
-	token   string
-	log     *bytes.Buffer
-	logMu   sync.Mutex
-	testErr error
-	ready   error
-	tested  *fleet.Credential
-	echo    string // what the server repeats in an answer
+	t      testing.TB
+	store  *fakeStore
+	calls  *calls
+	auth   *auth.Service
+	broker *events.Broker
+	// providers are none until a test sets some.
+	providers *oidctest.Store
+	opts      Options
+	handler   http.Handler
+	index     *inventory.Index
+	real      bool // the store is a database, and the inventory is told what is written
+	token     string
+	log       *bytes.Buffer
+	logMu     sync.Mutex
+	testErr   error
+	ready     error
+	tested    *fleet.Credential
+	echo      string // what the server repeats in an answer
 	// prepareErr is why a past deployment cannot be desired again.
 	limit      func(fleet.App) error
 	settle     func(context.Context) bool
@@ -972,6 +976,8 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		Webhook:           http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
 		Version:           "1.2.3", Advertise: "hub.example.org:8443", CAHash: "sha256:ab", Log: log, Now: now,
 	}
+	w.providers = &oidctest.Store{Now: now}
+	w.opts.SSO, w.opts.IdentityProviders = oidc.New(w.providers, w.auth, "https://hub.example.org:8443", now, log), w.providers
 	w.index = inventory.New(inventory.Options{Store: w.store, Now: now, Log: log})
 	w.opts.Inventory, w.opts.CursorKey = w.index, []byte("key")
 	for _, f := range change {

@@ -134,6 +134,7 @@ func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, roleTokenRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
 		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes, auditRoutes,
+		ssoRoutes, providerRoutes,
 	)
 }
 

@@ -40,7 +40,7 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 }
 
 // outsideTheTable are for probes, for webhooks, and for reading about the table.
-var outsideTheTable = []string{"GET /livez", "GET /readyz", "POST /api/webhook", "GET /openapi.json", "GET /openapi.yaml", "GET /api/docs", "GET /api/docs.css"}
+var outsideTheTable = []string{"GET /auth/login", "GET /auth/callback/:provider", "GET /livez", "GET /readyz", "POST /api/webhook", "GET /openapi.json", "GET /openapi.yaml", "GET /api/docs", "GET /api/docs.css"}
 
 func TestTheTableIsComplete(t *testing.T) {
 	id := regexp.MustCompile(`^[a-z][A-Za-z]*$`)

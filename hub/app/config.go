@@ -120,6 +120,11 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 }
 
 // complete checks the configuration and derives what was left out.
+// browserURL is the hub's address as people write it down.
+func (c *Config) browserURL() string {
+	return "https://" + strings.TrimSuffix(c.Advertise, ":443")
+}
+
 func (c *Config) complete() error {
 	for flag, n := range map[string]int{"--strangers": c.Strangers, "--strangers-per-address": c.StrangersPerAddress} {
 		if n < 0 {

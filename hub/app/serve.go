@@ -21,6 +21,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/api"
 	"github.com/hawser-dev/hawser/hub/audit"
 	"github.com/hawser-dev/hawser/hub/auth"
+	"github.com/hawser-dev/hawser/hub/auth/oidc"
 	"github.com/hawser-dev/hawser/hub/delivery"
 	"github.com/hawser-dev/hawser/hub/devdb"
 	"github.com/hawser-dev/hawser/hub/events"
@@ -508,6 +509,8 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Vouch:             h.ca.SignRequest,
 		Settings:          h.store,
 		SettingsChanged:   h.gateway.NotifySettings,
+		SSO:               oidc.New(h.store, h.auth, h.cfg.browserURL(), nil, h.log),
+		IdentityProviders: h.store,
 		GPGKeys:           h.store,
 		GPGKeysChanged:    h.keysChanged,
 		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),

@@ -113,7 +113,8 @@ func (s *Store) DeleteUser(ctx context.Context, name string) error {
 
 // CreateLoginSession stores a session. One of a local user is stored only while
 // the user is enabled and has the password whose hash is given, so that no login
-// outruns a change: else Unauthorized (login_failed).
+// outruns a change: else Unauthorized (login_failed). One of an identity provider is
+// stored only while there is the provider: else Unauthorized (oidc_provider_changed).
 func (s *Store) CreateLoginSession(ctx context.Context, l fleet.LoginSession, password string) error {
 	return s.tx(ctx, "store the session", func(tx pgx.Tx) error { return s.createLoginSession(ctx, tx, l, password) })
 }
@@ -126,6 +127,15 @@ func (s *Store) createLoginSession(ctx context.Context, tx pgx.Tx, l fleet.Login
 		}
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.Unauthorized, "login_failed", "the name or the password is wrong")
+		}
+	}
+	if l.Provider != fleet.LocalProvider {
+		tag, err := tx.Exec(ctx, q("LoginOfProvider"), l.Provider)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fault.New(fault.Unauthorized, "oidc_provider_changed", "the identity provider was deleted meanwhile")
 		}
 	}
 	_, err := tx.Exec(ctx, q("CreateLoginSession"), l.ID, l.Hash, l.User, l.Provider, l.Subject, l.Name, append([]string{}, l.Groups...),
@@ -211,8 +221,11 @@ func (s *Store) ForgetAttempts(ctx context.Context, key string) error {
 
 // ForgetLogins removes sessions and counts whose time is over.
 func (s *Store) ForgetLogins(ctx context.Context, now time.Time) error {
-	_, err := s.pool.Exec(ctx, q("ForgetLogins"), now)
-	return wrap(err, "forget sessions")
+	if _, err := s.pool.Exec(ctx, q("ForgetLogins"), now); err != nil {
+		return wrap(err, "forget sessions")
+	}
+	_, err := s.pool.Exec(ctx, q("ForgetOldExternalLogins"), now)
+	return wrap(err, "forget logins")
 }
 
 // OfferFirstLogin stores a first login unless there is one that has not expired,

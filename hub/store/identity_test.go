@@ -99,6 +99,8 @@ func TestA03_WhatAUserHasEndsInTheDatabase(t *testing.T) {
 func TestSessionsOfProviders(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
+	_, err := b.PutIdentityProvider(ctx, fleet.IdentityProvider{Name: "dex", Issuer: "https://dex", ClientID: "c", ChangedBy: "ann"}, false)
+	must(t, err)
 	l := fleet.LoginSession{ID: "s", Hash: []byte("h"), Provider: "dex", Subject: "sub", Name: "ann@x", Groups: []string{"ops", "all"}, Browser: true,
 		CreatedAt: b.now(), AuthenticatedAt: b.now(), SeenAt: b.now(), ExpiresAt: b.now().Add(time.Hour)}
 	must(t, b.CreateLoginSession(ctx, l, ""))

@@ -51,6 +51,8 @@ var sealedColumns = []sealedColumn{
 	{"repositories.credential", repositoryPlaces},
 	{"repository_templates.credential", func(row, bound string) []string { return []string{templatePlace(row, bound)} }},
 	{"first_login.sealed", func(string, string) []string { return []string{firstLoginPlace} }},
+	{"identity_providers.sealed", func(row, _ string) []string { return []string{providerPlace(row)} }},
+	{"external_logins.sealed", func(row, _ string) []string { return []string{externalLoginPlace(row)} }},
 	{"bundles.sealed", func(row, _ string) []string { return []string{bundlePlace(model.Digest(row))} }},
 }
 

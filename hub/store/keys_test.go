@@ -120,6 +120,7 @@ func TestEveryColumnOfBytesIsSealedOrNoSecret(t *testing.T) {
 		"role_tokens.hash":          "SHA-256 of 190 random bits",
 		"login_sessions.hash":       "SHA-256 of random bits",
 		"first_login.hash":          "SHA-256 of random bits",
+		"external_logins.hash":      "SHA-256 of 256 random bits",
 		"requests.digest":           "SHA-256 of a command, its kinds are those of the next line",
 		"requests.answer":           "answers of commands to applications; see TestNoKeyedAnswerHoldsASecret",
 		"jobs.digest":               "SHA-256 of a command",

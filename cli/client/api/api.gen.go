@@ -1463,6 +1463,65 @@ func (c *Client) ExportAudit(ctx context.Context, q ExportAuditQuery, options ..
 	return out, err
 }
 
+// ListLoginProviders: names of the identity providers that one can log in with.
+//
+// A browser logs in at /auth/login?provider=NAME&return=/PATH.
+func (c *Client) ListLoginProviders(ctx context.Context, options ...Option) (out LoginProviders, err error) {
+	err = c.call(ctx, http.MethodGet, "/login/providers", nil, &out, options)
+	return out, err
+}
+
+// RedeemLogin: exchange the code that a command line was sent for a session.
+//
+// The command line has a browser open /auth/login?provider=NAME&port=PORT&challenge=S256&state=STATE and listens at /callback of 127.0.0.1:PORT. The code works once, within a minute.
+func (c *Client) RedeemLogin(ctx context.Context, in RedeemRequest, options ...Option) (out LoginAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/login/sso", in, &out, options)
+	return out, err
+}
+
+// BeginDeviceLogin: begin a login that is confirmed in a browser anywhere.
+func (c *Client) BeginDeviceLogin(ctx context.Context, in DeviceRequest, options ...Option) (out DeviceAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/login/device", in, &out, options)
+	return out, err
+}
+
+// PollDeviceLogin: ask whether a login is confirmed, and have its session.
+func (c *Client) PollDeviceLogin(ctx context.Context, in DevicePoll, options ...Option) (out DevicePolled, err error) {
+	err = c.call(ctx, http.MethodPost, "/login/device/poll", in, &out, options)
+	return out, err
+}
+
+// ListIdentityProviders: openID Connect providers that people log in with.
+func (c *Client) ListIdentityProviders(ctx context.Context, options ...Option) (out IdentityProviderList, err error) {
+	err = c.call(ctx, http.MethodGet, "/settings/providers", nil, &out, options)
+	return out, err
+}
+
+// GetIdentityProvider: one identity provider.
+func (c *Client) GetIdentityProvider(ctx context.Context, name string, options ...Option) (out IdentityProvider, err error) {
+	err = c.call(ctx, http.MethodGet, "/settings/providers/"+url.PathEscape(name), nil, &out, options)
+	return out, err
+}
+
+// PutIdentityProvider: set an identity provider.
+//
+// What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer or client the sessions of the provider end.
+func (c *Client) PutIdentityProvider(ctx context.Context, name string, in IdentityProviderRequest, options ...Option) (out IdentityProvider, err error) {
+	err = c.call(ctx, http.MethodPut, "/settings/providers/"+url.PathEscape(name), in, &out, options)
+	return out, err
+}
+
+// DeleteIdentityProvider: delete an identity provider, and end the sessions of the people it vouched for.
+func (c *Client) DeleteIdentityProvider(ctx context.Context, name string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/settings/providers/"+url.PathEscape(name), nil, nil, options)
+}
+
+// TestIdentityProvider: try an identity provider step by step, from the hub.
+func (c *Client) TestIdentityProvider(ctx context.Context, name string, options ...Option) (out ProviderTest, err error) {
+	err = c.call(ctx, http.MethodPost, "/settings/providers/"+url.PathEscape(name)+"/test", nil, &out, options)
+	return out, err
+}
+
 // APIToken is a token as it is listed: never with its hash.
 type APIToken struct {
 	ID        string     `json:"id"`
@@ -1780,6 +1839,37 @@ type CustomizationsBody struct {
 	Customizations model.Customizations `json:"customizations"`
 }
 
+// DeviceAnswer is what goes through the API.
+type DeviceAnswer struct {
+	// Handle is sent to ask whether the login is confirmed.
+	Handle string `json:"handle"`
+	// UserCode is typed in at VerificationURI; VerificationURIComplete has it
+	// already.
+	UserCode                string    `json:"userCode"`
+	VerificationURI         string    `json:"verificationURI"`
+	VerificationURIComplete string    `json:"verificationURIComplete,omitempty"`
+	ExpiresAt               time.Time `json:"expiresAt"`
+	// Interval in seconds between questions.
+	Interval int `json:"interval"`
+}
+
+// DevicePoll is what goes through the API.
+type DevicePoll struct {
+	Handle string `json:"handle"`
+}
+
+// DevicePolled has a session, or says that nobody has confirmed it.
+type DevicePolled struct {
+	Pending bool         `json:"pending"`
+	Login   *LoginAnswer `json:"login,omitempty"`
+}
+
+// DeviceRequest is what goes through the API.
+type DeviceRequest struct {
+	// Provider may be left out when there is one.
+	Provider string `json:"provider,omitempty"`
+}
+
 // EnrolmentRequest is what goes through the API.
 type EnrolmentRequest struct {
 	// Cluster is the name that the agent enrols under.
@@ -1897,6 +1987,62 @@ type HubAnswer struct {
 	Version     string `json:"version"`
 }
 
+// IdentityProvider is a provider as it is shown: never with its secret.
+type IdentityProvider struct {
+	Name     string `json:"name"`
+	Issuer   string `json:"issuer"`
+	ClientID string `json:"clientID"`
+	// Confidential: the client has a secret.
+	Confidential   bool     `json:"confidential"`
+	Scopes         []string `json:"scopes,omitempty"`
+	UserClaim      string   `json:"userClaim,omitempty"`
+	UserPrefix     string   `json:"userPrefix,omitempty"`
+	GroupsClaim    string   `json:"groupsClaim,omitempty"`
+	GroupsPrefix   string   `json:"groupsPrefix,omitempty"`
+	AllowedGroups  []string `json:"allowedGroups,omitempty"`
+	AllowedDomains []string `json:"allowedDomains,omitempty"`
+	// CA has certificates in PEM that vouch for the provider beside the system's.
+	CA string `json:"ca,omitempty"`
+	// RedirectURI is what has to be registered at the provider.
+	RedirectURI string    `json:"redirectURI"`
+	Version     int64     `json:"version"`
+	ChangedBy   string    `json:"changedBy"`
+	ChangedAt   time.Time `json:"changedAt"`
+}
+
+// IdentityProviderList is a page of a list.
+type IdentityProviderList struct {
+	Items      []IdentityProvider `json:"items"`
+	NextCursor string             `json:"nextCursor,omitempty"`
+	Total      int                `json:"total"`
+	AsOf       time.Time          `json:"asOf"`
+}
+
+// IdentityProviderRequest is what goes through the API.
+type IdentityProviderRequest struct {
+	// Issuer is the URL that the provider's tokens name, with https.
+	Issuer   string `json:"issuer"`
+	ClientID string `json:"clientID"`
+	// ClientSecret left out keeps the one that is stored; "" removes it.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// Scopes beside openid; none means profile, email and groups.
+	Scopes []string `json:"scopes,omitempty"`
+	// UserClaim has the name of a person, email when it is left out; an address has
+	// to be verified. UserPrefix is put before the name; left out it is the
+	// provider's name and a colon, and nothing for an address. - is none.
+	UserClaim  string `json:"userClaim,omitempty"`
+	UserPrefix string `json:"userPrefix,omitempty"`
+	// GroupsClaim has the groups, in the claim groups when it is left out.
+	GroupsClaim  string `json:"groupsClaim,omitempty"`
+	GroupsPrefix string `json:"groupsPrefix,omitempty"`
+	// AllowedGroups, without the prefix: members of one of them may log in.
+	AllowedGroups []string `json:"allowedGroups,omitempty"`
+	// AllowedDomains: people with a verified address of one of them may log in.
+	AllowedDomains []string `json:"allowedDomains,omitempty"`
+	// CA has certificates in PEM that vouch for the provider beside the system's.
+	CA string `json:"ca,omitempty"`
+}
+
 // Impact is what a change of rules, or of what they are about, means for
 // applications.
 type Impact struct {
@@ -1967,6 +2113,11 @@ type LoginAnswer struct {
 	Token     string    `json:"token,omitempty"`
 	Name      string    `json:"name"`
 	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// LoginProviders is what goes through the API.
+type LoginProviders struct {
+	Providers []string `json:"providers"`
 }
 
 // LoginRequest is what goes through the API.
@@ -2147,6 +2298,24 @@ type ProjectUsage struct {
 	Inherits []string `json:"inherits,omitempty"`
 }
 
+// ProviderStep is what goes through the API.
+type ProviderStep struct {
+	// Name is tls, discovery or keys.
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+	Millis int64  `json:"millis"`
+	Code   string `json:"code,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// ProviderTest is what became of a test, up to the first step that failed.
+type ProviderTest struct {
+	OK    bool           `json:"ok"`
+	Steps []ProviderStep `json:"steps"`
+}
+
 // RbacBody is the simplest of the forms that readRBAC takes.
 type RbacBody struct {
 	RBAC map[string]string `json:"rbac"`
@@ -2170,6 +2339,14 @@ type RecordList struct {
 	NextCursor string         `json:"nextCursor,omitempty"`
 	Total      int            `json:"total"`
 	AsOf       time.Time      `json:"asOf"`
+}
+
+// RedeemRequest is what goes through the API.
+type RedeemRequest struct {
+	// Code was sent to the command line's loopback address; Verifier is what its
+	// challenge was made from (PKCE, RFC 7636).
+	Code     string `json:"code"`
+	Verifier string `json:"verifier"`
 }
 
 // Refreshed says whether the cluster is looked at now, or when its agent comes.

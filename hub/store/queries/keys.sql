@@ -44,6 +44,10 @@ UNION ALL
 SELECT 'repository_templates.credential', substring(credential FROM 2 FOR 4), count(*) FROM repository_templates GROUP BY 2
 UNION ALL
 SELECT 'first_login.sealed', substring(sealed FROM 2 FOR 4), count(*) FROM first_login GROUP BY 2
+UNION ALL
+SELECT 'identity_providers.sealed', substring(sealed FROM 2 FOR 4), count(*) FROM identity_providers WHERE sealed IS NOT NULL GROUP BY 2
+UNION ALL
+SELECT 'external_logins.sealed', substring(sealed FROM 2 FOR 4), count(*) FROM external_logins GROUP BY 2
 ORDER BY 1, 2;
 
 -- name: SealedOtherwise secrets.sealed
@@ -75,3 +79,15 @@ SELECT 'true', '', sealed FROM first_login WHERE 'true' > $1 AND substring(seale
 
 -- name: Reseal first_login.sealed
 UPDATE first_login SET sealed = $3 WHERE only_row::text = $1 AND substring(sealed FROM 1 FOR 17) = $2;
+
+-- name: SealedOtherwise identity_providers.sealed
+SELECT name, '', sealed FROM identity_providers WHERE name > $1 AND substring(sealed FROM 2 FOR 4) <> $2 ORDER BY name LIMIT $3;
+
+-- name: Reseal identity_providers.sealed
+UPDATE identity_providers SET sealed = $3 WHERE name = $1 AND substring(sealed FROM 1 FOR 17) = $2;
+
+-- name: SealedOtherwise external_logins.sealed
+SELECT encode(hash, 'hex'), '', sealed FROM external_logins WHERE encode(hash, 'hex') > $1 AND substring(sealed FROM 2 FOR 4) <> $2 ORDER BY 1 LIMIT $3;
+
+-- name: Reseal external_logins.sealed
+UPDATE external_logins SET sealed = $3 WHERE encode(hash, 'hex') = $1 AND substring(sealed FROM 1 FOR 17) = $2;

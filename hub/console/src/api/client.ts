@@ -923,4 +923,49 @@ export class Client {
   async exportAudit(query: ExportAuditQuery = {}, o: CallOptions = {}): Promise<types.AuditLine> {
     return (await this.call<types.AuditLine>("GET", `/audit/export${search(query)}`, undefined, o)).value;
   }
+
+  /** Names of the identity providers that one can log in with. */
+  async listLoginProviders(o: CallOptions = {}): Promise<types.LoginProviders> {
+    return (await this.call<types.LoginProviders>("GET", `/login/providers`, undefined, o)).value;
+  }
+
+  /** Exchange the code that a command line was sent for a session. */
+  async redeemLogin(body: types.RedeemRequest | string, o: CallOptions = {}): Promise<types.LoginAnswer> {
+    return (await this.call<types.LoginAnswer>("POST", `/login/sso`, body, o)).value;
+  }
+
+  /** Begin a login that is confirmed in a browser anywhere. */
+  async beginDeviceLogin(body: types.DeviceRequest | string | undefined, o: CallOptions = {}): Promise<types.DeviceAnswer> {
+    return (await this.call<types.DeviceAnswer>("POST", `/login/device`, body, o)).value;
+  }
+
+  /** Ask whether a login is confirmed, and have its session. */
+  async pollDeviceLogin(body: types.DevicePoll | string, o: CallOptions = {}): Promise<types.DevicePolled> {
+    return (await this.call<types.DevicePolled>("POST", `/login/device/poll`, body, o)).value;
+  }
+
+  /** OpenID Connect providers that people log in with. */
+  async listIdentityProviders(o: CallOptions = {}): Promise<types.IdentityProviderList> {
+    return (await this.call<types.IdentityProviderList>("GET", `/settings/providers`, undefined, o)).value;
+  }
+
+  /** One identity provider. */
+  async getIdentityProvider(name: string, o: CallOptions = {}): Promise<Versioned<types.IdentityProvider>> {
+    return await this.call<types.IdentityProvider>("GET", `/settings/providers/${encodeURIComponent(name)}`, undefined, o);
+  }
+
+  /** Set an identity provider. */
+  async putIdentityProvider(name: string, body: types.IdentityProviderRequest | string, o: CallOptions = {}): Promise<Versioned<types.IdentityProvider>> {
+    return await this.call<types.IdentityProvider>("PUT", `/settings/providers/${encodeURIComponent(name)}`, body, o);
+  }
+
+  /** Delete an identity provider, and end the sessions of the people it vouched for. */
+  async deleteIdentityProvider(name: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/settings/providers/${encodeURIComponent(name)}`, undefined, o)).value;
+  }
+
+  /** Try an identity provider step by step, from the hub. */
+  async testIdentityProvider(name: string, o: CallOptions = {}): Promise<types.ProviderTest> {
+    return (await this.call<types.ProviderTest>("POST", `/settings/providers/${encodeURIComponent(name)}/test`, undefined, o)).value;
+  }
 }

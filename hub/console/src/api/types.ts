@@ -590,6 +590,33 @@ export interface DestinationServiceAccount {
   defaultServiceAccount: string;
 }
 
+export interface DeviceAnswer {
+  /** Handle is sent to ask whether the login is confirmed. */
+  handle: string;
+  /** UserCode is typed in at VerificationURI; VerificationURIComplete has it already. */
+  userCode: string;
+  verificationURI: string;
+  verificationURIComplete?: string;
+  expiresAt: string;
+  /** Interval in seconds between questions. */
+  interval: number;
+}
+
+export interface DevicePoll {
+  handle: string;
+}
+
+/** DevicePolled has a session, or says that nobody has confirmed it. */
+export interface DevicePolled {
+  pending: boolean;
+  login?: LoginAnswer;
+}
+
+export interface DeviceRequest {
+  /** Provider may be left out when there is one. */
+  provider?: string;
+}
+
 /** DirectoryOption chooses the files of a plain directory. */
 export interface DirectoryOption {
   recurse?: boolean;
@@ -857,6 +884,59 @@ export interface HubAnswer {
 /** HydrateTo is a staging branch. */
 export interface HydrateTo {
   targetBranch: string;
+}
+
+/** IdentityProvider is a provider as it is shown: never with its secret. */
+export interface IdentityProvider {
+  name: string;
+  issuer: string;
+  clientID: string;
+  /** Confidential: the client has a secret. */
+  confidential: boolean;
+  scopes?: string[];
+  userClaim?: string;
+  userPrefix?: string;
+  groupsClaim?: string;
+  groupsPrefix?: string;
+  allowedGroups?: string[];
+  allowedDomains?: string[];
+  /** CA has certificates in PEM that vouch for the provider beside the system's. */
+  ca?: string;
+  /** RedirectURI is what has to be registered at the provider. */
+  redirectURI: string;
+  version: number;
+  changedBy: string;
+  changedAt: string;
+}
+
+/** IdentityProviderList is a page of a list. */
+export interface IdentityProviderList {
+  items: IdentityProvider[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
+export interface IdentityProviderRequest {
+  /** Issuer is the URL that the provider's tokens name, with https. */
+  issuer: string;
+  clientID: string;
+  /** ClientSecret left out keeps the one that is stored; "" removes it. */
+  clientSecret?: string;
+  /** Scopes beside openid; none means profile, email and groups. */
+  scopes?: string[];
+  /** UserClaim has the name of a person, email when it is left out; an address has to be verified. UserPrefix is put before the name; left out it is the provider's name and a colon, and nothing for an address. - is none. */
+  userClaim?: string;
+  userPrefix?: string;
+  /** GroupsClaim has the groups, in the claim groups when it is left out. */
+  groupsClaim?: string;
+  groupsPrefix?: string;
+  /** AllowedGroups, without the prefix: members of one of them may log in. */
+  allowedGroups?: string[];
+  /** AllowedDomains: people with a verified address of one of them may log in. */
+  allowedDomains?: string[];
+  /** CA has certificates in PEM that vouch for the provider beside the system's. */
+  ca?: string;
 }
 
 /** IgnoreDifferences excludes fields from comparison. */
@@ -1167,6 +1247,10 @@ export interface LoginAnswer {
   token?: string;
   name: string;
   expiresAt: string;
+}
+
+export interface LoginProviders {
+  providers: string[];
 }
 
 export interface LoginRequest {
@@ -1551,6 +1635,23 @@ export interface ProjectUsage {
   inherits?: string[];
 }
 
+export interface ProviderStep {
+  /** Name is tls, discovery or keys. */
+  name: string;
+  ok: boolean;
+  detail?: string;
+  millis: number;
+  code?: string;
+  id?: string;
+  fix?: string;
+}
+
+/** ProviderTest is what became of a test, up to the first step that failed. */
+export interface ProviderTest {
+  ok: boolean;
+  steps: ProviderStep[];
+}
+
 /** RbacBody is the simplest of the forms that readRBAC takes. */
 export interface RbacBody {
   rbac: Record<string, string>;
@@ -1616,6 +1717,12 @@ export interface RecordList {
   nextCursor?: string;
   total: number;
   asOf: string;
+}
+
+export interface RedeemRequest {
+  /** Code was sent to the command line's loopback address; Verifier is what its challenge was made from (PKCE, RFC 7636). */
+  code: string;
+  verifier: string;
 }
 
 /** Refreshed says whether the cluster is looked at now, or when its agent comes. */

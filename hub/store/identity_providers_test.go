@@ -1,0 +1,173 @@
+package store
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+func TestIdentityProvidersKeepTheirSecretSealed(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	p := fleet.IdentityProvider{Name: "corp", Issuer: "https://idp.example.org", ClientID: "hawser", Secret: "c4n4ry", Scopes: []string{"email"}, UserClaim: "sub", UserPrefix: "-",
+		GroupsClaim: "roles", GroupsPrefix: "corp:", AllowedGroups: []string{"ops"}, AllowedDomains: []string{"example.org"}, CA: "pem", ChangedBy: "ann"}
+	first, err := b.PutIdentityProvider(ctx, p, false)
+	must(t, err)
+	got, err := b.IdentityProvider(ctx, "corp")
+	must(t, err)
+	if got.Secret != "c4n4ry" || !got.HasSecret || got.UserClaim != "sub" || got.GroupsPrefix != "corp:" || got.AllowedDomains[0] != "example.org" || got.CA != "pem" || got.ChangedBy != "ann" {
+		t.Errorf("%+v", got)
+	}
+	var sealed []byte
+	must(t, b.pool.QueryRow(ctx, `SELECT sealed FROM identity_providers`).Scan(&sealed))
+	if bytes.Contains(sealed, []byte("c4n4ry")) {
+		t.Error("the secret lies in the clear")
+	}
+	all, err := b.IdentityProviders(ctx)
+	must(t, err)
+	if len(all) != 1 || all[0].Secret != "" || !all[0].HasSecret {
+		t.Errorf("%+v", all)
+	}
+	// A sealed secret that was copied to another row does not open.
+	other := p
+	other.Name = "other"
+	_, err = b.PutIdentityProvider(ctx, other, false)
+	must(t, err)
+	_, err = b.pool.Exec(ctx, `UPDATE identity_providers SET sealed = $1 WHERE name = 'other'`, sealed)
+	must(t, err)
+	if _, err := b.IdentityProvider(ctx, "other"); err == nil {
+		t.Error("the secret of another row opens")
+	}
+
+	p.Secret, p.Version = "", first.Version
+	second, err := b.PutIdentityProvider(ctx, p, true)
+	must(t, err)
+	if second.Version <= first.Version || !second.HasSecret {
+		t.Errorf("%+v", second)
+	}
+	_, err = b.PutIdentityProvider(ctx, p, true) // over what is gone
+	wantCode(t, err, fault.Conflict, "version_conflict")
+	p.Version = 0
+	third, err := b.PutIdentityProvider(ctx, p, false)
+	must(t, err)
+	if third.HasSecret {
+		t.Error("the secret is still there")
+	}
+	wantCode(t, b.DeleteIdentityProvider(ctx, "corp", second.Version), fault.Conflict, "version_conflict")
+	must(t, b.DeleteIdentityProvider(ctx, "corp", third.Version))
+	wantCode(t, b.DeleteIdentityProvider(ctx, "corp", 0), fault.NotFound, "oidc_provider_unknown")
+	_, err = b.IdentityProvider(ctx, "corp")
+	wantCode(t, err, fault.NotFound, "oidc_provider_unknown")
+	_, err = b.IdentityProvider(ctx, "\x00")
+	wantCode(t, err, fault.NotFound, "oidc_provider_unknown")
+}
+
+func TestSessionsOfAProviderEndWithIt(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	p := fleet.IdentityProvider{Name: "corp", Issuer: "https://idp.example.org", ClientID: "hawser", ChangedBy: "ann"}
+	put := func() {
+		t.Helper()
+		_, err := b.PutIdentityProvider(ctx, p, true)
+		must(t, err)
+	}
+	begin := func(id string) {
+		t.Helper()
+		l := b.sessionOf(id, fleet.User{})
+		l.Provider, l.Subject, l.Name, l.Groups = "corp", "s", "ann", []string{"g"}
+		must(t, b.CreateLoginSession(ctx, l, ""))
+	}
+	there := func(id string) bool {
+		t.Helper()
+		_, err := b.LoginByID(ctx, id)
+		if err != nil {
+			wantCode(t, err, fault.NotFound, "session_unknown")
+		}
+		return err == nil
+	}
+	put()
+	begin("1")
+	p.AllowedGroups = []string{"g"}
+	put()
+	if !there("1") {
+		t.Error("the session ended with a setting that is about logins")
+	}
+	p.Issuer = "https://other.example.org"
+	put()
+	if there("1") {
+		t.Error("the session outlived the issuer")
+	}
+	begin("2")
+	must(t, b.DeleteIdentityProvider(ctx, "corp", 0))
+	if there("2") {
+		t.Error("the session outlived the provider")
+	}
+	l := b.sessionOf("3", fleet.User{})
+	l.Provider, l.Subject, l.Name = "corp", "s", "ann" // a login that was under way
+	wantCode(t, b.CreateLoginSession(ctx, l, ""), fault.Unauthorized, "oidc_provider_changed")
+}
+
+func TestS05_ALoginAtAProviderIsTakenOnce(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	_, err := b.PutIdentityProvider(ctx, fleet.IdentityProvider{Name: "corp", Issuer: "https://idp", ClientID: "c", ChangedBy: "ann"}, false)
+	must(t, err)
+	begin := func(kind, hash string) {
+		t.Helper()
+		must(t, b.BeginExternalLogin(ctx, fleet.ExternalLogin{Hash: []byte(hash), Kind: kind, Provider: "corp", ExpiresAt: b.now().Add(time.Minute), Sealed: []byte("verifier c4n4ry")}))
+	}
+	begin("browser", "h")
+	var sealed []byte
+	must(t, b.pool.QueryRow(ctx, `SELECT sealed FROM external_logins`).Scan(&sealed))
+	if bytes.Contains(sealed, []byte("c4n4ry")) {
+		t.Error("it lies in the clear")
+	}
+	_, err = b.TakeExternalLogin(ctx, "code", []byte("h"))
+	wantCode(t, err, fault.NotFound, "external_login_unknown")
+	var took atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if l, err := b.TakeExternalLogin(ctx, "browser", []byte("h")); err == nil && string(l.Sealed) == "verifier c4n4ry" && l.Provider == "corp" {
+				took.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if took.Load() != 1 {
+		t.Errorf("%d took it", took.Load())
+	}
+
+	begin("device", "d")
+	next := b.now().Add(5 * time.Second)
+	for i, want := range []bool{true, false} {
+		l, due, err := b.DueExternalLogin(ctx, "device", []byte("d"), next)
+		must(t, err)
+		if due != want || string(l.Sealed) != "verifier c4n4ry" {
+			t.Errorf("%d: due %v", i, due)
+		}
+	}
+	b.clock.advance(5 * time.Second)
+	if _, due, err := b.DueExternalLogin(ctx, "device", []byte("d"), next); err != nil || !due {
+		t.Error(due, err)
+	}
+	_, _, err = b.DueExternalLogin(ctx, "device", []byte("x"), next)
+	wantCode(t, err, fault.NotFound, "external_login_unknown")
+
+	begin("browser", "old")
+	must(t, b.ForgetLogins(ctx, b.now().Add(time.Hour)))
+	_, err = b.TakeExternalLogin(ctx, "browser", []byte("old"))
+	wantCode(t, err, fault.NotFound, "external_login_unknown")
+	wantCode(t, b.BeginExternalLogin(ctx, fleet.ExternalLogin{Hash: []byte("x"), Kind: "browser", Provider: "nobody", ExpiresAt: b.now()}), fault.NotFound, "oidc_provider_unknown")
+
+	begin("browser", "void")
+	_, err = b.PutIdentityProvider(ctx, fleet.IdentityProvider{Name: "corp", Issuer: "https://idp", ClientID: "c", ChangedBy: "ann"}, false)
+	must(t, err)
+	_, err = b.TakeExternalLogin(ctx, "browser", []byte("void"))
+	wantCode(t, err, fault.NotFound, "external_login_unknown")
+}
