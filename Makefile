@@ -29,10 +29,11 @@ build: ## hawser, hawser-hub and hawser-agent into bin/
 	$(GO) build -trimpath -tags '$(AGENTTAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./agent/cmd/hawser-agent
 
 # The control planes that demo, tests and benchmarks run against, and a PostgreSQL
-# where the machine has none. Cached in .tools/.
+# and a Redis where the machine has none. Cached in .tools/.
 prepare:
 	@$(GO) run ./e2e/testbed/cmd/build-controlplane
 	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
+	@$(GO) run ./e2e/testbed/cmd/fetch-redis
 
 # The helm and kustomize that renders are compared with. Cached in .tools/.
 peers:

@@ -75,6 +75,7 @@ var rows = map[int64]string{
 	26: `INSERT INTO role_tokens (id, project, role, hash, created_by, created_at, expires_at) VALUES ('rt', 'p', 'ci', 'h', 'ann', now(), now())`,
 	28: `INSERT INTO vault_keys (version, state) VALUES ('\x00000001', 'sealing');
 	    INSERT INTO vault_readers (instance, versions) VALUES ('i', '{}')`,
+	29: `INSERT INTO cache_epoch (epoch, at) VALUES (gen_random_uuid(), now())`,
 	23: `SELECT audit_partition(current_date);
 	    INSERT INTO audit (part, seq, at, record, hash, signature) VALUES (current_date, 1, now(), '{"kind": "command"}', 'h', 's');
 	    INSERT INTO audit_pending (id, record) VALUES ('p', '{}')`,

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/hub/app"
+	"github.com/hawser-dev/hawser/hub/cache"
 	hubfleet "github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
@@ -138,7 +139,7 @@ func (b *bench) monorepoSample(ctx context.Context, dir string, server *testbed.
 	b.add("monorepo/poll", "a poll that finds nothing", "s", seconds(time.Since(started)))
 	b.add("monorepo/poll-requests", "its requests", "", float64(after.Refs+after.ListRefs+after.Fetch-before.Refs-before.ListRefs-before.Fetch)).atMost("max", 1)
 
-	r, err := render.New(render.Options{WorkerCommand: []string{hub, app.RenderWorkerCommand}, CacheBytes: 512 << 20, TraceBytes: 128 << 20})
+	r, err := render.New(render.Options{WorkerCommand: []string{hub, app.RenderWorkerCommand}, Results: cache.Part{Store: cache.NewMemory(512<<20, nil), Space: cache.Space{Name: "manifests", TTL: 24 * time.Hour}}, TraceBytes: 128 << 20})
 	if err != nil {
 		return "", err
 	}

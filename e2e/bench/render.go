@@ -25,6 +25,7 @@ import (
 	"github.com/hawser-dev/hawser/e2e/peers"
 	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/hub/app"
+	"github.com/hawser-dev/hawser/hub/cache"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -47,7 +48,7 @@ func (b *bench) rendering(ctx context.Context) error {
 
 // renders takes samples of a corpus.
 func (b *bench) renders(ctx context.Context, c corpus, workers int) error {
-	r, err := render.New(render.Options{WorkerCommand: []string{filepath.Join(b.bin, "hawser-hub"), app.RenderWorkerCommand}, Workers: workers})
+	r, err := render.New(render.Options{WorkerCommand: []string{filepath.Join(b.bin, "hawser-hub"), app.RenderWorkerCommand}, Workers: workers, Results: cache.Part{Store: cache.NewMemory(32<<20, nil), Space: cache.Space{Name: "manifests", TTL: 24 * time.Hour}}})
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,9 @@ func hub() *hubmetrics.Set {
 		Pool:         func() hubmetrics.Pool { return hubmetrics.Pool{} },
 		Workers:      func() (int, int) { return 1, 0 },
 	})
+	s.WatchCache(func() int64 { return 1 })
+	s.CacheAsked("redis", "manifests", "hit")
+	s.CacheMoved("redis", 1, 1)
 	s.Request("GET", "/", 200, 0)
 	s.Denied("c")
 	s.Refused("c")

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -47,4 +48,28 @@ func (l testLog) Write(p []byte) (int, error) {
 	l.t.Helper()
 	l.t.Logf("%s", p)
 	return len(p), nil
+}
+
+// SkipTB is TB for what a machine may lack.
+type SkipTB interface {
+	TB
+	Skipf(format string, args ...any)
+}
+
+// NeedRedis starts a Redis for a test and stops it after. Where no redis-server can
+// be had, the test is skipped, and says why.
+func NeedRedis(t SkipTB, opts RedisOptions) *Redis {
+	t.Helper()
+	if opts.Log == nil {
+		opts.Log = testLog{t}
+	}
+	r, err := StartRedis(t.Context(), opts)
+	if errors.Is(err, ErrNoRedis) {
+		t.Skipf("%v", err)
+	}
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	t.Cleanup(r.Stop)
+	return r
 }

@@ -34,6 +34,10 @@ type Config struct {
 	Names []string
 	// DatabaseURL of a Postgres; empty starts a private one.
 	DatabaseURL string
+	// RedisURL of the cache that hubs of one database share; empty means REDIS_URL,
+	// and without that each keeps its own. RedisPasswordFile has the password,
+	// RedisCAFile the authority of its certificate.
+	RedisURL, RedisPasswordFile, RedisCAFile string
 	// TLSCert and TLSKey replace the hub's own certificate for people; agents
 	// always see the pinned CA.
 	TLSCert, TLSKey string
@@ -93,6 +97,9 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Advertise, "advertise", env("HAWSER_ADVERTISE", ""), "HOST:PORT under which agents and people reach the hub (default: from --listen)")
 	f.StringSliceVar(&c.Names, "name", nil, "further host name or IP address in the hub's certificate; may be repeated")
 	f.StringVar(&c.DatabaseURL, "database-url", env("DATABASE_URL", ""), "Postgres to use (default: start a private one in the data directory)")
+	f.StringVar(&c.RedisURL, "redis-url", "", "Redis that hubs on one database share as a cache, redis://[USER@]HOST:6379[/DB], or rediss:// for TLS; a password belongs in the environment variable REDIS_URL or in --redis-password-file (default: REDIS_URL, else a cache in this process)")
+	f.StringVar(&c.RedisPasswordFile, "redis-password-file", env("HAWSER_REDIS_PASSWORD_FILE", ""), "file with the password for Redis; it is read again for each connection")
+	f.StringVar(&c.RedisCAFile, "redis-ca-file", env("HAWSER_REDIS_CA_FILE", ""), "certificates, PEM, that the certificate of Redis must be signed by (default: those that the system trusts)")
 	f.DurationVar(&c.AuditRetention, "audit-retention", envDuration("HAWSER_AUDIT_RETENTION", audit.DefaultKept), "how long audit records are kept, 2160h (90 days) or more; whole months are removed")
 	f.StringVar(&c.TLSCert, "tls-cert", env("HAWSER_TLS_CERT", ""), "certificate for people, PEM (default: from the hub's own CA)")
 	f.StringVar(&c.TLSKey, "tls-key", env("HAWSER_TLS_KEY", ""), "its key, PEM")

@@ -50,7 +50,7 @@ func (h *hub) stopSpans(ctx context.Context) error {
 
 // checks are what the hub needs to be ready. The database is asked by the API.
 func (h *hub) checks() []probe.Check {
-	return []probe.Check{
+	checks := []probe.Check{
 		{Name: "database", Required: true, Ask: h.store.Ping},
 		{Name: "authority", Required: true, Ask: func(context.Context) error {
 			if now := time.Now(); now.After(h.ca.Certificate().NotAfter) {
@@ -61,6 +61,10 @@ func (h *hub) checks() []probe.Check {
 		{Name: "render", Required: true, Ask: func(context.Context) error { return h.render.Err() }},
 		{Name: "gateway", Required: true, Ask: func(context.Context) error { return h.gateway.Err() }},
 	}
+	if h.caches.shared != nil { // without it everything works, but slower
+		checks = append(checks, probe.Check{Name: "cache", Ask: h.caches.shared.Ping})
+	}
+	return checks
 }
 
 // measuredApplications are all, by name, from memory.

@@ -68,6 +68,7 @@ type hub struct {
 	private   *devdb.DB
 
 	store     *store.Store
+	caches    caches
 	ca        *ca.Authority
 	broker    *events.Broker
 	feed      *events.Feed
@@ -117,6 +118,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		lifecycle.Part{Name: "database", Start: h.startDatabase, Run: h.watchDatabase, Stop: h.stopDatabase},
 		lifecycle.Part{Name: "keys", Run: h.watchKeys, Stop: h.stopKeys},
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
+		lifecycle.Part{Name: "cache", Start: h.startCache, Stop: h.stopCache},
 		lifecycle.Part{Name: "audit", Start: h.startAudit, Run: func(ctx context.Context) error { return h.audit.Run(ctx) }},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
 		lifecycle.Part{Name: "inventory", Run: func(ctx context.Context) error { return h.inventory.Run(ctx) }},
@@ -235,6 +237,9 @@ func (h *hub) startEvents(ctx context.Context) error {
 	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
 	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)
+	if h.caches.shared != nil {
+		h.auth.Share(newSharedSessions(h.caches.shared, h.store.CacheEpoch))
+	}
 	if err := h.auth.SetPasswordPattern(h.cfg.PasswordPattern); err != nil {
 		return err
 	}
@@ -273,7 +278,10 @@ func (h *hub) startSources(context.Context) (err error) {
 		},
 		Looked: h.repositoryLooked,
 	})
-	options := render.Options{WorkerCommand: []string{self, RenderWorkerCommand}, Workers: h.cfg.RenderWorkers, Log: h.log}
+	options := render.Options{WorkerCommand: []string{self, RenderWorkerCommand}, Workers: h.cfg.RenderWorkers, Results: h.caches.results(), Log: h.log}
+	if h.caches.shared != nil {
+		options.Traces = h.caches.traces()
+	}
 	if h.cfg.PluginSockets != "" || len(h.cfg.Plugins) > 0 {
 		if h.plugins, err = plugin.Connect(h.cfg.pluginOptions(self, h.log)); err != nil {
 			return err

@@ -84,6 +84,31 @@ type Store interface {
 	TakeFirstLogin(ctx context.Context, hash []byte, t *fleet.APIToken, u *fleet.User, l *fleet.LoginSession) error
 }
 
+// Shared is what the hubs of one database tell each other of tokens and sessions
+// that they have read. Its methods block for some milliseconds at most, and for
+// what a read of the database takes.
+type Shared interface {
+	// Recall returns what a hub has read from the database no more than SharedAge ago,
+	// if there is something. stamp is for Remember, and stands for now.
+	Recall(ctx context.Context, hash []byte) (t fleet.APIToken, ok bool, stamp string)
+	// Remember tells what was read from the database after Recall had said stamp.
+	Remember(ctx context.Context, hash []byte, t fleet.APIToken, stamp string)
+	// Forget: something was taken back, and what was told until now does not count.
+	Forget()
+}
+
+// SharedAge bounds how old what Shared returns may be.
+const SharedAge = 1500 * time.Millisecond
+
+// alone is the Shared of a hub that has none.
+type alone struct{}
+
+func (alone) Recall(context.Context, []byte) (t fleet.APIToken, ok bool, stamp string) {
+	return t, false, ""
+}
+func (alone) Remember(context.Context, []byte, fleet.APIToken, string) {}
+func (alone) Forget()                                                  {}
+
 // Service authenticates. It is safe for concurrent use and starts no goroutine.
 type Service struct {
 	store    Store
@@ -93,6 +118,7 @@ type Service struct {
 
 	hasher  *hasher
 	pattern *regexp.Regexp
+	shared  Shared
 
 	mu    sync.Mutex
 	known map[string]memory // by hash
@@ -111,8 +137,12 @@ func New(store Store, now func() time.Time, log *slog.Logger) *Service {
 		now = time.Now
 	}
 	pattern, _ := compilePasswordPattern("") // the default is valid
-	return &Service{store: store, now: now, log: log, hasher: newHasher(usual), pattern: pattern, known: map[string]memory{}}
+	return &Service{store: store, now: now, log: log, hasher: newHasher(usual), pattern: pattern, known: map[string]memory{}, shared: alone{}}
 }
+
+// Share has hubs tell each other what they read. It is called before the first
+// request.
+func (s *Service) Share(with Shared) { s.shared = with }
 
 // Bootstrap returns a login code, to be shown to whoever started the hub, when
 // nobody can log in as an administrator; else "". It is the same after a restart
@@ -240,9 +270,19 @@ func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIT
 	}
 	hash := hashOf(token)
 	info, ok, forgotten := s.recall(hash, now)
+	var keep time.Duration // here
 	if !ok {
+		var told bool
+		var stamp string
+		info, told, stamp = s.shared.Recall(ctx, hash)
+		keep = remembered - SharedAge
 		var err error
-		info, err = find(ctx, hash)
+		if !told || subtle.ConstantTimeCompare(info.Hash, hash) != 1 {
+			keep = remembered
+			if info, err = find(ctx, hash); err == nil {
+				s.shared.Remember(ctx, hash, info, stamp)
+			}
+		}
 		switch {
 		case fault.Is(err, fault.NotFound):
 			return fleet.APIToken{}, invalid
@@ -262,7 +302,7 @@ func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIT
 			WithFix("log in again with hawser login")
 	}
 	if !ok {
-		s.remember(info, now, forgotten)
+		s.remember(info, now.Add(keep), forgotten)
 	}
 	return info, nil
 }
@@ -326,6 +366,7 @@ func (s *Service) forgetUser(id string) {
 }
 
 func (s *Service) forgetWhere(meant func(fleet.APIToken) bool) {
+	s.shared.Forget()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgotten++
@@ -361,7 +402,7 @@ func (s *Service) recall(hash []byte, now time.Time) (t fleet.APIToken, ok bool,
 }
 
 // remember keeps what was read, unless something was taken back since.
-func (s *Service) remember(t fleet.APIToken, now time.Time, forgotten uint64) {
+func (s *Service) remember(t fleet.APIToken, until time.Time, forgotten uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.forgotten != forgotten {
@@ -370,5 +411,5 @@ func (s *Service) remember(t fleet.APIToken, now time.Time, forgotten uint64) {
 	if len(s.known) >= maxMemory {
 		clear(s.known)
 	}
-	s.known[hex.EncodeToString(t.Hash)] = memory{t, now.Add(remembered)}
+	s.known[hex.EncodeToString(t.Hash)] = memory{t, until}
 }

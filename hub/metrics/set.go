@@ -45,6 +45,8 @@ type Set struct {
 	rtt          prometheus.Histogram
 	refused      *prometheus.CounterVec
 	scrapeErrors *prometheus.CounterVec
+	cache        *prometheus.CounterVec
+	cacheBytes   *prometheus.CounterVec
 
 	mu sync.Mutex
 	// waiting are desired states that came of a commit and are not yet healthy; it
@@ -118,6 +120,8 @@ func New(version string, now func() time.Time) *Set {
 		tunnel:       counters("hawser_tunnel_bytes_total", "Bytes through the access tunnels (live objects, logs, commands): sent to agents, received from them.", "direction"),
 		refused:      counters("hawser_agent_refused_total", "Connections, calls and messages at the agents' port that were refused or held up, by the code of the log line: of strangers, and of agents that do not keep to the rules.", "reason"),
 		rtt:          histogram("hawser_agent_rtt_seconds", "Time from an agent's heartbeat to the hub's answer, as agents measure it.", exposition.Seconds),
+		cache:        counters("hawser_cache_requests_total", "Looks into a cache, by the kind of what was looked for (manifests, renders, trees, sessions), by the store (memory, redis), and by result: hit, miss, error (no answer in time, or not asked because of that) or tampered (not what a hub had put there).", "cache", "store", "result"),
+		cacheBytes:   counters("hawser_cache_bytes_total", "Bytes of values that were read from a cache or written to it.", "store", "direction"),
 		scrapeErrors: counters("hawser_scrape_errors_total", "Times that something that is read for a scrape could not be; its metrics were left out.", "source"),
 	}
 	s.sent, s.taken = s.tunnel.WithLabelValues("sent"), s.tunnel.WithLabelValues("received")
@@ -125,6 +129,9 @@ func New(version string, now func() time.Time) *Set {
 		s.renders.WithLabelValues(result)
 	}
 	s.git.WithLabelValues("ok")
+	for _, kind := range []string{"manifests", "renders", "trees", "sessions"} {
+		s.cache.WithLabelValues(kind, "redis", "tampered") // an alert needs the zero
+	}
 	return s
 }
 

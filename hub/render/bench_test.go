@@ -22,7 +22,7 @@ func BenchmarkRenderPlain1MB(b *testing.B) {
 	}
 	b.SetBytes(1 << 20)
 	for i := 0; b.Loop(); i++ {
-		r.traces, r.results = newTraces(1<<20), newResults(1<<20, r.opts.Log)
+		r.traces, r.results = newTraces(1<<20), &results{r.opts.Log, kept(1 << 20)}
 		res, err := r.Render(b.Context(), Request{Source: model.Source{Path: "app"}, Snapshot: snap})
 		if err != nil || len(res.Objects) != 250 {
 			b.Fatal(err)

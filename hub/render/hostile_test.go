@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -400,26 +401,29 @@ func TestRenderWorkersAreInTheStrictestSandbox(t *testing.T) {
 }
 
 func TestAKeptResultThatWasChangedIsRenderedAgain(t *testing.T) {
-	for name, spoil := range map[string]func(r *Renderer, key string){
-		"content": func(r *Renderer, key string) {
-			kept := r.results.m[key].Value.(*rendered)
-			encoded := append([]byte(nil), kept.encoded...)
-			encoded[len(encoded)/2] ^= 1
-			kept.encoded = encoded
+	for name, spoil := range map[string]func(value, other []byte) []byte{
+		"content": func(value, _ []byte) []byte {
+			value[len(value)/2] ^= 1
+			return value
 		},
-		"another's result": func(r *Renderer, key string) {
-			other := r.results.m[key].Value.(*rendered)
-			for k, e := range r.results.m {
-				if k != key {
-					*other = *e.Value.(*rendered)
-				}
-			}
+		"its bundle":       func(value, _ []byte) []byte { value[len(value)-9] ^= 1; return value },
+		"another's result": func(_, other []byte) []byte { return other },
+		"cut":              func(value, _ []byte) []byte { return value[:len(value)-5] },
+		"cut to nothing":   func([]byte, []byte) []byte { return nil },
+		"a long header":    func(value, _ []byte) []byte { return append([]byte{0xff, 0xff, 0xff, 0x7f}, value...) },
+		"another's bundle under its header": func(value, other []byte) []byte {
+			mine, _ := decodeRendered(value)
+			theirs, _ := decodeRendered(other)
+			mine.encoded = theirs.encoded
+			out, _ := mine.encode()
+			return out
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRenderer(t, Options{})
 			snap := snapshotOf(map[string]string{"app/a.yaml": configMap("a"), "other/b.yaml": configMap("b")})
-			if _, err := r.Render(t.Context(), Request{Source: model.Source{Path: "other"}, Snapshot: snap}); err != nil {
+			other, err := r.Render(t.Context(), Request{Source: model.Source{Path: "other"}, Snapshot: snap})
+			if err != nil {
 				t.Fatal(err)
 			}
 			req := Request{Source: model.Source{Path: "app"}, Snapshot: snap}
@@ -427,7 +431,12 @@ func TestAKeptResultThatWasChangedIsRenderedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			spoil(r, first.Key)
+			mine, _ := r.opts.Results.Get(t.Context(), first.Key)
+			theirs, ok := r.opts.Results.Get(t.Context(), other.Key)
+			if mine == nil || !ok {
+				t.Fatal("nothing is kept")
+			}
+			r.opts.Results.Put(t.Context(), first.Key, spoil(slices.Clone(mine), slices.Clone(theirs)))
 			jobs := r.pool.Stats().Jobs
 			again, err := r.Render(t.Context(), req)
 			if err != nil || again.Digest != first.Digest || names(again.Objects) != "a" || again.Key != first.Key {

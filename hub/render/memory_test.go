@@ -11,7 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/hawser-dev/hawser/hub/cache"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -177,12 +179,20 @@ func newRenderer(t testing.TB, opts Options) *Renderer {
 	} else {
 		opts.WorkerCommand = append([]string{exe}, opts.WorkerCommand...)
 	}
+	if opts.Results == nil {
+		opts.Results = kept(32 << 20)
+	}
 	r, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
 	return r
+}
+
+// kept is a cache of so many bytes, as the hub has it.
+func kept(bytes int64) Cache {
+	return cache.Part{Store: cache.NewMemory(bytes, nil), Space: cache.Space{Name: "manifests", TTL: time.Hour}}
 }
 
 func configMap(name string) string {

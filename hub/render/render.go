@@ -67,9 +67,14 @@ type Options struct {
 	MemoryLimit int64
 	// Limits; a zero field means that of DefaultLimits.
 	Limits Limits
-	// CacheBytes bounds the memory for results, TraceBytes that for traces; 0
-	// means 32 MiB.
-	CacheBytes, TraceBytes int64
+	// Results keeps results; nil means that none are kept, so that what was rendered
+	// before is rendered again when its objects are needed.
+	Results Cache
+	// Traces is where hubs tell each other what they have rendered; nil for a hub
+	// that is alone.
+	Traces Cache
+	// TraceBytes bounds the memory for traces; 0 means 32 MiB.
+	TraceBytes int64
 	// Plugins runs config management plugins; nil means that there are none.
 	Plugins Plugins
 	Log     *slog.Logger
@@ -147,8 +152,11 @@ func New(opts Options) (*Renderer, error) {
 	if opts.MemoryLimit <= 0 {
 		opts.MemoryLimit = 1 << 30
 	}
-	if opts.CacheBytes <= 0 {
-		opts.CacheBytes = 32 << 20
+	if opts.Results == nil {
+		opts.Results = nothing{}
+	}
+	if opts.Traces == nil {
+		opts.Traces = nothing{}
 	}
 	if opts.TraceBytes <= 0 {
 		opts.TraceBytes = 32 << 20
@@ -169,7 +177,7 @@ func New(opts Options) (*Renderer, error) {
 			Sandbox:  &worker.Profile{}, Log: opts.Log,
 		}),
 		traces:  newTraces(opts.TraceBytes),
-		results: newResults(opts.CacheBytes, opts.Log),
+		results: &results{opts.Log, opts.Results},
 	}, nil
 }
 
@@ -237,7 +245,7 @@ func (w *work) do(ctx context.Context) (Result, error) {
 			// The render that was waited for depends on other facts than ours;
 			// waiting for the next one as well would make a queue of all.
 			out, t, err := w.run(ctx, w.answers, w.job, w.options)
-			return w.settle(out, t, err)
+			return w.settle(ctx, out, t, err)
 		}
 		key := digest(w.options, w.req.Source.RepoURL, root)
 		fl, first := w.flights.join(key)
@@ -259,7 +267,7 @@ func (w *work) do(ctx context.Context) (Result, error) {
 func (w *work) lead(ctx context.Context, key string, fl *flight) (Result, error) {
 	defer w.flights.leave(key, fl)
 	fl.out, fl.trace, fl.err = w.run(ctx, w.answers, w.job, w.options)
-	return w.settle(fl.out, fl.trace, fl.err)
+	return w.settle(ctx, fl.out, fl.trace, fl.err)
 }
 
 // follow takes over what another call made, when that is what this one would
@@ -274,38 +282,55 @@ func (w *work) follow(ctx context.Context, fl *flight) (res Result, done bool, e
 	if err != nil || !same {
 		return Result{}, err != nil, err
 	}
-	res, err = w.settle(fl.out, fl.trace, fl.err)
+	res, err = w.settle(ctx, fl.out, fl.trace, fl.err)
 	return res, true, err
 }
 
 // remembered looks for an earlier render that this one would repeat. done is
 // false when there is none, or its result is gone.
 func (w *work) remembered(ctx context.Context) (res Result, done bool, err error) {
+	tried := map[string]bool{}
 	for _, t := range w.traces.of(w.buckets...) {
-		same, err := w.answers.matches(ctx, t)
-		if err != nil {
-			return Result{}, true, err
+		tried[t.key] = true
+		if res, same, done, err := w.repeats(ctx, t); same || err != nil {
+			return res, done, err
 		}
-		if !same {
+	}
+	// Another hub may have rendered it.
+	for _, b := range w.buckets {
+		t, ok := w.told(ctx, b)
+		if !ok || tried[t.key] {
 			continue
 		}
-		w.traces.used(t, w.buckets...)
-		if t.err != nil {
-			return Result{}, true, t.err
+		tried[t.key] = true
+		if res, same, done, err := w.repeats(ctx, t); same || err != nil {
+			return res, done, err
 		}
-		if t.key == w.req.PreviousKey {
-			return w.unchanged(t.key), true, nil
-		}
-		if out, objects, ok := w.results.get(t.key); ok {
-			return w.result(out, objects), true, nil
-		}
-		return Result{}, false, nil
 	}
 	return Result{}, false, nil
 }
 
+// repeats reports whether this render would be that of a trace, and the result if
+// it is still there.
+func (w *work) repeats(ctx context.Context, t *trace) (res Result, same, done bool, err error) {
+	if same, err := w.answers.matches(ctx, t); err != nil || !same {
+		return Result{}, false, err != nil, err
+	}
+	w.traces.used(t, w.buckets...)
+	if t.err != nil {
+		return Result{}, true, true, t.err
+	}
+	if t.key == w.req.PreviousKey {
+		return w.unchanged(t.key), true, true, nil
+	}
+	if out, objects, ok := w.results.get(ctx, t.key); ok {
+		return w.result(out, objects), true, true, nil
+	}
+	return Result{}, true, false, nil
+}
+
 // settle remembers what a worker made and turns it into a result.
-func (w *work) settle(out *rendered, t *trace, err error) (Result, error) {
+func (w *work) settle(ctx context.Context, out *rendered, t *trace, err error) (Result, error) {
 	if t != nil && !t.fleeting {
 		w.traces.put(t, w.buckets...)
 	}
@@ -324,7 +349,8 @@ func (w *work) settle(out *rendered, t *trace, err error) (Result, error) {
 	kept := *out
 	kept.key = key
 	if t != nil {
-		w.results.put(&kept)
+		w.results.put(ctx, &kept)
+		w.tell(ctx, t)
 	}
 	if key == w.req.PreviousKey {
 		return w.unchanged(key), nil

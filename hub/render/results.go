@@ -1,9 +1,11 @@
 package render
 
 import (
-	"container/list"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"log/slog"
-	"sync"
 
 	"github.com/hawser-dev/hawser/hub/render/workspace"
 	workerv1 "github.com/hawser-dev/hawser/proto/gen/hawser/worker/v1"
@@ -49,78 +51,93 @@ func (r *rendered) objects() ([]manifest.Object, error) {
 	return objs, nil
 }
 
-func (r *rendered) size() int64 {
-	n := int64(len(r.encoded)+len(r.key)) + 512
-	for _, o := range r.origins {
-		n += int64(len(o)) + 16
-	}
-	for _, w := range r.warnings {
-		n += int64(len(w.Code)+len(w.Message)) + 32
-	}
-	return n
+// Cache keeps results, and traces where hubs share them. Values that are given or
+// got do not change any more. It may forget everything at any time, and answers
+// within milliseconds. What it returns is checked here again.
+type Cache interface {
+	Get(ctx context.Context, key string) ([]byte, bool)
+	Put(ctx context.Context, key string, value []byte)
+	Drop(ctx context.Context, key string)
 }
 
-// results keeps results by key; the least recently used go first. It is safe for
-// concurrent use.
+// nothing is a Cache that forgets at once.
+type nothing struct{}
+
+func (nothing) Get(context.Context, string) ([]byte, bool) { return nil, false }
+func (nothing) Put(context.Context, string, []byte)        {}
+func (nothing) Drop(context.Context, string)               {}
+
+// keptHeader is what is kept of a result before its bundle.
+type keptHeader struct {
+	Key      string              `json:"key"`
+	Digest   model.Digest        `json:"digest"`
+	Origins  []string            `json:"origins"`
+	Warnings []workspace.Warning `json:"warnings"`
+	Tool     string              `json:"tool"`
+}
+
+// encode is a result as it is kept: the length of the header, the header, the
+// bundle.
+func (r *rendered) encode() ([]byte, error) {
+	header, err := json.Marshal(keptHeader{r.key, r.digest, r.origins, r.warnings, r.tool})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, binary.MaxVarintLen64+len(header)+len(r.encoded))
+	out = binary.AppendUvarint(out, uint64(len(header)))
+	out = append(out, header...)
+	return append(out, r.encoded...), nil
+}
+
+func decodeRendered(kept []byte) (*rendered, error) {
+	size, n := binary.Uvarint(kept)
+	if n <= 0 || size > uint64(len(kept)-n) {
+		return nil, errors.New("it is cut")
+	}
+	end := n + int(size)
+	var h keptHeader
+	if err := json.Unmarshal(kept[n:end], &h); err != nil {
+		return nil, err
+	}
+	return &rendered{key: h.Key, encoded: kept[end:len(kept):len(kept)], digest: h.Digest, origins: h.Origins, warnings: h.Warnings, tool: h.Tool}, nil
+}
+
+// results keeps results by key. It is safe for concurrent use.
 type results struct {
-	log *slog.Logger
-
-	mu    sync.Mutex
-	max   int64
-	size  int64
-	order *list.List // of *rendered, the front was used last
-	m     map[string]*list.Element
-}
-
-func newResults(max int64, log *slog.Logger) *results {
-	return &results{log: log, max: max, order: list.New(), m: map[string]*list.Element{}}
+	log   *slog.Logger
+	cache Cache
 }
 
 // get returns a result and its objects, which are the caller's. What is kept is
 // checked against its digest and its key; what does not fit is reported, dropped
 // and not there.
-func (c *results) get(key string) (*rendered, []manifest.Object, bool) {
-	c.mu.Lock()
-	e, ok := c.m[key]
+func (c *results) get(ctx context.Context, key string) (*rendered, []manifest.Object, bool) {
+	kept, ok := c.cache.Get(ctx, key)
 	if !ok {
-		c.mu.Unlock()
 		return nil, nil, false
 	}
-	c.order.MoveToFront(e)
-	r := e.Value.(*rendered)
-	c.mu.Unlock()
-	objects, err := r.objects()
+	r, err := decodeRendered(kept)
+	var objects []manifest.Object
+	if err == nil {
+		objects, err = r.objects()
+	}
 	if err == nil && r.key == key {
 		return r, objects, true
 	}
-	c.log.Error("a kept render is not what was kept; it is rendered again", "code", "cache_tampered", "key", key, "kept_as", r.key, "error", err)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.m[key]; ok && e.Value.(*rendered) == r {
-		c.remove(key, e)
+	keptAs := ""
+	if r != nil {
+		keptAs = r.key
 	}
+	c.log.Error("a kept render is not what was kept; it is rendered again", "code", "cache_tampered", "key", key, "kept_as", keptAs, "error", err)
+	c.cache.Drop(ctx, key)
 	return nil, nil, false
 }
 
-func (c *results) put(r *rendered) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if r.size() > c.max/4 {
+func (c *results) put(ctx context.Context, r *rendered) {
+	kept, err := r.encode()
+	if err != nil {
+		c.log.Error("a render is not kept", "error", err)
 		return
 	}
-	if e, ok := c.m[r.key]; ok {
-		c.remove(r.key, e)
-	}
-	c.m[r.key] = c.order.PushFront(r)
-	c.size += r.size()
-	for c.size > c.max {
-		last := c.order.Back()
-		c.remove(last.Value.(*rendered).key, last)
-	}
-}
-
-func (c *results) remove(key string, e *list.Element) {
-	c.order.Remove(e)
-	delete(c.m, key)
-	c.size -= e.Value.(*rendered).size()
+	c.cache.Put(ctx, r.key, kept)
 }

@@ -38,3 +38,12 @@ SELECT sealed FROM secrets WHERE name = $1;
 -- name: PutSecretOnce
 INSERT INTO secrets (name, sealed, created_at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO NOTHING;
+
+-- name: CacheEpoch
+SELECT epoch::text, at > clock_timestamp() OR at < clock_timestamp() - interval '1 second' FROM cache_epoch;
+
+-- name: RollCacheEpoch
+INSERT INTO cache_epoch (epoch, at) VALUES (gen_random_uuid(), clock_timestamp())
+ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, at = excluded.at
+WHERE $1 OR cache_epoch.at > clock_timestamp() OR cache_epoch.at < clock_timestamp() - interval '1 second'
+RETURNING epoch::text;

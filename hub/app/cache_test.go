@@ -1,0 +1,243 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hawser-dev/hawser/e2e/dbtest"
+	"github.com/hawser-dev/hawser/e2e/testbed"
+	"github.com/hawser-dev/hawser/hub/auth"
+	"github.com/hawser-dev/hawser/hub/cache"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/store"
+	"github.com/hawser-dev/hawser/hub/vault"
+	"github.com/hawser-dev/hawser/shared/fault"
+)
+
+// identity is what one hub has of tokens: a connection to the database that all
+// hubs use, and one to their Redis.
+type identity struct {
+	*auth.Service
+	store  *store.Store
+	shared *cache.Redis
+}
+
+func newIdentity(t *testing.T, dsn, redisAddr string) identity {
+	t.Helper()
+	box, err := vault.New(bytes.Repeat([]byte{1}, vault.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), dsn, box, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	r, err := cache.NewRedis(cache.RedisOptions{Address: cache.Address{Host: redisAddr}, Secret: bytes.Repeat([]byte{2}, 32), Tenant: "hub", Timeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	a := auth.New(s, nil, slog.New(slog.DiscardHandler))
+	a.Share(newSharedSessions(r, s.CacheEpoch))
+	return identity{a, s, r}
+}
+
+// TestA38_ARevokedSessionThatIsReplayedIsRefused: somebody writes every value that
+// Redis ever had back, all the time; what was revoked at one hub is refused at
+// once there, and within five seconds at the other.
+func TestA38_ARevokedSessionThatIsReplayedIsRefused(t *testing.T) {
+	server := testbed.NeedRedis(t, testbed.RedisOptions{})
+	dsn := dbtest.Postgres(t)
+	one, two := newIdentity(t, dsn, server.Addr()), newIdentity(t, dsn, server.Addr())
+	token, info, err := one.Issue(t.Context(), fleet.NewAPIToken{Name: "ann", Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
+	defer thief.Close()
+	stolen := map[string]string{}
+	replay := func() {
+		for _, k := range thief.Keys(t.Context(), "*").Val() {
+			if _, known := stolen[k]; !known {
+				stolen[k] = thief.Get(t.Context(), k).Val()
+			}
+		}
+		for k, v := range stolen {
+			thief.Set(t.Context(), k, v, 0)
+		}
+	}
+	for _, hub := range []identity{one, two} {
+		if got, err := hub.Authenticate(t.Context(), "10.0.0.1", token); err != nil || !got.Admin {
+			t.Fatalf("%+v %v", got, err)
+		}
+		replay()
+	}
+	if len(stolen) == 0 {
+		t.Fatal("nothing was in the Redis")
+	}
+	revoked := time.Now()
+	if err := one.Revoke(t.Context(), info.ID); err != nil {
+		t.Fatal(err)
+	}
+	replay()
+	if _, err := one.Authenticate(t.Context(), "10.0.0.1", token); !fault.HasCode(err, "token_invalid") {
+		t.Errorf("where it was revoked: %v", err)
+	}
+	for {
+		replay()
+		_, err := two.Authenticate(t.Context(), "10.0.0.1", token)
+		if fault.HasCode(err, "token_invalid") {
+			break
+		}
+		if time.Since(revoked) > 5*time.Second {
+			t.Fatalf("it works after %v: %v", time.Since(revoked), err)
+		}
+		time.Sleep(50 * time.Millisecond) // an attacker who tries all the time
+	}
+	t.Logf("refused elsewhere after %v", time.Since(revoked))
+	for range 20 { // nor later
+		replay()
+		for _, hub := range []identity{one, two} {
+			if _, err := hub.Recheck(t.Context(), token); !fault.HasCode(err, "token_invalid") {
+				t.Errorf("%v", err)
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// askedStore counts reads of tokens.
+type askedStore struct {
+	*store.Store
+	asked int
+}
+
+func (s *askedStore) APITokenByHash(ctx context.Context, hash []byte) (fleet.APIToken, error) {
+	s.asked++
+	return s.Store.APITokenByHash(ctx, hash)
+}
+
+func TestASessionThatOneHubHasReadIsNotReadByOthers(t *testing.T) {
+	server := testbed.NeedRedis(t, testbed.RedisOptions{})
+	dsn := dbtest.Postgres(t)
+	one, two := newIdentity(t, dsn, server.Addr()), newIdentity(t, dsn, server.Addr())
+	token, _, err := one.Issue(t.Context(), fleet.NewAPIToken{Name: "ann", Grants: []fleet.Grant{{Project: "p*", Role: fleet.RoleViewer}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := &askedStore{Store: two.store}
+	second := auth.New(asked, nil, slog.New(slog.DiscardHandler))
+	second.Share(newSharedSessions(two.shared, two.store.CacheEpoch))
+	first, err := one.Authenticate(t.Context(), "", token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The epoch may change between the two; it does not do so all the time.
+	for try := 0; ; try++ {
+		asked.asked = 0
+		got, err := second.Authenticate(t.Context(), "", token)
+		if err != nil || got.ID != first.ID || got.Name != "ann" || !reflect.DeepEqual(got.Grants, first.Grants) || !got.ExpiresAt.Equal(first.ExpiresAt) {
+			t.Fatalf("%+v %v", got, err)
+		}
+		if asked.asked == 0 {
+			break
+		}
+		if try == 20 {
+			t.Fatal("it is always read again")
+		}
+		time.Sleep(300 * time.Millisecond) // until neither remembers
+		if _, err := one.Authenticate(t.Context(), "", token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Without the Redis, or with one that hangs, everybody still gets in.
+	server.Hang()
+	if _, err := newIdentity(t, dsn, server.Addr()).Authenticate(t.Context(), "", token); err != nil {
+		t.Error(err)
+	}
+	server.Wake()
+	server.Kill()
+	if _, err := newIdentity(t, dsn, server.Addr()).Authenticate(t.Context(), "", token); err != nil {
+		t.Error(err)
+	}
+}
+
+// fill sets every field of a value to something.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("text")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		v.SetInt(7)
+	case reflect.Uint8, reflect.Uint64:
+		v.SetUint(7)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(t, v.Index(0))
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(1_700_000_000, 5000).UTC()))
+			return
+		}
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	default:
+		t.Fatalf("no example of a %s: nothing says that it survives the cache", v.Type())
+	}
+}
+
+func TestNothingOfATokenIsLostInTheCache(t *testing.T) {
+	var full fleet.APIToken
+	fill(t, reflect.ValueOf(&full).Elem())
+	s := newSharedSessions(cache.NewMemory(1<<20, nil), func(context.Context, bool) (string, error) { return "epoch", nil })
+	for _, token := range []fleet.APIToken{full, {}} {
+		_, _, stamp := s.Recall(t.Context(), []byte("hash"))
+		s.Remember(t.Context(), []byte("hash"), token, stamp)
+		if got, ok, _ := s.Recall(t.Context(), []byte("hash")); !ok || !reflect.DeepEqual(got, token) {
+			t.Errorf("%v %+v\nwant %+v", ok, got, token)
+		}
+	}
+	if _, ok, _ := s.Recall(t.Context(), []byte("another")); ok {
+		t.Error("another's")
+	}
+}
+
+func TestShapesOfValuesAreTold(t *testing.T) {
+	type a struct{ X, Y int }
+	type inner struct{ Z string }
+	type b struct{ I []inner }
+	shapes := map[string]reflect.Type{}
+	for _, v := range []any{a{}, struct{ X int }{}, struct{ Y, X int }{}, struct{ X, Y string }{}, b{}, struct{ I []*inner }{}, fleet.APIToken{}} {
+		s := shapeOf(reflect.TypeOf(v))
+		if other, ok := shapes[s]; ok {
+			t.Errorf("%v and %T", other, v)
+		}
+		shapes[s] = reflect.TypeOf(v)
+	}
+}
+
+func TestAPasswordForRedisIsNotAnArgument(t *testing.T) {
+	t.Setenv("REDIS_URL", "redis://:s3cr@h")
+	for url, want := range map[string]string{"": "redis://:s3cr@h", "redis://ann@h": "redis://ann@h"} {
+		if got, err := (&Config{RedisURL: url}).redisURL(); err != nil || got != want {
+			t.Errorf("%q: %q %v", url, got, err)
+		}
+	}
+	if _, err := (&Config{RedisURL: "redis://:s3cr@h"}).redisURL(); !fault.HasCode(err, "config_invalid") {
+		t.Errorf("%v", err)
+	}
+}
