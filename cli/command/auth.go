@@ -7,36 +7,52 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 func newAuth(s *session) *cobra.Command {
-	return group("auth", "Who one is, and what one may do", newCanI(s), newWhoami(s))
+	return group("auth", "Who one is, and what one may do", newCanI(s), newAuthExplain(s), newWhoami(s))
 }
 
 func newCanI(s *session) *cobra.Command {
 	var as string
 	var list bool
 	c := &cobra.Command{
-		Use:   "can-i VERB TYPE/NAME | --list",
+		Use:   "can-i VERB RESOURCE [OBJECT] | VERB TYPE/NAME | --list",
 		Short: "Say yes or no: may this be done? exit status 0 or 1",
-		Long: `Say yes or no to whether something may be done to an application or in a project; the
-reason of a no is on standard error. The exit status is 0 for yes and 1 for no. Nothing
-is done. hawser explain app/NAME --verb VERB prints every check. --list says what one may
-do in which projects.`,
-		Example: `  hawser auth can-i sync app/web
+		Long: `Say yes or no to whether something may be done; the reason of a no is on standard
+error. The exit status is 0 for yes and 1 for no. Nothing is done.
+
+VERB RESOURCE [OBJECT] asks about rights: the account, the grants and the RBAC policy,
+as the hub itself decides; hawser auth explain prints the rule. Objects are PROJECT/NAME,
+names of projects and clusters, URLs of repositories. VERB TYPE/NAME asks about an
+application or in a project, and what the project allows counts too: hawser explain
+app/NAME --verb VERB prints every check. --list says what one may do in which projects.
+
+--as asks about somebody else, for administrators: user:NAME (or NAME), group:NAME,
+role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an API token.`,
+		Example: `  hawser auth can-i sync applications shop/web --as group:devs
+  hawser auth can-i update settings
+  hawser auth can-i sync app/web
   hawser auth can-i deploy project/shop --as ci && hawser app create …`,
 		Args: func(c *cobra.Command, args []string) error {
 			if list {
 				return exactArgs()(c, args)
 			}
-			return exactArgs("VERB", "TYPE/NAME")(c, args)
+			if len(args) == 3 {
+				return nil
+			}
+			return exactArgs("VERB", "RESOURCE")(c, args)
 		},
 		RunE: s.run(func(c *call) error {
 			if list {
 				return c.listRights()
+			}
+			if len(c.args) == 3 || !strings.Contains(c.args[1], "/") {
+				return c.canI(as, false)
 			}
 			q, err := questionAbout(c.args[0], c.args[1])
 			if err != nil {
@@ -64,10 +80,68 @@ do in which projects.`,
 			return err
 		}),
 	}
-	c.Flags().StringVar(&as, "as", "", "name or id of the API token that would do it; for administrators")
+	c.Flags().StringVar(&as, "as", "", "who would do it; for administrators")
 	c.Flags().BoolVar(&list, "list", false, "what one may do")
 	c.MarkFlagsMutuallyExclusive("list", "as")
 	return c
+}
+
+func newAuthExplain(s *session) *cobra.Command {
+	var as string
+	c := &cobra.Command{
+		Use: "explain VERB RESOURCE [OBJECT]", Short: "Why somebody may do something or not: the rule that decides",
+		Long: `Why somebody may do something or not: the rule that decides, and where it is: the
+account, a grant, or a line of the RBAC policy. The exit status is 0 for yes and 1 for no.
+What projects allow is explained by hawser explain.`,
+		Example: `  hawser auth explain sync applications shop/web
+  hawser auth explain action/apps/Deployment/restart applications shop/web --as ann`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 3 {
+				return nil
+			}
+			return exactArgs("VERB", "RESOURCE")(c, args)
+		},
+		RunE: s.run(func(c *call) error { return c.canI(as, true) }),
+	}
+	c.Flags().StringVar(&as, "as", "", "somebody else: user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE, token:NAME; for administrators")
+	return c
+}
+
+// canI asks about rights alone.
+func (c *call) canI(as string, explain bool) error {
+	in := api.CanRequest{Verb: c.args[0], Resource: c.args[1], As: as}
+	if len(c.args) == 3 {
+		in.Object = c.args[2]
+	}
+	var got api.CanAnswer
+	if err := c.api.Do(c.ctx, http.MethodPost, "/can-i", in, &got); err != nil {
+		return err
+	}
+	yes := map[bool]string{true: "yes", false: "no"}[got.Allowed]
+	err := c.one(got, "", func() error {
+		if !explain {
+			if !got.Allowed && !c.quiet {
+				fmt.Fprintln(c.Err, output.Clean(got.Rule))
+			}
+			return c.name(yes)
+		}
+		line := func(title, text string) {
+			if text != "" {
+				fmt.Fprintf(c.Out, "%-9s %s\n", title, output.Clean(text))
+			}
+		}
+		line("Who:", got.Subject)
+		line("What:", got.Question)
+		line("Allowed:", yes)
+		line("Rule:", got.Rule)
+		line("Source:", got.Source)
+		line("Fix:", got.Fix)
+		return nil
+	})
+	if err == nil && !got.Allowed {
+		return exitWith(ExitNegative, nil)
+	}
+	return err
 }
 
 // RoleVerbs is what a role may do to applications, in the order of the roles: each

@@ -7,10 +7,14 @@ import (
 )
 
 func init() {
+	more = append(more, map[string]answer{"POST /can-i": {200, `{"allowed":false,"rule":"no line says so","source":"nothing","subject":"ana","question":"sync applications shop/web","fix":"ask"}`}})
 	commandCases = append(commandCases,
 		commandCase{args: "auth can-i sync app/web", out: "yes\n", asked: `POST /explain {"verb":"sync","name":"web"}`},
 		commandCase{args: "auth can-i deploy project/shop --as ci", out: "yes\n", asked: `POST /explain {"verb":"deploy","subject":"ci","project":"shop"}`},
-		commandCase{args: "auth can-i sync web", code: 2, err: "is not TYPE/NAME"},
+		commandCase{args: "auth can-i sync applications shop/web", code: 1, out: "no\n", err: "no line says so", asked: `POST /can-i {"verb":"sync","resource":"applications","object":"shop/web"}`},
+		commandCase{args: "auth can-i update settings --as group:devs -o json", code: 1, out: `"source": "nothing"`, asked: `POST /can-i {"verb":"update","resource":"settings","as":"group:devs"}`},
+		commandCase{args: "auth explain sync applications shop/web --as ann", code: 1, out: "Allowed:  no\nRule:     no line says so\nSource:   nothing\nFix:      ask\n", asked: `"as":"ann"`},
+		commandCase{args: "auth explain sync", code: 2, err: "takes 2 arguments"},
 		commandCase{args: "auth can-i sync cluster/eu", code: 2, err: "types: app, project"},
 		commandCase{args: "app explain web --verb exec", out: "deploy", asked: `POST /explain {"verb":"exec","name":"web"}`},
 		commandCase{args: "explain app/web", out: "deploy", asked: `POST /explain {"name":"web"}`},

@@ -132,7 +132,7 @@ const (
 // Routes is the table. The caller must not change it.
 func Routes() []Route {
 	return slices.Concat(
-		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, roleTokenRoutes, projectPreviewRoutes, explainRoutes, repositoryRoutes,
+		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, roleTokenRoutes, projectPreviewRoutes, explainRoutes, canRoutes, repositoryRoutes,
 		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes, auditRoutes,
 		ssoRoutes, providerRoutes,
 	)

@@ -18,8 +18,10 @@ const MaxGrants = 100
 
 // Set is what one token may do. It is safe for concurrent use.
 type Set struct {
-	admin  bool
-	grants []compiled
+	admin bool
+	// account: it is an administrator's whatever a policy says.
+	account bool
+	grants  []compiled
 	// policy is what an RBAC policy says of who has it, nil when none is asked.
 	policy *Effective
 
@@ -49,7 +51,7 @@ type Decision struct {
 
 // Compile makes the set of a token. Grants that Check refuses give nothing.
 func Compile(isAdmin bool, grants []fleet.Grant) *Set {
-	s := &Set{admin: isAdmin}
+	s := &Set{admin: isAdmin, account: isAdmin}
 	for _, g := range grants {
 		glob, err := policy.CompileGlob(g.Project, "")
 		r, known := ranks[g.Role]
@@ -65,7 +67,7 @@ func Compile(isAdmin bool, grants []fleet.Grant) *Set {
 // allow and what the policy does.
 func CompileWith(isAdmin bool, grants []fleet.Grant, policy *Effective) *Set {
 	s := Compile(isAdmin || policy.Admin(), grants)
-	s.policy = policy
+	s.policy, s.account = policy, isAdmin
 	return s
 }
 

@@ -392,6 +392,14 @@ func (c *Client) Explain(ctx context.Context, in ExplainRequest, options ...Opti
 	return out, err
 }
 
+// CanI: ask whether somebody may do something, and by which rule.
+//
+// The answer is 200 whether it is allowed or not, and is that of the hub's own decision about a request. Only administrators may ask about others.
+func (c *Client) CanI(ctx context.Context, in CanRequest, options ...Option) (out CanAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/can-i", in, &out, options)
+	return out, err
+}
+
 // ListRepositoriesQuery narrows listRepositories; what is zero is not sent.
 type ListRepositoriesQuery struct {
 	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
@@ -1675,6 +1683,36 @@ type Caller struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
 	Session *SessionShown `json:"session,omitempty"`
+}
+
+// CanAnswer says whether it is allowed, and by what.
+type CanAnswer struct {
+	Allowed bool `json:"allowed"`
+	// Rule says in words what decided.
+	Rule string `json:"rule"`
+	// Source is account, grants, policy, projects (a cluster that one of those that are
+	// seen may deploy to), or nothing.
+	Source string `json:"source"`
+	// Subject is who was asked about.
+	Subject string `json:"subject"`
+	// Question is what was asked, in the words of the hub.
+	Question string `json:"question"`
+	// Fix says who can allow it, when it is not.
+	Fix string `json:"fix,omitempty"`
+}
+
+// CanRequest is a question about rights alone.
+type CanRequest struct {
+	// Verb and Resource are those of routes and of RBAC policies: sync applications,
+	// get logs, create exec, action/apps/Deployment/restart applications.
+	Verb     string `json:"verb"`
+	Resource string `json:"resource"`
+	// Object is PROJECT/NAME of what is of a project, a name of others, a URL of
+	// repositories; left out where there is only one, such as settings.
+	Object string `json:"object,omitempty"`
+	// As is somebody else, for administrators: user:NAME, group:NAME, role:NAME,
+	// proj:PROJECT:ROLE or token:ID. A name alone is a user's.
+	As string `json:"as,omitempty"`
 }
 
 // ChangedCustomizations is what became, or would become, of a change.

@@ -634,6 +634,11 @@ export class Client {
     return (await this.call<types.Decision>("POST", `/explain`, body, o)).value;
   }
 
+  /** Ask whether somebody may do something, and by which rule. */
+  async canI(body: types.CanRequest | string, o: CallOptions = {}): Promise<types.CanAnswer> {
+    return (await this.call<types.CanAnswer>("POST", `/can-i`, body, o)).value;
+  }
+
   /** Repositories, without their secrets. */
   async listRepositories(query: ListRepositoriesQuery = {}, o: CallOptions = {}): Promise<types.RepositoryPage> {
     return (await this.call<types.RepositoryPage>("GET", `/repositories${search(query)}`, undefined, o)).value;

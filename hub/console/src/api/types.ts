@@ -337,6 +337,32 @@ export interface Caller {
   session?: SessionShown;
 }
 
+/** CanAnswer says whether it is allowed, and by what. */
+export interface CanAnswer {
+  allowed: boolean;
+  /** Rule says in words what decided. */
+  rule: string;
+  /** Source is account, grants, policy, projects (a cluster that one of those that are seen may deploy to), or nothing. */
+  source: string;
+  /** Subject is who was asked about. */
+  subject: string;
+  /** Question is what was asked, in the words of the hub. */
+  question: string;
+  /** Fix says who can allow it, when it is not. */
+  fix?: string;
+}
+
+/** CanRequest is a question about rights alone. */
+export interface CanRequest {
+  /** Verb and Resource are those of routes and of RBAC policies: sync applications, get logs, create exec, action/apps/Deployment/restart applications. */
+  verb: string;
+  resource: string;
+  /** Object is PROJECT/NAME of what is of a project, a name of others, a URL of repositories; left out where there is only one, such as settings. */
+  object?: string;
+  /** As is somebody else, for administrators: user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE or token:ID. A name alone is a user's. */
+  as?: string;
+}
+
 /** ChangedCustomizations is what became, or would become, of a change. */
 export interface ChangedCustomizations {
   version: number;

@@ -1,0 +1,241 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
+	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/policy"
+)
+
+// This file answers who may do what, by the account, the grants and the policy: the
+// same sets decide that let a request in. What a project allows is asked with
+// explain.
+
+// canRequest is a question about rights alone.
+type canRequest struct {
+	// Verb and Resource are those of routes and of RBAC policies: sync applications,
+	// get logs, create exec, action/apps/Deployment/restart applications.
+	Verb     string `json:"verb"`
+	Resource string `json:"resource"`
+	// Object is PROJECT/NAME of what is of a project, a name of others, a URL of
+	// repositories; left out where there is only one, such as settings.
+	Object string `json:"object,omitempty"`
+	// As is somebody else, for administrators: user:NAME, group:NAME, role:NAME,
+	// proj:PROJECT:ROLE or token:ID. A name alone is a user's.
+	As string `json:"as,omitempty"`
+}
+
+// canAnswer says whether it is allowed, and by what.
+type canAnswer struct {
+	Allowed bool `json:"allowed"`
+	// Rule says in words what decided.
+	Rule string `json:"rule"`
+	// Source is account, grants, policy, projects (a cluster that one of those that are
+	// seen may deploy to), or nothing.
+	Source string `json:"source"`
+	// Subject is who was asked about.
+	Subject string `json:"subject"`
+	// Question is what was asked, in the words of the hub.
+	Question string `json:"question"`
+	// Fix says who can allow it, when it is not.
+	Fix string `json:"fix,omitempty"`
+}
+
+var canRoutes = []Route{{
+	Method: http.MethodPost, Path: "/can-i", ID: "canI", Tag: "session", Asks: true, Summary: "Ask whether somebody may do something, and by which rule",
+	Detail: "The answer is 200 whether it is allowed or not, and is that of the hub's own decision about a request. Only administrators may ask about others.",
+	Body:   canRequest{}, Answer: canAnswer{}, Status: http.StatusOK, handler: (*api).canI,
+}}
+
+func (a *api) canI(c *gin.Context) {
+	var in canRequest
+	err := a.into(c, &in, false)
+	var out canAnswer
+	if err == nil {
+		out, err = a.can(c.Request.Context(), identity(c), in)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAnswer, error) {
+	set, subject := a.sets.of(by), by.Name
+	if in.As != "" {
+		if !set.Admin() {
+			e := fault.New(fault.Denied, policy.CodePermission, "only administrators may ask about others").WithField("as")
+			explained := policy.Role("", false, "only administrators may ask about others")
+			explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), "ask what another may do", canChangeProjects
+			e.Explain = explained
+			return canAnswer{}, e
+		}
+		var err error
+		if set, subject, err = a.setAs(ctx, in.As); err != nil {
+			return canAnswer{}, err
+		}
+	}
+	r, action, err := rightAsked(in.Verb, in.Resource)
+	if err != nil {
+		return canAnswer{}, err
+	}
+	project, names, err := a.objectAsked(ctx, set, r.resource, in.Object)
+	if err != nil {
+		return canAnswer{}, err
+	}
+	name := ""
+	if len(names) > 0 {
+		name = names[0]
+	}
+	var why permission.Reason
+	switch {
+	case r.resource == permission.Clusters && r.verb == permission.Get && name != "":
+		// Whoever deploys to a cluster sees it, also without a line about clusters.
+		why = set.Why(r.verb, r.resource, project, names...)
+		if _, err := a.visibleCluster(ctx, set, name); err == nil && !why.Allowed {
+			why = permission.Reason{Decision: permission.Decision{Allowed: true, Rule: "a project that is seen may deploy to it"}, Source: permission.FromProjects}
+		} else if err != nil && !fault.Is(err, fault.NotFound) {
+			return canAnswer{}, err
+		}
+	case action != nil:
+		why = set.WhyRunsAction(project, name, action[0], action[1], action[2])
+	default:
+		why = set.Why(r.verb, r.resource, project, names...)
+	}
+	out := canAnswer{Allowed: why.Allowed, Rule: why.Rule, Source: why.Source, Subject: subject, Question: strings.TrimSpace(strings.Join([]string{in.Verb, in.Resource, in.Object}, " "))}
+	if !out.Allowed {
+		out.Fix = whoGrants(r, project)
+	}
+	return out, nil
+}
+
+// setAs is what somebody else may do.
+func (a *api) setAs(ctx context.Context, as string) (set *permission.Set, subject string, err error) {
+	kind, name, ok := strings.Cut(as, ":")
+	if !ok {
+		kind, name = "user", as
+	}
+	if err := text("as", name, 1, 256); err != nil {
+		return nil, "", err
+	}
+	rules := a.sets.policies.current()
+	switch kind {
+	case "proj":
+		project, role, ok := strings.Cut(name, ":")
+		if !ok {
+			break
+		}
+		if err := a.role(ctx, project, role); err != nil {
+			return nil, "", err
+		}
+		return a.sets.ofSubject(permission.Subject{Project: project, Role: role}), as, nil
+	case "role":
+		return permission.CompileWith(false, nil, rules.ForRole(as)), as, nil
+	case "group":
+		return a.sets.ofSubject(permission.Subject{Groups: []string{name}}), as, nil
+	case "token":
+		tokens, err := a.opts.Auth.Tokens(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		i := slices.IndexFunc(tokens, func(t fleet.APIToken) bool { return t.ID == name || t.Name == name })
+		if i < 0 {
+			return nil, "", fault.New(fault.NotFound, "api_token_unknown", "there is no API token %q", cut(name)).WithField("as")
+		}
+		return a.sets.of(tokens[i]), as, nil
+	case "user":
+		u, err := a.opts.Auth.User(ctx, name)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			// Nobody of the hub's own: a subject that an identity provider vouches for.
+			return a.sets.ofSubject(permission.Subject{Name: name}), "user:" + name, nil
+		case err != nil:
+			return nil, "", err
+		}
+		return permission.CompileWith(u.Admin, u.Grants, rules.For(permission.Subject{Name: u.Name, Local: true})), "user:" + u.Name, nil
+	}
+	return nil, "", fault.New(fault.Invalid, "value_unknown", "as %q is nobody who can be asked about", cut(as)).WithField("as").
+		WithFound(cut(as), "user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE, token:ID")
+}
+
+// rightAsked reads a verb and a resource in the words of routes or of policies.
+// action has the group, kind and name of one action.
+func rightAsked(verb, resource string) (r right, action []string, err error) {
+	r = right{permission.Verb(verb), permission.Resource(resource)}
+	switch {
+	case resource == "logs" && verb == "get":
+		r = right{permission.Logs, permission.Applications}
+	case resource == "exec" && verb == "create":
+		r = right{permission.Exec, permission.Applications}
+	case strings.HasPrefix(verb, "action/") && resource == string(permission.Applications):
+		if action = strings.Split(strings.TrimPrefix(verb, "action/"), "/"); len(action) != 3 {
+			return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q names no action", cut(verb)).WithField("verb").WithFound(cut(verb), "action/GROUP/KIND/NAME")
+		}
+		r.verb = permission.RunAction
+	}
+	if known := permission.Resources(); !slices.Contains(known, r.resource) {
+		return r, nil, fault.New(fault.Invalid, "value_unknown", "the resource %q is unknown", cut(resource)).WithField("resource").WithFound(cut(resource), joined(known)+", logs, exec")
+	}
+	if known := permission.Verbs(); !slices.Contains(known, r.verb) {
+		return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q is unknown", cut(verb)).WithField("verb").WithFound(cut(verb), joined(known)+", action/GROUP/KIND/NAME")
+	}
+	return r, action, nil
+}
+
+func joined[T ~string](all []T) string {
+	out := make([]string, len(all))
+	for i, x := range all {
+		out[i] = string(x)
+	}
+	return strings.Join(out, ", ")
+}
+
+// objectAsked finds what a question is about: the project and the names by which
+// rights know it. What the subject does not see is taken as it is written, as what
+// does not exist.
+func (a *api) objectAsked(ctx context.Context, set *permission.Set, resource permission.Resource, object string) (project string, names []string, err error) {
+	if err := text("object", object, 0, 1024); err != nil {
+		return "", nil, err
+	}
+	switch resource {
+	case permission.Applications, permission.Operations, permission.ApplicationSets:
+		project, name, ok := strings.Cut(object, "/")
+		if !ok {
+			return "", nil, fault.New(fault.Invalid, "value_unknown", "%s are asked about as PROJECT/NAME, not %q", resource, cut(object)).WithField("object").WithFound(cut(object), "PROJECT/NAME")
+		}
+		return project, []string{name}, nil
+	case permission.Projects:
+		return object, []string{object}, nil
+	case permission.Clusters:
+		cluster, err := a.visibleCluster(ctx, set, object)
+		switch {
+		case err == nil:
+			return cluster.Project, namesOf(&cluster), nil
+		case fault.Is(err, fault.NotFound):
+			return "", []string{object}, nil
+		}
+		return "", nil, err
+	case permission.Repositories:
+		all, err := a.store.Repositories(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		for _, r := range all {
+			if (r.ID == object || r.URL == object || r.Project+"/"+r.URL == object) && set.Sees(resource, r.Project, r.URL) {
+				return r.Project, []string{r.URL}, nil
+			}
+		}
+		if project, url, ok := strings.Cut(object, "/"); ok && !strings.Contains(project, ":") {
+			return project, []string{url}, nil
+		}
+	}
+	return "", []string{object}, nil
+}
