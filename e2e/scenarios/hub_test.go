@@ -53,6 +53,16 @@ func cmdToken(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
+// cmdRoleToken issues a token of a project's role, which is called as the role, and
+// puts it into a variable of the script.
+func cmdRoleToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		usage(ts, "roletoken VARIABLE PROJECT ROLE")
+	}
+	cmdHawser(ts, false, []string{"project", "role", "create-token", args[1], args[2], "--name", args[2], "--ttl", "1h"})
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
 // hubAgain leaves a running hub to the scripts that follow one that failed.
 func (s *script) hubAgain() {
 	if s.Hub.Running() {
