@@ -239,3 +239,9 @@ func (a *api) objectAsked(ctx context.Context, set *permission.Set, resource per
 	}
 	return "", []string{object}, nil
 }
+
+// ofSubject is what the policy in force gives somebody who is not here: by a name and
+// groups, or as the token of a project's role.
+func (s *sets) ofSubject(who permission.Subject) *permission.Set {
+	return permission.CompileWith(false, nil, s.policies.current().For(who))
+}
