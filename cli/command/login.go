@@ -21,6 +21,8 @@ func newLogin(s *session) *cobra.Command {
 		name, caHash, username string
 		withToken, codeStdin   bool
 		passwordStdin          bool
+		provider               string
+		sso, device            bool
 	)
 	c := &cobra.Command{
 		Use:   "login HOST:PORT",
@@ -30,12 +32,17 @@ func newLogin(s *session) *cobra.Command {
 The hub prints a one-time login code at its first start; login asks for it. With
 --with-token an API token is read from standard input instead, and with --username a
 local user logs in with the password: such a session ends after 30 minutes without use,
-and after 12 hours. The hub's own CA
+and after 12 hours. With --sso an identity provider of the hub vouches for a person, in a
+browser on this machine, or with --device in one anywhere. The hub's own CA
 is pinned by the hash that it prints (--ca-hash); without it the system's
 certificate authorities must vouch for the hub.`,
 		Args: exactArgs("HOST:PORT"),
 		RunE: s.offline(func(c *call) (err error) {
-			ctx, cancel := s.limit(c.ctx, 30*time.Second)
+			limit := 30 * time.Second
+			if sso = sso || device || provider != ""; sso {
+				limit = loginTime
+			}
+			ctx, cancel := s.limit(c.ctx, limit)
 			defer cancel()
 			hub := client.Hub{URL: hubURL(c.args[0]), CAHash: caHash}
 			if hub.CAHash == "" {
@@ -47,7 +54,11 @@ certificate authorities must vouch for the hub.`,
 				}
 			}
 			in := map[string]string{}
-			if username != "" {
+			if sso {
+				if in["code"], err = s.signOn(ctx, hub, provider, device); err != nil {
+					return err
+				}
+			} else if username != "" {
 				in["username"] = username
 				if in["password"], err = s.password("Password of "+username, passwordStdin); err != nil {
 					return err
@@ -55,7 +66,7 @@ certificate authorities must vouch for the hub.`,
 			} else if in["code"], err = s.readSecret(withToken, codeStdin); err != nil {
 				return err
 			}
-			who, err := redeem(ctx, &hub, in, withToken)
+			who, err := redeem(ctx, &hub, in, withToken || sso)
 			if err != nil {
 				return err
 			}
@@ -85,7 +96,12 @@ certificate authorities must vouch for the hub.`,
 	f.StringVar(&username, "username", "", "log in as a local user, with a password")
 	passwordFlag(c, &passwordStdin)
 	f.BoolVar(&codeStdin, "code-stdin", false, "read the one-time code from standard input without asking")
-	c.MarkFlagsMutuallyExclusive("username", "with-token", "code-stdin")
+	f.BoolVar(&sso, "sso", false, "log in with an identity provider, in a browser on this machine")
+	f.BoolVar(&device, "device", false, "log in with an identity provider, in a browser anywhere")
+	f.StringVar(&provider, "provider", "", "identity provider, where the hub has several")
+	for _, one := range []string{"sso", "device", "provider"} {
+		c.MarkFlagsMutuallyExclusive("username", "with-token", "code-stdin", one)
+	}
 	return c
 }
 

@@ -23,7 +23,7 @@ func newSettings(s *session) *cobra.Command {
 clusters, in the format of Argo CD's argocd-cm ConfigMap: the keys that begin with
 resource. A cluster can override them, key by key, in the ConfigMap
 hawser-customizations of its agent's namespace.`
-	return group("settings", "Settings for all clusters, and the RBAC policy", customizations, newRBAC(s))
+	return group("settings", "Settings for all clusters, and the RBAC policy", customizations, newRBAC(s), newProvider(s))
 }
 
 const customizationsPath = "/settings/customizations"

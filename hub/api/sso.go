@@ -270,11 +270,11 @@ var loginPages = map[string]string{
 
 	"oidc_provider_unknown":          "This hub has no such identity provider.",
 	"oidc_provider_needed":           "This hub has several identity providers. Choose one: /auth/login?provider=NAME",
-	"oidc_request_invalid":           "The address is not complete. Start again.",
+	"oidc_request_invalid":           "The address is not complete. Start again with hawser login --sso.",
 	"too_many_logins":                "Too many logins were begun from your address. Try again in ten minutes.",
 	"oidc_tls_untrusted":             "The identity provider's certificate is not trusted by this hub. An administrator can set its CA.",
 	"oidc_provider_unreachable":      "The identity provider cannot be reached from this hub. Try again later.",
-	"oidc_discovery_invalid":         "The identity provider does not describe itself as it should. An administrator can test it.",
+	"oidc_discovery_invalid":         "The identity provider does not describe itself as it should. An administrator can test it: hawser settings provider test NAME",
 	"oidc_pkce_unsupported":          "The identity provider does not take part in PKCE, which this hub needs.",
 	"oidc_settings_invalid":          "The settings of the identity provider are wrong. Tell an administrator of this hub.",
 	"oidc_state_unknown":             "This login is over, or never began. Begin again; a login takes at most ten minutes.",

@@ -155,10 +155,10 @@ func (s *Service) choose(ctx context.Context, name string) (*remote, error) {
 			return nil, err
 		case len(all) == 0:
 			return nil, fault.New(fault.NotFound, "oidc_provider_unknown", "this hub has no identity provider").
-				WithFix("an administrator sets one with PUT /api/v1/settings/providers/NAME")
+				WithFix("an administrator sets one with hawser settings provider set NAME --issuer URL --client-id ID")
 		case len(all) > 1:
 			return nil, fault.New(fault.Invalid, "oidc_provider_needed", "this hub has %d identity providers; say which", len(all)).
-				WithFound("", strings.Join(all[:min(len(all), 10)], ", ")).WithFix("name one as provider")
+				WithFound("", strings.Join(all[:min(len(all), 10)], ", ")).WithFix("hawser login --sso --provider NAME")
 		}
 		name = all[0]
 	}
@@ -315,7 +315,7 @@ func (s *Service) begin(ctx context.Context, provider string, who person, browse
 // Redeem gives a command line the session that it was sent a code for. A code
 // works once, also with a wrong verifier. Code: oidc_code_unknown (Unauthorized).
 func (s *Service) Redeem(ctx context.Context, code, verifier string) (fleet.Login, error) {
-	unknown := fault.New(fault.Unauthorized, "oidc_code_unknown", "this code is not known, or was used, or is older than %s", redeemTime).WithFix("begin again")
+	unknown := fault.New(fault.Unauthorized, "oidc_code_unknown", "this code is not known, or was used, or is older than %s", redeemTime).WithFix("hawser login --sso")
 	if !goodState.MatchString(code) || !goodVerifier.MatchString(verifier) {
 		return fleet.Login{}, unknown
 	}
@@ -352,7 +352,7 @@ func (s *Service) BeginDevice(ctx context.Context, from, provider string) (fleet
 		return out, err
 	}
 	if d.Device == "" {
-		return out, fault.New(fault.Precondition, "oidc_device_unsupported", "the identity provider has no device flow").WithFix("log in on a machine with a browser")
+		return out, fault.New(fault.Precondition, "oidc_device_unsupported", "the identity provider has no device flow").WithFix("hawser login --sso, on a machine with a browser")
 	}
 	invalid := fault.New(fault.Upstream, "oidc_device_response_invalid", "the provider's answer to a device login cannot be read")
 	status, body, err := r.post(ctx, d, d.Device, url.Values{"scope": {strings.Join(scopes(r.settings), " ")}})
@@ -383,7 +383,7 @@ func (s *Service) BeginDevice(ctx context.Context, from, provider string) (fleet
 // However often it is called, the provider is asked once in five seconds. Codes:
 // oidc_device_unknown, oidc_device_denied (Unauthorized).
 func (s *Service) PollDevice(ctx context.Context, handle string) (login *fleet.Login, err error) {
-	unknown := fault.New(fault.Unauthorized, "oidc_device_unknown", "this login is not known, or was not confirmed in time").WithFix("begin again")
+	unknown := fault.New(fault.Unauthorized, "oidc_device_unknown", "this login is not known, or was not confirmed in time").WithFix("hawser login --device")
 	if !goodState.MatchString(handle) {
 		return nil, unknown
 	}

@@ -126,7 +126,7 @@ func unreachable(err error) error {
 	var host x509.HostnameError
 	if errors.As(err, &verification) || errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &host) {
 		return fault.Wrap(err, fault.Upstream, "oidc_tls_untrusted", "the identity provider's certificate is not trusted").
-			WithFix("have an administrator set ca of the provider to the CA that issued it")
+			WithFix("give the CA that issued it: hawser settings provider set NAME --ca-file FILE")
 	}
 	return fault.Wrap(err, fault.Upstream, "oidc_provider_unreachable", "the identity provider cannot be reached")
 }
