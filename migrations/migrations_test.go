@@ -80,6 +80,8 @@ var rows = map[int64]string{
 	    INSERT INTO audit (part, seq, at, record, hash, signature) VALUES (current_date, 1, now(), '{"kind": "command"}', 'h', 's');
 	    INSERT INTO audit_pending (id, record) VALUES ('p', '{}')`,
 	27: `UPDATE clusters SET kubectl = true`,
+	30: `UPDATE login_sessions SET address = '192.0.2.1', client = 'x';
+	    UPDATE first_login SET on_purpose = true`,
 	31: `INSERT INTO identity_providers (name, document, version, changed_by, changed_at) VALUES ('corp', '{}', nextval('identity_provider_versions'), 'ann', now());
 	    INSERT INTO external_logins (hash, kind, provider, sealed, due, expires_at) VALUES ('h', 'browser', 'corp', 'x', now(), now())`,
 }

@@ -36,6 +36,7 @@ type Client struct {
 	// trace is where requests are told about; nil: nowhere.
 	trace   io.Writer
 	headers bool
+	renewal
 }
 
 // New makes a client; it does not connect.
@@ -81,24 +82,37 @@ func (c *Client) DoWith(ctx context.Context, method, path string, header http.He
 
 // Call is DoWith that answers the headers of a good answer.
 func (c *Client) Call(ctx context.Context, method, path string, header http.Header, in, out any) (http.Header, error) {
-	req, err := c.request(ctx, method, path, in)
+	ask := func() (*http.Response, []byte, string, error) {
+		req, err := c.request(ctx, method, path, in)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		for k, v := range header {
+			req.Header[k] = v
+		}
+		with := req.Header.Get("Authorization")
+		resp, err := c.send(req)
+		if err != nil {
+			return nil, nil, "", c.unreachable(ctx, err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+		if err != nil {
+			return nil, nil, "", c.unreachable(ctx, err)
+		}
+		if resp.StatusCode/100 != 2 {
+			err = answered(resp, body)
+		}
+		return resp, body, with, err
+	}
+	resp, body, with, err := ask()
+	if fault.HasCode(err, "login_confirmation_needed") {
+		if err = c.renew(ctx, with, err); err == nil {
+			resp, body, _, err = ask()
+		}
+	}
 	if err != nil {
 		return nil, err
-	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	resp, err := c.send(req)
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return nil, answered(resp, body)
 	}
 	if out == nil || len(body) == 0 {
 		return resp.Header, nil
@@ -138,8 +152,8 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 		req.Header.Set("Content-Type", contentType)
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
-	if c.hub.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.hub.Token)
+	if token := c.token(); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	return req, nil
 }

@@ -15,7 +15,7 @@ import (
 func (c *Client) Socket(ctx context.Context, path, protocol string) (*websocket.Conn, error) {
 	conn, resp, err := websocket.Dial(ctx, strings.TrimSuffix(c.hub.URL, "/")+"/api/v1"+path, &websocket.DialOptions{
 		HTTPClient: c.http1(), Subprotocols: []string{protocol},
-		HTTPHeader: http.Header{"Authorization": {"Bearer " + c.hub.Token}, "Accept": {"application/problem+json"}},
+		HTTPHeader: http.Header{"Authorization": {"Bearer " + c.token()}, "Accept": {"application/problem+json"}},
 	})
 	switch {
 	case err == nil:

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -19,7 +21,7 @@ import (
 
 func newAccount(s *session) *cobra.Command {
 	return group("account", "Local users, who log in with a password", newAccountCreate(s), newAccountList(s), newAccountGet(s), newAccountChange(s),
-		newAccountEnabled(s, true), newAccountEnabled(s, false), newAccountDelete(s), newAccountPassword(s), newAccountConfirm(s))
+		newAccountEnabled(s, true), newAccountEnabled(s, false), newAccountDelete(s), newAccountPassword(s), newAccountConfirm(s), newAccountSessions(s))
 }
 
 // password reads one without showing it, from a terminal or a line of input.
@@ -149,7 +151,7 @@ func newAccountChange(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME (--admin | --no-admin | --grant ROLE:PROJECT … | --password)", Short: "Change the rights of a local user, or reset the password", Args: exactArgs("NAME"),
 		Long: `Change the rights of a local user, or reset the password. Grants replace those that the
-user had. Every change ends the user's sessions: the user has to log in again.`,
+user had. Every change ends the user's sessions, and the tokens that the user issued.`,
 		RunE: s.run(func(c *call) error {
 			var in api.AccountChange
 			if admin || noAdmin {
@@ -172,7 +174,7 @@ user had. Every change ends the user's sessions: the user has to log in again.`,
 			if in == (api.AccountChange{}) {
 				return fault.New(fault.Invalid, "usage", "nothing is to change").WithFix("give --admin, --no-admin, --grant or --password")
 			}
-			return c.change(http.MethodPatch, accountPath(c.args[0]), in, "account %q changed; its sessions have ended", accountName(c.args[0]))
+			return c.change(http.MethodPatch, accountPath(c.args[0]), in, "account %q changed; its sessions and tokens have ended", accountName(c.args[0]))
 		}),
 	}
 	c.Flags().BoolVar(&admin, "admin", false, "make the user an administrator")
@@ -210,28 +212,63 @@ func newAccountDelete(s *session) *cobra.Command {
 
 // renewed keeps the new secret of the session in the context that is used. There is
 // none where the secret came from the environment: kept is then false.
-func (c *call) renewed(token string) (kept bool, err error) {
+func (s *session) renewed(token string) (kept bool, err error) {
 	file, err := loadConfig()
 	if err != nil {
 		return false, err
 	}
-	x, ok := file.Context(c.session.context)
-	if !ok || os.Getenv("HAWSER_TOKEN") != "" {
+	x, ok := file.Context(s.context)
+	if !ok || !s.kept {
 		return false, nil
 	}
-	inFile, err := x.Keep(c.Secrets, token)
+	inFile, err := x.Keep(s.Secrets, token)
 	if inFile {
-		c.warnTokenInFile(err)
+		s.warnTokenInFile(err)
 	}
 	file.Put(x)
 	return true, file.Save()
+}
+
+// confirmAttempts is how often a wrong password may be typed.
+const confirmAttempts = 3
+
+// confirmAgain asks the person at the terminal for the password that a dangerous
+// request wants, and answers the new secret of the session. Somebody else than the
+// hub vouches for a caller without a password: it answers "".
+func (s *session) confirmAgain(ctx context.Context, at *client.Client) (string, error) {
+	var who api.Caller
+	if err := at.Get(ctx, "/whoami", &who); err != nil {
+		return "", err
+	}
+	if who.Session == nil || who.Session.Provider != "local" {
+		return "", nil
+	}
+	s.note("This wants a password that was given in the last 10 minutes.")
+	for attempt := 1; ; attempt++ {
+		password, err := s.password("Password of "+who.Name, false)
+		if err != nil {
+			return "", err
+		}
+		var got api.LoginAnswer
+		err = at.Do(ctx, http.MethodPost, "/session/confirm", api.ConfirmRequest{Password: password}, &got)
+		if fault.HasCode(err, "login_failed") && attempt < confirmAttempts {
+			s.note("That is not the password.")
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = s.renewed(got.Token)
+		return got.Token, err
+	}
 }
 
 func newAccountPassword(s *session) *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
 		Use: "password", Short: "Change one's own password", Args: exactArgs(),
-		Long: `Change one's own password. All sessions of the user end, but for the one that asks. With
+		Long: `Change one's own password. All sessions of the user end, but for the one that asks, and
+so do the API tokens that the user issued. With
 --password-stdin the first line is the password that is used now, the second the new one.`,
 		RunE: s.run(func(c *call) (err error) {
 			var in api.PasswordRequest
@@ -253,8 +290,10 @@ func newAccountConfirm(s *session) *cobra.Command {
 	var stdin bool
 	c := &cobra.Command{
 		Use: "confirm", Short: "Give one's password again, as dangerous commands ask for", Args: exactArgs(),
-		Long: `Give one's password again. Commands that issue tokens, change users or revoke clusters
-want a password that is not older than ten minutes from somebody who is logged in.`,
+		Long: `Give one's password again. Dangerous commands (those about users, tokens, clusters,
+projects, credentials, keys and settings, and those that delete objects or override
+the prune guard) want a password that is not older than ten minutes from somebody who
+is logged in. At a terminal they ask for it themselves; a program runs this first.`,
 		RunE: s.run(func(c *call) (err error) {
 			var in api.ConfirmRequest
 			if in.Password, err = s.password("Password", stdin); err != nil {

@@ -7,15 +7,22 @@ import (
 
 const annAccount = `{"id":"u-1","name":"ann","enabled":true,"admin":false,"grants":[{"project":"shop","role":"viewer"}],"createdAt":"2026-01-02T03:04:05Z","passwordChangedAt":"2026-01-02T03:04:05Z"}`
 
+const annSession = `{"id":"s1","name":"ann","provider":"local","current":true,"browser":false,"client":"hawser/1.2\u001b[2J","address":"192.0.2.7","createdAt":"2026-01-02T03:04:05Z","authenticatedAt":"2026-01-02T03:04:05Z","lastUsed":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}`
+
 func init() {
 	more = append(more, map[string]answer{
-		"GET /accounts":          {200, `{"items":[` + annAccount + `]` + asOf},
-		"GET /accounts/ann":      {200, annAccount},
-		"POST /accounts":         {201, annAccount},
-		"PATCH /accounts/ann":    {200, annAccount},
-		"DELETE /accounts/ann":   {204, ""},
-		"POST /session/confirm":  {200, `{"token":"hws_NEW","name":"ann","expiresAt":"2099-01-02T03:04:05Z"}`},
-		"POST /session/password": {200, `{"token":"hws_NEW","name":"ann","expiresAt":"2099-01-02T03:04:05Z"}`},
+		"GET /accounts":             {200, `{"items":[` + annAccount + `]` + asOf},
+		"GET /accounts/ann":         {200, annAccount},
+		"POST /accounts":            {201, annAccount},
+		"PATCH /accounts/ann":       {200, annAccount},
+		"DELETE /accounts/ann":      {204, ""},
+		"POST /session/confirm":     {200, `{"token":"hws_NEW","name":"ann","expiresAt":"2099-01-02T03:04:05Z"}`},
+		"POST /session/password":    {200, `{"token":"hws_NEW","name":"ann","expiresAt":"2099-01-02T03:04:05Z"}`},
+		"GET /sessions":             {200, `{"items":[` + annSession + `]` + asOf},
+		"GET /login-sessions":       {200, `{"items":[` + annSession + `]` + asOf},
+		"DELETE /sessions/s1":       {204, ""},
+		"DELETE /login-sessions/s1": {204, ""},
+		"POST /logout/everywhere":   {200, `{"ended":3}`},
 	})
 	commandCases = append(commandCases,
 		commandCase{args: "account list", out: "viewer:shop"},
@@ -23,13 +30,19 @@ func init() {
 		commandCase{args: "account get account/ann", out: "ann"},
 		commandCase{args: "account disable ann", err: `account "ann" disabled`, asked: `PATCH /accounts/ann {"enabled":false}`},
 		commandCase{args: "account enable ann", err: `account "ann" enabled`, asked: `PATCH /accounts/ann {"enabled":true}`},
-		commandCase{args: "account set ann --no-admin --grant viewer:shop", err: "sessions have ended", asked: `PATCH /accounts/ann {"admin":false,"grants":[{"project":"shop","role":"viewer"}]}`},
+		commandCase{args: "account set ann --no-admin --grant viewer:shop", err: "sessions and tokens have ended", asked: `PATCH /accounts/ann {"admin":false,"grants":[{"project":"shop","role":"viewer"}]}`},
 		commandCase{args: "account set ann", code: 2, err: "nothing is to change"},
 		commandCase{args: "account set ann --grant viewer", code: 2, err: "is not ROLE:PROJECT"},
 		commandCase{args: "account delete ann", err: `account "ann" deleted`, asked: "DELETE /accounts/ann"},
 		commandCase{args: "account create ann --password-stdin -o name", in: "long password", out: "account/ann\n", asked: `"password":"long password"`},
 		commandCase{args: "account password --password-stdin", in: "old one\nlong password\n", out: "hws_NEW\n", err: "password changed", asked: "POST /session/password"},
 		commandCase{args: "account confirm --password-stdin", in: "long password", out: "hws_NEW\n", err: "confirmed", asked: "POST /session/confirm"},
+		commandCase{args: "account sessions list", out: "ann (this one)"},
+		commandCase{args: "account sessions list -o name", out: "session/s1\n"},
+		commandCase{args: "account sessions list-all", out: "192.0.2.7"},
+		commandCase{args: "account sessions end session/s1", err: "session s1 ended", asked: "DELETE /sessions/s1"},
+		commandCase{args: "account sessions end s1 --other-user", err: "session s1 ended", asked: "DELETE /login-sessions/s1"},
+		commandCase{args: "account sessions end-all", err: "3 sessions ended", asked: "POST /logout/everywhere"},
 		commandCase{args: "account create ann --no-input", code: 2, err: "pipe it with --password-stdin"},
 	)
 }

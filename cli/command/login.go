@@ -29,8 +29,8 @@ func newLogin(s *session) *cobra.Command {
 		Short: "Log in to a hub and make it the current context",
 		Long: `Log in to a hub and make it the current context.
 
-The hub prints a one-time login code at its first start; login asks for it. With
---with-token an API token is read from standard input instead, and with --username a
+The hub prints a one-time link and its code at its first start; login asks for either
+and gets an API token. With --with-token an API token is read from standard input instead, and with --username a
 local user logs in with the password: such a session ends after 30 minutes without use,
 and after 12 hours. With --sso an identity provider of the hub vouches for a person, in a
 browser on this machine, or with --device in one anywhere. The hub's own CA
@@ -236,7 +236,11 @@ func (s *session) readSecret(withToken, codeStdin bool) (string, error) {
 	if err != nil && line == "" {
 		return "", fault.New(fault.Invalid, "login_needs_code", "standard input was empty")
 	}
-	return strings.TrimSpace(line), nil
+	secret := strings.TrimSpace(line)
+	if _, code, isLink := strings.Cut(secret, "#"); isLink && strings.HasPrefix(secret, "https://") {
+		return code, nil // the whole link that the hub printed
+	}
+	return secret, nil
 }
 
 // redeem turns a code, or a name and a password, into a token, or checks a token,

@@ -61,6 +61,7 @@ type session struct {
 	web       bool
 	lists     listFlags
 
+	kept      bool   // the token is that of the context, which keeps a new one
 	inherited string // the token of HAWSER_TOKEN_FD, once it was read
 
 	root    *cobra.Command
@@ -212,10 +213,16 @@ func (s *session) client() (*client.Client, error) {
 		return nil, err
 	}
 	api, err := client.New(hub)
-	if err == nil && s.debug != "" {
+	if err != nil {
+		return nil, err
+	}
+	if s.debug != "" {
 		api.Trace(s.Err, s.debug == "http")
 	}
-	return api, err
+	if s.kept && s.attended() {
+		api.Renew(func(ctx context.Context) (string, error) { return s.confirmAgain(ctx, api) })
+	}
+	return api, nil
 }
 
 func (s *session) hub() (client.Hub, error) {
@@ -257,6 +264,7 @@ func (s *session) hub() (client.Hub, error) {
 		}
 		return hub, fault.New(fault.Unauthorized, "not_logged_in", "no hub is configured").WithFix("%s login HOST:PORT", s.Program)
 	}
+	s.kept = own
 	if own {
 		if hub.Token, err = s.tokenOf(file, ctx); err != nil {
 			return hub, err

@@ -3,7 +3,7 @@
 // the same run on the same machine, and compares them with their goals.
 //
 //	hawser-bench -bin bin -out bench/result.json
-//	             [-only first,change,latency,idle,memory,decisions,render,monorepo,git-idle,api]
+//	             [-only first,change,latency,idle,memory,decisions,identity,render,monorepo,git-idle,api]
 //	             [-apps 200,500] [-repeat 3]
 //	hawser-bench -bin bin -seed 10000
 //
@@ -58,6 +58,10 @@
 //
 //   - decisions: health and comparisons of one object, in the benchmarks of the packages
 //     agent/health, agent/lua and agent/diff, run by go test.
+//
+//   - identity: logins and checks of sessions and tokens, in the benchmarks of hub/auth
+//     and hub/store, run by go test. Floors: the hash of a password alone, and a round
+//     trip to the database.
 //
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
 //     render of content that was not seen before, twice as many asked for at a time as

@@ -53,7 +53,11 @@ func TestHandshakeIsCheckedBeforeTheCommandStarts(t *testing.T) {
 			if resp.StatusCode/100 != 4 || asked != 0 {
 				t.Errorf("%s, and the agent was asked %d times", resp.Status, asked)
 			}
-			if log := w.logged(); !strings.Contains(log, "level=INFO msg=\"a command in a container was refused\"") || !strings.Contains(log, "pod=p") {
+			said, about := "a command in a container was refused", "pod=p"
+			if headers["Origin"] != "" {
+				said, about = "a page of another origin was refused", headers["Origin"]
+			}
+			if log := w.logged(); !strings.Contains(log, "level=INFO msg=\""+said+"\"") || !strings.Contains(log, about) {
 				t.Errorf("log: %s", log)
 			}
 		})

@@ -68,7 +68,7 @@ var accountRoutes = []Route{
 	},
 	{
 		Method: http.MethodPatch, Path: "/accounts/:name", ID: "changeAccount", Tag: "accounts", Summary: "Enable, disable or change a local user",
-		Detail: "What is left out stays. Every change ends the user's sessions, and those who are disabled lose the tokens that they issued until they are enabled again.",
+		Detail: "What is left out stays. Every change ends the user's sessions and the tokens that the user issued; only enabling leaves the tokens.",
 		Verb:   VerbUpdate, Resource: ResourceAccounts, Fresh: true, Body: accountChange{}, Answer: account{}, Status: http.StatusOK, handler: (*api).changeAccount,
 	},
 	{
@@ -82,9 +82,115 @@ var accountRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/session/password", ID: "changePassword", Tag: "session", Summary: "Change one's own password",
-		Detail: "All sessions of the user end, and a new one begins.",
+		Detail: "All sessions of the user end, and the tokens that the user issued; a new session begins.",
 		Body:   passwordRequest{}, Answer: loginAnswer{}, Status: http.StatusOK, handler: (*api).changePassword,
 	},
+	{
+		Method: http.MethodGet, Path: "/sessions", ID: "listSessions", Tag: "session", Summary: "One's own sessions, the last used first",
+		Detail: "Refused with session_needed for an API token.",
+		Answer: list[loginSession]{}, Status: http.StatusOK, handler: (*api).listSessions,
+	},
+	{
+		Method: http.MethodDelete, Path: "/sessions/:id", ID: "endSession", Tag: "session", Summary: "End one of one's own sessions",
+		Status: http.StatusNoContent, handler: (*api).endSession,
+	},
+	{
+		Method: http.MethodPost, Path: "/logout/everywhere", ID: "logoutEverywhere", Tag: "session", Summary: "End all of one's own sessions, the one that asks too",
+		Detail: "API tokens stay; a changed password ends those too.",
+		Answer: endedSessions{}, Status: http.StatusOK, handler: (*api).logoutEverywhere,
+	},
+	{
+		Method: http.MethodGet, Path: "/login-sessions", ID: "listAllSessions", Tag: "accounts", Summary: "Sessions of everybody who is logged in, the last used first",
+		Verb: VerbGet, Resource: ResourceAccounts, Answer: list[loginSession]{}, Status: http.StatusOK, handler: (*api).listAllSessions,
+	},
+	{
+		Method: http.MethodDelete, Path: "/login-sessions/:id", ID: "endAnySession", Tag: "accounts", Summary: "End somebody's session",
+		Verb: VerbDelete, Resource: ResourceAccounts, Status: http.StatusNoContent, handler: (*api).endAnySession,
+	},
+}
+
+// loginSession is a session of somebody who is logged in, never with its secret.
+type loginSession struct {
+	ID string `json:"id"`
+	// Name is whose it is, as Provider knows the person: "local", or an identity
+	// provider.
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	// Current: it is the one that asks.
+	Current bool `json:"current,omitempty"`
+	// Browser: its secret is in a cookie; else a program has it.
+	Browser bool `json:"browser"`
+	// Client is the program that it began with, in its own words, and Address where
+	// it was last used from.
+	Client  string `json:"client,omitempty"`
+	Address string `json:"address,omitempty"`
+	// CreatedAt is when it began, AuthenticatedAt when a password, or what the
+	// provider asks for, was last given, LastUsed, to the minute, when it was used.
+	CreatedAt       time.Time `json:"createdAt"`
+	AuthenticatedAt time.Time `json:"authenticatedAt"`
+	LastUsed        time.Time `json:"lastUsed"`
+	ExpiresAt       time.Time `json:"expiresAt"`
+}
+
+func (a *api) answerSessions(c *gin.Context, all []fleet.LoginSession, err error) {
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	items, own := make([]loginSession, len(all)), identity(c).ID
+	for i, l := range all {
+		items[i] = loginSession{l.ID, l.Name, l.Provider, l.ID == own, l.Browser, l.Client, l.Address, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt}
+	}
+	c.JSON(http.StatusOK, newList(a, items))
+}
+
+func (a *api) listSessions(c *gin.Context) {
+	all, err := a.opts.Auth.Sessions(c.Request.Context(), identity(c))
+	a.answerSessions(c, all, err)
+}
+
+func (a *api) listAllSessions(c *gin.Context) {
+	all, err := a.opts.Auth.AllSessions(c.Request.Context())
+	a.answerSessions(c, all, err)
+}
+
+func (a *api) endSession(c *gin.Context) {
+	t, id := identity(c), c.Param("id")
+	if err := a.opts.Auth.EndSession(c.Request.Context(), t, id); err != nil {
+		a.fail(c, err)
+		return
+	}
+	if t.ID == id && t.Session.Browser {
+		setCookie(c, "", -1)
+	}
+	c.Status(http.StatusNoContent)
+}
+
+func (a *api) endAnySession(c *gin.Context) {
+	if err := a.opts.Auth.EndAnySession(c.Request.Context(), c.Param("id")); err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.log.InfoContext(c.Request.Context(), "a session was ended", "session", c.Param("id"), "by", identity(c).Name)
+	c.Status(http.StatusNoContent)
+}
+
+// endedSessions says how many sessions there were.
+type endedSessions struct {
+	Ended int `json:"ended"`
+}
+
+func (a *api) logoutEverywhere(c *gin.Context) {
+	t := identity(c)
+	n, err := a.opts.Auth.EndSessions(c.Request.Context(), t)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	if t.Session.Browser {
+		setCookie(c, "", -1)
+	}
+	c.JSON(http.StatusOK, endedSessions{n})
 }
 
 func (a *api) listAccounts(c *gin.Context) {

@@ -103,6 +103,7 @@ func newEngine(o Options) (*api, *gin.Engine) {
 	}
 	a.documentation(e)
 	a.pages(e)
+	a.firstLogin(e)
 	a.register(e.Group("/api/v1"), e.Group("/api/v1", a.authenticated))
 	return a, e
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -62,6 +63,12 @@ func (a *api) apply(c *gin.Context) {
 	if err != nil {
 		a.fail(c, err)
 		return
+	}
+	if !dry && slices.ContainsFunc(docs, func(d decode.Document) bool { return d.Project != nil }) {
+		if err := a.fresh(c); err != nil {
+			a.fail(c, err)
+			return
+		}
 	}
 	markDuplicates(docs)
 	items := make([]applied, len(docs))

@@ -142,6 +142,13 @@ type Auth interface {
 	RevokeOfRole(ctx context.Context, project, role, id string) error
 	RolesChanged(project string)
 
+	// Sessions, EndSession and EndSessions are about those of the caller's own.
+	Sessions(ctx context.Context, caller fleet.APIToken) ([]fleet.LoginSession, error)
+	EndSession(ctx context.Context, caller fleet.APIToken, id string) error
+	EndSessions(ctx context.Context, caller fleet.APIToken) (int, error)
+	AllSessions(ctx context.Context) ([]fleet.LoginSession, error)
+	EndAnySession(ctx context.Context, id string) error
+
 	Users(ctx context.Context) ([]fleet.User, error)
 	User(ctx context.Context, name string) (fleet.User, error)
 	CreateUser(ctx context.Context, n fleet.NewUser) (fleet.User, error)

@@ -43,30 +43,33 @@ var (
 
 // documentation serves the document in both forms and the page.
 func (a *api) documentation(e *gin.Engine) {
-	serve := func(path, media string, content func() ([]byte, error)) {
-		e.GET(path, func(c *gin.Context) {
-			b, err := content()
-			if err != nil {
-				a.fail(c, fault.Wrap(err, fault.Internal, "internal", "the API's document is broken"))
-				return
-			}
-			sum := sha256.Sum256(b)
-			tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-			c.Header("ETag", tag)
-			c.Header("Cache-Control", "no-cache")
-			c.Header("Content-Security-Policy", docsPolicy)
-			if c.GetHeader("If-None-Match") == tag {
-				c.Status(http.StatusNotModified)
-				return
-			}
-			c.Data(http.StatusOK, media, b)
-		})
-	}
-	plain := func(b []byte) func() ([]byte, error) { return func() ([]byte, error) { return b, nil } }
-	serve("/openapi.json", "application/json", plain(openAPIDocument))
-	serve("/openapi.yaml", "application/yaml", openAPIYAML)
-	serve("/api/docs", "text/html; charset=utf-8", docsHTML)
-	serve("/api/docs.css", "text/css; charset=utf-8", plain(docsStyle))
+	a.page(e, "/openapi.json", "application/json", docsPolicy, plain(openAPIDocument))
+	a.page(e, "/openapi.yaml", "application/yaml", docsPolicy, openAPIYAML)
+	a.page(e, "/api/docs", "text/html; charset=utf-8", docsPolicy, docsHTML)
+	a.page(e, "/api/docs.css", "text/css; charset=utf-8", docsPolicy, plain(docsStyle))
+}
+
+func plain(b []byte) func() ([]byte, error) { return func() ([]byte, error) { return b, nil } }
+
+// page serves something that is the same for everybody.
+func (a *api) page(e *gin.Engine, path, media, policy string, content func() ([]byte, error)) {
+	e.GET(path, func(c *gin.Context) {
+		b, err := content()
+		if err != nil {
+			a.fail(c, fault.Wrap(err, fault.Internal, "internal", "what is at %s is broken", path))
+			return
+		}
+		sum := sha256.Sum256(b)
+		tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+		c.Header("ETag", tag)
+		c.Header("Cache-Control", "no-cache")
+		c.Header("Content-Security-Policy", policy)
+		if c.GetHeader("If-None-Match") == tag {
+			c.Status(http.StatusNotModified)
+			return
+		}
+		c.Data(http.StatusOK, media, b)
+	})
 }
 
 // These are the parts of the document that the page shows.

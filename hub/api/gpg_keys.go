@@ -46,11 +46,11 @@ var gpgKeyRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/gpg-keys", ID: "addGPGKeys", Tag: "settings", Summary: "Add public GnuPG keys",
 		Detail: "A key that is there already is replaced. Secret keys are refused.",
-		Verb:   VerbCreate, Resource: ResourceGPGKeys, Body: gpgKeysAdded{}, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).addGPGKeys, when: hasGPGKeys,
+		Verb:   VerbCreate, Resource: ResourceGPGKeys, Fresh: true, Body: gpgKeysAdded{}, Answer: list[gpgKey]{}, Status: http.StatusOK, handler: (*api).addGPGKeys, when: hasGPGKeys,
 	},
 	{
 		Method: http.MethodDelete, Path: "/gpg-keys/:id", ID: "deleteGPGKey", Tag: "settings", Summary: "Remove a GnuPG key",
-		Verb: VerbDelete, Resource: ResourceGPGKeys, Status: http.StatusNoContent, handler: (*api).deleteGPGKey, when: hasGPGKeys,
+		Verb: VerbDelete, Resource: ResourceGPGKeys, Fresh: true, Status: http.StatusNoContent, handler: (*api).deleteGPGKey, when: hasGPGKeys,
 	},
 }
 

@@ -41,7 +41,7 @@ var jobRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/jobs", ID: "submitJob", Tag: "jobs", Summary: "Give a command to many applications",
 		Detail: "The job is stored before it is answered, and goes on when the hub was stopped. Each item is allowed or refused when its turn comes, as the command to that one application is.",
-		Verb:   permission.Sync, Resource: permission.Applications, Body: model.JobRequest{}, Answer: model.Job{}, Status: http.StatusAccepted, Keyed: true,
+		Verb:   permission.Sync, Resource: permission.Applications, FreshFor: "deletes objects, or overrides the prune guard", Body: model.JobRequest{}, Answer: model.Job{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).submitJob, when: hasJobs,
 	},
 	{
@@ -81,6 +81,24 @@ type deleteSpec struct {
 // refreshSpec is the spec of a job that refreshes.
 type refreshSpec struct {
 	Hard bool `json:"hard,omitempty"`
+}
+
+// dangerousJob reports whether an item of a job would want a fresh login. What the
+// finalizers of applications say is not known yet: a delete that does not say what
+// becomes of the objects may delete them.
+func dangerousJob(kind model.JobKind, spec json.RawMessage) bool {
+	var s struct {
+		deleteSpec
+		ConfirmPrune *int `json:"confirmPrune"`
+	}
+	_ = json.Unmarshal(spec, &s) // checkJobSpec has read it
+	switch kind {
+	case model.JobDelete:
+		return s.ApproveDeletions || s.Cascade == nil || *s.Cascade
+	case model.JobSync, model.JobRollback:
+		return s.ConfirmPrune != nil
+	}
+	return false
 }
 
 // checkJobSpec decides about a job's spec, as each command would.
@@ -140,6 +158,9 @@ func (a *api) submitJob(c *gin.Context) {
 	}
 	if err == nil {
 		err = checkJobSpec(in.Kind, in.Spec)
+	}
+	if err == nil && dangerousJob(in.Kind, in.Spec) {
+		err = a.fresh(c)
 	}
 	var key string
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -61,7 +62,8 @@ func newRequestID(r *http.Request) string {
 func setRequestID(c *gin.Context) {
 	id := newRequestID(c.Request)
 	c.Set(keyRequestID, id)
-	c.Request = c.Request.WithContext(tracing.WithRequest(c.Request.Context(), id)) // all lines about it have it
+	ctx := tracing.WithRequest(c.Request.Context(), id) // all lines about it have it
+	c.Request = c.Request.WithContext(fleet.WithAsker(ctx, fleet.Asker{Address: address(c.Request), Client: c.Request.UserAgent()}))
 	c.Header("X-Request-Id", id)
 }
 
@@ -145,6 +147,11 @@ func (a *api) authenticated(c *gin.Context) {
 		c.Next()
 		return
 	}
+	if err := ownPage(c.Request, a.routes[c.Request.Method+" "+c.FullPath()]); err != nil {
+		a.log.InfoContext(c.Request.Context(), "a page of another origin was refused", "route", c.FullPath(), "origin", cut(c.GetHeader("Origin")), "from", address(c.Request))
+		a.fail(c, err)
+		return
+	}
 	t, err := a.opts.Auth.Authenticate(c.Request.Context(), address(c.Request), secretOf(c.Request))
 	if err != nil {
 		a.fail(c, err)
@@ -173,6 +180,54 @@ func secretOf(r *http.Request) string {
 		return cookie.Value
 	}
 	return ""
+}
+
+// ownPage refuses a stream that a page of another origin asks for: browsers let any
+// page open a WebSocket, and follow events, with the cookies of the user. A cookie
+// counts for a stream only where the browser says that the page is the hub's.
+func ownPage(r *http.Request, route Route) error {
+	if route.Stream == NoStream || route.Method != http.MethodGet { // other methods: New refuses them
+		return nil
+	}
+	origins, site := r.Header.Values("Origin"), r.Header.Get("Sec-Fetch-Site")
+	foreign := len(origins) > 1 || site != "" && site != "same-origin" && site != "none"
+	if len(origins) == 1 {
+		u, err := url.Parse(origins[0])
+		foreign = foreign || err != nil || u.Scheme != "https" && u.Scheme != "http" || !strings.EqualFold(u.Host, r.Host)
+	}
+	if len(origins) == 0 && site == "" && r.Header.Get("Authorization") == "" {
+		_, err := r.Cookie(cookieName)
+		foreign = foreign || err == nil
+	}
+	if foreign {
+		return fault.New(fault.Denied, "origin_denied", "pages of another origin may not follow what happens here, or run commands").WithFound(cut(strings.Join(origins, ", ")), r.Host)
+	}
+	return nil
+}
+
+// simpleTypes are what a page of any site can have a browser send without asking
+// the hub first. No route takes them, whether it reads its body or not.
+var simpleTypes = map[string]bool{"text/plain": true, "application/x-www-form-urlencoded": true, "multipart/form-data": true}
+
+// typed refuses writes with a body of a type that forms have, or of none.
+func (a *api) typed(c *gin.Context) bool {
+	r := c.Request
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	given := r.Header.Values("Content-Type")
+	media := ""
+	if len(given) > 0 {
+		media, _, _ = strings.Cut(given[0], ";")
+		media = strings.ToLower(strings.TrimSpace(media))
+	}
+	switch {
+	case len(given) > 1, simpleTypes[media], media == "" && (len(given) > 0 || r.ContentLength != 0):
+		a.fail(c, fault.New(fault.Invalid, "unsupported_media_type", "content type %q is not taken; send application/json or application/yaml", cut(strings.Join(given, ", "))).
+			WithFound(cut(strings.Join(given, ", ")), "application/json, application/yaml"))
+		return false
+	}
+	return true
 }
 
 func bearer(r *http.Request) string {

@@ -216,7 +216,11 @@ func (a *api) syncApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	if err := notOfASync(spec); err != nil {
+	err := notOfASync(spec)
+	if err == nil && spec.ConfirmPrune != nil {
+		err = a.fresh(c)
+	}
+	if err != nil {
 		a.fail(c, err)
 		return
 	}
@@ -293,6 +297,9 @@ func (a *api) deleteApplication(c *gin.Context) {
 	}
 	if err == nil {
 		spec.ApproveDeletions, err = boolean(c, "approveDeletions")
+	}
+	if err == nil && (spec.Cascade || spec.ApproveDeletions) {
+		err = a.fresh(c)
 	}
 	if err != nil {
 		a.fail(c, err)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/gin-gonic/gin"
@@ -38,6 +40,9 @@ type problem struct {
 	// then tells the first.
 	Errors  []problemItem `json:"errors,omitempty"`
 	Explain any           `json:"explain,omitempty"`
+
+	// retryAfter is the header Retry-After in seconds, 0 for what the kind says.
+	retryAfter int
 }
 
 // problemItem is one of several problems.
@@ -79,7 +84,7 @@ func newProblem(err error, requestID string) problem {
 	p := problem{
 		Type: "urn:hawser:problem:" + e.Code, Title: titles[e.Kind], Status: fault.StatusOf(e.Kind, e.Code), Kind: e.Kind, Code: e.Code, ID: e.ID(),
 		Detail: shorten(e.Message), Field: shorten(e.Field), Found: shorten(e.Found), Allowed: shorten(e.Allowed), Fix: shorten(e.Fix),
-		RequestID: requestID, Explain: e.Explain,
+		RequestID: requestID, Explain: e.Explain, retryAfter: int((e.RetryAfter + time.Second - 1) / time.Second),
 	}
 	if d, ok := e.Explain.(policy.Decision); ok {
 		d.ID = e.ID()
@@ -148,12 +153,14 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	switch p.Kind {
-	case fault.Unauthorized:
+	switch {
+	case p.retryAfter > 0:
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	case p.Kind == fault.Unauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="hawser"`)
-	case fault.RateLimited:
+	case p.Kind == fault.RateLimited:
 		h.Set("Retry-After", "30")
-	case fault.Unavailable:
+	case p.Kind == fault.Unavailable:
 		h.Set("Retry-After", "2")
 	}
 	w.WriteHeader(p.Status)

@@ -57,7 +57,7 @@ var roleTokenRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/projects/:name/roles/:role/tokens/:id", ID: "deleteRoleToken", Tag: "projects", Summary: "Revoke a token of a project's role",
-		Verb: VerbUpdate, Resource: ResourceProjects, Status: http.StatusNoContent, handler: (*api).deleteRoleToken,
+		Verb: VerbUpdate, Resource: ResourceProjects, Fresh: true, Status: http.StatusNoContent, handler: (*api).deleteRoleToken,
 	},
 }
 

@@ -59,6 +59,9 @@ func (a *api) rollbackApplication(c *gin.Context) {
 	if err == nil {
 		err = checkSpec(in.spec(in.HistoryID))
 	}
+	if err == nil && in.ConfirmPrune != nil && !in.DryRun {
+		err = a.fresh(c)
+	}
 	if err == nil && in.ExpectedGeneration < 0 {
 		err = fault.New(fault.Invalid, "out_of_range", "expectedGeneration is %d; it must be 1 or more", in.ExpectedGeneration).WithField("expectedGeneration")
 	}

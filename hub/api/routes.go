@@ -34,9 +34,12 @@ type Route struct {
 	Resource Resource
 	// Public routes need no token.
 	Public bool
-	// Fresh: somebody who is logged in must have given the password a moment ago.
-	Fresh bool
-	Query []Parameter
+	// Fresh: somebody who is logged in must have authenticated a moment ago, unless
+	// only a preview is asked for. FreshFor says which requests want that where not
+	// all do: the handler asks fresh.
+	Fresh    bool
+	FreshFor string
+	Query    []Parameter
 	// Body is a value of the type that is decoded; nil for none. Kinds other than
 	// structs, such as manifest, have a schema of their own.
 	Body         any
@@ -174,7 +177,7 @@ func (a *api) register(public, authenticated *gin.RouterGroup) {
 		a.routes[r.Method+" /api/v1"+r.Path] = r
 		group.Handle(r.Method, r.Path, func(c *gin.Context) {
 			switch {
-			case !a.admitted(c, r), !a.confirmed(c, r), !a.recorded(c, r), !a.conditionsHeld(c, r):
+			case !a.typed(c), !a.admitted(c, r), !a.confirmed(c, r), !a.recorded(c, r), !a.conditionsHeld(c, r):
 			case r.Kept:
 				a.once(c, r)
 			default:
@@ -240,7 +243,7 @@ var hubRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/hub/acknowledge-restore", ID: "acknowledgeRestore", Tag: "hub",
-		Summary: "Allow deletes again after the database was restored", Verb: VerbUpdate, Resource: ResourceSettings,
+		Summary: "Allow deletes again after the database was restored", Verb: VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Answer: hubAnswer{}, Status: http.StatusOK, handler: (*api).acknowledgeRestore,
 	},
 	{
@@ -271,7 +274,7 @@ var tokenRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/tokens/:id", ID: "deleteToken", Tag: "tokens", Summary: "Revoke an API token",
-		Verb: VerbDelete, Resource: ResourceTokens, Status: http.StatusNoContent, handler: (*api).deleteToken,
+		Verb: VerbDelete, Resource: ResourceTokens, Fresh: true, Status: http.StatusNoContent, handler: (*api).deleteToken,
 	},
 }
 
@@ -282,11 +285,11 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/enrolment-tokens", ID: "createEnrolmentToken", Tag: "clusters", Summary: "Issue a token with which one agent enrols",
-		Verb: VerbCreate, Resource: ResourceEnrolmentTokens, Body: enrolmentRequest{}, Answer: issuedEnrolmentToken{}, Status: http.StatusCreated, handler: (*api).createEnrolmentToken,
+		Verb: VerbCreate, Resource: ResourceEnrolmentTokens, Fresh: true, Body: enrolmentRequest{}, Answer: issuedEnrolmentToken{}, Status: http.StatusCreated, handler: (*api).createEnrolmentToken,
 	},
 	{
 		Method: http.MethodDelete, Path: "/enrolment-tokens/:id", ID: "deleteEnrolmentToken", Tag: "clusters", Summary: "Take an enrolment token back",
-		Verb: VerbDelete, Resource: ResourceEnrolmentTokens, Status: http.StatusNoContent, handler: (*api).deleteEnrolmentToken,
+		Verb: VerbDelete, Resource: ResourceEnrolmentTokens, Fresh: true, Status: http.StatusNoContent, handler: (*api).deleteEnrolmentToken,
 	},
 	{
 		Method: http.MethodGet, Path: "/clusters", ID: "listClusters", Tag: "clusters", Summary: "Enrolled clusters",
@@ -299,17 +302,17 @@ var clusterRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/clusters/:name", ID: "deleteCluster", Tag: "clusters", Summary: "Forget a cluster that has no applications",
-		Verb: VerbDelete, Resource: ResourceClusters, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteCluster,
+		Verb: VerbDelete, Resource: ResourceClusters, Fresh: true, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteCluster,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/labels", ID: "setClusterLabels", Tag: "clusters", Summary: "Replace the labels of a cluster",
 		Detail: "Projects select clusters by label. With dryRun=true nothing is stored, and the answer tells which of the cluster's applications become invalid and valid by it; without, that is in a Warning header.",
 		Query:  []Parameter{dryRunParameter},
-		Verb:   VerbUpdate, Resource: ResourceClusters, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterLabels,
+		Verb:   VerbUpdate, Resource: ResourceClusters, Fresh: true, Body: clusterLabels{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterLabels,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/aliases", ID: "setClusterAliases", Tag: "clusters", Summary: "Replace the server URLs that mean a cluster",
-		Verb: VerbUpdate, Resource: ResourceClusters, Body: clusterAliases{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterAliases,
+		Verb: VerbUpdate, Resource: ResourceClusters, Fresh: true, Body: clusterAliases{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterAliases,
 	},
 	{
 		Method: http.MethodPut, Path: "/clusters/:name/kubectl", ID: "setClusterKubectl", Tag: "clusters", Summary: "Let kubectl go through the hub to a cluster, or not",
@@ -331,7 +334,7 @@ var projectRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/projects", ID: "createProject", Tag: "projects", Summary: "Create or change a project",
 		Detail: "With If-None-Match: * it must be new.",
-		Verb:   VerbCreate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
+		Verb:   VerbCreate, Resource: ResourceProjects, Fresh: true, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putProject,
 	},
 	{
@@ -342,12 +345,12 @@ var projectRoutes = []Route{
 		Method: http.MethodPut, Path: "/projects/:name", ID: "putProject", Tag: "projects", Summary: "Create or change a project",
 		Detail: "With If-None-Match: * it must be new. With dryRun nothing is stored, and the answer is that of /preview. What is dangerous about it is in Warning headers.",
 		Query:  []Parameter{dryRunParameter},
-		Verb:   VerbUpdate, Resource: ResourceProjects, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
+		Verb:   VerbUpdate, Resource: ResourceProjects, Fresh: true, Body: manifestOf[model.AppProject]{}, Answer: model.AppProject{}, Status: http.StatusOK, Others: []int{http.StatusCreated},
 		Tagged: true, Matched: true, handler: (*api).putProject,
 	},
 	{
 		Method: http.MethodDelete, Path: "/projects/:name", ID: "deleteProject", Tag: "projects", Summary: "Delete a project that has no applications",
-		Verb: VerbDelete, Resource: ResourceProjects, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteProject,
+		Verb: VerbDelete, Resource: ResourceProjects, Fresh: true, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteProject,
 	},
 }
 
@@ -360,7 +363,7 @@ var repositoryRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/repositories", ID: "addRepository", Tag: "repositories", Summary: "Register a repository, after it has answered",
 		Detail: "A URL that is registered is replaced; without a credential the stored one stays.",
-		Verb:   VerbCreate, Resource: ResourceRepositories, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addRepository,
+		Verb:   VerbCreate, Resource: ResourceRepositories, Fresh: true, Body: repositoryRequest{}, Answer: model.Repository{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addRepository,
 	},
 	{
 		Method: http.MethodPost, Path: "/repositories/test", ID: "testRepository", Tag: "repositories", Summary: "Try a repository step by step, and store nothing",
@@ -373,13 +376,13 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPatch, Path: "/repositories/:id", ID: "changeRepository", Tag: "repositories", Summary: "Change what the request names and keep the rest, secrets included",
-		Verb: VerbUpdate, Resource: ResourceRepositories, Body: repositoryChange{}, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeRepository,
+		Verb: VerbUpdate, Resource: ResourceRepositories, Fresh: true, Body: repositoryChange{}, Answer: model.Repository{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeRepository,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repositories/:id", ID: "deleteRepository", Tag: "repositories", Summary: "Forget a repository",
 		Detail: "Refused with repository_in_use while applications have it as a source, unless it is forced.",
 		Query:  []Parameter{{Name: "force", Type: "boolean", Meaning: "also while applications use it"}},
-		Verb:   VerbDelete, Resource: ResourceRepositories, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteRepository,
+		Verb:   VerbDelete, Resource: ResourceRepositories, Fresh: true, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteRepository,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates", ID: "listRepositoryTemplates", Tag: "repositories", Summary: "Credential templates, without their secrets",
@@ -387,7 +390,7 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/repository-templates", ID: "addRepositoryTemplate", Tag: "repositories", Summary: "Store a credential for all repositories below a URL",
-		Verb: VerbCreate, Resource: ResourceTemplates, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addTemplate,
+		Verb: VerbCreate, Resource: ResourceTemplates, Fresh: true, Body: templateRequest{}, Answer: model.RepositoryTemplate{}, Status: http.StatusCreated, Tagged: true, handler: (*api).addTemplate,
 	},
 	{
 		Method: http.MethodGet, Path: "/repository-templates/:id", ID: "getRepositoryTemplate", Tag: "repositories", Summary: "One credential template",
@@ -395,11 +398,11 @@ var repositoryRoutes = []Route{
 	},
 	{
 		Method: http.MethodPatch, Path: "/repository-templates/:id", ID: "changeRepositoryTemplate", Tag: "repositories", Summary: "Change what the request names and keep the rest",
-		Verb: VerbUpdate, Resource: ResourceTemplates, Body: templateChange{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeTemplate,
+		Verb: VerbUpdate, Resource: ResourceTemplates, Fresh: true, Body: templateChange{}, Answer: model.RepositoryTemplate{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).changeTemplate,
 	},
 	{
 		Method: http.MethodDelete, Path: "/repository-templates/:id", ID: "deleteRepositoryTemplate", Tag: "repositories", Summary: "Forget a credential template",
-		Verb: VerbDelete, Resource: ResourceTemplates, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteTemplate,
+		Verb: VerbDelete, Resource: ResourceTemplates, Fresh: true, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteTemplate,
 	},
 }
 
@@ -435,7 +438,7 @@ var applicationRoutes = []Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/applications/:name", ID: "deleteApplication", Tag: "applications", Summary: "Delete an application",
-		Verb: VerbDelete, Resource: ResourceApplications,
+		Verb: VerbDelete, Resource: ResourceApplications, FreshFor: "deletes its objects too, or approves of deleting some",
 		Query: []Parameter{
 			{Name: "cascade", Type: "boolean", Meaning: "delete its objects too; left out: as its finalizers say"},
 			{Name: "propagation", Type: "string", Meaning: "how the cluster deletes dependents", Allowed: []string{"foreground", "background"}},
@@ -446,13 +449,13 @@ var applicationRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/applications/:name/sync", ID: "syncApplication", Tag: "applications", Summary: "Sync an application",
 		Query: []Parameter{{Name: "state", Type: "string", Meaning: "refuse with stale_plan unless the field state of its resources is still this"}},
-		Verb:  VerbSync, Resource: ResourceApplications, Body: model.OperationSpec{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
+		Verb:  VerbSync, Resource: ResourceApplications, FreshFor: "overrides the prune guard", Body: model.OperationSpec{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).syncApplication,
 	},
 	{
 		Method: http.MethodPost, Path: "/applications/:name/rollback", ID: "rollbackApplication", Tag: "applications", Summary: "Go back to a past deployment",
 		Detail: "The application is pinned to it, whatever its sync policy. A dry run answers the plan with status 200.",
-		Verb:   VerbRollback, Resource: ResourceApplications, Body: rollbackRequest{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
+		Verb:   VerbRollback, Resource: ResourceApplications, FreshFor: "overrides the prune guard", Body: rollbackRequest{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).rollbackApplication,
 	},
 	{
@@ -463,7 +466,7 @@ var applicationRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/applications/:name/confirm-deletion", ID: "confirmDeletion", Tag: "applications",
 		Summary: "Approve of deleting what says Prune=confirm or Delete=confirm",
-		Verb:    VerbDelete, Resource: ResourceApplications, Body: confirmation{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
+		Verb:    VerbDelete, Resource: ResourceApplications, Fresh: true, Body: confirmation{}, BodyOptional: true, Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true,
 		handler: (*api).confirmDeletion,
 	},
 	{
@@ -498,7 +501,7 @@ var applicationRoutes = []Route{
 		Method: http.MethodPost, Path: "/apply", ID: "apply", Tag: "applications", Summary: "Apply a text of projects and applications",
 		Detail: "What is wrong with one object does not stop the others; the status is then 207. With dryRun=true nothing is stored, and a project has the preview of what it would change.",
 		Query:  []Parameter{dryRunParameter},
-		Verb:   VerbUpdate, Resource: ResourceApplications, Body: manifests{}, Answer: appliedAnswer{}, Status: http.StatusOK, Others: []int{http.StatusMultiStatus}, handler: (*api).apply,
+		Verb:   VerbUpdate, Resource: ResourceApplications, FreshFor: "has projects", Body: manifests{}, Answer: appliedAnswer{}, Status: http.StatusOK, Others: []int{http.StatusMultiStatus}, handler: (*api).apply,
 	},
 }
 
@@ -624,7 +627,7 @@ var settingsRoutes = []Route{
 	{
 		Method: http.MethodPut, Path: "/settings/customizations", ID: "putCustomizations", Tag: "settings", Summary: "Replace the resource customizations of all clusters",
 		Detail: "The body is a ConfigMap in the format of argocd-cm, what is answered when they are read, or the keys and their texts alone.",
-		Verb:   VerbUpdate, Resource: ResourceSettings,
+		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Query: []Parameter{{Name: "dryRun", Type: "boolean", Meaning: "only say what would change"}},
 		Body:  customizationsBody{}, Answer: changedCustomizations{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putCustomizations, when: hasSettings,
 	},

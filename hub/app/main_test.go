@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/hub/render"
 	"github.com/hawser-dev/hawser/hub/source"
 )
@@ -18,6 +19,7 @@ func TestMain(m *testing.M) {
 	programs := map[string]func() error{
 		GitWorkerCommand:    func() error { return source.WorkerMain(os.Stdin, os.Stdout) },
 		RenderWorkerCommand: func() error { return render.WorkerMain(os.Stdin, os.Stdout) },
+		serveCommand:        serveForTests,
 		PluginHostCommand: func() error {
 			var o PluginHost
 			flags := pflag.NewFlagSet(PluginHostCommand, pflag.ContinueOnError)
@@ -37,5 +39,5 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(dbtest.Run(m))
 }

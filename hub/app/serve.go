@@ -580,12 +580,16 @@ func (h *hub) announce(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(h.out, `
-Nobody administers this hub yet. Within a day, once:
+Nobody administers this hub yet. Within a day, once, in a browser:
+
+  %s
+
+or without one:
 
   hawser login %s --ca-hash %s
   one-time login code: %s
 
-`, h.cfg.Advertise, h.ca.Hash(), code)
+`, firstLoginLink(h.cfg, code), h.cfg.Advertise, h.ca.Hash(), code)
 	return nil
 }
 

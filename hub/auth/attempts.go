@@ -6,71 +6,43 @@ import (
 )
 
 const (
-	// maxFailures of one address within failureWindow.
-	maxFailures   = 10
-	failureWindow = 5 * time.Minute
-	// maxAddresses bounds the memory; when it is full of addresses that are
-	// being counted, new ones share one count.
-	maxAddresses = 4096
-	overflow     = "(others)"
+	// maxFailures of one network within attemptWindow, of tokens and of codes.
+	maxFailures = 10
+	// maxBlocked bounds the memory. Those that do not fit are asked of the database.
+	maxBlocked = 4096
 )
 
-// attempts counts failures per address in fixed windows.
-type attempts struct {
-	mu   sync.Mutex
-	by   map[string]*failures
-	tidy time.Time
+// blocked remembers who is blocked until when. The database knows it better; this
+// keeps it from being asked by those who are.
+type blocked struct {
+	mu sync.Mutex
+	by map[string]time.Time
 }
 
-type failures struct {
-	count int
-	until time.Time
+// until is when the block ends, or zero when there is none.
+func (b *blocked) until(key string, now time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t := b.by[key]; now.Before(t) {
+		return t
+	}
+	return time.Time{}
 }
 
-// blocked returns how long the address has to wait, or 0.
-func (a *attempts) blocked(address string, now time.Time) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	f := a.by[address]
-	if f == nil && len(a.by) >= maxAddresses {
-		f = a.by[overflow]
+func (b *blocked) add(key string, until, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.by == nil {
+		b.by = map[string]time.Time{}
 	}
-	if f == nil || f.count < maxFailures || !now.Before(f.until) {
-		return 0
-	}
-	return f.until.Sub(now)
-}
-
-// failed counts a failure.
-func (a *attempts) failed(address string, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.by == nil {
-		a.by = map[string]*failures{}
-	}
-	if len(a.by) >= maxAddresses && !now.Before(a.tidy) {
-		a.tidy = now.Add(time.Second)
-		for k, f := range a.by {
-			if !now.Before(f.until) {
-				delete(a.by, k)
+	if len(b.by) >= maxBlocked {
+		for k, t := range b.by {
+			if !now.Before(t) {
+				delete(b.by, k)
 			}
 		}
 	}
-	f := a.by[address]
-	if f == nil && len(a.by) >= maxAddresses {
-		address = overflow
-		f = a.by[address]
+	if len(b.by) < maxBlocked {
+		b.by[key] = until
 	}
-	if f == nil || !now.Before(f.until) {
-		f = &failures{until: now.Add(failureWindow)}
-		a.by[address] = f
-	}
-	f.count++
-}
-
-// forget takes an address's failures back after a success.
-func (a *attempts) forget(address string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.by, address)
 }

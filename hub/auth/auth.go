@@ -66,7 +66,10 @@ type Store interface {
 	// not log in; they do not judge its times.
 	LoginByHash(ctx context.Context, hash []byte) (fleet.APIToken, error)
 	LoginByID(ctx context.Context, id string) (fleet.APIToken, error)
-	TouchLoginSession(ctx context.Context, id string, at time.Time) error
+	TouchLoginSession(ctx context.Context, id string, at time.Time, address string) error
+	LoginSessions(ctx context.Context, provider, subject string) ([]fleet.APIToken, error)
+	EndLoginSession(ctx context.Context, id, provider, subject string) error
+	EndLoginSessions(ctx context.Context, provider, subject string) (int, error)
 	RotateLoginSession(ctx context.Context, id string, old, hash []byte, at time.Time) error
 	DeleteLoginSession(ctx context.Context, id string) error
 
@@ -111,10 +114,10 @@ func (alone) Forget()                                                  {}
 
 // Service authenticates. It is safe for concurrent use and starts no goroutine.
 type Service struct {
-	store    Store
-	now      func() time.Time
-	log      *slog.Logger
-	attempts attempts
+	store   Store
+	now     func() time.Time
+	log     *slog.Logger
+	blocked blocked
 
 	hasher  *hasher
 	pattern *regexp.Regexp
@@ -169,12 +172,13 @@ func (s *Service) Bootstrap(ctx context.Context) (code string, err error) {
 	return s.offer(ctx, false)
 }
 
-// NewLoginCode makes a login code; the one before is void.
+// NewLoginCode makes a login code although somebody administers the hub; the one
+// before is void.
 func (s *Service) NewLoginCode(ctx context.Context) (string, error) { return s.offer(ctx, true) }
 
 func (s *Service) offer(ctx context.Context, replace bool) (string, error) {
 	code, hash := newSecret(codePrefix)
-	got, err := s.store.OfferFirstLogin(ctx, fleet.FirstLogin{Code: code, Hash: hash, ExpiresAt: s.now().UTC().Add(CodeLifetime)}, replace)
+	got, err := s.store.OfferFirstLogin(ctx, fleet.FirstLogin{Code: code, Hash: hash, ExpiresAt: s.now().UTC().Add(CodeLifetime), OnPurpose: replace}, replace)
 	return got.Code, err
 }
 
@@ -235,9 +239,9 @@ func (s *Service) fresh(prefix string, lifetime time.Duration) (token string, in
 // (Unauthorized), too_many_attempts (RateLimited). A valid token always works,
 // whatever others at the same address try.
 func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.APIToken, error) {
-	info, err := s.check(ctx, token, true)
+	info, err := s.check(ctx, token, from, true)
 	if fault.HasCode(err, "token_invalid") {
-		return fleet.APIToken{}, s.refuse(from, fault.As(err))
+		return fleet.APIToken{}, s.refuse(ctx, from, err)
 	}
 	return info, err
 }
@@ -248,10 +252,10 @@ func (s *Service) Authenticate(ctx context.Context, from, token string) (fleet.A
 // token_invalid, token_expired, session_expired (Unauthorized), and those of a
 // store that cannot be asked.
 func (s *Service) Recheck(ctx context.Context, token string) (fleet.APIToken, error) {
-	return s.check(ctx, token, false)
+	return s.check(ctx, token, "", false)
 }
 
-func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIToken, error) {
+func (s *Service) check(ctx context.Context, token, from string, use bool) (fleet.APIToken, error) {
 	if token == "" {
 		return fleet.APIToken{}, fault.New(fault.Unauthorized, "token_missing", "this needs an API token").WithFix("log in with hawser login, or send Authorization: Bearer hwt_…")
 	}
@@ -294,7 +298,7 @@ func (s *Service) check(ctx context.Context, token string, use bool) (fleet.APIT
 	}
 	switch {
 	case info.Session != nil:
-		if err := s.session(ctx, info, use); err != nil {
+		if err := s.session(ctx, info, from, use); err != nil {
 			return fleet.APIToken{}, err
 		}
 	case !now.Before(info.ExpiresAt):
@@ -377,20 +381,28 @@ func (s *Service) forgetWhere(meant func(fleet.APIToken) bool) {
 	}
 }
 
-func (s *Service) refuse(from string, err *fault.Error) error {
-	if limited := s.limited(from); limited != nil {
-		return limited
+// refuse counts a token that is not valid. A network that has sent too many is
+// remembered, so that more of them are not worth a write.
+func (s *Service) refuse(ctx context.Context, from string, refused error) error {
+	key := "secret " + network(from)
+	if until := s.blocked.until(key, s.now()); !until.IsZero() {
+		return s.tooMany(until)
 	}
-	s.attempts.failed(from, s.now())
-	return err
+	n, until, err := s.store.CountAttempt(ctx, key, attemptWindow)
+	switch {
+	case err != nil: // it is not valid, whether it can be counted or not
+		s.log.WarnContext(ctx, "a refused token could not be counted", "from", from, "error", err)
+		return refused
+	case n <= maxFailures:
+		return refused
+	}
+	s.blocked.add(key, until, s.now())
+	return s.tooMany(until)
 }
 
-func (s *Service) limited(from string) error {
-	wait := s.attempts.blocked(from, s.now())
-	if wait == 0 {
-		return nil
-	}
-	return fault.New(fault.RateLimited, "too_many_attempts", "too many failed attempts from your address; try again in %s", wait.Round(time.Second))
+func (s *Service) tooMany(until time.Time) error {
+	wait := max(until.Sub(s.now()), time.Second)
+	return fault.New(fault.RateLimited, "too_many_attempts", "too many failed attempts from your address; try again in %s", wait.Round(time.Second)).WithRetryAfter(wait)
 }
 
 // recall returns what is remembered, and how much was forgotten until now.

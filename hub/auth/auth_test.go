@@ -229,6 +229,7 @@ func TestRefusedTokens(t *testing.T) {
 	}
 	other, _ := newSecret(tokenPrefix)
 	code, _ := newSecret(codePrefix)
+	from := 0
 	for name, c := range map[string]struct{ token, code string }{
 		"none":         {"", "token_missing"},
 		"unknown":      {other, "token_invalid"},
@@ -238,7 +239,8 @@ func TestRefusedTokens(t *testing.T) {
 		"with a space": {token + " ", "token_invalid"},
 		"huge":         {strings.Repeat("x", 1<<20), "token_invalid"},
 	} {
-		_, err := w.Authenticate(ctx, name, c.token)
+		from++
+		_, err := w.Authenticate(ctx, fmt.Sprintf("192.0.2.%d", from), c.token)
 		if !fault.HasCode(err, c.code) || !fault.Is(err, fault.Unauthorized) {
 			t.Errorf("%s: got %v, want %s", name, err, c.code)
 		}
@@ -267,44 +269,67 @@ func TestADatabaseThatIsAwayIsNoFailedAttempt(t *testing.T) {
 	}
 }
 
-func TestFailuresAreLimitedPerAddress(t *testing.T) {
+// Guesses at tokens and codes are counted in the database: a restart, and asking
+// another hub, forgets none.
+func TestA04_GuessesAtTokensAndCodesAreCountedForEveryHub(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
 	code := newCode(t, w)
 	token, _, _ := w.Issue(ctx, fleet.NewAPIToken{Name: "ci", Lifetime: 0, Admin: true})
 	for range maxFailures {
-		_, _, err := w.Login(ctx, "bad", "hwl_wrong")
+		_, _, err := w.Login(ctx, "192.0.2.1", "hwl_wrong")
 		wantCode(t, err, "login_code_invalid")
 	}
-	_, _, err := w.Login(ctx, "bad", code)
-	wantCode(t, err, "too_many_attempts")
-	_, err = w.Authenticate(ctx, "bad", "hwt_wrong")
-	wantCode(t, err, "too_many_attempts")
-	if _, err := w.Authenticate(ctx, "bad", token); err != nil {
-		t.Errorf("a valid token was refused for what others tried: %v", err)
+	restarted := New(w.store, w.store.Now, w.log2())
+	for name, hub := range map[string]*Service{"the same": w.Service, "another, or after a restart": restarted} {
+		_, _, err := hub.Login(ctx, "192.0.2.1", code)
+		wantCode(t, err, "too_many_attempts")
+		_, err = hub.Authenticate(ctx, "192.0.2.1", "hwt_wrong")
+		wantCode(t, err, "too_many_attempts")
+		if wait := fault.As(err).RetryAfter; wait <= 0 || wait > attemptWindow {
+			t.Errorf("%s: to be tried again after %s", name, wait)
+		}
+		if _, err := hub.Authenticate(ctx, "192.0.2.1", token); err != nil {
+			t.Errorf("%s: a valid token was refused for what others tried: %v", name, err)
+		}
 	}
-	if _, _, err := w.Login(ctx, "good", code); err != nil {
+	// What is blocked is not written any more.
+	count, _, _ := w.store.CountAttempt(ctx, "secret 192.0.2.1", attemptWindow)
+	for range 50 {
+		_, err := w.Authenticate(ctx, "192.0.2.1", "hwt_wrong")
+		wantCode(t, err, "too_many_attempts")
+	}
+	if now, _, _ := w.store.CountAttempt(ctx, "secret 192.0.2.1", attemptWindow); now != count+1 {
+		t.Errorf("%d writes for 50 tokens of a blocked address", now-count-1)
+	}
+	if _, _, err := w.Login(ctx, "192.0.2.2", code); err != nil {
 		t.Errorf("another address was refused: %v", err)
 	}
-	w.time = w.time.Add(failureWindow)
-	_, _, err = w.Login(ctx, "bad", "hwl_wrong")
+	w.time = w.time.Add(attemptWindow)
+	_, _, err := w.Login(ctx, "192.0.2.1", "hwl_wrong")
 	wantCode(t, err, "login_code_invalid")
 }
 
-func TestAddressesAreBounded(t *testing.T) {
+func TestWhoIsBlockedIsRememberedUpToABound(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
-	for i := range 3 * maxAddresses {
-		w.Authenticate(ctx, fmt.Sprint("a", i), "hwt_wrong")
+	for i := range maxBlocked + 100 {
+		from := fmt.Sprintf("10.%d.%d.1", i>>8, i&255)
+		for range maxFailures + 1 {
+			w.Authenticate(ctx, from, "hwt_wrong")
+		}
+		if i%1000 == 0 || i > maxBlocked {
+			_, err := w.Authenticate(ctx, from, "hwt_wrong")
+			wantCode(t, err, "too_many_attempts")
+		}
 	}
-	if n := len(w.attempts.by); n > maxAddresses+1 {
-		t.Errorf("%d addresses are kept", n)
+	if n := len(w.blocked.by); n != maxBlocked {
+		t.Errorf("%d networks are kept", n)
 	}
-	_, err := w.Authenticate(ctx, "yet another", "hwt_wrong")
-	wantCode(t, err, "too_many_attempts")
-	w.time = w.time.Add(failureWindow)
-	_, err = w.Authenticate(ctx, "yet another", "hwt_wrong")
-	wantCode(t, err, "token_invalid")
-	if n := len(w.attempts.by); n > 2 {
-		t.Errorf("%d addresses are kept after their time", n)
+	w.time = w.time.Add(attemptWindow)
+	for range maxFailures + 1 {
+		w.Authenticate(ctx, "192.0.2.7", "hwt_wrong")
+	}
+	if n := len(w.blocked.by); n != 1 {
+		t.Errorf("%d networks are kept after their time", n)
 	}
 }
 

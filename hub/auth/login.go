@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -60,10 +62,7 @@ func (s *Service) judge(ctx context.Context, from, name, password string) (fleet
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fleet.User{}, err
 	}
-	account := "user " + u.ID
-	if u.ID == "" {
-		account = fmt.Sprintf("nobody %d", binary.BigEndian.Uint64(hashOf(name))%unknownBuckets)
-	}
+	account := accountKey(u.ID, name)
 	if err := s.count(ctx, account, accountAttempts); err != nil {
 		// It was not judged, so it is no failure of the address: what is tried on one
 		// user must not keep another out who is behind the same address.
@@ -96,6 +95,15 @@ func (s *Service) judge(ctx context.Context, from, name, password string) (fleet
 	return u, nil
 }
 
+// accountKey is what attempts are counted by: the user, or for a name that nobody
+// has one of a fixed number of buckets.
+func accountKey(user, name string) string {
+	if user != "" {
+		return "user " + user
+	}
+	return fmt.Sprintf("nobody %d", binary.BigEndian.Uint64(hashOf(name))%unknownBuckets)
+}
+
 // user looks a name up. One that cannot be a name is of nobody.
 func (s *Service) user(ctx context.Context, name string) (fleet.User, error) {
 	if len(name) > maxName || strings.ContainsRune(name, 0) || strings.ToValidUTF8(name, "") != name {
@@ -113,7 +121,7 @@ func (s *Service) count(ctx context.Context, key string, most int) error {
 		return nil
 	}
 	wait := max(until.Sub(s.now()), time.Second)
-	return fault.New(fault.RateLimited, "too_many_logins", "too many failed logins; try again in %s", wait.Round(time.Second))
+	return fault.New(fault.RateLimited, "too_many_logins", "too many failed logins; try again in %s", wait.Round(time.Second)).WithRetryAfter(wait)
 }
 
 // network is what one sender has: an IPv4 address, or a /64 of IPv6.
@@ -137,20 +145,22 @@ func (s *Service) ProviderLogin(ctx context.Context, provider, subject, name str
 
 // begin stores a session. password is the hash that was found right.
 func (s *Service) begin(ctx context.Context, l fleet.LoginSession, password string) (fleet.Login, error) {
-	session, err := s.newSession(l)
+	session, err := s.newSession(ctx, l)
 	if err != nil {
 		return fleet.Login{}, err
 	}
 	return session, s.store.CreateLoginSession(ctx, *session.Caller.Session, password)
 }
 
-func (s *Service) newSession(l fleet.LoginSession) (fleet.Login, error) {
+func (s *Service) newSession(ctx context.Context, l fleet.LoginSession) (fleet.Login, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fleet.Login{}, fault.Wrap(err, fault.Internal, "internal", "no session id could be made")
 	}
 	now := s.now().UTC()
 	secret, hash := newSecret(sessionPrefix)
+	asker := fleet.AskerOf(ctx)
+	l.Address, l.Client = cut(asker.Address), cut(asker.Client)
 	l.ID, l.Hash, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt = id.String(), hash, now, now, now, now.Add(SessionTime)
 	return fleet.Login{Secret: secret, Caller: fleet.APIToken{ID: l.ID, Name: l.Name, Hash: hash, User: l.User, CreatedAt: now, ExpiresAt: l.ExpiresAt, LastUsed: &now, Session: &l}}, nil
 }
@@ -192,18 +202,36 @@ func (s *Service) Fresh(caller fleet.APIToken) error {
 		WithFix("confirm your password with hawser account confirm, or log in again")
 }
 
+// maxClient bounds what is kept of who began a session.
+const maxClient = 200
+
+// cut makes a text of a stranger fit to be stored and shown.
+func cut(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "?") {
+		if !unicode.IsPrint(r) {
+			r = '?'
+		}
+		if b.Len()+utf8.RuneLen(r) > maxClient {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 func sessionOver() *fault.Error {
 	return fault.New(fault.Unauthorized, "session_expired", "the session has ended").WithFix("log in again with hawser login")
 }
 
 // session judges a caller that is a session by its times, and notes its use.
-func (s *Service) session(ctx context.Context, t fleet.APIToken, use bool) error {
+func (s *Service) session(ctx context.Context, t fleet.APIToken, from string, use bool) error {
 	now := s.now()
 	if !now.Before(t.ExpiresAt) || !now.Before(t.Session.SeenAt.Add(fleet.SessionIdle)) {
 		return sessionOver()
 	}
 	if use && now.Sub(t.Session.SeenAt) >= seenResolution {
-		if err := s.store.TouchLoginSession(ctx, t.ID, now.UTC()); err != nil {
+		if err := s.store.TouchLoginSession(ctx, t.ID, now.UTC(), from); err != nil {
 			// A database that can be read but not written still lets people in.
 			s.log.WarnContext(ctx, "could not note the use of a session", "session", t.ID, "error", err)
 		}

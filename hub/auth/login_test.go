@@ -345,3 +345,73 @@ func TestChangePassword(t *testing.T) {
 	_, err = w.PasswordLogin(ctx, "a", "ann", goodPassword, false)
 	wantCode(t, err, "login_failed")
 }
+
+// As the row says: 1,000 logins of names that exist and that do not, one after the
+// other in turn, over real hashes. Status and body are those of the error, which is
+// one and the same; medians of both differ by less than 5 ms.
+func TestA02_AThousandLoginsTellNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as 1,000 passwords")
+	}
+	w, ctx := newWorld(), t.Context()
+	w.hasher = newHasher(usual)
+	w.user(t, "ann", true)
+	took := map[bool][]time.Duration{}
+	answers := map[string]bool{}
+	for i := range 1000 {
+		exists := i%2 == 0
+		name := "ann"
+		if !exists {
+			name = fmt.Sprint("nobody", i)
+		}
+		w.time = w.time.Add(attemptWindow) // limits are another row's
+		begin := time.Now()
+		_, err := w.PasswordLogin(ctx, "10.0.0.1", name, "wrong", false)
+		took[exists] = append(took[exists], time.Since(begin))
+		answers[fmt.Sprintf("%#v", fault.As(err))] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("there are %d answers", len(answers))
+	}
+	for _, all := range took {
+		slices.Sort(all)
+	}
+	// The medians, and where a busy machine moves those the quicker quarter: what it
+	// adds to both is nothing that a name decides.
+	differ := func(at int) time.Duration { return (took[true][at] - took[false][at]).Abs() }
+	if most := 5 * time.Millisecond; differ(250) >= most && differ(125) >= most {
+		t.Errorf("medians %s and %s, quarters %s and %s", took[true][250], took[false][250], took[true][125], took[false][125])
+	}
+	// Both have hashed a password: without that a login takes microseconds.
+	if took[false][0] < took[true][0]/2 {
+		t.Errorf("the quickest login of nobody takes %s, of somebody %s", took[false][0], took[true][0])
+	}
+}
+
+// A million names that nobody has: the keys that they are counted by, which are all
+// that reaches the database, are as many as there are buckets, and none is a user's.
+func TestA33_AMillionNamesHaveAFixedNumberOfCounts(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	ann := w.user(t, "ann", true)
+	for range accountAttempts {
+		_, err := w.PasswordLogin(ctx, "10.0.0.1", "ann", "wrong", false)
+		wantCode(t, err, "login_failed")
+	}
+	keys := map[string]bool{}
+	for i := range 1_000_000 {
+		keys[accountKey("", fmt.Sprintf("%x-%d", i*7919, i))] = true
+	}
+	if len(keys) > unknownBuckets || len(keys) < unknownBuckets*9/10 || keys[accountKey(ann.ID, "ann")] {
+		t.Errorf("%d keys", len(keys))
+	}
+	for key := range keys {
+		if _, _, err := w.store.CountAttempt(ctx, key, attemptWindow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.PasswordLogin(ctx, "10.0.0.9", "ann", goodPassword, false)
+	wantCode(t, err, "too_many_logins")
+	if n := w.store.Counts(); n > unknownBuckets+3 {
+		t.Errorf("%d counts are kept", n)
+	}
+}

@@ -65,8 +65,10 @@ func (s *Service) User(ctx context.Context, name string) (fleet.User, error) {
 	return u, err
 }
 
-// ChangeUser changes a user and ends his sessions, at this hub at once and at
-// others within seconds.
+// ChangeUser changes a user and ends what he has, at this hub at once and at others
+// within seconds: his sessions, and the tokens that he issued, which whoever knew
+// the password could have issued too, or which may do what he may not any more. Only
+// enabling him leaves the tokens.
 func (s *Service) ChangeUser(ctx context.Context, name string, c fleet.NewUserChange) (fleet.User, error) {
 	stored := fleet.UserChange{Enabled: c.Enabled, Admin: c.Admin, Grants: c.Grants}
 	if c.Password != nil {
@@ -124,7 +126,7 @@ func (s *Service) FirstUser(ctx context.Context, from, code, name, password stri
 		if err != nil {
 			return err
 		}
-		session, err = s.newSession(fleet.LoginSession{User: u.ID, Provider: fleet.LocalProvider, Subject: u.ID, Name: u.Name, Browser: browser})
+		session, err = s.newSession(ctx, fleet.LoginSession{User: u.ID, Provider: fleet.LocalProvider, Subject: u.ID, Name: u.Name, Browser: browser})
 		if err != nil {
 			return err
 		}
@@ -139,22 +141,29 @@ func (s *Service) FirstUser(ctx context.Context, from, code, name, password stri
 }
 
 // redeem has the code judged by the database: it is removed with what it gives.
+// Each attempt is counted before it is judged.
 func (s *Service) redeem(ctx context.Context, from, code string, take func(hash []byte) error) error {
-	if err := s.limited(from); err != nil {
+	key := "secret " + network(from)
+	n, until, err := s.store.CountAttempt(ctx, key, attemptWindow)
+	if err != nil {
 		return err
+	}
+	if n > maxFailures {
+		return s.tooMany(until)
 	}
 	code = strings.TrimSpace(code)
 	if wellFormed(codePrefix, code) {
 		err := take(hashOf(code))
-		if err == nil {
-			s.attempts.forget(from)
-		}
 		if !fault.HasCode(err, "login_code_unknown") {
+			if err != nil {
+				_ = s.store.ForgiveAttempt(ctx, key) // the code was right
+			} else {
+				_ = s.store.ForgetAttempts(ctx, key)
+			}
 			return err
 		}
 	}
-	s.attempts.failed(from, s.now())
 	s.log.WarnContext(ctx, "a login code was refused", "from", from)
-	return fault.New(fault.Unauthorized, "login_code_invalid", "this login code is not valid; a code works once, within a day after the hub made it").
-		WithFix("restart the hub for a new code if nobody can log in yet, or use an API token")
+	return fault.New(fault.Unauthorized, "login_code_invalid", "this login code is not valid; a code works once, within a day after it was made").
+		WithFix("have an operator make a new one with hawser-hub first-login, or use an API token")
 }

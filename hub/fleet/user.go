@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // LocalProvider is the provider of sessions of users that the hub itself keeps.
 const LocalProvider = "local"
@@ -34,8 +37,11 @@ type LoginSession struct {
 	Provider, Subject, Name string
 	Groups                  []string
 	// Browser: the secret is in a cookie.
-	Browser   bool
-	CreatedAt time.Time
+	Browser bool
+	// Address is where the session was last used from, to the minute of SeenAt, and
+	// Client the program that it began with, in its own words.
+	Address, Client string
+	CreatedAt       time.Time
 	// AuthenticatedAt is when a password, or what the provider asks for, was last
 	// given; SeenAt, to the minute, when the session was last used.
 	AuthenticatedAt, SeenAt time.Time
@@ -44,7 +50,7 @@ type LoginSession struct {
 }
 
 // UserChange is what is changed of a user; nil fields stay. Every change ends the
-// user's sessions.
+// user's sessions, and but for enabling the user the tokens that the user issued.
 type UserChange struct {
 	Password *string // the hash
 	Enabled  *bool
@@ -57,6 +63,25 @@ type FirstLogin struct {
 	Code      string
 	Hash      []byte
 	ExpiresAt time.Time
+	// OnPurpose: an operator had it made, and it stays although somebody
+	// administers the hub.
+	OnPurpose bool
+}
+
+// Asker is where a request came from, and the program that says it made it.
+type Asker struct{ Address, Client string }
+
+type askerKey struct{}
+
+// WithAsker says who makes a request, for the sessions that begin with it.
+func WithAsker(ctx context.Context, a Asker) context.Context {
+	return context.WithValue(ctx, askerKey{}, a)
+}
+
+// AskerOf is empty when nobody has said it.
+func AskerOf(ctx context.Context) Asker {
+	a, _ := ctx.Value(askerKey{}).(Asker)
+	return a
 }
 
 // SessionIdle is after how long without use a session ends.

@@ -73,7 +73,8 @@ func oneUser(rows pgx.Rows, name, what string) (fleet.User, error) {
 	return u, wrap(err, what)
 }
 
-// ChangeUser changes a user and ends his sessions. NotFound (user_not_found).
+// ChangeUser changes a user, and ends his sessions and, but when he is only enabled,
+// the tokens that he issued. NotFound (user_not_found).
 func (s *Store) ChangeUser(ctx context.Context, name string, c fleet.UserChange) (u fleet.User, err error) {
 	var grants []byte
 	if c.Grants != nil {
@@ -89,7 +90,13 @@ func (s *Store) ChangeUser(ctx context.Context, name string, c fleet.UserChange)
 		if u, err = oneUser(rows, name, "change the user"); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, q("EndSessionsOfUser"), u.ID)
+		if _, err = tx.Exec(ctx, q("EndSessionsOfUser"), u.ID); err != nil {
+			return err
+		}
+		if c.Password == nil && c.Admin == nil && c.Grants == nil && (c.Enabled == nil || *c.Enabled) {
+			return nil
+		}
+		_, err = tx.Exec(ctx, q("EndTokensOfUser"), u.ID)
 		return err
 	})
 	return u, err
@@ -139,7 +146,7 @@ func (s *Store) createLoginSession(ctx context.Context, tx pgx.Tx, l fleet.Login
 		}
 	}
 	_, err := tx.Exec(ctx, q("CreateLoginSession"), l.ID, l.Hash, l.User, l.Provider, l.Subject, l.Name, append([]string{}, l.Groups...),
-		l.Browser, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt)
+		l.Browser, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt, l.Address, l.Client)
 	return err
 }
 
@@ -155,19 +162,28 @@ func (s *Store) LoginByID(ctx context.Context, id string) (fleet.APIToken, error
 	return s.login(ctx, nil, id)
 }
 
-func (s *Store) login(ctx context.Context, hash []byte, id string) (t fleet.APIToken, err error) {
+func (s *Store) login(ctx context.Context, hash []byte, id string) (fleet.APIToken, error) {
+	rows, err := s.pool.Query(ctx, q("LoginSession"), hash, id)
+	if err != nil {
+		return fleet.APIToken{}, wrap(err, "read the session")
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, scanLogin)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.APIToken{}, notFound("session_unknown", "the session is not known")
+	}
+	return t, wrap(err, "read the session")
+}
+
+func scanLogin(r pgx.CollectableRow) (t fleet.APIToken, err error) {
 	var l fleet.LoginSession
 	var grants []byte
-	err = s.pool.QueryRow(ctx, q("LoginSession"), hash, id).Scan(&l.ID, &l.Hash, &l.User, &l.Provider, &l.Subject, &l.Name, &l.Groups, &l.Browser,
-		&l.CreatedAt, &l.AuthenticatedAt, &l.SeenAt, &l.ExpiresAt, &t.Admin, &grants)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return t, notFound("session_unknown", "the session is not known")
-	}
+	err = r.Scan(&l.ID, &l.Hash, &l.User, &l.Provider, &l.Subject, &l.Name, &l.Groups, &l.Browser,
+		&l.CreatedAt, &l.AuthenticatedAt, &l.SeenAt, &l.ExpiresAt, &l.Address, &l.Client, &t.Admin, &grants)
 	if err == nil {
 		err = decode(grants, &t.Grants)
 	}
 	if err != nil {
-		return t, wrap(err, "read the session")
+		return t, err
 	}
 	if len(t.Grants) == 0 {
 		t.Grants = nil
@@ -177,9 +193,37 @@ func (s *Store) login(ctx context.Context, hash []byte, id string) (t fleet.APIT
 	return t, nil
 }
 
-// TouchLoginSession notes the use of a session.
-func (s *Store) TouchLoginSession(ctx context.Context, id string, at time.Time) error {
-	_, err := s.pool.Exec(ctx, q("TouchLoginSession"), id, at)
+// LoginSessions lists those that have not ended, the last used first, without
+// their hashes: of a subject of a provider, or with an empty provider of everybody.
+func (s *Store) LoginSessions(ctx context.Context, provider, subject string) ([]fleet.APIToken, error) {
+	now := s.now()
+	rows, err := s.pool.Query(ctx, q("LoginSessions"), now, now.Add(-fleet.SessionIdle), provider, subject)
+	if err != nil {
+		return nil, wrap(err, "list sessions")
+	}
+	out, err := pgx.CollectRows(rows, scanLogin)
+	return out, wrap(err, "list sessions")
+}
+
+// EndLoginSession ends a session of a subject, or with an empty provider of
+// anybody. NotFound (session_unknown).
+func (s *Store) EndLoginSession(ctx context.Context, id, provider, subject string) error {
+	tag, err := s.pool.Exec(ctx, q("EndLoginSession"), id, provider, subject)
+	if err == nil && tag.RowsAffected() == 0 {
+		return notFound("session_unknown", "there is no session %q", id)
+	}
+	return wrap(err, "end the session")
+}
+
+// EndLoginSessions ends all sessions of a subject, and says how many there were.
+func (s *Store) EndLoginSessions(ctx context.Context, provider, subject string) (int, error) {
+	tag, err := s.pool.Exec(ctx, q("EndLoginSessions"), provider, subject)
+	return int(tag.RowsAffected()), wrap(err, "end the sessions")
+}
+
+// TouchLoginSession notes the use of a session, and where from unless address is "".
+func (s *Store) TouchLoginSession(ctx context.Context, id string, at time.Time, address string) error {
+	_, err := s.pool.Exec(ctx, q("TouchLoginSession"), id, at, address)
 	return wrap(err, "note the use of the session")
 }
 
@@ -219,13 +263,35 @@ func (s *Store) ForgetAttempts(ctx context.Context, key string) error {
 	return wrap(err, "count the login")
 }
 
-// ForgetLogins removes sessions and counts whose time is over.
+// maxCounted keys of login_attempts are kept. There are as many as there are users,
+// a fixed number of buckets for other names, and the networks that senders have,
+// which may be many in IPv6: of those that were seen a few times only the rarest go
+// first. No limit is as low as evictable, so that nobody who is limited is
+// forgotten.
+const (
+	maxCounted = 200_000
+	evictable  = 10
+)
+
+// ForgetLogins removes sessions and counts whose time is over, and bounds how many
+// counts there are.
 func (s *Store) ForgetLogins(ctx context.Context, now time.Time) error {
+	return s.forgetLogins(ctx, now, maxCounted)
+}
+
+func (s *Store) forgetLogins(ctx context.Context, now time.Time, most int) error {
 	if _, err := s.pool.Exec(ctx, q("ForgetLogins"), now); err != nil {
 		return wrap(err, "forget sessions")
 	}
-	_, err := s.pool.Exec(ctx, q("ForgetOldExternalLogins"), now)
-	return wrap(err, "forget logins")
+	if _, err := s.pool.Exec(ctx, q("ForgetOldExternalLogins"), now); err != nil {
+		return wrap(err, "forget logins")
+	}
+	var counted int
+	err := s.pool.QueryRow(ctx, q("CountedKeys")).Scan(&counted)
+	if err == nil && counted > most {
+		_, err = s.pool.Exec(ctx, q("EvictAttempts"), evictable, counted-most)
+	}
+	return wrap(err, "forget counted logins")
 }
 
 // OfferFirstLogin stores a first login unless there is one that has not expired,
@@ -234,7 +300,7 @@ func (s *Store) OfferFirstLogin(ctx context.Context, f fleet.FirstLogin, replace
 	var sealed []byte
 	err := s.sealing(func() (err error) {
 		if sealed, err = s.seal(ctx, []byte(f.Code), firstLoginPlace); err == nil {
-			_, err = s.pool.Exec(ctx, q("OfferFirstLogin"), f.Hash, sealed, f.ExpiresAt, s.now(), replace)
+			_, err = s.pool.Exec(ctx, q("OfferFirstLogin"), f.Hash, sealed, f.ExpiresAt, s.now(), replace, f.OnPurpose)
 		}
 		return wrap(err, "store the login code")
 	})
@@ -250,7 +316,8 @@ func (s *Store) OfferFirstLogin(ctx context.Context, f fleet.FirstLogin, replace
 	return got, err
 }
 
-// WithdrawFirstLogin removes the first login, if there is one.
+// WithdrawFirstLogin removes the first login, if there is one that nobody had made
+// on purpose.
 func (s *Store) WithdrawFirstLogin(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, q("WithdrawFirstLogin"))
 	return wrap(err, "remove the login code")

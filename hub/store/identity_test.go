@@ -84,8 +84,11 @@ func TestA03_WhatAUserHasEndsInTheDatabase(t *testing.T) {
 			_, err = b.LoginByID(ctx, "s")
 			wantCode(t, err, fault.NotFound, "session_unknown")
 			_, err = b.APITokenByHash(ctx, []byte("t"))
-			if disabled := fault.HasCode(err, "api_token_unknown"); disabled != (c.Enabled != nil) {
-				t.Errorf("the user's token: %v", err)
+			wantCode(t, err, fault.NotFound, "api_token_unknown")
+			all, err := b.APITokens(ctx)
+			must(t, err)
+			if len(all) != 0 { // enabling the user again brings none back
+				t.Errorf("the user's token is kept: %+v", all)
 			}
 			// A login that was judged before the change does not outrun it.
 			late := b.sessionOf("late", u)
@@ -110,9 +113,9 @@ func TestSessionsOfProviders(t *testing.T) {
 		t.Errorf("%+v %+v", got, got.Session)
 	}
 	b.clock.advance(30 * time.Second)
-	must(t, b.TouchLoginSession(ctx, "s", b.now())) // not worth a write
+	must(t, b.TouchLoginSession(ctx, "s", b.now(), "192.0.2.9")) // not worth a write
 	b.clock.advance(30 * time.Second)
-	must(t, b.TouchLoginSession(ctx, "s", b.now()))
+	must(t, b.TouchLoginSession(ctx, "s", b.now(), "192.0.2.9"))
 	must(t, b.RotateLoginSession(ctx, "s", []byte("h"), []byte("h2"), b.now()))
 	wantCode(t, b.RotateLoginSession(ctx, "s", []byte("h"), []byte("h3"), b.now()), fault.NotFound, "session_unknown")
 	got, err = b.LoginByHash(ctx, []byte("h2"))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -37,8 +38,10 @@ type Error struct {
 	Found   string
 	Allowed string
 	Fix     string
-	Explain any   // a policy explanation, where there is one
-	Cause   error // not shown to users
+	Explain any // a policy explanation, where there is one
+	// RetryAfter is when it is worth to try again, 0 when that is not known.
+	RetryAfter time.Duration
+	Cause      error // not shown to users
 }
 
 func (e *Error) Error() string {
@@ -81,6 +84,9 @@ func (e *Error) WithFound(found, allowed string) *Error {
 	c.Found, c.Allowed = found, allowed
 	return &c
 }
+
+// WithRetryAfter returns a copy that says when to try again.
+func (e *Error) WithRetryAfter(d time.Duration) *Error { c := *e; c.RetryAfter = d; return &c }
 
 // List is several errors found at once, at most 20 of which are shown.
 type List []*Error

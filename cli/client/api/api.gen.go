@@ -105,7 +105,7 @@ func (c *Client) GetAccount(ctx context.Context, name string, options ...Option)
 
 // ChangeAccount: enable, disable or change a local user.
 //
-// What is left out stays. Every change ends the user's sessions, and those who are disabled lose the tokens that they issued until they are enabled again.
+// What is left out stays. Every change ends the user's sessions and the tokens that the user issued; only enabling leaves the tokens.
 func (c *Client) ChangeAccount(ctx context.Context, name string, in AccountChange, options ...Option) (out Account, err error) {
 	err = c.call(ctx, http.MethodPatch, "/accounts/"+url.PathEscape(name), in, &out, options)
 	return out, err
@@ -126,10 +126,42 @@ func (c *Client) ConfirmSession(ctx context.Context, in ConfirmRequest, options 
 
 // ChangePassword: change one's own password.
 //
-// All sessions of the user end, and a new one begins.
+// All sessions of the user end, and the tokens that the user issued; a new session begins.
 func (c *Client) ChangePassword(ctx context.Context, in PasswordRequest, options ...Option) (out LoginAnswer, err error) {
 	err = c.call(ctx, http.MethodPost, "/session/password", in, &out, options)
 	return out, err
+}
+
+// ListSessions: one's own sessions, the last used first.
+//
+// Refused with session_needed for an API token.
+func (c *Client) ListSessions(ctx context.Context, options ...Option) (out LoginSessionList, err error) {
+	err = c.call(ctx, http.MethodGet, "/sessions", nil, &out, options)
+	return out, err
+}
+
+// EndSession: end one of one's own sessions.
+func (c *Client) EndSession(ctx context.Context, id string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/sessions/"+url.PathEscape(id), nil, nil, options)
+}
+
+// LogoutEverywhere: end all of one's own sessions, the one that asks too.
+//
+// API tokens stay; a changed password ends those too.
+func (c *Client) LogoutEverywhere(ctx context.Context, options ...Option) (out EndedSessions, err error) {
+	err = c.call(ctx, http.MethodPost, "/logout/everywhere", nil, &out, options)
+	return out, err
+}
+
+// ListAllSessions: sessions of everybody who is logged in, the last used first.
+func (c *Client) ListAllSessions(ctx context.Context, options ...Option) (out LoginSessionList, err error) {
+	err = c.call(ctx, http.MethodGet, "/login-sessions", nil, &out, options)
+	return out, err
+}
+
+// EndAnySession: end somebody's session.
+func (c *Client) EndAnySession(ctx context.Context, id string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/login-sessions/"+url.PathEscape(id), nil, nil, options)
 }
 
 // ListTokens: API tokens, without their secrets.
@@ -1908,6 +1940,11 @@ type DeviceRequest struct {
 	Provider string `json:"provider,omitempty"`
 }
 
+// EndedSessions says how many sessions there were.
+type EndedSessions struct {
+	Ended int `json:"ended"`
+}
+
 // EnrolmentRequest is what goes through the API.
 type EnrolmentRequest struct {
 	// Cluster is the name that the agent enrols under.
@@ -2168,6 +2205,37 @@ type LoginRequest struct {
 	Password string `json:"password,omitempty"`
 	// Browser puts the secret into a cookie, and not into the answer.
 	Browser bool `json:"browser,omitempty"`
+}
+
+// LoginSession is a session of somebody who is logged in, never with its secret.
+type LoginSession struct {
+	ID string `json:"id"`
+	// Name is whose it is, as Provider knows the person: "local", or an identity
+	// provider.
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	// Current: it is the one that asks.
+	Current bool `json:"current,omitempty"`
+	// Browser: its secret is in a cookie; else a program has it.
+	Browser bool `json:"browser"`
+	// Client is the program that it began with, in its own words, and Address where
+	// it was last used from.
+	Client  string `json:"client,omitempty"`
+	Address string `json:"address,omitempty"`
+	// CreatedAt is when it began, AuthenticatedAt when a password, or what the
+	// provider asks for, was last given, LastUsed, to the minute, when it was used.
+	CreatedAt       time.Time `json:"createdAt"`
+	AuthenticatedAt time.Time `json:"authenticatedAt"`
+	LastUsed        time.Time `json:"lastUsed"`
+	ExpiresAt       time.Time `json:"expiresAt"`
+}
+
+// LoginSessionList is a page of a list.
+type LoginSessionList struct {
+	Items      []LoginSession `json:"items"`
+	NextCursor string         `json:"nextCursor,omitempty"`
+	Total      int            `json:"total"`
+	AsOf       time.Time      `json:"asOf"`
 }
 
 // ManifestsAnswer are the objects of an application, values of Secrets redacted.

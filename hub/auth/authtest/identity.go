@@ -21,6 +21,8 @@ type Identity struct {
 	Token func(ctx context.Context, t fleet.APIToken) error
 	// Role says whether a project has a role; nil: there is no project.
 	Role func(project, role string) error
+	// Revoked is told whose tokens end; nil when nobody wants to know.
+	Revoked func(user string)
 
 	mu       sync.Mutex
 	users    []fleet.User
@@ -88,6 +90,9 @@ func (m *Identity) ChangeUser(_ context.Context, name string, c fleet.UserChange
 		u.Grants = *c.Grants
 	}
 	m.sessions = slices.DeleteFunc(m.sessions, func(l fleet.LoginSession) bool { return l.User == u.ID })
+	if m.Revoked != nil && (c.Password != nil || c.Admin != nil || c.Grants != nil || c.Enabled != nil && !*c.Enabled) {
+		m.Revoked(u.ID)
+	}
 	return *u, nil
 }
 
@@ -158,12 +163,49 @@ func (m *Identity) LoginByID(_ context.Context, id string) (fleet.APIToken, erro
 	return m.login(func(l fleet.LoginSession) bool { return l.ID == id })
 }
 
-func (m *Identity) TouchLoginSession(_ context.Context, id string, at time.Time) error {
+func (m *Identity) LoginSessions(_ context.Context, provider, subject string) ([]fleet.APIToken, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []fleet.APIToken
+	for _, l := range m.sessions {
+		if now := m.Now(); (provider == "" || l.Provider == provider && l.Subject == subject) && now.Before(l.ExpiresAt) && now.Before(l.SeenAt.Add(fleet.SessionIdle)) {
+			l.Hash = nil
+			out = append(out, fleet.APIToken{ID: l.ID, Name: l.Name, User: l.User, CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, LastUsed: &l.SeenAt, Session: &l})
+		}
+	}
+	return out, nil
+}
+
+func (m *Identity) end(is func(fleet.LoginSession) bool) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := len(m.sessions)
+	m.sessions = slices.DeleteFunc(m.sessions, is)
+	return before - len(m.sessions)
+}
+
+func (m *Identity) EndLoginSession(_ context.Context, id, provider, subject string) error {
+	if m.end(func(l fleet.LoginSession) bool {
+		return l.ID == id && (provider == "" || l.Provider == provider && l.Subject == subject)
+	}) == 0 {
+		return fault.New(fault.NotFound, "session_unknown", "there is no session %q", id)
+	}
+	return nil
+}
+
+func (m *Identity) EndLoginSessions(_ context.Context, provider, subject string) (int, error) {
+	return m.end(func(l fleet.LoginSession) bool { return l.Provider == provider && l.Subject == subject }), nil
+}
+
+func (m *Identity) TouchLoginSession(_ context.Context, id string, at time.Time, address string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.sessions {
 		if m.sessions[i].ID == id {
 			m.sessions[i].SeenAt = at
+			if address != "" {
+				m.sessions[i].Address = address
+			}
 		}
 	}
 	return nil
@@ -239,7 +281,9 @@ func (m *Identity) OfferFirstLogin(_ context.Context, f fleet.FirstLogin, replac
 func (m *Identity) WithdrawFirstLogin(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.first = nil
+	if m.first != nil && !m.first.OnPurpose {
+		m.first = nil
+	}
 	return nil
 }
 

@@ -128,10 +128,19 @@ func (g *documented) schema(t reflect.Type) *huma.Schema {
 	return g.registry.Schema(t, true, publicName(t))
 }
 
+// freshLogin is said of routes that are dangerous.
+const freshLogin = "Somebody who is logged in, and does not use an API token, must have authenticated in the last 10 minutes (login_confirmation_needed)"
+
 func (g *documented) operation(r api.Route) *huma.Operation {
 	op := &huma.Operation{
 		OperationID: r.ID, Summary: r.Summary, Description: r.Detail, Tags: []string{r.Tag},
 		Responses: map[string]*huma.Response{"default": {Ref: "#/components/responses/problem"}},
+	}
+	switch {
+	case r.Fresh:
+		op.Description = strings.TrimSpace(op.Description + " " + freshLogin + ".")
+	case r.FreshFor != "":
+		op.Description = strings.TrimSpace(op.Description + " " + freshLogin + ", when it " + r.FreshFor + ".")
 	}
 	for _, status := range refusedWith(r) {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + refusalName(status)}

@@ -41,7 +41,7 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serve(), migrate(), renderOffline(), policy(), keys(), pluginHost(), devdbStop(), version(),
+	root.AddCommand(serve(), migrate(), firstLogin(), renderOffline(), policy(), keys(), pluginHost(), devdbStop(), version(),
 		worker(app.GitWorkerCommand, source.WorkerMain), worker(app.RenderWorkerCommand, render.WorkerMain))
 	return root
 }
@@ -71,6 +71,21 @@ func migrate() *cobra.Command {
 	}
 	cfg.Flags(c.Flags())
 	c.Flags().StringVar(&role, "grant-to", "", "role of the database that the hub logs in as, when this is run as another, which owns the tables; it is given what a hub needs, and cannot change audit records")
+	return c
+}
+
+func firstLogin() *cobra.Command {
+	var cfg app.Config
+	c := &cobra.Command{
+		Use: "first-login", Short: "Make a new one-time login link for an administrator", Args: cobra.NoArgs,
+		Long: `Make a new one-time login link for an administrator, also when there are some who
+cannot log in any more. The link before is void. It needs the hub's database and its
+vault key, and no running hub; give the --data, --database-url and --advertise of the
+hub. With the link in a browser one chooses a name and a password; hawser login takes
+the code in place of a link, for an API token.`,
+		RunE: func(c *cobra.Command, _ []string) error { return app.FirstLogin(c.Context(), cfg, c.OutOrStdout()) },
+	}
+	cfg.Flags(c.Flags())
 	return c
 }
 

@@ -514,6 +514,31 @@ export class Client {
     return (await this.call<types.LoginAnswer>("POST", `/session/password`, body, o)).value;
   }
 
+  /** One's own sessions, the last used first. */
+  async listSessions(o: CallOptions = {}): Promise<types.LoginSessionList> {
+    return (await this.call<types.LoginSessionList>("GET", `/sessions`, undefined, o)).value;
+  }
+
+  /** End one of one's own sessions. */
+  async endSession(id: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/sessions/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
+  /** End all of one's own sessions, the one that asks too. */
+  async logoutEverywhere(o: CallOptions = {}): Promise<types.EndedSessions> {
+    return (await this.call<types.EndedSessions>("POST", `/logout/everywhere`, undefined, o)).value;
+  }
+
+  /** Sessions of everybody who is logged in, the last used first. */
+  async listAllSessions(o: CallOptions = {}): Promise<types.LoginSessionList> {
+    return (await this.call<types.LoginSessionList>("GET", `/login-sessions`, undefined, o)).value;
+  }
+
+  /** End somebody's session. */
+  async endAnySession(id: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/login-sessions/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
   /** API tokens, without their secrets. */
   async listTokens(o: CallOptions = {}): Promise<types.APITokenList> {
     return (await this.call<types.APITokenList>("GET", `/tokens`, undefined, o)).value;

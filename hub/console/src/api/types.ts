@@ -670,6 +670,11 @@ export interface End {
   problem?: string;
 }
 
+/** EndedSessions says how many sessions there were. */
+export interface EndedSessions {
+  ended: number;
+}
+
 export interface EnrolmentRequest {
   /** Cluster is the name that the agent enrols under. */
   cluster: string;
@@ -1287,6 +1292,34 @@ export interface LoginRequest {
   password?: string;
   /** Browser puts the secret into a cookie, and not into the answer. */
   browser?: boolean;
+}
+
+/** LoginSession is a session of somebody who is logged in, never with its secret. */
+export interface LoginSession {
+  id: string;
+  /** Name is whose it is, as Provider knows the person: "local", or an identity provider. */
+  name: string;
+  provider: string;
+  /** Current: it is the one that asks. */
+  current?: boolean;
+  /** Browser: its secret is in a cookie; else a program has it. */
+  browser: boolean;
+  /** Client is the program that it began with, in its own words, and Address where it was last used from. */
+  client?: string;
+  address?: string;
+  /** CreatedAt is when it began, AuthenticatedAt when a password, or what the provider asks for, was last given, LastUsed, to the minute, when it was used. */
+  createdAt: string;
+  authenticatedAt: string;
+  lastUsed: string;
+  expiresAt: string;
+}
+
+/** LoginSessionList is a page of a list. */
+export interface LoginSessionList {
+  items: LoginSession[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
 }
 
 /** ManifestsAnswer are the objects of an application, values of Secrets redacted. */

@@ -1,0 +1,44 @@
+"use strict";
+// The code is in the fragment of the address, which no browser sends. It is taken
+// out of the address, and so of the history, before anything else is done.
+const at = (id) => document.getElementById(id);
+const code = decodeURIComponent(location.hash.slice(1));
+history.replaceState(null, "", location.pathname);
+at(code ? "form" : "nocode").hidden = false;
+
+const fail = (text) => {
+  at("error").textContent = text;
+  at("error").hidden = false;
+};
+
+at("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  at("error").hidden = true;
+  if (at("password").value !== at("again").value) {
+    fail("The two passwords are not the same.");
+    at("again").focus();
+    return;
+  }
+  at("send").disabled = true;
+  try {
+    const answer = await fetch("/api/v1/login", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ code, username: at("name").value, password: at("password").value, browser: true }),
+    });
+    const said = await answer.json();
+    if (!answer.ok) {
+      fail([said.detail, said.fix].filter(Boolean).join(". "));
+      return;
+    }
+    at("form").reset();
+    at("form").hidden = true;
+    at("who").textContent = said.name;
+    at("command").textContent = `hawser login ${location.host} --username ${said.name}`;
+    at("done").hidden = false;
+  } catch {
+    fail("The hub does not answer. Nothing is lost: try again.");
+  } finally {
+    at("send").disabled = false;
+  }
+});
