@@ -267,7 +267,7 @@ func (b *bench) explains(ctx context.Context, h *seededHub) error {
 
 // permissions measures in this process what filtering by permission costs: all
 // applications, for a user of 50 grants.
-func (b *bench) permissions(_ context.Context, h *seededHub) error {
+func (b *bench) permissions(ctx context.Context, h *seededHub) error {
 	known := make([]string, h.projects)
 	for i := range known {
 		known[i] = h.project(i)
@@ -299,6 +299,38 @@ func (b *bench) permissions(_ context.Context, h *seededHub) error {
 		// Microseconds do not survive the rounding of seconds.
 		b.add("api/permission-cold", "set of 50 grants made, and all applications filtered by it", "ms", round(cold.Seconds()*1000)).atMost("p99", 5)
 		b.add("api/permission-cached", "all applications filtered by a set that is known", "ms", round(warm.Seconds()*1000)).atMost("p99", 5)
+	}
+	return b.policies(ctx)
+}
+
+// policies measures the same for 50 rules of a policy, in the benchmark of the package:
+// by projects, by names in all projects, and denials, in globs and in expressions.
+func (b *bench) policies(ctx context.Context) error {
+	found := map[string][]float64{}
+	if err := b.goBenchmarks(ctx, "./hub/inventory", "^BenchmarkSight$", found); err != nil {
+		return err
+	}
+	for _, mode := range []string{"glob", "regex"} {
+		for _, c := range []struct {
+			name, what string
+			goal       float64 // µs; 0: none
+		}{
+			{"cold", "which of 10,000 applications 50 rules let somebody see, from the rules", 5000},
+			{"kept", "the same again", 50},
+			{"changed", "the same when one application changed since", 50},
+			{"rows", "the rows of a list taken out by it", 0},
+		} {
+			all := found["BenchmarkSight/"+mode+"/"+c.name]
+			if len(all) == 0 {
+				return fmt.Errorf("BenchmarkSight/%s/%s was not measured", mode, c.name)
+			}
+			for _, ns := range all {
+				m := b.add("api/policy-"+c.name+"-"+mode, c.what, "µs", round(ns/1000))
+				if c.goal > 0 {
+					m.atMost("median", c.goal)
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -34,13 +34,9 @@ var decisionBenchmarks = []struct {
 func (b *bench) decisions(ctx context.Context) error {
 	found := map[string][]float64{}
 	for _, pkg := range []string{"./agent/health", "./agent/lua", "./agent/diff"} {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^(BenchmarkOf|BenchmarkHealth|BenchmarkCompare)$", "-benchtime", "0.5s", "-count", strconv.Itoa(b.repeat), pkg)
-		var out, complaint bytes.Buffer
-		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaint, os.Environ()
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w\n%s%s", cmd, err, &out, &complaint)
+		if err := b.goBenchmarks(ctx, pkg, "^(BenchmarkOf|BenchmarkHealth|BenchmarkCompare)$", found); err != nil {
+			return err
 		}
-		nanoseconds(out.String(), found)
 	}
 	for _, d := range decisionBenchmarks {
 		if len(found[d.name]) == 0 {
@@ -54,6 +50,18 @@ func (b *bench) decisions(ctx context.Context) error {
 			b.add("decisions/"+d.metric+"-rate", "so many a second on one core", "1/s", float64(int(1e9/ns)))
 		}
 	}
+	return nil
+}
+
+// goBenchmarks runs Go benchmarks of a package in a process of their own.
+func (b *bench) goBenchmarks(ctx context.Context, pkg, which string, into map[string][]float64) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", which, "-benchtime", "0.5s", "-count", strconv.Itoa(b.repeat), pkg)
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaint, os.Environ()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s%s", cmd, err, &out, &complaint)
+	}
+	nanoseconds(out.String(), into)
 	return nil
 }
 

@@ -86,7 +86,8 @@
 //     list: 200 rows with facets and filter, three kinds of filter and order in
 //     turn. explain: of a stored application with its objects, and of one that is
 //     only described. permission: what the filter costs, in this process, for 50
-//     grants and all applications. mixed: 16 visitors, half of them administrators;
+//     grants and all applications; and, in the benchmark of hub/inventory, for 50 rules
+//     of a policy and 10,000 applications. mixed: 16 visitors, half of them administrators;
 //     of 100 requests 20 are lists of 50, 40 applications in full, 10 explanations,
 //     15 versions, 15 lists of operations; the load generator is on the same
 //     machine. stream: 20 agents' ends of the line (the package agent/link, TLS and

@@ -34,9 +34,10 @@ type Inventory interface {
 	// Operations reads those that f means, which the caller sees, from the database.
 	Operations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery) (fleet.ListPage, error)
 	Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
-	// Projects are the names of all projects; version changes with them and with
-	// what is deployed where.
+	// Projects are the names of all projects; version changes with them. Deployed
+	// changes with projects and clusters, and with what is deployed where.
 	Projects(ctx context.Context) (version uint64, names []string)
+	Deployed(ctx context.Context) uint64
 	// ClustersSeen are the clusters that somebody sees, and how many of the
 	// applications that he sees are on each: those that allowed says, and those that
 	// the projects reach, or have applications on, that shows says.
@@ -241,7 +242,7 @@ func (a *api) sightOfApplications(ctx context.Context, set *permission.Set) flee
 		return fleet.Sight{}
 	}
 	scope := a.scope(ctx, set)
-	s := fleet.Sight{Sees: scope.Has}
+	s := fleet.Sight{Sees: scope.Has, Key: scope.Key()}
 	if scope.Partial() {
 		s.SeesApp = scope.Allows
 	}
@@ -326,7 +327,7 @@ func (a *api) clustersOf(ctx context.Context, set *permission.Set) (func(model.C
 
 // clusterSet are the clusters that a plain user sees.
 func (a *api) clusterSet(ctx context.Context, set *permission.Set) clusterSet {
-	version, _ := a.opts.Inventory.Projects(ctx)
+	version := a.opts.Inventory.Deployed(ctx)
 	k := &a.clusterSets
 	k.mu.Lock()
 	got, ok := k.known[set]

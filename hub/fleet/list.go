@@ -83,6 +83,9 @@ type Sight struct {
 	// SeesApp says which, where that is not all of them; nil: it is.
 	Sees    func(project string) bool
 	SeesApp func(project, name string) bool
+	// Key, when it is not nil, is comparable, and the same only for Sees and SeesApp that
+	// say the same: what they said may be kept by it.
+	Key any
 	// The same for projects, clusters and repositories; nil: all are seen.
 	SeesProject    func(name string) bool
 	SeesCluster    func(*model.Cluster) bool

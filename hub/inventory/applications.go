@@ -40,7 +40,7 @@ func seen(a *app, fresh model.Freshness) seenApp {
 }
 
 func (x *Index) moment(s *snapshot) moment {
-	return moment{snapshot: s, now: x.opts.Now().UTC(), ttl: x.opts.Store.LeaseTime()}
+	return moment{snapshot: s, sights: &x.sights, now: x.opts.Now().UTC(), ttl: x.opts.Store.LeaseTime()}
 }
 
 // Applications answers a list of applications.
@@ -91,17 +91,11 @@ func (m moment) seen(sight *fleet.Sight) []seenApp {
 	if sight.Sees == nil {
 		return all
 	}
-	n, yes := 0, map[string]bool{}
-	for name, count := range m.perProject {
-		if sight.Sees(name) {
-			yes[name] = true
-			n += count
-		}
-	}
-	out := make([]seenApp, 0, n)
-	for _, a := range all {
-		if yes[a.Project] && (sight.SeesApp == nil || sight.SeesApp(a.Project, a.Name)) {
-			out = append(out, a)
+	seen := m.visible(sight)
+	out := make([]seenApp, 0, seen.count)
+	for i := range all {
+		if seen.has(all[i].place) {
+			out = append(out, all[i])
 		}
 	}
 	return out

@@ -79,6 +79,7 @@ type Index struct {
 	answering bool
 	flight    *flight            // the read that lists wait for, nil when there is none
 	counted   map[string]counted // of operations, by what is asked
+	sights    sights
 	// clustersChanged: sessions opened or closed, or clusters reported.
 	clustersChanged atomic.Bool
 	wake            chan struct{}
@@ -99,10 +100,12 @@ type state struct {
 	clusters map[model.ClusterID]*cluster
 	projects []*project
 	repos    []*repository
-	// version changes with the projects and with what is deployed where.
-	version uint64
-	asOf    time.Time
-	away    bool
+	// version changes with the projects and with what is deployed where, naming with
+	// the names of the projects.
+	version, naming uint64
+	places          places
+	asOf            time.Time
+	away            bool
 }
 
 // snapshot is what readers see; nothing in it changes.
@@ -114,6 +117,8 @@ type snapshot struct {
 	repos    []*repository
 	names    []string // of the projects
 	version  uint64
+	naming   uint64 // changes with the names
+	places   places
 	asOf     time.Time
 	away     bool
 	// perProject counts applications.
@@ -195,8 +200,7 @@ func (x *Index) Load(caller context.Context) error {
 	}
 	for uid, a := range x.state.apps {
 		if _, ok := found[uid]; !ok && a.read <= began {
-			delete(x.state.apps, uid)
-			x.state.version++
+			x.remove(a)
 		}
 	}
 	x.sort()
@@ -511,8 +515,7 @@ func (x *Index) read(caller context.Context, all bool) error {
 			continue
 		}
 		if a := x.state.apps[uid]; a != nil && a.read <= began {
-			delete(x.state.apps, uid)
-			x.state.version++
+			x.remove(a)
 			resort = true
 		}
 		if x.loading {
@@ -591,10 +594,18 @@ func (x *Index) put(row fleet.AppRow, read uint64) (resort bool) {
 	}
 	a := newApp(row, read)
 	x.state.apps[row.UID] = a
+	x.state.places.put(old, a)
 	if old == nil || old.Project != a.Project || old.ClusterID != a.ClusterID {
 		x.state.version++
 	}
 	return old == nil || old.Name != a.Name
+}
+
+// remove forgets an application. x.mu is held.
+func (x *Index) remove(a *app) {
+	delete(x.state.apps, a.UID)
+	x.state.places.remove(a)
+	x.state.version++
 }
 
 func (x *Index) sort() {
@@ -690,6 +701,7 @@ func (x *Index) publish() {
 	s := &snapshot{
 		apps: x.state.byName, byID: x.state.clusters, projects: x.state.projects, repos: x.state.repos,
 		version: x.state.version, asOf: x.state.asOf, away: x.state.away, perProject: map[string]int{},
+		places: x.state.places,
 	}
 	before := x.snap.Load()
 	same := before != nil && before.version == s.version
@@ -699,7 +711,11 @@ func (x *Index) publish() {
 		for _, p := range s.projects {
 			s.names = append(s.names, p.Metadata.Name)
 		}
+		if before == nil || !slices.Equal(before.names, s.names) {
+			x.state.naming++
+		}
 	}
+	s.naming = x.state.naming
 	if before != nil && len(before.byID) == len(s.byID) && sameMap(before.byID, s.byID) {
 		s.clusters = before.clusters
 	} else {
@@ -723,12 +739,15 @@ func sameMap(a, b map[model.ClusterID]*cluster) bool {
 	return true
 }
 
-// Projects are the names of all projects, and a number that changes with them
-// and with what is deployed where.
+// Projects are the names of all projects, and a number that changes with them.
 func (x *Index) Projects(ctx context.Context) (version uint64, names []string) {
 	s := x.current(ctx)
-	return s.version, s.names
+	return s.naming, s.names
 }
+
+// Deployed is a number that changes with the projects and clusters, and with what is
+// deployed where.
+func (x *Index) Deployed(ctx context.Context) uint64 { return x.current(ctx).version }
 
 // Rules are all projects as they were written. The caller does not change them.
 func (x *Index) Rules(ctx context.Context) []model.AppProject {

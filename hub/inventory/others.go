@@ -297,8 +297,18 @@ func (x *Index) Repositories(ctx context.Context, q fleet.ListQuery) (fleet.List
 // of those that are seen.
 func (x *Index) hasLabel(name string, sight *fleet.Sight) bool {
 	s := x.snap.Load()
+	var seen *visible
 	for _, a := range s.apps {
-		if _, ok := a.Labels[name]; ok && sight.App(a.Project, a.Name) {
+		if _, ok := a.Labels[name]; !ok {
+			continue
+		}
+		if sight.Sees == nil {
+			return true
+		}
+		if seen == nil {
+			seen = x.moment(s).visible(sight)
+		}
+		if seen.has(a.place) {
 			return true
 		}
 	}
@@ -372,13 +382,10 @@ func (x *Index) Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
 
 // applicationsOn counts the applications that are seen on each cluster.
 func (m moment) applicationsOn(sight *fleet.Sight) map[model.ClusterID]int {
-	yes := make(map[string]bool, len(m.perProject))
-	for name := range m.perProject {
-		yes[name] = sight.Sees(name)
-	}
 	out := map[model.ClusterID]int{}
+	seen := m.visible(sight)
 	for _, a := range m.apps {
-		if yes[a.Project] && (sight.SeesApp == nil || sight.SeesApp(a.Project, a.Name)) {
+		if seen.has(a.place) {
 			out[a.ClusterID]++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type app struct {
 	fleet.AppRow
 	read    uint64 // the read that found it
+	place   uint32 // in what is kept of what somebody sees
 	changed time.Time
 	codes   []string
 	sync    string // words of the filter language
@@ -85,8 +86,9 @@ func operationWord(op *model.OperationInfo) string {
 // moment is what a question is asked at: one time, one snapshot.
 type moment struct {
 	*snapshot
-	now time.Time
-	ttl time.Duration
+	sights *sights
+	now    time.Time
+	ttl    time.Duration
 }
 
 // freshness of an application now.

@@ -154,6 +154,9 @@ func (e *Effective) hasAdmin() bool {
 
 // pick are the rules of each asker about a resource, an action and a project.
 func (e *Effective) pick(q question) [][]*rule {
+	if !slices.ContainsFunc(e.askers, func(a asker) bool { return len(a.projects[q.project]) > 0 }) {
+		q.project = "" // none of its own: the rules are those of every project
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if got, ok := e.picked[q]; ok {

@@ -16,8 +16,9 @@ import (
 type pattern struct {
 	all     bool
 	literal string
-	// alternatives of a glob, its braces expanded. At most one of them and re is
-	// set; with neither the pattern is its literal.
+	// alternatives of a glob, its braces expanded. An expression that means the same as
+	// globs has them too, for texts without line breaks: "." of expressions is none. With
+	// neither the pattern is its literal.
 	alternatives []glob
 	re           *regexp.Regexp
 	valid        bool
@@ -31,6 +32,9 @@ type glob struct {
 	// what follows the last one. between says that only "*" is between them.
 	lead, tail string
 	between    bool
+	// texts are what is between, when that is only texts and "*": they are found one
+	// after the other.
+	texts []string
 }
 
 type token struct {
@@ -100,7 +104,10 @@ func compileGlob(text string) (pattern, error) {
 	if !ok || len(rest) > 0 {
 		return pattern{re: reference.Expression(), valid: true}, nil
 	}
-	p := pattern{valid: true}
+	return pattern{alternatives: globsOf(sequences), valid: true}, nil
+}
+
+func globsOf(sequences [][]token) (out []glob) {
 	for _, tokens := range sequences {
 		g := glob{tokens: tokens}
 		for _, t := range tokens {
@@ -116,9 +123,35 @@ func compileGlob(text string) (pattern, error) {
 			g.tail = string(tokens[last].char) + g.tail
 		}
 		g.between = last-leads == 1 && tokens[leads].kind == star
-		p.alternatives = append(p.alternatives, g)
+		if !g.between {
+			g.texts = textsOf(tokens[leads:last])
+		}
+		out = append(out, g)
 	}
-	return p, nil
+	return out
+}
+
+// textsOf are the texts between the "*" of tokens that begin and end with one, nil
+// when there is anything else in them.
+func textsOf(tokens []token) (out []string) {
+	if len(tokens) == 0 || tokens[0].kind != star || tokens[len(tokens)-1].kind != star {
+		return nil
+	}
+	text := ""
+	for _, t := range tokens[1:] {
+		switch {
+		case t.kind == char && t.char != utf8.RuneError:
+			text += string(t.char)
+		case t.kind == star:
+			if text != "" {
+				out = append(out, text)
+			}
+			text = ""
+		default:
+			return nil
+		}
+	}
+	return out
 }
 
 // expand reads a glob that is known to be valid, up to the "," or "}" that ends
@@ -225,7 +258,7 @@ func compileExpression(text string) (pattern, error) {
 	if err != nil {
 		return pattern{}, fmt.Errorf("%.80q is no regular expression: %w", text, err)
 	}
-	return pattern{re: re, valid: true}, nil
+	return pattern{re: re, alternatives: globsOf(asGlobs(tree)), valid: true}, nil
 }
 
 // weight is about how many states an expression has.
@@ -246,7 +279,7 @@ func (p *pattern) match(s string) bool {
 		return false
 	case p.all:
 		return true
-	case p.re != nil:
+	case p.re != nil && (p.alternatives == nil || strings.ContainsAny(s, "\n")):
 		return p.re.MatchString(s)
 	case p.alternatives == nil:
 		return p.literal == s
@@ -266,6 +299,17 @@ func (g *glob) match(s string) bool {
 		return false
 	}
 	if g.between {
+		return true
+	}
+	if g.texts != nil {
+		s = s[len(g.lead) : len(s)-len(g.tail)]
+		for _, text := range g.texts {
+			at := strings.Index(s, text)
+			if at < 0 {
+				return false
+			}
+			s = s[at+len(text):]
+		}
 		return true
 	}
 	t := g.tokens
@@ -314,7 +358,7 @@ func (p *pattern) reaches(prefix string) reach {
 		return matchesNone
 	case p.all:
 		return matchesAll
-	case p.re != nil:
+	case p.re != nil && p.alternatives == nil:
 		return matchesSome
 	case p.alternatives == nil:
 		if strings.HasPrefix(p.literal, prefix) {
@@ -334,7 +378,13 @@ func (g *glob) reaches(prefix string) reach {
 		return matchesNone
 	}
 	// The states of an automaton: at[i] says that the tokens before i are used up.
-	at := make([]bool, len(g.tokens)+1)
+	var few [2][64]bool
+	at, next := few[0][:0], few[1][:0]
+	if n := len(g.tokens) + 1; n <= len(few[0]) {
+		at, next = few[0][:n], few[1][:n]
+	} else {
+		at, next = make([]bool, n), make([]bool, n)
+	}
 	at[0] = true
 	skip := func() {
 		for i, t := range g.tokens {
@@ -344,7 +394,6 @@ func (g *glob) reaches(prefix string) reach {
 		}
 	}
 	skip()
-	next := make([]bool, len(at))
 	for _, r := range prefix {
 		clear(next)
 		any := false

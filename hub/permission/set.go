@@ -196,39 +196,23 @@ type Scope struct {
 	names map[string]struct{}
 	// some are the projects of which not all things are in it.
 	some map[string]*part
+	id   *scopeID
 }
 
-// part is some of the things of a project: each of the conditions has to hold. What
-// was asked is remembered, because lists ask about the same things each time.
-type part struct {
-	conditions []things
-
-	mu    sync.RWMutex
-	known map[string]bool
-}
-
-// maxKnown bounds what is remembered of a project.
-const maxKnown = 20_000
+// part is some of the things of a project: each of the conditions has to hold.
+type part struct{ conditions []things }
 
 func (p *part) has(project, name string) bool {
-	p.mu.RLock()
-	has, ok := p.known[name]
-	p.mu.RUnlock()
-	if ok {
-		return has
-	}
-	has = true
 	for i := range p.conditions {
-		has = has && p.conditions[i].has(project, name)
+		if !p.conditions[i].has(project, name) {
+			return false
+		}
 	}
-	p.mu.Lock()
-	if p.known == nil || len(p.known) >= maxKnown {
-		p.known = map[string]bool{}
-	}
-	p.known[strings.Clone(name)] = has
-	p.mu.Unlock()
-	return has
+	return true
 }
+
+// scopeID is what tells scopes apart: each has its own address.
+type scopeID struct{ _ byte }
 
 // Has reports whether a project, or something in it, is in the scope.
 func (s Scope) Has(project string) bool {
@@ -261,6 +245,16 @@ func (s Scope) Allows(project, name string) bool {
 // scope, so that Has alone does not decide.
 func (s Scope) Partial() bool { return len(s.some) > 0 }
 
+// Key is the same for two scopes only when they are one that Set.Projects kept, and so
+// allow the same; nil for one that was not resolved. Whoever keeps what it worked out
+// of a scope keeps it by this.
+func (s Scope) Key() any {
+	if s.id == nil {
+		return nil
+	}
+	return s.id
+}
+
 // Names are the projects of which everything is in the scope, in order; of a
 // scope of all there are none.
 func (s Scope) Names() []string { return slices.Sorted(maps.Keys(s.names)) }
@@ -288,7 +282,7 @@ func (s *Set) Projects(verb Verb, resource Resource, version uint64, known []str
 	if scope, ok := s.resolved[key]; ok {
 		return scope
 	}
-	scope := Scope{names: map[string]struct{}{}, some: map[string]*part{}}
+	scope := Scope{names: map[string]struct{}{}, some: map[string]*part{}, id: new(scopeID)}
 	for _, project := range known {
 		if have, _ := s.rankIn(project); least != admin && have >= least {
 			scope.names[project] = struct{}{}
