@@ -1,6 +1,7 @@
 package source
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -129,6 +130,27 @@ func TestCheckAddress(t *testing.T) {
 	for host, want := range map[string]bool{"git.example.com": true, "GIT.example.com": true, "example.com": false, "git.example.com.evil": false} {
 		if got := hostAllowed(host, []string{"*.example.com", "["}); got != want {
 			t.Errorf("%s: %v", host, got)
+		}
+	}
+}
+
+// TestA24_UserinfoInAURLIsRefusedAndNeverRepeated: whatever is wrong with a URL, what
+// it carries before the @ is not in the error, nor in the fix.
+func TestA24_UserinfoInAURLIsRefusedAndNeverRepeated(t *testing.T) {
+	for _, raw := range []string{
+		"https://u:CANARY@host/x", "https://CANARY@host/x", "HTTPS://u:CANARY@host/x", "http://u:CANARY@host/x", "ssh://git:CANARY@host/x",
+		"https://u:CANARY@host", "https://u:CANARY@/x", "https://u:CANARY@host/x?a=b", "https://u:CANARY@host:99999999/x", "https://u:CANARY@-host/x",
+		"https://u:CANARY@2130706433/x", "ftp://u:CANARY@host/x", "oci://u:CANARY@host/x", "file://u:CANARY@host/x", "u:CANARY@host/x",
+		"https://u:CANARY@host/%zz", "https://u:CANARY%zz@host/x", "https://u:CAN/ARY@host/x", "//u:CANARY@host/x", "/u:CANARY@host/x", "//CANARY@host/x",
+	} {
+		u, err := ParseURL(raw, true)
+		if err == nil {
+			t.Errorf("%q is taken as %v", raw, u)
+			continue
+		}
+		e := fault.As(err)
+		if e.Kind != fault.Invalid || strings.Contains(fmt.Sprintf("%+v %s %s", *e, e.Error(), e.Fix), "CANARY") {
+			t.Errorf("%q: %+v", raw, e)
 		}
 	}
 }

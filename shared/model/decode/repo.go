@@ -130,7 +130,7 @@ func MaskURL(repo string) string {
 	i := strings.Index(repo, "://")
 	start := i + 3
 	if i < 0 {
-		i, start = 0, 0
+		i, start = 0, len(repo)-len(strings.TrimLeft(repo, "/"))
 	}
 	authority, _, _ := strings.Cut(repo[start:], "/")
 	at := strings.LastIndexByte(authority, '@')
