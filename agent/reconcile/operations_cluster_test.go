@@ -178,10 +178,13 @@ func TestAFailedOperationIsTriedAgain(t *testing.T) {
 	if end := a.ended("op-again-2"); end.Phase != model.PhaseSucceeded {
 		t.Errorf("%+v", end)
 	}
-	st := a.status(uid)
-	if len(st.History) != 1 || st.History[0].Operation != "op-again-2" {
-		t.Errorf("%+v", st.History)
-	}
+	// The end of an operation and the status that has it in its history are reported one after the other.
+	eventually(t, 20*time.Second, func() error {
+		if h := a.status(uid).History; len(h) != 1 || h[0].Operation != "op-again-2" {
+			return fmt.Errorf("%+v", h)
+		}
+		return nil
+	})
 }
 
 // Rules of the fleet hide a drift, and show it again when they go.
