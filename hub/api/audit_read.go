@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -120,7 +119,7 @@ func (a *api) listAudit(c *gin.Context) {
 	}
 	var cursor string
 	if err == nil {
-		cursor, err = cursorOf(c)
+		cursor, err = a.cursorOf(c, boundTo(c, "audit"))
 	}
 	if err == nil && cursor != "" {
 		if f.Before, err = strconv.ParseInt(cursor, 10, 64); err != nil || f.Before < 1 {
@@ -148,7 +147,7 @@ func (a *api) listAudit(c *gin.Context) {
 	}
 	out := newList(a, records)
 	if next {
-		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(records[limit-1].Seq, 10)))
+		out.NextCursor = a.opts.cursor([]string{strconv.FormatInt(records[limit-1].Seq, 10)}, boundTo(c, "audit"))
 	}
 	c.JSON(http.StatusOK, out)
 }

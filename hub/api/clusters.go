@@ -43,6 +43,10 @@ func (a *api) deleteCluster(c *gin.Context) {
 	if err == nil {
 		err = a.store.DeleteCluster(ctx, cluster.ID, expected)
 	}
+	if set := a.caller(c); fault.HasCode(err, "cluster_in_use") && !set.Admin() {
+		err = fault.New(fault.Precondition, "cluster_in_use", "applications are deployed to the cluster; you see %d of them", a.clusterSet(ctx, set).applications[cluster.ID]).
+			WithFix("delete them first, with or without their objects; ask an administrator of this hub about those that you do not see")
+	}
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -282,10 +282,14 @@ func (s *fakeStore) DeleteCluster(_ context.Context, id model.ClusterID, expecte
 	if i := slices.IndexFunc(s.clusters, func(c model.Cluster) bool { return c.ID == id }); i >= 0 && expected != 0 && s.clusters[i].Version != expected {
 		return versionConflict
 	}
+	n := 0
 	for _, a := range s.apps {
 		if a.Cluster == id {
-			return fault.New(fault.Precondition, "cluster_in_use", "applications point at it")
+			n++
 		}
+	}
+	if n > 0 {
+		return fault.New(fault.Precondition, "cluster_in_use", "%d applications are deployed to the cluster", n)
 	}
 	s.clusters = slices.DeleteFunc(s.clusters, func(c model.Cluster) bool { return c.ID == id })
 	return nil
@@ -364,10 +368,14 @@ func (s *fakeStore) DeleteProject(_ context.Context, name string, expected int64
 	if expected != 0 && p.Metadata.Generation != expected {
 		return versionConflict
 	}
+	var names []string
 	for _, a := range s.apps {
 		if a.Project == name {
-			return fault.New(fault.Precondition, "project_in_use", "application %q uses project %q", a.Name, name)
+			names = append(names, a.Name)
 		}
+	}
+	if len(names) > 0 {
+		return fault.New(fault.Precondition, "project_in_use", "applications belong to the project %q: %v", name, names)
 	}
 	delete(s.projects, name)
 	return nil

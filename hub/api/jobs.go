@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -273,7 +272,7 @@ func (a *api) getJob(c *gin.Context) {
 	}
 	var cursor string
 	if err == nil {
-		cursor, err = cursorOf(c)
+		cursor, err = a.cursorOf(c, boundTo(c, "items of job "+job.ID))
 	}
 	if err == nil && cursor != "" {
 		if after, err = strconv.Atoi(cursor); err != nil || after < 0 || after > model.MaxJobItems {
@@ -292,7 +291,7 @@ func (a *api) getJob(c *gin.Context) {
 	out := jobAnswer{Job: job.Job, Items: []model.JobItem{}}
 	if len(items) > limit {
 		items = items[:limit]
-		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(items[limit-1].Number)))
+		out.NextCursor = a.opts.cursor([]string{strconv.Itoa(items[limit-1].Number)}, boundTo(c, "items of job "+job.ID))
 	}
 	for _, i := range items {
 		i.ID, i.Message = fault.ID(i.Code), shorten(i.Message)

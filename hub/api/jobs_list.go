@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ func (a *api) listJobs(c *gin.Context) {
 	}
 	which := fleet.JobFilter{}
 	if err == nil {
-		which.Before, err = cursorOf(c)
+		which.Before, err = a.cursorOf(c, boundTo(c, "jobs"))
 	}
 	var query filter.Query
 	if err == nil {
@@ -51,7 +50,7 @@ func (a *api) listJobs(c *gin.Context) {
 	}
 	out := newList(a, jobs)
 	if next != "" {
-		out.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(next))
+		out.NextCursor = a.opts.cursor([]string{next}, boundTo(c, "jobs"))
 	}
 	c.JSON(http.StatusOK, out)
 }

@@ -289,15 +289,30 @@ func (o Options) openCursor(s, bound string) ([]string, error) {
 	return p.After, nil
 }
 
-// cursorOf is the cursor of lists that are read from the database by a key: what
-// it says is only where to begin.
-func cursorOf(c *gin.Context) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(c.Query("cursor"))
-	if err != nil || len(b) > 256 {
-		return "", fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub").WithField("cursor").
-			WithFix("start again without a cursor")
+// cursorOf is the cursor of lists that are read from the database by a key, "" when
+// none was sent. It is sealed and bound as others are.
+func (a *api) cursorOf(c *gin.Context, bound string) (string, error) {
+	s := c.Query("cursor")
+	if s == "" {
+		return "", nil
 	}
-	return string(b), nil
+	after, err := a.opts.openCursor(s, bound)
+	if err == nil && len(after) != 1 {
+		err = fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this list").WithField("cursor").WithFix("start again without a cursor")
+	}
+	if err != nil {
+		return "", err
+	}
+	return after[0], nil
+}
+
+// boundTo is what the cursor of a list is bound to: the list, and the parameters that
+// say what is in it.
+func boundTo(c *gin.Context, things string) string {
+	q := c.Request.URL.Query()
+	q.Del("cursor")
+	q.Del("limit")
+	return things + "\x00" + q.Encode()
 }
 
 // ---- which clusters somebody sees

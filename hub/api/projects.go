@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -168,6 +170,9 @@ func (a *api) deleteProject(c *gin.Context) {
 	if err == nil {
 		err = a.store.DeleteProject(c.Request.Context(), name, expected)
 	}
+	if set := a.caller(c); fault.HasCode(err, "project_in_use") && !set.Admin() {
+		err = a.projectInUse(c.Request.Context(), set, name)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -175,6 +180,31 @@ func (a *api) deleteProject(c *gin.Context) {
 	a.opts.Auth.RolesChanged(name)
 	a.opts.Publisher.Publish("project", name, deleted{Name: name, Deleted: true})
 	c.Status(http.StatusNoContent)
+}
+
+// projectInUse refuses to delete a project to somebody who may not see all of what is
+// in it: it names the applications that he sees, and counts nothing else.
+func (a *api) projectInUse(ctx context.Context, set *permission.Set, name string) error {
+	apps, err := a.store.Applications(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, app := range apps {
+		if app.Project == name && set.Sees(permission.Applications, app.Project, app.Name) {
+			names = append(names, app.Name)
+		}
+	}
+	slices.Sort(names)
+	what := "of what you see no application"
+	if len(names) > 0 {
+		what = strings.Join(names[:min(len(names), namedUsers)], ", ")
+	}
+	if len(names) > namedUsers {
+		what += ", …"
+	}
+	return fault.New(fault.Precondition, "project_in_use", "the project %q is in use: %s", name, what).
+		WithFix("delete or move its applications, repositories, credential templates and application sets first, and remove spec.inheritedBy; ask an administrator of this hub about those that you do not see")
 }
 
 // sameName checks that a body is about the thing that the URL names.
