@@ -379,7 +379,7 @@ func (g *glob) reaches(prefix string) reach {
 	}
 	// The states of an automaton: at[i] says that the tokens before i are used up.
 	var few [2][64]bool
-	at, next := few[0][:0], few[1][:0]
+	var at, next []bool
 	if n := len(g.tokens) + 1; n <= len(few[0]) {
 		at, next = few[0][:n], few[1][:n]
 	} else {
