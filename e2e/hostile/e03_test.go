@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/hawser-dev/hawser/hub/gateway"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -38,7 +39,13 @@ func TestE03_AClonedAgentShutsBothOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			kept := &kept{}
+			w := newWorld(t, func(o *gateway.Options, _ *gateway.MuxOptions) { o.Audit = kept })
+			t.Cleanup(func() {
+				if r := kept.of("quarantineCluster"); len(r) != 1 || r[0].Code != "duplicate_identity" || r[0].Name == "" {
+					t.Errorf("the audit records about it: %+v", r)
+				}
+			})
 			a, cluster := w.join("eu")
 			neighbour, theirs := w.join("us")
 			other := open(t, call(t, neighbour, model.AgentServerName), theirs)

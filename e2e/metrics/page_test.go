@@ -122,6 +122,7 @@ func hub() *hubmetrics.Set {
 	s.Request("GET", "/", 200, 0)
 	s.Denied("c")
 	s.Refused("c")
+	s.AuditFailed()
 	s.Webhook(202)
 	s.Rendered(0, false, nil)
 	s.Stored([]fleet.Report{{}}, 0)

@@ -4,8 +4,18 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
 
-	"github.com/hawser-dev/hawser/hub/audit"
+	auditlog "github.com/hawser-dev/hawser/hub/audit"
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/store"
+	"github.com/hawser-dev/hawser/shared/audit"
+	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // startAudit makes the log of who did what, with the key that all replicas share.
@@ -16,11 +26,51 @@ func (h *hub) startAudit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.audit, err = audit.New(audit.Options{Store: h.store, Seed: seed, Kept: h.cfg.AuditRetention, Log: h.log})
+	h.audit, err = auditlog.New(auditlog.Options{Store: h.store, Seed: seed, Kept: h.cfg.AuditRetention, Log: h.log, Failed: h.metrics.AuditFailed})
 	return err
 }
 
+// attended has a record of what somebody at the hub's own machine does to the
+// database. It is begun before, and ended after; what is killed in between a hub
+// ends, as unknown. Without a record nothing is done.
+func attended(ctx context.Context, s *store.Store, action, resource string, do func() error) error {
+	made := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(made) // never fails
+	seed, err := s.PutSecretOnce(ctx, "audit", made)
+	if err != nil {
+		return err
+	}
+	r := audit.Record{Kind: audit.Command, Action: action, Verb: "update", Resource: resource, Outcome: audit.Unknown, Actor: "operating-system user " + osUser() + " at the hub", From: "hawser-hub"}
+	if host, err := os.Hostname(); err == nil {
+		r.From = "hawser-hub at " + host
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	id := hex.EncodeToString(b[:])
+	if err := s.BeginAudit(ctx, id, r); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "audit_unavailable", "nothing is done that cannot be recorded, and the audit record could not be stored").WithFix("try again")
+	}
+	failed := do()
+	r.Outcome = audit.Done
+	if failed != nil {
+		r.Outcome, r.Code = audit.Failed, fault.As(failed).Code
+	}
+	// It was done, also when nobody waits any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err = s.AppendAudit(ctx, ed25519.NewKeyFromSeed(seed), audit.Head{}, []fleet.AuditEntry{{Record: r, Begun: id}})
+	return errors.Join(failed, err)
+}
+
+// osUser is the name of who runs this, or the number.
+func osUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
 // audited is the log as the API sees it.
-type audited struct{ *audit.Log }
+type audited struct{ *auditlog.Log }
 
 func (a audited) Key() []byte { return a.Log.Key() }

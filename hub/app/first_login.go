@@ -51,7 +51,11 @@ func FirstLogin(ctx context.Context, cfg Config, out io.Writer) (err error) {
 	if err := s.LearnKeys(ctx); err != nil {
 		return err
 	}
-	code, err := auth.New(s, nil, log).NewLoginCode(ctx)
+	var code string
+	err = attended(ctx, s, "hubFirstLogin", "users", func() (err error) {
+		code, err = auth.New(s, nil, log).NewLoginCode(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -166,10 +166,17 @@ func (k *Keys) with(ctx context.Context, do func(*store.Store) error) (err error
 	return do(s)
 }
 
+// changing is with, for what has an audit record.
+func (k *Keys) changing(ctx context.Context, action string, do func(*store.Store) error) error {
+	return k.with(ctx, func(s *store.Store) error {
+		return attended(ctx, s, action, "settings", func() error { return do(s) })
+	})
+}
+
 // Rotate makes a new version, waits until all hubs have it, and seals everything
 // with it. What a call that was killed has begun, the next one ends.
 func (k *Keys) Rotate(ctx context.Context, out, progress io.Writer) error {
-	return k.with(ctx, func(s *store.Store) error {
+	return k.changing(ctx, "hubKeysRotate", func(s *store.Store) error {
 		version, err := s.AnnounceKey(ctx)
 		if err != nil {
 			return err
@@ -220,7 +227,7 @@ func (k *Keys) await(ctx context.Context, s *store.Store, version string, progre
 
 // Retire ends the versions that nothing is sealed with any more.
 func (k *Keys) Retire(ctx context.Context, out, progress io.Writer) error {
-	return k.with(ctx, func(s *store.Store) error {
+	return k.changing(ctx, "hubKeysRetire", func(s *store.Store) error {
 		// A hub may have sealed with the old one until it saw the new one.
 		if _, _, err := reseal(ctx, s, func(int) {}); err != nil {
 			return err

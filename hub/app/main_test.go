@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 		GitWorkerCommand:    func() error { return source.WorkerMain(os.Stdin, os.Stdout) },
 		RenderWorkerCommand: func() error { return render.WorkerMain(os.Stdin, os.Stdout) },
 		serveCommand:        serveForTests,
+		killedCommand:       killedOffline,
 		PluginHostCommand: func() error {
 			var o PluginHost
 			flags := pflag.NewFlagSet(PluginHostCommand, pflag.ContinueOnError)

@@ -328,6 +328,7 @@ func (h *hub) startIngest(context.Context) error {
 		Store: h.store, Authority: h.ca, Ingest: h.ingest, Settings: h.store, Log: h.log, Version: telemetry.Version,
 		SessionOpened: h.sessionOpened, SessionClosed: h.clusterChanged,
 		OperationsChanged: h.operationsChanged,
+		Audit:             h.audit,
 		Observer:          h.metrics, Tracer: h.tracer, Tunnel: tunnel.Options{Traffic: h.metrics},
 		ClusterReported: func(cluster model.ClusterID, kubeVersion string, apis []string) {
 			h.delivery.ClusterReported(cluster, kubeVersion, apis)
@@ -564,6 +565,7 @@ func (h *hub) webhook() (http.Handler, error) {
 	}
 	return webhook.Handler(webhook.Options{
 		Secrets: secrets, Known: h.poller.Repositories, PokeIn: func(ctx context.Context, repoURL string) { _ = h.poller.PokeIn(ctx, repoURL) }, Log: h.log,
+		Audit: func(e fleet.AuditEntry) { h.audit.Add(e) },
 	}), nil
 }
 

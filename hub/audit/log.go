@@ -60,6 +60,9 @@ type Options struct {
 	// depends on it.
 	Now func() time.Time
 	Log *slog.Logger
+	// Failed is called when records could not be stored, or a command not be begun;
+	// nil: nobody is told. It must not block.
+	Failed func()
 }
 
 // Log writes the chain. It is safe for concurrent use.
@@ -97,6 +100,9 @@ func New(o Options) (*Log, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Failed == nil {
+		o.Failed = func() {}
+	}
 	mac := sha256.Sum256(append([]byte("hawser audit digest\n"), o.Seed...))
 	return &Log{
 		o: o, key: ed25519.NewKeyFromSeed(o.Seed), mac: mac[:], wake: make(chan struct{}, 1), poke: make(chan struct{}, 1), moved: make(chan struct{}),
@@ -123,6 +129,7 @@ func (l *Log) Begin(ctx context.Context, r audit.Record) (id string, err error) 
 	_, _ = rand.Read(b[:]) // never fails
 	id = hex.EncodeToString(b[:])
 	if err := l.o.Store.BeginAudit(ctx, id, r); err != nil {
+		l.o.Failed()
 		return "", fault.Wrap(err, fault.Unavailable, "audit_unavailable", "nothing is done that cannot be recorded, and the audit record could not be stored").WithFix("try again")
 	}
 	return id, nil
@@ -135,7 +142,7 @@ func (l *Log) Add(entries ...fleet.AuditEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
-		refusal := e.Record.Kind == audit.Refusal
+		refusal := e.Record.Kind == audit.Refusal || e.Stranger
 		if refusal && !l.worth(cmp.Or(e.Record.ActorID, e.Record.From)) || len(l.queue) >= most {
 			if refusal {
 				l.dropped++
@@ -246,6 +253,7 @@ func (l *Log) write(ctx context.Context) {
 		}
 		head, err := l.o.Store.AppendAudit(ctx, l.key, l.head, batch)
 		if err != nil {
+			l.o.Failed()
 			l.o.Log.WarnContext(ctx, "audit records are not stored yet", "waiting", len(batch), "error", err)
 			return
 		}
@@ -269,6 +277,7 @@ func (l *Log) closeOpen(ctx context.Context) {
 		head, n, err := l.o.Store.CloseAudit(ctx, l.key, l.head, abandoned)
 		if err != nil {
 			if ctx.Err() == nil {
+				l.o.Failed()
 				l.o.Log.WarnContext(ctx, "what ended has no audit records yet", "error", err)
 			}
 			return

@@ -11,7 +11,13 @@ type AuditEntry struct {
 	Record audit.Record
 	// Begun is under which it was begun, "" for one that was not.
 	Begun string
+	// Stranger: it was caused by somebody who is nobody to the hub, so that only so
+	// many of them are taken, as of refusals.
+	Stranger bool
 }
+
+// CertificateRecord is under which the record of a certificate's issue is begun.
+func CertificateRecord(serial string) string { return "certificate " + serial }
 
 // AuditFilter says which records are meant; the zero value means all.
 type AuditFilter struct {

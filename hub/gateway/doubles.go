@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
@@ -82,6 +85,10 @@ func (g *Gateway) meet(s *session, hello model.Hello) *parting {
 	}
 	s.log.Error("two agents use this cluster's certificate; both are shut out until the cluster is enrolled again",
 		"code", duplicate.Code, "instance", hello.Instance, "other", other)
+	g.opts.Audit.Add(fleet.AuditEntry{Record: audit.Record{
+		Kind: audit.Command, Action: "quarantineCluster", Verb: "update", Resource: "clusters", Name: string(s.cluster), Outcome: audit.Done, Code: duplicate.Code,
+		Actor: "hub", From: s.caller.remote(), Reason: "two agents use one certificate, the other from " + cmp.Or(other, "an address that is not known"),
+	}})
 	g.endWhere(func(open *session) bool { return open.cluster == s.cluster && open != s }, duplicate)
 	return &duplicate
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/gateway/ca"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -90,6 +91,10 @@ func (e *enrolment) enrol(ctx context.Context, req *agentv1.EnrolRequest) (*agen
 		}
 		return nil, err
 	}
+	g.opts.Audit.Add(fleet.AuditEntry{Begun: fleet.CertificateRecord(issued.Serial), Record: audit.Record{
+		Kind: audit.Command, Action: "enrolCluster", Verb: "create", Resource: "clusters", Name: cluster.Name, Cluster: cluster.Name, Outcome: audit.Done,
+		Actor: "agent of " + cluster.Name, ActorID: string(cluster.ID), From: who.remote(), Reason: "certificate " + issued.Serial,
+	}})
 	// Whoever held the name before is out.
 	g.CloseCluster(cluster.ID, "certificate_revoked", "the cluster was enrolled again")
 	g.acquit(cluster.ID)
@@ -157,6 +162,10 @@ func (e *enrolment) renew(ctx context.Context, req *agentv1.RenewRequest) (*agen
 	if err := g.opts.Store.RecordCertificate(ctx, recordOf(issued)); err != nil {
 		return nil, err
 	}
+	g.opts.Audit.Add(fleet.AuditEntry{Begun: fleet.CertificateRecord(issued.Serial), Record: audit.Record{
+		Kind: audit.Command, Action: "renewCertificate", Verb: "update", Resource: "clusters", Name: string(who.identity.Cluster), Outcome: audit.Done,
+		Actor: "agent", ActorID: string(who.identity.Cluster), From: who.remote(), Reason: "certificate " + issued.Serial,
+	}})
 	// The running session goes on under the new certificate's life.
 	g.each(who.identity.Cluster, func(s *session) { s.certExpiry.Store(issued.NotAfter.Unix()) })
 	g.log.Info("certificate renewed", "cluster", string(who.identity.Cluster), "remote", who.remote(),

@@ -108,6 +108,9 @@ type Options struct {
 	ClusterReported func(cluster model.ClusterID, kubeVersion string, apiResources []string)
 	// OperationsChanged is called with operations after an agent's update.
 	OperationsChanged func([]model.OperationInfo)
+	// Audit has records of who was let in as which cluster, and who was not; nil:
+	// nobody keeps any.
+	Audit Audit
 	// Observer is told what sessions do; nil: nobody is.
 	Observer Observer
 	// Tracer makes spans of what is sent, in the trace of what led to it; nil: none.
@@ -126,6 +129,15 @@ type Observer interface {
 	// or held up. reason is the code of the log line.
 	Refused(reason string)
 }
+
+// Audit keeps records; hub/audit has one. Add never blocks.
+type Audit interface {
+	Add(entries ...fleet.AuditEntry)
+}
+
+type unaudited struct{}
+
+func (unaudited) Add(...fleet.AuditEntry) {}
 
 type unobserved struct{}
 
@@ -170,6 +182,9 @@ func New(opts Options) *Gateway {
 	}
 	if opts.Observer == nil {
 		opts.Observer = unobserved{}
+	}
+	if opts.Audit == nil {
+		opts.Audit = unaudited{}
 	}
 	opts.Tracer = tracing.Or(opts.Tracer)
 	if opts.Heartbeat <= 0 {

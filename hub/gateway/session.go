@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
+	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
@@ -166,11 +168,30 @@ func (g *Gateway) logRefusal(ctx context.Context, what string, err error) {
 	}
 	f := fault.As(err)
 	g.opts.Observer.Refused(f.Code)
+	g.refused(ctx, what, remote, f.Code)
 	write, left := g.lines.next(time.Now())
 	if !write {
 		return
 	}
 	g.log.WarnContext(ctx, what, "code", f.Code, "reason", f.Message, "remote", remote, "lines_left_out", left)
+}
+
+// refused has a record of somebody who was not let in. Of one address only so many
+// are kept.
+func (g *Gateway) refused(ctx context.Context, what, remote, code string) {
+	r := audit.Record{Kind: audit.Refusal, Action: "agentRefused", Resource: "clusters", Outcome: audit.Denied, Code: code, From: hostOf(remote), Reason: what}
+	if c, err := callerOf(ctx); err == nil && c.identity.Cluster != "" {
+		r.Actor, r.ActorID, r.Name = "agent", string(c.identity.Cluster), string(c.identity.Cluster)
+	}
+	g.opts.Audit.Add(fleet.AuditEntry{Record: r})
+}
+
+// hostOf is an address without its port, which is another with each connection.
+func hostOf(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		return host
+	}
+	return remote
 }
 
 // serve runs the session from hello to end. It returns nil when the agent left
@@ -187,6 +208,7 @@ func (s *session) serve() error {
 	s.caller.guest.leave()
 	if p := s.admit(hello); p != nil {
 		s.g.opts.Observer.Refused(p.Code)
+		s.g.refused(ctx, "session refused", s.caller.remote(), p.Code)
 		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
 		return s.sayGoodbye(*p)
 	}

@@ -44,6 +44,7 @@ type Set struct {
 	sent, taken  prometheus.Counter // of tunnel
 	rtt          prometheus.Histogram
 	refused      *prometheus.CounterVec
+	auditFailed  prometheus.Counter
 	scrapeErrors *prometheus.CounterVec
 	cache        *prometheus.CounterVec
 	cacheBytes   *prometheus.CounterVec
@@ -119,6 +120,7 @@ func New(version string, now func() time.Time) *Set {
 		reconnects:   counter("hawser_tunnel_reconnects_total", "Sessions of agents whose cluster had one before since this hub started."),
 		tunnel:       counters("hawser_tunnel_bytes_total", "Bytes through the access tunnels (live objects, logs, commands): sent to agents, received from them.", "direction"),
 		refused:      counters("hawser_agent_refused_total", "Connections, calls and messages at the agents' port that were refused or held up, by the code of the log line: of strangers, and of agents that do not keep to the rules.", "reason"),
+		auditFailed:  counter("hawser_audit_failures_total", "Times that audit records could not be stored. Meanwhile no command is carried out, and records of what was done wait in the memory of the hub."),
 		rtt:          histogram("hawser_agent_rtt_seconds", "Time from an agent's heartbeat to the hub's answer, as agents measure it.", exposition.Seconds),
 		cache:        counters("hawser_cache_requests_total", "Looks into a cache, by the kind of what was looked for (manifests, renders, trees, sessions), by the store (memory, redis), and by result: hit, miss, error (no answer in time, or not asked because of that) or tampered (not what a hub had put there).", "cache", "store", "result"),
 		cacheBytes:   counters("hawser_cache_bytes_total", "Bytes of values that were read from a cache or written to it.", "store", "direction"),
@@ -137,6 +139,9 @@ func New(version string, now func() time.Time) *Set {
 
 // Registry is for tests and for the page of all metrics.
 func (s *Set) Registry() *prometheus.Registry { return s.registry }
+
+// AuditFailed is told by hub/audit when records cannot be stored.
+func (s *Set) AuditFailed() { s.auditFailed.Inc() }
 
 // Handler serves /metrics.
 func (s *Set) Handler(log *slog.Logger) http.Handler {

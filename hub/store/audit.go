@@ -67,7 +67,10 @@ func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known au
 			if err = r.Scan(&text); err == nil {
 				err = decode(text, &a)
 			}
-			a.Outcome, a.Reason = audit.Unknown, "the hub ended before it could tell"
+			if a.Outcome = audit.Unknown; a.Reason != "" {
+				a.Reason += "; "
+			}
+			a.Reason += "the hub ended before it could tell"
 			return a, err
 		})
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-dev/hawser/migrations"
 	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 var auditKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -409,5 +410,27 @@ func TestTheEndOfAnOperationHasOneRecord(t *testing.T) {
 	}
 	if sum, err := b.verify(); err != nil || sum.Records != 2 {
 		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+// A certificate and the record of its issue are stored together: a hub that is killed
+// right after has told, without knowing.
+func TestS13_NoCertificateWithoutARecord(t *testing.T) {
+	b := setup(t)
+	must(t, b.CreateEnrolmentToken(b.ctx(), fleet.EnrolmentToken{ID: "tok", Hash: []byte("hash"), Cluster: "eu", CreatedBy: "ann", CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour)}))
+	cluster, err := b.Enrol(b.ctx(), []byte("hash"), "eu", "192.0.2.1:7", func(id model.ClusterID) (fleet.Certificate, error) {
+		return fleet.Certificate{Serial: "first", Cluster: id, NotBefore: b.now(), NotAfter: b.now().Add(time.Hour)}, nil
+	})
+	must(t, err)
+	must(t, b.RecordCertificate(b.ctx(), fleet.Certificate{Serial: "second", Cluster: cluster.ID, NotBefore: b.now(), NotAfter: b.now().Add(time.Hour)}))
+	told := command("told")
+	told.Begun = fleet.CertificateRecord("second")
+	b.append(told)
+	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Action: "enrolCluster", Limit: 5})
+	if err != nil || len(got) != 1 || !strings.Contains(string(got[0].Record), `"from":"192.0.2.1:7"`) || !strings.Contains(string(got[0].Record), "certificate first") {
+		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"github.com/hawser-dev/hawser/shared/audit"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,7 +91,11 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 			return err
 		}
 		cert.Cluster = id
-		return recordCertificate(ctx, tx, cert)
+		if err := recordCertificate(ctx, tx, cert); err != nil {
+			return err
+		}
+		return beginCertificate(ctx, tx, cert, audit.Record{Action: "enrolCluster", Verb: "create", Cluster: token.Cluster, Name: token.Cluster, From: from,
+			Actor: "agent of " + token.Cluster, ActorID: string(id), Reason: fmt.Sprintf("token %s of %s, certificate %s", token.ID, token.CreatedBy, cert.Serial)})
 	})
 	if err != nil {
 		return model.Cluster{}, err
@@ -115,7 +122,23 @@ func redeemable(t fleet.EnrolmentToken, clusterName string, now time.Time) error
 // RecordCertificate stores a certificate that was issued at renewal; it becomes
 // the one whose end is shown.
 func (s *Store) RecordCertificate(ctx context.Context, c fleet.Certificate) error {
-	return s.tx(ctx, "record the certificate", func(tx pgx.Tx) error { return recordCertificate(ctx, tx, c) })
+	return s.tx(ctx, "record the certificate", func(tx pgx.Tx) error {
+		if err := recordCertificate(ctx, tx, c); err != nil {
+			return err
+		}
+		return beginCertificate(ctx, tx, c, audit.Record{Action: "renewCertificate", Verb: "update", Name: string(c.Cluster), Actor: "agent", ActorID: string(c.Cluster), Reason: "certificate " + c.Serial})
+	})
+}
+
+// beginCertificate begins the audit record of a certificate, in the transaction that
+// stores it: there is none without a record. fleet.CertificateRecord ends it.
+func beginCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, r audit.Record) error {
+	r.Kind, r.Resource, r.Outcome = audit.Command, "clusters", audit.Unknown
+	record, err := json.Marshal(r)
+	if err == nil {
+		_, err = tx.Exec(ctx, q("BeginAudit"), fleet.CertificateRecord(c.Serial), string(record))
+	}
+	return err
 }
 
 func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate) error {

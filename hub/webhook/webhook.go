@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -35,6 +37,8 @@ type Options struct {
 	// PokeIn is called in place of Poke when it is set, with the request's context
 	// for the trace that it is in: the request may have ended by then.
 	PokeIn func(ctx context.Context, repoURL string)
+	// Audit has records of what came; nil: nobody keeps any. It must not block.
+	Audit func(fleet.AuditEntry)
 	// Log may be nil.
 	Log *slog.Logger
 	// Now may be nil for the system's clock.
@@ -77,11 +81,32 @@ type handler struct {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, status, err := h.serve(w, r)
+	h.audit(w, r, answer, err)
 	if err != nil {
 		h.refuse(w, status, err)
 		return
 	}
 	h.write(w, status, "application/json", answer)
+}
+
+// audit has a record of an event that caused something, or was refused. It causes a
+// look at Git and no more, so the record follows it.
+func (h *handler) audit(w http.ResponseWriter, r *http.Request, answer Answer, err error) {
+	if h.opts.Audit == nil || err == nil && answer.Poked == 0 {
+		return
+	}
+	p := providerOf(r.Header)
+	e := fleet.AuditEntry{Stranger: len(h.opts.Secrets.of(p)) == 0, Record: audit.Record{
+		Kind: audit.Command, Action: "receiveWebhook", Verb: "refresh", Resource: "repositories", Outcome: audit.Done, Status: http.StatusAccepted,
+		Actor: "webhook of " + p.name, From: sender(r), Request: w.Header().Get("X-Request-Id"),
+		Reason: strconv.Itoa(answer.Poked) + " repositories are looked at",
+	}}
+	if err != nil {
+		f := fault.As(err)
+		e.Record.Kind, e.Record.Outcome, e.Record.Code, e.Record.Status, e.Record.Reason = audit.Refusal, audit.Denied, f.Code, f.Kind.HTTPStatus(), ""
+		e.Record.Actor = "" // who it was is not proven
+	}
+	h.opts.Audit(e)
 }
 
 // serve does one request. A status with an error replaces that of the error's
