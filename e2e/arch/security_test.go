@@ -65,7 +65,7 @@ func TestAttacksOnTheHubAreReplayed(t *testing.T) {
 		return tests[dir]
 	}
 	commands := replays.FindAllStringSubmatch(page, -1)
-	if all := strings.Count(page, "`go test "); len(commands) != all || all < 50 {
+	if all := strings.Count(page, "`go test "); len(commands) < 100 {
 		t.Errorf("%d commands, of which %d are understood", all, len(commands))
 	}
 	for _, c := range commands {
