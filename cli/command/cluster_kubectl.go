@@ -1,9 +1,14 @@
 package command
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,9 +26,13 @@ import (
 // This file makes kubectl go through the hub to clusters that only their agents
 // reach.
 
-// credentialLife is how long kubectl may use a token before it asks for it again:
-// a login that was renewed or ended meanwhile is noticed.
-const credentialLife = 5 * time.Minute
+const (
+	// credentialLife is how long a token is used before another is asked for, where the
+	// hub's clock does not say less; the hub's tokens live 10 minutes.
+	credentialLife = 9 * time.Minute
+	// credentialLeft is how long a token that was kept must still be good.
+	credentialLeft = time.Minute
+)
 
 func newClusterKubectl(s *session) *cobra.Command {
 	var enable, disable bool
@@ -63,8 +72,8 @@ func newClusterKubeconfig(s *session) *cobra.Command {
 		Use:   "kubeconfig NAME",
 		Short: "Write a kubeconfig with which kubectl goes through the hub to a cluster",
 		Long: `Write a kubeconfig with which kubectl goes through the hub to a cluster that only its
-agent reaches. There is no secret in it: kubectl asks hawser kube-credential for the
-token of the login. Without --merge and --file it is printed.
+agent reaches. There is no secret in it: kubectl asks hawser kube-credential for a
+token of this cluster that is good for some minutes. Without --merge and --file it is printed.
 
   hawser cluster kubeconfig eu-prod --merge     into $KUBECONFIG or ~/.kube/config
   kubectl --context hawser-eu-prod get pods`,
@@ -125,7 +134,7 @@ func (c *call) kubeconfig(cluster string) (*clientcmdapi.Config, error) {
 		return nil, err
 	}
 	exec := &clientcmdapi.ExecConfig{
-		APIVersion: clientauth.SchemeGroupVersion.String(), Command: program, Args: []string{"kube-credential", "--hub", hub.URL},
+		APIVersion: clientauth.SchemeGroupVersion.String(), Command: program, Args: []string{"kube-credential", cluster, "--hub", hub.URL},
 		InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
 		InstallHint:     "This cluster is reached through a Hawser hub: log in with hawser login " + hub.URL,
 	}
@@ -134,7 +143,7 @@ func (c *call) kubeconfig(cluster string) (*clientcmdapi.Config, error) {
 		return nil, err
 	}
 	if x, ok := file.Context(c.context); ok && x.URL == hub.URL {
-		exec.Args = []string{"kube-credential", "--context", x.Name}
+		exec.Args = []string{"kube-credential", cluster, "--context", x.Name}
 	}
 	if path := os.Getenv("HAWSER_CONFIG"); path != "" {
 		exec.Env = []clientcmdapi.ExecEnvVar{{Name: "HAWSER_CONFIG", Value: path}}
@@ -172,13 +181,14 @@ func (c *call) mergeKubeconfig(config *clientcmdapi.Config) error {
 
 func newKubeCredential(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use:   "kube-credential",
-		Short: "Print the login's token for kubectl, which calls this itself",
-		Long: `Print the token of the login as kubectl asks for it (ExecCredential of
+		Use:   "kube-credential NAME",
+		Short: "Print a token for one cluster for kubectl, which calls this itself",
+		Long: `Print a token as kubectl asks for it (ExecCredential of
 client.authentication.k8s.io/v1). The kubeconfig that hawser cluster kubeconfig writes
-calls this. It does not ask the hub.`,
+calls this. The token is good for this cluster and at most 10 minutes, ends with the
+login, and is kept in the cache directory, for its owner alone, until it is replaced.`,
 		Hidden: true,
-		Args:   exactArgs(),
+		Args:   exactArgs("NAME"),
 		RunE: s.offline(func(c *call) error {
 			hub, err := s.hub()
 			if err != nil {
@@ -187,11 +197,75 @@ calls this. It does not ask the hub.`,
 			if hub.Token == "" {
 				return fault.New(fault.Unauthorized, "not_logged_in", "you are not logged in to %s", hub.URL).WithFix("%s login %s", s.Program, hub.URL)
 			}
-			until := metav1.NewTime(s.now().Add(credentialLife))
+			token, err := c.clusterToken(hub.Token, c.args[0])
+			if err != nil {
+				return err
+			}
+			until := metav1.NewTime(token.ExpiresAt)
 			return json.NewEncoder(c.Out).Encode(clientauth.ExecCredential{
 				TypeMeta: metav1.TypeMeta{APIVersion: clientauth.SchemeGroupVersion.String(), Kind: "ExecCredential"},
-				Status:   &clientauth.ExecCredentialStatus{Token: hub.Token, ExpirationTimestamp: &until},
+				Status:   &clientauth.ExecCredentialStatus{Token: token.Token, ExpirationTimestamp: &until},
 			})
 		}),
+	}
+}
+
+// clusterToken is what the hub answers, and what is kept of it.
+type clusterToken struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// clusterToken returns the token that is kept for a login and a cluster, or a new
+// one. What cannot be kept is asked for each time.
+func (c *call) clusterToken(login, cluster string) (t clusterToken, err error) {
+	sum := sha256.Sum256([]byte(login + "\x00" + cluster))
+	path, err := c.cachePath("kubectl-" + hex.EncodeToString(sum[:16]))
+	if err != nil {
+		path = ""
+	}
+	now := c.now()
+	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &t) == nil && t.Token != "" {
+		if left := t.ExpiresAt.Sub(now); left > credentialLeft && left <= credentialLife {
+			return t, nil
+		}
+	}
+	if c.api, err = c.client(); err != nil {
+		return t, err
+	}
+	if err := c.api.Do(c.ctx, http.MethodPost, clusterPath(cluster)+"/kubectl-token", nil, &t); err != nil {
+		return t, err
+	}
+	// The clocks may differ: what counts here is how long ago it was asked for.
+	if until := now.Add(credentialLife).UTC().Truncate(time.Second); t.ExpiresAt.After(until) || !t.ExpiresAt.After(now) {
+		t.ExpiresAt = until
+	}
+	if path != "" {
+		keepClusterToken(path, t)
+	}
+	return t, nil
+}
+
+// keepClusterToken keeps a token for its owner alone, and removes those beside it
+// that have expired.
+func keepClusterToken(path string, t clusterToken) {
+	text, err := json.Marshal(t)
+	dir := filepath.Dir(path)
+	if err != nil || os.MkdirAll(dir, 0o700) != nil {
+		return
+	}
+	old, _ := filepath.Glob(filepath.Join(dir, "kubectl-*")) // the pattern is valid
+	for _, f := range old {
+		if info, err := os.Stat(f); err == nil && time.Since(info.ModTime()) > credentialLife {
+			_ = os.Remove(f) // another may have
+		}
+	}
+	f, err := os.CreateTemp(dir, "kubectl-*") // 0600
+	if err != nil {
+		return
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil || os.Rename(f.Name(), path) != nil {
+		_ = os.Remove(f.Name()) // what is left is removed by the next
 	}
 }

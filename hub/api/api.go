@@ -28,6 +28,7 @@ type api struct {
 	sets         sets
 	routes       map[string]Route // by method and path, as gin has them
 	clusterSets  clusterSets
+	callClusters callClusters
 	previewing   previewing
 }
 
@@ -46,7 +47,7 @@ func New(o Options) *Handler {
 		a.foreign(r, id)
 		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
 	}))
-	return &Handler{Handler: guard.Handler(a.withKubectl(e)), api: a, engine: e}
+	return &Handler{Handler: guard.Handler(a.withOutside(e)), api: a, engine: e}
 }
 
 // Handler serves the API, and takes the commands of jobs.

@@ -42,6 +42,7 @@ func (a *api) deleteCluster(c *gin.Context) {
 	}
 	if err == nil {
 		err = a.store.DeleteCluster(ctx, cluster.ID, expected)
+		a.callClusters.forget()
 	}
 	if set := a.caller(c); fault.HasCode(err, "cluster_in_use") && !set.Admin() {
 		err = fault.New(fault.Precondition, "cluster_in_use", "applications are deployed to the cluster; you see %d of them", a.clusterSet(ctx, set).applications[cluster.ID]).
@@ -61,6 +62,7 @@ func (a *api) revokeCluster(c *gin.Context) {
 	cluster, err := a.store.Cluster(ctx, c.Param("name"))
 	if err == nil {
 		err = a.store.RevokeCluster(ctx, cluster.ID)
+		a.callClusters.forget()
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -155,6 +157,7 @@ func (a *api) setClusterKubectl(c *gin.Context) {
 	}
 	if err == nil {
 		err = a.store.SetClusterKubectl(ctx, cluster.ID, in.Enabled, expected)
+		a.callClusters.forget()
 	}
 	if err != nil {
 		a.fail(c, err)

@@ -119,6 +119,12 @@ type Auth interface {
 	// Recheck asks again about a token that was authenticated; it counts no
 	// attempt.
 	Recheck(ctx context.Context, token string) (fleet.APIToken, error)
+	// IssueForCluster makes a token that is good for one cluster's API server only,
+	// and ends with the caller's own. AuthenticateForCluster and RecheckForCluster
+	// take these too; only is then the cluster.
+	IssueForCluster(caller fleet.APIToken, cluster model.ClusterID) (token string, until time.Time, err error)
+	AuthenticateForCluster(ctx context.Context, from, token string) (t fleet.APIToken, only model.ClusterID, err error)
+	RecheckForCluster(ctx context.Context, token string) (t fleet.APIToken, only model.ClusterID, err error)
 	Issue(ctx context.Context, n fleet.NewAPIToken) (token string, info fleet.APIToken, err error)
 	Tokens(ctx context.Context) ([]fleet.APIToken, error)
 	Revoke(ctx context.Context, id string) error

@@ -976,6 +976,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	now := func() time.Time { return start }
 	w.store.Identity.Now, w.store.Identity.Token, w.store.Identity.Role = now, w.store.CreateAPIToken, w.store.role
 	w.auth = auth.New(w.store, now, log)
+	w.auth.SignWith(authtest.Signer("of this hub"))
 	w.opts = Options{
 		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,
 		Stream:            broker{w.broker},

@@ -40,14 +40,23 @@ const (
 	callPiece   = 32 << 10
 )
 
-// withKubectl takes what is for clusters, and leaves the rest to next.
-func (a *api) withKubectl(next http.Handler) http.Handler {
+// outside are the ways in that are no routes of the API, by the prefix of their
+// paths. Each has its lines in the table of TestRightsOutsideTheAPI.
+func (a *api) outside() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{kubePrefix: a.kubectl}
+}
+
+// withOutside takes what is for these, and leaves the rest to next.
+func (a *api) withOutside(next http.Handler) http.Handler {
+	outside := a.outside()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.RequestURI, kubePrefix) {
-			next.ServeHTTP(w, r)
-			return
+		for prefix, serve := range outside {
+			if strings.HasPrefix(r.RequestURI, prefix) {
+				serve(w, r)
+				return
+			}
 		}
-		a.kubectl(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -59,6 +68,7 @@ type kubeCall struct {
 	control *http.ResponseController
 	id      string
 	by      fleet.APIToken
+	only    model.ClusterID // that the token is for; "": all that its bearer may go to
 	cluster model.Cluster
 	info    kubecall.Info
 	path    string // at the cluster
@@ -185,11 +195,11 @@ func (k *kubeCall) authenticate() error {
 	if len(k.r.Header.Values("Authorization")) == 1 {
 		token = bearer(k.r)
 	}
-	t, err := k.a.opts.Auth.Authenticate(k.ctx, address(k.r), token)
+	t, only, err := k.a.opts.Auth.AuthenticateForCluster(k.ctx, address(k.r), token)
 	if err != nil {
 		return err
 	}
-	k.by = t
+	k.by, k.only = t, only
 	k.record.Actor, k.record.ActorID = t.Name, t.ID
 	return nil
 }
@@ -205,7 +215,11 @@ func (k *kubeCall) admit(ctx context.Context) error {
 	k.record.Name, k.record.Cluster = cut(name), cut(name)
 	var wrong error
 	k.info, wrong = kubecall.Parse(k.r.Method, k.path, k.query)
-	cluster, err := k.may(ctx, k.by, name)
+	cluster, err := k.a.mayProxy(ctx, k.by, name, k.a.callCluster)
+	if k.only != "" && cluster.ID != k.only && !unsure(err) {
+		// Others and those that there are not are answered alike.
+		return fault.New(fault.Unauthorized, "token_invalid", "the token is for another cluster").WithFix("hawser cluster kubeconfig NAME")
+	}
 	if err != nil {
 		return err
 	}
@@ -214,12 +228,16 @@ func (k *kubeCall) admit(ctx context.Context) error {
 	return wrong
 }
 
-// may is the decision whether somebody may go to a cluster.
-func (k *kubeCall) may(ctx context.Context, by fleet.APIToken, name string) (model.Cluster, error) {
-	k.a.sets.policies.refresh(ctx)
-	set := k.a.sets.of(by)
-	cluster, err := k.a.visibleCluster(ctx, set, name)
+// mayProxy is the decision whether somebody may go to a cluster, which is answered
+// also when not.
+func (a *api) mayProxy(ctx context.Context, by fleet.APIToken, name string, read func(context.Context, string) (model.Cluster, error)) (model.Cluster, error) {
+	a.sets.policies.refresh(ctx)
+	set := a.sets.of(by)
+	cluster, err := read(ctx, name)
 	if err != nil {
+		return cluster, err
+	}
+	if err := a.sees(ctx, set, cluster, name); err != nil {
 		return cluster, err
 	}
 	r := right{permission.Proxy, permission.Clusters}
@@ -496,14 +514,14 @@ func (k *kubeCall) watch(end context.CancelCauseFunc) {
 
 // still asks again what was asked at the beginning.
 func (k *kubeCall) still(ctx context.Context) error {
-	t, err := k.a.opts.Auth.Recheck(ctx, bearer(k.r))
+	t, only, err := k.a.opts.Auth.RecheckForCluster(ctx, bearer(k.r))
 	switch {
-	case fault.Is(err, fault.Unauthorized), err == nil && t.ID != k.by.ID:
+	case fault.Is(err, fault.Unauthorized), err == nil && (t.ID != k.by.ID || only != k.only):
 		return fault.New(fault.Unauthorized, "permission_revoked", "the API token was revoked or has expired").WithFix("log in again with hawser login")
 	case err != nil:
 		return err
 	}
-	cluster, err := k.may(ctx, t, string(k.cluster.ID))
+	cluster, err := k.a.mayProxy(ctx, t, string(k.cluster.ID), k.a.store.Cluster)
 	switch {
 	case err != nil && unsure(err):
 		return err

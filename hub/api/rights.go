@@ -346,14 +346,19 @@ func (a *api) visibleProjects(ctx context.Context, set *permission.Set) ([]model
 // visibleCluster reads a cluster that somebody sees.
 func (a *api) visibleCluster(ctx context.Context, set *permission.Set, nameOrID string) (model.Cluster, error) {
 	cluster, err := a.store.Cluster(ctx, nameOrID)
-	if err != nil {
-		return cluster, err
-	}
-	sees, err := a.clustersOf(ctx, set)
-	if err == nil && !sees(cluster) {
-		err = fleet.ClusterUnknown(nameOrID)
+	if err == nil {
+		err = a.sees(ctx, set, cluster, nameOrID)
 	}
 	return cluster, err
+}
+
+// sees answers a cluster that somebody does not see, as one that there is not.
+func (a *api) sees(ctx context.Context, set *permission.Set, cluster model.Cluster, asked string) error {
+	sees, err := a.clustersOf(ctx, set)
+	if err == nil && !sees(cluster) {
+		err = fleet.ClusterUnknown(asked)
+	}
+	return err
 }
 
 // seen is a cluster as somebody may see it: applications of others are not counted,

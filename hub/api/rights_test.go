@@ -14,16 +14,18 @@ import (
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
-// The callers of the table of rights. The application "web" and what is about it
-// is of the project "shop".
-var callers = []struct {
+type tableCaller struct {
 	name   string
 	admin  bool
 	grants []fleet.Grant
 	// subject logs in and has what the policy says of it; role is that of a token of
 	// the project shop.
 	subject, provider, role string
-}{
+}
+
+// The callers of the table of rights. The application "web" and what is about it
+// is of the project "shop".
+var callers = []tableCaller{
 	{name: "admin", admin: true},
 	{name: "editor", grants: []fleet.Grant{{Project: "shop", Role: "editor"}}},
 	{name: "operator", grants: []fleet.Grant{{Project: "sh*", Role: "operator"}}},
@@ -133,23 +135,7 @@ func TestRights(t *testing.T) {
 			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
 			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
 			path = strings.NewReplacer(":name", name, ":role", "ci", ":id", cmpOr(id, "x")).Replace(path)
-			header := "Authorization:"
-			switch {
-			case who.subject != "":
-				l, err := w.auth.ProviderLogin(t.Context(), cmpOr(who.provider, "corp"), who.subject, who.subject, nil, false)
-				if err != nil {
-					t.Fatal(err)
-				}
-				header = "Authorization: Bearer " + l.Secret
-			case who.role != "":
-				token, _, err := w.auth.IssueForRole(t.Context(), fleet.NewRoleToken{Project: "shop", Role: who.role, Label: "x"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				header = "Authorization: Bearer " + token
-			case who.name != "nobody":
-				header = "Authorization: Bearer " + w.as(who.admin, who.grants...)
-			}
+			header := w.headerOf(who)
 			before := w.store.fingerprint()
 			w.calls.take()
 			a := w.short(r.Method, path, bodies[key], header)
@@ -182,6 +168,28 @@ func TestRights(t *testing.T) {
 	for key := range committed {
 		t.Errorf("%s is in the table and not served", key)
 	}
+}
+
+// headerOf logs in as one of the callers.
+func (w *world) headerOf(who tableCaller) string {
+	w.t.Helper()
+	switch {
+	case who.subject != "":
+		l, err := w.auth.ProviderLogin(w.t.Context(), cmpOr(who.provider, "corp"), who.subject, who.subject, nil, false)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return "Authorization: Bearer " + l.Secret
+	case who.role != "":
+		token, _, err := w.auth.IssueForRole(w.t.Context(), fleet.NewRoleToken{Project: "shop", Role: who.role, Label: "x"})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return "Authorization: Bearer " + token
+	case who.name != "nobody":
+		return "Authorization: Bearer " + w.as(who.admin, who.grants...)
+	}
+	return "Authorization:"
 }
 
 // checkExplained wants the explanation that POST /explain gives.

@@ -320,6 +320,11 @@ var clusterRoutes = []Route{
 		Verb:   VerbUpdate, Resource: ResourceClusters, Fresh: true, Body: clusterKubectl{}, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).setClusterKubectl,
 	},
 	{
+		Method: http.MethodPost, Path: "/clusters/:name/kubectl-token", ID: "createClusterToken", Tag: "clusters", Summary: "A token for kubectl, for one cluster and 10 minutes at most",
+		Detail: "It is taken at /k8s/clusters/NAME of this cluster and nowhere else, with the rights that the caller has at that time, and ends with the caller's own token or session.",
+		Verb:   permission.Proxy, Resource: ResourceClusters, Answer: clusterToken{}, Status: http.StatusCreated, handler: (*api).createClusterToken,
+	},
+	{
 		Method: http.MethodPost, Path: "/clusters/:name/revoke", ID: "revokeCluster", Tag: "clusters", Summary: "Revoke the certificates of a cluster's agent",
 		Verb: VerbDelete, Resource: ResourceClusters, Fresh: true, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).revokeCluster,
 	},

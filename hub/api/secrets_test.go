@@ -29,6 +29,7 @@ var soundsOnly = map[string]string{
 	"model.RepositoryTest.Credential": "the words where a credential is from",
 	"api.issuedToken.Token":           "a new token, shown once to who made it",
 	"api.issuedEnrolmentToken.Token":  "a new token, shown once to who made it",
+	"api.clusterToken.Token":          "a new token for one cluster, shown once to who asked for it",
 	"api.issuedRoleToken.Token":       "a new token, shown once to who made it",
 	"api.loginAnswer.Token":           "the session of who logs in, for a command line; a browser gets a cookie",
 	"api.issuedEnrolmentToken.CAHash": "the digest of a public certificate",

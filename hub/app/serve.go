@@ -237,6 +237,7 @@ func (h *hub) startEvents(ctx context.Context) error {
 	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
 	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)
+	h.auth.SignWith(h.ca)
 	if h.caches.shared != nil {
 		h.auth.Share(newSharedSessions(h.caches.shared, h.store.CacheEpoch))
 	}

@@ -122,9 +122,10 @@ type Service struct {
 	hasher  *hasher
 	pattern *regexp.Regexp
 	shared  Shared
+	signer  Signer // nil: no tokens for one cluster
 
 	mu    sync.Mutex
-	known map[string]memory // by hash
+	known map[string]memory // by hash; for tokens of one cluster by id
 	// forgotten counts what was taken back: what was read before is not remembered.
 	forgotten uint64
 }
@@ -415,6 +416,10 @@ func (s *Service) recall(hash []byte, now time.Time) (t fleet.APIToken, ok bool,
 
 // remember keeps what was read, unless something was taken back since.
 func (s *Service) remember(t fleet.APIToken, until time.Time, forgotten uint64) {
+	s.rememberAs(t.Hash, t, until, forgotten)
+}
+
+func (s *Service) rememberAs(key []byte, t fleet.APIToken, until time.Time, forgotten uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.forgotten != forgotten {
@@ -423,5 +428,5 @@ func (s *Service) remember(t fleet.APIToken, until time.Time, forgotten uint64) 
 	if len(s.known) >= maxMemory {
 		clear(s.known)
 	}
-	s.known[hex.EncodeToString(t.Hash)] = memory{t, until}
+	s.known[hex.EncodeToString(key)] = memory{t, until}
 }

@@ -9,6 +9,11 @@
 // role: it may what the role may at that time, and is gone with it, also when a role
 // of that name is made again.
 //
+// A token for one cluster (prefix hwk_) is made for a token or session, lives 10
+// minutes at most, and takes its bearer to that cluster's API server and nowhere
+// else. It is stored nowhere: it has the hub's signature, and counts while what it
+// was made for does.
+//
 // A local user has a name and a password, of which an argon2id hash with its
 // parameters is stored; nobody has one by default. A session is a random secret,
 // stored as a hash, with its data in the database: it ends after 30 minutes without

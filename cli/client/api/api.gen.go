@@ -292,6 +292,14 @@ func (c *Client) SetClusterKubectl(ctx context.Context, name string, in ClusterK
 	return out, err
 }
 
+// CreateClusterToken: A token for kubectl, for one cluster and 10 minutes at most.
+//
+// It is taken at /k8s/clusters/NAME of this cluster and nowhere else, with the rights that the caller has at that time, and ends with the caller's own token or session.
+func (c *Client) CreateClusterToken(ctx context.Context, name string, options ...Option) (out ClusterToken, err error) {
+	err = c.call(ctx, http.MethodPost, "/clusters/"+url.PathEscape(name)+"/kubectl-token", nil, &out, options)
+	return out, err
+}
+
 // RevokeCluster: revoke the certificates of a cluster's agent.
 func (c *Client) RevokeCluster(ctx context.Context, name string, options ...Option) (out model.Cluster, err error) {
 	err = c.call(ctx, http.MethodPost, "/clusters/"+url.PathEscape(name)+"/revoke", nil, &out, options)
@@ -1800,6 +1808,14 @@ type ClusterPage struct {
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
+}
+
+// ClusterToken is shown once, and stored nowhere.
+type ClusterToken struct {
+	Token string `json:"token"`
+	// ExpiresAt is at most 10 minutes away; the token ends before that with the token
+	// or session that asked for it.
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 // ClusterUse is what goes through the API.

@@ -193,6 +193,27 @@ func (a *Authority) SignRequest(s kubecall.Statement) (model.KubeIdentity, error
 	})
 }
 
+// credentialText keeps a signature over a credential from being one over something
+// else that the authority signs.
+func credentialText(text []byte) []byte {
+	sum := sha256.Sum256(append([]byte("hawser-cluster-token-v1\n"), text...))
+	return sum[:]
+}
+
+// Sign signs what a hub of this database says to itself: a token for one cluster.
+func (a *Authority) Sign(text []byte) ([]byte, error) {
+	sig, err := ecdsa.SignASN1(rand.Reader, a.key, credentialText(text))
+	if err != nil {
+		return nil, internal(err)
+	}
+	return sig, nil
+}
+
+// Signed reports whether Sign has signed the text.
+func (a *Authority) Signed(text, signature []byte) bool {
+	return ecdsa.VerifyASN1(&a.key.PublicKey, credentialText(text), signature)
+}
+
 // SignIncarnation vouches for an incarnation of the hub; agents check it with
 // wire.VerifyIncarnation.
 func (a *Authority) SignIncarnation(hubID string, incarnation int64) ([]byte, error) {

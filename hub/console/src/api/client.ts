@@ -599,6 +599,11 @@ export class Client {
     return await this.call<types.Cluster>("PUT", `/clusters/${encodeURIComponent(name)}/kubectl`, body, o);
   }
 
+  /** A token for kubectl, for one cluster and 10 minutes at most. */
+  async createClusterToken(name: string, o: CallOptions = {}): Promise<types.ClusterToken> {
+    return (await this.call<types.ClusterToken>("POST", `/clusters/${encodeURIComponent(name)}/kubectl-token`, undefined, o)).value;
+  }
+
   /** Revoke the certificates of a cluster's agent. */
   async revokeCluster(name: string, o: CallOptions = {}): Promise<types.Cluster> {
     return (await this.call<types.Cluster>("POST", `/clusters/${encodeURIComponent(name)}/revoke`, undefined, o)).value;

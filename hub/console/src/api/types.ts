@@ -454,6 +454,13 @@ export interface ClusterPage {
   partial?: Partial;
 }
 
+/** ClusterToken is shown once, and stored nowhere. */
+export interface ClusterToken {
+  token: string;
+  /** ExpiresAt is at most 10 minutes away; the token ends before that with the token or session that asked for it. */
+  expiresAt: string;
+}
+
 export interface ClusterUse {
   cluster: string;
   applications: number;
