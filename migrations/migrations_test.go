@@ -82,6 +82,8 @@ var rows = map[int64]string{
 	27: `UPDATE clusters SET kubectl = true`,
 	30: `UPDATE login_sessions SET address = '192.0.2.1', client = 'x';
 	    UPDATE first_login SET on_purpose = true`,
+	32: `INSERT INTO agent_keys (fingerprint, cluster_id, since) VALUES ('f', 'c', now());
+	    UPDATE certificates SET fingerprint = 'f'; UPDATE clusters SET kube_uid = 'u', doubles = ARRAY[now()], quarantined_at = now()`,
 	31: `INSERT INTO identity_providers (name, document, version, changed_by, changed_at) VALUES ('corp', '{}', nextval('identity_provider_versions'), 'ann', now());
 	    INSERT INTO external_logins (hash, kind, provider, sealed, due, expires_at) VALUES ('h', 'browser', 'corp', 'x', now(), now())`,
 }

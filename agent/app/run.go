@@ -271,7 +271,7 @@ func (a *agent) startLink(context.Context) error {
 	}
 	a.link, err = link.New(link.Options{
 		Address: a.cfg.Hub, CAHash: a.cfg.CAHash, Token: token, ClusterName: a.cfg.ClusterName,
-		Identity: identities{a.client}, Handler: a.engine, Settings: a.settings, Tunnels: a.access, Confirmed: a.reporter.Confirmed,
+		Identity: identities{a.client}, Handler: &greeter{Engine: a.engine, observer: a.observer}, Settings: a.settings, Tunnels: a.access, Confirmed: a.reporter.Confirmed,
 		Observer: a.with.metrics,
 		Proxy:    a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
 		AgentVersion: telemetry.Version, Instance: a.instance, Log: a.log,

@@ -82,6 +82,23 @@ func (o *Observer) Nodes(ctx context.Context) (int, error) {
 	return len(l.Items) + l.Metadata.Remaining, nil
 }
 
+// UID asks for the uid of the namespace kube-system, which stands for the cluster.
+func (o *Observer) UID(ctx context.Context) (string, error) {
+	body, _, err := o.get(ctx, "/api/v1/namespaces/kube-system", nil, acceptFull)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the namespace kube-system could not be read")
+	}
+	var v struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &v); err != nil {
+		return "", fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the namespace kube-system could not be read")
+	}
+	return v.Metadata.UID, nil
+}
+
 // KubeVersion asks the cluster for its version, as "v1.37.2", and platform, as
 // "linux/amd64".
 func (o *Observer) KubeVersion(ctx context.Context) (version, platform string, err error) {

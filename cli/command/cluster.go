@@ -18,7 +18,7 @@ import (
 
 func newCluster(s *session) *cobra.Command {
 	return group("cluster", "Clusters and their agents",
-		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterDelete(s))
+		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterAllow(s), newClusterDelete(s))
 }
 
 // enrolment is the answer to a request for a token.
@@ -129,6 +129,8 @@ func connection(c model.Cluster) string {
 	switch {
 	case c.Revoked:
 		return "Revoked"
+	case c.Held != "" && !c.Connected:
+		return "Held"
 	case c.Connected:
 		return "Connected"
 	case c.LastSeen == nil:
@@ -247,6 +249,20 @@ func newClusterRevoke(s *session) *cobra.Command {
 		Use: "revoke NAME", Short: "End the agent's access; its cluster stays as it is", Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
 			return c.change(http.MethodPost, clusterPath(c.args[0])+"/revoke", nil, "the agent of %q has no access any more; its cluster stays as it is", c.args[0])
+		}),
+	}
+}
+
+func newClusterAllow(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "allow NAME", Short: "Let in the agent of a cluster that is held for approval", Args: exactArgs("NAME"),
+		Long: `Let in the agent of a cluster that is held for approval: because two agents used its
+certificate (duplicate_identity), or because one came from another Kubernetes cluster
+than was enrolled (cluster_changed). hawser cluster describe NAME says which. For
+duplicate_identity, first see to it that there is one agent only; when the certificate
+was stolen, enrol the cluster again instead.`,
+		RunE: s.run(func(c *call) error {
+			return c.change(http.MethodPost, clusterPath(c.args[0])+"/allow", nil, "the agent of %q gets in when it tries next", c.args[0])
 		}),
 	}
 }

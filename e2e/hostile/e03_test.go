@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -241,6 +242,7 @@ func TestE12_ARevokedClusterStaysOut(t *testing.T) {
 	}
 	stays("after the revocation")
 	w.stop()
+	await(t, "the client to notice", func() bool { return cc.GetState() != connectivity.Ready })
 	w.start(w.address)
 	t.Cleanup(func() { w.stop() })
 	stays("after a restart")

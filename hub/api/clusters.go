@@ -72,6 +72,19 @@ func (a *api) revokeCluster(c *gin.Context) {
 	a.answerCluster(c, cluster.ID)
 }
 
+func (a *api) allowCluster(c *gin.Context) {
+	ctx := c.Request.Context()
+	cluster, err := a.store.Cluster(ctx, c.Param("name"))
+	if err == nil {
+		err = a.store.AllowCluster(ctx, cluster.ID)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	a.answerCluster(c, cluster.ID)
+}
+
 // answerCluster answers and publishes a cluster as it is after a write.
 func (a *api) answerCluster(c *gin.Context, id model.ClusterID) {
 	cluster, err := a.store.Cluster(c.Request.Context(), string(id))

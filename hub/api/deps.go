@@ -30,6 +30,7 @@ type Store interface {
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	Cluster(ctx context.Context, nameOrID string) (model.Cluster, error)
 	RevokeCluster(ctx context.Context, id model.ClusterID) error
+	AllowCluster(ctx context.Context, id model.ClusterID) error
 	// SetClusterAliases and SetClusterLabels write over the version that is expected,
 	// 0 for any: Conflict (version_conflict) when there is another.
 	SetClusterAliases(ctx context.Context, id model.ClusterID, aliases []string, expected int64) error

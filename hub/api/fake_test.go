@@ -234,6 +234,10 @@ func (s *fakeStore) RevokeCluster(_ context.Context, id model.ClusterID) error {
 	return s.changeCluster(id, func(c *model.Cluster) { c.Revoked = true })
 }
 
+func (s *fakeStore) AllowCluster(_ context.Context, id model.ClusterID) error {
+	return s.changeCluster(id, func(c *model.Cluster) { c.Held = "" })
+}
+
 func (s *fakeStore) SetClusterAliases(_ context.Context, id model.ClusterID, aliases []string, expected int64) error {
 	return s.writeCluster(id, expected, func(c *model.Cluster) { c.Aliases = aliases })
 }

@@ -328,6 +328,11 @@ var clusterRoutes = []Route{
 		Method: http.MethodPost, Path: "/clusters/:name/revoke", ID: "revokeCluster", Tag: "clusters", Summary: "Revoke the certificates of a cluster's agent",
 		Verb: VerbDelete, Resource: ResourceClusters, Fresh: true, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).revokeCluster,
 	},
+	{
+		Method: http.MethodPost, Path: "/clusters/:name/allow", ID: "allowCluster", Tag: "clusters", Summary: "Let in the agent of a cluster that is held for approval",
+		Detail: "A cluster is held when two agents used its certificate (duplicate_identity), or when one came from another Kubernetes cluster than was enrolled (cluster_changed); that one is the cluster's from then on.",
+		Verb:   VerbUpdate, Resource: ResourceClusters, Fresh: true, Answer: model.Cluster{}, Status: http.StatusOK, handler: (*api).allowCluster,
+	},
 }
 
 var projectRoutes = []Route{

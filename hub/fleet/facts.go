@@ -41,6 +41,25 @@ type Certificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	Revoked   bool
+	// Fingerprint is the SHA-256 of the public key's SubjectPublicKeyInfo, in
+	// hexadecimal; empty in records from before keys were noted.
+	Fingerprint string
+}
+
+// OpenSession is one that a gateway holds, and Serial the certificate's that
+// opened it.
+type OpenSession struct {
+	Cluster model.ClusterID
+	Serial  string
+	Epoch   model.Epoch
+}
+
+// FencedSession is one that may not go on.
+type FencedSession struct {
+	Cluster model.ClusterID
+	Number  int64  // of its epoch
+	Code    string // of why
+	Newest  string // instance of the agent whose session is the cluster's newest
 }
 
 // App is an application as stored.

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"cmp"
-	"slices"
+	"context"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -13,8 +13,8 @@ import (
 )
 
 // Two agents with one identity, one of them a copy, push each other out: the
-// newer session wins. What only two can do is noted each time, and when it goes
-// on neither is trusted.
+// newer session wins. What only two can do is noted each time, in the database
+// and so by all hubs on it together, and when it goes on neither is trusted.
 const (
 	doubleSpan = 10 * time.Minute
 	doubleMost = 3
@@ -30,13 +30,22 @@ type doubles struct {
 	confirmed model.Epoch
 	// gone are the instances whose session another instance's has replaced.
 	gone map[string]bool
-
-	noted       []time.Time
-	quarantined bool
 }
 
 var duplicate = parting{kind: fault.Denied, GoAway: wire.GoAway{Code: "duplicate_identity", RetryAfter: 5 * time.Minute,
-	Message: "two agents use this cluster's certificate; neither gets a session until the cluster is enrolled again"}}
+	Message: "two agents use this cluster's certificate; neither gets a session until the cluster is enrolled again or allowed"}}
+
+// held makes a parting of a session that waits for somebody's approval, or nil.
+func held(err error) *parting {
+	f := fault.As(err)
+	switch f.Code {
+	case duplicate.Code:
+		return &duplicate
+	case "cluster_changed":
+		return &parting{kind: fault.Denied, GoAway: wire.GoAway{Code: f.Code, RetryAfter: 5 * time.Minute, Message: f.Message}}
+	}
+	return nil
+}
 
 // double is called with g.mu held.
 func (g *Gateway) double(cluster model.ClusterID) *doubles {
@@ -48,49 +57,43 @@ func (g *Gateway) double(cluster model.ClusterID) *doubles {
 	return d
 }
 
-// meet answers why an agent gets no session although its certificate is good, or
-// nil.
-func (g *Gateway) meet(s *session, hello model.Hello) *parting {
+// meet notes when the agent of a hello is a second one, and ends the cluster's
+// sessions when that was once too often. Opening the session then is refused.
+func (g *Gateway) meet(ctx context.Context, s *session, hello model.Hello) error {
 	g.mu.Lock()
 	d := g.double(s.cluster)
-	if d.quarantined {
-		g.mu.Unlock()
-		return &duplicate
-	}
 	last := hello.LastEpoch
 	if !(!last.IsZero() && last.Less(d.confirmed)) && !d.gone[hello.Instance] {
 		g.mu.Unlock()
 		return nil
 	}
 	delete(d.gone, hello.Instance)
-	now := g.opts.Now()
-	d.noted = slices.DeleteFunc(d.noted, func(t time.Time) bool { return now.Sub(t) > doubleSpan })
-	d.noted = append(d.noted, now)
-	noted := len(d.noted)
-	d.quarantined = noted > doubleMost
 	var current *session
 	if c := g.clusters[s.cluster]; c != nil {
 		current = c.current
 	}
-	quarantined := d.quarantined
 	g.mu.Unlock()
 
 	other := ""
 	if current != nil {
 		other = current.caller.remote()
 	}
-	if !quarantined {
+	noted, quarantined, err := g.opts.Store.NoteDouble(ctx, s.cluster, doubleSpan, doubleMost)
+	switch {
+	case err != nil:
+		return err
+	case !quarantined:
 		s.log.Warn("a second agent seems to use this cluster's certificate", "code", "duplicate_identity_suspected", "instance", hello.Instance, "other", other, "noted", noted)
 		return nil
 	}
-	s.log.Error("two agents use this cluster's certificate; both are shut out until the cluster is enrolled again",
+	s.log.Error("two agents use this cluster's certificate; both are shut out until the cluster is enrolled again or allowed",
 		"code", duplicate.Code, "instance", hello.Instance, "other", other)
 	g.opts.Audit.Add(fleet.AuditEntry{Record: audit.Record{
 		Kind: audit.Command, Action: "quarantineCluster", Verb: "update", Resource: "clusters", Name: string(s.cluster), Outcome: audit.Done, Code: duplicate.Code,
 		Actor: "hub", From: s.caller.remote(), Reason: "two agents use one certificate, the other from " + cmp.Or(other, "an address that is not known"),
 	}})
 	g.endWhere(func(open *session) bool { return open.cluster == s.cluster && open != s }, duplicate)
-	return &duplicate
+	return nil
 }
 
 // confirm notes that the agent of a session has stored its epoch.
@@ -102,21 +105,15 @@ func (g *Gateway) confirm(s *session) {
 	}
 }
 
-// replaced notes that one instance's session has replaced another's. g.mu is held.
-func (g *Gateway) replaced(old, by *session) {
-	if old.instance == "" || old.instance == by.instance {
+// replaced notes that one instance's session has been replaced by another's, here
+// or at another hub. g.mu is held.
+func (g *Gateway) replaced(old *session, by string) {
+	if old.instance == "" || old.instance == by {
 		return
 	}
-	d := g.double(by.cluster)
+	d := g.double(old.cluster)
 	if len(d.gone) >= goneMost {
 		clear(d.gone)
 	}
 	d.gone[old.instance] = true
-}
-
-// acquit forgets what was noted: there is a new identity.
-func (g *Gateway) acquit(cluster model.ClusterID) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.doubles, cluster)
 }

@@ -97,7 +97,7 @@ func (e *enrolment) enrol(ctx context.Context, req *agentv1.EnrolRequest) (*agen
 	}})
 	// Whoever held the name before is out.
 	g.CloseCluster(cluster.ID, "certificate_revoked", "the cluster was enrolled again")
-	g.acquit(cluster.ID)
+	g.forget(cluster.ID)
 	g.log.Info("cluster enrolled", "cluster", string(cluster.ID), "name", cluster.Name, "remote", who.remote(),
 		"agent_version", req.GetAgentVersion(), "not_after", issued.NotAfter.Format(time.RFC3339))
 	resp := &agentv1.EnrolResponse{
@@ -111,7 +111,7 @@ func (e *enrolment) enrol(ctx context.Context, req *agentv1.EnrolRequest) (*agen
 }
 
 func recordOf(c ca.ClientCertificate) fleet.Certificate {
-	return fleet.Certificate{Serial: c.Serial, Cluster: c.Cluster, NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+	return fleet.Certificate{Serial: c.Serial, Cluster: c.Cluster, NotBefore: c.NotBefore, NotAfter: c.NotAfter, Fingerprint: c.Fingerprint}
 }
 
 // skewText names a difference of more than a minute between the clocks.

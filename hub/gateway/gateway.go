@@ -29,6 +29,13 @@ type Store interface {
 	Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error)
 	RecordCertificate(ctx context.Context, c fleet.Certificate) error
 	CertificateState(ctx context.Context, serial string) (fleet.Certificate, error)
+	// BindKey notes the key of a certificate that was recorded without.
+	BindKey(ctx context.Context, c fleet.Certificate) error
+	// NoteDouble notes that two agents seem to use a certificate; more than most
+	// times in span put the cluster in quarantine.
+	NoteDouble(ctx context.Context, cluster model.ClusterID, span time.Duration, most int) (noted int, quarantined bool, err error)
+	// Fenced answers which sessions may not go on.
+	Fenced(ctx context.Context, open []fleet.OpenSession) ([]fleet.FencedSession, error)
 
 	OpenSession(ctx context.Context, cluster model.ClusterID, hello model.Hello, sign func(hubID string, incarnation int64) ([]byte, error)) (fleet.Opening, error)
 	CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error
@@ -87,6 +94,9 @@ type Options struct {
 	MessageBurst  int
 	MessageEvery  time.Duration
 	UnstoredBytes int
+	// FenceEvery is how often the hub looks for sessions of its own that another
+	// hub on the database has ended; default 2 s.
+	FenceEvery time.Duration
 	// Opening bounds the sessions that load their state at once; default 32.
 	Opening int
 
@@ -220,6 +230,9 @@ func New(opts Options) *Gateway {
 	if opts.SendTimeout <= 0 {
 		opts.SendTimeout = 30 * time.Second
 	}
+	if opts.FenceEvery <= 0 {
+		opts.FenceEvery = 2 * time.Second
+	}
 	if opts.Opening <= 0 {
 		opts.Opening = 32
 	}
@@ -273,6 +286,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	sweepCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go g.sweep(sweepCtx)
+	go g.fence(sweepCtx)
 	g.setServing(true)
 	defer g.setServing(false)
 	if err := g.server.Serve(ln); err != nil && ctx.Err() == nil && !g.isStopping() {

@@ -91,7 +91,7 @@ func (g *Gateway) install(s *session, o fleet.Opening) *parting {
 	g.seen[s.cluster] = struct{}{}
 	g.opts.Observer.SessionOpened(again)
 	if old != nil {
-		g.replaced(old, s)
+		g.replaced(old, s.instance)
 		old.end(superseded)
 	} else {
 		g.live++

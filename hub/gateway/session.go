@@ -216,10 +216,9 @@ func (s *session) serve() error {
 		s.g.logRefusal(ctx, "session refused", err)
 		return err
 	}
-	if p := s.g.meet(s, hello); p != nil {
-		s.g.opts.Observer.Refused(p.Code)
-		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
-		return s.sayGoodbye(*p)
+	if err := s.g.meet(ctx, s, hello); err != nil {
+		s.log.Warn("session not opened", "code", fault.As(err).Code, "error", err)
+		return err
 	}
 	if !s.g.begin(s) {
 		return s.sayGoodbye(stopping)
@@ -228,6 +227,11 @@ func (s *session) serve() error {
 	opening, err := s.g.load(ctx, s, hello)
 	if err != nil {
 		s.g.abandon(s)
+		if p := held(err); p != nil {
+			s.g.opts.Observer.Refused(p.Code)
+			s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
+			return s.sayGoodbye(*p)
+		}
 		s.log.Warn("session not opened", "code", fault.As(err).Code, "error", err)
 		return err
 	}
@@ -323,14 +327,14 @@ func (g *Gateway) checkCertificate(ctx context.Context, who *caller) error {
 		g.log.Warn("a certificate of this CA is not recorded; taking it in", "code", "certificate_unrecorded",
 			"cluster", string(id.Cluster), "serial", id.Serial, "remote", who.remote())
 		return g.opts.Store.RecordCertificate(ctx, fleet.Certificate{
-			Serial: id.Serial, Cluster: id.Cluster, NotBefore: g.opts.Now(), NotAfter: id.NotAfter})
+			Serial: id.Serial, Cluster: id.Cluster, NotBefore: g.opts.Now(), NotAfter: id.NotAfter, Fingerprint: id.Fingerprint})
 	case err != nil:
 		return err
 	case state.Revoked || state.Cluster != id.Cluster:
 		return fault.New(fault.Unauthorized, "certificate_revoked", "the client certificate was revoked").
 			WithFix("enrol the cluster again")
 	}
-	return nil
+	return g.bindKey(ctx, who, state)
 }
 
 var (

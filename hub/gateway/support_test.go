@@ -58,6 +58,16 @@ func (p *plain) CertificateState(_ context.Context, serial string) (fleet.Certif
 	return fleet.Certificate{}, fault.New(fault.NotFound, "certificate_unknown", "none")
 }
 
+func (p *plain) BindKey(context.Context, fleet.Certificate) error { return nil }
+
+func (p *plain) NoteDouble(context.Context, model.ClusterID, time.Duration, int) (int, bool, error) {
+	return 0, false, nil
+}
+
+func (p *plain) Fenced(context.Context, []fleet.OpenSession) ([]fleet.FencedSession, error) {
+	return nil, nil
+}
+
 func (p *plain) RecordCertificate(context.Context, fleet.Certificate) error { return nil }
 
 func (p *plain) OpenSession(_ context.Context, c model.ClusterID, _ model.Hello, sign func(string, int64) ([]byte, error)) (fleet.Opening, error) {

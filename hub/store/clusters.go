@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,7 +60,7 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 		var open bool
 		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
 			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion, &c.Version, &c.Kubectl,
-			&c.LastSeen, &open, &c.Applications)
+			&c.Held, &c.LastSeen, &open, &c.Applications)
 		if err != nil {
 			return c, err
 		}
@@ -88,6 +89,32 @@ func (s *Store) RevokeCluster(ctx context.Context, id model.ClusterID) error {
 		_, err = tx.Exec(ctx, q("EndSession"), id, s.now())
 		return err
 	})
+}
+
+// AllowCluster ends a quarantine, and lets agents of the cluster come from the
+// Kubernetes cluster that was offered last. Conflict (cluster_not_held) when
+// there is nothing to allow.
+func (s *Store) AllowCluster(ctx context.Context, id model.ClusterID) error {
+	return s.tx(ctx, "allow the cluster", func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, q("AllowCluster"), id)
+		if err != nil || tag.RowsAffected() > 0 {
+			return err
+		}
+		return fault.New(fault.Conflict, "cluster_not_held", "nothing of the cluster is held for approval")
+	})
+}
+
+// NoteDouble notes that two agents seem to use a cluster's certificate. When that
+// was noted more than most times in span, agents of the cluster get no session
+// until somebody allows it or the cluster is enrolled again. It answers how often
+// it was noted, and whether this put the cluster in quarantine.
+func (s *Store) NoteDouble(ctx context.Context, id model.ClusterID, span time.Duration, most int) (noted int, quarantined bool, err error) {
+	now := s.now()
+	err = s.pool.QueryRow(ctx, q("NoteDouble"), id, now, now.Add(-span), most).Scan(&noted, &quarantined)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, clusterUnknown(string(id))
+	}
+	return noted, quarantined, wrap(err, "note a second agent")
 }
 
 // SetClusterAliases replaces the server URLs that mean the cluster. expected is
@@ -269,7 +296,7 @@ func (s *Store) DeleteCluster(ctx context.Context, id model.ClusterID, expected 
 		var revoked bool
 		var unknown []byte
 		var version int64
-		err := tx.QueryRow(ctx, q("LockCluster"), id).Scan(&revoked, &unknown, &version)
+		err := tx.QueryRow(ctx, q("LockCluster"), id).Scan(&revoked, &unknown, &version, nil, nil, nil)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return clusterUnknown(string(id))
 		}
@@ -287,7 +314,7 @@ func (s *Store) DeleteCluster(ctx context.Context, id model.ClusterID, expected 
 			return fault.New(fault.Precondition, "cluster_in_use", "%d applications are deployed to the cluster", apps).
 				WithFix("delete them first, with or without their objects")
 		}
-		for _, statement := range []string{"DeleteClusterSession", "DeleteClusterCertificates", "DeleteClusterTombstones", "DeleteCluster"} {
+		for _, statement := range []string{"DeleteClusterSession", "DeleteClusterCertificates", "DeleteClusterKeys", "DeleteClusterTombstones", "DeleteCluster"} {
 			if _, err := tx.Exec(ctx, q(statement), id); err != nil {
 				return err
 			}

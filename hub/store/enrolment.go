@@ -56,7 +56,8 @@ func (s *Store) DeleteEnrolmentToken(ctx context.Context, id string) error {
 // empty clusterName means the token's.
 //
 // Codes, all Unauthorized: enrolment_token_unknown, enrolment_token_used,
-// enrolment_token_expired, enrolment_token_other_cluster.
+// enrolment_token_expired, enrolment_token_other_cluster; and Conflict
+// agent_key_in_use when the key is another cluster's.
 func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error) {
 	var id model.ClusterID
 	err := s.tx(ctx, "enrol the cluster", func(tx pgx.Tx) error {
@@ -91,7 +92,7 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 			return err
 		}
 		cert.Cluster = id
-		if err := recordCertificate(ctx, tx, cert); err != nil {
+		if err := recordCertificate(ctx, tx, cert, now); err != nil {
 			return err
 		}
 		return beginCertificate(ctx, tx, cert, audit.Record{Action: "enrolCluster", Verb: "create", Cluster: token.Cluster, Name: token.Cluster, From: from,
@@ -120,10 +121,11 @@ func redeemable(t fleet.EnrolmentToken, clusterName string, now time.Time) error
 }
 
 // RecordCertificate stores a certificate that was issued at renewal; it becomes
-// the one whose end is shown.
+// the one whose end is shown. Conflict (agent_key_in_use) when its key is another
+// cluster's.
 func (s *Store) RecordCertificate(ctx context.Context, c fleet.Certificate) error {
 	return s.tx(ctx, "record the certificate", func(tx pgx.Tx) error {
-		if err := recordCertificate(ctx, tx, c); err != nil {
+		if err := recordCertificate(ctx, tx, c, s.now()); err != nil {
 			return err
 		}
 		return beginCertificate(ctx, tx, c, audit.Record{Action: "renewCertificate", Verb: "update", Name: string(c.Cluster), Actor: "agent", ActorID: string(c.Cluster), Reason: "certificate " + c.Serial})
@@ -141,7 +143,7 @@ func beginCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, r aud
 	return err
 }
 
-func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate) error {
+func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, now time.Time) error {
 	// First the cluster's row, as everywhere.
 	tag, err := tx.Exec(ctx, q("CertificateNotAfter"), c.Cluster, c.NotAfter)
 	if err != nil {
@@ -150,18 +152,45 @@ func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate) erro
 	if tag.RowsAffected() == 0 {
 		return clusterUnknown(string(c.Cluster))
 	}
-	_, err = tx.Exec(ctx, q("InsertCertificate"), c.Serial, c.Cluster, c.NotBefore, c.NotAfter)
+	if c.Fingerprint != "" {
+		if err := bindKey(ctx, tx, c.Cluster, c.Fingerprint, now); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, q("InsertCertificate"), c.Serial, c.Cluster, c.NotBefore, c.NotAfter, c.Fingerprint)
 	if sqlState(err) == codeUnique {
 		return fault.New(fault.Conflict, "certificate_exists", "a certificate with this serial number is recorded")
 	}
 	return err
 }
 
+// bindKey makes a key the cluster's, which it may be already.
+func bindKey(ctx context.Context, tx pgx.Tx, cluster model.ClusterID, fingerprint string, now time.Time) error {
+	err := tx.QueryRow(ctx, q("BindAgentKey"), fingerprint, cluster, now).Scan(nil)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fault.New(fault.Conflict, "agent_key_in_use", "the agent's key belongs to another cluster").
+			WithFix("give each agent a key of its own: remove the agent's stored identity and enrol it again")
+	}
+	return err
+}
+
+// BindKey notes the key of a certificate that was recorded without. Conflict
+// (agent_key_in_use) when it is another cluster's.
+func (s *Store) BindKey(ctx context.Context, c fleet.Certificate) error {
+	return s.tx(ctx, "note the agent's key", func(tx pgx.Tx) error {
+		if err := bindKey(ctx, tx, c.Cluster, c.Fingerprint, s.now()); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, q("CertificateFingerprint"), c.Serial, c.Fingerprint)
+		return err
+	})
+}
+
 // CertificateState reads a certificate; Revoked is also set when its cluster is
 // revoked. NotFound (certificate_unknown).
 func (s *Store) CertificateState(ctx context.Context, serial string) (fleet.Certificate, error) {
 	var c fleet.Certificate
-	err := s.pool.QueryRow(ctx, q("CertificateState"), serial).Scan(&c.Serial, &c.Cluster, &c.NotBefore, &c.NotAfter, &c.Revoked)
+	err := s.pool.QueryRow(ctx, q("CertificateState"), serial).Scan(&c.Serial, &c.Cluster, &c.NotBefore, &c.NotAfter, &c.Revoked, &c.Fingerprint)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, notFound("certificate_unknown", "the hub has not issued a certificate with this serial number")
 	}

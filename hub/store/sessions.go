@@ -39,6 +39,17 @@ func (s *Store) OpenSession(ctx context.Context, cluster model.ClusterID, hello 
 	if errors.Is(err, errRaise) {
 		err = run("HubStateLocked")
 	}
+	var other *changed
+	if errors.As(err, &other) {
+		if !other.known {
+			if _, err := s.pool.Exec(ctx, q("OfferKubeUID"), cluster, other.offered); err != nil {
+				return fleet.Opening{}, wrap(err, "note another Kubernetes cluster")
+			}
+		}
+		return fleet.Opening{}, fault.New(fault.Denied, "cluster_changed",
+			"the agent runs in another Kubernetes cluster than the one that was enrolled: its kube-system is %s", other.offered).
+			WithFix("when the cluster was rebuilt: hawser cluster allow NAME; when it is a copy: enrol it under a name of its own")
+	}
 	if err != nil {
 		return fleet.Opening{}, err
 	}
@@ -109,6 +120,36 @@ func (s *Store) openSession(ctx context.Context, tx pgx.Tx, hubStatement string,
 	return o, err
 }
 
+// changed: the agent is in another Kubernetes cluster than was bound.
+type changed struct {
+	offered string
+	known   bool // it is held for approval already
+}
+
+func (*changed) Error() string { return "another Kubernetes cluster" }
+
+// Fenced answers which of a gateway's sessions may not go on, whoever decided
+// that: another hub on this database, too.
+func (s *Store) Fenced(ctx context.Context, open []fleet.OpenSession) ([]fleet.FencedSession, error) {
+	if len(open) == 0 {
+		return nil, nil
+	}
+	clusters, serials := make([]string, len(open)), make([]string, len(open))
+	incarnations, numbers := make([]int64, len(open)), make([]int64, len(open))
+	for i, o := range open {
+		clusters[i], serials[i], incarnations[i], numbers[i] = string(o.Cluster), o.Serial, o.Epoch.Incarnation, o.Epoch.Number
+	}
+	rows, err := s.pool.Query(ctx, q("FencedSessions"), clusters, serials, incarnations, numbers)
+	if err != nil {
+		return nil, wrap(err, "look for sessions that have ended elsewhere")
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (f fleet.FencedSession, err error) {
+		err = r.Scan(&f.Cluster, &f.Number, &f.Code, &f.Newest)
+		return f, err
+	})
+	return out, wrap(err, "look for sessions that have ended elsewhere")
+}
+
 func storedWithdraw(f fleet.ClusterFacts, uid model.AppUID) *model.Withdraw {
 	for i := range f.Apps {
 		if f.Apps[i].UID == uid {
@@ -124,8 +165,9 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 	if f.Hub, err = readHub(ctx, tx, hubStatement); err != nil {
 		return f, err
 	}
-	var revoked bool
-	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, nil, nil)
+	var revoked, quarantined bool
+	var bound, offered string
+	err = tx.QueryRow(ctx, q("LockCluster"), cluster).Scan(&revoked, nil, nil, &quarantined, &bound, &offered)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return f, clusterUnknown(string(cluster))
 	}
@@ -135,6 +177,18 @@ func (s *Store) sessionFacts(ctx context.Context, tx pgx.Tx, hubStatement string
 	if revoked {
 		return f, fault.New(fault.Unauthorized, "cluster_revoked", "the cluster was revoked").
 			WithFix("enrol it again with a new token")
+	}
+	if quarantined {
+		return f, fault.New(fault.Denied, "duplicate_identity", "two agents use this cluster's certificate; neither gets a session").
+			WithFix("enrol the cluster again; or when there is one agent only: hawser cluster allow NAME")
+	}
+	if uid := text(hello.KubeUID); uid != "" && uid != bound {
+		if bound != "" {
+			return f, &changed{offered: uid, known: offered == uid}
+		}
+		if _, err := tx.Exec(ctx, q("BindKubeUID"), cluster, uid); err != nil {
+			return f, err
+		}
 	}
 	named := make([]string, len(hello.Operations))
 	for i, u := range hello.Operations {

@@ -26,6 +26,10 @@ type Cluster struct {
 	CertNotAfter    *time.Time `json:"certificateNotAfter,omitempty"`
 	EnrolledAt      *time.Time `json:"enrolledAt,omitempty"`
 	Revoked         bool       `json:"revoked,omitempty"`
+	// Held: agents wait until somebody allows them. duplicate_identity: two used
+	// the cluster's certificate, and none gets in; cluster_changed: one that came
+	// from another Kubernetes cluster than was enrolled does not.
+	Held string `json:"held,omitempty"`
 	// Kubectl: kubectl may go through the hub to the cluster, as far as its agent
 	// lets it.
 	Kubectl bool `json:"kubectl,omitempty"`

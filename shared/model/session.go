@@ -30,6 +30,9 @@ type Hello struct {
 	ProtocolMin  uint32
 	ProtocolMax  uint32
 	Instance     string
+	// KubeUID is the uid of the namespace kube-system, which stands for the
+	// Kubernetes cluster; empty when the agent may not read it.
+	KubeUID string
 
 	// Settings that the agent holds; empty when it holds none.
 	Settings Digest

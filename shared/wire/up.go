@@ -17,6 +17,7 @@ func HelloToProto(h model.Hello) (*agentv1.Hello, error) {
 		ProtocolMax:     h.ProtocolMax,
 		Capabilities:    h.Capabilities,
 		KubeVersion:     h.KubeVersion,
+		KubeUid:         h.KubeUID,
 		LastEpoch:       EpochToProto(h.LastEpoch),
 		MaxOperationSeq: h.MaxOpSeq,
 		Instance:        h.Instance,
@@ -52,7 +53,7 @@ func Hello(p *agentv1.Hello) (model.Hello, error) {
 	if len(p.Known) > maxKnown || len(p.Operations) > maxKnown {
 		return model.Hello{}, fault.New(fault.TooLarge, "wire_too_large", "hello names %d applications and %d operations; %d are allowed", len(p.Known), len(p.Operations), maxKnown)
 	}
-	if err := words("hello", p.ClusterId, p.AgentVersion, p.KubeVersion, p.Instance); err != nil {
+	if err := words("hello", p.ClusterId, p.AgentVersion, p.KubeVersion, p.KubeUid, p.Instance); err != nil {
 		return model.Hello{}, err
 	}
 	if err := words("hello.capabilities", p.Capabilities...); err != nil {
@@ -65,6 +66,7 @@ func Hello(p *agentv1.Hello) (model.Hello, error) {
 		ProtocolMax:  p.ProtocolMax,
 		Capabilities: p.Capabilities,
 		KubeVersion:  p.KubeVersion,
+		KubeUID:      p.KubeUid,
 		MaxOpSeq:     p.MaxOperationSeq,
 		Instance:     p.Instance,
 		Settings:     model.Digest(p.SettingsDigest),

@@ -306,6 +306,14 @@ func (c *Client) RevokeCluster(ctx context.Context, name string, options ...Opti
 	return out, err
 }
 
+// AllowCluster: let in the agent of a cluster that is held for approval.
+//
+// A cluster is held when two agents used its certificate (duplicate_identity), or when one came from another Kubernetes cluster than was enrolled (cluster_changed); that one is the cluster's from then on.
+func (c *Client) AllowCluster(ctx context.Context, name string, options ...Option) (out model.Cluster, err error) {
+	err = c.call(ctx, http.MethodPost, "/clusters/"+url.PathEscape(name)+"/allow", nil, &out, options)
+	return out, err
+}
+
 // ListProjectsQuery narrows listProjects; what is zero is not sent.
 type ListProjectsQuery struct {
 	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md

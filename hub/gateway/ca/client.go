@@ -1,6 +1,9 @@
 package ca
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -25,6 +28,8 @@ type ClientCertificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	PEM       []byte
+	// Fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.
+	Fingerprint string
 }
 
 // Identity is what a verified client certificate says.
@@ -32,6 +37,8 @@ type Identity struct {
 	Cluster  model.ClusterID
 	Serial   string
 	NotAfter time.Time
+	// Fingerprint is the SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.
+	Fingerprint string
 }
 
 const maxCSRBytes = 16 << 10
@@ -73,6 +80,11 @@ func CheckCSR(csrPEM []byte) (any, error) {
 	return csr.PublicKey, nil
 }
 
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
+}
+
 func clusterURI(id model.ClusterID) *url.URL {
 	return &url.URL{Scheme: "hawser", Host: "cluster", Path: "/" + string(id)}
 }
@@ -106,12 +118,17 @@ func (a *Authority) IssueClient(cluster model.ClusterID, csrPEM []byte) (ClientC
 	if err != nil {
 		return ClientCertificate{}, internal(err)
 	}
+	issued, err := x509.ParseCertificate(der)
+	if err != nil {
+		return ClientCertificate{}, internal(err)
+	}
 	return ClientCertificate{
-		Cluster:   cluster,
-		Serial:    serial.Text(16),
-		NotBefore: template.NotBefore,
-		NotAfter:  template.NotAfter,
-		PEM:       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		Fingerprint: fingerprint(issued),
+		Cluster:     cluster,
+		Serial:      serial.Text(16),
+		NotBefore:   template.NotBefore,
+		NotAfter:    template.NotAfter,
+		PEM:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 	}, nil
 }
 
@@ -139,7 +156,7 @@ func (a *Authority) VerifyClient(presented []*x509.Certificate) (id Identity, ex
 	if cluster == "" || u.String() != clusterURI(model.ClusterID(cluster)).String() {
 		return Identity{}, false, fault.New(fault.Unauthorized, "certificate_not_an_agents", "the client certificate names no cluster")
 	}
-	id = Identity{Cluster: model.ClusterID(cluster), Serial: leaf.SerialNumber.Text(16), NotAfter: leaf.NotAfter}
+	id = Identity{Cluster: model.ClusterID(cluster), Serial: leaf.SerialNumber.Text(16), NotAfter: leaf.NotAfter, Fingerprint: fingerprint(leaf)}
 	now := a.opts.Now()
 	switch {
 	case now.Before(leaf.NotBefore):

@@ -1,6 +1,7 @@
 -- name: Clusters
 SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
        c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version, c.version, c.kubectl,
+       CASE WHEN c.quarantined_at IS NOT NULL THEN 'duplicate_identity' WHEN c.kube_uid_offered <> '' THEN 'cluster_changed' ELSE '' END,
        s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
        (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
 FROM clusters c
@@ -35,7 +36,7 @@ WHERE id = $1;
 SELECT kube_version, api_resources, namespaced_kinds FROM clusters WHERE id = $1;
 
 -- name: LockCluster
-SELECT revoked, unknown_apps, version FROM clusters WHERE id = $1 FOR NO KEY UPDATE;
+SELECT revoked, unknown_apps, version, quarantined_at IS NOT NULL, kube_uid, kube_uid_offered FROM clusters WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: CountClusterApps
 SELECT count(*) FROM apps WHERE cluster_id = $1;
@@ -46,8 +47,34 @@ DELETE FROM sessions WHERE cluster_id = $1;
 -- name: DeleteClusterCertificates
 DELETE FROM certificates WHERE cluster_id = $1;
 
+-- name: DeleteClusterKeys
+DELETE FROM agent_keys WHERE cluster_id = $1;
+
 -- name: DeleteClusterTombstones
 DELETE FROM tombstones WHERE cluster_id = $1;
+
+-- name: BindKubeUID
+UPDATE clusters SET kube_uid = $2 WHERE id = $1;
+
+-- name: OfferKubeUID
+UPDATE clusters SET kube_uid_offered = $2 WHERE id = $1;
+
+-- name: NoteDouble
+-- Notes another time, and quarantines the cluster when there are more than $4
+-- since $3. The second column: it is in quarantine by this.
+WITH noted AS (
+    SELECT ARRAY(SELECT d FROM unnest(c.doubles) d WHERE d > $3::timestamptz) || $2::timestamptz AS list, c.quarantined_at IS NOT NULL AS before
+    FROM clusters c WHERE c.id = $1 FOR NO KEY UPDATE
+)
+UPDATE clusters c SET doubles = noted.list,
+    quarantined_at = CASE WHEN cardinality(noted.list) > $4::integer THEN coalesce(c.quarantined_at, $2::timestamptz) ELSE c.quarantined_at END
+FROM noted WHERE c.id = $1
+RETURNING cardinality(c.doubles), c.quarantined_at IS NOT NULL AND NOT noted.before;
+
+-- name: AllowCluster
+UPDATE clusters SET doubles = '{}', quarantined_at = NULL,
+    kube_uid = CASE WHEN kube_uid_offered <> '' THEN kube_uid_offered ELSE kube_uid END, kube_uid_offered = ''
+WHERE id = $1 AND NOT revoked AND (quarantined_at IS NOT NULL OR kube_uid_offered <> '');
 
 -- name: DeleteCluster
 DELETE FROM clusters WHERE id = $1;

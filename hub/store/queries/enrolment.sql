@@ -22,19 +22,29 @@ UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
 -- cluster got meanwhile stays there.
 INSERT INTO clusters (id, name, labels, aliases, project, created_at, enrolled_at)
 VALUES ($1, $2, $3, ARRAY(SELECT a FROM unnest($4::text[]) a WHERE NOT EXISTS (SELECT FROM clusters o WHERE o.aliases @> ARRAY[a])), $5, $6, $6)
-ON CONFLICT (name) DO UPDATE SET revoked = false, enrolled_at = excluded.enrolled_at
+ON CONFLICT (name) DO UPDATE SET revoked = false, enrolled_at = excluded.enrolled_at,
+    kube_uid = '', kube_uid_offered = '', doubles = '{}', quarantined_at = NULL
 RETURNING id;
 
 -- name: RevokeCertificates
 UPDATE certificates SET revoked = true WHERE cluster_id = $1 AND NOT revoked;
 
 -- name: InsertCertificate
-INSERT INTO certificates (serial, cluster_id, not_before, not_after) VALUES ($1, $2, $3, $4);
+INSERT INTO certificates (serial, cluster_id, not_before, not_after, fingerprint) VALUES ($1, $2, $3, $4, $5);
+
+-- name: BindAgentKey
+-- No row: the key is another cluster's.
+INSERT INTO agent_keys (fingerprint, cluster_id, since) VALUES ($1, $2, $3)
+ON CONFLICT (fingerprint) DO UPDATE SET since = agent_keys.since WHERE agent_keys.cluster_id = excluded.cluster_id
+RETURNING cluster_id;
+
+-- name: CertificateFingerprint
+UPDATE certificates SET fingerprint = $2 WHERE serial = $1;
 
 -- name: CertificateNotAfter
 UPDATE clusters SET cert_not_after = $2 WHERE id = $1;
 
 -- name: CertificateState
-SELECT c.serial, c.cluster_id, c.not_before, c.not_after, c.revoked OR k.revoked
+SELECT c.serial, c.cluster_id, c.not_before, c.not_after, c.revoked OR k.revoked, c.fingerprint
 FROM certificates c JOIN clusters k ON k.id = c.cluster_id
 WHERE c.serial = $1;

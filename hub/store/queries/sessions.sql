@@ -1,6 +1,23 @@
 -- name: FenceSession
 SELECT 1 FROM sessions WHERE cluster_id = $1 AND incarnation = $2 AND number = $3 FOR NO KEY UPDATE;
 
+-- name: FencedSessions
+-- Which of these sessions may not go on, why, and whose session is the newest. A
+-- certificate that is not recorded, as after a restore, is no reason.
+SELECT open.cluster_id, open.number,
+       CASE WHEN k.id IS NULL THEN 'cluster_deleted'
+            WHEN k.revoked THEN 'cluster_revoked'
+            WHEN c.revoked THEN 'certificate_revoked'
+            WHEN k.quarantined_at IS NOT NULL THEN 'duplicate_identity'
+            ELSE 'session_superseded' END,
+       coalesce(s.instance, '')
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS open (cluster_id, serial, incarnation, number)
+LEFT JOIN clusters k ON k.id = open.cluster_id
+LEFT JOIN certificates c ON c.serial = open.serial
+LEFT JOIN sessions s ON s.cluster_id = open.cluster_id
+WHERE k.id IS NULL OR k.revoked OR c.revoked OR k.quarantined_at IS NOT NULL
+   OR (s.incarnation, s.number) > (open.incarnation, open.number);
+
 -- name: NextEpochNumber
 SELECT nextval('session_epoch');
 

@@ -609,6 +609,11 @@ export class Client {
     return (await this.call<types.Cluster>("POST", `/clusters/${encodeURIComponent(name)}/revoke`, undefined, o)).value;
   }
 
+  /** Let in the agent of a cluster that is held for approval. */
+  async allowCluster(name: string, o: CallOptions = {}): Promise<types.Cluster> {
+    return (await this.call<types.Cluster>("POST", `/clusters/${encodeURIComponent(name)}/allow`, undefined, o)).value;
+  }
+
   /** Projects. */
   async listProjects(query: ListProjectsQuery = {}, o: CallOptions = {}): Promise<types.AppProjectPage> {
     return (await this.call<types.AppProjectPage>("GET", `/projects${search(query)}`, undefined, o)).value;

@@ -414,6 +414,8 @@ export interface Cluster {
   certificateNotAfter?: string;
   enrolledAt?: string;
   revoked?: boolean;
+  /** Held: agents wait until somebody allows them. duplicate_identity: two used the cluster's certificate, and none gets in; cluster_changed: one that came from another Kubernetes cluster than was enrolled does not. */
+  held?: string;
   /** Kubectl: kubectl may go through the hub to the cluster, as far as its agent lets it. */
   kubectl?: boolean;
   /** UnknownApps are applications that the agent holds and the hub does not know, as after a restore. They are shown, never withdrawn. */

@@ -576,8 +576,10 @@ type Hello struct {
 	Instance string `protobuf:"bytes,11,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Settings.digest of what the agent holds; empty when it holds none.
 	SettingsDigest string `protobuf:"bytes,12,opt,name=settings_digest,json=settingsDigest,proto3" json:"settings_digest,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The uid of the namespace kube-system; empty when the agent may not read it.
+	KubeUid       string `protobuf:"bytes,13,opt,name=kube_uid,json=kubeUid,proto3" json:"kube_uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -690,6 +692,13 @@ func (x *Hello) GetInstance() string {
 func (x *Hello) GetSettingsDigest() string {
 	if x != nil {
 		return x.SettingsDigest
+	}
+	return ""
+}
+
+func (x *Hello) GetKubeUid() string {
+	if x != nil {
+		return x.KubeUid
 	}
 	return ""
 }
@@ -2222,7 +2231,7 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\bsettings\x18\f \x01(\v2\x19.hawser.agent.v1.SettingsH\x00R\bsettings\x12>\n" +
 	"\vopen_tunnel\x18\r \x01(\v2\x1b.hawser.agent.v1.OpenTunnelH\x00R\n" +
 	"openTunnelB\t\n" +
-	"\amessage\"\xfb\x03\n" +
+	"\amessage\"\x96\x04\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12#\n" +
@@ -2240,7 +2249,8 @@ const file_hawser_agent_v1_session_proto_rawDesc = "" +
 	"\x11max_operation_seq\x18\n" +
 	" \x01(\x03R\x0fmaxOperationSeq\x12\x1a\n" +
 	"\binstance\x18\v \x01(\tR\binstance\x12'\n" +
-	"\x0fsettings_digest\x18\f \x01(\tR\x0esettingsDigest\"\xe5\x01\n" +
+	"\x0fsettings_digest\x18\f \x01(\tR\x0esettingsDigest\x12\x19\n" +
+	"\bkube_uid\x18\r \x01(\tR\akubeUid\"\xe5\x01\n" +
 	"\x10KnownApplication\x12\x17\n" +
 	"\aapp_uid\x18\x01 \x01(\tR\x06appUid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
