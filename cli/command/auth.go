@@ -19,6 +19,7 @@ func newAuth(s *session) *cobra.Command {
 
 func newCanI(s *session) *cobra.Command {
 	var as string
+	var groups []string
 	var list bool
 	c := &cobra.Command{
 		Use:   "can-i VERB RESOURCE [OBJECT] | VERB TYPE/NAME | --list",
@@ -33,7 +34,9 @@ application or in a project, and what the project allows counts too: hawser expl
 app/NAME --verb VERB prints every check. --list says what one may do in which projects.
 
 --as asks about somebody else, for administrators: user:NAME (or NAME), group:NAME,
-role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an API token.`,
+role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an API token.
+--as-group adds groups that an identity provider vouches for to user:NAME, or asks about
+whoever is in them.`,
 		Example: `  hawser auth can-i sync applications shop/web --as group:devs
   hawser auth can-i update settings
   hawser auth can-i sync app/web
@@ -52,7 +55,10 @@ role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an AP
 				return c.listRights()
 			}
 			if len(c.args) == 3 || !strings.Contains(c.args[1], "/") {
-				return c.canI(as, false)
+				return c.canI(as, groups, false)
+			}
+			if len(groups) > 0 {
+				return fault.New(fault.Invalid, "usage", "--as-group goes with VERB RESOURCE [OBJECT]")
 			}
 			q, err := questionAbout(c.args[0], c.args[1])
 			if err != nil {
@@ -81,13 +87,16 @@ role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an AP
 		}),
 	}
 	c.Flags().StringVar(&as, "as", "", "who would do it; for administrators")
-	c.Flags().BoolVar(&list, "list", false, "what one may do")
+	c.Flags().StringArrayVar(&groups, "as-group", nil, "a group of who would do it; may be repeated; for administrators")
+	c.Flags().BoolVar(&list, "list", false, "what one may do: by account, grants and policy")
 	c.MarkFlagsMutuallyExclusive("list", "as")
+	c.MarkFlagsMutuallyExclusive("list", "as-group")
 	return c
 }
 
 func newAuthExplain(s *session) *cobra.Command {
 	var as string
+	var groups []string
 	c := &cobra.Command{
 		Use: "explain VERB RESOURCE [OBJECT]", Short: "Why somebody may do something or not: the rule that decides",
 		Long: `Why somebody may do something or not: the rule that decides, and where it is: the
@@ -101,15 +110,16 @@ What projects allow is explained by hawser explain.`,
 			}
 			return exactArgs("VERB", "RESOURCE")(c, args)
 		},
-		RunE: s.run(func(c *call) error { return c.canI(as, true) }),
+		RunE: s.run(func(c *call) error { return c.canI(as, groups, true) }),
 	}
 	c.Flags().StringVar(&as, "as", "", "somebody else: user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE, token:NAME; for administrators")
+	c.Flags().StringArrayVar(&groups, "as-group", nil, "a group of somebody else; may be repeated; for administrators")
 	return c
 }
 
 // canI asks about rights alone.
-func (c *call) canI(as string, explain bool) error {
-	in := api.CanRequest{Verb: c.args[0], Resource: c.args[1], As: as}
+func (c *call) canI(as string, groups []string, explain bool) error {
+	in := api.CanRequest{Verb: c.args[0], Resource: c.args[1], As: as, AsGroups: groups}
 	if len(c.args) == 3 {
 		in.Object = c.args[2]
 	}
@@ -163,45 +173,88 @@ func RoleVerbs(role string) []string {
 
 // right is a line of what one may do.
 type right struct {
-	Project string   `json:"project"`
-	Role    string   `json:"role"`
-	Verbs   []string `json:"verbs"`
+	// Project is a glob of projects, "*" for all.
+	Project string `json:"project,omitempty"`
+	Role    string `json:"role,omitempty"`
+	// Resource and Object are there for lines of the policy, whose verbs are its actions.
+	Resource string   `json:"resource,omitempty"`
+	Object   string   `json:"object,omitempty"`
+	Verbs    []string `json:"verbs"`
+	// Effect is allow or deny.
+	Effect string `json:"effect"`
+	// By is the account, the grants, or the line.
+	By string `json:"by"`
 }
 
-// listRights prints what the token may do, as the hub knows it.
+// known is the hub's answer about who asks.
+type known struct {
+	Name   string `json:"name"`
+	Admin  bool   `json:"admin"`
+	Grants []struct {
+		Project string `json:"project"`
+		Role    string `json:"role"`
+	} `json:"grants,omitempty"`
+	Subject     string   `json:"subject,omitempty"`
+	Groups      []string `json:"groups,omitempty"`
+	PolicyAdmin bool     `json:"policyAdmin,omitempty"`
+	Roles       []struct {
+		Role string `json:"role"`
+		As   string `json:"as"`
+		By   string `json:"by"`
+	} `json:"roles,omitempty"`
+	Rules []struct {
+		As       string `json:"as"`
+		Resource string `json:"resource"`
+		Action   string `json:"action"`
+		Object   string `json:"object"`
+		Effect   string `json:"effect"`
+		Where    string `json:"where"`
+	} `json:"rules,omitempty"`
+	RulesTotal int `json:"rulesTotal,omitempty"`
+}
+
+// listRights prints what the caller may do, as the hub knows it.
 func (c *call) listRights() error {
-	var who struct {
-		Name   string `json:"name"`
-		Admin  bool   `json:"admin"`
-		Grants []struct {
-			Project string `json:"project"`
-			Role    string `json:"role"`
-		} `json:"grants"`
-	}
-	if err := c.get("/whoami", &who); err != nil {
+	var who known
+	if err := c.get("/whoami?rules=true", &who); err != nil {
 		return err
 	}
 	var rights []right
 	if who.Admin {
-		rights = append(rights, right{"*", "administrator", []string{"*"}})
+		rights = append(rights, right{Project: "*", Role: "administrator", Verbs: []string{"*"}, Effect: "allow", By: "account"})
 	}
 	for _, g := range who.Grants {
-		rights = append(rights, right{g.Project, g.Role, RoleVerbs(g.Role)})
+		rights = append(rights, right{Project: g.Project, Role: g.Role, Verbs: RoleVerbs(g.Role), Effect: "allow", By: "grants"})
+	}
+	for _, r := range who.Rules {
+		rights = append(rights, right{Role: r.As, Resource: r.Resource, Object: r.Object, Verbs: []string{r.Action}, Effect: r.Effect, By: r.Where})
 	}
 	l := listing[right]{
-		kind:    "RightList",
-		name:    func(r right) string { return "project/" + r.Project },
-		columns: []output.Column{{Title: "PROJECT"}, {Title: "ROLE"}, {Title: "VERBS"}},
-		row:     func(r right) []string { return []string{r.Project, r.Role, strings.Join(r.Verbs, ",")} },
+		kind: "RightList",
+		name: func(r right) string {
+			if r.Resource != "" {
+				return r.Resource + "/" + r.Object
+			}
+			return "project/" + r.Project
+		},
+		columns: []output.Column{{Title: "PROJECT"}, {Title: "ROLE"}, {Title: "VERBS"}, {Title: "RESOURCE"}, {Title: "OBJECT"}, {Title: "EFFECT"}, {Title: "BY"}},
+		row: func(r right) []string {
+			return []string{r.Project, r.Role, strings.Join(r.Verbs, ","), r.Resource, r.Object, r.Effect, r.By}
+		},
 	}
 	if err := l.print(c, rights, c.now()); err != nil {
 		return err
 	}
+	if more := who.RulesTotal - len(who.Rules); more > 0 {
+		c.note("and %d more lines of the policy", more)
+	}
 	switch {
 	case who.Admin:
 		c.note("%s is an administrator: clusters, repositories, projects and settings too", who.Name)
+	case who.PolicyAdmin:
+		c.note("%s has role:admin by the policy: clusters, repositories, projects and settings too", who.Name)
 	case len(rights) == 0:
-		c.note("%s has no role in any project: an administrator makes a token with one", who.Name)
+		c.note("%s has no role in any project, and no line of the policy is about it: an administrator gives one", who.Name)
 	}
 	return nil
 }

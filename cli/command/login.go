@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/cli/config"
+	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -275,12 +278,41 @@ func redeem(ctx context.Context, hub *client.Hub, in map[string]string, isToken 
 func newWhoami(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Who the hub takes you for", Args: exactArgs(),
+		Long: `Who the hub takes you for. Standard output is the name alone. On standard error
+follow what the RBAC policy is asked by (the subject that an identity provider knows, and
+the groups), what the account or token has of its own, and the roles that the policy
+gives, each with the line that gives it. All of it is in -o json and -o yaml.`,
 		RunE: s.run(func(c *call) error {
-			var who map[string]any
-			if err := c.get("/whoami", &who); err != nil {
+			var all map[string]any
+			var raw json.RawMessage
+			var who known
+			if err := c.get("/whoami", &raw); err != nil {
 				return err
 			}
-			return c.one(who, "", func() error { return c.name(fmt.Sprint(who["name"])) })
+			if err := errors.Join(json.Unmarshal(raw, &all), json.Unmarshal(raw, &who)); err != nil {
+				return fault.Wrap(err, fault.Upstream, "answer_invalid", "the hub's answer cannot be read")
+			}
+			return c.one(all, "", func() error {
+				if err := c.name(who.Name); err != nil {
+					return err
+				}
+				if who.Subject != "" && who.Subject != who.Name {
+					c.note("subject: %s", output.Clean(who.Subject))
+				}
+				if len(who.Groups) > 0 {
+					c.note("groups: %s", output.Clean(strings.Join(who.Groups, ", ")))
+				}
+				if who.Admin {
+					c.note("an administrator by the account")
+				}
+				for _, g := range who.Grants {
+					c.note("%s in %s by a grant", g.Role, output.Clean(g.Project))
+				}
+				for _, r := range who.Roles {
+					c.note("%s as %s by %s", output.Clean(r.Role), output.Clean(r.As), output.Clean(r.By))
+				}
+				return nil
+			})
 		}),
 	}
 }

@@ -28,6 +28,11 @@ type changedRBAC struct {
 	Version  int64  `json:"version"`
 	Result   string `json:"result"`
 	Enforced bool   `json:"enforced"`
+	// Warnings are of what is probably not meant.
+	Warnings []struct {
+		Field   string `json:"field"`
+		Message string `json:"message"`
+	} `json:"warnings,omitempty"`
 }
 
 func newRBAC(s *session) *cobra.Command {
@@ -79,7 +84,10 @@ func newRBACSet(s *session) *cobra.Command {
 	var body []byte
 	c := &cobra.Command{
 		Use: "set -f FILE", Short: "Replace the policy", Args: exactArgs(),
-		Long:    `Replace the policy by a file: an argocd-rbac-cm ConfigMap as it is, or what "get" printed.`,
+		Long: `Replace the policy by a file: an argocd-rbac-cm ConfigMap as it is, or what "get" printed.
+What is probably not meant is warned of: lines about nothing that there is, roles that no
+line is about. hawser auth can-i --as asks the policy in force about others, and
+hawser-hub policy test one that is in a file.`,
 		PreRunE: func(*cobra.Command, []string) (err error) { body, err = s.customizationsFile(file); return err },
 		RunE: s.run(func(c *call) error {
 			header := http.Header{}
@@ -89,6 +97,9 @@ func newRBACSet(s *session) *cobra.Command {
 			var got changedRBAC
 			if err := c.api.DoWith(c.ctx, http.MethodPut, rbacPath, header, body, &got); err != nil {
 				return err
+			}
+			for _, w := range got.Warnings {
+				c.warn("%s: %s", output.Clean(w.Field), output.Clean(w.Message))
 			}
 			return c.one(got, "settings/rbac", func() error {
 				c.noteNotEnforced(got.Enforced)

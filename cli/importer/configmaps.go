@@ -190,7 +190,11 @@ func (t *translator) rbac(item *Item, s *secretEntry) {
 		case key == "policy.default":
 			p.Default = strings.TrimSpace(text)
 		case key == "scopes":
-			p.Scopes = strings.TrimSpace(text)
+			if p.Scopes = strings.TrimSpace(text); p.Scopes != "" && p.Scopes != "[groups]" && p.Scopes != "groups" {
+				s.attention(key, "the hub reads groups alone, from the claim that each identity provider names",
+					"say of each identity provider which claim has the groups, and give people that an address names their roles by the subject that the provider knows; it is left out")
+				continue
+			}
 		case key == "policy.matchMode":
 			if p.MatchMode = strings.TrimSpace(text); p.MatchMode != "" && p.MatchMode != "glob" && p.MatchMode != "regex" {
 				s.attention(key, "it is neither glob nor regex", "correct it; it is left out")

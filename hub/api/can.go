@@ -30,7 +30,13 @@ type canRequest struct {
 	// As is somebody else, for administrators: user:NAME, group:NAME, role:NAME,
 	// proj:PROJECT:ROLE or token:ID. A name alone is a user's.
 	As string `json:"as,omitempty"`
+	// AsGroups are groups that an identity provider vouches for beside As, which is then
+	// a user:NAME that is none of the hub's own, or nobody.
+	AsGroups []string `json:"asGroups,omitempty"`
 }
+
+// maxGroups is how many one person has at most.
+const maxGroups = 200
 
 // canAnswer says whether it is allowed, and by what.
 type canAnswer struct {
@@ -70,7 +76,7 @@ func (a *api) canI(c *gin.Context) {
 
 func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAnswer, error) {
 	set, subject := a.sets.of(by), by.Name
-	if in.As != "" {
+	if in.As != "" || len(in.AsGroups) > 0 {
 		if !set.Admin() {
 			e := fault.New(fault.Denied, policy.CodePermission, "only administrators may ask about others").WithField("as")
 			explained := policy.Role("", false, "only administrators may ask about others")
@@ -79,7 +85,7 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 			return canAnswer{}, e
 		}
 		var err error
-		if set, subject, err = a.setAs(ctx, in.As); err != nil {
+		if set, subject, err = a.setAs(ctx, in.As, in.AsGroups); err != nil {
 			return canAnswer{}, err
 		}
 	}
@@ -118,13 +124,29 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 }
 
 // setAs is what somebody else may do.
-func (a *api) setAs(ctx context.Context, as string) (set *permission.Set, subject string, err error) {
+func (a *api) setAs(ctx context.Context, as string, groups []string) (set *permission.Set, subject string, err error) {
 	kind, name, ok := strings.Cut(as, ":")
 	if !ok {
 		kind, name = "user", as
 	}
+	if len(groups) > 0 {
+		if len(groups) > maxGroups {
+			return nil, "", fault.New(fault.Invalid, "value_unknown", "%d groups are named; one person has at most %d", len(groups), maxGroups).WithField("asGroups")
+		}
+		for _, g := range groups {
+			if err := text("asGroups", g, 1, 256); err != nil {
+				return nil, "", err
+			}
+		}
+		if as == "" {
+			return a.sets.ofSubject(permission.Subject{Groups: groups}), "group:" + strings.Join(groups, ", group:"), nil
+		}
+	}
 	if err := text("as", name, 1, 256); err != nil {
 		return nil, "", err
+	}
+	if kind != "user" && len(groups) > 0 {
+		return nil, "", fault.New(fault.Invalid, "value_unknown", "only users have groups, and %q is none", cut(as)).WithField("asGroups").WithFound(cut(as), "user:NAME")
 	}
 	rules := a.sets.policies.current()
 	switch kind {
@@ -156,9 +178,15 @@ func (a *api) setAs(ctx context.Context, as string) (set *permission.Set, subjec
 		switch {
 		case fault.Is(err, fault.NotFound):
 			// Nobody of the hub's own: a subject that an identity provider vouches for.
-			return a.sets.ofSubject(permission.Subject{Name: name}), "user:" + name, nil
+			who := "user:" + name
+			if len(groups) > 0 {
+				who += " in " + strings.Join(groups, ", ")
+			}
+			return a.sets.ofSubject(permission.Subject{Name: name, Groups: groups}), who, nil
 		case err != nil:
 			return nil, "", err
+		case len(groups) > 0:
+			return nil, "", fault.New(fault.Invalid, "value_unknown", "%q is a user of the hub's own, and those are in no groups", cut(name)).WithField("asGroups")
 		}
 		return permission.CompileWith(u.Admin, u.Grants, rules.For(permission.Subject{Name: u.Name, Local: true})), "user:" + u.Name, nil
 	}

@@ -29,7 +29,7 @@ func TestTheGeneratedClientMeetsTheHandler(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Settings = &fakeSettings{} })
 	c, ctx := generatedClient(t, w), t.Context()
 
-	who, err := c.GetCaller(ctx)
+	who, err := c.GetCaller(ctx, outside.GetCallerQuery{})
 	if err != nil || who.Name != "ana" || !who.Admin {
 		t.Fatalf("%+v %v", who, err)
 	}

@@ -193,25 +193,39 @@ func (s *sets) compile(rules *permission.Rules, t fleet.APIToken) *permission.Se
 
 // mayPutPolicy refuses a policy that could not be used, and one that would lock out
 // whoever writes it. Administrators by their account or token are that whatever the
-// policy says; who is one by the policy alone needs another to take it away.
-func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[string]string) error {
+// policy says; who is one by the policy alone needs another to take it away. It answers what is probably not meant.
+func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[string]string) ([]rbacWarning, error) {
 	var roles []permission.ProjectRole
 	projects, err := a.store.Projects(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var names []string
 	for _, p := range projects {
+		names = append(names, p.Metadata.Name)
 		roles = append(roles, permission.RolesOf(p)...)
 	}
 	rules, err := permission.CompileRules(keys, roles)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !by.Admin && a.sets.of(by).Admin() && !a.sets.compile(rules, by).Admin() {
-		return fault.New(fault.Conflict, "rbac_locks_out", "with this policy you would not be an administrator any more, and it is the policy alone that makes you one").
+		return nil, fault.New(fault.Conflict, "rbac_locks_out", "with this policy you would not be an administrator any more, and it is the policy alone that makes you one").
 			WithField("rbac").WithFix("leave a line that gives you role:admin; another administrator can take it away")
 	}
-	return nil
+	apps, err := a.store.Applications(ctx)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool, len(apps))
+	for _, app := range apps {
+		there[app.Project+"/"+app.Name] = true
+	}
+	var out []rbacWarning
+	for _, w := range append(rules.Warnings(), rules.Unmatched(names, func(project, name string) bool { return there[project+"/"+name] })...) {
+		out = append(out, rbacWarning{w.Field, w.Message})
+	}
+	return out, nil
 }
 
 // watchful has the policy read again after what was written here.

@@ -223,7 +223,8 @@ var sessionRoutes = []Route{
 		Public: true, Body: loginRequest{}, Answer: loginAnswer{}, Status: http.StatusOK, handler: (*api).login,
 	},
 	{
-		Method: http.MethodGet, Path: "/whoami", ID: "getCaller", Tag: "session", Summary: "Who the token is of",
+		Method: http.MethodGet, Path: "/whoami", ID: "getCaller", Tag: "session", Summary: "Who the token is of, and what the policy gives",
+		Query:  []Parameter{{Name: "rules", Type: "boolean", Meaning: "with the lines of the policy and of projects that count"}},
 		Answer: caller{}, Status: http.StatusOK, handler: (*api).whoami,
 	},
 	{

@@ -55,7 +55,22 @@ type caller struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
 	Session *sessionShown `json:"session,omitempty"`
+	// Subject and Groups are by which the RBAC policy is asked; neither is there for an
+	// API token, which has its grants.
+	Subject string   `json:"subject,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+	// PolicyAdmin: the policy gives role:admin, and denies nothing.
+	PolicyAdmin bool `json:"policyAdmin,omitempty"`
+	// Roles are those that the policy and projects give, and by which lines.
+	Roles []permission.Held `json:"roles,omitempty"`
+	// Rules are the lines of policy and projects that count, when they were asked for;
+	// RulesTotal how many there are.
+	Rules      []permission.Line `json:"rules,omitempty"`
+	RulesTotal int               `json:"rulesTotal,omitempty"`
 }
+
+// maxRulesShown bounds an answer.
+const maxRulesShown = 500
 
 type versionAnswer struct {
 	Version string `json:"version"`
@@ -144,6 +159,17 @@ func (a *api) whoami(c *gin.Context) {
 	out := caller{Name: t.Name, Admin: t.Admin, Grants: t.Grants, Project: t.Project, Role: t.Role, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 	if t.Session != nil {
 		out.Session = &sessionShown{t.Session.Provider, t.Session.Groups, t.Session.AuthenticatedAt, int(fleet.SessionIdle.Minutes())}
+	}
+	rules, subject := a.sets.policies.current(), subjectOf(t)
+	out.Subject, out.Groups = subject.Name, subject.Groups
+	if t.Role != "" {
+		out.Subject = fleet.RoleSubject(t.Project, t.Role)
+	}
+	out.Roles = rules.Held(subject)
+	effective := rules.For(subject)
+	out.PolicyAdmin = effective.Admin()
+	if c.Query("rules") == "true" {
+		out.Rules, out.RulesTotal = effective.Lines(maxRulesShown)
 	}
 	c.JSON(http.StatusOK, out)
 }

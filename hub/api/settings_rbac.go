@@ -30,6 +30,15 @@ type changedRBAC struct {
 	Version  int64  `json:"version"`
 	Result   string `json:"result"`
 	Enforced bool   `json:"enforced"`
+	// Warnings are of what is probably not meant: lines about nothing that there is,
+	// roles without a line, unknown resources and actions. At most 100.
+	Warnings []rbacWarning `json:"warnings,omitempty"`
+}
+
+// rbacWarning is about a key of the policy, or a role of a project.
+type rbacWarning struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
 }
 
 // rbacBody is the simplest of the forms that readRBAC takes.
@@ -106,8 +115,9 @@ func (a *api) putRBAC(c *gin.Context) {
 	if err == nil {
 		err = fleet.CheckRBAC(keys)
 	}
+	var warnings []rbacWarning
 	if err == nil {
-		err = a.mayPutPolicy(ctx, identity(c), keys)
+		warnings, err = a.mayPutPolicy(ctx, identity(c), keys)
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -118,7 +128,7 @@ func (a *api) putRBAC(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	out := changedRBAC{Version: stored.Version, Result: resultUnchanged, Enforced: a.opts.Policies != nil}
+	out := changedRBAC{Version: stored.Version, Result: resultUnchanged, Enforced: a.opts.Policies != nil, Warnings: warnings}
 	if changed {
 		out.Result = resultConfigured
 		a.log.InfoContext(ctx, "the RBAC policy changed", "version", stored.Version, "by", stored.ChangedBy)

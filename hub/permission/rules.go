@@ -2,6 +2,7 @@ package permission
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,10 +39,14 @@ type Rules struct {
 	roles  map[string][]string
 	// defaultRole is given to everybody who has logged in.
 	defaultRole string
-	scopes      []string
-	projects    map[string]*projectRules
-	warnings    fault.List
+	// given says which line gives a name a role.
+	given    map[giving]string
+	projects map[string]*projectRules
+	warnings fault.List
 }
+
+// giving is a name that has a role: by the policy, or in a project.
+type giving struct{ name, role, project string }
 
 // projectRules are what the roles of one project add to the policy in questions
 // about that project.
@@ -94,7 +99,7 @@ type Subject struct {
 //
 // Code of the errors: rbac_invalid.
 func CompileRules(keys map[string]string, roles []ProjectRole) (*Rules, error) {
-	r := &Rules{byName: map[string][]*rule{}, roles: map[string][]string{}, projects: map[string]*projectRules{}}
+	r := &Rules{byName: map[string][]*rule{}, roles: map[string][]string{}, given: map[giving]string{}, projects: map[string]*projectRules{}}
 	c := compiler{rules: r, compile: compileGlob}
 	c.csv("built-in", builtin)
 	c.lines = 0
@@ -136,9 +141,6 @@ func csvKeys(keys map[string]string) []string {
 // Warnings are what is probably not meant.
 func (r *Rules) Warnings() fault.List { return r.warnings }
 
-// Scopes are the claims of a login whose values are groups.
-func (r *Rules) Scopes() []string { return slices.Clone(r.scopes) }
-
 // DefaultRole is the role of everybody who has logged in, "" for none.
 func (r *Rules) DefaultRole() string { return r.defaultRole }
 
@@ -166,8 +168,10 @@ func (c *compiler) warn(key, format string, args ...any) {
 	}
 }
 
+// scopes refuses what would have no effect: in Argo CD it names the claims of a login
+// whose values are groups, also for what is no group, such as an address. Here each
+// provider says which claim that is.
 func (c *compiler) scopes(text string) {
-	c.rules.scopes = []string{"groups"}
 	if strings.TrimSpace(text) == "" {
 		return
 	}
@@ -175,18 +179,23 @@ func (c *compiler) scopes(text string) {
 	if err := yaml.Unmarshal([]byte(text), &list); err != nil {
 		var single string
 		if err := yaml.Unmarshal([]byte(text), &single); err != nil || single == "" {
-			c.problem(KeyScopes, "scopes is no list of names of claims, such as [groups, email]")
+			c.problem(KeyScopes, "scopes is no list of names of claims, such as [groups]")
 			return
 		}
 		list = []string{single}
 	}
-	c.rules.scopes = list
+	for _, claim := range list {
+		if claim != "groups" {
+			c.problem(KeyScopes, "scopes names the claim %s, and only groups is possible: leave scopes out; which claim has the groups is said of each provider (hawser settings provider set NAME --groups-claim), and lines name people by the subject that it knows", shown(claim))
+		}
+	}
 }
 
 func (c *compiler) csv(key, text string) {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
+		column := len(line) - len(strings.TrimLeft(line, " \t")) + 1
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -199,13 +208,14 @@ func (c *compiler) csv(key, text string) {
 		words, err := wordsOf(line)
 		switch {
 		case err != nil:
-			c.problem(key, "line %d: %s", n, err)
+			c.problem(key, "%s: %s", placeOf(n, column, line, err), err)
 		case words[0] == "g":
 			if len(words) != 3 || words[1] == "" || words[2] == "" {
 				c.problem(key, "line %d: a g line has 3 parts (g, user or group or role, role), not %s", n, shown(line))
 				continue
 			}
 			c.rules.roles[words[1]] = append(c.rules.roles[words[1]], words[2])
+			c.rules.give(giving{name: words[1], role: words[2]}, where+": "+strings.Join(words, ", "))
 			if c.used == nil {
 				c.used = map[string]string{}
 			}
@@ -215,7 +225,7 @@ func (c *compiler) csv(key, text string) {
 		case words[0] == "p":
 			one, err := c.rule(words, line, where)
 			if err != nil {
-				c.problem(key, "line %d: %s", n, err)
+				c.problem(key, "%s: %s", placeOf(n, column, line, err), err)
 				continue
 			}
 			if w := c.doubt(words); w != "" {
@@ -228,10 +238,51 @@ func (c *compiler) csv(key, text string) {
 	}
 }
 
-func wordsOf(line string) ([]string, error) {
+// give keeps the first line that gives a role.
+func (r *Rules) give(g giving, line string) {
+	if _, ok := r.given[g]; !ok {
+		r.given[g] = line
+	}
+}
+
+// wrongWord is an error about one word of a line.
+type wrongWord struct {
+	index int
+	err   error
+}
+
+func (w wrongWord) Error() string { return w.err.Error() }
+func (w wrongWord) Unwrap() error { return w.err }
+
+// placeOf says where in a text an error of a line is. first is the column, in bytes,
+// at which the line begins.
+func placeOf(n, first int, line string, err error) string {
+	column := 0
+	var unreadable *csv.ParseError
+	var word wrongWord
+	switch {
+	case errors.As(err, &unreadable):
+		column = unreadable.Column
+	case errors.As(err, &word):
+		r := reader(line)
+		if _, err := r.Read(); err == nil {
+			_, column = r.FieldPos(word.index)
+		}
+	}
+	if column == 0 {
+		return fmt.Sprintf("line %d", n)
+	}
+	return fmt.Sprintf("line %d, column %d", n, first+column-1)
+}
+
+func reader(line string) *csv.Reader {
 	r := csv.NewReader(strings.NewReader(line))
 	r.TrimLeadingSpace, r.FieldsPerRecord = true, -1
-	words, err := r.Read()
+	return r
+}
+
+func wordsOf(line string) ([]string, error) {
+	words, err := reader(line).Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", shown(line), err)
 	}
@@ -258,18 +309,18 @@ func (c *compiler) rule(words []string, line, where string) (*rule, error) {
 	case "deny":
 		out.deny = true
 	default:
-		return nil, fmt.Errorf("the effect is %s; it is allow or deny", shown(words[5]))
+		return nil, wrongWord{5, fmt.Errorf("the effect is %s; it is allow or deny", shown(words[5]))}
 	}
-	for _, w := range []struct {
+	for i, w := range []struct {
 		what, text string
 		to         *pattern
 	}{{"resource", words[2], &out.resource}, {"action", words[3], &out.action}, {"object", words[4], &out.object}} {
 		if w.text == "" {
-			return nil, fmt.Errorf("the %s is missing", w.what)
+			return nil, wrongWord{i + 2, fmt.Errorf("the %s is missing", w.what)}
 		}
 		var err error
 		if *w.to, err = c.compile(w.text); err != nil {
-			return nil, fmt.Errorf("%s: %w", w.what, err)
+			return nil, wrongWord{i + 2, fmt.Errorf("%s: %w", w.what, err)}
 		}
 	}
 	return out, nil
@@ -339,6 +390,7 @@ func (c *compiler) project(in ProjectRole) {
 	for _, group := range in.Groups {
 		if subjectName(group) {
 			p.roles[group] = append(p.roles[group], name)
+			c.rules.give(giving{group, name, in.Project}, key+": its groups have "+shown(group))
 		} else {
 			c.warn(key, "the group %s cannot have a role", shown(group))
 		}

@@ -25,9 +25,26 @@ func (c *Client) Login(ctx context.Context, in LoginRequest, options ...Option) 
 	return out, err
 }
 
-// GetCaller: who the token is of.
-func (c *Client) GetCaller(ctx context.Context, options ...Option) (out Caller, err error) {
-	err = c.call(ctx, http.MethodGet, "/whoami", nil, &out, options)
+// GetCallerQuery narrows getCaller; what is zero is not sent.
+type GetCallerQuery struct {
+	// Rules: with the lines of the policy and of projects that count
+	Rules *bool
+}
+
+func (q GetCallerQuery) encode() string {
+	v := query{}
+	v.flag("rules", q.Rules)
+	return v.encode()
+}
+
+// GetCallerPath is where getCaller is, below /api/v1.
+func GetCallerPath(q GetCallerQuery) string {
+	return "/whoami" + q.encode()
+}
+
+// GetCaller: who the token is of, and what the policy gives.
+func (c *Client) GetCaller(ctx context.Context, q GetCallerQuery, options ...Option) (out Caller, err error) {
+	err = c.call(ctx, http.MethodGet, GetCallerPath(q), nil, &out, options)
 	return out, err
 }
 
@@ -1731,6 +1748,18 @@ type Caller struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Session is there when somebody is logged in; else it is an API token.
 	Session *SessionShown `json:"session,omitempty"`
+	// Subject and Groups are by which the RBAC policy is asked; neither is there for an
+	// API token, which has its grants.
+	Subject string   `json:"subject,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+	// PolicyAdmin: the policy gives role:admin, and denies nothing.
+	PolicyAdmin bool `json:"policyAdmin,omitempty"`
+	// Roles are those that the policy and projects give, and by which lines.
+	Roles []Held `json:"roles,omitempty"`
+	// Rules are the lines of policy and projects that count, when they were asked for;
+	// RulesTotal how many there are.
+	Rules      []Line `json:"rules,omitempty"`
+	RulesTotal int    `json:"rulesTotal,omitempty"`
 }
 
 // CanAnswer says whether it is allowed, and by what.
@@ -1761,6 +1790,9 @@ type CanRequest struct {
 	// As is somebody else, for administrators: user:NAME, group:NAME, role:NAME,
 	// proj:PROJECT:ROLE or token:ID. A name alone is a user's.
 	As string `json:"as,omitempty"`
+	// AsGroups are groups that an identity provider vouches for beside As, which is then
+	// a user:NAME that is none of the hub's own, or nobody.
+	AsGroups []string `json:"asGroups,omitempty"`
 }
 
 // ChangedCustomizations is what became, or would become, of a change.
@@ -1777,6 +1809,9 @@ type ChangedRBAC struct {
 	Version  int64  `json:"version"`
 	Result   string `json:"result"`
 	Enforced bool   `json:"enforced"`
+	// Warnings are of what is probably not meant: lines about nothing that there is,
+	// roles without a line, unknown resources and actions. At most 100.
+	Warnings []RbacWarning `json:"warnings,omitempty"`
 }
 
 // ClusterAliases is what goes through the API.
@@ -2076,6 +2111,16 @@ type Grant struct {
 	Role    string `json:"role"`
 }
 
+// Held is a role that the policy gives somebody.
+type Held struct {
+	// Role is of the policy, role:dev, or of a project, proj:shop:dev.
+	Role string `json:"role"`
+	// As is who of those that are asked has it: the default role, the subject, a group.
+	As string `json:"as"`
+	// By is the line that gives it, or says in words what does.
+	By string `json:"by"`
+}
+
 // HubAnswer is the hub's identity and state.
 type HubAnswer struct {
 	HubID string `json:"hubID"`
@@ -2204,6 +2249,17 @@ type KeyChange struct {
 	Change string `json:"change"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+}
+
+// Line is a rule that counts for somebody.
+type Line struct {
+	As       string `json:"as"`
+	Resource string `json:"resource"`
+	Action   string `json:"action"`
+	Object   string `json:"object"`
+	Effect   string `json:"effect"`
+	// Where is the line of the policy, or the project and role.
+	Where string `json:"where"`
 }
 
 // LoginAnswer has the token, or the secret of a session, which is not shown again.
@@ -2461,6 +2517,12 @@ type RbacDocument struct {
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string `json:"rbac"`
 	Versions []SettingsVersion `json:"versions,omitempty"`
+}
+
+// RbacWarning is about a key of the policy, or a role of a project.
+type RbacWarning struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
 }
 
 // RecordList is a page of a list.

@@ -2,6 +2,11 @@
 
 import type * as types from "./types";
 
+export interface GetCallerQuery {
+  /** with the lines of the policy and of projects that count */
+  rules?: boolean;
+}
+
 export interface StreamEventsQuery {
   /** only events of these types, with commas */
   type?: string;
@@ -444,9 +449,9 @@ export class Client {
     return (await this.call<types.LoginAnswer>("POST", `/login`, body, o)).value;
   }
 
-  /** Who the token is of. */
-  async getCaller(o: CallOptions = {}): Promise<types.Caller> {
-    return (await this.call<types.Caller>("GET", `/whoami`, undefined, o)).value;
+  /** Who the token is of, and what the policy gives. */
+  async getCaller(query: GetCallerQuery = {}, o: CallOptions = {}): Promise<types.Caller> {
+    return (await this.call<types.Caller>("GET", `/whoami${search(query)}`, undefined, o)).value;
   }
 
   /** Revoke the token, or end the session, that asks. */

@@ -335,6 +335,16 @@ export interface Caller {
   expiresAt: string;
   /** Session is there when somebody is logged in; else it is an API token. */
   session?: SessionShown;
+  /** Subject and Groups are by which the RBAC policy is asked; neither is there for an API token, which has its grants. */
+  subject?: string;
+  groups?: string[];
+  /** PolicyAdmin: the policy gives role:admin, and denies nothing. */
+  policyAdmin?: boolean;
+  /** Roles are those that the policy and projects give, and by which lines. */
+  roles?: Held[];
+  /** Rules are the lines of policy and projects that count, when they were asked for; RulesTotal how many there are. */
+  rules?: Line[];
+  rulesTotal?: number;
 }
 
 /** CanAnswer says whether it is allowed, and by what. */
@@ -361,6 +371,8 @@ export interface CanRequest {
   object?: string;
   /** As is somebody else, for administrators: user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE or token:ID. A name alone is a user's. */
   as?: string;
+  /** AsGroups are groups that an identity provider vouches for beside As, which is then a user:NAME that is none of the hub's own, or nobody. */
+  asGroups?: string[];
 }
 
 /** ChangedCustomizations is what became, or would become, of a change. */
@@ -377,6 +389,8 @@ export interface ChangedRBAC {
   version: number;
   result: string;
   enforced: boolean;
+  /** Warnings are of what is probably not meant: lines about nothing that there is, roles without a line, unknown resources and actions. At most 100. */
+  warnings?: RbacWarning[];
 }
 
 /** Check is one step of a decision. */
@@ -857,6 +871,16 @@ export interface HealthFacet {
   since?: string;
 }
 
+/** Held is a role that the policy gives somebody. */
+export interface Held {
+  /** Role is of the policy, role:dev, or of a project, proj:shop:dev. */
+  role: string;
+  /** As is who of those that are asked has it: the default role, the subject, a group. */
+  as: string;
+  /** By is the line that gives it, or says in words what does. */
+  by: string;
+}
+
 /** HelmFileParameter sets one value from a file, as helm's --set-file. */
 export interface HelmFileParameter {
   name?: string;
@@ -1258,6 +1282,17 @@ export interface LabelRequirement {
 export interface LabelSelector {
   matchLabels?: Record<string, string>;
   matchExpressions?: LabelRequirement[];
+}
+
+/** Line is a rule that counts for somebody. */
+export interface Line {
+  as: string;
+  resource: string;
+  action: string;
+  object: string;
+  effect: string;
+  /** Where is the line of the policy, or the project and role. */
+  where: string;
 }
 
 /** LogDocument is a line of the answer that is no line of a log, or one (the members of logLine). */
@@ -1735,6 +1770,12 @@ export interface RbacDocument {
   /** RBAC has the keys and texts of the ConfigMap argocd-rbac-cm. */
   rbac: Record<string, string>;
   versions?: SettingsVersion[];
+}
+
+/** RbacWarning is about a key of the policy, or a role of a project. */
+export interface RbacWarning {
+  field: string;
+  message: string;
 }
 
 /** Record is one entry of the chain. It never holds a secret: of what a request brought there are the names of its fields and a keyed digest. */
