@@ -160,6 +160,9 @@ func (c *call) describeCluster(x model.Cluster) error {
 		{"Applications", strconv.Itoa(x.Applications)}, {"Labels", labelText(x.Labels)},
 		{"Aliases", strings.Join(x.Aliases, ", ")},
 	}
+	if x.Held != "" {
+		fields = append(fields, [2]string{"Held", x.Held})
+	}
 	if x.CertNotAfter != nil {
 		fields = append(fields, [2]string{"Certificate", "until " + x.CertNotAfter.Format(time.RFC3339)})
 	}

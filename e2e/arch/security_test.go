@@ -28,6 +28,7 @@ func rowsOfIdentity() (rows []string) {
 
 var (
 	replays  = regexp.MustCompile("go test ((?:\\./[a-z0-9/]+ )+)-run ('[^']+'|[A-Za-z0-9_]+)")
+	whole    = regexp.MustCompile("`go test \\./([a-z0-9/]+?)(?:/\\.\\.\\.)?`")
 	rowID    = regexp.MustCompile(`\b[ASPEM]\d\d\b`)
 	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	subtests = regexp.MustCompile(`/.*`)
@@ -64,9 +65,14 @@ func TestAttacksOnTheHubAreReplayed(t *testing.T) {
 		}
 		return tests[dir]
 	}
-	commands := replays.FindAllStringSubmatch(page, -1)
-	if all := strings.Count(page, "`go test "); len(commands) < 100 {
-		t.Errorf("%d commands, of which %d are understood", all, len(commands))
+	commands, packages := replays.FindAllStringSubmatch(page, -1), whole.FindAllStringSubmatch(page, -1)
+	if all := strings.Count(page, "`go test "); len(commands)+len(packages) != all || all < 100 {
+		t.Errorf("%d commands, of which %d are understood", all, len(commands)+len(packages))
+	}
+	for _, c := range packages {
+		if len(in(c[1])) == 0 {
+			t.Errorf("%s: there is no test", c[0])
+		}
 	}
 	for _, c := range commands {
 		// Within a table a bar is written with a backslash.
