@@ -74,6 +74,7 @@ type facts struct {
 	tokenInFile   bool
 	connectErr    error // of the first request
 	probe         client.Probe
+	parts         []part // of the hub; nil when it does not say
 	whoErr        error
 	who           string
 	hold          bool
@@ -93,7 +94,7 @@ type facts struct {
 
 // checksOf are what is looked at once one is connected, in the order of the report.
 var checksOf = []string{
-	"connection", "clock", "readiness", "login", "versions", "restore", "clusters", "repositories", "sources", "applications", "tokens",
+	"connection", "clock", "readiness", "cache", "login", "versions", "restore", "clusters", "repositories", "sources", "applications", "tokens",
 }
 
 // checksAfter are those that need the named one.
@@ -105,7 +106,8 @@ func newDoctor(s *session) *cobra.Command {
 		Use: "doctor", Short: "Look at this program, the hub and its agents, and say what is wrong and how to mend it",
 		Long: `Look at this program, the hub and its agents, and say what is wrong and how to mend
 it: the configuration, the connection and the hub's certificate, the clocks, the
-login, versions, the hub's readiness, clusters that do not report, certificates of
+login, versions, the hub's readiness and the Redis that it shares with others,
+clusters that do not report, certificates of
 agents that end within 7 days, repositories that do not answer, sources that fail
 and are not registered, applications whose newest revision cannot be rendered, and
 tokens that have expired or do within 14 days. Nothing is changed. Exit status 1
@@ -160,12 +162,13 @@ func (c *call) gather(ctx context.Context) facts {
 	f.hubURL = hub.URL
 	hubAPI, err := c.client()
 	if err == nil {
-		f.probe, err = hubAPI.Probe(ctx, "/readyz")
+		f.probe, err = hubAPI.Probe(ctx, "/readyz?verbose")
 	}
 	if err != nil {
 		f.connectErr = err
 		return f
 	}
+	f.parts = partsOf(f.probe.Body)
 	var who api.Caller
 	if f.whoErr = hubAPI.Get(ctx, "/whoami", &who); f.whoErr != nil {
 		return f
@@ -262,6 +265,7 @@ func diagnose(f facts) diagnosis {
 		add("readiness", "", fault.New(fault.Unavailable, "doctor_hub_not_ready", "the hub answers, and says that it is not ready (status %d)", f.probe.Status).
 			WithFix("look at its database and its log"))
 	}
+	cacheCheck(f, add, skip)
 	if f.whoErr != nil {
 		add("login", "", f.whoErr)
 		skip("one must be logged in", checksAfter("login")...)
@@ -320,6 +324,41 @@ func clockCheck(f facts, add adds, skip skips) {
 	}
 	add("clock", "", fault.New(fault.Precondition, "doctor_clock_skew", "this machine's clock is %s %s the hub's", skew.Abs().Round(time.Second), ahead).
 		WithFix("let both machines set their clocks by NTP"))
+}
+
+// part is what a hub says of one of its parts to everybody.
+type part struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Code string `json:"code"`
+}
+
+// partsOf is nil for an answer that names none.
+func partsOf(body string) []part {
+	var in struct {
+		Parts []part `json:"parts"`
+	}
+	if json.Unmarshal([]byte(body), &in) != nil {
+		return nil
+	}
+	return in.Parts
+}
+
+// cacheCheck tells of the Redis that hubs share. A hub is ready without it, so that
+// nothing else tells that everything is slower than it need be.
+func cacheCheck(f facts, add adds, skip skips) {
+	i := slices.IndexFunc(f.parts, func(p part) bool { return p.Name == "cache" })
+	switch {
+	case f.parts == nil:
+		skip("the hub does not say of what it is made", "cache")
+	case i < 0:
+		add("cache", "the hub has no Redis, and needs none")
+	case f.parts[i].OK:
+		add("cache", "the Redis of the shared cache answers")
+	default:
+		add("cache", "", fault.New(fault.Unavailable, "doctor_cache_unreachable", "the Redis of the shared cache does not answer the hub; everything works without it, but slower").
+			WithFix("see that it runs and that the hub reaches it; the hub's log says why, at cache_unreachable"))
+	}
 }
 
 func versionsText(f facts) string {

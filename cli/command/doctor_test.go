@@ -61,6 +61,14 @@ func TestDiagnoses(t *testing.T) {
 		{"a clock behind", func(f *facts) { f.probe.Date = now.Add(time.Hour) }, "doctor_clock_skew", "1h0m0s behind the hub's"},
 		{"no clock", func(f *facts) { f.probe.Date = time.Time{} }, "", "does not say its time"},
 		{"not ready", func(f *facts) { f.probe.Status = 503 }, "doctor_hub_not_ready", "503"},
+		{"a hub without a Redis", func(f *facts) {
+			f.parts = partsOf(`{"ok":true,"parts":[{"name":"database","ok":true,"required":true}]}`)
+		}, "", "has no Redis"},
+		{"a Redis that answers", func(f *facts) { f.parts = partsOf(`{"ok":true,"parts":[{"name":"cache","ok":true,"required":false}]}`) }, "", "the shared cache answers"},
+		{"a Redis that does not", func(f *facts) {
+			f.parts = partsOf(`{"ok":true,"parts":[{"name":"cache","ok":false,"code":"cache_unreachable","required":false}]}`)
+		}, "doctor_cache_unreachable", "does not answer the hub"},
+		{"a hub that does not name its parts", func(f *facts) { f.parts = partsOf("<html>") }, "", "does not say of what it is made"},
 		{"expired", func(f *facts) { f.whoErr = fault.New(fault.Unauthorized, "token_expired", "no") }, "token_expired", "one must be logged in"},
 		{"an old client", func(f *facts) { f.client = "1.3.9" }, "doctor_version_skew", "too far apart"},
 		{"another major", func(f *facts) { f.client = "2.5.0" }, "doctor_version_skew", ""},
@@ -159,7 +167,7 @@ func TestDiagnoses(t *testing.T) {
 			if got := strings.Join(codes, " "); got != c.want || d.Findings != len(codes) || !strings.Contains(all, c.text) || strings.Contains(all, "CANARY") {
 				t.Errorf("found %q in\n%s", got, all)
 			}
-			if len(names) != 12 { // none is silently left out
+			if len(names) != 13 { // none is silently left out
 				t.Errorf("checks %v", names)
 			}
 		})

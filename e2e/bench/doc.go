@@ -3,7 +3,7 @@
 // the same run on the same machine, and compares them with their goals.
 //
 //	hawser-bench -bin bin -out bench/result.json
-//	             [-only first,change,latency,idle,memory,decisions,identity,render,monorepo,git-idle,api]
+//	             [-only first,change,latency,idle,memory,decisions,identity,cache,render,monorepo,git-idle,api]
 //	             [-apps 200,500] [-repeat 3]
 //	hawser-bench -bin bin -seed 10000
 //
@@ -62,6 +62,12 @@
 //   - identity: logins and checks of sessions and tokens, in the benchmarks of hub/auth
 //     and hub/store, run by go test. Floors: the hash of a password alone, and a round
 //     trip to the database.
+//
+//   - cache: looks into the cache of a hub and into a Redis that hubs share, hit and
+//     missed, for sessions and renders, beside doing without; and for pages of lists
+//     and trees, which are in no cache, what they cost and what a look would; in the
+//     benchmarks of hub/cache, hub/app, hub/render, hub/inventory and hub/store, run
+//     by go test with a redis-server. Floor: a plain GET of the same bytes.
 //
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each
 //     render of content that was not seen before, twice as many asked for at a time as

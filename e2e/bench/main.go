@@ -20,7 +20,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
-	only := flag.String("only", "first,change,latency,idle,memory,decisions,identity,render,monorepo,git-idle,api,kubectl", "benchmarks to run; floor runs the floor alone")
+	only := flag.String("only", "first,change,latency,idle,memory,decisions,identity,cache,render,monorepo,git-idle,api,kubectl", "benchmarks to run; floor runs the floor alone")
 	apps := flag.String("apps", "200,500", "numbers of applications")
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
@@ -58,7 +58,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "render", "monorepo", "git-idle", "api", "kubectl"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "cache", "render", "monorepo", "git-idle", "api", "kubectl"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -91,6 +91,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	}
 	if b.only["identity"] {
 		b.try("identity", func() error { return b.identity(ctx) })
+	}
+	if b.only["cache"] {
+		b.try("cache", func() error { return b.sharedCache(ctx) })
 	}
 	if b.only["monorepo"] {
 		b.try("monorepo", func() error { return b.monorepo(ctx) })

@@ -34,7 +34,8 @@ var (
 
 // wanted are the alerts that everybody needs.
 var wanted = []string{"HawserAgentDown", "HawserManyAgentsDown", "HawserAppDegraded", "HawserAppDriftedUnhealed", "HawserSyncFailing",
-	"HawserObservationLagHigh", "HawserCertExpiring", "HawserRepoUnreachable", "HawserHubDown", "HawserDatabaseBusy"}
+	"HawserObservationLagHigh", "HawserCertExpiring", "HawserRepoUnreachable", "HawserHubDown", "HawserDatabaseBusy",
+	"HawserCacheTampered", "HawserCacheUnreachable"}
 
 // TestAlertsNameWhatExists holds docs/alerts.yaml to the metrics and their labels.
 func TestAlertsNameWhatExists(t *testing.T) {

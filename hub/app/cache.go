@@ -24,6 +24,9 @@ const (
 	manifestBytes = 32 << 20
 	// manifestTime is how long they are kept in a shared cache.
 	manifestTime = 24 * time.Hour
+	// cacheSecret is the name of the secret that values in a shared cache are named
+	// and sealed with.
+	cacheSecret = "cache"
 	// tellTime is for which hubs tell each other of sessions; their names change
 	// long before.
 	tellTime = 10 * time.Second
@@ -50,7 +53,7 @@ func (h *hub) startCache(ctx context.Context) error {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	if secret, err = h.store.PutSecretOnce(ctx, "cache", secret); err != nil {
+	if secret, err = h.store.PutSecretOnce(ctx, cacheSecret, secret); err != nil {
 		return err
 	}
 	state, err := h.store.HubState(ctx)

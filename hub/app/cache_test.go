@@ -3,12 +3,17 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"io"
 	"log/slog"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
 
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/e2e/testbed"
@@ -28,7 +33,7 @@ type identity struct {
 	shared *cache.Redis
 }
 
-func newIdentity(t *testing.T, dsn, redisAddr string) identity {
+func newIdentity(t testing.TB, dsn, redisAddr string) identity {
 	t.Helper()
 	box, err := vault.New(bytes.Repeat([]byte{1}, vault.KeySize))
 	if err != nil {
@@ -239,5 +244,81 @@ func TestAPasswordForRedisIsNotAnArgument(t *testing.T) {
 	}
 	if _, err := (&Config{RedisURL: "redis://:s3cr@h"}).redisURL(); !fault.HasCode(err, "config_invalid") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTheSecretOfTheCacheOutlivesARotationOfTheKey: what names and seals values in
+// the Redis is sealed anew with the rest by hawser-hub keys rotate, stays the same,
+// and a hub that starts after it finds what one had put there before.
+func TestTheSecretOfTheCacheOutlivesARotationOfTheKey(t *testing.T) {
+	server := testbed.NeedRedis(t, testbed.RedisOptions{})
+	dsn := dbtest.Postgres(t)
+	t.Setenv("HAWSER_VAULT_KEY_FILE", "")
+	t.Setenv(vault.EnvKey, base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{9}, vault.KeySize)))
+	keys := Keys{Output: "json"}
+	flags := pflag.NewFlagSet("keys", pflag.ContinueOnError)
+	keys.Flags(flags)
+	keys.RotateFlags(flags)
+	if err := flags.Parse([]string{"--data", t.TempDir(), "--database-url", dsn, "--output", "json"}); err != nil {
+		t.Fatal(err)
+	}
+	// starts is how a hub comes by its cache.
+	starts := func() (*cache.Redis, []byte) {
+		t.Helper()
+		box, _, err := keys.Config.openVault()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := store.Open(t.Context(), dsn, box, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.LearnKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret)
+		if secret, err = s.PutSecretOnce(t.Context(), cacheSecret, secret); err != nil {
+			t.Fatal(err)
+		}
+		r, err := cache.NewRedis(cache.RedisOptions{Address: cache.Address{Host: server.Addr()}, Secret: secret, Tenant: "hub", Timeout: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r, secret
+	}
+	sealed := func() (out []byte) {
+		t.Helper()
+		db, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close(t.Context())
+		if err := db.QueryRow(t.Context(), "SELECT sealed FROM secrets WHERE name = $1", cacheSecret).Scan(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	space := cache.Space{Name: "s", Schema: "1", TTL: time.Minute}
+	before, secret := starts()
+	before.Put(t.Context(), space, "k", []byte("value"))
+	row := sealed()
+	if err := keys.Rotate(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(sealed(), row) {
+		t.Error("the row is not sealed anew")
+	}
+	if err := keys.Retire(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatalf("something is still sealed with the old version: %v", err)
+	}
+	after, same := starts()
+	if !bytes.Equal(same, secret) {
+		t.Error("another secret: hubs do not find each other's values")
+	}
+	if v, ok := after.Get(t.Context(), space, "k"); !ok || string(v) != "value" {
+		t.Errorf("%q %v", v, ok)
 	}
 }

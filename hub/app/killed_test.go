@@ -40,6 +40,7 @@ type killable struct {
 	t         *testing.T
 	addr, dir string
 	dsn       string
+	args, env []string // further ones
 	cmd       *exec.Cmd
 	said      bytes.Buffer
 	client    http.Client
@@ -52,8 +53,9 @@ func (k *killable) start() {
 		k.t.Fatal(err)
 	}
 	k.said.Reset()
-	k.cmd = exec.Command(self, serveCommand, "--data", filepath.Join(k.dir, "data"), "--listen", k.addr, "--database-url", k.dsn,
-		"--login-code-file", k.codeFile(), "--render-workers", "1")
+	k.cmd = exec.Command(self, append([]string{serveCommand, "--data", filepath.Join(k.dir, "data"), "--listen", k.addr, "--database-url", k.dsn,
+		"--login-code-file", k.codeFile(), "--render-workers", "1"}, k.args...)...)
+	k.cmd.Env = append(os.Environ(), k.env...)
 	k.cmd.Stderr = &k.said
 	if err := k.cmd.Start(); err != nil {
 		k.t.Fatal(err)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// cacheBenchmarks are those of the packages that have a cache, or could.
+var cacheBenchmarks = []struct{ name, metric, what string }{
+	{"BenchmarkCache/session/floor", "session/floor", "floor: plain GET of 600 bytes from a Redis on this machine"},
+	{"BenchmarkCache/session/memory", "session/look-memory", "look for 600 bytes, in this process"},
+	{"BenchmarkCache/session/redis", "session/look-redis", "look for 600 bytes in a Redis: name, GET, opened and checked"},
+	{"BenchmarkCache/session/redis-miss", "session/look-miss", "look for what is not in the Redis"},
+	{"BenchmarkCacheSession/none", "session/none", "whose a token is, from Postgres"},
+	{"BenchmarkCacheSession/redis", "session/redis", "whose a token is, from a Redis that another hub told, the epochs included"},
+	{"BenchmarkCacheSession/redis-miss", "session/miss", "whose a token is, not in the Redis and then from Postgres"},
+	{"BenchmarkCacheSession/memory", "session/memory", "whose a token is, from this process"},
+	{"BenchmarkCache/manifests/floor", "render/floor", "floor: plain GET of 1 MiB from a Redis on this machine"},
+	{"BenchmarkCache/manifests/redis", "render/look-redis", "look for 1 MiB in a Redis: name, GET, opened and checked"},
+	{"BenchmarkCacheRender/none", "render/none", "250 plain objects of 1 MB, rendered by a worker"},
+	{"BenchmarkCacheRender/redis", "render/redis", "the same at a hub that has just started, of a Redis: trace and manifests, files compared, objects read"},
+	{"BenchmarkCacheRender/memory", "render/memory", "the same of this process"},
+	{"BenchmarkCache/page/floor", "list/floor", "floor: plain GET of 15 KiB, as much as a page of 50 rows, from a Redis on this machine"},
+	{"BenchmarkCache/page/redis", "list/look-redis", "look for 15 KiB in a Redis: name, GET, opened and checked"},
+	{"BenchmarkList/all", "list/memory", "page of 50 of 10,000 applications with facets, of this process"},
+	{"BenchmarkList/few", "list/memory-filtered", "the same with a filter that few match"},
+	{"BenchmarkCacheTree/postgres", "tree/none", "tree of 500 objects, from Postgres"},
+	{"BenchmarkCacheTree/version", "tree/version", "what names its state, from Postgres: a cache would ask that first"},
+	{"BenchmarkCacheTree/decode", "tree/decode", "that tree from its text, which a cache would do too"},
+}
+
+// cachePackages have them.
+var cachePackages = []string{"./hub/cache", "./hub/app", "./hub/render", "./hub/inventory", "./hub/store"}
+
+// sharedCache measures what is in a cache, and what is not for being quicker
+// without, each beside its floor in the same run.
+func (b *bench) sharedCache(ctx context.Context) error {
+	found := map[string][]float64{}
+	for _, pkg := range cachePackages {
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(Cache|CacheSession|CacheRender|CacheTree|List)$", "-benchtime", "0.5s", "-count", strconv.Itoa(b.repeat), pkg)
+		var out, complaint bytes.Buffer
+		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaint, os.Environ()
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w\n%s%s", cmd, err, &out, &complaint)
+		}
+		nanoseconds(out.String(), found)
+	}
+	for _, d := range cacheBenchmarks {
+		if len(found[d.name]) == 0 {
+			return errors.New(d.name + " was not measured; it needs a redis-server")
+		}
+		for _, ns := range found[d.name] {
+			b.add("cache/"+d.metric, d.what, "µs", round(ns/1000))
+		}
+	}
+	return nil
+}
