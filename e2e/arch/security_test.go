@@ -27,7 +27,7 @@ func rowsOfIdentity() (rows []string) {
 }
 
 var (
-	replays  = regexp.MustCompile("go test ((?:\\./[a-z0-9/]+ )+)-run ('[^']+'|[A-Za-z0-9_]+)")
+	replays  = regexp.MustCompile(`go test ((?:\./[a-z0-9/]+ )+)-run ('[^']+'|[A-Za-z0-9_]+)`)
 	whole    = regexp.MustCompile("`go test \\./([a-z0-9/]+?)(?:/\\.\\.\\.)?`")
 	rowID    = regexp.MustCompile(`\b[ASPEM]\d\d\b`)
 	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
