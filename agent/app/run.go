@@ -36,6 +36,9 @@ const (
 	stopTimeout = 10 * time.Second
 	// reportCluster is how often the cluster itself is described anew.
 	reportCluster = 5 * time.Minute
+	// describeAgain is how long after a description that failed the next is tried: the
+	// hub is to hear of a cluster in trouble while it is in trouble.
+	describeAgain = 5 * time.Second
 	// settleKinds is how long a burst of news about kinds may last.
 	settleKinds = time.Second
 )
@@ -298,8 +301,10 @@ func (a *agent) reportCluster(ctx context.Context) error {
 	tick := time.NewTicker(reportCluster)
 	defer tick.Stop()
 	for {
+		next := tick.C
 		if r, err := a.observer.Cluster(ctx); err != nil {
 			a.log.Debug("the cluster is not described", "error", err)
+			next = time.After(describeAgain)
 		} else {
 			for _, c := range slices.Concat(a.journal.Conditions(), a.veto.Conditions(), a.settings.Conditions()) {
 				r.Conditions = append(r.Conditions, c.Message)
@@ -311,7 +316,7 @@ func (a *agent) reportCluster(ctx context.Context) error {
 			r.SettingsVersion, r.SettingsDigest = a.settings.Stored()
 			a.link.Cluster(r)
 		}
-		if !awaitNews(ctx, a.kinds, tick.C) {
+		if !awaitNews(ctx, a.kinds, next) {
 			return nil
 		}
 	}

@@ -74,6 +74,10 @@ func TestE01_ATokenIsGoodOnce(t *testing.T) {
 	if _, err := w.enrol(late, "us", csr); !fault.HasCode(err, "enrolment_token_expired") {
 		t.Errorf("a late one: %v", err)
 	}
+	key, err = Key() // a key is of one cluster
+	must(t, err)
+	csr, err = CSR(key, nil)
+	must(t, err)
 	if _, err := w.enrol(other, "asia", csr); err != nil {
 		t.Errorf("a refusal has spent a token: %v", err)
 	}
