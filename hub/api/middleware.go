@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +26,7 @@ const (
 	keyRequestID = "requestID"
 	keyIdentity  = "identity"
 	maxBody      = decode.MaxBytes
+	drainedBody  = 32 << 20 // read of a body that is too large, so that its sender hears so
 )
 
 var goodRequestID = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
@@ -249,17 +249,19 @@ func (a *api) body(c *gin.Context) ([]byte, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, fault.New(fault.Invalid, "unsupported_media_type", "bodies in the encoding %q are not taken; send it as it is", cut(enc))
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(c.Writer, r.Body, maxBody))
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			size := "larger than 4 MiB"
-			if r.ContentLength > 0 {
-				size = fmt.Sprintf("%d bytes", r.ContentLength)
-			}
-			return nil, fault.New(fault.TooLarge, "body_too_large", "the request is %s; the limit is %d bytes (4 MiB)", size, maxBody)
-		}
 		return nil, fault.Wrap(err, fault.Invalid, "body_incomplete", "the request's body ended too early")
+	}
+	if len(b) > maxBody {
+		// Who is still sending reads no answer: a connection that is closed meanwhile is
+		// all he would hear of.
+		_, _ = io.CopyN(io.Discard, r.Body, drainedBody)
+		size := "larger than 4 MiB"
+		if r.ContentLength > 0 {
+			size = fmt.Sprintf("%d bytes", r.ContentLength)
+		}
+		return nil, fault.New(fault.TooLarge, "body_too_large", "the request is %s; the limit is %d bytes (4 MiB)", size, maxBody)
 	}
 	if len(b) == 0 {
 		return nil, nil
