@@ -208,8 +208,16 @@ func TestStatementsAreUsed(t *testing.T) {
 			source.Write(b)
 		}
 	}
+	sealed := map[string]bool{} // the columns that keys.go goes over with a statement of each
+	for _, c := range sealedColumns {
+		sealed[c.name] = true
+	}
 	for name := range statements {
-		if !strings.Contains(source.String(), `"`+name+`"`) {
+		used := strings.Contains(source.String(), `"`+name+`"`)
+		if action, column, ok := strings.Cut(name, " "); ok {
+			used = sealed[column] && strings.Contains(source.String(), `q("`+action+` "+c.name)`)
+		}
+		if !used {
 			t.Errorf("nobody uses the statement %s", name)
 		}
 	}
