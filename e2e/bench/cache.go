@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
 )
 
 // cacheBenchmarks are those of the packages that have a cache, or could.
@@ -42,13 +37,9 @@ var cachePackages = []string{"./hub/cache", "./hub/app", "./hub/render", "./hub/
 func (b *bench) sharedCache(ctx context.Context) error {
 	found := map[string][]float64{}
 	for _, pkg := range cachePackages {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(Cache|CacheSession|CacheRender|CacheTree|List)$", "-benchtime", "0.5s", "-count", strconv.Itoa(b.repeat), pkg)
-		var out, complaint bytes.Buffer
-		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaint, os.Environ()
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w\n%s%s", cmd, err, &out, &complaint)
+		if err := b.goBenchmarks(ctx, pkg, "^Benchmark(Cache|CacheSession|CacheRender|CacheTree|List)$", found); err != nil {
+			return err
 		}
-		nanoseconds(out.String(), found)
 	}
 	for _, d := range cacheBenchmarks {
 		if len(found[d.name]) == 0 {

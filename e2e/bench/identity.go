@@ -1,13 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
 )
 
 // identityBenchmarks are those of the packages that check who calls.
@@ -29,13 +24,9 @@ var identityBenchmarks = []struct {
 func (b *bench) identity(ctx context.Context) error {
 	found := map[string][]float64{}
 	for _, pkg := range []string{"./hub/auth", "./hub/store"} {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkIdentity(Store)?$", "-benchtime", "0.5s", "-count", strconv.Itoa(b.repeat), pkg)
-		var out, complaint bytes.Buffer
-		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaint, os.Environ()
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w\n%s%s", cmd, err, &out, &complaint)
+		if err := b.goBenchmarks(ctx, pkg, "^BenchmarkIdentity(Store)?$", found); err != nil {
+			return err
 		}
-		nanoseconds(out.String(), found)
 	}
 	for _, d := range identityBenchmarks {
 		if len(found[d.name]) == 0 {
