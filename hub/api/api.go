@@ -86,6 +86,11 @@ func newEngine(o Options) (*api, *gin.Engine) {
 	_ = e.SetTrustedProxies(nil) // nil is always valid
 	e.Use(setRequestID, func(c *gin.Context) { securityHeaders(c.Writer.Header()) }, compressed, a.observed, a.traced, a.logged, a.audited, a.recovered)
 	e.NoRoute(func(c *gin.Context) {
+		if o.Console != nil && o.Console.Serves(c.Request) {
+			c.Status(http.StatusOK) // where no route is gin begins with 404
+			o.Console.ServeHTTP(c.Writer, c.Request)
+			return
+		}
 		if v := otherVersion.FindString(c.Request.URL.Path); v != "" {
 			a.fail(c, fault.New(fault.NotFound, "api_version_unknown", "this hub serves v1").WithFound(cut(strings.TrimPrefix(v, "/api/")), "v1"))
 			return

@@ -113,6 +113,15 @@ type Store interface {
 	TerminateOperation(ctx context.Context, id model.OperationID, by string) (model.OperationInfo, error)
 }
 
+// Console is asked about the paths that no route has.
+type Console interface {
+	// Serves reports whether a request is for it: for a page, or a file of one. Nothing
+	// below /api is.
+	Serves(r *http.Request) bool
+	// ServeHTTP answers it, with a Content-Security-Policy and a Cache-Control of its own.
+	http.Handler
+}
+
 // Auth says who calls. from is the address of the connection.
 type Auth interface {
 	Login(ctx context.Context, from, code string) (token string, info fleet.APIToken, err error)
@@ -316,6 +325,8 @@ type Options struct {
 	Audit Audit
 	// Webhook takes POST /api/webhook; nil for none.
 	Webhook http.Handler
+	// Console has the pages for browsers; nil for none.
+	Console Console
 
 	Version string
 	// Advertise is HOST:PORT for agents; CAHash is what they pin.

@@ -22,6 +22,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/audit"
 	"github.com/hawser-dev/hawser/hub/auth"
 	"github.com/hawser-dev/hawser/hub/auth/oidc"
+	"github.com/hawser-dev/hawser/hub/console"
 	"github.com/hawser-dev/hawser/hub/delivery"
 	"github.com/hawser-dev/hawser/hub/devdb"
 	"github.com/hawser-dev/hawser/hub/events"
@@ -499,6 +500,13 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		announced = parameters{h.renderer(), h.store, h.plugins}
 	}
 	runner := h.jobRunner()
+	pages, err := console.New()
+	if err != nil {
+		return err
+	}
+	if !pages.Built() {
+		h.log.Warn("this program was built without the console: make build has it")
+	}
 	handler := api.New(api.Options{
 		Audit: audited{h.audit}, Requests: h.store, Jobs: jobs{h.store, runner},
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
@@ -506,6 +514,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
 		Webhook:           h.measuredWebhook(hook),
+		Console:           pages,
 		Observer:          h.metrics,
 		Checks:            h.checks(),
 		Tracer:            h.tracer,
