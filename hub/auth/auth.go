@@ -75,6 +75,8 @@ type Store interface {
 
 	// CountAttempt counts one and returns how many there are in the open window.
 	CountAttempt(ctx context.Context, key string, window time.Duration) (count int, until time.Time, err error)
+	// Attempts is CountAttempt that counts none.
+	Attempts(ctx context.Context, key string) (count int, err error)
 	ForgiveAttempt(ctx context.Context, key string) error
 	ForgetAttempts(ctx context.Context, key string) error
 

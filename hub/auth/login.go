@@ -28,6 +28,10 @@ const (
 	accountAttempts = 10
 	addressAttempts = 50
 	attemptWindow   = 5 * time.Minute
+	// knownFor is how long after a login a network is one that the user comes from:
+	// attempts from there are counted by themselves, so that nobody elsewhere can keep
+	// the user out.
+	knownFor = 30 * 24 * time.Hour
 	// unknownBuckets are what names that nobody has are counted in: however many
 	// are tried, the table does not grow, and no count of a user is displaced.
 	unknownBuckets = 1 << 16
@@ -41,6 +45,11 @@ func (s *Service) PasswordLogin(ctx context.Context, from, name, password string
 	if err != nil {
 		return fleet.Login{}, err
 	}
+	return s.enter(ctx, from, u, browser)
+}
+
+// enter begins the session of a user whose password was right.
+func (s *Service) enter(ctx context.Context, from string, u fleet.User, browser bool) (fleet.Login, error) {
 	session, err := s.begin(ctx, fleet.LoginSession{User: u.ID, Provider: fleet.LocalProvider, Subject: u.ID, Name: u.Name, Browser: browser}, u.Password)
 	if err != nil {
 		return fleet.Login{}, err
@@ -53,7 +62,6 @@ func (s *Service) PasswordLogin(ctx context.Context, from, name, password string
 // judge finds the user whose name and password are given. Each attempt is counted
 // before it is judged, or many at once would all be.
 func (s *Service) judge(ctx context.Context, from, name, password string) (fleet.User, error) {
-	failed := fault.New(fault.Unauthorized, "login_failed", "the name or the password is wrong")
 	address := "address " + network(from)
 	if err := s.count(ctx, address, addressAttempts); err != nil {
 		return fleet.User{}, err
@@ -62,13 +70,61 @@ func (s *Service) judge(ctx context.Context, from, name, password string) (fleet
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fleet.User{}, err
 	}
-	account := accountKey(u.ID, name)
+	account, place := accountKey(u.ID, name), network(from)
+	home := account + " from " + place
+	// Asked of names that nobody has too: it takes its time.
+	known, err := s.store.Attempts(ctx, home)
+	if err != nil {
+		return fleet.User{}, err
+	}
+	if known > 0 {
+		account += " at " + place
+	}
 	if err := s.count(ctx, account, accountAttempts); err != nil {
 		// It was not judged, so it is no failure of the address: what is tried on one
 		// user must not keep another out who is behind the same address.
 		_ = s.store.ForgiveAttempt(ctx, address)
 		return fleet.User{}, err
 	}
+	u, err = s.verify(ctx, u, password, from)
+	if err != nil {
+		return fleet.User{}, err
+	}
+	if err := s.store.ForgiveAttempt(ctx, address); err != nil {
+		return fleet.User{}, err
+	}
+	for _, key := range []string{account, home} {
+		if err := s.store.ForgetAttempts(ctx, key); err != nil {
+			return fleet.User{}, err
+		}
+	}
+	_, _, err = s.store.CountAttempt(ctx, home, knownFor)
+	return u, err
+}
+
+// judgeAgain finds the user of a session when its password is given again. Only who
+// has the session is counted: no stranger can keep its owner from what he is about.
+func (s *Service) judgeAgain(ctx context.Context, from string, caller fleet.APIToken, password string) (fleet.User, error) {
+	u, err := s.user(ctx, caller.Name)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fleet.User{}, err
+	}
+	if u.ID != caller.User {
+		return fleet.User{}, sessionOver()
+	}
+	key := "session " + caller.ID
+	if err := s.count(ctx, key, accountAttempts); err != nil {
+		return fleet.User{}, err
+	}
+	if u, err = s.verify(ctx, u, password, from); err != nil {
+		return fleet.User{}, err
+	}
+	return u, s.store.ForgetAttempts(ctx, key)
+}
+
+// verify is login_failed (Unauthorized) when the password is not the user's, who may
+// be nobody. A hash of earlier parameters is made anew.
+func (s *Service) verify(ctx context.Context, u fleet.User, password, from string) (fleet.User, error) {
 	hash := u.Password
 	if !u.Enabled {
 		hash = ""
@@ -79,13 +135,7 @@ func (s *Service) judge(ctx context.Context, from, name, password string) (fleet
 	}
 	if !right {
 		s.log.WarnContext(ctx, "a login was refused", "user_id", u.ID, "from", from)
-		return fleet.User{}, failed
-	}
-	if err := s.store.ForgiveAttempt(ctx, address); err != nil {
-		return fleet.User{}, err
-	}
-	if err := s.store.ForgetAttempts(ctx, account); err != nil {
-		return fleet.User{}, err
+		return fleet.User{}, fault.New(fault.Unauthorized, "login_failed", "the name or the password is wrong")
 	}
 	if s.hasher.outdated(u.Password) {
 		if hash, err := s.hasher.hash(ctx, password); err == nil && s.store.RehashUser(ctx, u.ID, u.Password, hash) == nil {
@@ -173,7 +223,7 @@ func (s *Service) Confirm(ctx context.Context, from string, caller fleet.APIToke
 		return fleet.Login{}, fault.New(fault.Precondition, "session_needed", "only somebody who has logged in with a password can confirm it").
 			WithFix("log in again")
 	}
-	if _, err := s.judge(ctx, from, caller.Name, password); err != nil {
+	if _, err := s.judgeAgain(ctx, from, caller, password); err != nil {
 		return fleet.Login{}, err
 	}
 	now := s.now().UTC()

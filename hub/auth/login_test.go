@@ -166,6 +166,59 @@ func TestA04_OneUserIsLimitedAndAnotherIsNot(t *testing.T) {
 	w.in(t, "ann")
 }
 
+// Who tries passwords on a user elsewhere does not keep him out: not from where he
+// has logged in before, and not from what he is about.
+func TestA04_StrangersLockNobodyOut(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	w.user(t, "ann", true)
+	w.in(t, "ann")
+	w.time = w.time.Add(20 * 24 * time.Hour)
+	for i := range 3 * accountAttempts {
+		_, _ = w.PasswordLogin(ctx, fmt.Sprint("203.0.113.", i), "ann", "wrong", false)
+	}
+	_, err := w.PasswordLogin(ctx, "10.0.0.2", "ann", goodPassword, false)
+	wantCode(t, err, "too_many_logins") // a place that nobody knows
+	s := w.in(t, "ann")
+
+	// Where she is known as many are judged as elsewhere.
+	for range accountAttempts {
+		_, err := w.PasswordLogin(ctx, "10.0.0.1", "ann", "wrong", false)
+		wantCode(t, err, "login_failed")
+	}
+	_, err = w.PasswordLogin(ctx, "10.0.0.1", "ann", goodPassword, false)
+	wantCode(t, err, "too_many_logins")
+
+	// With her session she goes on all the same.
+	s, err = w.Confirm(ctx, "10.0.0.1", s.Caller, goodPassword)
+	if err != nil {
+		t.Fatal("confirming:", err)
+	}
+	for range accountAttempts {
+		_, err := w.Confirm(ctx, "10.0.0.1", s.Caller, "wrong")
+		wantCode(t, err, "login_failed")
+	}
+	_, err = w.Confirm(ctx, "10.0.0.1", s.Caller, goodPassword)
+	wantCode(t, err, "too_many_logins")
+	w.time = w.time.Add(attemptWindow)
+	for range 2 * accountAttempts {
+		_, _ = w.PasswordLogin(ctx, "10.0.0.1", "ann", "wrong", false)
+	}
+	s, err = w.ChangePassword(ctx, "10.0.0.1", s.Caller, goodPassword, "a new password")
+	if err != nil {
+		t.Fatal("changing the password:", err)
+	}
+	if _, err := w.Authenticate(ctx, "a", s.Secret); err != nil {
+		t.Error(err)
+	}
+
+	w.time = w.time.Add(knownFor)
+	for range accountAttempts {
+		_, _ = w.PasswordLogin(ctx, "203.0.113.9", "ann", "wrong", false)
+	}
+	_, err = w.PasswordLogin(ctx, "10.0.0.1", "ann", "a new password", false)
+	wantCode(t, err, "too_many_logins") // too long ago
+}
+
 func TestA04_OneAddressIsLimited(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
 	w.user(t, "bob", false)

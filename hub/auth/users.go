@@ -70,6 +70,13 @@ func (s *Service) User(ctx context.Context, name string) (fleet.User, error) {
 // the password could have issued too, or which may do what he may not any more. Only
 // enabling him leaves the tokens.
 func (s *Service) ChangeUser(ctx context.Context, name string, c fleet.NewUserChange) (fleet.User, error) {
+	u, err := s.changeUser(ctx, name, c)
+	u.Password = ""
+	return u, err
+}
+
+// changeUser is ChangeUser, and returns the hash too.
+func (s *Service) changeUser(ctx context.Context, name string, c fleet.NewUserChange) (fleet.User, error) {
 	stored := fleet.UserChange{Enabled: c.Enabled, Admin: c.Admin, Grants: c.Grants}
 	if c.Password != nil {
 		if err := s.checkPassword("password", name, *c.Password); err != nil {
@@ -83,7 +90,6 @@ func (s *Service) ChangeUser(ctx context.Context, name string, c fleet.NewUserCh
 	}
 	u, err := s.store.ChangeUser(ctx, name, stored)
 	s.forgetUser(u.ID)
-	u.Password = ""
 	return u, err
 }
 
@@ -105,16 +111,18 @@ func (s *Service) ChangePassword(ctx context.Context, from string, caller fleet.
 	if caller.Session == nil || caller.Session.Provider != fleet.LocalProvider {
 		return fleet.Login{}, fault.New(fault.Precondition, "session_needed", "only somebody who has logged in with a password can change it").WithFix("hawser login --username NAME")
 	}
-	if _, err := s.judge(ctx, from, caller.Name, current); err != nil {
+	if _, err := s.judgeAgain(ctx, from, caller, current); err != nil {
 		return fleet.Login{}, err
 	}
 	if current == next {
 		return fleet.Login{}, fault.New(fault.Invalid, "password_invalid", "the new password is the old one").WithField("new")
 	}
-	if _, err := s.ChangeUser(ctx, caller.Name, fleet.NewUserChange{Password: &next}); err != nil {
+	u, err := s.changeUser(ctx, caller.Name, fleet.NewUserChange{Password: &next})
+	if err != nil {
 		return fleet.Login{}, err
 	}
-	return s.PasswordLogin(ctx, from, caller.Name, next, caller.Session.Browser)
+	// Not by the password: a limit of logins would leave him outside.
+	return s.enter(ctx, from, u, caller.Session.Browser)
 }
 
 // FirstUser redeems the login code of the first start for an administrator with a

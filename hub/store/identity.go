@@ -251,6 +251,12 @@ func (s *Store) CountAttempt(ctx context.Context, key string, window time.Durati
 	return count, until.UTC(), wrap(err, "count the login")
 }
 
+// Attempts is how many logins the window that is open has; it counts none.
+func (s *Store) Attempts(ctx context.Context, key string) (count int, err error) {
+	err = s.pool.QueryRow(ctx, q("Attempts"), key, s.now()).Scan(&count)
+	return count, wrap(err, "read the counted logins")
+}
+
 // ForgiveAttempt takes one attempt back.
 func (s *Store) ForgiveAttempt(ctx context.Context, key string) error {
 	_, err := s.pool.Exec(ctx, q("ForgiveAttempt"), key)

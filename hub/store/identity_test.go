@@ -156,8 +156,14 @@ func TestA33_CountsOfLoginsSurviveTheHub(t *testing.T) {
 	if n != 21 || !until.Equal(b.now().Add(time.Minute)) {
 		t.Errorf("after a restart %d until %s", n, until)
 	}
+	if n, err := next.Attempts(ctx, "user 1"); err != nil || n != 21 {
+		t.Errorf("without counting %d, %v", n, err)
+	}
 	must(t, b.ForgiveAttempt(ctx, "user 1"))
 	b.clock.advance(time.Minute)
+	if n, err := b.Attempts(ctx, "user 1"); err != nil || n != 0 {
+		t.Errorf("when the window is over %d, %v", n, err)
+	}
 	if n, _, err = b.CountAttempt(ctx, "user 1", time.Minute); err != nil || n != 1 {
 		t.Errorf("in the next window %d, %v", n, err)
 	}

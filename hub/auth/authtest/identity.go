@@ -245,6 +245,15 @@ func (m *Identity) CountAttempt(_ context.Context, key string, window time.Durat
 	return a.count, a.until, nil
 }
 
+func (m *Identity) Attempts(_ context.Context, key string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.attempts[key]; m.Now().Before(a.until) {
+		return a.count, nil
+	}
+	return 0, nil
+}
+
 func (m *Identity) ForgiveAttempt(_ context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -78,6 +78,9 @@ ON CONFLICT (key) DO UPDATE SET
     until = CASE WHEN login_attempts.until <= $2 THEN $3 ELSE login_attempts.until END
 RETURNING count, until;
 
+-- name: Attempts
+SELECT coalesce((SELECT count FROM login_attempts WHERE key = $1 AND until > $2), 0);
+
 -- name: ForgiveAttempt
 UPDATE login_attempts SET count = greatest(count - 1, 0) WHERE key = $1;
 
