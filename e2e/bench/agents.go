@@ -36,7 +36,7 @@ func newSpeaker(ctx context.Context, r *rig.Rig, api *client.Client, name string
 	var minted struct {
 		Token string `json:"token"`
 	}
-	if err := api.Do(ctx, "POST", "/enrolment-tokens", map[string]any{"cluster": name, "labels": map[string]string{"env": "prod", "region": "eu-west-1"}}, &minted); err != nil {
+	if err := api.Do(ctx, "POST", "/enrolment-tokens", map[string]any{"cluster": name, "labels": map[string]string{"env": "prod", "region": "eu-west-1", "site": "site-" + name[max(0, len(name)-3):]}}, &minted); err != nil {
 		return nil, err
 	}
 	s := &speaker{name: name}

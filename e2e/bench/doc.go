@@ -5,10 +5,11 @@
 //	hawser-bench -bin bin -out bench/result.json
 //	             [-only first,change,latency,idle,memory,decisions,identity,cache,render,monorepo,git-idle,api]
 //	             [-apps 200,500] [-repeat 3]
-//	hawser-bench -bin bin -seed 10000
+//	hawser-bench -bin bin -seed 10000 [-rate 50]
 //
 // -seed measures nothing: it leaves a hub with a fleet of that size running until
-// an interrupt, and prints its address and tokens.
+// an interrupt, and prints its address, a user who can log in, and tokens. With -rate
+// the agents of 20 clusters report that many changes a second over their sessions.
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
 // The exit status is 1 when something could not be measured; a missed goal is a

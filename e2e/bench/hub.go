@@ -98,6 +98,9 @@ func startSeededHub(ctx context.Context, bin string, n int, log io.Writer, args 
 	if err := h.tokens(ctx); err != nil {
 		return nil, err
 	}
+	if err := h.api.Do(ctx, "POST", "/accounts", map[string]any{"name": seedPerson, "password": seedPassword, "admin": true}, nil); err != nil {
+		return nil, err
+	}
 	if err := h.Hub.Stop(); err != nil {
 		return nil, err
 	}
@@ -237,8 +240,9 @@ func (h *seededHub) awaitDelivered(ctx context.Context) error {
 	}
 }
 
-// leaveSeeded starts a seeded hub and leaves it until ctx ends.
-func leaveSeeded(ctx context.Context, bin string, n int) error {
+// leaveSeeded starts a seeded hub and leaves it until ctx ends. rate is how many
+// changes a second its agents report, 0 for none.
+func leaveSeeded(ctx context.Context, bin string, n, rate int) error {
 	if n < 100 {
 		return errors.New("-seed: at least 100 applications")
 	}
@@ -247,14 +251,15 @@ func leaveSeeded(ctx context.Context, bin string, n int) error {
 		return err
 	}
 	defer h.Close()
-	for _, a := range h.agents {
-		if err := a.connect(ctx); err != nil {
-			return err
-		}
+	if err := h.connectAgents(ctx); err != nil {
+		return err
 	}
-	fmt.Printf("address      %s\nCA hash      %s\nadministrator %s\nplain user   %s\nfifty grants %s\ncommand line HAWSER_CONFIG=%s HAWSER_KEYRING=off\n",
-		h.Hub.URL(), h.Hub.CAHash, h.admin, h.plain, h.fifty, h.ConfigPath())
+	fmt.Printf("address      %s\nuser         %s, password: %s\nCA hash      %s\nadministrator %s\nplain user   %s\nfifty grants %s\ncommand line HAWSER_CONFIG=%s HAWSER_KEYRING=off\n",
+		h.Hub.URL(), seedPerson, seedPassword, h.Hub.CAHash, h.admin, h.plain, h.fifty, h.ConfigPath())
 	fmt.Fprintln(os.Stderr, "interrupt to end it")
+	if rate > 0 {
+		go h.change(ctx, rate)
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -262,6 +267,16 @@ func leaveSeeded(ctx context.Context, bin string, n int) error {
 		h.beats <- err
 		return err
 	}
+}
+
+// connectAgents opens the sessions of the busy clusters.
+func (h *seededHub) connectAgents(ctx context.Context) error {
+	for _, a := range h.agents {
+		if err := a.connect(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // busyApp is an application of a busy cluster: its agent and its uid.

@@ -25,11 +25,12 @@ func main() {
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
 	seeded := flag.Int("seed", 0, "measure nothing: start a hub with that many applications, print its address and tokens, and leave it until an interrupt")
+	rate := flag.Int("rate", 0, "with -seed: changes a second that agents report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *seeded > 0 {
-		if err := leaveSeeded(ctx, *bin, *seeded); err != nil {
+		if err := leaveSeeded(ctx, *bin, *seeded, *rate); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -123,7 +123,7 @@ func (s seed) write(ctx context.Context, dsn string) error {
 		{"sessions", "cluster_id incarnation number instance opened_at closed_at last_seen report_seq confirmed_at", s.clusters, func(i int) []any { return s.sessionRow(i, incarnation, first) }},
 		{"apps", "uid name project cluster_id document created_at updated_at namespace repo_url path target_revision auto_sync labels", s.applications, s.appRow},
 		{"observed", "app_uid incarnation number seq generation observed_at received_at revision sync_status sync_reason health_status health_message health_since conditions", s.applications, func(i int) []any { return s.observedRow(i, incarnation, first) }},
-		{"observed_detail", "app_uid status", s.applications, s.detailRow},
+		{"observed_detail", "app_uid status tree tree_at", s.applications, s.detailRow},
 		{"operations", "id seq app_uid app_name cluster_id kind spec phase message initiated_by created_at started_at finished_at deadline generation project", 2 * s.applications, s.operationRow},
 	} {
 		var rows [][]any
@@ -172,7 +172,7 @@ func (s seed) projectRow(i int) []any {
 
 func (s seed) clusterRow(i int) []any {
 	at := s.now.Add(-time.Duration(i%300+30) * 24 * time.Hour)
-	labels := map[string]string{"env": stages[i%len(stages)], "region": regions[i%len(regions)], "tier": []string{"gold", "silver", "bronze"}[i%3], "owner": fmt.Sprintf("unit-%02d", i%40)}
+	labels := map[string]string{"env": stages[i%len(stages)], "region": regions[i%len(regions)], "site": fmt.Sprintf("site-%03d", i%250), "tier": []string{"gold", "silver", "bronze"}[i%3], "owner": fmt.Sprintf("unit-%02d", i%40)}
 	conditions := []string{}
 	if i%60 == 7 {
 		conditions = append(conditions, "WatchFailed: the agent may not list secrets")
@@ -254,8 +254,15 @@ func (s seed) statusOf(i int) (st model.AppStatus, ok bool) {
 		st.Conditions = []model.Condition{{Type: "SyncError", Code: "apply_refused", Message: "Deployment web: admission webhook \"policy.example.com\" denied the request: images must be signed", Since: &since}}
 	}
 	for k := range 6 {
-		r := model.ResourceStatus{}
+		r := model.ResourceStatus{Version: "v1", Sync: model.SyncFacet{Status: model.SyncSynced}}
 		r.Kind, r.Name, r.Namespace = []string{"ConfigMap", "Service", "ServiceAccount", "Deployment", "Ingress", "NetworkPolicy"}[k], "web", s.project(i)
+		r.Group = []string{"", "", "", "apps", "networking.k8s.io", "networking.k8s.io"}[k]
+		if k == 3 {
+			r.Health = st.Health
+			if r.Sync = st.Sync; st.Sync.Status == model.SyncOutOfSync {
+				r.Differences = []model.FieldDifference{{Path: ".spec.replicas", Desired: "3", Live: "5", Manager: "kubectl-scale", ChangedAt: &since}}
+			}
+		}
 		st.Resources = append(st.Resources, r)
 	}
 	return st, true
@@ -287,7 +294,7 @@ func (s seed) detailRow(i int) []any {
 	if !ok {
 		return nil
 	}
-	return []any{seedID("app", i), encode(st)}
+	return []any{seedID("app", i), encode(st), encode(s.treeOf(i)), s.now}
 }
 
 // operationRow: every application has had two operations.

@@ -91,11 +91,9 @@ func fetchRedis(ctx context.Context, log io.Writer) (redisPrograms, error) {
 }
 
 func redisIn(dir string) redisPrograms {
-	libraries, _ := filepath.Glob(filepath.Join(dir, "usr", "lib", "*-linux-*"))
-	more, _ := filepath.Glob(filepath.Join(dir, "lib", "*-linux-*"))
 	return redisPrograms{
 		server: filepath.Join(dir, "usr", "bin", "redis-server"),
-		env:    []string{"LD_LIBRARY_PATH=" + strings.Join(append(libraries, more...), ":")},
+		env:    []string{"LD_LIBRARY_PATH=" + strings.Join(librariesIn(dir), ":")},
 	}
 }
 
@@ -132,15 +130,15 @@ var redisLibraries = map[string][]string{
 var missingLibrary = regexp.MustCompile(`(?m)^\s*(\S+) => not found`)
 
 func unpackRedis(ctx context.Context, dir string, log io.Writer) error {
-	for _, program := range []string{"apt-get", "dpkg", "ldd"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w (%s is not there)", ErrNoRedis, program)
-		}
+	if program := lacks("apt-get", "dpkg", "ldd"); program != "" {
+		return fmt.Errorf("%w (%s is not there)", ErrNoRedis, program)
 	}
 	packages := []string{"redis-server", "redis-tools"}
 	for len(packages) > 0 {
 		for _, p := range packages {
-			if err := unpackPackage(ctx, dir, p, log); err != nil {
+			if err := unpackPackage(ctx, dir, p, log); errors.Is(err, errNoPackage) {
+				return fmt.Errorf("%w: %w", ErrNoRedis, err)
+			} else if err != nil {
 				return err
 			}
 		}
@@ -174,26 +172,4 @@ func knownPackage(ctx context.Context, names []string) string {
 		}
 	}
 	return ""
-}
-
-func unpackPackage(ctx context.Context, dir, name string, log io.Writer) error {
-	fmt.Fprintf(log, "fetching the package %s\n", name)
-	into, err := os.MkdirTemp(dir, ".deb-")
-	if err != nil {
-		return fmt.Errorf("testbed: redis: %w", err)
-	}
-	defer os.RemoveAll(into)
-	cmd := exec.CommandContext(ctx, "apt-get", "download", "-q", name)
-	cmd.Dir = into
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w (apt-get download %s: %s)", ErrNoRedis, name, strings.TrimSpace(string(out)))
-	}
-	files, _ := filepath.Glob(filepath.Join(into, "*.deb"))
-	if len(files) != 1 {
-		return fmt.Errorf("testbed: redis: apt-get download %s left %d packages", name, len(files))
-	}
-	if out, err := exec.CommandContext(ctx, "dpkg", "-x", files[0], dir).CombinedOutput(); err != nil {
-		return fmt.Errorf("testbed: redis: dpkg -x %s: %w: %s", name, err, out)
-	}
-	return nil
 }
