@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"sort"
 	"strings"
@@ -28,13 +30,16 @@ func typeScript(routes []api.Route, src *source) (types, client []byte, err erro
 		collect(bodyOf(r))
 		collect(answerOf(r))
 	}
-	sort.Slice(all, func(i, j int) bool { return publicName(all[i]) < publicName(all[j]) })
+	sort.Slice(all, func(i, j int) bool { return typeName(all[i]) < typeName(all[j]) })
 	var body bytes.Buffer
 	for i, t := range all {
-		if i > 0 && publicName(all[i-1]) == publicName(t) {
-			return nil, nil, fmt.Errorf("%s and %s are both called %s outside", all[i-1], t, publicName(t))
+		if i > 0 && typeName(all[i-1]) == typeName(t) {
+			return nil, nil, fmt.Errorf("%s and %s are both called %s outside", all[i-1], t, typeName(t))
 		}
 		g.interfaceOf(&body, t)
+	}
+	if len(g.clashes) > 0 {
+		return nil, nil, errors.New(g.clashes[0])
 	}
 	var names []string
 	for name := range g.aliases {
@@ -59,6 +64,23 @@ func typeScript(routes []api.Route, src *source) (types, client []byte, err erro
 type tsWriter struct {
 	src     *source
 	aliases map[string]reflect.Type
+	clashes []string
+}
+
+// taken are names that TypeScript has for something else, or that several packages
+// have: the package's is put before them.
+var taken = map[string]bool{"Kind": true, "Partial": true, "Record": true}
+
+// typeName is what a type is called in TypeScript.
+func typeName(t reflect.Type) string {
+	name := publicName(t)
+	if pkg := path.Base(t.PkgPath()); taken[name] {
+		if pkg == "api" {
+			return "API" + name
+		}
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+	}
+	return name
 }
 
 func (g *tsWriter) typ(t reflect.Type) string {
@@ -84,13 +106,17 @@ func (g *tsWriter) typ(t reflect.Type) string {
 	case reflect.Map:
 		return "Record<string, " + g.typ(t.Elem()) + ">"
 	case reflect.Struct:
-		return publicName(t)
+		return typeName(t)
 	case reflect.Bool:
 		return "boolean"
 	case reflect.String:
 		if len(g.src.constants(t)) > 0 {
-			g.aliases[publicName(t)] = t
-			return publicName(t)
+			name := typeName(t)
+			if old := g.aliases[name]; old != nil && old != t {
+				g.clashes = append(g.clashes, fmt.Sprintf("%s and %s are both called %s outside", old, t, name))
+			}
+			g.aliases[name] = t
+			return name
 		}
 		return "string"
 	case reflect.Interface:
@@ -107,7 +133,7 @@ func tsComment(out *bytes.Buffer, indent, doc string) {
 
 func (g *tsWriter) interfaceOf(out *bytes.Buffer, t reflect.Type) {
 	tsComment(out, "", oneLine(docOf(t, g.src)))
-	fmt.Fprintf(out, "export interface %s {\n", publicName(t))
+	fmt.Fprintf(out, "export interface %s {\n", typeName(t))
 	for _, f := range fieldsOf(t, g.src) {
 		tsComment(out, "  ", oneLine(f.doc))
 		mark, null := "", ""

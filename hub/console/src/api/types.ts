@@ -3,6 +3,12 @@
 /** AmendmentKind is what was decided. */
 export type AmendmentKind = "terminate" | "approve-deletions" | "orphan";
 
+/** Kind says what a record is about. */
+export type AuditKind = "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+
+/** Kind is a class of errors that callers treat alike. */
+export type FaultKind = "invalid" | "not_found" | "conflict" | "denied" | "unauthorized" | "precondition" | "unprocessable" | "upstream" | "unavailable" | "too_large" | "rate_limited" | "internal";
+
 /** Freshness says how far an observation can be trusted. */
 export type Freshness = "live" | "lagging" | "stale" | "never";
 
@@ -17,9 +23,6 @@ export type JobKind = "sync" | "refresh" | "rollback" | "delete" | "action";
 
 /** JobPhase is where a job is in its life. */
 export type JobPhase = "Running" | "Finished" | "Cancelled";
-
-/** Kind says what a record is about. */
-export type Kind = "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
 
 /** OperationKind is what a durable command does. */
 export type OperationKind = "sync" | "delete" | "action";
@@ -38,6 +41,11 @@ export type SyncReason = "pending" | "drifted";
 
 /** SyncStatus says whether live objects are as desired. */
 export type SyncStatus = "Unknown" | "Synced" | "OutOfSync";
+
+export interface APIPartial {
+  code: string;
+  detail: string;
+}
 
 /** APIToken is a token as it is listed: never with its hash. */
 export interface APIToken {
@@ -129,7 +137,7 @@ export interface AppProjectPage {
   facets?: Record<string, Facet>;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
-  partial?: Partial;
+  partial?: APIPartial;
 }
 
 /** AppProjectSpec holds the limits. Patterns are globs and a leading "!" denies; package policy says exactly how, as Argo CD does. */
@@ -201,7 +209,7 @@ export interface AppViewPage {
   facets?: Record<string, Facet>;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
-  partial?: Partial;
+  partial?: APIPartial;
 }
 
 /** Application says what to run (sources), where (destination) and how it is kept so (sync policy). */
@@ -301,10 +309,52 @@ export interface AuditBegin {
 /** AuditLine is one line of an export, as the document of the API describes it: it has begin, or record with hash and signature, or end. */
 export interface AuditLine {
   begin?: AuditBegin;
-  record?: Record;
+  record?: AuditRecord;
   hash?: string;
   signature?: string;
   end?: End;
+}
+
+/** Record is one entry of the chain. It never holds a secret: of what a request brought there are the names of its fields and a keyed digest. */
+export interface AuditRecord {
+  /** Seq counts from 1 without a gap, whatever the clock says. */
+  seq: number;
+  /** Prev is the hash of the record before, in hexadecimal; "" in the first. */
+  prev: string;
+  /** At is the database's clock. */
+  at: string;
+  kind: AuditKind;
+  /** Actor is the name of who did it, ActorID of the token or session, "" for who was not logged in. From is the address of the connection, or "job". */
+  actor?: string;
+  actorID?: string;
+  from?: string;
+  /** Action is the operation of the API, such as syncApplication. */
+  action: string;
+  /** Verb is done to Resource, which is a kind of thing, in Project; Name is the thing. */
+  verb?: string;
+  resource?: string;
+  project?: string;
+  name?: string;
+  cluster?: string;
+  /** Outcome with the HTTP status and the code of what was refused. */
+  outcome: Outcome;
+  status?: number;
+  code?: string;
+  /** Request is the request's id, and Operation that of the operation or job that came of it: the Effect has the same. */
+  request?: string;
+  operation?: string;
+  /** Reason is the caller's own, or what is to be known of an outcome. */
+  reason?: string;
+  /** DryRun: it was only asked what would be done. */
+  dryRun?: boolean;
+  /** Fields of the request's body, and its digest with the hub's key. */
+  fields?: string[];
+  digest?: string;
+  /** Suppressed is how many refusals before this one have no record, because they came too fast. */
+  suppressed?: number;
+  /** Through and ThroughHash are the last of the records that a Retired record is about, or the head that an Alarm misses. */
+  through?: number;
+  throughHash?: string;
 }
 
 /** AutomatedSync switches automated sync on. A nil Enabled means on. */
@@ -467,7 +517,7 @@ export interface ClusterPage {
   facets?: Record<string, Facet>;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
-  partial?: Partial;
+  partial?: APIPartial;
 }
 
 /** ClusterToken is shown once, and stored nowhere. */
@@ -1507,7 +1557,7 @@ export interface OperationInfoPage {
   facets?: Record<string, Facet>;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
-  partial?: Partial;
+  partial?: APIPartial;
 }
 
 /** OperationInitiator says who asked. */
@@ -1577,11 +1627,6 @@ export interface ParameterAnnouncement {
   map?: Record<string, string>;
 }
 
-export interface Partial {
-  code: string;
-  detail: string;
-}
-
 export interface PasswordRequest {
   current: string;
   new: string;
@@ -1648,7 +1693,7 @@ export interface Problem {
   type: string;
   title: string;
   status: number;
-  kind: Kind;
+  kind: FaultKind;
   code: string;
   /** ID is the code's number, such as HW-4103; see docs/errors.md. */
   id?: string;
@@ -1778,51 +1823,9 @@ export interface RbacWarning {
   message: string;
 }
 
-/** Record is one entry of the chain. It never holds a secret: of what a request brought there are the names of its fields and a keyed digest. */
-export interface Record {
-  /** Seq counts from 1 without a gap, whatever the clock says. */
-  seq: number;
-  /** Prev is the hash of the record before, in hexadecimal; "" in the first. */
-  prev: string;
-  /** At is the database's clock. */
-  at: string;
-  kind: Kind;
-  /** Actor is the name of who did it, ActorID of the token or session, "" for who was not logged in. From is the address of the connection, or "job". */
-  actor?: string;
-  actorID?: string;
-  from?: string;
-  /** Action is the operation of the API, such as syncApplication. */
-  action: string;
-  /** Verb is done to Resource, which is a kind of thing, in Project; Name is the thing. */
-  verb?: string;
-  resource?: string;
-  project?: string;
-  name?: string;
-  cluster?: string;
-  /** Outcome with the HTTP status and the code of what was refused. */
-  outcome: Outcome;
-  status?: number;
-  code?: string;
-  /** Request is the request's id, and Operation that of the operation or job that came of it: the Effect has the same. */
-  request?: string;
-  operation?: string;
-  /** Reason is the caller's own, or what is to be known of an outcome. */
-  reason?: string;
-  /** DryRun: it was only asked what would be done. */
-  dryRun?: boolean;
-  /** Fields of the request's body, and its digest with the hub's key. */
-  fields?: string[];
-  digest?: string;
-  /** Suppressed is how many refusals before this one have no record, because they came too fast. */
-  suppressed?: number;
-  /** Through and ThroughHash are the last of the records that a Retired record is about, or the head that an Alarm misses. */
-  through?: number;
-  throughHash?: string;
-}
-
 /** RecordList is a page of a list. */
 export interface RecordList {
-  items: Record[];
+  items: AuditRecord[];
   nextCursor?: string;
   total: number;
   asOf: string;
@@ -1935,7 +1938,7 @@ export interface RepositoryPage {
   facets?: Record<string, Facet>;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
-  partial?: Partial;
+  partial?: APIPartial;
 }
 
 /** RepositoryProblem is why a step failed, in the words of the problem documents of the API. */
