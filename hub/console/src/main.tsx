@@ -1,0 +1,17 @@
+import "@fontsource-variable/inter/wght.css";
+import "@fontsource-variable/jetbrains-mono/wght.css";
+import "./ui/mantine.css";
+import "./ui/theme.css";
+import { createRoot } from "react-dom/client";
+import { App } from "./App";
+import { preferredLocale } from "./i18n";
+import { loadMessages } from "./i18n/catalogue";
+import { installStyleNonce } from "./ui/nonce";
+
+installStyleNonce();
+const locale = preferredLocale();
+const root = document.getElementById("root");
+if (root !== null) {
+  const messages = await loadMessages(locale);
+  createRoot(root).render(<App initial={{ locale, messages }} />);
+}

@@ -1,0 +1,10 @@
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { rootRoute } from "./root";
+import { jobsSearch, paths } from "./urls";
+
+export const jobsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: paths.jobs,
+  validateSearch: jobsSearch,
+  component: lazyRouteComponent(() => import("../features/jobs/JobsPage"), "JobsPage"),
+});

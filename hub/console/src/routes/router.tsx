@@ -1,0 +1,54 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { createRoute, createRouter, type RouterHistory, redirect } from "@tanstack/react-router";
+import { applicationsRoute } from "./applications";
+import { auditRoute } from "./audit";
+import { clustersRoute } from "./clusters";
+import { fleetRoute } from "./fleet";
+import { jobsRoute } from "./jobs";
+import { loginRoute } from "./login";
+import { projectsRoute } from "./projects";
+import { repositoriesRoute } from "./repositories";
+import { rootRoute } from "./root";
+import { settingsRoute } from "./settings";
+import { paths } from "./urls";
+
+const homeRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: paths.home,
+  beforeLoad: () => {
+    throw redirect({ to: paths.fleet, replace: true });
+  },
+});
+
+// One line per route; each is in a file of its own.
+const tree = rootRoute.addChildren([
+  homeRoute,
+  loginRoute,
+  fleetRoute,
+  clustersRoute,
+  applicationsRoute,
+  projectsRoute,
+  repositoriesRoute,
+  jobsRoute,
+  auditRoute,
+  settingsRoute,
+]);
+
+/** The router of all pages; a history is given by tests. */
+export function newRouter(client: QueryClient, history?: RouterHistory) {
+  return createRouter({
+    history,
+    routeTree: tree,
+    context: { client },
+    defaultPreload: "intent",
+    defaultPreloadStaleTime: 0,
+    defaultPendingMs: 100,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

@@ -1,0 +1,72 @@
+// The only file that spells URLs of the console. Search parameters are checked here:
+// what somebody typed wrong is left out, never an error.
+import * as z from "zod/mini";
+
+// The policy of the page forbids code from strings, with which zod would be faster.
+z.config({ jitless: true });
+
+export const paths = {
+  home: "/",
+  login: "/login",
+  fleet: "/fleet",
+  clusters: "/clusters",
+  enrol: "/clusters/new",
+  cluster: "/clusters/$cluster",
+  applications: "/apps",
+  application: "/apps/$application",
+  projects: "/projects",
+  project: "/projects/$project",
+  repositories: "/repositories",
+  audit: "/audit",
+  settings: "/settings",
+  jobs: "/jobs",
+  job: "/jobs/$job",
+} as const;
+
+/** Text of a search parameter; anything else is as if it were not there. */
+export const text = z.catch(z.optional(z.string()), undefined);
+/** One of some words, or nothing. */
+export const oneOf = <const W extends readonly [string, ...string[]]>(...words: W) =>
+  z.catch(z.optional(z.enum(words)), undefined);
+
+/** Every page of the frame has these: the project that everything is narrowed to. */
+const frame = { project: text };
+
+export const loginSearch = z.object({ return: text, code: text, error: text });
+export const fleetSearch = z.object({ ...frame, q: text, group: text });
+export const clustersSearch = z.object({ ...frame, q: text, sort: text });
+export const clusterSearch = z.object({ ...frame, tab: text });
+export const applicationsSearch = z.object({ ...frame, q: text, sort: text });
+export const applicationSearch = z.object({ ...frame, tab: text });
+export const projectsSearch = z.object({ ...frame, q: text });
+export const projectSearch = z.object({ ...frame, tab: text });
+export const repositoriesSearch = z.object({ ...frame, q: text });
+export const auditSearch = z.object({ ...frame, q: text });
+export const settingsSearch = z.object({ ...frame, tab: text });
+export const jobsSearch = z.object({ ...frame });
+export const enrolSearch = z.object({ ...frame });
+
+/** A return address is a path of this console; anything else could lead elsewhere. */
+export function safeReturn(address: string | undefined): string {
+  if (
+    address === undefined ||
+    !address.startsWith("/") ||
+    /^\/[/\\]/.test(address) ||
+    /[\u0000-\u001f\\]/.test(address)
+  )
+    return paths.home;
+  const url = new URL(address, "https://console.invalid");
+  if (url.host !== "console.invalid" || url.pathname === paths.login) return paths.home;
+  return url.pathname + url.search + url.hash;
+}
+
+/** Where a login at an identity provider begins; the hub's own page, outside of the console. */
+export function providerLogin(provider: string, returnTo: string): string {
+  return `/auth/login?${new URLSearchParams({ provider, return: safeReturn(returnTo) })}`;
+}
+
+/** Reference of the API, a page of the hub. */
+export const apiDocs = "/api/docs";
+
+/** The stream of events. */
+export const eventStream = "/api/v1/events";

@@ -1,0 +1,18 @@
+const steps: [Intl.RelativeTimeFormatUnit, number, string][] = [
+  ["year", 31_557_600, "y"],
+  ["month", 2_629_800, "mo"],
+  ["day", 86_400, "d"],
+  ["hour", 3600, "h"],
+  ["minute", 60, "m"],
+  ["second", 1, "s"],
+];
+
+/** How long ago, or until, as the language says it; short is "14m". Less than a second is now. */
+export function relative(at: number, now: number, locale: string, short: boolean): string {
+  if (Number.isNaN(at)) return "";
+  const seconds = Math.trunc((at - now) / 1000);
+  const [unit, size, letter] = steps.find(([, s]) => Math.abs(seconds) >= s) ?? ["second", 1, "s"];
+  const n = Math.trunc(seconds / size);
+  if (short) return `${Math.abs(n)}${letter}`;
+  return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(n, unit);
+}
