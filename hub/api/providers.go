@@ -109,7 +109,7 @@ var providerRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/settings/providers/:name", ID: "putIdentityProvider", Tag: "settings", Summary: "Set an identity provider",
-		Detail: "What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer or client the sessions of the provider end.",
+		Detail: "What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider end; with groups those of people who are in none of them.",
 		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Body: identityProviderRequest{}, Answer: identityProvider{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putProvider, when: hasSSO,
 	},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -82,15 +83,15 @@ func (s *Store) IdentityProvider(ctx context.Context, name string) (fleet.Identi
 	if err != nil || sealed == nil {
 		return p, wrap(err, "read the identity provider")
 	}
-	secret, err := s.box.Open(sealed, providerPlace(p.Name))
+	secret, err := s.unseal(ctx, sealed, providerPlace(p.Name))
 	p.Secret = string(secret)
 	return p, err
 }
 
 // PutIdentityProvider stores a provider; keepSecret leaves the secret that is
 // stored. With a Version it is written over that one: Conflict (version_conflict).
-// Logins that have begun at it are void. Another issuer or client ends its
-// sessions.
+// Logins that have begun at it are void. Its sessions end that the new settings
+// might not have begun, or not as the same person.
 func (s *Store) PutIdentityProvider(ctx context.Context, p fleet.IdentityProvider, keepSecret bool) (stored fleet.IdentityProvider, err error) {
 	doc, err := document(providerDocument{p.Issuer, p.ClientID, p.Scopes, p.UserClaim, p.UserPrefix, p.GroupsClaim, p.GroupsPrefix, p.AllowedGroups, p.AllowedDomains, p.CA})
 	if err != nil {
@@ -136,12 +137,29 @@ func (s *Store) PutIdentityProvider(ctx context.Context, p fleet.IdentityProvide
 		if _, err = tx.Exec(ctx, q("ForgetExternalLogins"), p.Name); err != nil {
 			return err
 		}
-		if old.Version != 0 && (old.Issuer != stored.Issuer || old.ClientID != stored.ClientID) {
+		switch {
+		case old.Version == 0:
+		case endsSessions(old, stored):
 			_, err = tx.Exec(ctx, q("EndSessionsOfProvider"), p.Name)
+		case len(stored.AllowedGroups) > 0:
+			allowed := make([]string, len(stored.AllowedGroups))
+			for i, g := range stored.AllowedGroups {
+				allowed[i] = stored.GroupsPrefix + g
+			}
+			_, err = tx.Exec(ctx, q("EndSessionsOutside"), p.Name, allowed)
 		}
 		return err
 	})
 	return stored, err
+}
+
+// endsSessions reports whether somebody who logged in by the old settings might be
+// somebody else by the new ones, or might not log in. Which groups may log in is
+// asked of each session.
+func endsSessions(old, p fleet.IdentityProvider) bool {
+	return old.Issuer != p.Issuer || old.ClientID != p.ClientID ||
+		old.UserClaim != p.UserClaim || old.UserPrefix != p.UserPrefix || old.GroupsClaim != p.GroupsClaim || old.GroupsPrefix != p.GroupsPrefix ||
+		len(p.AllowedDomains) > 0 && (len(old.AllowedDomains) == 0 || slices.ContainsFunc(old.AllowedDomains, func(d string) bool { return !slices.Contains(p.AllowedDomains, d) }))
 }
 
 // DeleteIdentityProvider removes a provider and ends its sessions. expected is the
@@ -218,6 +236,6 @@ func (s *Store) externalLogin(ctx context.Context, kind string, hash []byte, sql
 		return l, wrap(err, "read the login")
 	}
 	l.ExpiresAt = l.ExpiresAt.UTC()
-	l.Sealed, err = s.box.Open(sealed, externalLoginPlace(hex.EncodeToString(hash)))
+	l.Sealed, err = s.unseal(ctx, sealed, externalLoginPlace(hex.EncodeToString(hash)))
 	return l, err
 }

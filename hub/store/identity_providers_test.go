@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,6 +112,52 @@ func TestSessionsOfAProviderEndWithIt(t *testing.T) {
 	l := b.sessionOf("3", fleet.User{})
 	l.Provider, l.Subject, l.Name = "corp", "s", "ann" // a login that was under way
 	wantCode(t, b.CreateLoginSession(ctx, l, ""), fault.Unauthorized, "oidc_provider_changed")
+}
+
+// Who may not log in by the new settings, or would be somebody else, is not logged in
+// any more either.
+func TestA03_SessionsEndWhenTheirProviderWouldNotLetThemIn(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	before := fleet.IdentityProvider{Name: "corp", Issuer: "https://idp.example.org", ClientID: "hawser", GroupsPrefix: "corp:", AllowedDomains: []string{"a.example", "b.example"}, ChangedBy: "ann"}
+	for name, c := range map[string]struct {
+		change func(p *fleet.IdentityProvider)
+		stay   string
+	}{
+		"nothing":              {func(*fleet.IdentityProvider) {}, "in none out"},
+		"a CA and scopes":      {func(p *fleet.IdentityProvider) { p.CA, p.Scopes = "x", []string{"y"} }, "in none out"},
+		"groups":               {func(p *fleet.IdentityProvider) { p.AllowedGroups = []string{"in", "more"} }, "in"},
+		"more domains":         {func(p *fleet.IdentityProvider) { p.AllowedDomains = append(p.AllowedDomains, "c.example") }, "in none out"},
+		"all domains":          {func(p *fleet.IdentityProvider) { p.AllowedDomains = nil }, "in none out"},
+		"fewer domains":        {func(p *fleet.IdentityProvider) { p.AllowedDomains = p.AllowedDomains[:1] }, ""},
+		"the claim of names":   {func(p *fleet.IdentityProvider) { p.UserClaim = "sub" }, ""},
+		"the prefix of names":  {func(p *fleet.IdentityProvider) { p.UserPrefix = "x:" }, ""},
+		"the claim of groups":  {func(p *fleet.IdentityProvider) { p.GroupsClaim = "roles" }, ""},
+		"the prefix of groups": {func(p *fleet.IdentityProvider) { p.GroupsPrefix = "" }, ""},
+	} {
+		_, err := b.PutIdentityProvider(ctx, before, true)
+		must(t, err)
+		for id, groups := range map[string][]string{"in": {"corp:x", "corp:in"}, "none": nil, "out": {"in"}} {
+			must(t, b.DeleteLoginSession(ctx, id))
+			l := b.sessionOf(id, fleet.User{})
+			l.Provider, l.Subject, l.Name, l.Groups = "corp", id, id, groups
+			must(t, b.CreateLoginSession(ctx, l, ""))
+		}
+		after := before
+		after.AllowedDomains = slices.Clone(before.AllowedDomains)
+		c.change(&after)
+		_, err = b.PutIdentityProvider(ctx, after, true)
+		must(t, err)
+		var stay []string
+		for _, id := range []string{"in", "none", "out"} {
+			if _, err := b.LoginByID(ctx, id); err == nil {
+				stay = append(stay, id)
+			}
+		}
+		if got := strings.Join(stay, " "); got != c.stay {
+			t.Errorf("%s: %q stay, not %q", name, got, c.stay)
+		}
+	}
 }
 
 func TestS05_ALoginAtAProviderIsTakenOnce(t *testing.T) {

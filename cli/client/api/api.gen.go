@@ -1578,7 +1578,7 @@ func (c *Client) GetIdentityProvider(ctx context.Context, name string, options .
 
 // PutIdentityProvider: set an identity provider.
 //
-// What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer or client the sessions of the provider end.
+// What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider end; with groups those of people who are in none of them.
 func (c *Client) PutIdentityProvider(ctx context.Context, name string, in IdentityProviderRequest, options ...Option) (out IdentityProvider, err error) {
 	err = c.call(ctx, http.MethodPut, "/settings/providers/"+url.PathEscape(name), in, &out, options)
 	return out, err

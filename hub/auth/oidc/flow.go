@@ -284,7 +284,7 @@ func (s *Service) answered(ctx context.Context, provider string, l fleet.Externa
 		return person{}, err
 	}
 	if r.settings.Version != p.Version {
-		return person{}, fault.New(fault.Unauthorized, "oidc_provider_changed", "the identity provider's settings changed meanwhile").WithFix("log in again")
+		return person{}, providerChanged()
 	}
 	d, err := r.discover(ctx)
 	if err != nil {
@@ -301,7 +301,24 @@ func (s *Service) answered(ctx context.Context, provider string, l fleet.Externa
 	if err != nil {
 		return person{}, err
 	}
+	return s.who(ctx, r, c)
+}
+
+// who is the person of claims by the provider's settings, which may have changed
+// while it was asked.
+func (s *Service) who(ctx context.Context, r *remote, c claims) (person, error) {
+	now, err := s.remote(ctx, r.settings.Name)
+	if err != nil {
+		return person{}, err
+	}
+	if now.settings.Version != r.settings.Version {
+		return person{}, providerChanged()
+	}
 	return c.who(r.settings)
+}
+
+func providerChanged() error {
+	return fault.New(fault.Unauthorized, "oidc_provider_changed", "the identity provider's settings changed meanwhile").WithFix("log in again")
 }
 
 func (s *Service) begin(ctx context.Context, provider string, who person, browser bool) (fleet.Login, error) {
@@ -443,7 +460,7 @@ func (s *Service) PollDevice(ctx context.Context, handle string) (login *fleet.L
 	if err != nil {
 		return nil, err
 	}
-	who, err := c.who(r.settings)
+	who, err := s.who(ctx, r, c)
 	if err != nil {
 		return nil, err
 	}

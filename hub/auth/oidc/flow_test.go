@@ -662,6 +662,39 @@ func TestS05_KeysRotateAndOutlastAnOutage(t *testing.T) {
 	wantCode(t, login(), fault.Unauthorized, "oidc_key_unknown")
 }
 
+// Settings that are changed while the provider is asked for a token decide about the
+// login, in a browser and elsewhere.
+func TestA03_SettingsThatChangeMeanwhileEndALogin(t *testing.T) {
+	w := setup(t)
+	meanwhile := func() {
+		w.provider.Change(func(p *oidctest.Provider) {
+			p.Token = func(map[string]any) {
+				if _, err := w.store.PutIdentityProvider(context.Background(), fleet.IdentityProvider{Name: "corp", Issuer: p.URL, ClientID: p.ClientID, Secret: p.Secret, CA: p.CA, AllowedGroups: []string{"other"}}, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	v := w.visited(w.start(fleet.LoginStart{}))
+	meanwhile()
+	_, err := w.finish(v)
+	wantCode(t, err, fault.Unauthorized, "oidc_provider_changed")
+
+	w.provider.Change(func(p *oidctest.Provider) { p.Token = nil })
+	w.set(func(*fleet.IdentityProvider) {})
+	d, err := w.BeginDevice(t.Context(), "192.0.2.1", "corp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.provider.Decide(d.UserCode, true)
+	meanwhile()
+	_, err = w.PollDevice(t.Context(), d.Handle)
+	wantCode(t, err, fault.Unauthorized, "oidc_provider_changed")
+	if n := len(w.store.Begun()); n != 0 {
+		t.Errorf("%d sessions were begun", n)
+	}
+}
+
 func TestA20_AProviderWhoseCertificateIsNotTrusted(t *testing.T) {
 	w := setup(t)
 	w.set(func(p *fleet.IdentityProvider) { p.CA = "" })

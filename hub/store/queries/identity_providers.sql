@@ -18,6 +18,10 @@ DELETE FROM identity_providers WHERE name = $1 AND ($2::bigint = 0 OR version = 
 -- name: EndSessionsOfProvider
 DELETE FROM login_sessions WHERE provider = $1;
 
+-- name: EndSessionsOutside
+-- Those of people who are in none of some groups.
+DELETE FROM login_sessions WHERE provider = $1 AND NOT groups && $2::text[];
+
 -- name: ForgetExternalLogins
 DELETE FROM external_logins WHERE provider = $1;
 
