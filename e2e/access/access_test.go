@@ -85,31 +85,6 @@ func (f *flood) serve(ctx context.Context, r testbed.LogRequest, w io.Writer) bo
 	return true
 }
 
-func programs(t *testing.T, ctx context.Context) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	if err := os.Chmod(bin, 0o755); err != nil { // Postgres runs as another user under root
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
-}
-
 func start(t *testing.T, f *flood) *world {
 	t.Helper()
 	if testing.Short() {
@@ -122,7 +97,7 @@ func start(t *testing.T, f *flood) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx), Log: os.Stderr, HubArgs: []string{"--poll-interval", "5s", "--database-url", ""}, AgentArgs: []string{"--allow-exec"}})
+	r, err := rig.Start(ctx, rig.Options{Bin: rig.Programs(t), Log: os.Stderr, HubArgs: []string{"--poll-interval", "5s", "--database-url", ""}, AgentArgs: []string{"--allow-exec"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +15,6 @@ import (
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/e2e/rig"
-	"github.com/hawser-dev/hawser/e2e/testbed"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -49,7 +46,7 @@ func TestAJobOutlivesItsHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close(context.Background())
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t), HubArgs: []string{"--database-url", dsn}, NoGit: true, Log: testLog{t}})
+	r, err := rig.Start(ctx, rig.Options{Bin: rig.Programs(t), HubArgs: []string{"--database-url", dsn}, NoGit: true, Log: testLog{t}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,25 +166,6 @@ func TestAJobOutlivesItsHub(t *testing.T) {
 	if commanded != applications {
 		t.Errorf("%d applications have an operation, want %d", commanded, applications)
 	}
-}
-
-// programs is the directory with the programs under test.
-func programs(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("HAWSER_BIN"); dir != "" {
-		return dir
-	}
-	root, err := testbed.RepoRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./hub/cmd/hawser-hub", "./cli/cmd/hawser", "./agent/cmd/hawser-agent")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return dir
 }
 
 type testLog struct{ t *testing.T }

@@ -95,22 +95,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func programs(t *testing.T) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	must(t, err)
-	bin := open(t, "hawser-bin-")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // open makes a directory that other users can pass.
 func open(t *testing.T, name string) string {
 	t.Helper()
@@ -128,7 +112,7 @@ func start(t *testing.T) *world {
 	}
 	ctx := t.Context()
 	w := &world{t: t}
-	bin, dir := programs(t), open(t, "hawser-canary-")
+	bin, dir := rig.Programs(t), open(t, "hawser-canary-")
 	dsn := dbtest.Postgres(t)
 	tcp, _ := dbtest.TCP(t, dsn)
 	u, err := url.Parse(tcp)

@@ -36,31 +36,6 @@ type world struct {
 	config  string // kubeconfig of the hub's way to eu
 }
 
-func programs(t *testing.T, ctx context.Context) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	if err := os.Chmod(bin, 0o755); err != nil { // Postgres runs as another user under root
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
-}
-
 func start(t *testing.T) *world {
 	t.Helper()
 	if testing.Short() {
@@ -77,7 +52,7 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.kubelet.Close)
-	w.Rig, err = rig.Start(ctx, rig.Options{Bin: programs(t, ctx), Log: os.Stderr, HubArgs: []string{"--database-url", ""}, AgentArgs: []string{"--allow-exec", "--allow-kubectl"}})
+	w.Rig, err = rig.Start(ctx, rig.Options{Bin: rig.Programs(t), Log: os.Stderr, HubArgs: []string{"--database-url", ""}, AgentArgs: []string{"--allow-exec", "--allow-kubectl"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +67,62 @@ func start(t *testing.T) *world {
 	if w.eu, err = w.AddClusterWith(ctx, testbed.Options{Name: "eu", Kubelet: w.kubelet}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.eu.Enrol(ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.limited(ctx)
 	w.config = filepath.Join(w.Dir, "through.kubeconfig")
 	return w
+}
+
+// limited starts the agent as the service account of docs/agent-rbac.yaml, with the
+// rules for kubectl that are comments there, and no others.
+func (w *world) limited(ctx context.Context) {
+	w.t.Helper()
+	root, err := testbed.RepoRoot()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "agent-rbac.yaml"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "only its code says so:\n")
+	rules, after, more := strings.Cut(rest, "---\n")
+	if !ok || !more || !strings.HasPrefix(rules, "# - apiGroups") {
+		w.t.Fatal("the rules for kubectl are not where they were in docs/agent-rbac.yaml")
+	}
+	rules = strings.TrimPrefix(strings.ReplaceAll("\n"+rules, "\n# ", "\n"), "\n")
+	rbac := filepath.Join(w.Dir, "agent-rbac.yaml")
+	if err := os.WriteFile(rbac, []byte(before+"\n"+rules+"---\n"+after), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(ctx, w.kubectl, "--kubeconfig", w.eu.KubeconfigPath(), "apply", "-f", rbac).CombinedOutput(); err != nil {
+		w.t.Fatalf("%v\n%s", err, out)
+	}
+	kubeconfig, err := w.eu.ServiceAccountKubeconfig(ctx, "hawser-system", "hawser-agent")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	file := filepath.Join(w.Dir, "service-account.kubeconfig")
+	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.eu.Enrol(ctx, "--kubeconfig", file); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// bind gives a cluster role to a user or group of the hub.
+func (w *world) bind(name, role, kind, subject string) {
+	w.t.Helper()
+	admin, err := kubernetes.NewForConfig(w.eu.RESTConfig())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := admin.RbacV1().ClusterRoleBindings().Create(w.t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: kind, Name: subject}},
+	}, metav1.CreateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) hawser(args ...string) string {
@@ -163,9 +189,17 @@ func (g *growing) String() string {
 // open starts a kubectl that goes on.
 func (w *world) open(args ...string) (out *growing, ended chan error) {
 	w.t.Helper()
+	return w.openWith(nil, args...)
+}
+
+func (w *world) openWith(in *os.File, args ...string) (out *growing, ended chan error) {
+	w.t.Helper()
 	out, ended = &growing{}, make(chan error, 1)
 	cmd := w.through(w.t.Context(), args...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if in != nil {
+		cmd.Stdin = in
+	}
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -216,17 +250,16 @@ func TestKubectlThroughTheHub(t *testing.T) {
 	w.hawser("cluster", "kubectl", "eu", "--enable")
 	// And then with the rights of the user in the cluster, which are none.
 	w.fails(`User "hawser:token:admin" cannot list resource "pods"`, "get", "pods")
-	admin, err := kubernetes.NewForConfig(w.eu.RESTConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "hub-admins"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: "hawser:role:admin"}},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	// Who may look may no more, although the agent itself may read Secrets and write
+	// ConfigMaps.
+	w.bind("hub-view", "view", "User", "hawser:token:admin")
 	await(t, "the binding to count", patience, func() bool { _, err := w.try("get", "pods"); return err == nil })
+	w.fails(`User "hawser:token:admin" cannot list resource "secrets"`, "get", "secrets")
+	w.fails(`User "hawser:token:admin" cannot create resource "configmaps"`, "create", "configmap", "beyond")
+	w.fails(`User "hawser:token:admin" cannot list resource "secrets"`, "get", "secrets", "--as", "system:admin", "--as-group", "system:masters")
+	// And who may everything may what the agent itself may not.
+	w.bind("hub-admins", "cluster-admin", "Group", "hawser:role:admin")
+	await(t, "the binding to count", patience, func() bool { _, err := w.try("get", "clusterroles"); return err == nil })
 
 	w.says("pod/web created", "apply", "-f", file)
 	w.says("configmap/settings unchanged", "apply", "-f", file)
@@ -249,6 +282,14 @@ func TestKubectlThroughTheHub(t *testing.T) {
 		t.Errorf("a command that exits with 3: %v\n%s", err, out)
 	}
 	w.stdin()
+	w.attach()
+	w.portForward()
+	// The protocol of older programs, SPDY.
+	t.Setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false")
+	t.Setenv("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false")
+	w.says("hello there", "exec", "web", "--", "echo", "hello there")
+	w.stdin()
+	w.attach()
 	w.portForward()
 
 	watch, watchEnded := w.open("get", "configmaps", "-w", "-o", "json")
@@ -314,6 +355,31 @@ func (w *world) stdin() {
 	}
 }
 
+// attach hears what the container says, tells it something, and ends with it.
+func (w *world) attach() {
+	w.t.Helper()
+	in, tell, err := os.Pipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer tell.Close() // after the end, which is to be the container's
+	out, ended := w.openWith(in, "attach", "-i", "web")
+	in.Close()
+	fmt.Fprintln(tell, "is anybody there?")
+	await(w.t, "the container to repeat it", patience, func() bool { return strings.Contains(out.String(), "is anybody there?") })
+	w.kubelet.Say("default", "web", "main", "a line of its own")
+	await(w.t, "what the container says", patience, func() bool { return strings.Contains(out.String(), "a line of its own") })
+	w.kubelet.Restart("default", "web", "main")
+	select {
+	case err := <-ended:
+		if err != nil {
+			w.t.Errorf("attach ended with %v:\n%s", err, out)
+		}
+	case <-time.After(patience):
+		w.t.Error("attach goes on after the container's end")
+	}
+}
+
 var forwarding = regexp.MustCompile(`127\.0\.0\.1:(\d+) -> 80`)
 
 func (w *world) portForward() {
@@ -345,6 +411,7 @@ func (w *world) audited() {
 		"a refusal":                `"refusal" "denied" "GET /api/v1/namespaces/default/pods,`,
 		"what the cluster refused": `"command" "denied" "GET /api/v1/namespaces/default/pods,`,
 		"a command's begin":        `"begun" "unknown" "GET /api/v1/namespaces/default/pods/web/exec, program echo"`,
+		"an attachment's end":      `"command" "done" "GET /api/v1/namespaces/default/pods/web/attach,`,
 		"a command's end":          `"command" "done" "GET /api/v1/namespaces/default/pods/web/exec, program echo,`,
 		"a watch's begin":          `"begun" "unknown" "GET /api/v1/namespaces/default/configmaps"`,
 		"a watch's end":            `"command" "denied" "GET /api/v1/namespaces/default/configmaps,`,

@@ -51,25 +51,6 @@ type world struct {
 	provider *oidctest.Provider
 }
 
-func programs(t *testing.T, ctx context.Context) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	must(t, err)
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	must(t, os.Chmod(bin, 0o755)) // Postgres runs as another user under root
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -84,7 +65,7 @@ func start(t *testing.T) *world {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx), NoGit: true, HubArgs: []string{"--database-url", ""}})
+	r, err := rig.Start(ctx, rig.Options{Bin: rig.Programs(t), NoGit: true, HubArgs: []string{"--database-url", ""}})
 	must(t, err)
 	w := &world{Rig: r, t: t, ctx: ctx, provider: oidctest.New()}
 	t.Cleanup(func() {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,27 +77,6 @@ func grant(t *testing.T, ctx context.Context, cp *testbed.ControlPlane, root str
 			t.Fatalf("document %d, %s %s: %v", n+1, o.GetKind(), o.GetName(), err)
 		}
 	}
-}
-
-func programs(t *testing.T, ctx context.Context, root string) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	if err := os.Chmod(bin, 0o755); err != nil { // Postgres runs as another user under root
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
 }
 
 const everyKind = `apiVersion: v1
@@ -238,7 +216,7 @@ func TestAgentWithTheDocumentedRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx, root), HubArgs: []string{"--poll-interval", "2s"}})
+	r, err := rig.Start(ctx, rig.Options{Bin: rig.Programs(t), HubArgs: []string{"--poll-interval", "2s"}})
 	if err != nil {
 		t.Fatal(err)
 	}

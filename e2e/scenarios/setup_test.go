@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -172,30 +171,11 @@ func (w *world) plugins() (args []string, err error) {
 
 // programs is where hawser, hawser-hub and hawser-agent are.
 func (w *world) programs(ctx context.Context) (string, error) {
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin, nil
+	bin, remove, err := rig.Build(ctx)
+	if err == nil {
+		w.close = append(w.close, remove)
 	}
-	root, err := testbed.RepoRoot()
-	if err != nil {
-		return "", err
-	}
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	if err != nil {
-		return "", err
-	}
-	w.close = append(w.close, func() { os.RemoveAll(bin) })
-	// The private Postgres runs as another user when this is root, and starts
-	// through the hub's own program.
-	if err := os.Chmod(bin, 0o755); err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator),
-		"./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the programs: %w\n%s", err, out)
-	}
-	return bin, nil
+	return bin, err
 }
 
 func (w *world) end() {

@@ -24,8 +24,8 @@ import (
 
 // Kubelet answers an API server in place of the kubelets of a control plane's
 // nodes: logs of containers, and commands in them. It runs no containers. What
-// a container's log says, the test says (Say, Restart); commands are those of
-// KubeletCommands, or of KubeletOptions.Exec.
+// a container's log says, the test says (Say, Restart), or who is attached to it;
+// commands are those of KubeletCommands, or of KubeletOptions.Exec.
 //
 // Give it to Options.Kubelet. Requests of the API server come over TLS with the
 // real protocols, WebSocket and SPDY included.
@@ -108,6 +108,7 @@ func StartKubelet(o KubeletOptions) (*Kubelet, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", k.serveLogs)
 	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", k.serveExec)
+	mux.HandleFunc("/attach/{namespace}/{pod}/{container}", k.serveAttach)
 	mux.HandleFunc("/portForward/{namespace}/{pod}", k.servePortForward)
 	k.server = &http.Server{Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() {
@@ -292,6 +293,55 @@ func (k *Kubelet) serveExec(w http.ResponseWriter, r *http.Request) {
 	}()
 	e := Exec{Namespace: r.PathValue("namespace"), Pod: r.PathValue("pod"), Container: r.PathValue("container"), Command: r.URL.Query()["command"]}
 	remotecommand.ServeExec(w, r, executor{k, e}, e.Pod, "", e.Container, e.Command, options, execIdle, execCreation, remotecommand.SupportedStreamingProtocols)
+}
+
+// serveAttach shows what a container writes from now on, until its life is over.
+// The container repeats each line that it is told.
+func (k *Kubelet) serveAttach(w http.ResponseWriter, r *http.Request) {
+	options, err := remotecommand.NewOptions(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	to := containerKey{r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")}
+	remotecommand.ServeAttach(w, r, attacher{k, to}, to.pod, "", to.container, options, execIdle, execCreation, remotecommand.SupportedStreamingProtocols)
+}
+
+type attacher struct {
+	k  *Kubelet
+	to containerKey
+}
+
+// AttachContainer implements remotecommand.Attacher.
+func (x attacher) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, _ io.WriteCloser, _ bool, resize <-chan remotecommand.TerminalSize) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case _, ok := <-resize:
+				if !ok {
+					cancel() // the client has gone
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	x.k.mu.Lock()
+	l := x.k.logLocked(x.to)
+	life := len(l.lives) - 1
+	x.k.mu.Unlock()
+	if in != nil {
+		go func() {
+			for lines := bufio.NewScanner(in); lines.Scan(); {
+				x.k.Say(x.to.namespace, x.to.pod, x.to.container, lines.Text())
+			}
+		}()
+	}
+	x.k.writeLog(ctx, l, life, LogRequest{Follow: true, Tail: 0}, out)
+	return nil
 }
 
 // servePortForward opens ports of a pod, all of which are Echo.

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -155,31 +154,6 @@ func (c *traces) await(ctx context.Context, t *testing.T, want string) []span {
 	}
 }
 
-func programs(t *testing.T, ctx context.Context) string {
-	t.Helper()
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	if err := os.Chmod(bin, 0o755); err != nil { // Postgres runs as another user under root
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // address is one that nobody listens on.
 func address(t *testing.T) string {
 	t.Helper()
@@ -225,7 +199,7 @@ func TestOneChangeIsOneTrace(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	hubMetrics, agentMetrics, agentHealth := address(t), address(t), address(t)
 
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx), Log: os.Stderr,
+	r, err := rig.Start(ctx, rig.Options{Bin: rig.Programs(t), Log: os.Stderr,
 		HubArgs:   []string{"--poll-interval", "1h", "--database-url", "", "--log-format", "json", "--metrics-listen", hubMetrics},
 		AgentArgs: []string{"--metrics-listen", agentMetrics, "--health-listen", agentHealth, "--log-format", "json"}})
 	if err != nil {
