@@ -1,0 +1,375 @@
+import { ActionIcon, Checkbox, Menu } from "@mantine/core";
+import { columnVisibilityFeature, tableFeatures, useTable } from "@tanstack/react-table";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type MouseEvent as ReactMouseEvent, type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
+import { useT } from "../i18n";
+import { useChord } from "./chords";
+import classes from "./DataTable.module.css";
+import { Icon } from "./Icon";
+import { usePreferences } from "./preferences";
+
+/** A column. Cells are drawn for the rows in sight only. */
+export interface Column<R> {
+  id: string;
+  title: string;
+  cell: (row: R) => ReactNode;
+  /** Least width in pixels. */
+  width: number;
+  /** Its share of what is left of the width; 0, the default, takes none. */
+  grow?: number;
+  /** Numbers stand at the right. */
+  number?: boolean;
+  /** Key by which the server sorts; there is none for what cannot be sorted. */
+  sort?: string;
+  /** Cannot be hidden. */
+  always?: boolean;
+}
+
+export interface DataTableProps<R> {
+  label: string;
+  columns: readonly Column<R>[];
+  rows: readonly R[];
+  rowKey: (row: R) => string;
+  /** How many rows there are on the server; more than `rows` has while not all are loaded. */
+  total?: number;
+  /** Called when the end of what is loaded comes into sight. */
+  onMore?: () => void;
+  loadingMore?: boolean;
+  /** "name", or "-name" for descending. */
+  sort?: string;
+  onSort?: (sort: string | undefined) => void;
+  /** Ids of hidden columns; with onHidden there is a menu to choose them. */
+  hidden?: readonly string[];
+  onHidden?: (hidden: string[]) => void;
+  /** Keys of selected rows; with onSelected there are boxes, and x selects. */
+  selected?: ReadonlySet<string>;
+  onSelected?: (selected: Set<string>) => void;
+  /** Enter, o or a click beside links opens a row. */
+  onOpen?: (row: R) => void;
+  /** What is known of the row is not of now: it is hatched. */
+  stale?: (row: R) => boolean;
+  /** The row that a side sheet shows. */
+  current?: string;
+}
+
+const features = tableFeatures({ columnVisibilityFeature });
+const heights = { compact: 28, default: 32, comfortable: 40 };
+const headHeight = 32;
+
+/** Whether a click is on something that has a meaning of its own. */
+function ownMeaning(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("a, button, input, label, [role=menuitem]") !== null;
+}
+
+/**
+ * A table of any number of rows, of which those in sight are in the page. The server
+ * sorts and filters. One stop of the Tab key: arrows or j and k move, x selects, with
+ * Shift a range, Enter opens.
+ */
+export function DataTable<R extends object>(props: DataTableProps<R>) {
+  const { columns, rows, rowKey, selected, onSelected, onOpen, onMore, total = rows.length } = props;
+  const t = useT();
+  const { density } = usePreferences();
+  const id = useId();
+  const scroll = useRef<HTMLDivElement>(null);
+  const anchor = useRef(0); // where a range begins
+  const [active, setActive] = useState(0);
+  const hidden = props.hidden;
+  const table = useTable(
+    {
+      features,
+      data: rows,
+      columns: useMemo(
+        () => columns.map((c) => ({ id: c.id, header: c.title, enableHiding: c.always !== true })),
+        [columns],
+      ),
+      getRowId: rowKey,
+      state: {
+        columnVisibility: useMemo(() => Object.fromEntries((hidden ?? []).map((h) => [h, false])), [hidden]),
+      },
+    },
+    (s) => s,
+  );
+  const seen = new Set(table.getVisibleLeafColumns().map((c) => c.id));
+  const shown = columns.filter((c) => c.always || seen.has(c.id));
+  const height = heights[density];
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => height,
+    overscan: 12,
+    scrollPaddingStart: headHeight,
+    getItemKey: (i) => rowKey(rows[i] as R),
+    // Before the first measure, and where nothing is measured: a screen of rows.
+    initialRect: { width: 1200, height: 800 },
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another density has other heights
+  useEffect(() => virtual.measure(), [height]);
+  const items = virtual.getVirtualItems();
+  const last = items[items.length - 1]?.index ?? 0;
+  useEffect(() => {
+    if (onMore !== undefined && rows.length < total && last >= rows.length - 20) onMore();
+  }, [last, rows.length, total, onMore]);
+
+  const at = Math.min(active, Math.max(0, rows.length - 1));
+  const select = (from: number, to: number, on: boolean) => {
+    if (onSelected === undefined) return;
+    const next = new Set(selected);
+    for (let i = Math.min(from, to); i <= Math.max(from, to); i++) {
+      const row = rows[i];
+      if (row === undefined) continue;
+      if (on) next.add(rowKey(row));
+      else next.delete(rowKey(row));
+    }
+    onSelected(next);
+  };
+  const toggle = (i: number) => {
+    const row = rows[i];
+    if (row === undefined) return;
+    anchor.current = i;
+    select(i, i, selected?.has(rowKey(row)) !== true);
+  };
+  const go = (to: number, range = false) => {
+    if (rows.length === 0) return;
+    const next = Math.max(0, Math.min(rows.length - 1, to));
+    if (range) select(anchor.current, next, true);
+    else anchor.current = next;
+    setActive(next);
+    virtual.scrollToIndex(next);
+  };
+  const open = (i: number) => {
+    const row = rows[i];
+    if (row !== undefined) onOpen?.(row);
+  };
+  const page = () => Math.max(1, Math.floor(((scroll.current?.clientHeight ?? 0) - headHeight) / height) - 1);
+  const key = (k: string, shift: boolean): boolean => {
+    switch (k) {
+      case "j":
+      case "J":
+      case "ArrowDown":
+        go(at + 1, shift);
+        return true;
+      case "k":
+      case "K":
+      case "ArrowUp":
+        go(at - 1, shift);
+        return true;
+      case "Home":
+        go(0, shift);
+        return true;
+      case "End":
+        go(rows.length - 1, shift);
+        return true;
+      case "PageDown":
+        go(at + page(), shift);
+        return true;
+      case "PageUp":
+        go(at - page(), shift);
+        return true;
+      case "x":
+      case " ":
+        if (onSelected === undefined) return false;
+        toggle(at);
+        return true;
+      case "Enter":
+      case "o":
+        if (onOpen === undefined) return false;
+        open(at);
+        return true;
+    }
+    return false;
+  };
+  const group = t("ui.table.keys");
+  const focused = () => {
+    if (document.activeElement !== scroll.current) scroll.current?.focus({ preventScroll: true });
+  };
+  useChord("j", t("ui.table.down"), group, () => {
+    if (document.activeElement !== scroll.current) focused();
+    else go(at + 1);
+  });
+  useChord("k", t("ui.table.up"), group, () => {
+    focused();
+    go(at - 1);
+  });
+  useChord("x", t("ui.table.select"), group, () => toggle(at), onSelected !== undefined);
+  useChord("Enter", t("ui.table.open"), group, () => open(at), onOpen !== undefined);
+
+  const all = rows.length > 0 && rows.every((r) => selected?.has(rowKey(r)));
+  const some = !all && rows.some((r) => selected?.has(rowKey(r)));
+  const template = [
+    ...(onSelected === undefined ? [] : ["36px"]),
+    ...shown.map((c) => `minmax(${c.width}px, ${c.grow ? `${c.grow}fr` : `${c.width}px`})`),
+    ...(shown.some((c) => c.grow) ? [] : ["1fr"]),
+  ].join(" ");
+  const least = shown.reduce((sum, c) => sum + c.width, onSelected === undefined ? 0 : 36);
+  const sorted = (c: Column<R>) =>
+    c.sort === undefined
+      ? undefined
+      : props.sort === c.sort
+        ? "ascending"
+        : props.sort === `-${c.sort}`
+          ? "descending"
+          : "none";
+  const click = (e: ReactMouseEvent, i: number) => {
+    if (ownMeaning(e.target) || window.getSelection()?.isCollapsed === false) return;
+    if (e.shiftKey && onSelected !== undefined) {
+      go(i, true);
+      return;
+    }
+    setActive(i);
+    anchor.current = i;
+    open(i);
+  };
+  const cells = shown.length + (onSelected === undefined ? 0 : 1);
+  return (
+    <div className={classes.around}>
+      {/* biome-ignore lint/a11y/useSemanticElements: rows that are not in the page need positions of their own */}
+      <div
+        ref={scroll}
+        className={classes.scroll}
+        role="grid"
+        tabIndex={0}
+        aria-label={props.label}
+        aria-rowcount={total + 1}
+        aria-colcount={cells}
+        aria-multiselectable={onSelected === undefined ? undefined : true}
+        aria-activedescendant={
+          items.some((i) => i.index === at) && rows.length > 0 ? `${id}-row-${rowKey(rows[at] as R)}` : undefined
+        }
+        aria-busy={props.loadingMore || undefined}
+        onKeyDown={(e) => {
+          if (e.target !== e.currentTarget || e.metaKey || e.ctrlKey || e.altKey) return;
+          if (key(e.key, e.shiftKey)) {
+            e.preventDefault();
+            e.stopPropagation();
+            e.nativeEvent.stopImmediatePropagation();
+          }
+        }}
+      >
+        <div className={classes.inner} style={{ minWidth: least, height: virtual.getTotalSize() + headHeight }}>
+          {/* biome-ignore lint/a11y/useSemanticElements: a row of a grid */}
+          {/* biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus */}
+          <div className={classes.head} role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
+            {onSelected !== undefined && (
+              // biome-ignore lint/a11y/useSemanticElements: a header of a grid
+              // biome-ignore lint/a11y/useFocusableInteractive: its box has the focus
+              <span role="columnheader" className={classes.box}>
+                <Checkbox
+                  aria-label={t("ui.table.selectAll")}
+                  checked={all}
+                  indeterminate={some}
+                  onChange={() => onSelected(all ? new Set() : new Set(rows.map(rowKey)))}
+                />
+              </span>
+            )}
+            {shown.map((c) => (
+              // biome-ignore lint/a11y/useSemanticElements: a header of a grid
+              // biome-ignore lint/a11y/useFocusableInteractive: its button has the focus
+              <span key={c.id} role="columnheader" aria-sort={sorted(c)} data-number={c.number || undefined}>
+                {c.sort !== undefined && props.onSort !== undefined ? (
+                  <button
+                    type="button"
+                    className={classes.sort}
+                    onClick={() => props.onSort?.(sorted(c) === "ascending" ? `-${c.sort}` : c.sort)}
+                  >
+                    {c.title}
+                    <span className={classes.arrow} aria-hidden="true">
+                      {sorted(c) === "ascending" ? "↑" : sorted(c) === "descending" ? "↓" : ""}
+                    </span>
+                  </button>
+                ) : (
+                  c.title
+                )}
+              </span>
+            ))}
+          </div>
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (row === undefined) return null;
+            const k = rowKey(row);
+            const isSelected = selected?.has(k) === true;
+            return (
+              // biome-ignore lint/a11y/useSemanticElements: a row of a grid
+              // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys
+              // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus
+              <div
+                key={item.key}
+                id={`${id}-row-${k}`}
+                role="row"
+                aria-rowindex={item.index + 2}
+                aria-selected={onSelected === undefined ? undefined : isSelected}
+                className={classes.row}
+                data-active={item.index === at || undefined}
+                data-selected={isSelected || undefined}
+                data-current={props.current === k || undefined}
+                data-stale={props.stale?.(row) || undefined}
+                data-opens={onOpen === undefined ? undefined : true}
+                style={{
+                  gridTemplateColumns: template,
+                  height,
+                  transform: `translateY(${item.start + headHeight}px)`,
+                }}
+                onClick={(e) => click(e, item.index)}
+              >
+                {onSelected !== undefined && (
+                  // biome-ignore lint/a11y/useSemanticElements: a cell of a grid
+                  // biome-ignore lint/a11y/useFocusableInteractive: its box has the focus
+                  <span role="gridcell" className={classes.box}>
+                    <Checkbox
+                      tabIndex={-1}
+                      aria-label={t("ui.table.selectRow", { name: k })}
+                      checked={isSelected}
+                      onClick={(e) => {
+                        if (!e.shiftKey) return;
+                        e.preventDefault();
+                        select(anchor.current, item.index, true);
+                      }}
+                      onChange={() => toggle(item.index)}
+                    />
+                  </span>
+                )}
+                {shown.map((c) => (
+                  // biome-ignore lint/a11y/useSemanticElements: a cell of a grid
+                  // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus
+                  <span key={c.id} role="gridcell" data-number={c.number || undefined} className={classes.cell}>
+                    {c.cell(row)}
+                  </span>
+                ))}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      {props.onHidden !== undefined && (
+        <Menu position="bottom-end" closeOnItemClick={false}>
+          <Menu.Target>
+            <ActionIcon className={classes.choose} size={24} aria-label={t("ui.table.columns")}>
+              <Icon name="columns" size={14} />
+            </ActionIcon>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>{t("ui.table.columns")}</Menu.Label>
+            {columns
+              .filter((c) => c.always !== true)
+              .map((c) => (
+                <Menu.Item
+                  key={c.id}
+                  role="menuitemcheckbox"
+                  aria-checked={seen.has(c.id)}
+                  leftSection={
+                    <span className={classes.tick}>{seen.has(c.id) && <Icon name="check" size={14} />}</span>
+                  }
+                  onClick={() => {
+                    const before = hidden ?? [];
+                    props.onHidden?.(seen.has(c.id) ? [...before, c.id] : before.filter((h) => h !== c.id));
+                  }}
+                >
+                  {c.title}
+                </Menu.Item>
+              ))}
+          </Menu.Dropdown>
+        </Menu>
+      )}
+    </div>
+  );
+}
