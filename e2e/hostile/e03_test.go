@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/gateway"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -132,10 +133,11 @@ func TestE04_NobodySpeaksForAnotherCluster(t *testing.T) {
 
 	s := open(t, call(t, a, model.AgentServerName), mine)
 	must(t, s.say(report(foreign, 1, "Degraded")))
+	must(t, s.say(report("there-is-none", 1, "Degraded"))) // such as one that was deleted meanwhile
+	must(t, s.say(report("there-is-none", 2, "Degraded")))
+	must(t, s.say(report("there-is-none", 3, "Degraded")))
 	must(t, s.say(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Ack{Ack: &agentv1.Ack{AppUid: string(foreign), Generation: 1, ErrorCode: "forged", Error: "forged"}}}))
-	must(t, s.say(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Operation{Operation: &agentv1.OperationUpdate{
-		Id: "0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f", AppUid: string(foreign), Kind: string(model.OperationSync), Phase: string(model.PhaseSucceeded)}}}))
-	must(t, s.say(report(own, 2, "Degraded")))
+	must(t, s.say(report(own, 4, "Degraded")))
 	w.health("own", "Degraded") // all before it was taken
 	v, err := w.store.AppView(t.Context(), "foreign")
 	if err != nil || v.Health.Status != model.HealthHealthy {
@@ -148,12 +150,40 @@ func TestE04_NobodySpeaksForAnotherCluster(t *testing.T) {
 	}
 	w.lives(honest)
 	// A time that is not yet is now, however far away it is.
-	future := report(own, 3, "Healthy")
+	future := report(own, 5, "Healthy")
 	future.GetReports().Reports[0].ObservedAt = timestamppb.New(time.Now().Add(1000 * time.Hour))
 	must(t, s.say(future))
 	w.health("own", "Healthy")
 	if v, err := w.store.AppView(t.Context(), "own"); err != nil || v.ObservedAt == nil || v.ObservedAt.After(time.Now().Add(time.Second)) {
 		t.Errorf("observed at %v, %v", v.ObservedAt, err)
+	}
+	// Twice was borne. The third time, by an operation under a name of its own, ends it.
+	await(t, "the count", func() bool { return w.refused.of("application_foreign") == 2 })
+	w.lives(s)
+	op, _, err := w.store.CreateOperation(t.Context(), fleet.NewOperation{App: foreign, Kind: model.OperationSync, InitiatedBy: "x"})
+	must(t, err)
+	must(t, s.say(&agentv1.AgentMessage{Message: &agentv1.AgentMessage_Operation{Operation: &agentv1.OperationUpdate{
+		Id: string(op.ID), AppUid: string(own), Kind: string(model.OperationSync), Phase: string(model.PhaseSucceeded)}}}))
+	if err := s.end(); !fault.HasCode(err, "application_foreign") {
+		t.Errorf("after the third time: %v", err)
+	}
+	if n := w.refused.of("application_foreign"); n != 3 {
+		t.Errorf("counted %d times", n)
+	}
+	if got, err := w.store.Operation(t.Context(), op.ID); err != nil || got.Phase != model.PhaseQueued {
+		t.Errorf("the victim's operation is %s, %v", got.Phase, err)
+	}
+	w.lives(honest)
+	// A hello that claims them makes them nobody's.
+	hello := func(h *agentv1.Hello) {
+		h.Known = []*agentv1.KnownApplication{{AppUid: string(foreign), Name: "foreign", Project: "default", Generation: 1}}
+	}
+	s = open(t, call(t, a, model.AgentServerName), mine, hello)
+	for seq := range uint64(3) {
+		must(t, s.say(report(foreign, 10+seq, "Degraded")))
+	}
+	if err := s.end(); !fault.HasCode(err, "application_foreign") {
+		t.Errorf("with a hello that claims it: %v", err)
 	}
 }
 

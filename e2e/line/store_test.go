@@ -383,6 +383,10 @@ func (m *memory) BundleFor(ctx context.Context, cluster model.ClusterID, d model
 
 func (m *memory) BindKey(context.Context, fleet.Certificate) error { return nil }
 
+func (m *memory) Foreign(context.Context, model.ClusterID, []model.AppUID, []model.OperationID) ([]model.AppUID, []model.OperationID, error) {
+	return nil, nil, nil
+}
+
 func (m *memory) NoteDouble(context.Context, model.ClusterID, time.Duration, int) (int, bool, error) {
 	return 0, false, nil
 }

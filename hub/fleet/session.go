@@ -37,6 +37,7 @@ type sessionApp struct {
 	approved    bool // the withdrawal was sent with its deletions approved
 	orphaned    bool // the withdrawal was sent as one that leaves the objects
 	withdrawing bool // the agent is withdrawing, by whosever decision
+	ours        bool // the database has it as one of this cluster
 }
 
 // NewSession starts from what Open decided, with Opening.Desired, Withdraws and
@@ -49,7 +50,12 @@ func NewSession(o Opening, hello model.Hello) *Session {
 		sent: map[model.OperationID]bool{},
 	}
 	for _, k := range hello.Known {
-		s.apps[k.UID] = &sessionApp{held: k.Generation, sent: k.Generation, hold: k.HoldDeletes, withdrawing: k.Withdrawing}
+		s.apps[k.UID] = &sessionApp{held: k.Generation, sent: k.Generation, hold: k.HoldDeletes, withdrawing: k.Withdrawing, ours: true}
+	}
+	for _, u := range o.Unknown {
+		if a := s.apps[u.UID]; a != nil {
+			a.ours = false
+		}
 	}
 	for _, u := range hello.Operations {
 		if !u.Phase.Terminal() {
@@ -86,6 +92,7 @@ func (s *Session) Desired(rows []model.Desired) []model.Desired {
 	var out []model.Desired
 	for _, d := range rows {
 		a := s.app(d.App)
+		a.ours = true
 		if a.withdraw != "" || a.withdrawing || d.Generation < a.sent {
 			continue
 		}
@@ -107,6 +114,7 @@ func (s *Session) Withdraws(rows []model.Withdraw) []model.Withdraw {
 	var out []model.Withdraw
 	for _, w := range rows {
 		a := s.app(w.App)
+		a.ours = true
 		orphan := w.Mode == model.WithdrawOrphan
 		if s.HoldDeletes || a.withdraw == w.Operation && (a.approved || !w.ApproveDeletions) && (a.orphaned || !orphan) {
 			continue
@@ -196,6 +204,19 @@ func tooOld(op model.OperationInfo, version string, now time.Time) model.Operati
 		Message: fmt.Sprintf("agent_too_old: the cluster's agent%s cannot run actions (it lacks the capability %q); upgrade it, then run the action again",
 			version, model.CapabilityActions),
 	}
+}
+
+// Knows reports whether the agent may well speak of an application, and of one of
+// its operations ("": of none): the database has the application as one of the
+// cluster, and the operation was given to the agent in this session. Of whatever
+// else an agent speaks, the database is asked whose it is.
+func (s *Session) Knows(app model.AppUID, op model.OperationID) bool {
+	a := s.apps[app]
+	if a == nil || !a.ours {
+		return false
+	}
+	_, given := s.sent[op]
+	return op == "" || given || a.withdraw == op
 }
 
 // Ack takes the agent's answer to a desired state. It returns the

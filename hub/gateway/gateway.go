@@ -44,6 +44,9 @@ type Store interface {
 	PendingOperations(ctx context.Context, cluster model.ClusterID) ([]model.OperationInfo, error)
 	MarkSent(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, ids []model.OperationID) error
 	ApplyOperationUpdates(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, updates []model.OperationUpdate) ([]model.OperationInfo, error)
+	// Foreign answers which of the applications and operations are another
+	// cluster's; what there is not is nobody's.
+	Foreign(ctx context.Context, cluster model.ClusterID, apps []model.AppUID, ops []model.OperationID) ([]model.AppUID, []model.OperationID, error)
 	SaveClusterReport(ctx context.Context, r fleet.ClusterReport) error
 
 	Bundle(ctx context.Context, digest model.Digest) ([]byte, error)

@@ -30,7 +30,10 @@ type inbox struct {
 	ops      map[model.OperationID]model.OperationUpdate
 	opOrder  []model.OperationID
 	cluster  *fleet.ClusterReport
-	bytes    int // of all that came since it was empty
+	others   map[subject]int      // of whom else it spoke, and how often
+	judged   map[subject]struct{} // not another cluster's
+	foreign  int                  // how often it spoke of what is
+	bytes    int                  // of all that came since it was empty
 	overflow bool
 }
 
@@ -73,7 +76,9 @@ func (b *inbox) operation(u model.OperationUpdate) {
 	b.came(len(b.ops), size)
 }
 
-func (b *inbox) empty() bool { return len(b.acks) == 0 && len(b.ops) == 0 && b.cluster == nil }
+func (b *inbox) empty() bool {
+	return len(b.acks) == 0 && len(b.ops) == 0 && b.cluster == nil && len(b.others) == 0
+}
 
 // take empties the inbox and returns what was in it.
 func (b *inbox) take() (acks []fleet.Ack, ops []model.OperationUpdate, cluster *fleet.ClusterReport) {
@@ -169,6 +174,9 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 				return err
 			}
 			r.ObservedAt = offset.toHub(r.ObservedAt, now)
+			if err := s.suspect(ctx, subject{app: r.App}); err != nil {
+				return err
+			}
 			s.unstored.add(r.App, r.Seq, len(p.StatusJson)+len(p.TreeJson))
 			s.g.opts.Ingest.Offer(fleet.Report{AppReport: r, Cluster: s.cluster, Epoch: s.epoch})
 		}
@@ -178,12 +186,18 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 		if err != nil {
 			return err
 		}
+		if err := s.suspect(ctx, subject{app: app}); err != nil {
+			return err
+		}
 		return s.keep(ctx, func(b *inbox) {
 			b.ack(fleet.Ack{App: app, Generation: generation, ErrorCode: code, Error: message})
 		})
 	case *agentv1.AgentMessage_Operation:
 		u, err := wire.OperationUpdate(m.Operation)
 		if err != nil {
+			return err
+		}
+		if err := s.suspect(ctx, subject{u.App, u.ID}); err != nil {
 			return err
 		}
 		return s.keep(ctx, func(b *inbox) { b.operation(u) })
@@ -248,9 +262,14 @@ func (s *session) storeInbox(ctx context.Context) {
 			return
 		}
 		acks, ops, cluster := s.in.take()
+		others := s.in.others
+		s.in.others = nil
 		s.in.mu.Unlock()
 
 		err := s.storeAll(ctx, &acks, &ops, &cluster)
+		if err == nil {
+			err = s.judge(ctx, &others)
+		}
 		if err == nil {
 			wait = retryFirst
 			continue
@@ -267,6 +286,9 @@ func (s *session) storeInbox(ctx context.Context) {
 		}
 		s.in.mu.Lock()
 		s.in.giveBack(acks, ops, cluster)
+		for o, n := range others {
+			s.in.speaksOf(o, n)
+		}
 		s.in.mu.Unlock()
 		select {
 		case <-ctx.Done():

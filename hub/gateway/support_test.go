@@ -60,6 +60,10 @@ func (p *plain) CertificateState(_ context.Context, serial string) (fleet.Certif
 
 func (p *plain) BindKey(context.Context, fleet.Certificate) error { return nil }
 
+func (p *plain) Foreign(context.Context, model.ClusterID, []model.AppUID, []model.OperationID) ([]model.AppUID, []model.OperationID, error) {
+	return nil, nil, nil
+}
+
 func (p *plain) NoteDouble(context.Context, model.ClusterID, time.Duration, int) (int, bool, error) {
 	return 0, false, nil
 }

@@ -325,6 +325,32 @@ func (s *Store) AckDesired(ctx context.Context, cluster model.ClusterID, epoch m
 	})
 }
 
+// Foreign answers which of the applications and operations that an agent spoke of
+// are another cluster's. It is asked about what the agent was not given, which
+// honest ones hardly speak of.
+func (s *Store) Foreign(ctx context.Context, cluster model.ClusterID, apps []model.AppUID, ops []model.OperationID) (foreignApps []model.AppUID, foreignOps []model.OperationID, err error) {
+	const what = "look whose an application is"
+	uids, ids := make([]string, len(apps)), make([]string, len(ops))
+	for i, uid := range apps {
+		uids[i] = text(string(uid))
+	}
+	for i, id := range ops {
+		ids[i] = text(string(id))
+	}
+	rows, err := s.pool.Query(ctx, q("ForeignApps"), cluster, uids)
+	if err != nil {
+		return nil, nil, wrap(err, what)
+	}
+	if foreignApps, err = pgx.CollectRows(rows, pgx.RowTo[model.AppUID]); err != nil || len(ids) == 0 {
+		return foreignApps, nil, wrap(err, what)
+	}
+	if rows, err = s.pool.Query(ctx, q("ForeignOperations"), cluster, ids); err != nil {
+		return nil, nil, wrap(err, what)
+	}
+	foreignOps, err = pgx.CollectRows(rows, pgx.RowTo[model.OperationID])
+	return foreignApps, foreignOps, wrap(err, what)
+}
+
 // CloseSession notes that a session has ended; nothing happens when it is no
 // longer the newest.
 func (s *Store) CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error {

@@ -128,3 +128,9 @@ UPDATE desired d SET
     ack_error = CASE WHEN l.generation >= d.generation OR l.code = '' THEN l.message ELSE d.ack_error END
 FROM locked l
 WHERE d.app_uid = l.app_uid;
+
+-- name: ForeignApps
+SELECT uid FROM apps WHERE uid = ANY ($2) AND cluster_id <> $1;
+
+-- name: ForeignOperations
+SELECT id FROM operations WHERE id = ANY ($2) AND cluster_id <> $1;
