@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRoute, createRouter, type RouterHistory, redirect } from "@tanstack/react-router";
+import { applicationRoute } from "./application";
 import { applicationsRoute } from "./applications";
 import { auditRoute } from "./audit";
 import { clustersRoute } from "./clusters";
@@ -27,6 +28,7 @@ const tree = rootRoute.addChildren([
   fleetRoute,
   clustersRoute,
   applicationsRoute,
+  applicationRoute,
   projectsRoute,
   repositoriesRoute,
   jobsRoute,

@@ -37,7 +37,25 @@ export const fleetSearch = z.object({ ...frame, q: text, group: text });
 export const clustersSearch = z.object({ ...frame, q: text, sort: text });
 export const clusterSearch = z.object({ ...frame, tab: text });
 export const applicationsSearch = z.object({ ...frame, q: text, sort: text });
-export const applicationSearch = z.object({ ...frame, tab: text });
+export const applicationSearch = z.object({
+  ...frame,
+  /** The tab, and what its object list looks like: as a tree, a list, or pods. */
+  tab: text,
+  view: oneOf("tree", "list", "pods"),
+  /** What is looked for among its objects. */
+  q: text,
+  kind: text,
+  health: text,
+  sync: text,
+  /** Alike leaves are shown one by one. */
+  group: oneOf("off"),
+  /** The chosen object, as group/kind/namespace/name, and what its side sheet shows. */
+  sel: text,
+  sheet: text,
+  /** Filter and order of the list that one came from: previous and next are those of it. */
+  in: text,
+  order: text,
+});
 export const projectsSearch = z.object({ ...frame, q: text });
 export const projectSearch = z.object({ ...frame, tab: text });
 export const repositoriesSearch = z.object({ ...frame, q: text });
@@ -67,6 +85,13 @@ export function providerLogin(provider: string, returnTo: string): string {
 
 /** Reference of the API, a page of the hub. */
 export const apiDocs = "/api/docs";
+
+/** Lines of what a cluster says about objects of an application, and then of what comes. */
+export function objectEventStream(application: string, object?: Record<string, string | undefined>): string {
+  const query = new URLSearchParams({ follow: "true" });
+  for (const [name, value] of Object.entries(object ?? {})) if (value !== undefined) query.set(name, value);
+  return `/api/v1/applications/${encodeURIComponent(application)}/events?${query}`;
+}
 
 /** The stream of events. */
 export const eventStream = "/api/v1/events";

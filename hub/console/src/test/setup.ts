@@ -1,6 +1,9 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
+
+// Lazy parts of a page are loaded within a test, on machines that do other things too.
+configure({ asyncUtilTimeout: 5000 });
 
 // What jsdom does not have and components ask for.
 class Observer {

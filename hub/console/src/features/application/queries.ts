@@ -1,0 +1,99 @@
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import type { ObjectKey } from "../../api/types";
+import { api, Problem } from "../../client";
+
+/** One application with its objects and history. */
+export function applicationQuery(name: string) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name],
+    queryFn: async ({ signal }) => (await api.getApplication(name, { signal })).value,
+  });
+}
+
+/** Its objects and what they own, as the agent saw them. */
+export function treeQuery(name: string) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "tree"],
+    queryFn: ({ signal }) => api.getApplicationTree(name, { signal }),
+  });
+}
+
+/** One live object as YAML; read from the cluster when somebody looks. */
+export function liveObjectQuery(name: string, object: ObjectKey, managedFields: boolean) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "object", object, { managedFields }],
+    queryFn: ({ signal }) => api.getResource(name, { ...named(object), managedFields }, { signal }),
+    meta: { live: "manual" },
+    staleTime: 0,
+  });
+}
+
+/** What can be done with an object now. */
+export function actionsQuery(name: string, object: ObjectKey) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "actions", object],
+    queryFn: async ({ signal }) => (await api.listResourceActions(name, named(object), { signal })).items,
+    meta: { live: "manual" },
+    staleTime: 0,
+  });
+}
+
+/** Parameters that name exactly one object; an empty group is the core group. */
+export function named(o: ObjectKey) {
+  return { group: o.group ?? "", kind: o.kind, namespace: o.namespace, resourceName: o.name };
+}
+
+/** How many applications of a list are looked through for the neighbours of one. */
+const neighbourPages = 8;
+
+/** The place of an application in a list, and what is before and after it. */
+export interface Neighbours {
+  /** From 1; undefined: not in the list, or too far down. */
+  place?: number;
+  total: number;
+  before?: string;
+  after?: string;
+}
+
+/** Neighbours in the list that one came from: of a filter, an order and a project. */
+export function neighboursQuery(name: string, list: { project?: string; filter?: string; sort?: string }) {
+  return queryOptions({
+    queryKey: ["applications", "neighbours", list, name],
+    queryFn: async ({ signal }): Promise<Neighbours> => {
+      let cursor: string | undefined;
+      let last: string | undefined;
+      let seen = 0;
+      let total = 0;
+      for (let page = 0; page < neighbourPages; page++) {
+        const query = { project: list.project, filter: list.filter, sort: list.sort ?? "name" };
+        const got = await api.listApplications(
+          { ...query, fields: "name", facets: "none", limit: 500, cursor },
+          { signal },
+        );
+        total = got.total;
+        const at = got.items.findIndex((a) => a.name === name);
+        if (at >= 0) {
+          let after = got.items[at + 1]?.name;
+          if (after === undefined && got.nextCursor !== undefined) {
+            const next = await api.listApplications(
+              { ...query, fields: "name", facets: "none", limit: 500, cursor: got.nextCursor },
+              { signal },
+            );
+            after = next.items[0]?.name;
+          }
+          return { place: seen + at + 1, total, before: got.items[at - 1]?.name ?? last, after };
+        }
+        seen += got.items.length;
+        last = got.items[got.items.length - 1]?.name;
+        cursor = got.nextCursor;
+        if (cursor === undefined) break;
+      }
+      return { total };
+    },
+    // Who goes through a list wants it as it was: it does not jump while somebody is at it.
+    meta: { live: "manual" },
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+    retry: (count, e) => Problem.of(e).isUnreachable && count < 1,
+  });
+}

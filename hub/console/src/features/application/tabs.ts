@@ -1,0 +1,34 @@
+import { type ComponentType, type LazyExoticComponent, lazy } from "react";
+import type { AppView } from "../../api/types";
+import type { MessageKey } from "../../i18n";
+import type { IconName } from "../../ui/Icon";
+
+/** A tab of an application's page. */
+export interface ApplicationTab {
+  /** Its word in the URL. */
+  id: string;
+  title: MessageKey;
+  /** What is shown; loaded when somebody opens it. Reads the application with applicationQuery(name). */
+  component: LazyExoticComponent<ComponentType<{ name: string }>>;
+  /** A single key that opens it. */
+  chord?: string;
+  /** A number beside the title; 0 and undefined show none. */
+  count?: (app: AppView) => number | undefined;
+  /** Also a button of the header, with these words. */
+  button?: { title: MessageKey; icon: IconName; primary?: boolean };
+}
+
+/** All tabs in their order; the first is the one without a word in the URL. */
+export const tabs: readonly ApplicationTab[] = [
+  {
+    id: "overview",
+    title: "application.tab.overview",
+    chord: "o",
+    component: lazy(() => import("./overview/Overview")),
+  },
+];
+
+/** The tab that a word of the URL means. */
+export function tabOf(id: string | undefined): ApplicationTab {
+  return tabs.find((x) => x.id === id) ?? (tabs[0] as ApplicationTab);
+}
