@@ -236,7 +236,7 @@ command prints. That the key is the hub's is seen with --key, which both tell to
 				return err
 			}
 			for _, seq := range sum.Alarms {
-				fmt.Fprintf(c.Err, "warning: in record %d a hub says that records were taken away before it\n", seq)
+				fmt.Fprintf(c.Err, "warning: in record %d a hub says that the database is not as it was left: hawser audit list --kind alarm\n", seq)
 			}
 			return nil
 		})

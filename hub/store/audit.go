@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,11 +22,73 @@ import (
 // BeginAudit keeps the record of a command that is about to be carried out, so
 // that there is one should the hub be killed.
 func (s *Store) BeginAudit(ctx context.Context, id string, r audit.Record) error {
-	text, err := json.Marshal(r)
-	if err == nil {
-		_, err = s.pool.Exec(ctx, q("BeginAudit"), id, string(text))
+	return wrap(s.beginAudit(ctx, s.pool, id, r), "begin an audit record")
+}
+
+// begunAudit is how the record of a command is kept while it is under way. What is
+// left of it is signed into the chain, so it must be what a hub wrote.
+type begunAudit struct {
+	Record json.RawMessage `json:"record"`
+	// MAC of the id and the record, with the hubs' key of audit records.
+	MAC []byte `json:"mac"`
+}
+
+func (s *Store) beginAudit(ctx context.Context, on execer, id string, r audit.Record) error {
+	record, err := json.Marshal(r)
+	if err != nil {
+		return err
 	}
-	return wrap(err, "begin an audit record")
+	mac, err := s.macOfBegun(ctx, id, record)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(begunAudit{record, mac})
+	if err == nil {
+		_, err = on.Exec(ctx, q("BeginAudit"), id, string(text))
+	}
+	return err
+}
+
+// macOfBegun reads the key once; a hub that starts has made it.
+func (s *Store) macOfBegun(ctx context.Context, id string, record []byte) ([]byte, error) {
+	key := s.begunKey.Load()
+	if key == nil {
+		made := make([]byte, ed25519.SeedSize)
+		_, _ = rand.Read(made) // never fails
+		seed, err := s.PutSecretOnce(ctx, "audit", made)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(append([]byte("hawser audit begun\n"), seed...))
+		key = &sum
+		s.begunKey.Store(key)
+	}
+	h := hmac.New(sha256.New, key[:])
+	fmt.Fprintf(h, "%d %s\n", len(id), id)
+	_, _ = h.Write(record) // never fails
+	return h.Sum(nil), nil
+}
+
+// readBegun is a record that a hub began, or an Alarm in place of one that none did.
+func (s *Store) readBegun(ctx context.Context, id string, text []byte) (audit.Record, error) {
+	var kept begunAudit
+	var r audit.Record
+	if json.Unmarshal(text, &kept) == nil {
+		mac, err := s.macOfBegun(ctx, id, kept.Record)
+		if err != nil {
+			return r, err
+		}
+		if hmac.Equal(mac, kept.MAC) && json.Unmarshal(kept.Record, &r) == nil {
+			if r.Outcome = audit.Unknown; r.Reason != "" {
+				r.Reason += "; "
+			}
+			r.Reason += "the hub ended before it could tell"
+			return r, nil
+		}
+	}
+	s.log.ErrorContext(ctx, "a command under way in the database was begun by no hub, or was changed", "id", id)
+	return audit.Record{Kind: audit.Alarm, Action: "auditBegunForged", Resource: "audit", Outcome: audit.Failed, Name: id,
+		Reason: "a command under way in the database was begun by no hub, or was changed: what it says is left out"}, nil
 }
 
 // AppendAudit adds records to the chain, in one transaction, and ends those that
@@ -62,19 +127,21 @@ func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known au
 		if err != nil {
 			return err
 		}
-		records, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (a audit.Record, err error) {
-			var text []byte
-			if err = r.Scan(&text); err == nil {
-				err = decode(text, &a)
-			}
-			if a.Outcome = audit.Unknown; a.Reason != "" {
-				a.Reason += "; "
-			}
-			a.Reason += "the hub ended before it could tell"
-			return a, err
+		type begun struct{ id, text string }
+		left, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (b begun, err error) {
+			err = r.Scan(&b.id, &b.text)
+			return b, err
 		})
 		if err != nil {
 			return err
+		}
+		var records []audit.Record
+		for _, b := range left {
+			r, err := s.readBegun(ctx, b.id, []byte(b.text))
+			if err != nil {
+				return err
+			}
+			records = append(records, r)
 		}
 		if rows, err = tx.Query(ctx, q("UnauditedOperations")); err != nil {
 			return err

@@ -365,6 +365,50 @@ func TestWhatAKilledHubLeftOpenHasARecord(t *testing.T) {
 	}
 }
 
+// Who writes the database begins no command in somebody's name that a hub then signs,
+// and changes none that is under way.
+func TestS13_WhatNoHubBeganIsAnAlarm(t *testing.T) {
+	b := setup(t)
+	for _, id := range []string{"good", "changed", "renamed", "cut"} {
+		if err := b.BeginAudit(b.ctx(), id, command(id).Record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forged := `{"kind":"command","actor":"bob","action":"deleteApplication","resource":"applications","name":"forged","outcome":"unknown"}`
+	for _, sql := range []string{
+		`UPDATE audit_pending SET record = replace(record, 'ann', 'bob') WHERE id = 'changed'`, `UPDATE audit_pending SET id = 'another' WHERE id = 'renamed'`,
+		`UPDATE audit_pending SET record = '{' WHERE id = 'cut'`, `INSERT INTO audit_pending (id, record) VALUES ('plain', '` + forged + `')`,
+		`INSERT INTO audit_pending (id, record) SELECT 'copied', json_build_object('record', '` + forged + `'::json, 'mac', record::json ->> 'mac')::text FROM audit_pending WHERE id = 'good'`,
+	} {
+		b.exec(sql)
+	}
+	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 6 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alarms := 0
+	for _, r := range got {
+		text := string(r.Record)
+		if strings.Contains(text, `"kind":"alarm"`) {
+			alarms++
+		} else if !strings.Contains(text, `"name":"good"`) {
+			t.Errorf("signed: %s", text)
+		}
+		if strings.Contains(text, "bob") || strings.Contains(text, "deleteApplication") {
+			t.Errorf("a forged word is signed: %s", text)
+		}
+	}
+	if alarms != 5 {
+		t.Errorf("%d alarms", alarms)
+	}
+	if sum, err := b.verify(); err != nil || len(sum.Alarms) != 5 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 func TestAuditIsUnavailableWithItsDatabase(t *testing.T) {
 	b := setup(t)
 	ctx, cancel := context.WithCancel(b.ctx())

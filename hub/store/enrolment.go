@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"github.com/hawser-dev/hawser/shared/audit"
@@ -95,7 +94,7 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 		if err := recordCertificate(ctx, tx, cert, now); err != nil {
 			return err
 		}
-		return beginCertificate(ctx, tx, cert, audit.Record{Action: "enrolCluster", Verb: "create", Cluster: token.Cluster, Name: token.Cluster, From: from,
+		return s.beginCertificate(ctx, tx, cert, audit.Record{Action: "enrolCluster", Verb: "create", Cluster: token.Cluster, Name: token.Cluster, From: from,
 			Actor: "agent of " + token.Cluster, ActorID: string(id), Reason: fmt.Sprintf("token %s of %s, certificate %s", token.ID, token.CreatedBy, cert.Serial)})
 	})
 	if err != nil {
@@ -128,19 +127,15 @@ func (s *Store) RecordCertificate(ctx context.Context, c fleet.Certificate) erro
 		if err := recordCertificate(ctx, tx, c, s.now()); err != nil {
 			return err
 		}
-		return beginCertificate(ctx, tx, c, audit.Record{Action: "renewCertificate", Verb: "update", Name: string(c.Cluster), Actor: "agent", ActorID: string(c.Cluster), Reason: "certificate " + c.Serial})
+		return s.beginCertificate(ctx, tx, c, audit.Record{Action: "renewCertificate", Verb: "update", Name: string(c.Cluster), Actor: "agent", ActorID: string(c.Cluster), Reason: "certificate " + c.Serial})
 	})
 }
 
 // beginCertificate begins the audit record of a certificate, in the transaction that
 // stores it: there is none without a record. fleet.CertificateRecord ends it.
-func beginCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, r audit.Record) error {
+func (s *Store) beginCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, r audit.Record) error {
 	r.Kind, r.Resource, r.Outcome = audit.Command, "clusters", audit.Unknown
-	record, err := json.Marshal(r)
-	if err == nil {
-		_, err = tx.Exec(ctx, q("BeginAudit"), fleet.CertificateRecord(c.Serial), string(record))
-	}
-	return err
+	return s.beginAudit(ctx, tx, fleet.CertificateRecord(c.Serial), r)
 }
 
 func recordCertificate(ctx context.Context, tx pgx.Tx, c fleet.Certificate, now time.Time) error {

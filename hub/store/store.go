@@ -59,6 +59,9 @@ type Store struct {
 	learnt  atomic.Int64
 	started time.Time
 
+	// begunKey is what commands under way are kept with; nil: not read yet.
+	begunKey atomic.Pointer[[32]byte]
+
 	// taken is the newest entry of each agent's history that is stored, as this
 	// process knows it.
 	takenMu sync.Mutex

@@ -22,7 +22,7 @@ DELETE FROM audit_pending WHERE id = $1
 -- name: AbandonedAudit
 DELETE FROM audit_pending WHERE id IN (
     SELECT id FROM audit_pending WHERE begun_at < clock_timestamp() - make_interval(secs => $1) ORDER BY begun_at LIMIT 100 FOR UPDATE SKIP LOCKED
-) RETURNING record
+) RETURNING id, record
 
 -- name: UnauditedOperations
 UPDATE operations o SET audited = true WHERE o.id IN (
