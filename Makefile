@@ -18,22 +18,41 @@ FUZZTIME ?= 30s
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help demo test fuzz verify bench build gen man prepare peers clean
+# The console is built when something of it is newer than what was built last. The
+# node is the machine's, or one that its npm fetches; without any the hub is built
+# with a page in the console's place.
+CONSOLE := hub/console
+CONSOLE_SOURCES := $(wildcard $(addprefix $(CONSOLE)/,index.html package.json vite.config.ts tsconfig.json)) \
+	$(shell find $(CONSOLE)/src $(CONSOLE)/public ! -name '*.test.*' 2>/dev/null)
+CONSOLE_MODULES := $(CONSOLE)/node_modules/.package-lock.json
+CONSOLE_BUILT := $(CONSOLE)/dist/app/index.html
+WITH_NODE = node=$$($(GO) run ./e2e/testbed/cmd/find-node) && export PATH="$$node:$$PATH" && cd $(CONSOLE)
+
+.PHONY: help demo dev test fuzz verify bench bench-console screenshots build gen man prepare peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-build: ## hawser, hawser-hub and hawser-agent into bin/
+$(CONSOLE_MODULES): $(CONSOLE)/package-lock.json
+	@$(GO) run ./e2e/testbed/cmd/find-node > /dev/null || { echo "the console is not built"; exit 0; }; \
+	$(WITH_NODE) && npm ci --prefer-offline --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
+
+$(CONSOLE_BUILT): $(CONSOLE_SOURCES) $(CONSOLE_MODULES)
+	@test -e $(CONSOLE_MODULES) || exit 0; \
+	$(WITH_NODE) && npm run --silent build -- --logLevel warn && touch dist/app/index.html
+
+build: $(CONSOLE_BUILT) ## hawser, hawser-hub with the console, and hawser-agent into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./hub/cmd/hawser-hub ./cli/cmd/hawser
 	$(GO) build -trimpath -tags '$(AGENTTAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./agent/cmd/hawser-agent
 
-# The control planes that demo, tests and benchmarks run against, and a PostgreSQL
-# and a Redis where the machine has none. Cached in .tools/.
+# The control planes that demo, tests and benchmarks run against, and a PostgreSQL,
+# a Redis and a Chromium where the machine has none. Cached in .tools/.
 prepare:
 	@$(GO) run ./e2e/testbed/cmd/build-controlplane
 	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
 	@$(GO) run ./e2e/testbed/cmd/fetch-redis
+	@$(GO) run ./e2e/testbed/cmd/fetch-chromium
 
 # The helm and kustomize that renders are compared with. Cached in .tools/.
 peers:
@@ -43,8 +62,9 @@ demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--che
 	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
 	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
 
-test: build prepare peers ## all tests: unit, simulator, Postgres, end to end on real control planes
+test: build prepare peers ## all tests: console, unit, simulator, Postgres, end to end on real control planes and in a browser
 	@$(GO) build -o $(BIN)/hawser-testrun ./e2e/testrun
+	@test ! -e $(CONSOLE_MODULES) || { $(WITH_NODE) && npm test --silent; }
 	set -o pipefail; HAWSER_BIN=$(BIN) $(GO) test -json $(TESTFLAGS) $(PKGS) | $(BIN)/hawser-testrun
 
 bench: build prepare peers ## speed and memory against their floors: a table and bench/result.json; ARGS=… narrows
@@ -74,10 +94,11 @@ gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, do
 man: build ## the man pages of the command line into bin/man
 	@$(BIN)/hawser man $(BIN)/man
 
-verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
+verify: $(CONSOLE_MODULES) ## formatting, types of the console, vet, staticcheck, generated code and go.mod up to date
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-ed:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
 	$(GOTOOL) staticcheck ./...
+	@test ! -e $(CONSOLE_MODULES) || { $(WITH_NODE) && npm run --silent lint && npm run --silent types; }
 	@$(MAKE) --no-print-directory gen
 	@git diff --exit-code -- proto/gen || { echo "proto/gen is not what the .proto files generate: run make gen"; exit 1; }
 	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api docs/errors.md docs/cli || { echo "what is generated from hub/api/routes.go, shared/fault/codes.txt or the commands is not up to date: run make gen"; exit 1; }
@@ -85,5 +106,5 @@ verify: ## formatting, vet, staticcheck, generated code and go.mod up to date
 	cd proto/tools && $(GO) mod tidy -diff
 	@echo "verify: clean"
 
-clean: ## remove bin/ and bench/; .tools/ stays, it is expensive
-	rm -rf $(BIN) bench
+clean: ## remove bin/, bench/, screenshots/ and what was built of the console; .tools/ stays, it is expensive
+	rm -rf $(BIN) bench screenshots $(CONSOLE)/dist/app

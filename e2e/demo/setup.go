@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"text/template"
@@ -36,6 +38,9 @@ type demo struct {
 	repo           *testbed.Repo
 	eu, us, edge   *rig.Cluster
 	firstSync, all time.Duration
+	// console is the link with which a browser logs in once; user and password work
+	// from then on.
+	console, user, password string
 }
 
 // start brings everything up. On an error what was started is in the demo that
@@ -84,8 +89,23 @@ func start(ctx context.Context, bin, dir string, p *progress) (*demo, error) {
 	}
 	d.firstSync = time.Since(begin)
 	p.done("%s Synced and Healthy", strings.Join(applications, ", "))
+	if err := d.openConsole(ctx); err != nil {
+		return d, err
+	}
 	d.all = time.Since(p.begin)
 	return d, nil
+}
+
+// openConsole makes the link of the console. The code in it works once; it is in the
+// fragment, which a browser sends to nobody.
+func (d *demo) openConsole(ctx context.Context) error {
+	page, code, err := d.Hub.FirstLogin(ctx)
+	if err != nil {
+		return err
+	}
+	d.user, d.password = "demo", "demo-"+strings.ToLower(rand.Text()[:12])
+	d.console = page + "#" + url.Values{"code": {code}, "username": {d.user}, "password": {d.password}}.Encode()
+	return nil
 }
 
 // declare does what a person would do on the command line.
@@ -116,8 +136,8 @@ func (d *demo) manifests() ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	url := d.repo.URL()
-	err = t.Execute(&b, map[string]string{"RepoURL": url, "RepoGlob": strings.TrimSuffix(url, "fleet.git") + "*"})
+	repo := d.repo.URL()
+	err = t.Execute(&b, map[string]string{"RepoURL": repo, "RepoGlob": strings.TrimSuffix(repo, "fleet.git") + "*"})
 	return b.Bytes(), err
 }
 
@@ -142,7 +162,13 @@ func (d *demo) invite(w io.Writer, bin string) {
 	hawser := filepath.Join(bin, "hawser")
 	clone := strings.Replace(d.repo.URL(), "://", "://"+gitUser+":"+gitPassword+"@", 1)
 	fmt.Fprintf(w, `
-Everything runs (%.0f s). In another terminal:
+Everything runs (%.0f s). In a browser, which does not know the hub's certificate:
+
+  %s
+
+That link works once; later: %s, user %s, password %s
+
+In another terminal:
 
   export HAWSER_CONFIG=%s
   %s cluster list
@@ -164,6 +190,6 @@ Change something in a cluster and see it put right:
 
 Logs and data: %s
 Ctrl-C stops everything and leaves nothing behind.
-`, d.all.Seconds(), d.ConfigPath(), hawser, hawser, hawser, hawser, clone, hawser,
+`, d.all.Seconds(), d.console, d.Hub.URL(), d.user, d.password, d.ConfigPath(), hawser, hawser, hawser, hawser, clone, hawser,
 		d.eu.KubeconfigPath(), d.eu.KubeconfigPath(), d.Dir)
 }

@@ -66,6 +66,21 @@ func (h *Hub) Start(ctx context.Context) error {
 	return nil
 }
 
+// FirstLogin makes a new code with which a browser logs in once, as an operator of
+// the hub does, and returns the address of the page that takes it, without the code.
+func (h *Hub) FirstLogin(ctx context.Context) (page, code string, err error) {
+	file := filepath.Join(h.Data, "browser-code")
+	defer os.Remove(file)
+	args := append([]string{"first-login", "--data", h.Data, "--listen", h.Addr, "--login-code-file", file}, h.rig.HubArgs...)
+	cmd := exec.CommandContext(ctx, filepath.Join(h.rig.Bin, "hawser-hub"), args...)
+	cmd.Dir = h.rig.Dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", "", fmt.Errorf("hawser-hub first-login: %w\n%s", err, out)
+	}
+	b, err := os.ReadFile(file)
+	return h.URL() + "/first-login", strings.TrimSpace(string(b)), err
+}
+
 // LogPath is the file with the hub's output.
 func (h *Hub) LogPath() string { return filepath.Join(h.rig.Dir, "hub.log") }
 

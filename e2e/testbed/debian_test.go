@@ -12,6 +12,7 @@ func TestPackagesOfASimulation(t *testing.T) {
 Reading package lists...
 The following NEW packages will be installed:
   chromium libnss3
+Inst libc6 [2.41-12] (2.41-12+deb13u1 Debian:13.1/stable [amd64])
 Inst libnss3 (2:3.110-1 Debian:13.1/stable [amd64])
 Inst chromium (143.0.7499.109-1~deb13u1 Debian-Security:13/stable-security [amd64])
 Inst

@@ -1,8 +1,13 @@
 "use strict";
 // The code is in the fragment of the address, which no browser sends. It is taken
-// out of the address, and so of the history, before anything else is done.
+// out of the address, and so of the history, before anything else is done. Whoever
+// makes a link for somebody may choose the name and the password too, as
+// #code=…&username=…&password=…: then there is nothing to fill in.
 const at = (id) => document.getElementById(id);
-const code = decodeURIComponent(location.hash.slice(1));
+const fragment = location.hash.slice(1);
+const given = fragment.includes("=") ? new URLSearchParams(fragment) : new Map([["code", fragment]]);
+const code = given.get("code");
+const chosen = given.get("username") && given.get("password");
 history.replaceState(null, "", location.pathname);
 at(code ? "form" : "nocode").hidden = false;
 
@@ -31,6 +36,10 @@ at("form").addEventListener("submit", async (event) => {
       fail([said.detail, said.fix].filter(Boolean).join(". "));
       return;
     }
+    if (chosen) {
+      location.replace("/");
+      return;
+    }
     at("form").reset();
     at("form").hidden = true;
     at("who").textContent = said.name;
@@ -42,3 +51,9 @@ at("form").addEventListener("submit", async (event) => {
     at("send").disabled = false;
   }
 });
+
+if (code && chosen) {
+  at("name").value = given.get("username");
+  at("password").value = at("again").value = given.get("password");
+  at("form").requestSubmit();
+}

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Menu, Tooltip, VisuallyHidden } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useMatches, useNavigate, useRouter } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
@@ -115,14 +115,12 @@ function Shell({
           <span>hawser</span>
         </Link>
         <ProjectSwitch />
-        <button
-          type="button"
-          className={classes.search}
-          onClick={() => setPalette(true)}
-          aria-label={t("frame.palette.open")}
-        >
+        <button type="button" className={classes.search} onClick={() => setPalette(true)}>
+          <VisuallyHidden>{t("frame.palette.open")}</VisuallyHidden>
           <Icon name="search" />
-          <span className={classes.searchText}>{t("frame.palette.hint")}</span>
+          <span className={classes.searchText} aria-hidden="true">
+            {t("frame.palette.hint")}
+          </span>
           <span className={classes.keys} aria-hidden="true">
             {printed("mod+k").map((k) => (
               <kbd key={k}>{k}</kbd>
@@ -321,13 +319,9 @@ function UserMenu({
   return (
     <Menu position="bottom-end" width={220}>
       <Menu.Target>
-        <Button
-          variant="subtle"
-          color="gray"
-          className={classes.user}
-          aria-label={t("frame.user.menu", { name: shown })}
-        >
-          {initials(shown)}
+        <Button variant="subtle" color="gray" className={classes.user}>
+          <VisuallyHidden>{t("frame.user.menu", { name: shown })}</VisuallyHidden>
+          <span aria-hidden="true">{initials(shown)}</span>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>

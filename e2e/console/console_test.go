@@ -1,0 +1,116 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hawser-dev/hawser/e2e/rig"
+	"github.com/hawser-dev/hawser/e2e/testbed"
+	hubconsole "github.com/hawser-dev/hawser/hub/console"
+)
+
+const (
+	person   = "ada"
+	password = "a password for tests"
+)
+
+// TestConsole walks through the views of a hub without control planes. CONSOLE_STEPS
+// narrows it to the steps whose title has that text.
+func TestConsole(t *testing.T) {
+	r, p := start(t)
+	steps(t, r, p, Hands{
+		// The link of a person whose name and password are chosen for him.
+		"first-login": func(ctx context.Context, _ json.RawMessage) (any, error) {
+			page, code, err := r.Hub.FirstLogin(ctx)
+			return page + "#" + url.Values{"code": {code}, "username": {"first"}, "password": {password}}.Encode(), err
+		},
+		"stop-hub":  func(context.Context, json.RawMessage) (any, error) { return nil, r.Hub.Stop() },
+		"start-hub": func(ctx context.Context, _ json.RawMessage) (any, error) { return nil, r.Hub.Start(ctx) },
+	})
+}
+
+// start starts a hub with the console in it, and somebody who can log in.
+func start(t *testing.T) (*rig.Rig, *Playwright) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a hub and a browser, which -short leaves out")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	t.Cleanup(cancel)
+	p, err := Find(ctx, os.Stderr)
+	if errors.Is(err, ErrNotHere) {
+		t.Skip(err)
+	}
+	must(t, err)
+	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx), HubArgs: []string{"--database-url", ""}})
+	must(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the hub's log:\n%s", testbed.Tail(r.Hub.LogPath(), 30))
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	api, err := r.API()
+	must(t, err)
+	must(t, api.Do(ctx, "POST", "/accounts", map[string]any{"name": person, "password": password, "admin": true}, nil))
+	return r, p
+}
+
+// programs are those of make, or built here; both need that the console is built.
+func programs(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	c, err := hubconsole.New()
+	must(t, err)
+	if !c.Built() {
+		t.Skip("the console is not built: make build")
+	}
+	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
+		return bin
+	}
+	root, err := testbed.RepoRoot()
+	must(t, err)
+	bin, err := os.MkdirTemp("", "hawser-bin-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(bin) })
+	must(t, os.Chmod(bin, 0o755)) // Postgres runs as another user under root
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the programs: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// steps runs those of the project "console" in a browser.
+func steps(t *testing.T, r *rig.Rig, p *Playwright, hands Hands) {
+	t.Helper()
+	url, closeHands, err := hands.serve()
+	must(t, err)
+	defer closeHands()
+	s := Steps{Project: "console", Hub: r.Hub.URL(), User: person, Password: password, Output: filepath.Join(r.Dir, "playwright"), Env: []string{"HAWSER_HANDS=" + url}}
+	if only := os.Getenv("CONSOLE_STEPS"); only != "" {
+		s.Args = []string{"--grep", only}
+	}
+	var out bytes.Buffer
+	if err := p.Run(t.Context(), s, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.Bytes())
+	}
+	t.Logf("%s", out.Bytes())
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

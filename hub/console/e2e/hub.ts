@@ -1,0 +1,99 @@
+// What all steps have: somebody logged in, a page that fails its test when anything
+// goes wrong behind it, axe, and hands outside of the browser.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test as base, expect, type Page } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+
+export { expect };
+
+function given(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === "")
+    throw new Error(`${name} is not set: go test ./e2e/console runs these steps`);
+  return value;
+}
+
+export const person = { name: given("HAWSER_USER"), password: given("HAWSER_PASSWORD") };
+
+/** Errors of a page: of scripts, of the policy, and answers that browsers call failures. */
+export class Problems {
+  private readonly seen: string[] = [];
+  private readonly allowed: RegExp[] = [];
+
+  /** What a test provokes is none. */
+  allow(...patterns: RegExp[]) {
+    this.allowed.push(...patterns);
+  }
+
+  say(problem: string) {
+    this.seen.push(problem);
+  }
+
+  all(): string[] {
+    return this.seen.filter((problem) => !this.allowed.some((pattern) => pattern.test(problem)));
+  }
+}
+
+interface Fixtures {
+  problems: Problems;
+  /** False for tests of the login itself. */
+  loggedIn: boolean;
+}
+
+export const test = base.extend<Fixtures>({
+  loggedIn: [true, { option: true }],
+  // biome-ignore lint/correctness/noEmptyPattern: the form that Playwright wants
+  problems: async ({}, use) => {
+    const problems = new Problems();
+    await use(problems);
+    expect(problems.all(), "errors of the page").toEqual([]);
+  },
+  page: async ({ page, problems, loggedIn }, use) => {
+    page.on("pageerror", (error) => problems.say(`script: ${error.stack ?? error.message}`));
+    page.on("console", (line) => {
+      if (line.type() === "error") problems.say(`console: ${line.text()} ${line.location().url}`);
+    });
+    await page.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (e) => {
+        console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber} ${e.sample}`);
+      });
+    });
+    if (loggedIn) await logIn(page);
+    await use(page);
+  },
+});
+
+/** Logs the browser in without the page of it. */
+export async function logIn(page: Page): Promise<void> {
+  const answer = await page.request.post("/api/v1/login", {
+    data: { username: person.name, password: person.password, browser: true },
+  });
+  expect(answer.status(), await answer.text()).toBe(200);
+}
+
+/** Waits until a view shows what it has: nothing of it is being loaded. */
+export async function settled(page: Page): Promise<void> {
+  await expect(page.locator("main")).toBeVisible();
+  await expect(page.locator("[aria-busy=true]")).toHaveCount(0);
+}
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Fails when axe finds something that keeps people out. */
+export async function accessible(page: Page): Promise<void> {
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(async () => {
+    const axe = (window as unknown as { axe: { run(o: object): Promise<AxeResults> } }).axe;
+    const results = await axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return results.violations.map((v) => ({ id: v.id, help: v.help, at: v.nodes.map((n) => n.html).slice(0, 5) }));
+  });
+  expect(found, `axe at ${page.url()}`).toEqual([]);
+}
+
+/** Has something done outside of the browser; e2e/console says what there is. */
+export async function hand<Answer = null>(name: string, arg: unknown = null): Promise<Answer> {
+  const answer = await fetch(`${given("HAWSER_HANDS")}/${name}`, { method: "POST", body: JSON.stringify(arg) });
+  if (!answer.ok) throw new Error(`${name}: ${await answer.text()}`);
+  return (await answer.json()) as Answer;
+}

@@ -1,0 +1,54 @@
+import { paths } from "../src/routes/urls";
+import { accessible, expect, hand, settled, test } from "./hub";
+
+const { home: _, login: __, ...rest } = paths;
+
+// Pages about one thing need it; here is none.
+const views = Object.entries(rest).filter(([, path]) => !path.includes("$"));
+
+for (const [name, path] of views) {
+  test(`${name} opens without an error, and keeps nobody out`, async ({ page }) => {
+    await page.goto(path);
+    await settled(page);
+    await expect(page.locator("h1")).toHaveCount(1);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await accessible(page);
+    }
+  });
+}
+
+test("every view is reached from the first without loading the page again", async ({ page }) => {
+  await page.goto(paths.fleet);
+  await settled(page);
+  await page.evaluate(() => Object.assign(window, { same: true }));
+  const links = page.getByRole("navigation").first().getByRole("link");
+  const count = await links.count();
+  expect(count).toBeGreaterThan(4);
+  for (let i = 0; i < count; i++) {
+    const address = await links.nth(i).getAttribute("href");
+    await links.nth(i).click();
+    await expect(page).toHaveURL(new RegExp(`${address?.replace(/[?].*/, "")}`));
+    await settled(page);
+  }
+  expect(await page.evaluate(() => "same" in window)).toBe(true);
+});
+
+test("an address that is none says so", async ({ page }) => {
+  await page.goto("/no/such/page");
+  await expect(page.locator("main")).toBeVisible();
+  await accessible(page);
+});
+
+test("a hub that goes away and comes back keeps the page usable", async ({ page, problems }) => {
+  problems.allow(/ERR_CONNECTION|ERR_HTTP2|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE/);
+  await page.goto(paths.applications);
+  await settled(page);
+  const live = page.getByRole("status").filter({ hasText: /live/i });
+  await expect(live).toBeVisible();
+  await hand("stop-hub");
+  await expect(live).toBeHidden();
+  await expect(page.locator("h1")).toBeVisible();
+  await hand("start-hub");
+  await expect(live).toBeVisible({ timeout: 30_000 });
+});
