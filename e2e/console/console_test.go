@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -50,7 +49,7 @@ func start(t *testing.T) (*rig.Rig, *Playwright) {
 		t.Skip(err)
 	}
 	must(t, err)
-	r, err := rig.Start(ctx, rig.Options{Bin: programs(t, ctx), HubArgs: []string{"--database-url", ""}})
+	r, err := rig.Start(ctx, rig.Options{Bin: programs(t), HubArgs: []string{"--database-url", ""}})
 	must(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -67,28 +66,14 @@ func start(t *testing.T) (*rig.Rig, *Playwright) {
 }
 
 // programs are those of make, or built here; both need that the console is built.
-func programs(t *testing.T, ctx context.Context) string {
+func programs(t *testing.T) string {
 	t.Helper()
 	c, err := hubconsole.New()
 	must(t, err)
 	if !c.Built() {
 		t.Skip("the console is not built: make build")
 	}
-	if bin := os.Getenv("HAWSER_BIN"); bin != "" {
-		return bin
-	}
-	root, err := testbed.RepoRoot()
-	must(t, err)
-	bin, err := os.MkdirTemp("", "hawser-bin-")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(bin) })
-	must(t, os.Chmod(bin, 0o755)) // Postgres runs as another user under root
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./hub/cmd/hawser-hub", "./agent/cmd/hawser-agent", "./cli/cmd/hawser")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
-	return bin
+	return rig.Programs(t)
 }
 
 // steps runs those of the project "console" in a browser.
