@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -72,6 +73,10 @@ type trail struct {
 	begun   string
 	body    []byte
 	targets []audit.Record // what became of each, of a command about several
+	login   bool           // somebody was logged in, or is not, by what is else only asked
+	goesOn  bool           // it has a record of its beginning
+	ended   string         // who or what ended what went on
+	cut     *fault.Error   // why that was not its own end, or its client's
 }
 
 // trailOf is that of a request; of one outside of the table it is thrown away.
@@ -102,10 +107,75 @@ func byActor(c *gin.Context, name, id string) {
 	t.record.Actor, t.record.ActorID = name, id
 }
 
+// witness is a trail while somebody logs in.
+type witness struct {
+	a *api
+	t *trail
+}
+
+// witnessed is a request's context, with which whoever is logged in has a record
+// before.
+func (a *api) witnessed(c *gin.Context, t *trail) context.Context {
+	return fleet.WithLoginWitness(c.Request.Context(), witness{a, t})
+}
+
+// Knows implements fleet.LoginWitness.
+func (w witness) Knows(s fleet.LoginSubject) {
+	r := &w.t.record
+	r.Provider, r.Subject = cmp.Or(s.Provider, r.Provider), cmp.Or(s.Subject, r.Subject)
+}
+
+// Begins implements fleet.LoginWitness. Only who has shown who he is comes so far:
+// nobody else writes to the database.
+func (w witness) Begins(ctx context.Context, s fleet.LoginSubject) (err error) {
+	w.Knows(s)
+	record := w.t.record
+	record.Actor, record.ActorID = s.Name, s.Session
+	record.Kind, record.Outcome = audit.Command, audit.Unknown
+	if w.t.begun, err = w.a.opts.Audit.Begin(ctx, record); err == nil {
+		w.t.record = record
+	}
+	return err
+}
+
+// goesOn reports whether a request may go on for hours, and has a record of its
+// beginning: a command in a container, and a log that somebody follows.
+func goesOn(c *gin.Context, route Route) bool {
+	return route.Verb == VerbExec || route.Verb == VerbLogs && c.Query("follow") == "true"
+}
+
+// ErrStopping is the cause with which the contexts of requests end when the hub does.
+var ErrStopping = errors.New("the hub stops")
+
+// endedBy notes who or what ended a request that had begun to go on; own is what its
+// own end is called.
+func endedBy(c *gin.Context, err error, own string) {
+	t := trailOf(c)
+	if err == nil {
+		t.ended = own
+		return
+	}
+	e := fault.As(err)
+	switch e.Code {
+	case "client_gone", "access_interrupted":
+		if errors.Is(context.Cause(c.Request.Context()), ErrStopping) {
+			t.ended, t.cut = "cut by the hub, which stops", e
+			return
+		}
+		t.ended = "ended by its client"
+		return
+	case "permission_revoked", "permission_unknown", "application_gone", "input_stalled", "message_invalid", "access_timeout", "answer_too_large":
+		t.ended = "cut by the hub (" + e.Code + ")"
+	default:
+		t.ended = "cut by the cluster's agent, or on the way to it (" + e.Code + ")"
+	}
+	t.cut = e
+}
+
 // recorded keeps the record of a command before it is carried out, and reports whether
 // it may be.
 func (a *api) recorded(c *gin.Context, route Route) bool {
-	if !route.Command() || route.Public { // strangers do not write before they are known
+	if !route.Command() && !goesOn(c, route) || route.Public { // a login is recorded once it is known whose it is
 		return true
 	}
 	t := trailOf(c)
@@ -113,8 +183,9 @@ func (a *api) recorded(c *gin.Context, route Route) bool {
 	a.placed(c, route, &t.record)
 	record := t.record
 	record.Kind, record.Outcome = audit.Command, audit.Unknown
-	if route.Verb == VerbExec {
-		// It may go on for hours, and is seen from its beginning.
+	if goesOn(c, route) {
+		// It is seen from its beginning.
+		t.goesOn = true
 		record.Kind = audit.Begun
 		a.opts.Audit.Add(fleet.AuditEntry{Record: record})
 		if err := a.opts.Audit.Flush(c.Request.Context()); err != nil {
@@ -204,12 +275,12 @@ func (a *api) audited(c *gin.Context) {
 	switch {
 	case refusedEarly(c, refused):
 		r.Kind, r.Outcome = audit.Refusal, audit.Denied
-		if t.begun != "" { // it was let in, and then found out
+		if t.begun != "" || t.goesOn { // it was let in, and then found out
 			r.Kind = audit.Command
 		} else {
 			a.placed(c, route, r)
 		}
-	case route.Command():
+	case route.Command(), t.goesOn, t.login:
 		r.Kind = audit.Command
 		if route.Public {
 			a.placed(c, route, r)
@@ -217,7 +288,13 @@ func (a *api) audited(c *gin.Context) {
 	default:
 		return
 	}
-	if r.Kind == audit.Command && route.Public && r.Outcome != audit.Done {
+	if t.ended != "" {
+		r.Reason = strings.TrimPrefix(r.Reason+"; "+t.ended, "; ")
+		if r.Outcome, r.Code = audit.Done, ""; t.cut != nil {
+			r.Code, r.Outcome = t.cut.Code, outcomeOf(fault.StatusOf(t.cut.Kind, t.cut.Code), t.cut)
+		}
+	}
+	if r.Kind == audit.Command && route.Public && r.Outcome != audit.Done && t.begun == "" {
 		r.Kind = audit.Refusal // of somebody who is nobody yet: not all of them are written
 	}
 	if r.Kind == audit.Command && !route.Public { // logins bring little but secrets

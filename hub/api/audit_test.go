@@ -26,9 +26,13 @@ type fakeAudit struct {
 	open   map[string]audit.Record
 	chain  []audit.Signed
 	broken bool
+	began  func(audit.Record) // told of each that is begun; nil: nobody is
 }
 
 func (f *fakeAudit) Begin(_ context.Context, r audit.Record) (string, error) {
+	if f.began != nil {
+		f.began(r)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.broken {
@@ -60,7 +64,20 @@ func (f *fakeAudit) Add(entries ...fleet.AuditEntry) {
 	}
 }
 
-func (f *fakeAudit) Flush(context.Context) error { return nil }
+func (f *fakeAudit) Flush(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken {
+		return fault.New(fault.Unavailable, "audit_unavailable", "the audit record could not be stored")
+	}
+	return nil
+}
+
+func (f *fakeAudit) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.chain)
+}
 
 func (f *fakeAudit) Records(_ context.Context, q fleet.AuditFilter) ([]audit.Signed, error) {
 	f.mu.Lock()

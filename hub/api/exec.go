@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,12 +98,14 @@ func (a *api) execResource(c *gin.Context) {
 	log.InfoContext(l.ctx, "a command was started in a container")
 	conn, err := websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}})
 	if err != nil { // it has answered
+		endedBy(c, fault.New(fault.Unavailable, "client_gone", "the connection to the client was not made"), "")
 		log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "error", fault.Wrap(err, fault.Unavailable, "client_gone", "the connection to the client was not made: %v", err))
 		return
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxExecMessage + 1)
 	code, err := l.runCommand(conn, q)
+	endedBy(c, err, "ended by itself with exit code "+strconv.Itoa(code))
 	log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "exit_code", code, "error", err)
 }
 

@@ -109,6 +109,7 @@ func (s *lineStream) end(err error) {
 		s.l.a.fail(s.c, err)
 		return
 	}
+	endedBy(s.c, err, "ended by itself")
 	code := "ok"
 	var p *problem
 	if err != nil {

@@ -92,7 +92,7 @@ func (a *api) login(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	ctx, from := c.Request.Context(), address(c.Request)
+	ctx, from := a.witnessed(c, trailOf(c)), address(c.Request)
 	if in.Code != "" && in.Password == "" {
 		token, info, err := a.opts.Auth.Login(ctx, from, in.Code)
 		if err != nil {

@@ -124,7 +124,7 @@ func (a *api) redeemLogin(c *gin.Context) {
 	err := a.into(c, &in, false)
 	var s fleet.Login
 	if err == nil {
-		s, err = a.opts.SSO.Redeem(c.Request.Context(), in.Code, in.Verifier)
+		s, err = a.opts.SSO.Redeem(a.witnessed(c, trailOf(c)), in.Code, in.Verifier)
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -152,28 +152,33 @@ func (a *api) pollDevice(c *gin.Context) {
 	err := a.into(c, &in, false)
 	var s *fleet.Login
 	if err == nil {
-		s, err = a.opts.SSO.PollDevice(c.Request.Context(), in.Handle)
+		s, err = a.opts.SSO.PollDevice(a.witnessed(c, trailOf(c)), in.Handle)
 	}
+	// Only the last of these questions has a record.
+	trailOf(c).login = s != nil || err != nil
 	switch {
 	case err != nil:
 		a.fail(c, err)
 	case s == nil:
 		c.JSON(http.StatusOK, devicePolled{Pending: true})
 	default:
-		// Only the last of these questions has a record.
-		a.externalLogin(c, "pollDeviceLogin", http.StatusOK, s.Caller.Name, s.Caller.ID, nil)
+		byActor(c, s.Caller.Name, s.Caller.ID)
 		c.JSON(http.StatusOK, devicePolled{Login: &loginAnswer{s.Secret, s.Caller.Name, s.Caller.ExpiresAt}})
 	}
 }
 
-// externalLogin records a login that no route of the table stands for.
-func (a *api) externalLogin(c *gin.Context, action string, status int, name, id string, err error) {
-	r := audit.Record{Kind: audit.Command, Outcome: audit.Done, Status: status, Actor: name, ActorID: id, From: address(c.Request), Request: requestID(c), Action: action}
+// externalLogin records how a login ended that no route of the table stands for.
+func (a *api) externalLogin(t *trail, status int, err error) {
+	r := t.record
+	r.Kind, r.Outcome, r.Status = audit.Command, audit.Done, status
 	if err != nil {
 		e := fault.As(err)
-		r.Kind, r.Code, r.Outcome = audit.Refusal, e.Code, outcomeOf(status, e)
+		r.Code, r.Outcome = e.Code, outcomeOf(status, e)
+		if t.begun == "" {
+			r.Kind = audit.Refusal
+		}
 	}
-	a.opts.Audit.Add(fleet.AuditEntry{Record: r})
+	a.opts.Audit.Add(fleet.AuditEntry{Record: r, Begun: t.begun})
 }
 
 // pages registers what a browser goes through. They are outside of /api: a provider
@@ -220,10 +225,11 @@ func (a *api) callbackPage(c *gin.Context) {
 	if cookie, err := c.Request.Cookie(loginCookie); err == nil {
 		binding = cookie.Value
 	}
-	end, err := a.opts.SSO.Finish(c.Request.Context(), c.Param("provider"), binding, c.Request.URL.RawQuery)
+	t := &trail{record: audit.Record{From: address(c.Request), Request: requestID(c), Action: "loginAtProvider"}}
+	end, err := a.opts.SSO.Finish(a.witnessed(c, t), c.Param("provider"), binding, c.Request.URL.RawQuery)
 	if err != nil {
 		_ = c.Error(err) // for the log line
-		a.externalLogin(c, "loginAtProvider", loginStatus(err), "", "", err)
+		a.externalLogin(t, loginStatus(err), err)
 		if end.Location != "" && isLoopback(end.Location) {
 			c.Redirect(http.StatusSeeOther, end.Location)
 			return
@@ -233,7 +239,7 @@ func (a *api) callbackPage(c *gin.Context) {
 	}
 	if end.Login != nil { // a command line's login has a record when it has its session
 		a.endCookie(c) // whoever else was logged in there is not any more
-		a.externalLogin(c, "loginAtProvider", http.StatusSeeOther, end.Login.Caller.Name, end.Login.Caller.ID, nil)
+		a.externalLogin(t, http.StatusSeeOther, nil)
 		setLoginCookie(c, "", -1)
 		setCookie(c, end.Login.Secret, 0)
 	}

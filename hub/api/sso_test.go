@@ -15,13 +15,14 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
-// withProvider sets a provider through the API.
-func (w *world) withProvider() *oidctest.Provider {
+// withProvider sets a provider through the API, which lets only those in who are in
+// one of the groups, when there are some.
+func (w *world) withProvider(allowedGroups ...string) *oidctest.Provider {
 	w.t.Helper()
 	p := oidctest.New()
 	w.t.Cleanup(p.Close)
 	p.Now, p.RedirectURI = w.opts.Now, "https://hub.example.org:8443/auth/callback/corp"
-	body, err := json.Marshal(map[string]any{"issuer": p.URL, "clientID": p.ClientID, "clientSecret": p.Secret, "ca": p.CA})
+	body, err := json.Marshal(map[string]any{"issuer": p.URL, "clientID": p.ClientID, "clientSecret": p.Secret, "ca": p.CA, "allowedGroups": allowedGroups})
 	if err != nil {
 		w.t.Fatal(err)
 	}

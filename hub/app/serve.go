@@ -542,11 +542,14 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		_ = runner.Run(ctx, handler.Command) // ends with ctx, without an error
 	}()
 	defer func() { <-running }()
+	requests, stopping := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopping(api.ErrStopping)
+	context.AfterFunc(ctx, func() { stopping(api.ErrStopping) })
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // event streams end with it
+		BaseContext:       func(net.Listener) context.Context { return requests }, // event streams end with it
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

@@ -193,6 +193,9 @@ func (s *Service) Login(ctx context.Context, from, code string) (token string, i
 		if token, info, err = s.newToken(fleet.NewAPIToken{Name: "admin", Admin: true, Lifetime: DefaultLifetime}); err != nil {
 			return err
 		}
+		if err := fleet.LoginBegins(ctx, fleet.LoginSubject{Provider: fleet.LocalProvider, Session: info.ID}); err != nil {
+			return err
+		}
 		return s.store.TakeFirstLogin(ctx, hash, &info, nil, nil)
 	})
 	if err != nil {

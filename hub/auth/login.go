@@ -70,6 +70,9 @@ func (s *Service) judge(ctx context.Context, from, name, password string) (fleet
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fleet.User{}, err
 	}
+	if u.ID != "" {
+		fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: fleet.LocalProvider, Subject: u.ID})
+	}
 	account, place := accountKey(u.ID, name), network(from)
 	home := account + " from " + place
 	// Asked of names that nobody has too: it takes its time.
@@ -193,10 +196,14 @@ func (s *Service) ProviderLogin(ctx context.Context, provider, subject, name str
 	return s.begin(ctx, fleet.LoginSession{Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser}, "")
 }
 
-// begin stores a session. password is the hash that was found right.
+// begin stores a session, and before it the record of it. password is the hash that
+// was found right.
 func (s *Service) begin(ctx context.Context, l fleet.LoginSession, password string) (fleet.Login, error) {
 	session, err := s.newSession(ctx, l)
 	if err != nil {
+		return fleet.Login{}, err
+	}
+	if err := fleet.LoginBegins(ctx, fleet.LoginSubject{Provider: l.Provider, Subject: l.Subject, Name: l.Name, Session: session.Caller.ID}); err != nil {
 		return fleet.Login{}, err
 	}
 	return session, s.store.CreateLoginSession(ctx, *session.Caller.Session, password)

@@ -139,6 +139,11 @@ func (s *Service) FirstUser(ctx context.Context, from, code, name, password stri
 			return err
 		}
 		session.Caller.Admin = true
+		// The name is not recorded before the code is found right: of a code that is
+		// wrong it is a stranger's word.
+		if err := fleet.LoginBegins(ctx, fleet.LoginSubject{Provider: fleet.LocalProvider, Session: session.Caller.ID}); err != nil {
+			return err
+		}
 		return s.store.TakeFirstLogin(ctx, hash, nil, &u, session.Caller.Session)
 	})
 	if err != nil {

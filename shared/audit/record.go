@@ -69,6 +69,10 @@ type Record struct {
 	Actor   string `json:"actor,omitempty"`
 	ActorID string `json:"actorID,omitempty"`
 	From    string `json:"from,omitempty"`
+	// Provider and Subject are who a login is about, as far as that was known: the
+	// identity provider ("local" for the hub's own users) and who it is there.
+	Provider string `json:"provider,omitempty"`
+	Subject  string `json:"subject,omitempty"`
 	// Action is the operation of the API, such as syncApplication.
 	Action string `json:"action"`
 	// Verb is done to Resource, which is a kind of thing, in Project; Name is the thing.
@@ -117,7 +121,7 @@ const (
 // cleaned of what is not printable.
 func Seal(key ed25519.PrivateKey, r Record) (Signed, error) {
 	for _, s := range []*string{
-		&r.Actor, &r.ActorID, &r.From, &r.Action, &r.Verb, &r.Resource, &r.Project, &r.Name, &r.Cluster, &r.Code, &r.Request, &r.Operation, &r.Reason,
+		&r.Actor, &r.ActorID, &r.From, &r.Action, &r.Verb, &r.Resource, &r.Project, &r.Name, &r.Cluster, &r.Code, &r.Request, &r.Operation, &r.Reason, &r.Provider, &r.Subject,
 	} {
 		*s = clean(*s)
 	}

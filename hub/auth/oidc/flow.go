@@ -276,6 +276,7 @@ func (s *Service) Finish(ctx context.Context, provider, binding, query string) (
 
 // answered is who a provider vouches for in its answer to a login.
 func (s *Service) answered(ctx context.Context, provider string, l fleet.ExternalLogin, p pending, a answer) (person, error) {
+	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: l.Provider})
 	if provider != l.Provider {
 		return person{}, fault.New(fault.Unauthorized, "oidc_provider_mismatch", "another provider answers than the one that was asked")
 	}
@@ -307,6 +308,8 @@ func (s *Service) answered(ctx context.Context, provider string, l fleet.Externa
 // who is the person of claims by the provider's settings, which may have changed
 // while it was asked.
 func (s *Service) who(ctx context.Context, r *remote, c claims) (person, error) {
+	// Also somebody who may not log in is known by now.
+	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: r.settings.Name, Subject: c.text("sub")})
 	now, err := s.remote(ctx, r.settings.Name)
 	if err != nil {
 		return person{}, err
@@ -347,6 +350,7 @@ func (s *Service) Redeem(ctx context.Context, code, verifier string) (fleet.Logi
 	if err := json.Unmarshal(l.Sealed, &v); err != nil {
 		return fleet.Login{}, fault.Wrap(err, fault.Internal, "internal", "the login cannot be read")
 	}
+	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: l.Provider, Subject: v.Person.Subject})
 	challenge := base64.RawURLEncoding.EncodeToString(hashOf(verifier))
 	if !s.now().Before(l.ExpiresAt) || subtle.ConstantTimeCompare([]byte(challenge), []byte(v.Challenge)) != 1 {
 		return fleet.Login{}, unknown
@@ -416,6 +420,7 @@ func (s *Service) PollDevice(ctx context.Context, handle string) (login *fleet.L
 	if err := json.Unmarshal(l.Sealed, &dev); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "internal", "the login cannot be read")
 	}
+	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: l.Provider})
 	r, err := s.remote(ctx, l.Provider)
 	if err != nil {
 		return nil, err

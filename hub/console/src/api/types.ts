@@ -328,6 +328,9 @@ export interface AuditRecord {
   actor?: string;
   actorID?: string;
   from?: string;
+  /** Provider and Subject are who a login is about, as far as that was known: the identity provider ("local" for the hub's own users) and who it is there. */
+  provider?: string;
+  subject?: string;
   /** Action is the operation of the API, such as syncApplication. */
   action: string;
   /** Verb is done to Resource, which is a kind of thing, in Project; Name is the thing. */
