@@ -146,7 +146,8 @@ func (c claims) who(p fleet.IdentityProvider) (person, error) {
 	for i := range groups {
 		groups[i] = p.GroupsPrefix + groups[i]
 	}
-	return person{Subject: c.text("sub"), Name: userPrefix(p) + name, Groups: groups}, nil
+	// The policy knows people by the subject: it is kept apart as the name is.
+	return person{Subject: userPrefix(p) + c.text("sub"), Name: userPrefix(p) + name, Groups: groups}, nil
 }
 
 func notAllowed(why string) error {

@@ -695,6 +695,32 @@ func TestA03_SettingsThatChangeMeanwhileEndALogin(t *testing.T) {
 	}
 }
 
+// With a prefix no subject, name or group of a provider is another provider's, or a
+// local user's, in whose names there is no colon.
+func TestS05_APrefixKeepsSubjectsApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		change                  func(p *fleet.IdentityProvider)
+		subject, person, groups string
+	}{
+		"addresses":              {func(*fleet.IdentityProvider) {}, "subject-1", "ann@example.org", "team-shop"},
+		"prefixes":               {func(p *fleet.IdentityProvider) { p.UserPrefix, p.GroupsPrefix = "b:", "g:" }, "b:subject-1", "b:ann@example.org", "g:team-shop"},
+		"another claim":          {func(p *fleet.IdentityProvider) { p.UserClaim = "sub" }, "corp:subject-1", "corp:subject-1", "team-shop"},
+		"another claim, no more": {func(p *fleet.IdentityProvider) { p.UserClaim, p.UserPrefix = "sub", NoPrefix }, "subject-1", "subject-1", "team-shop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t)
+			w.set(c.change)
+			if _, err := w.login(fleet.LoginStart{}); err != nil {
+				t.Fatal(err)
+			}
+			got := w.store.Begun()[0]
+			if got.Subject != c.subject || got.Name != c.person || strings.Join(got.Groups, " ") != c.groups {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 func TestA20_AProviderWhoseCertificateIsNotTrusted(t *testing.T) {
 	w := setup(t)
 	w.set(func(p *fleet.IdentityProvider) { p.CA = "" })
