@@ -34,6 +34,8 @@ type Inventory interface {
 	// Operations reads those that f means, which the caller sees, from the database.
 	Operations(ctx context.Context, f fleet.OperationFilter, q fleet.ListQuery) (fleet.ListPage, error)
 	Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
+	// Map is all clusters that somebody sees, in columns.
+	Map(ctx context.Context, q fleet.MapQuery) (fleet.FleetMap, error)
 	// Projects are the names of all projects; version changes with them. Deployed
 	// changes with projects and clusters, and with what is deployed where.
 	Projects(ctx context.Context) (version uint64, names []string)

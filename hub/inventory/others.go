@@ -331,11 +331,23 @@ const maxSilent = 20
 // Fleet counts what is seen.
 func (x *Index) Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary {
 	m := x.moment(x.current(ctx))
+	views := make([]*model.Cluster, 0, len(m.clusters))
+	for _, c := range m.clusters {
+		view := m.view(c)
+		if sight.SeesCluster == nil || sight.SeesCluster(&view) {
+			views = append(views, &view)
+		}
+	}
+	return m.summaryOf(m.seen(&sight), views, &sight)
+}
+
+// summaryOf counts applications and clusters that are seen, and projects.
+func (m moment) summaryOf(apps []seenApp, views []*model.Cluster, sight *fleet.Sight) fleet.FleetSummary {
 	var s fleet.FleetSummary
 	s.AsOf, s.Away = m.asOf.UTC(), m.away
 	a := &s.Applications
 	a.Health, a.Sync, a.Operation = map[string]int{}, map[string]int{}, map[string]int{}
-	for _, app := range m.seen(&sight) {
+	for _, app := range apps {
 		a.Total++
 		a.Operation[app.op]++
 		if app.aside {
@@ -355,17 +367,13 @@ func (x *Index) Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
 			}
 		}
 	}
-	for _, c := range m.clusters {
-		view := m.view(c)
-		if sight.SeesCluster != nil && !sight.SeesCluster(&view) {
-			continue
-		}
+	for _, view := range views {
 		s.Clusters.Total++
 		if view.Connected {
 			s.Clusters.Reporting++
 		} else {
 			s.Clusters.Silent++
-			s.Clusters.NotReporting = append(s.Clusters.NotReporting, fleet.SilentCluster{Name: view.Name, LastSeen: view.LastSeen, State: stateOf(&view)})
+			s.Clusters.NotReporting = append(s.Clusters.NotReporting, fleet.SilentCluster{Name: view.Name, LastSeen: view.LastSeen, State: stateOf(view)})
 		}
 	}
 	slices.SortFunc(s.Clusters.NotReporting, func(a, b fleet.SilentCluster) int { return timeOf(b.LastSeen).Compare(timeOf(a.LastSeen)) })

@@ -79,6 +79,34 @@ func (c *Client) GetFleetSummary(ctx context.Context, options ...Option) (out Fl
 	return out, err
 }
 
+// GetFleetMapQuery narrows getFleetMap; what is zero is not sent.
+type GetFleetMapQuery struct {
+	// Filter: clusters that are not dimmed, such as state:offline env:prod; see docs/filters.md
+	Filter string
+	// Project: only applications of a project, and the clusters that have some or are reserved for it
+	Project string
+}
+
+func (q GetFleetMapQuery) encode() string {
+	v := query{}
+	v.text("filter", q.Filter)
+	v.text("project", q.Project)
+	return v.encode()
+}
+
+// GetFleetMapPath is where getFleetMap is, below /api/v1.
+func GetFleetMapPath(q GetFleetMapQuery) string {
+	return "/fleet/map" + q.encode()
+}
+
+// GetFleetMap: all clusters in columns, and what needs attention.
+//
+// The n-th value of each column is about the n-th cluster, by name. Nothing is cut: 5,000 clusters take some 60 kB. Those that the filter does not select are named in dimmed.
+func (c *Client) GetFleetMap(ctx context.Context, q GetFleetMapQuery, options ...Option) (out FleetMap, err error) {
+	err = c.call(ctx, http.MethodGet, GetFleetMapPath(q), nil, &out, options)
+	return out, err
+}
+
 // StreamEventsQuery narrows streamEvents; what is zero is not sent.
 type StreamEventsQuery struct {
 	// Type: only events of these types, with commas
@@ -1718,6 +1746,21 @@ type AppliedAnswer struct {
 	Items []Applied `json:"items"`
 }
 
+// Attention is something to look at: a cluster, an application, or so many more of
+// one kind.
+type Attention struct {
+	Kind        string     `json:"kind"`
+	Cluster     string     `json:"cluster,omitempty"`
+	Application string     `json:"application,omitempty"`
+	Project     string     `json:"project,omitempty"`
+	Since       *time.Time `json:"since,omitempty"`
+	Message     string     `json:"message,omitempty"`
+	// Production: the cluster is labelled as that.
+	Production bool `json:"production,omitempty"`
+	// More counts the others of the kind, which are not listed.
+	More int `json:"more,omitempty"`
+}
+
 // AuditBegin is what goes through the API.
 type AuditBegin struct {
 	HubID    string `json:"hubID"`
@@ -1866,6 +1909,12 @@ type ClusterUse struct {
 	Cluster      string `json:"cluster"`
 	Applications int    `json:"applications"`
 	Objects      int    `json:"objects"`
+}
+
+// Column has few different values: Of are positions in Values.
+type Column struct {
+	Values []string `json:"values"`
+	Of     []int    `json:"of"`
 }
 
 // Comparison is how one object would change.
@@ -2073,6 +2122,40 @@ type Facet struct {
 	// Others are the things whose value is not among the most frequent, which
 	// alone are listed.
 	Others int `json:"others,omitempty"`
+}
+
+// FleetMap is all clusters that somebody sees, in columns: the n-th value of each is
+// about the n-th cluster, by name. Thousands of clusters fit into one answer.
+type FleetMap struct {
+	// AsOf is when this was known to hold. Away: the database does not answer, and
+	// what others have written since is not in it.
+	AsOf time.Time `json:"asOf,omitzero"`
+	Away bool      `json:"away,omitempty"`
+	// ClusterCounts and ApplicationCounts are those of FleetSummary, of what is here.
+	ClusterCounts     ClusterCounts     `json:"clusterCounts"`
+	ApplicationCounts ApplicationCounts `json:"applicationCounts"`
+	Names             []string          `json:"names"`
+	// State is connected, offline, never, revoked or held.
+	State Column `json:"state"`
+	// LastSeen is in Unix seconds, 0 of those that are connected or were never seen.
+	LastSeen []int64 `json:"lastSeen"`
+	// Worst is the word of MapStates of what is worst on the cluster as far as it is
+	// known: of one that does not report it is what was known when it last did.
+	Worst Column `json:"worst"`
+	// Applications on the cluster, and how many of them are in each state of
+	// MapStates. What is not reported of lately is in stale and in no other sum.
+	Applications []int            `json:"applications"`
+	Counts       map[string][]int `json:"counts"`
+	Kubernetes   Column           `json:"kubernetes"`
+	Agent        Column           `json:"agent"`
+	// Labels are columns of labels, without those of which nearly each cluster has
+	// another value: nothing can be grouped by them. Those are named.
+	Labels   map[string]Column `json:"labels"`
+	Unlisted []string          `json:"unlistedLabels,omitempty"`
+	// Dimmed are the positions of clusters that the filter does not select.
+	Dimmed []int `json:"dimmed,omitempty"`
+	// Attention is what somebody should look at, the most urgent first.
+	Attention []Attention `json:"attention"`
 }
 
 // FleetSummary is the fleet in numbers.

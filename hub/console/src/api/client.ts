@@ -7,6 +7,13 @@ export interface GetCallerQuery {
   rules?: boolean;
 }
 
+export interface GetFleetMapQuery {
+  /** clusters that are not dimmed, such as state:offline env:prod; see docs/filters.md */
+  filter?: string;
+  /** only applications of a project, and the clusters that have some or are reserved for it */
+  project?: string;
+}
+
 export interface StreamEventsQuery {
   /** only events of these types, with commas */
   type?: string;
@@ -477,6 +484,11 @@ export class Client {
   /** The fleet in numbers. */
   async getFleetSummary(o: CallOptions = {}): Promise<types.FleetSummary> {
     return (await this.call<types.FleetSummary>("GET", `/fleet/summary`, undefined, o)).value;
+  }
+
+  /** All clusters in columns, and what needs attention. */
+  async getFleetMap(query: GetFleetMapQuery = {}, o: CallOptions = {}): Promise<Versioned<types.FleetMap>> {
+    return await this.call<types.FleetMap>("GET", `/fleet/map${search(query)}`, undefined, o);
   }
 
   /** Where this is: follow what changes. */

@@ -300,6 +300,20 @@ export interface AppliedAnswer {
   items: Applied[];
 }
 
+/** Attention is something to look at: a cluster, an application, or so many more of one kind. */
+export interface Attention {
+  kind: string;
+  cluster?: string;
+  application?: string;
+  project?: string;
+  since?: string;
+  message?: string;
+  /** Production: the cluster is labelled as that. */
+  production?: boolean;
+  /** More counts the others of the kind, which are not listed. */
+  more?: number;
+}
+
 export interface AuditBegin {
   hubID: string;
   key: string;
@@ -534,6 +548,12 @@ export interface ClusterUse {
   cluster: string;
   applications: number;
   objects: number;
+}
+
+/** Column has few different values: Of are positions in Values. */
+export interface Column {
+  values: string[];
+  of: number[];
 }
 
 /** Comparison is how one object would change. */
@@ -832,6 +852,35 @@ export interface FieldDifference {
   /** Manager and ChangedAt say who set the live value, where known. */
   manager?: string;
   changedAt?: string;
+}
+
+/** FleetMap is all clusters that somebody sees, in columns: the n-th value of each is about the n-th cluster, by name. Thousands of clusters fit into one answer. */
+export interface FleetMap {
+  /** AsOf is when this was known to hold. Away: the database does not answer, and what others have written since is not in it. */
+  asOf?: string;
+  away?: boolean;
+  /** ClusterCounts and ApplicationCounts are those of FleetSummary, of what is here. */
+  clusterCounts: ClusterCounts;
+  applicationCounts: ApplicationCounts;
+  names: string[];
+  /** State is connected, offline, never, revoked or held. */
+  state: Column;
+  /** LastSeen is in Unix seconds, 0 of those that are connected or were never seen. */
+  lastSeen: number[];
+  /** Worst is the word of MapStates of what is worst on the cluster as far as it is known: of one that does not report it is what was known when it last did. */
+  worst: Column;
+  /** Applications on the cluster, and how many of them are in each state of MapStates. What is not reported of lately is in stale and in no other sum. */
+  applications: number[];
+  counts: Record<string, number[]>;
+  kubernetes: Column;
+  agent: Column;
+  /** Labels are columns of labels, without those of which nearly each cluster has another value: nothing can be grouped by them. Those are named. */
+  labels: Record<string, Column>;
+  unlistedLabels?: string[];
+  /** Dimmed are the positions of clusters that the filter does not select. */
+  dimmed?: number[];
+  /** Attention is what somebody should look at, the most urgent first. */
+  attention: Attention[];
 }
 
 /** FleetSummary is the fleet in numbers. */

@@ -1,0 +1,43 @@
+package api
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+)
+
+// The map is of what the caller sees, and is not sent again while nothing changes.
+func TestTheMapOfTheFleet(t *testing.T) {
+	w := newWorld(t)
+	w.call("POST", "/api/v1/applications", application("web")).ok(201)
+	var m fleet.FleetMap
+	first := w.call("GET", "/api/v1/fleet/map?filter=us", "").ok(200).into(&m)
+	if !slices.Equal(m.Names, []string{"eu", "us"}) || !slices.Equal(m.Dimmed, []int{0}) || m.AsOf.IsZero() || m.ClusterCounts.Total != 2 || m.Applications[0] != 1 {
+		t.Errorf("%+v", m)
+	}
+	tag := "If-None-Match: " + first.header.Get("ETag")
+	if again := w.call("GET", "/api/v1/fleet/map?filter=us", "", tag); again.status != 304 || again.body != "" {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+	w.call("GET", "/api/v1/fleet/map?filter=eu", "", tag).ok(200)
+	w.call("PUT", "/api/v1/clusters/eu/labels", `{"labels":{"env":"prod"}}`).ok(200)
+	w.call("GET", "/api/v1/fleet/map?filter=us", "", tag).ok(200).into(&m)
+	if c := m.Labels["env"]; len(c.Of) != 2 || c.Values[c.Of[0]] != "prod" {
+		t.Errorf("%+v", m.Labels)
+	}
+	for query, code := range map[string]string{"filter=state:nowhere": "filter_invalid", "groupby=env": "unknown_parameter"} {
+		w.call("GET", "/api/v1/fleet/map?"+query, "").problem(400, code)
+	}
+	m = fleet.FleetMap{}
+	if w.call("GET", "/api/v1/fleet/map?project=default", "").ok(200).into(&m); len(m.Names) != 1 {
+		t.Errorf("of a project: %v", m.Names)
+	}
+
+	w.loginAs("bo", fleet.Grant{Project: "shop", Role: "viewer"})
+	m = fleet.FleetMap{}
+	w.call("GET", "/api/v1/fleet/map", "").ok(200).into(&m)
+	if !slices.Equal(m.Names, []string{"eu"}) || m.Applications[0] != 0 || m.ApplicationCounts.Total != 0 {
+		t.Errorf("somebody of shop sees %+v", m)
+	}
+}
