@@ -12,7 +12,8 @@ func TestTheMapOfTheFleet(t *testing.T) {
 	w := newWorld(t)
 	w.call("POST", "/api/v1/applications", application("web")).ok(201)
 	var m fleet.FleetMap
-	first := w.call("GET", "/api/v1/fleet/map?filter=us", "").ok(200).into(&m)
+	first := w.call("GET", "/api/v1/fleet/map?filter=us", "").ok(200)
+	first.into(&m)
 	if !slices.Equal(m.Names, []string{"eu", "us"}) || !slices.Equal(m.Dimmed, []int{0}) || m.AsOf.IsZero() || m.ClusterCounts.Total != 2 || m.Applications[0] != 1 {
 		t.Errorf("%+v", m)
 	}
