@@ -27,6 +27,6 @@ export default defineConfig({
     css: false,
     restoreMocks: true,
     maxWorkers: 2,
-    testTimeout: 20_000,
+    testTimeout: 30_000,
   },
 });

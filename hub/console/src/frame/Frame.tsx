@@ -1,22 +1,24 @@
-import { ActionIcon, Button, Menu, Tooltip, VisuallyHidden } from "@mantine/core";
+import { ActionIcon, VisuallyHidden } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useMatches, useNavigate, useRouter } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
-import { api, Problem, setHooks } from "../client";
-import { locales, useLocale, useT } from "../i18n";
+import { Problem, setHooks } from "../client";
+import { useT } from "../i18n";
 import { LiveProvider } from "../live";
-import { apiDocs, paths } from "../routes/urls";
+import { paths } from "../routes/urls";
 import { installChords, printed, useChord } from "../ui/chords";
 import { Icon } from "../ui/Icon";
-import { plainLine } from "../ui/plain";
-import { contrasts, densities, schemes, usePreferences } from "../ui/preferences";
+import { Logo } from "../ui/Logo";
+import { usePreferences } from "../ui/preferences";
 import { ErrorView, LoadingView } from "../ui/states";
 import classes from "./Frame.module.css";
 import { HubNotices, LivePill } from "./LivePill";
 import { nav } from "./nav";
-import { ProjectSwitch } from "./ProjectSwitch";
 import { callerQuery } from "./queries";
 
+// With menus comes what places them on the page: not needed for the first paint.
+const ProjectSwitch = lazy(() => import("./ProjectSwitch"));
+const HeaderMenus = lazy(() => import("./HeaderMenus"));
 const Palette = lazy(() => import("./Palette"));
 const ChordHelp = lazy(() => import("./ChordHelp"));
 const ConfirmLogin = lazy(() => import("./ConfirmLogin"));
@@ -111,10 +113,12 @@ function Shell({
           <Icon name="menu" />
         </ActionIcon>
         <Link to={paths.fleet} className={classes.brand} aria-label="Hawser">
-          <Anchor />
+          <Logo />
           <span>hawser</span>
         </Link>
-        <ProjectSwitch />
+        <Suspense fallback={<span className={classes.switch} />}>
+          <ProjectSwitch />
+        </Suspense>
         <button type="button" className={classes.search} onClick={() => setPalette(true)}>
           <VisuallyHidden>{t("frame.palette.open")}</VisuallyHidden>
           <Icon name="search" />
@@ -129,23 +133,9 @@ function Shell({
         </button>
         <div className={classes.right}>
           <LivePill />
-          <Menu position="bottom-end">
-            <Menu.Target>
-              <ActionIcon aria-label={t("frame.help")} className={classes.wideOnly}>
-                <Icon name="help" />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Item onClick={() => setHelp(true)} rightSection={<kbd className={classes.kbd}>?</kbd>}>
-                {t("frame.help.chords")}
-              </Menu.Item>
-              <Menu.Item component="a" href={apiDocs} target="_blank" rel="noopener">
-                {t("frame.help.api")}
-              </Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
-          <LookMenu />
-          <UserMenu name={name} provider={provider} admin={admin} onHelp={() => setHelp(true)} />
+          <Suspense fallback={<span className={classes.menus} />}>
+            <HeaderMenus name={name} provider={provider} admin={admin} onHelp={() => setHelp(true)} />
+          </Suspense>
         </div>
       </header>
       <nav className={classes.nav} aria-label={t("frame.nav.label")}>
@@ -154,20 +144,19 @@ function Shell({
             {group.map((item) => (
               <li key={item.to}>
                 <NavChord keys={item.keys} to={item.to} label={t(item.label)} group={t("frame.chords.go")} />
-                <Tooltip label={t(item.label)} position="right" disabled={!collapsed}>
-                  <Link
-                    to={item.to}
-                    search={(old: { project?: string }) => ({ project: old.project })}
-                    className={classes.link}
-                    activeProps={{ className: classes.active, "aria-current": "page" }}
-                    activeOptions={{ includeSearch: false }}
-                    aria-label={t(item.label)}
-                    onClick={() => setDrawer(false)}
-                  >
-                    <Icon name={item.icon} />
-                    <span>{t(item.label)}</span>
-                  </Link>
-                </Tooltip>
+                <Link
+                  to={item.to}
+                  search={(old: { project?: string }) => ({ project: old.project })}
+                  className={classes.link}
+                  activeProps={{ className: classes.active, "aria-current": "page" }}
+                  activeOptions={{ includeSearch: false }}
+                  aria-label={t(item.label)}
+                  title={collapsed ? t(item.label) : undefined}
+                  onClick={() => setDrawer(false)}
+                >
+                  <Icon name={item.icon} />
+                  <span>{t(item.label)}</span>
+                </Link>
               </li>
             ))}
           </ul>
@@ -221,155 +210,4 @@ function NavChord({
     () => void navigate({ to, search: (old: { project?: string }) => ({ project: old.project }) } as never),
   );
   return null;
-}
-
-function LookMenu() {
-  const t = useT();
-  const look = usePreferences();
-  const [locale, setLocale] = useLocale();
-  return (
-    <Menu position="bottom-end" closeOnItemClick={false} width={220}>
-      <Menu.Target>
-        <ActionIcon aria-label={t("frame.look")}>
-          <Icon name="theme" />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t("frame.look.scheme")}</Menu.Label>
-        <Choice
-          values={schemes}
-          value={look.scheme}
-          onChange={look.setScheme}
-          label={(s) => t(`frame.look.scheme.${s}`)}
-        />
-        <Menu.Label>{t("frame.look.contrast")}</Menu.Label>
-        <Choice
-          values={contrasts}
-          value={look.contrast}
-          onChange={(contrast) => look.set({ contrast })}
-          label={(c) => t(`frame.look.contrast.${c}`)}
-        />
-        <Menu.Label>{t("frame.look.density")}</Menu.Label>
-        <Choice
-          values={densities}
-          value={look.density}
-          onChange={(density) => look.set({ density })}
-          label={(d) => t(`frame.look.density.${d}`)}
-        />
-        <Menu.Label>{t("frame.look.language")}</Menu.Label>
-        <Choice values={locales} value={locale} onChange={setLocale} label={(l) => t(`frame.language.${l}`)} />
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-function Choice<V extends string>({
-  values,
-  value,
-  onChange,
-  label,
-}: {
-  values: readonly V[];
-  value: V;
-  onChange: (v: V) => void;
-  label: (v: V) => string;
-}) {
-  return values.map((v) => (
-    <Menu.Item
-      key={v}
-      role="menuitemradio"
-      aria-checked={v === value}
-      onClick={() => onChange(v)}
-      leftSection={<span className={classes.tick}>{v === value && <Icon name="check" size={14} />}</span>}
-    >
-      {label(v)}
-    </Menu.Item>
-  ));
-}
-
-function UserMenu({
-  name,
-  provider,
-  admin,
-  onHelp,
-}: {
-  name: string;
-  provider?: string;
-  admin?: boolean;
-  onHelp: () => void;
-}) {
-  const t = useT();
-  const [busy, setBusy] = useState(false);
-  const shown = plainLine(name);
-  const logout = async () => {
-    setBusy(true);
-    try {
-      await api.logout();
-    } catch (e) {
-      if (Problem.of(e).status !== 401) {
-        setBusy(false);
-        const { toastProblem } = await import("../ui/toast");
-        toastProblem(t, e);
-        return;
-      }
-    }
-    // A whole new page: nothing of what was seen stays in memory.
-    window.location.assign(paths.login);
-  };
-  return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <Button variant="subtle" color="gray" className={classes.user}>
-          <VisuallyHidden>{t("frame.user.menu", { name: shown })}</VisuallyHidden>
-          <span aria-hidden="true">{initials(shown)}</span>
-        </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <div className={classes.who}>
-          <bdi>{shown}</bdi>
-          <span>
-            {provider === undefined ? t("frame.user.token") : t("frame.user.from", { provider })}
-            {admin === true && ` · ${t("frame.user.admin")}`}
-          </span>
-        </div>
-        <Menu.Divider />
-        <Menu.Item onClick={onHelp} leftSection={<Icon name="help" />}>
-          {t("frame.help.chords")}
-        </Menu.Item>
-        <Menu.Item onClick={() => void logout()} disabled={busy} leftSection={<Icon name="logout" />}>
-          {t("frame.user.logout")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-function initials(name: string): string {
-  const parts = name
-    .replace(/@.*$/, "")
-    .split(/[\s._-]+/)
-    .filter(Boolean);
-  const first = Array.from(parts[0] ?? "?")[0] ?? "?";
-  const last =
-    parts.length > 1 ? (Array.from(parts[parts.length - 1] ?? "")[0] ?? "") : (Array.from(parts[0] ?? "")[1] ?? "");
-  return (first + last).toUpperCase();
-}
-
-function Anchor() {
-  return (
-    <svg
-      width="18"
-      height="18"
-      viewBox="0 0 32 32"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="3"
-      strokeLinecap="round"
-      strokeLinejoin="round"
-      aria-hidden="true"
-    >
-      <circle cx="16" cy="6.500" r="3.300" />
-      <path d="M16 10v18M9.500 14.500h13M4 19.500c.8 5.400 5.800 8.500 12 8.500s11.200-3.100 12-8.500" />
-    </svg>
-  );
 }

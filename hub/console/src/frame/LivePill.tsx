@@ -1,4 +1,4 @@
-import { Button, Tooltip } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { useFormat, useT } from "../i18n";
 import { useLiveState } from "../live";
@@ -30,14 +30,18 @@ export function LivePill() {
         : t("frame.live.reconnecting")
       : t(`frame.live.${state.phase}`);
   return (
-    <Tooltip label={live ? t("frame.live.pause") : t("frame.live.resume")}>
-      <button type="button" className={classes.pill} data-phase={state.phase} onClick={live ? pause : resume}>
-        <span className={classes.dot} aria-hidden="true" />
-        <span role="status" aria-label={t(`frame.live.${state.phase}`)}>
-          {word}
-        </span>
-      </button>
-    </Tooltip>
+    <button
+      type="button"
+      title={live ? t("frame.live.pause") : t("frame.live.resume")}
+      className={classes.pill}
+      data-phase={state.phase}
+      onClick={live ? pause : resume}
+    >
+      <span className={classes.dot} aria-hidden="true" />
+      <span role="status" aria-label={t(`frame.live.${state.phase}`)}>
+        {word}
+      </span>
+    </button>
   );
 }
 

@@ -115,109 +115,103 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   };
   let n = -1;
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      withCloseButton={false}
-      padding={0}
-      size={620}
-      yOffset="12vh"
-      title=""
-      aria-label={t("frame.palette.open")}
-    >
-      <div className={classes.box}>
-        <Icon name="search" />
-        <input
-          className={classes.input}
-          value={typed}
-          onChange={(e) => setTyped(e.currentTarget.value)}
-          placeholder={t("frame.palette.hint")}
-          data-autofocus
-          spellCheck={false}
-          autoComplete="off"
-          role="combobox"
-          aria-label={t("frame.palette.hint")}
-          aria-expanded="true"
-          aria-controls={list}
-          aria-activedescendant={flat[at] === undefined ? undefined : `${list}-${at}`}
-          onKeyDown={(e) => {
-            if (e.key === "ArrowDown" || (e.ctrlKey && e.key === "n")) move(1);
-            else if (e.key === "ArrowUp" || (e.ctrlKey && e.key === "p")) move(-1);
-            else if (e.key === "Enter" && !e.nativeEvent.isComposing) choose(flat[at]);
-            else return;
-            e.preventDefault();
-          }}
-        />
-        {busy && <span className={classes.busy} aria-hidden="true" />}
-      </div>
-      <div className={classes.list} id={list} role="listbox" aria-label={t("frame.palette.results")} ref={listed}>
-        {sections.map((s) => (
-          // biome-ignore lint/a11y/useSemanticElements: groups of options are no fieldsets
-          <div key={s.title} role="group" aria-label={s.title}>
-            <div className={classes.title} aria-hidden="true">
-              {s.title}
+    <Modal.Root opened onClose={onClose} size={620} yOffset="12vh">
+      <Modal.Overlay />
+      <Modal.Content aria-label={t("frame.palette.open")}>
+        <div className={classes.box}>
+          <Icon name="search" />
+          <input
+            className={classes.input}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+            placeholder={t("frame.palette.hint")}
+            data-autofocus
+            spellCheck={false}
+            autoComplete="off"
+            role="combobox"
+            aria-label={t("frame.palette.hint")}
+            aria-expanded="true"
+            aria-controls={list}
+            aria-activedescendant={flat[at] === undefined ? undefined : `${list}-${at}`}
+            onKeyDown={(e) => {
+              if (e.key === "ArrowDown" || (e.ctrlKey && e.key === "n")) move(1);
+              else if (e.key === "ArrowUp" || (e.ctrlKey && e.key === "p")) move(-1);
+              else if (e.key === "Enter" && !e.nativeEvent.isComposing) choose(flat[at]);
+              else return;
+              e.preventDefault();
+            }}
+          />
+          {busy && <span className={classes.busy} aria-hidden="true" />}
+        </div>
+        <div className={classes.list} id={list} role="listbox" aria-label={t("frame.palette.results")} ref={listed}>
+          {sections.map((s) => (
+            // biome-ignore lint/a11y/useSemanticElements: groups of options are no fieldsets
+            <div key={s.title} role="group" aria-label={s.title}>
+              <div className={classes.title} aria-hidden="true">
+                {s.title}
+              </div>
+              {s.entries.map((e) => {
+                n++;
+                const index = n;
+                return (
+                  // biome-ignore lint/a11y/useKeyWithClickEvents: the input has the keys
+                  <div
+                    key={e.id}
+                    id={`${list}-${index}`}
+                    data-at={index}
+                    role="option"
+                    tabIndex={-1}
+                    aria-selected={index === at}
+                    className={classes.entry}
+                    onMouseMove={() => at !== index && setAt(index)}
+                    onClick={() => choose(e)}
+                  >
+                    <Icon name={e.icon ?? "right"} />
+                    <bdi className={classes.name}>{plainLine(middle(e.title, 64))}</bdi>
+                    {e.hint !== undefined && <bdi className={classes.hint}>{plainLine(middle(e.hint, 48))}</bdi>}
+                  </div>
+                );
+              })}
             </div>
-            {s.entries.map((e) => {
-              n++;
-              const index = n;
-              return (
-                // biome-ignore lint/a11y/useKeyWithClickEvents: the input has the keys
-                <div
-                  key={e.id}
-                  id={`${list}-${index}`}
-                  data-at={index}
-                  role="option"
-                  tabIndex={-1}
-                  aria-selected={index === at}
-                  className={classes.entry}
-                  onMouseMove={() => at !== index && setAt(index)}
-                  onClick={() => choose(e)}
+          ))}
+        </div>
+        <div className={classes.foot}>
+          <span role="status">
+            {failed
+              ? t("frame.palette.failed")
+              : !busy && typed.trim() !== "" && flat.length === 0
+                ? t("frame.palette.none")
+                : ""}
+          </span>
+          <span className={classes.prefixes}>
+            {known
+              .filter((s) => s.prefix !== undefined)
+              .map((s) => (
+                <button
+                  type="button"
+                  key={s.id}
+                  onClick={() => {
+                    setTyped(s.prefix === ">" ? ">" : `${s.prefix}:`);
+                    document.querySelector<HTMLInputElement>(`[aria-controls="${list}"]`)?.focus();
+                  }}
                 >
-                  <Icon name={e.icon ?? "right"} />
-                  <bdi className={classes.name}>{plainLine(middle(e.title, 64))}</bdi>
-                  {e.hint !== undefined && <bdi className={classes.hint}>{plainLine(middle(e.hint, 48))}</bdi>}
-                </div>
-              );
-            })}
-          </div>
-        ))}
-      </div>
-      <div className={classes.foot}>
-        <span role="status">
-          {failed
-            ? t("frame.palette.failed")
-            : !busy && typed.trim() !== "" && flat.length === 0
-              ? t("frame.palette.none")
-              : ""}
-        </span>
-        <span className={classes.prefixes}>
-          {known
-            .filter((s) => s.prefix !== undefined)
-            .map((s) => (
+                  <kbd>{s.prefix === ">" ? ">" : `${s.prefix}:`}</kbd> {s.title(t)}
+                </button>
+              ))}
+            {typed === "" && recents().length > 0 && (
               <button
                 type="button"
-                key={s.id}
                 onClick={() => {
-                  setTyped(s.prefix === ">" ? ">" : `${s.prefix}:`);
-                  document.querySelector<HTMLInputElement>(`[aria-controls="${list}"]`)?.focus();
+                  forget();
+                  setTyped(" ");
                 }}
               >
-                <kbd>{s.prefix === ">" ? ">" : `${s.prefix}:`}</kbd> {s.title(t)}
+                {t("frame.palette.forget")}
               </button>
-            ))}
-          {typed === "" && recents().length > 0 && (
-            <button
-              type="button"
-              onClick={() => {
-                forget();
-                setTyped(" ");
-              }}
-            >
-              {t("frame.palette.forget")}
-            </button>
-          )}
-        </span>
-      </div>
-    </Modal>
+            )}
+          </span>
+        </div>
+      </Modal.Content>
+    </Modal.Root>
   );
 }

@@ -8,7 +8,7 @@ import { MiddleTruncate } from "../ui/PlainText";
 import { projectNamesQuery } from "./queries";
 
 /** Narrows all pages to one project: the search parameter `project` of every URL. */
-export function ProjectSwitch() {
+export default function ProjectSwitch() {
   const t = useT();
   const navigate = useNavigate();
   const { project } = useSearch({ strict: false }) as { project?: string };

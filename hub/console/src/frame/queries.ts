@@ -12,7 +12,7 @@ export const callerQuery = queryOptions({
 export const projectNamesQuery = queryOptions({
   queryKey: ["projects", "names"],
   queryFn: async ({ signal }) => {
-    const page = await api.listProjects({ limit: 500, fields: "name" }, { signal });
+    const page = await api.listProjects({ limit: 500, fields: "metadata" }, { signal });
     return page.items.map((p) => p.metadata.name).filter((n): n is string => n !== undefined);
   },
 });

@@ -23,8 +23,8 @@ export const paths = {
   job: "/jobs/$job",
 } as const;
 
-/** Text of a search parameter; anything else is as if it were not there. */
-export const text = z.catch(z.optional(z.string()), undefined);
+/** Text of a search parameter; anything else, and an empty one, is as if it were not there. */
+export const text = z.catch(z.optional(z.string().check(z.minLength(1))), undefined);
 /** One of some words, or nothing. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(...words: W) =>
   z.catch(z.optional(z.enum(words)), undefined);

@@ -26,6 +26,14 @@ window.matchMedia = (query) =>
   }) as MediaQueryList;
 window.HTMLElement.prototype.scrollIntoView = () => {};
 window.scrollTo = () => {};
+// jsdom lays nothing out: without a size virtual lists would have no rows.
+for (const [name, size] of [
+  ["clientHeight", 640],
+  ["clientWidth", 1200],
+  ["offsetHeight", 640],
+  ["offsetWidth", 1200],
+] as const)
+  Object.defineProperty(HTMLElement.prototype, name, { configurable: true, get: () => size });
 
 beforeEach(() => {
   localStorage.clear();

@@ -1,6 +1,7 @@
-import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { UnstyledButton } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { useT } from "../i18n";
+import classes from "./CopyButton.module.css";
 import { Icon } from "./Icon";
 
 /** Copies a text; with `label` a button with words, else an icon. Says whether it worked. */
@@ -24,17 +25,16 @@ export function CopyButton({ value, label, name }: { value: string; label?: stri
   const idle = name === undefined ? t("ui.copy") : t("ui.copy.name", { name });
   return (
     <>
-      {label !== undefined ? (
-        <Button variant="default" leftSection={<Icon name={state === "copied" ? "check" : "copy"} />} onClick={copy}>
-          {said ?? label}
-        </Button>
-      ) : (
-        <Tooltip label={said ?? idle}>
-          <ActionIcon aria-label={idle} onClick={copy} size={24}>
-            <Icon name={state === "copied" ? "check" : "copy"} />
-          </ActionIcon>
-        </Tooltip>
-      )}
+      <UnstyledButton
+        className={label === undefined ? classes.icon : classes.button}
+        aria-label={label === undefined ? idle : undefined}
+        title={label === undefined ? (said ?? idle) : undefined}
+        data-state={state}
+        onClick={copy}
+      >
+        <Icon name={state === "copied" ? "check" : state === "failed" ? "warning" : "copy"} size={14} />
+        {label !== undefined && (said ?? label)}
+      </UnstyledButton>
       <span className="visually-hidden" role="status">
         {said}
       </span>

@@ -352,20 +352,16 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
             {columns
               .filter((c) => c.always !== true)
               .map((c) => (
-                <Menu.Item
+                <Menu.CheckboxItem
                   key={c.id}
-                  role="menuitemcheckbox"
-                  aria-checked={seen.has(c.id)}
-                  leftSection={
-                    <span className={classes.tick}>{seen.has(c.id) && <Icon name="check" size={14} />}</span>
-                  }
-                  onClick={() => {
+                  checked={seen.has(c.id)}
+                  onChange={(on) => {
                     const before = hidden ?? [];
-                    props.onHidden?.(seen.has(c.id) ? [...before, c.id] : before.filter((h) => h !== c.id));
+                    props.onHidden?.(on ? before.filter((h) => h !== c.id) : [...before, c.id]);
                   }}
                 >
                   {c.title}
-                </Menu.Item>
+                </Menu.CheckboxItem>
               ))}
           </Menu.Dropdown>
         </Menu>

@@ -13,9 +13,23 @@ const accent: MantineColorsTuple = [
   "#0b478b",
 ];
 
+/** Greys of Mantine's dark scheme, from text to ground: those of theme.css. */
+const dark: MantineColorsTuple = [
+  "#e6e9ef",
+  "#c3c9d4",
+  "#9aa3b2",
+  "#6b7482",
+  "#333c49",
+  "#262d38",
+  "#151b23",
+  "#0d1117",
+  "#0a0d12",
+  "#06080b",
+];
+
 /** Look of all components: dense, calm, one accent. */
 export const theme = createTheme({
-  colors: { accent },
+  colors: { accent, dark },
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: "var(--hw-font)",

@@ -35,11 +35,11 @@ export function FleetPage() {
           { name: t("fleet.applications"), value: format.number(applications.total) },
           {
             name: t("fleet.healthy"),
-            value: <StatusText state="healthy">{format.number(applications.health.Healthy ?? 0)}</StatusText>,
+            value: <StatusText state="healthy">{format.number(applications.health.healthy ?? 0)}</StatusText>,
           },
           {
             name: t("fleet.degraded"),
-            value: <StatusText state="degraded">{format.number(applications.health.Degraded ?? 0)}</StatusText>,
+            value: <StatusText state="degraded">{format.number(applications.health.degraded ?? 0)}</StatusText>,
           },
           {
             name: t("fleet.stale"),

@@ -6,6 +6,7 @@ import { api } from "../../client";
 import { type T, useT } from "../../i18n";
 import { Problem } from "../../problem";
 import { paths, providerLogin, safeReturn } from "../../routes/urls";
+import { Logo } from "../../ui/Logo";
 import { PlainText } from "../../ui/PlainText";
 import { plainLine } from "../../ui/plain";
 import classes from "./LoginPage.module.css";
@@ -61,6 +62,9 @@ export function LoginPage() {
   return (
     <main className={classes.page}>
       <div className={classes.card}>
+        <div className={classes.logo}>
+          <Logo size={28} />
+        </div>
         <h1>{t("login.heading")}</h1>
         {search.return !== undefined && <p className={classes.note}>{t("login.again")}</p>}
         {problem !== undefined && (

@@ -1,0 +1,165 @@
+import { ActionIcon, Button, Menu } from "@mantine/core";
+import { useState } from "react";
+import { api, Problem } from "../client";
+import { locales, useLocale, useT } from "../i18n";
+import { apiDocs, paths } from "../routes/urls";
+import { Icon } from "../ui/Icon";
+import { plainLine } from "../ui/plain";
+import { contrasts, densities, schemes, usePreferences } from "../ui/preferences";
+import classes from "./Frame.module.css";
+
+/** Help, look and account, at the right of the header. */
+export default function HeaderMenus(props: { name: string; provider?: string; admin?: boolean; onHelp: () => void }) {
+  const t = useT();
+  return (
+    <>
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <ActionIcon aria-label={t("frame.help")} className={classes.wideOnly}>
+            <Icon name="help" />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={props.onHelp} rightSection={<kbd className={classes.kbd}>?</kbd>}>
+            {t("frame.help.chords")}
+          </Menu.Item>
+          <Menu.Item component="a" href={apiDocs} target="_blank" rel="noopener">
+            {t("frame.help.api")}
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <LookMenu />
+      <UserMenu {...props} />
+    </>
+  );
+}
+
+function LookMenu() {
+  const t = useT();
+  const look = usePreferences();
+  const [locale, setLocale] = useLocale();
+  return (
+    <Menu position="bottom-end" closeOnItemClick={false} width={220}>
+      <Menu.Target>
+        <ActionIcon aria-label={t("frame.look")}>
+          <Icon name="theme" />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t("frame.look.scheme")}</Menu.Label>
+        <Choice
+          values={schemes}
+          value={look.scheme}
+          onChange={look.setScheme}
+          label={(s) => t(`frame.look.scheme.${s}`)}
+        />
+        <Menu.Label>{t("frame.look.contrast")}</Menu.Label>
+        <Choice
+          values={contrasts}
+          value={look.contrast}
+          onChange={(contrast) => look.set({ contrast })}
+          label={(c) => t(`frame.look.contrast.${c}`)}
+        />
+        <Menu.Label>{t("frame.look.density")}</Menu.Label>
+        <Choice
+          values={densities}
+          value={look.density}
+          onChange={(density) => look.set({ density })}
+          label={(d) => t(`frame.look.density.${d}`)}
+        />
+        <Menu.Label>{t("frame.look.language")}</Menu.Label>
+        <Choice values={locales} value={locale} onChange={setLocale} label={(l) => t(`frame.language.${l}`)} />
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function Choice<V extends string>({
+  values,
+  value,
+  onChange,
+  label,
+}: {
+  values: readonly V[];
+  value: V;
+  onChange: (v: V) => void;
+  label: (v: V) => string;
+}) {
+  return (
+    <Menu.RadioGroup value={value} onChange={(v) => onChange(v as V)}>
+      {values.map((v) => (
+        <Menu.RadioItem key={v} value={v}>
+          {label(v)}
+        </Menu.RadioItem>
+      ))}
+    </Menu.RadioGroup>
+  );
+}
+
+function UserMenu({
+  name,
+  provider,
+  admin,
+  onHelp,
+}: {
+  name: string;
+  provider?: string;
+  admin?: boolean;
+  onHelp: () => void;
+}) {
+  const t = useT();
+  const [busy, setBusy] = useState(false);
+  const shown = plainLine(name);
+  const logout = async () => {
+    setBusy(true);
+    try {
+      await api.logout();
+    } catch (e) {
+      if (Problem.of(e).status !== 401) {
+        setBusy(false);
+        const { toastProblem } = await import("../ui/toast");
+        toastProblem(t, e);
+        return;
+      }
+    }
+    // A whole new page: nothing of what was seen stays in memory.
+    window.location.assign(paths.login);
+  };
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <Button variant="subtle" color="gray" className={classes.user}>
+          <VisuallyHidden>{t("frame.user.menu", { name: shown })}</VisuallyHidden>
+          <span aria-hidden="true">{initials(shown)}</span>
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <div className={classes.who}>
+          <bdi>{shown}</bdi>
+          <span>
+            {provider === undefined ? t("frame.user.token") : t("frame.user.from", { provider })}
+            {admin === true && ` · ${t("frame.user.admin")}`}
+          </span>
+        </div>
+        <Menu.Divider />
+        <Menu.Item onClick={onHelp} leftSection={<Icon name="help" />}>
+          {t("frame.help.chords")}
+        </Menu.Item>
+        <Menu.Item onClick={() => void logout()} disabled={busy} leftSection={<Icon name="logout" />}>
+          {t("frame.user.logout")}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function initials(name: string): string {
+  const parts = name
+    .replace(/@.*$/, "")
+    .split(/[\s._-]+/)
+    .filter(Boolean);
+  const first = Array.from(parts[0] ?? "?")[0] ?? "?";
+  const last =
+    parts.length > 1 ? (Array.from(parts[parts.length - 1] ?? "")[0] ?? "") : (Array.from(parts[0] ?? "")[1] ?? "");
+  return (first + last).toUpperCase();
+}

@@ -1,0 +1,111 @@
+import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { useState } from "react";
+import { describe, expect, it, vi } from "vitest";
+import { draw, expectAccessible } from "../test/render";
+import { installChords } from "./chords";
+import { type Column, DataTable, type DataTableProps } from "./DataTable";
+
+interface Row {
+  name: string;
+  apps: number;
+}
+const rows = Array.from({ length: 5000 }, (_, i): Row => ({ name: `cluster-${i}`, apps: i }));
+const columns: Column<Row>[] = [
+  {
+    id: "name",
+    title: "Name",
+    cell: (r) => <a href="#x">{r.name}</a>,
+    width: 160,
+    grow: 1,
+    sort: "name",
+    always: true,
+  },
+  { id: "apps", title: "Apps", cell: (r) => r.apps, width: 80, number: true },
+];
+
+function Table(props: Partial<DataTableProps<Row>>) {
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [hidden, setHidden] = useState<string[]>([]);
+  return (
+    <>
+      <DataTable
+        label="Clusters"
+        columns={columns}
+        rows={rows}
+        rowKey={(r) => r.name}
+        selected={selected}
+        onSelected={setSelected}
+        hidden={hidden}
+        onHidden={setHidden}
+        {...props}
+      />
+      <output>{[...selected].join(" ")}</output>
+    </>
+  );
+}
+
+describe("a table", () => {
+  it("has the rows in sight in the page, and says how many there are", async () => {
+    const { container } = draw(<Table total={9000} />);
+    const grid = screen.getByRole("grid", { name: "Clusters" });
+    expect(grid).toHaveAttribute("aria-rowcount", "9001");
+    const drawn = within(grid).getAllByRole("row").length;
+    expect(drawn).toBeGreaterThan(15);
+    expect(drawn).toBeLessThan(80);
+    await expectAccessible(container);
+  });
+  it("is worked with keys alone", async () => {
+    const user = userEvent.setup();
+    const opened = vi.fn();
+    draw(<Table onOpen={opened} />);
+    await user.tab();
+    expect(screen.getByRole("grid")).toHaveFocus();
+    await user.keyboard("jj{ArrowDown}k");
+    await user.keyboard("x");
+    expect(screen.getByRole("status")).toHaveTextContent(/^cluster-2$/);
+    await user.keyboard("{Shift>}{ArrowDown}{ArrowDown}{/Shift}");
+    expect(screen.getByRole("status")).toHaveTextContent(/^cluster-2 cluster-3 cluster-4$/);
+    await user.keyboard("{Enter}");
+    expect(opened).toHaveBeenCalledExactlyOnceWith(rows[4]);
+  });
+  it("is reached with j from anywhere on the page", async () => {
+    const remove = installChords();
+    draw(<Table />);
+    await userEvent.keyboard("j");
+    expect(screen.getByRole("grid")).toHaveFocus();
+    remove();
+  });
+  it("asks for more when the end of what is loaded is in sight", async () => {
+    const more = vi.fn();
+    const first = draw(<Table rows={rows.slice(0, 30)} total={5000} onMore={more} />);
+    expect(more).toHaveBeenCalled();
+    first.unmount();
+    more.mockClear();
+    draw(<Table rows={rows.slice(0, 30)} total={30} onMore={more} />);
+    expect(more).not.toHaveBeenCalled();
+  });
+  it("sorts by the server", async () => {
+    const sort = vi.fn();
+    draw(<Table sort="name" onSort={sort} />);
+    expect(screen.getByRole("columnheader", { name: /Name/ })).toHaveAttribute("aria-sort", "ascending");
+    await userEvent.click(screen.getByRole("button", { name: /Name/ }));
+    expect(sort).toHaveBeenCalledWith("-name");
+  });
+  it("hides columns, but not all", async () => {
+    draw(<Table />);
+    await userEvent.click(screen.getByRole("button", { name: "Columns" }));
+    const item = await screen.findByRole("menuitemcheckbox", { name: "Apps" });
+    expect(screen.queryByRole("menuitemcheckbox", { name: "Name" })).toBeNull();
+    await userEvent.click(item);
+    expect(screen.queryByRole("columnheader", { name: "Apps" })).toBeNull();
+  });
+  it("opens a row by a click, and not where a link is", async () => {
+    const opened = vi.fn();
+    draw(<Table onOpen={opened} />);
+    await userEvent.click(screen.getByRole("link", { name: "cluster-1" }));
+    expect(opened).not.toHaveBeenCalled();
+    await userEvent.click(screen.getAllByRole("gridcell", { name: "1" })[0] as HTMLElement);
+    expect(opened).toHaveBeenCalledExactlyOnceWith(rows[1]);
+  });
+});
