@@ -22,7 +22,7 @@ describe("the frame", () => {
     expect(await screen.findByRole("heading", { name: "There is no such page" })).toBeVisible();
     const nav = screen.getByRole("navigation", { name: "Main" });
     expect(within(nav).getAllByRole("link")).toHaveLength(8);
-    expect(screen.getByRole("button", { name: "Account of ana@acme.io" })).toHaveTextContent("AN");
+    expect(await screen.findByRole("button", { name: /Account of ana@acme.io/ })).toHaveTextContent("AN");
     await waitFor(() => expect(screen.getByText("Live")).toBeInTheDocument());
     await expectAccessible(container);
   });

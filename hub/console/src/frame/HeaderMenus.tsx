@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu } from "@mantine/core";
+import { ActionIcon, Button, Menu, VisuallyHidden } from "@mantine/core";
 import { useState } from "react";
 import { api, Problem } from "../client";
 import { locales, useLocale, useT } from "../i18n";
