@@ -97,7 +97,7 @@ func TestA27_KubectlATokenOfOneClusterEndsWithItsHolder(t *testing.T) {
 		s.say(model.AccessAnswer{Data: []byte(`{"type":"ADDED","object":{}}` + "\n")})
 		<-s.ctx.Done()
 	})
-	login, err := w.auth.ProviderLogin(t.Context(), "corp", "ann", "ann", []string{"ops"}, false)
+	login, err := w.auth.ProviderLogin(t.Context(), "corp", "ann", "ann", []string{"ops"}, false, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (w *world) putPolicy(keys map[string]string) {
 // session logs somebody in whom a directory vouches for.
 func (w *world) session(subject string, groups ...string) string {
 	w.t.Helper()
-	l, err := w.auth.ProviderLogin(w.t.Context(), "corp", subject, "A name", groups, false)
+	l, err := w.auth.ProviderLogin(w.t.Context(), "corp", subject, "A name", groups, false, time.Time{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestA27_AStreamNarrowsAndEndsWithThePolicy(t *testing.T) {
 func TestA27_AListenerHearsNothingOfWhatHeMayNotSee(t *testing.T) {
 	w, _ := newPolicyWorld(t, "p, alice, applications, get, shop/web, allow\np, alice, repositories, get, shop/https://github.com/shop/a, allow\n")
 	w.call("GET", "/api/v1/whoami", "", w.session("alice")).ok(200)
-	l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false)
+	l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +394,7 @@ func TestA27_AListenerHearsNothingOfWhatHeMayNotSee(t *testing.T) {
 // may then.
 func TestA27_AJobIsDecidedAboutWhenItRuns(t *testing.T) {
 	w, _ := newPolicyWorld(t, "p, alice, applications, *, shop/*, allow\n")
-	l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false)
+	l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,7 +428,7 @@ func TestA23_EveryWayInAsksTheSamePolicy(t *testing.T) {
 		{"action", "action/*", model.JobAction}, {"terminate", "sync", ""}, {"update", "update", ""}, {"logs", "get", ""}, {"exec", "create", ""}, {"get", "get", ""}, {"events", "get", ""},
 	} {
 		w, _ := newPolicyWorld(t, key(c.verb, c.action))
-		l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false)
+		l, err := w.auth.ProviderLogin(t.Context(), "corp", "alice", "Alice", nil, false, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -175,7 +175,7 @@ func (w *world) headerOf(who tableCaller) string {
 	w.t.Helper()
 	switch {
 	case who.subject != "":
-		l, err := w.auth.ProviderLogin(w.t.Context(), cmpOr(who.provider, "corp"), who.subject, who.subject, nil, false)
+		l, err := w.auth.ProviderLogin(w.t.Context(), cmpOr(who.provider, "corp"), who.subject, who.subject, nil, false, time.Time{})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -206,6 +206,12 @@ func (a *api) loginPage(c *gin.Context) {
 		start.Port = int(n)
 		start.State = cmp.Or(start.State, "none") // a port alone is no login of a browser
 	}
+	if cookie, err := c.Request.Cookie(cookieName); err == nil {
+		// Who logs in again may have to for a dangerous command: that takes the person,
+		// and not only the browser that the provider remembers.
+		t, err := a.opts.Auth.Recheck(c.Request.Context(), cookie.Value)
+		start.Again = err == nil && t.Session != nil
+	}
 	location, binding, err := a.opts.SSO.Begin(c.Request.Context(), address(c.Request), start)
 	if err != nil {
 		a.loginFailed(c, err)

@@ -63,6 +63,30 @@ func (w *world) atProvider(query string) (door, cookie string) {
 	return back.RequestURI(), cookieOf(w.t, a, loginCookie)
 }
 
+// Who is logged in and logs in again is asked by the provider: what takes a fresh login
+// takes the person.
+func TestS06_LoggingInAgainAsksThePerson(t *testing.T) {
+	w := newWorld(t)
+	w.withProvider()
+	asks := func(cookies string) bool {
+		t.Helper()
+		a := w.call("GET", "/auth/login", "", "Authorization:", "Cookie: "+cookies).ok(303)
+		return strings.Contains(a.header.Get("Location"), "max_age=0")
+	}
+	if asks("a=b") || asks(cookieName+"=hws_nobody") {
+		t.Error("a first login asks who is remembered")
+	}
+	door, cookie := w.atProvider("")
+	session := cookieOf(t, w.call("GET", door, "", "Authorization:", "Cookie: "+cookie).ok(303), cookieName)
+	if !asks(session) {
+		t.Error("the provider is not told to ask")
+	}
+	w.call("POST", "/api/v1/logout", "", "Authorization:", "Cookie: "+session).ok(204)
+	if asks(session) {
+		t.Error("a session that is over counts")
+	}
+}
+
 func TestABrowserLogsInAtAProvider(t *testing.T) {
 	records := &fakeAudit{open: map[string]audit.Record{}}
 	w := newWorld(t, func(o *Options) { o.Audit = records })

@@ -192,8 +192,11 @@ func network(from string) string {
 }
 
 // ProviderLogin begins a session of somebody an identity provider vouches for.
-func (s *Service) ProviderLogin(ctx context.Context, provider, subject, name string, groups []string, browser bool) (fleet.Login, error) {
-	return s.begin(ctx, fleet.LoginSession{Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser}, "")
+//
+// at is when he showed the provider that it is he, which may be long ago; the zero
+// value is now.
+func (s *Service) ProviderLogin(ctx context.Context, provider, subject, name string, groups []string, browser bool, at time.Time) (fleet.Login, error) {
+	return s.begin(ctx, fleet.LoginSession{Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser, AuthenticatedAt: at}, "")
 }
 
 // begin stores a session, and before it the record of it. password is the hash that
@@ -218,7 +221,11 @@ func (s *Service) newSession(ctx context.Context, l fleet.LoginSession) (fleet.L
 	secret, hash := newSecret(sessionPrefix)
 	asker := fleet.AskerOf(ctx)
 	l.Address, l.Client = cut(asker.Address), cut(asker.Client)
-	l.ID, l.Hash, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt = id.String(), hash, now, now, now, now.Add(SessionTime)
+	if l.AuthenticatedAt.IsZero() || l.AuthenticatedAt.After(now) {
+		l.AuthenticatedAt = now
+	}
+	l.AuthenticatedAt = l.AuthenticatedAt.UTC()
+	l.ID, l.Hash, l.CreatedAt, l.SeenAt, l.ExpiresAt = id.String(), hash, now, now, now.Add(SessionTime)
 	return fleet.Login{Secret: secret, Caller: fleet.APIToken{ID: l.ID, Name: l.Name, Hash: hash, User: l.User, CreatedAt: now, ExpiresAt: l.ExpiresAt, LastUsed: &now, Session: &l}}, nil
 }
 

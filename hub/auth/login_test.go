@@ -310,6 +310,23 @@ func TestS06_ConfirmingGivesTheSessionANewSecret(t *testing.T) {
 	wantCode(t, err, "session_needed")
 }
 
+func TestS06_ALoginAtAProviderIsAsFreshAsThatSays(t *testing.T) {
+	w, ctx := newWorld(), t.Context()
+	for _, c := range []struct {
+		at    time.Time
+		fresh bool
+	}{{time.Time{}, true}, {w.time.Add(-time.Minute), true}, {w.time.Add(-ConfirmTime), false}, {w.time.Add(time.Hour), true}} {
+		s, err := w.ProviderLogin(ctx, "corp", "s", "ann", nil, true, c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who, err := w.Authenticate(ctx, "a", s.Secret)
+		if err != nil || (w.Fresh(who) == nil) != c.fresh || who.Session.AuthenticatedAt.After(w.time) {
+			t.Errorf("%s: %+v, %v", c.at, who.Session, err)
+		}
+	}
+}
+
 func TestA05_TheFirstCodeIsTheOnlyWayInAndWorksOnce(t *testing.T) {
 	w, ctx := newWorld(), t.Context()
 	code, err := w.Bootstrap(ctx)

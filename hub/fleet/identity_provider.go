@@ -55,6 +55,9 @@ type LoginStart struct {
 	// address of the person's machine; 0 and "" for a browser alone.
 	Port             int
 	Challenge, State string
+	// Again: the person is logged in, and does so once more. Then, and for a command
+	// line, the provider is to ask who it is, whomever it remembers.
+	Again bool
 }
 
 // LoginEnd is where a browser goes after a login at a provider.

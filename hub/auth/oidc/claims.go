@@ -112,6 +112,9 @@ type person struct {
 	Subject string   `json:"subject"`
 	Name    string   `json:"name"`
 	Groups  []string `json:"groups,omitempty"`
+	// At is when the provider last saw that it is the person, zero when it does not
+	// say so.
+	At time.Time `json:"at,omitzero"`
 }
 
 // who reads a person out of claims that are about the login, and judges whether the
@@ -147,7 +150,8 @@ func (c claims) who(p fleet.IdentityProvider) (person, error) {
 		groups[i] = p.GroupsPrefix + groups[i]
 	}
 	// The policy knows people by the subject: it is kept apart as the name is.
-	return person{Subject: userPrefix(p) + c.text("sub"), Name: userPrefix(p) + name, Groups: groups}, nil
+	at, _ := c.at("auth_time")
+	return person{Subject: userPrefix(p) + c.text("sub"), Name: userPrefix(p) + name, Groups: groups, At: at}, nil
 }
 
 func notAllowed(why string) error {

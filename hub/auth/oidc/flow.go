@@ -53,7 +53,7 @@ type Store interface {
 
 // Sessions begins the session of somebody a provider vouches for.
 type Sessions interface {
-	ProviderLogin(ctx context.Context, provider, subject, name string, groups []string, browser bool) (fleet.Login, error)
+	ProviderLogin(ctx context.Context, provider, subject, name string, groups []string, browser bool, at time.Time) (fleet.Login, error)
 }
 
 // Service carries logins at identity providers from their beginning to their end.
@@ -216,7 +216,7 @@ func (s *Service) Begin(ctx context.Context, from string, start fleet.LoginStart
 	name, state := r.settings.Name, newSecret()
 	p := pending{Version: r.settings.Version, Binding: hex.EncodeToString(hashOf(binding)), Nonce: newSecret(), Verifier: newSecret(),
 		Return: place(start.Return), Port: start.Port, Challenge: start.Challenge, State: start.State}
-	location, err = r.authorization(ctx, s.RedirectURI(name), state, p.Nonce, p.Verifier)
+	location, err = r.authorization(ctx, s.RedirectURI(name), state, p.Nonce, p.Verifier, cli || start.Again)
 	if err == nil {
 		err = s.keep(ctx, kindBrowser, name, state, s.now().Add(loginTime), p)
 	}
@@ -325,7 +325,7 @@ func providerChanged() error {
 }
 
 func (s *Service) begin(ctx context.Context, provider string, who person, browser bool) (fleet.Login, error) {
-	login, err := s.sessions.ProviderLogin(ctx, provider, who.Subject, who.Name, who.Groups, browser)
+	login, err := s.sessions.ProviderLogin(ctx, provider, who.Subject, who.Name, who.Groups, browser, who.At)
 	if err == nil {
 		s.log.InfoContext(ctx, "logged in", "provider", provider, "user", who.Name, "groups", len(who.Groups), "session", login.Caller.ID)
 	}

@@ -721,6 +721,41 @@ func TestS05_APrefixKeepsSubjectsApart(t *testing.T) {
 	}
 }
 
+// A session is as fresh as the provider's knowledge of the person, and who logs in
+// again, or at a command line, is asked by the provider.
+func TestS06_AProviderThatRemembersSomebodyMakesNoFreshLogin(t *testing.T) {
+	w := setup(t)
+	long := w.clock().Add(-8 * time.Hour).Truncate(time.Second)
+	w.provider.Change(func(p *oidctest.Provider) {
+		p.Token = func(c map[string]any) { c["auth_time"] = long.Unix() }
+	})
+	at, binding := w.start(fleet.LoginStart{})
+	if at.Query().Has("max_age") {
+		t.Errorf("the first login: %s", at)
+	}
+	if _, err := w.finish(w.visited(at, binding)); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.store.Begun()[0].AuthenticatedAt; !got.Equal(long) {
+		t.Errorf("authenticated at %s", got)
+	}
+	challenge := base64.RawURLEncoding.EncodeToString(hashOf("x"))
+	for name, start := range map[string]fleet.LoginStart{
+		"again": {Again: true}, "command line": {Port: 40001, Challenge: challenge, State: newSecret()},
+	} {
+		if at, _ := w.start(start); at.Query().Get("max_age") != "0" {
+			t.Errorf("%s: %s", name, at)
+		}
+	}
+	w.provider.Change(func(p *oidctest.Provider) { p.Token = nil })
+	if _, err := w.login(fleet.LoginStart{Again: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.store.Begun()[1].AuthenticatedAt; !got.IsZero() {
+		t.Errorf("a provider that does not say: %s", got)
+	}
+}
+
 func TestA20_AProviderWhoseCertificateIsNotTrusted(t *testing.T) {
 	w := setup(t)
 	w.set(func(p *fleet.IdentityProvider) { p.CA = "" })

@@ -234,13 +234,19 @@ func (r *remote) oauth(d document, redirect string) *oauth2.Config {
 	}
 }
 
-// authorization is where a browser is sent to log in.
-func (r *remote) authorization(ctx context.Context, redirect, state, nonce, verifier string) (string, error) {
+// authorization is where a browser is sent to log in. With again the provider is to
+// ask the person, also one that it has asked before.
+func (r *remote) authorization(ctx context.Context, redirect, state, nonce, verifier string, again bool) (string, error) {
 	d, err := r.discover(ctx)
 	if err != nil {
 		return "", err
 	}
-	return r.oauth(d, redirect).AuthCodeURL(state, gooidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)), nil
+	options := []oauth2.AuthCodeOption{gooidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)}
+	if again {
+		// Not prompt=login, with which providers that do not know it refuse everybody.
+		options = append(options, oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	return r.oauth(d, redirect).AuthCodeURL(state, options...), nil
 }
 
 // exchange redeems a code for the claims of the ID token that it gives.

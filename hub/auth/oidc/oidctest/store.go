@@ -154,10 +154,10 @@ func (s *Store) Begun() []fleet.LoginSession {
 }
 
 // ProviderLogin begins a session that nobody can use.
-func (s *Store) ProviderLogin(_ context.Context, provider, subject, name string, groups []string, browser bool) (fleet.Login, error) {
+func (s *Store) ProviderLogin(_ context.Context, provider, subject, name string, groups []string, browser bool, at time.Time) (fleet.Login, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := fleet.LoginSession{ID: "session", Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser}
+	l := fleet.LoginSession{ID: "session", Provider: provider, Subject: subject, Name: name, Groups: groups, Browser: browser, AuthenticatedAt: at}
 	s.begun = append(s.begun, l)
 	return fleet.Login{Secret: "secret", Caller: fleet.APIToken{ID: l.ID, Name: name, Session: &l}}, nil
 }
