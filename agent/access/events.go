@@ -14,6 +14,7 @@ import (
 
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -99,6 +100,7 @@ func (e kubeEvent) shown(about model.ObjectKey) model.ObjectEvent {
 			out.LastSeen = *s.LastObservedTime
 		}
 	}
+	manifest.GuardEvent(&out)
 	return out
 }
 

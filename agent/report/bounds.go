@@ -28,6 +28,7 @@ const (
 // bound makes a status fit to be sent and returns its JSON. It copies what it
 // changes: the caller's slices stay as they are.
 func bound(s *model.AppStatus) []byte {
+	manifest.GuardStatus(s)
 	s.Health.Message = cut(s.Health.Message, maxMessage)
 	s.Conditions = slices.Clone(s.Conditions[:min(len(s.Conditions), maxConditions)])
 	for i := range s.Conditions {
@@ -40,7 +41,7 @@ func bound(s *model.AppStatus) []byte {
 		r.Health.Message = cut(r.Health.Message, maxMessage)
 		r.Differences = slices.Clone(r.Differences[:min(len(r.Differences), MaxDifferences)])
 		for j := range r.Differences {
-			clean(r.ObjectKey, &r.Differences[j])
+			clean(&r.Differences[j])
 		}
 	}
 	if s.Operation != nil {
@@ -64,9 +65,8 @@ func bound(s *model.AppStatus) []byte {
 	return b
 }
 
-// clean bounds one difference and makes sure that it shows nothing of a Secret.
-func clean(key model.ObjectKey, d *model.FieldDifference) {
-	manifest.GuardDifference(key, d)
+// clean bounds one difference.
+func clean(d *model.FieldDifference) {
 	d.Desired, d.Live, d.Path = cut(d.Desired, MaxValue), cut(d.Live, MaxValue), cut(d.Path, MaxValue)
 }
 

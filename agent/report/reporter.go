@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -310,7 +311,7 @@ func (r *Reporter) build(app model.AppUID, session uint64) (rep model.AppReport,
 	if r.o.Orphans != nil {
 		tree.Orphaned, tree.OrphanedTotal = r.o.Orphans(app)
 	}
-	tree, treeJSON := fit(tree, MaxReport-len(statusJSON))
+	tree, treeJSON := fit(*manifest.GuardTree(&tree), MaxReport-len(statusJSON))
 	statusHash := maphash.Bytes(r.seed, statusJSON)
 	treeHash := maphash.Bytes(r.seed, treeJSON)
 

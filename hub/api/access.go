@@ -20,6 +20,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/nearest"
 )
@@ -337,7 +338,7 @@ const (
 	maxMessage = 4096 + len("…")
 )
 
-// bound cuts texts that no honest agent sends.
+// bound takes out values of Secrets, and cuts texts, that no honest agent sends.
 func bound(m *model.AccessAnswer) {
 	text := func(most int, all ...*string) {
 		for _, s := range all {
@@ -348,6 +349,7 @@ func bound(m *model.AccessAnswer) {
 	}
 	for i := range m.Events {
 		e := &m.Events[i]
+		manifest.GuardEvent(e)
 		text(maxText, &e.UID, &e.Type, &e.Reason, &e.Source, &e.Object.Group, &e.Object.Kind, &e.Object.Namespace, &e.Object.Name, &e.ObjectUID, &e.Field)
 		text(maxMessage, &e.Message)
 	}
@@ -355,6 +357,7 @@ func bound(m *model.AccessAnswer) {
 		text(maxText, &m.Sources[i].Namespace, &m.Sources[i].Pod, &m.Sources[i].Container)
 	}
 	if m.Notice != nil {
+		m.Notice.Message = manifest.GuardText(model.ObjectKey{}, m.Notice.Message)
 		text(maxText, &m.Notice.Code)
 		text(maxMessage, &m.Notice.Message)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
@@ -190,7 +191,7 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			return err
 		}
 		return s.keep(ctx, func(b *inbox) {
-			b.ack(fleet.Ack{App: app, Generation: generation, ErrorCode: code, Error: message})
+			b.ack(fleet.Ack{App: app, Generation: generation, ErrorCode: code, Error: manifest.GuardText(model.ObjectKey{}, message)})
 		})
 	case *agentv1.AgentMessage_Operation:
 		u, err := wire.OperationUpdate(m.Operation)
@@ -200,6 +201,7 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 		if err := s.suspect(ctx, subject{u.App, u.ID}); err != nil {
 			return err
 		}
+		manifest.GuardUpdate(&u)
 		return s.keep(ctx, func(b *inbox) { b.operation(u) })
 	case *agentv1.AgentMessage_Cluster:
 		r, err := wire.ClusterReport(m.Cluster)
@@ -207,6 +209,9 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			return err
 		}
 		r.ObservedAt = offset.toHub(r.ObservedAt, now)
+		for i, said := range r.Conditions {
+			r.Conditions[i] = manifest.GuardText(model.ObjectKey{}, said)
+		}
 		return s.keep(ctx, func(b *inbox) {
 			b.cluster = &fleet.ClusterReport{ClusterReport: r, Cluster: s.cluster, Epoch: s.epoch}
 		})

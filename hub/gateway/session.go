@@ -18,6 +18,7 @@ import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/audit"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
@@ -276,6 +277,9 @@ func (s *session) receiveHello(ctx context.Context) (model.Hello, clockOffset, e
 	hello, err := wire.Hello(p)
 	if err != nil {
 		return model.Hello{}, offset, err
+	}
+	for i := range hello.Operations {
+		manifest.GuardUpdate(&hello.Operations[i])
 	}
 	if hello.Cluster != s.cluster {
 		return model.Hello{}, offset, fault.New(fault.Denied, "cluster_mismatch",

@@ -35,6 +35,16 @@ type plain struct {
 	revoked map[string]bool
 	bundles map[model.ClusterID]map[model.Digest][]byte
 	opened  int
+	// updates and hellos that agents send; nil: nobody looks.
+	updates chan model.OperationUpdate
+	hellos  chan model.Hello
+}
+
+func (p *plain) ApplyOperationUpdates(_ context.Context, _ model.ClusterID, _ model.Epoch, updates []model.OperationUpdate) ([]model.OperationInfo, error) {
+	for _, u := range updates {
+		p.updates <- u
+	}
+	return nil, nil
 }
 
 func (p *plain) Secret(_ context.Context, name string) ([]byte, error) {
@@ -74,7 +84,10 @@ func (p *plain) Fenced(context.Context, []fleet.OpenSession) ([]fleet.FencedSess
 
 func (p *plain) RecordCertificate(context.Context, fleet.Certificate) error { return nil }
 
-func (p *plain) OpenSession(_ context.Context, c model.ClusterID, _ model.Hello, sign func(string, int64) ([]byte, error)) (fleet.Opening, error) {
+func (p *plain) OpenSession(_ context.Context, c model.ClusterID, h model.Hello, sign func(string, int64) ([]byte, error)) (fleet.Opening, error) {
+	if p.hellos != nil {
+		p.hellos <- h
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sign == nil {

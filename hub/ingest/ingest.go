@@ -132,11 +132,9 @@ func New(opts Options) *Ingest {
 // values of Secrets is left out before anybody sees it: the agent has done so, or is
 // none of ours.
 func (in *Ingest) Offer(r fleet.Report) {
-	for i := range r.Status.Resources {
-		o := &r.Status.Resources[i]
-		for j := range o.Differences {
-			manifest.GuardDifference(o.ObjectKey, &o.Differences[j])
-		}
+	manifest.GuardStatus(&r.Status)
+	if r.Tree != nil {
+		*r.Tree = *manifest.GuardTree(r.Tree)
 	}
 	in.mu.Lock()
 	accepted := in.queue.offer(r, in.opts.PerCluster)
