@@ -159,8 +159,11 @@ func (s *session) sayHello(hello model.Hello) error {
 	if !hello.LastEpoch.Less(w.Epoch) {
 		return fault.New(fault.Precondition, "epoch_not_above", "the hub offers epoch %s; this agent has accepted %s already", w.Epoch, hello.LastEpoch)
 	}
-	if w.Protocol < wire.ProtocolMin || w.Protocol > wire.ProtocolMax {
-		return fault.New(fault.Precondition, "protocol_unknown", "the hub wants to speak protocol %d, this agent speaks %d to %d", w.Protocol, wire.ProtocolMin, wire.ProtocolMax)
+	if w.Protocol > wire.ProtocolMax {
+		return fault.New(fault.Precondition, "agent_too_old", "the hub speaks %d of the protocol, this agent %d to %d; upgrade the agent", w.Protocol, wire.ProtocolMin, wire.ProtocolMax)
+	}
+	if w.Protocol < wire.ProtocolMin {
+		return fault.New(fault.Precondition, "hub_too_old", "the hub speaks %d of the protocol, this agent %d to %d; upgrade the hub", w.Protocol, wire.ProtocolMin, wire.ProtocolMax)
 	}
 	w.Heartbeat = min(max(w.Heartbeat, 10*time.Millisecond), 5*time.Minute)
 	s.welcome = w

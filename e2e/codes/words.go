@@ -51,6 +51,7 @@ var words = map[string]said{
 	"settings_unstored":         {"the agent uses the hub's settings and cannot keep them", "look at the agent's rights in its own namespace"},
 	"customization_unused":      {"a customization is known and does nothing here", "remove it, or see docs/customizations.md"},
 	"customizations_unreadable": {"the cluster's own customizations cannot be read", "look at the ConfigMap hawser-customizations there and the agent's rights"},
+	"application_foreign":       {"an agent spoke of applications of another cluster, three times in a session", "see whether its state was copied from another cluster; enrol it anew"},
 	"hub_too_old":               {"the agent is of a newer release than this hub can speak to", "bring the hub to the agent's release, or the agent to the hub's"},
 	"incarnation_raised":        {"the hub's database was restored; all agents connect anew", "nothing: it happens by itself"},
 	"session_superseded":        {"another agent connected with the same identity and took the place of this one", "see that one agent runs in the cluster only"},

@@ -753,6 +753,13 @@ func TestE08_E11_AHubThatKeepsToNoProtocol(t *testing.T) {
 		w.hub.Greet(nil)
 		w.meet()
 	}
+	log, err := os.ReadFile(w.log)
+	must(t, err)
+	for _, code := range []string{"agent_too_old", "hub_too_old", "epoch_stale", "epoch_not_above"} {
+		if !strings.Contains(string(log), "code="+code) {
+			t.Errorf("the agent's log has no %s", code)
+		}
+	}
 
 	w.hears("all of it")
 	list, err := w.admin.CoreV1().ConfigMaps("shop").List(longer(t), metav1.ListOptions{})

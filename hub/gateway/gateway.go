@@ -97,6 +97,9 @@ type Options struct {
 	MessageBurst  int
 	MessageEvery  time.Duration
 	UnstoredBytes int
+	// BytesBurst of messages may an agent send at once, and BytesPerSecond after
+	// that; defaults 64 MiB and 4 MiB.
+	BytesBurst, BytesPerSecond int
 	// FenceEvery is how often the hub looks for sessions of its own that another
 	// hub on the database has ended; default 2 s.
 	FenceEvery time.Duration
@@ -226,6 +229,12 @@ func New(opts Options) *Gateway {
 	}
 	if opts.MessageEvery <= 0 {
 		opts.MessageEvery = time.Millisecond
+	}
+	if opts.BytesBurst <= 0 {
+		opts.BytesBurst = 64 << 20
+	}
+	if opts.BytesPerSecond <= 0 {
+		opts.BytesPerSecond = 4 << 20
 	}
 	if opts.UnstoredBytes <= 0 {
 		opts.UnstoredBytes = 2 << 20

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/hawser-dev/hawser/hub/fleet"
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -124,7 +126,7 @@ func (s *session) receive(ctx context.Context, offset clockOffset) {
 			return
 		}
 		s.hear()
-		s.pace(ctx)
+		s.pace(ctx, proto.Size(msg))
 		if err := s.take(ctx, msg, &offset); err != nil {
 			f := fault.As(err)
 			s.g.opts.Observer.Refused(f.Code)

@@ -33,6 +33,7 @@ type lobby struct {
 // Why a guest had to go.
 const (
 	refusedCrowded = "connections_crowded"
+	refusedFast    = "connections_rate"
 	refusedSilent  = "hello_timeout"
 )
 

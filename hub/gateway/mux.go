@@ -41,6 +41,10 @@ type MuxOptions struct {
 	// Grace is how long a stranger may make us wait although it is crowded;
 	// default 2 s.
 	Grace time.Duration
+	// AcceptBurst connections may come from one address at once, and one more per
+	// AcceptEvery; defaults 16,384 and 1 ms. Others are closed unread.
+	AcceptBurst int
+	AcceptEvery time.Duration
 	// HandshakeTimeout; default 10 s.
 	HandshakeTimeout time.Duration
 	// FirstCall is how long an agent may take to call after its handshake, and
@@ -81,6 +85,12 @@ func NewMux(ln net.Listener, opts MuxOptions) *Mux {
 	}
 	if opts.PerAddress <= 0 {
 		opts.PerAddress = 1024
+	}
+	if opts.AcceptBurst <= 0 {
+		opts.AcceptBurst = 16 << 10
+	}
+	if opts.AcceptEvery <= 0 {
+		opts.AcceptEvery = time.Millisecond
 	}
 	if opts.Grace <= 0 {
 		opts.Grace = 2 * time.Second
@@ -154,6 +164,7 @@ func (m *Mux) Serve(ctx context.Context) error {
 	defer m.agent.Close()
 	defer m.web.Close()
 	defer m.ln.Close()
+	came := arrivals{burst: m.opts.AcceptBurst, every: m.opts.AcceptEvery}
 	for {
 		if !m.lobby.await(ctx) {
 			return nil
@@ -176,6 +187,11 @@ func (m *Mux) Serve(ctx context.Context) error {
 				continue
 			}
 			return fault.Wrap(err, fault.Unavailable, "listener_broken", "the hub's port stopped accepting")
+		}
+		if !came.may(addressOf(conn.RemoteAddr()), time.Now()) {
+			m.refused(slog.LevelWarn, refusedFast, conn.RemoteAddr(), nil)
+			conn.Close()
+			continue
 		}
 		visitor := m.lobby.enter(conn)
 		wg.Add(1)

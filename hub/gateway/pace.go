@@ -63,10 +63,15 @@ func (u *unstored) above(limit int) bool {
 	return u.bytes > limit
 }
 
-// pace waits before the next message is taken: while too much of the agent's
-// waits for the database, and when messages come faster than they may.
-func (s *session) pace(ctx context.Context) {
+// pace waits before a message of so many bytes is taken: while too much of the agent's
+// waits for the database, and when messages, or their bytes, come faster than they may.
+func (s *session) pace(ctx context.Context, size int) {
 	o := s.g.opts
+	if wait := s.bytes.owe(time.Now(), size, o.BytesBurst, time.Second/time.Duration(o.BytesPerSecond)); wait > 0 {
+		o.Observer.Refused("bytes_held_up")
+		s.wait(ctx, wait)
+		s.hear() // it is us who do not listen
+	}
 	if wait := s.messages.take(time.Now(), o.MessageBurst, o.MessageEvery); wait > 0 {
 		o.Observer.Refused("messages_held_up")
 		s.wait(ctx, wait)

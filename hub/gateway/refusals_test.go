@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/wire"
 )
 
 // end reads until the stream ends.
@@ -131,6 +133,25 @@ func TestOldAndNewProtocols(t *testing.T) {
 		if err := end(stream); !fault.HasCode(err, code) {
 			t.Errorf("%s: ended with %v", code, err)
 		}
+	}
+}
+
+// An agent of before is told so, and is not taken for one of tomorrow. There is no
+// version below the lowest that a hello can name yet, so the decision is asked.
+func TestE11_AnAgentOfBefore(t *testing.T) {
+	p := serve(t, Options{SessionBurst: 100})
+	s := &session{g: p.gateway, cluster: "a"}
+	for code, h := range map[string]model.Hello{
+		"agent_too_old": {ProtocolMin: wire.ProtocolMin - 1, ProtocolMax: wire.ProtocolMin - 1},
+		"hub_too_old":   {ProtocolMin: wire.ProtocolMax + 1, ProtocolMax: wire.ProtocolMax + 2},
+	} {
+		got := s.admit(h)
+		if got == nil || got.Code != code || got.RetryAfter == 0 || !strings.Contains(got.Message, fmt.Sprintf("speaks %d to %d of the protocol, this hub %d to %d", h.ProtocolMin, h.ProtocolMax, wire.ProtocolMin, wire.ProtocolMax)) {
+			t.Errorf("%s: %+v", code, got)
+		}
+	}
+	if got := s.admit(model.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax + 5}); got != nil {
+		t.Errorf("one that speaks our version too: %+v", got)
 	}
 }
 

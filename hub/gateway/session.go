@@ -52,8 +52,9 @@ type session struct {
 	out outbox
 	in  inbox
 
-	messages bucket // of the receiving goroutine, like spoke
-	spoke    bool   // in this epoch
+	messages bucket // of the receiving goroutine, like bytes and spoke
+	bytes    bucket
+	spoke    bool // in this epoch
 	unstored unstored
 
 	heard      atomic.Int64 // nanoseconds since start, monotonic
