@@ -6,19 +6,24 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/metrics"
 	"github.com/hawser-dev/hawser/hub/store"
+	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/migrations"
 	"github.com/hawser-dev/hawser/shared/audit"
+	"github.com/hawser-dev/hawser/shared/fault"
 )
 
 // killedCommand has the test binary begin a command offline and wait to be killed.
@@ -144,5 +149,52 @@ func TestS13_AKilledOfflineCommandHasARecord(t *testing.T) {
 	got := records(t, s)
 	if len(got) != 1 || got[0].Outcome != audit.Unknown || got[0].Action != "hubFirstLogin" || got[0].Reason == "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The metric rises each time that the database takes no record: of a command, which
+// is not carried out then, and of what is stored later.
+func TestAuditFailuresAreCounted(t *testing.T) {
+	box, err := vault.New(make([]byte, vault.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), dbtest.Postgres(t), box, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	set := metrics.New("test", time.Now)
+	h := &hub{store: s, metrics: set, log: slog.New(slog.DiscardHandler)}
+	if err := h.startAudit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	failures := func() float64 {
+		t.Helper()
+		families, err := set.Registry().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "hawser_audit_failures_total" {
+				return f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+		t.Fatal("there is no such metric")
+		return 0
+	}
+	r := audit.Record{Kind: audit.Command, Action: "syncApplication", Outcome: audit.Unknown}
+	if _, err := h.audit.Begin(t.Context(), r); err != nil || failures() != 0 {
+		t.Fatalf("%v, %v failures", err, failures())
+	}
+	s.Close() // from here on it takes nothing
+	if _, err := h.audit.Begin(t.Context(), r); !fault.HasCode(err, "audit_unavailable") || failures() != 1 {
+		t.Errorf("%v, %v failures", err, failures())
+	}
+	h.audit.Add(fleet.AuditEntry{Record: r})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.audit.Run(over); err != nil || failures() < 2 { // its last write fails
+		t.Errorf("%v, %v failures", err, failures())
 	}
 }

@@ -21,7 +21,16 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
+func TestMain(m *testing.M) {
+	if order := os.Getenv(rotating); order != "" {
+		if err := rotateInChild(strings.Fields(order)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(dbtest.Run(m))
+}
 
 // clock is a clock that tests move.
 type clock struct{ t atomic.Pointer[time.Time] }
