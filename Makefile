@@ -28,7 +28,7 @@ CONSOLE_MODULES := $(CONSOLE)/node_modules/.package-lock.json
 CONSOLE_BUILT := $(CONSOLE)/dist/app/index.html
 WITH_NODE = node=$$($(GO) run ./e2e/testbed/cmd/find-node) && export PATH="$$node:$$PATH" && cd $(CONSOLE)
 
-.PHONY: help demo dev test fuzz verify bench bench-console screenshots build gen man prepare peers clean
+.PHONY: help demo dev test fuzz verify bench bench-console screenshots build gen man prepare browser peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,10 +48,13 @@ build: $(CONSOLE_BUILT) ## hawser, hawser-hub with the console, and hawser-agent
 
 # The control planes that demo, tests and benchmarks run against, and a PostgreSQL,
 # a Redis and a Chromium where the machine has none. Cached in .tools/.
-prepare:
+prepare: browser
 	@$(GO) run ./e2e/testbed/cmd/build-controlplane
-	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
 	@$(GO) run ./e2e/testbed/cmd/fetch-redis
+
+# What a browser over a seeded hub needs.
+browser:
+	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
 	@$(GO) run ./e2e/testbed/cmd/fetch-chromium
 
 # The helm and kustomize that renders are compared with. Cached in .tools/.
@@ -62,6 +65,15 @@ demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--che
 	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
 	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
 
+dev: build prepare ## the console with hot reload over the demo; SEED=1: over a seeded hub of 10,000 applications
+ifdef SEED
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -seed 10000 -rate 50 -dev
+else
+	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
+	@exec $(BIN)/hawser-demo -bin $(BIN) -dev
+endif
+
 test: build prepare peers ## all tests: console, unit, simulator, Postgres, end to end on real control planes and in a browser
 	@$(GO) build -o $(BIN)/hawser-testrun ./e2e/testrun
 	@test ! -e $(CONSOLE_MODULES) || { $(WITH_NODE) && npm test --silent; }
@@ -71,6 +83,15 @@ bench: build prepare peers ## speed and memory against their floors: a table and
 	@mkdir -p bench
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -out bench/result.json $(ARGS)
+
+bench-console: build browser ## speed and memory of the console in Chromium over a seeded hub: a table and bench/console.json
+	@mkdir -p bench
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -only console -out bench/console.json
+
+screenshots: build browser ## the console's screens in both themes, wide and narrow, over a seeded hub, into screenshots/
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -seed 1000 -rate 10 -screenshots $(CURDIR)/screenshots
 
 fuzz: ## every fuzz target for FUZZTIME (30s); FUZZ=hub/gateway narrows; a crash leaves its input in testdata/fuzz
 	@failed=0; found=0; \

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hawser-dev/hawser/cli/client"
+	"github.com/hawser-dev/hawser/e2e/console"
 	"github.com/hawser-dev/hawser/e2e/rig"
 	"github.com/hawser-dev/hawser/hub/devdb"
 	grants "github.com/hawser-dev/hawser/hub/fleet"
@@ -241,8 +242,10 @@ func (h *seededHub) awaitDelivered(ctx context.Context) error {
 }
 
 // leaveSeeded starts a seeded hub and leaves it until ctx ends. rate is how many
-// changes a second its agents report, 0 for none.
-func leaveSeeded(ctx context.Context, bin string, n, rate int) error {
+// changes a second its agents report, 0 for none. With dev the console's sources are
+// served over it; screenshots is a directory for pictures of its screens, after which
+// it returns.
+func leaveSeeded(ctx context.Context, bin string, n, rate int, dev bool, screenshots string) error {
 	if n < 100 {
 		return errors.New("-seed: at least 100 applications")
 	}
@@ -260,6 +263,12 @@ func leaveSeeded(ctx context.Context, bin string, n, rate int) error {
 	if rate > 0 {
 		go h.change(ctx, rate)
 	}
+	if screenshots != "" {
+		return pictures(ctx, h, screenshots)
+	}
+	if dev {
+		return console.Dev(ctx, h.Hub.URL(), h.dir, os.Stderr)
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -267,6 +276,18 @@ func leaveSeeded(ctx context.Context, bin string, n, rate int) error {
 		h.beats <- err
 		return err
 	}
+}
+
+// pictures takes pictures of the console's screens into dir.
+func pictures(ctx context.Context, h *seededHub, dir string) error {
+	p, err := console.Find(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx, console.Steps{
+		Project: "screenshots", Hub: h.Hub.URL(), User: seedPerson, Password: seedPassword,
+		Output: filepath.Join(h.dir, "playwright"), Env: []string{"HAWSER_SCREENSHOTS=" + dir},
+	}, os.Stderr)
 }
 
 // connectAgents opens the sessions of the busy clusters.

@@ -26,11 +26,13 @@ func main() {
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
 	seeded := flag.Int("seed", 0, "measure nothing: start a hub with that many applications, print its address and tokens, and leave it until an interrupt")
 	rate := flag.Int("rate", 0, "with -seed: changes a second that agents report")
+	dev := flag.Bool("dev", false, "with -seed: serve the sources of the console over the hub, with hot reload")
+	screenshots := flag.String("screenshots", "", "with -seed: take pictures of the console's screens into this directory, and end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *seeded > 0 {
-		if err := leaveSeeded(ctx, *bin, *seeded, *rate); err != nil {
+		if err := leaveSeeded(ctx, *bin, *seeded, *rate, *dev, *screenshots); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -59,7 +61,7 @@ type bench struct {
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "cache", "render", "monorepo", "git-idle", "api", "kubectl"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "cache", "render", "monorepo", "git-idle", "api", "kubectl", "console"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -104,6 +106,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	}
 	if b.only["api"] {
 		b.try("api", func() error { return b.serving(ctx) })
+	}
+	if b.only["console"] {
+		b.try("console", func() error { return b.console(ctx) })
 	}
 	if b.only["kubectl"] {
 		b.try("kubectl", func() error { return b.kubectl(ctx) })

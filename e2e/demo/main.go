@@ -13,24 +13,28 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hawser-dev/hawser/e2e/console"
 )
 
 func main() {
 	bin := flag.String("bin", "bin", "directory with the programs")
 	check := flag.Bool("check", false, "walk through the checks without a person, and exit")
+	dev := flag.Bool("dev", false, "serve the sources of the console too, with hot reload")
 	keep := flag.String("dir", "", "keep data and logs in this directory (default: a temporary one)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, *keep, *check); err != nil {
+	if err := run(ctx, *bin, *keep, *check, *dev); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin, dir string, check bool) error {
+func run(ctx context.Context, bin, dir string, check, dev bool) error {
 	out := io.Writer(os.Stdout)
 	if check {
 		out = os.Stderr // standard output is the JSON line alone
@@ -53,7 +57,13 @@ func run(ctx context.Context, bin, dir string, check bool) error {
 		return err
 	}
 	if !check {
+		if dev { // the link is for the page that is served here
+			d.console = console.DevAddress + strings.TrimPrefix(d.console, d.Hub.URL())
+		}
 		d.invite(out, bin)
+		if dev {
+			return console.Dev(ctx, d.Hub.URL(), d.Dir, out)
+		}
 		<-ctx.Done()
 		fmt.Fprintln(out)
 		return nil

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
@@ -5,6 +6,7 @@ import { defineConfig } from "vitest/config";
 
 // Where `npm run dev` finds a hub; its certificate is its own, so it is not checked.
 const hub = process.env.HAWSER_HUB ?? "https://127.0.0.1:8443";
+const { HAWSER_DEV_CERT: certificate, HAWSER_DEV_KEY: key } = process.env;
 const toHub = { target: hub, secure: false, changeOrigin: false, ws: true };
 
 /** What a first load may bring before anything is seen, gzipped. */
@@ -50,6 +52,8 @@ export default defineConfig({
     sourcemap: false,
   },
   server: {
+    // Browsers take the cookie of a session over TLS only; e2e/console makes a certificate.
+    https: certificate && key ? { cert: readFileSync(certificate), key: readFileSync(key) } : undefined,
     proxy: { "/api": toHub, "/auth": toHub, "/first-login": toHub },
   },
   test: {

@@ -7,7 +7,7 @@ import type { AxeResults } from "axe-core";
 
 export { expect };
 
-function given(name: string): string {
+export function given(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "")
     throw new Error(`${name} is not set: go test ./e2e/console runs these steps`);
