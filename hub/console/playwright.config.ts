@@ -22,7 +22,7 @@ export default defineConfig({
   },
   projects: [
     { name: "console", testMatch: "*.spec.ts" },
-    { name: "bench", testMatch: "bench/*.ts", timeout: 15 * 60_000 },
+    { name: "bench", testMatch: "bench/*.bench.ts", timeout: 15 * 60_000 },
     { name: "screenshots", testMatch: "screenshots/*.ts", timeout: 5 * 60_000 },
   ],
 });
