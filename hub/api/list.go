@@ -277,7 +277,7 @@ func (o Options) mac(b []byte, bound string) []byte {
 func (o Options) openCursor(s, bound string) ([]string, error) {
 	invalid := fault.New(fault.Invalid, "cursor_invalid", "the cursor is not one of this hub, filter and order").WithField("cursor").
 		WithFix("start again without a cursor, and keep the other parameters the same")
-	if len(s) > 4096 {
+	if len(s) > 4096 || strings.ContainsAny(s, "\r\n") { // which the decoder passes over
 		return nil, invalid
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)

@@ -125,7 +125,8 @@ func (s *Service) checkForCluster(ctx context.Context, from, token string, use b
 
 // readForCluster reads a token for a cluster, when it has the hub's signature.
 func (s *Service) readForCluster(token string) (said clusterToken, ok bool) {
-	if s.signer == nil || len(token) > maxClusterToken {
+	// The decoder passes over line ends, also where it is strict.
+	if s.signer == nil || len(token) > maxClusterToken || strings.ContainsAny(token, "\r\n") {
 		return said, false
 	}
 	a, b, ok := strings.Cut(strings.TrimPrefix(token, clusterPrefix), ".")

@@ -179,3 +179,24 @@ func memorySteps() steps[*memoryTree] {
 		link: func(n *memoryTree) (string, bool, error) { return n.target, n.target != "", nil },
 	}
 }
+
+// A file of a repository that says where a large one is: it names a digest and a
+// size, or is no pointer.
+func FuzzPointer(f *testing.F) {
+	id := strings.Repeat("a", 64)
+	for _, s := range []string{
+		"version https://git-lfs.github.com/spec/v1\noid sha256:" + id + "\nsize 12\n", "version https://git-lfs.github.com/spec/v1\noid sha256:../../x\nsize 1\n",
+		"version https://git-lfs.github.com/spec/v1\noid sha256:" + id + "\nsize -1", "version https://git-lfs.github.com/spec/v1\nsize 9223372036854775808\n", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		p := parsePointer(content)
+		if p == nil {
+			return
+		}
+		if at := largePath("/large", p.Id); p.Size < 0 || len(p.Id) != 64 || !strings.HasPrefix(at, "/large/") || strings.Contains(at, "..") {
+			t.Errorf("%q is taken as %+v", content, p)
+		}
+	})
+}

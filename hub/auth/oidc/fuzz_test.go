@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"crypto/rsa"
 	"net/url"
 	"slices"
 	"strings"
@@ -72,6 +73,30 @@ func FuzzPlace(f *testing.F) {
 		to, err := here.Parse(place(path))
 		if err != nil || to.Host != here.Host || to.Scheme != "https" || to.User != nil {
 			t.Errorf("%q leads to %v: %v", path, to, err)
+		}
+	})
+}
+
+// What a provider says its keys are: those that are taken can check, and cannot sign.
+func FuzzKeys(f *testing.F) {
+	for _, s := range []string{
+		`{"keys":[{"kty":"EC","crv":"P-256","kid":"a","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`,
+		`{"keys":[{"kty":"oct","k":"AAAA"}]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`, `{"keys":[null,1,{}]}`, `{}`, `[]`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := readKeys(body)
+		if err != nil && got != nil || len(got) > maxKeys {
+			t.Errorf("%d keys, %v", len(got), err)
+		}
+		for _, k := range got {
+			if !k.Valid() || !k.IsPublic() || k.Use != "" && k.Use != "sig" {
+				t.Errorf("%q has the key %+v", body, k)
+			}
+			if public, ok := k.Key.(*rsa.PublicKey); ok && public.N.BitLen() < minRSA {
+				t.Errorf("%q has a key of %d bits", body, public.N.BitLen())
+			}
 		}
 	})
 }
