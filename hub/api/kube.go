@@ -183,7 +183,9 @@ func (k *kubeCall) serve(end context.CancelCauseFunc) (err error) {
 	defer sending.Wait()
 	if body {
 		sending.Go(func() { k.sendBody(end) })
-		defer k.control.SetReadDeadline(time.Now()) // frees it
+		// Both free it: an answer may come before the body is taken.
+		defer k.control.SetReadDeadline(time.Now())
+		defer k.stream.Close()
 	}
 	return k.why(k.answer())
 }

@@ -457,6 +457,16 @@ func TestBodiesOfKubectl(t *testing.T) {
 	}
 }
 
+// An agent that answers and takes nothing of the body holds nobody up.
+func TestAnAnswerThatComesBeforeTheBodyIsTaken(t *testing.T) {
+	w, k, _ := kubeWorld(t, listOfPods)
+	begun := time.Now()
+	w.call("POST", podsOfEU, "kind: Pod", "Content-Type: application/yaml").ok(200)
+	if took := time.Since(begun); took > patience || k.open() != 0 {
+		t.Errorf("it took %s, %d streams are open", took, k.open())
+	}
+}
+
 func TestAnAgentThatIsAwayIsToldToKubectl(t *testing.T) {
 	w, k, _ := kubeWorld(t, listOfPods)
 	k.refuse = fault.New(fault.Unavailable, "agent_offline", "away")
