@@ -5,11 +5,14 @@
 //	hawser-bench -bin bin -out bench/result.json
 //	             [-only first,change,latency,idle,memory,decisions,identity,cache,render,monorepo,git-idle,api]
 //	             [-apps 200,500] [-repeat 3]
-//	hawser-bench -bin bin -seed 10000 [-rate 50]
+//	hawser-bench -bin bin -only console -out bench/console.json
+//	hawser-bench -bin bin -seed 10000 [-rate 50] [-dev | -screenshots DIR]
 //
 // -seed measures nothing: it leaves a hub with a fleet of that size running until
 // an interrupt, and prints its address, a user who can log in, and tokens. With -rate
-// the agents of 20 clusters report that many changes a second over their sessions.
+// the agents of 20 clusters report that many changes a second over their sessions. With
+// -dev the console's sources are served over it, with -screenshots its screens are
+// taken.
 //
 // A table goes to standard output, progress to standard error, JSON to the file.
 // The exit status is 1 when something could not be measured; a missed goal is a
@@ -56,6 +59,11 @@
 //     observation. In a run of its own a fine
 //     profile of the heap says which packages of the agent hold it; HAWSER_BENCH_KEEP_PROFILE
 //     names a file for that profile.
+//
+//   - console: the console in Chromium over the seeded hub, whose agents report 50
+//     changes a second meanwhile; the steps are in hub/console/e2e/bench. It needs
+//     what e2e/console needs, and is not among those that run without -only.
+//     HAWSER_BENCH_MINUTES is how long the memory of the tab is watched, 10.
 //
 //   - decisions: health and comparisons of one object, in the benchmarks of the packages
 //     agent/health, agent/lua and agent/diff, run by go test.
