@@ -137,7 +137,11 @@ function UserMenu({
         <div className={classes.who}>
           <bdi>{shown}</bdi>
           <span>
-            {provider === undefined ? t("frame.user.token") : t("frame.user.from", { provider })}
+            {provider === undefined
+              ? t("frame.user.token")
+              : provider === "local"
+                ? t("frame.user.local")
+                : t("frame.user.from", { provider })}
             {admin === true && ` · ${t("frame.user.admin")}`}
           </span>
         </div>

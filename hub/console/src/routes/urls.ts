@@ -64,6 +64,11 @@ export const settingsSearch = z.object({ ...frame, tab: text });
 export const jobsSearch = z.object({ ...frame });
 export const enrolSearch = z.object({ ...frame });
 
+/** Address of one thing, where no Link builds it: the palette, texts to copy. */
+export function pathOf(noun: "application" | "cluster" | "project" | "job", name: string): string {
+  return paths[noun].replace(/\$[a-z]+$/, () => encodeURIComponent(name));
+}
+
 /** A return address is a path of this console; anything else could lead elsewhere. */
 export function safeReturn(address: string | undefined): string {
   if (
