@@ -49,6 +49,11 @@ export const applicationSearch = z.object({
   sync: text,
   /** Alike leaves are shown one by one. */
   group: oneOf("off"),
+  /** Groups that are open, with commas; and the order of the list. */
+  open: text,
+  sort: text,
+  /** Only warnings among the events. */
+  events: oneOf("warning"),
   /** The chosen object, as group/kind/namespace/name, and what its side sheet shows. */
   sel: text,
   sheet: text,
@@ -90,6 +95,13 @@ export function providerLogin(provider: string, returnTo: string): string {
 
 /** Reference of the API, a page of the hub. */
 export const apiDocs = "/api/docs";
+
+/** One live object as YAML. */
+export function liveObjectYAML(application: string, object: Record<string, string | boolean | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(object)) if (value !== undefined) query.set(name, String(value));
+  return `/api/v1/applications/${encodeURIComponent(application)}/resource?${query}`;
+}
 
 /** Lines of what a cluster says about objects of an application, and then of what comes. */
 export function objectEventStream(application: string, object?: Record<string, string | undefined>): string {

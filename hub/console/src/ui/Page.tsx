@@ -8,6 +8,7 @@ export function Page({
   crumbs,
   status,
   actions,
+  fill,
   children,
 }: {
   /** Title of the tab, and of the page unless `heading` is there. */
@@ -17,13 +18,15 @@ export function Page({
   crumbs?: ReactNode;
   status?: ReactNode;
   actions?: ReactNode;
+  /** The content has the rest of the window, as a column, and scrolls within itself. */
+  fill?: boolean;
   children: ReactNode;
 }) {
   useEffect(() => {
     document.title = `${title} · Hawser`;
   }, [title]);
   return (
-    <div className={classes.page}>
+    <div className={classes.page} data-fill={fill || undefined}>
       <header className={classes.header}>
         <div className={classes.titles}>
           {crumbs !== undefined && <nav className={classes.crumbs}>{crumbs}</nav>}

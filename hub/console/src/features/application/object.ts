@@ -20,21 +20,16 @@ export function objectLabel(k: ObjectKey, usual?: string): string {
   return k.namespace === undefined || k.namespace === usual ? name : `${k.namespace} ${name}`;
 }
 
-/** A word of a command line; quoted when a shell would read it as more than that. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** `hawser app …` with its words quoted. */
-export function appCommand(...words: string[]): string {
-  return ["hawser", "app", ...words].map(shellWord).join(" ");
-}
-
 /** The flags with which the command line names an object of an application. */
-export function objectFlags(k: ObjectKey): string[] {
-  const out = ["--kind", k.kind];
-  if (k.group !== undefined) out.push("--group", k.group);
-  if (k.namespace !== undefined) out.push("--namespace", k.namespace);
-  out.push("--resource-name", k.name);
-  return out;
+export function objectFlags(k: ObjectKey): (string | false)[] {
+  return [
+    "--kind",
+    k.kind,
+    k.group !== undefined && "--group",
+    k.group ?? false,
+    k.namespace !== undefined && "--namespace",
+    k.namespace ?? false,
+    "--resource-name",
+    k.name,
+  ];
 }

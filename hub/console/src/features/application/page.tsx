@@ -8,13 +8,16 @@ import { useChord } from "../../ui/chords";
 import { Page } from "../../ui/Page";
 import { MiddleTruncate } from "../../ui/PlainText";
 import { plainLine } from "../../ui/plain";
+import { WithSheet } from "../../ui/SideSheet";
 import { ErrorView, LoadingView } from "../../ui/states";
 import { Actions } from "./header/Actions";
 import { Banners } from "./header/Banners";
 import { Facets } from "./header/Facets";
 import { NeighbourLinks } from "./header/NeighbourLinks";
+import { objectOf } from "./object";
 import classes from "./page.module.css";
 import { applicationQuery } from "./queries";
+import { ObjectSheet } from "./sheet/ObjectSheet";
 import { type ApplicationTab, tabOf, tabs } from "./tabs";
 
 const route = getRouteApi(paths.application);
@@ -34,6 +37,7 @@ export function ApplicationPage() {
   });
   const tab = tabOf(search.tab);
   const Tab = tab.component;
+  const object = search.sheet === undefined ? undefined : objectOf(search.sel);
   return (
     <Page
       title={plainLine(name)}
@@ -63,6 +67,7 @@ export function ApplicationPage() {
       }
       status={app.data !== undefined && <Facets app={app.data} />}
       actions={app.data !== undefined && <Actions app={app.data} />}
+      fill
     >
       {app.data !== undefined && <Banners app={app.data} />}
       <nav className={classes.tabs} aria-label={t("application.tabs")}>
@@ -75,9 +80,13 @@ export function ApplicationPage() {
       ) : app.data === undefined ? (
         <ErrorView error={app.error} onRetry={() => void app.refetch()} />
       ) : (
-        <Suspense fallback={<LoadingView />}>
-          <Tab key={name} name={name} />
-        </Suspense>
+        <WithSheet sheet={object !== undefined && <ObjectSheet name={name} object={object} />}>
+          <div className={tab.fill ? classes.fill : classes.scroll}>
+            <Suspense fallback={<LoadingView />}>
+              <Tab key={name} name={name} />
+            </Suspense>
+          </div>
+        </WithSheet>
       )}
     </Page>
   );

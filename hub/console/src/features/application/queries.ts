@@ -1,6 +1,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import type { ObjectKey } from "../../api/types";
-import { api, Problem } from "../../client";
+import { api, hubFetch, Problem } from "../../client";
+import { liveObjectYAML } from "../../routes/urls";
 
 /** One application with its objects and history. */
 export function applicationQuery(name: string) {
@@ -22,7 +23,14 @@ export function treeQuery(name: string) {
 export function liveObjectQuery(name: string, object: ObjectKey, managedFields: boolean) {
   return queryOptions({
     queryKey: ["applications", "detail", name, "object", object, { managedFields }],
-    queryFn: ({ signal }) => api.getResource(name, { ...named(object), managedFields }, { signal }),
+    queryFn: async ({ signal }) => {
+      const address = liveObjectYAML(name, { ...named(object), managedFields: managedFields || undefined });
+      const answer = await hubFetch(address, {
+        signal,
+        headers: { Accept: "application/yaml, application/problem+json" },
+      });
+      return answer.text();
+    },
     meta: { live: "manual" },
     staleTime: 0,
   });

@@ -1,5 +1,5 @@
 import { type ComponentType, type LazyExoticComponent, lazy } from "react";
-import type { AppView } from "../../api/types";
+import type { AppView, ObjectKey } from "../../api/types";
 import type { MessageKey } from "../../i18n";
 import type { IconName } from "../../ui/Icon";
 
@@ -14,6 +14,8 @@ export interface ApplicationTab {
   chord?: string;
   /** A number beside the title; 0 and undefined show none. */
   count?: (app: AppView) => number | undefined;
+  /** It scrolls by itself, and has the rest of the window. */
+  fill?: boolean;
   /** Also a button of the header, with these words. */
   button?: { title: MessageKey; icon: IconName; primary?: boolean };
 }
@@ -26,9 +28,38 @@ export const tabs: readonly ApplicationTab[] = [
     chord: "o",
     component: lazy(() => import("./overview/Overview")),
   },
+  {
+    id: "tree",
+    title: "application.tab.tree",
+    chord: "r",
+    fill: true,
+    component: lazy(() => import("./resources/Resources")),
+  },
+  {
+    id: "events",
+    title: "application.tab.events",
+    chord: "e",
+    fill: true,
+    component: lazy(() => import("./events/Events")),
+  },
 ];
 
 /** The tab that a word of the URL means. */
 export function tabOf(id: string | undefined): ApplicationTab {
   return tabs.find((x) => x.id === id) ?? (tabs[0] as ApplicationTab);
 }
+
+/** What the side sheet of one object can show. */
+export interface ObjectTab {
+  id: string;
+  title: MessageKey;
+  component: LazyExoticComponent<ComponentType<{ name: string; object: ObjectKey }>>;
+  /** Objects that have it; left out: all. */
+  of?: (object: ObjectKey) => boolean;
+}
+
+export const objectTabs: readonly ObjectTab[] = [
+  { id: "summary", title: "application.sheet.summary", component: lazy(() => import("./sheet/Summary")) },
+  { id: "yaml", title: "application.sheet.yaml", component: lazy(() => import("./sheet/LiveYAML")) },
+  { id: "events", title: "application.tab.events", component: lazy(() => import("./sheet/ObjectEvents")) },
+];
