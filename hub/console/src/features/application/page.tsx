@@ -120,12 +120,16 @@ function TabLink({
       search={(old) => toTab(old as Search, tab)}
       className={classes.tab}
       aria-current={current ? "page" : undefined}
+      activeOptions={exactly}
     >
       {title}
       {count !== undefined && count > 0 && <span className={classes.count}>{count}</span>}
     </Link>
   );
 }
+
+// A link without a tab is not that of every tab.
+const exactly = { exact: true, includeSearch: true };
 
 type Search = ReturnType<typeof route.useSearch>;
 

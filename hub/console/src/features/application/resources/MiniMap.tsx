@@ -9,12 +9,25 @@ const widest = 180;
 const highest = 130;
 
 /** The whole tree in small with what is in sight of it; a picture for the mouse, the keys and buttons do the same. */
-export function MiniMap({ drawn, sight, onGo }: { drawn: Drawn; sight: Sight; onGo: (x: number, y: number) => void }) {
+export function MiniMap({
+  drawn,
+  sight,
+  stale,
+  onGo,
+}: {
+  drawn: Drawn;
+  sight: Sight;
+  stale: boolean;
+  onGo: (x: number, y: number) => void;
+}) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { nodes, layout } = drawn;
+  // A long tree would be a thread: each direction has a scale of its own.
   const scale = Math.min(widest / layout.width, highest / layout.height);
-  const width = Math.max(24, Math.round(layout.width * scale));
-  const height = Math.max(24, Math.round(layout.height * scale));
+  const sx = Math.max(scale, Math.min(96, widest) / layout.width);
+  const sy = Math.max(scale, 40 / layout.height);
+  const width = Math.round(layout.width * sx);
+  const height = Math.round(layout.height * sy);
   const whole = sight.width >= layout.width && sight.height >= layout.height;
   const states = useMemo(() => nodes.map((n) => n.items[0] && healthState(n.items[0].health)), [nodes]);
   useEffect(() => {
@@ -35,24 +48,24 @@ export function MiniMap({ drawn, sight, onGo }: { drawn: Drawn; sight: Sight; on
         colours.set(state, colour);
       }
       g.fillStyle = colour;
-      g.globalAlpha = state === "healthy" ? 0.45 : 1;
+      g.globalAlpha = stale || state === "healthy" ? 0.4 : 1;
       g.fillRect(
-        (layout.x[i] as number) * scale,
-        (layout.y[i] as number) * scale,
-        Math.max(2, nodeWidth * scale),
-        Math.max(1, nodeHeight * scale),
+        (layout.x[i] as number) * sx,
+        (layout.y[i] as number) * sy,
+        Math.max(2, nodeWidth * sx),
+        Math.max(1, nodeHeight * sy),
       );
     }
     g.globalAlpha = 1;
     g.strokeStyle = style.getPropertyValue("--hw-accent");
     g.lineWidth = 1.5;
-    g.strokeRect(sight.left * scale, sight.top * scale, sight.width * scale, sight.height * scale);
-  }, [nodes, states, layout, scale, sight, width, height, whole]);
+    g.strokeRect(sight.left * sx, sight.top * sy, sight.width * sx, Math.max(3, sight.height * sy));
+  }, [nodes, states, layout, sx, sy, sight, stale, width, height, whole]);
   if (whole) return null;
   const go = (e: ReactPointerEvent<HTMLCanvasElement>) => {
     if (e.buttons !== 1) return;
     const box = e.currentTarget.getBoundingClientRect();
-    onGo((e.clientX - box.left) / scale, (e.clientY - box.top) / scale);
+    onGo((e.clientX - box.left) / sx, (e.clientY - box.top) / sy);
   };
   return (
     // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a canvas has no focus

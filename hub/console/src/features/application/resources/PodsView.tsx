@@ -54,7 +54,7 @@ export function PodsView({ forest, items, asOf }: { forest: Forest; items: reado
                   >
                     <StatusIcon state={state} stale={asOf !== undefined} label={word(state)} />
                     <span className={classes.podName}>
-                      <MiddleTruncate text={p.object.name} most={28} />
+                      <MiddleTruncate text={p.object.name} most={24} />
                     </span>
                     <span className={classes.dim}>
                       {[

@@ -128,7 +128,7 @@ function Drawing({
   const zoomTo = useCallback(
     (next: number, px?: number, py?: number) => {
       const s = scroller.current;
-      const to = Math.min(2, Math.max(0.05, next));
+      const to = Math.min(2, Math.max(0.1, next));
       setZoom(to);
       if (s === null) return;
       const x = px ?? s.clientWidth / 2;
@@ -150,7 +150,8 @@ function Drawing({
     const s = scroller.current;
     if (s === null) return;
     const to = Math.min(1, s.clientWidth / (layout.width + 2 * margin), s.clientHeight / (layout.height + 2 * margin));
-    setZoom(Math.max(0.05, to));
+    // What is tall is fitted as far as states can be told apart.
+    setZoom(Math.max(0.2, to));
     requestAnimationFrame(() => s.scrollTo(0, 0));
   }, [layout]);
 
@@ -328,6 +329,7 @@ function Drawing({
       <MiniMap
         drawn={drawn}
         sight={sight}
+        stale={asOf !== undefined}
         onGo={(x, y) => {
           const s = scroller.current;
           if (s === null) return;

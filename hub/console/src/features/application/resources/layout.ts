@@ -14,7 +14,7 @@ export interface Layout {
   height: number;
 }
 
-export const nodeWidth = 232;
+export const nodeWidth = 248;
 export const nodeHeight = 46;
 const gapX = 52;
 const gapY = 10;

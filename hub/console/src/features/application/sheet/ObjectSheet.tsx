@@ -49,6 +49,7 @@ export function ObjectSheet({ name, object }: { name: string; object: ObjectKey 
               search={(old) => ({ ...old, sheet: x.id })}
               from={paths.application}
               replace
+              activeOptions={{ exact: true, includeSearch: true }}
               aria-current={x === tab ? "page" : undefined}
             >
               {t(x.title)}
