@@ -3,7 +3,7 @@ import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
 
 // Lazy parts of a page are loaded within a test, on machines that do other things too.
-configure({ asyncUtilTimeout: 5000 });
+configure({ asyncUtilTimeout: 10_000 });
 
 // What jsdom does not have and components ask for.
 class Observer {
@@ -26,6 +26,9 @@ window.matchMedia = (query) =>
   }) as MediaQueryList;
 window.HTMLElement.prototype.scrollIntoView = () => {};
 window.scrollTo = () => {};
+// Editors measure their text.
+Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
+Range.prototype.getBoundingClientRect = () => new DOMRect();
 // jsdom lays nothing out: without a size virtual lists would have no rows.
 for (const [name, size] of [
   ["clientHeight", 640],

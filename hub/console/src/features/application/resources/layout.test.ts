@@ -100,19 +100,11 @@ describe("layout", () => {
     flat[0] = -1;
     expect(layout(flat).height).toBe(nodeHeight + (n - 2) * (nodeHeight + 10));
   });
-  it("takes time in proportion to the size", () => {
-    const time = (n: number): number => {
-      const parents = preorder(n, random(5), 0.6);
-      let best = Infinity;
-      for (let i = 0; i < 5; i++) {
-        const before = performance.now();
-        layout(parents);
-        best = Math.min(best, performance.now() - before);
-      }
-      return best;
-    };
-    time(10_000);
-    // 16 times the nodes; what is quadratic would take 256 times as long.
-    expect(time(160_000) / time(10_000)).toBeLessThan(80);
+  it("takes 200,000 nodes at once", () => {
+    const parents = preorder(200_000, random(5), 0.6);
+    const before = performance.now();
+    layout(parents);
+    // Some 100 ms on a free machine; what is not linear would take minutes.
+    expect(performance.now() - before).toBeLessThan(10_000);
   });
 });
