@@ -10,6 +10,7 @@ import type login from "../messages/en/login.json";
 import type projects from "../messages/en/projects.json";
 import type repositories from "../messages/en/repositories.json";
 import type settings from "../messages/en/settings.json";
+import type sync from "../messages/en/sync.json";
 import type ui from "../messages/en/ui.json";
 
 /** One file of src/messages per noun. */
@@ -26,6 +27,7 @@ interface Nouns {
   projects: typeof projects;
   repositories: typeof repositories;
   settings: typeof settings;
+  sync: typeof sync;
   ui: typeof ui;
 }
 

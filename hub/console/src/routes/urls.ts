@@ -57,6 +57,13 @@ export const applicationSearch = z.object({
   /** The chosen object, as group/kind/namespace/name, and what its side sheet shows. */
   sel: text,
   sheet: text,
+  /** The panel in which something is done: options and objects of a sync with commas, the operation that came of it. */
+  panel: oneOf("sync", "rollback"),
+  opt: text,
+  only: text,
+  op: text,
+  /** The deployment to go back to. */
+  to: text,
   /** Filter and order of the list that one came from: previous and next are those of it. */
   in: text,
   order: text,

@@ -18,7 +18,7 @@ import { objectOf } from "./object";
 import classes from "./page.module.css";
 import { applicationQuery } from "./queries";
 import { ObjectSheet } from "./sheet/ObjectSheet";
-import { type ApplicationTab, tabOf, tabs } from "./tabs";
+import { type ApplicationTab, panels, tabOf, tabs } from "./tabs";
 
 const route = getRouteApi(paths.application);
 
@@ -38,6 +38,7 @@ export function ApplicationPage() {
   const tab = tabOf(search.tab);
   const Tab = tab.component;
   const object = search.sheet === undefined ? undefined : objectOf(search.sel);
+  const Panel = panels.find((x) => x.id === search.panel)?.component;
   return (
     <Page
       title={plainLine(name)}
@@ -80,7 +81,17 @@ export function ApplicationPage() {
       ) : app.data === undefined ? (
         <ErrorView error={app.error} onRetry={() => void app.refetch()} />
       ) : (
-        <WithSheet sheet={object !== undefined && <ObjectSheet name={name} object={object} />}>
+        <WithSheet
+          sheet={
+            Panel !== undefined ? (
+              <Suspense>
+                <Panel key={name} name={name} />
+              </Suspense>
+            ) : (
+              object !== undefined && <ObjectSheet name={name} object={object} />
+            )
+          }
+        >
           <div className={tab.fill ? classes.fill : classes.scroll}>
             <Suspense fallback={<LoadingView />}>
               <Tab key={name} name={name} />

@@ -44,6 +44,25 @@ export const tabs: readonly ApplicationTab[] = [
   },
 ];
 
+/** A sheet in which something is done with the whole application. */
+export interface ApplicationPanel {
+  /** Its word in the URL. */
+  id: "sync" | "rollback";
+  component: LazyExoticComponent<ComponentType<{ name: string }>>;
+  chord?: string;
+  /** A button of the header opens it. */
+  button?: { title: MessageKey; icon: IconName; primary?: boolean };
+}
+
+export const panels: readonly ApplicationPanel[] = [
+  {
+    id: "sync",
+    chord: "s",
+    button: { title: "sync.title", icon: "play", primary: true },
+    component: lazy(() => import("./sync/SyncPanel")),
+  },
+];
+
 /** The tab that a word of the URL means. */
 export function tabOf(id: string | undefined): ApplicationTab {
   return tabs.find((x) => x.id === id) ?? (tabs[0] as ApplicationTab);

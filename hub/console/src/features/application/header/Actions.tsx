@@ -7,13 +7,14 @@ import { api, idempotencyKey } from "../../../client";
 import { useT } from "../../../i18n";
 import { paths } from "../../../routes/urls";
 import { ConfirmDialog } from "../../../ui/ConfirmDialog";
+import { useChord } from "../../../ui/chords";
 import { Icon } from "../../../ui/Icon";
 import { plainLine } from "../../../ui/plain";
 import { cli } from "../../../ui/shell";
 import { toast } from "../../../ui/toast";
 import { isOpen } from "../facets";
 import { applicationQuery } from "../queries";
-import { tabs } from "../tabs";
+import { type ApplicationPanel, panels, tabs } from "../tabs";
 
 const route = getRouteApi(paths.application);
 
@@ -42,6 +43,9 @@ export function Actions({ app }: { app: AppView }) {
             </Button>
           ),
       )}
+      {panels.map((x) => (
+        <PanelButton key={x.id} panel={x} disabled={app.deleting} />
+      ))}
       {runs && (
         <Button variant="default" leftSection={<Icon name="close" size={12} />} onClick={() => setCommand("terminate")}>
           {t("application.terminate")}
@@ -66,6 +70,33 @@ export function Actions({ app }: { app: AppView }) {
       {command === "terminate" && <TerminateDialog app={app} onClose={close} />}
       {command === "delete" && <DeleteDialog app={app} onClose={close} />}
     </>
+  );
+}
+
+/** Opens a panel, as its key does. */
+function PanelButton({ panel, disabled }: { panel: ApplicationPanel; disabled?: boolean }) {
+  const t = useT();
+  const navigate = route.useNavigate();
+  const open = () => void navigate({ search: (old) => ({ ...old, panel: panel.id, op: undefined }) });
+  const { button, chord } = panel;
+  useChord(
+    chord ?? "",
+    button === undefined ? "" : t(button.title),
+    t("application.tabs"),
+    open,
+    chord !== undefined && !disabled,
+  );
+  return (
+    button !== undefined && (
+      <Button
+        variant={button.primary ? "filled" : "default"}
+        leftSection={<Icon name={button.icon} size={14} />}
+        disabled={disabled}
+        onClick={open}
+      >
+        {t(button.title)}
+      </Button>
+    )
   );
 }
 
