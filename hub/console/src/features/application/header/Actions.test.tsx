@@ -85,14 +85,14 @@ describe("commands of an application", () => {
     await userEvent.click(await screen.findByRole("button", { name: "More" }));
     await userEvent.click(await screen.findByRole("menuitem", { name: "Delete…" }));
     const dialog = await screen.findByRole("dialog");
-    await userEvent.click(within(dialog).getByRole("button", { name: "Delete…" }));
+    await userEvent.click(within(dialog).getByRole("button", { name: "Delete" }));
     expect(await within(dialog).findByText("Choose what happens to its objects.")).toBeVisible();
     await userEvent.click(within(dialog).getByRole("radio", { name: /They are deleted too/ }));
     expect(dialog).toHaveTextContent("hawser app delete shop --cascade");
-    expect(within(dialog).getByRole("button", { name: "Delete…" })).toBeDisabled();
+    expect(within(dialog).getByRole("button", { name: "Delete" })).toBeDisabled();
     expect(asked.some((a) => a.method === "DELETE")).toBe(false);
     await userEvent.type(within(dialog).getByRole("textbox"), "shop");
-    await userEvent.click(within(dialog).getByRole("button", { name: "Delete…" }));
+    await userEvent.click(within(dialog).getByRole("button", { name: "Delete" }));
     await waitFor(() => expect(router.state.location.pathname).toBe("/apps"));
     expect(asked.find((a) => a.method === "DELETE")?.query.get("cascade")).toBe("true");
     expect(router.state.location.search).toMatchObject({ q: "env:prod" });

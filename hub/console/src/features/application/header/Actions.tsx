@@ -181,7 +181,7 @@ function DeleteDialog({ app, onClose }: DialogProps) {
   return (
     <ConfirmDialog
       title={t("application.delete.title", { name: plainLine(app.name) })}
-      action={t("application.delete")}
+      action={t("application.delete.do")}
       // What happens to the objects has to be chosen; then the name is typed, when they go.
       type={cascade === "yes" ? app.name : undefined}
       cli={cascade === "" ? undefined : cascade === "yes" ? command : `${command}=false`}

@@ -11,8 +11,7 @@ import classes from "./Facets.module.css";
 export function Facets({ app }: { app: AppView }) {
   const t = useT();
   const asOf =
-    isStale(app.freshness) &&
-    (app.observedAt === undefined ? t("application.neverSeen") : <RelativeTime at={app.observedAt} short />);
+    isStale(app.freshness) && (app.observedAt === undefined ? "" : <RelativeTime at={app.observedAt} short />);
   const outOfSync = app.resources?.filter((r) => r.sync.status === "OutOfSync").length ?? 0;
   const sync = syncState(app.sync.status, app.sync.reason);
   const op = app.operation;

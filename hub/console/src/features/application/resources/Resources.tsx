@@ -5,9 +5,11 @@ import { useDeferredValue, useMemo, useRef } from "react";
 import { useT } from "../../../i18n";
 import { paths } from "../../../routes/urls";
 import { healthState } from "../../../ui/applicationState";
+import { CliLine } from "../../../ui/CliLine";
 import { useChord } from "../../../ui/chords";
 import { Icon } from "../../../ui/Icon";
 import { useStateWord } from "../../../ui/StatusIcon";
+import { cli } from "../../../ui/shell";
 import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../../ui/states";
 import { isStale, worstFirst } from "../facets";
 import { applicationQuery, treeQuery } from "../queries";
@@ -136,7 +138,7 @@ export default function Resources({ name }: { name: string }) {
           </Button>
         )}
         <span className={classes.space} />
-        {view === "tree" && (
+        {view === "tree" && forest.items.length > 0 && (
           <Button
             variant="subtle"
             size="compact-xs"
@@ -159,7 +161,10 @@ export default function Resources({ name }: { name: string }) {
         />
       </search>
       {forest.items.length === 0 ? (
-        <EmptyView title={t("application.resources.empty")}>
+        <EmptyView
+          title={t("application.resources.empty")}
+          actions={<CliLine command={cli("hawser", "app", "sync", name)} />}
+        >
           <p>{t("application.resources.emptyBody")}</p>
         </EmptyView>
       ) : matched.size === 0 ? (

@@ -178,6 +178,17 @@ function Drawing({
     reveal(at);
   });
 
+  // Who goes to another object beside the tree finds it in the tree, too.
+  const followed = useRef(search.sel);
+  useEffect(() => {
+    if (search.sel === followed.current) return;
+    followed.current = search.sel;
+    if (search.sel === undefined) return;
+    setActive(search.sel);
+    const i = nodes.findIndex((n) => n.items.some((x) => x.key === search.sel));
+    if (i >= 0) reveal(i);
+  }, [search.sel, nodes, reveal]);
+
   // Ctrl and the wheel, and two fingers on a touchpad.
   useEffect(() => {
     const s = scroller.current;
