@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { useT } from "../../i18n";
 import { useLive } from "../../live";
 import { paths } from "../../routes/urls";
@@ -18,7 +18,7 @@ import { objectOf } from "./object";
 import classes from "./page.module.css";
 import { applicationQuery } from "./queries";
 import { ObjectSheet } from "./sheet/ObjectSheet";
-import { type ApplicationTab, panels, tabOf, tabs } from "./tabs";
+import { type ApplicationTab, panels, preloadTabs, tabOf, tabs } from "./tabs";
 
 const route = getRouteApi(paths.application);
 
@@ -35,6 +35,7 @@ export function ApplicationPage() {
     if (events.some((e) => (e.data as { name?: unknown } | null)?.name === cluster))
       void client.invalidateQueries({ queryKey: applicationQuery(name).queryKey, exact: true });
   });
+  useEffect(preloadTabs, []);
   const tab = tabOf(search.tab);
   const Tab = tab.component;
   const object = search.sheet === undefined ? undefined : objectOf(search.sel);

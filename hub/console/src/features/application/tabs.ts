@@ -20,6 +20,9 @@ export interface ApplicationTab {
   button?: { title: MessageKey; icon: IconName; primary?: boolean };
 }
 
+// Most people go there next: it is fetched while they read the first tab.
+const loadResources = () => import("./resources/Resources");
+
 /** All tabs in their order; the first is the one without a word in the URL. */
 export const tabs: readonly ApplicationTab[] = [
   {
@@ -33,7 +36,7 @@ export const tabs: readonly ApplicationTab[] = [
     title: "application.tab.tree",
     chord: "r",
     fill: true,
-    component: lazy(() => import("./resources/Resources")),
+    component: lazy(loadResources),
   },
   {
     id: "events",
@@ -82,3 +85,14 @@ export const objectTabs: readonly ObjectTab[] = [
   { id: "yaml", title: "application.sheet.yaml", component: lazy(() => import("./sheet/LiveYAML")) },
   { id: "events", title: "application.tab.events", component: lazy(() => import("./sheet/ObjectEvents")) },
 ];
+
+/** Fetches what is likely to be opened next, once the page has nothing else to do. */
+export function preloadTabs(): () => void {
+  const run = () => void loadResources().catch(() => {}); // when it is opened, it is tried again
+  if (typeof requestIdleCallback === "undefined") {
+    const timer = setTimeout(run, 500);
+    return () => clearTimeout(timer);
+  }
+  const id = requestIdleCallback(run, { timeout: 3000 });
+  return () => cancelIdleCallback(id);
+}
