@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -145,6 +146,79 @@ func TestA27_KubectlATokenOfOneClusterEndsWithItsHolder(t *testing.T) {
 		}
 		resp.Body.Close()
 		await(t, "the stream to the agent to be closed", func() bool { return k.open() == 0 })
+	}
+}
+
+// What a login has open ends with it within 5 seconds, with the times of the product,
+// whether kubectl came with its secret or with a token of one cluster, and at
+// whichever hub it ends.
+func TestA27_KubectlOfALoginEndsWithIt(t *testing.T) {
+	logout := func(ctx context.Context, a *auth.Service, caller fleet.APIToken) error { return a.End(ctx, caller) }
+	administrator := func(ctx context.Context, a *auth.Service, caller fleet.APIToken) error { return a.EndAnySession(ctx, caller.ID) }
+	for name, c := range map[string]struct {
+		swapped bool // for a token of one cluster
+		end     func(context.Context, *auth.Service, fleet.APIToken) error
+	}{
+		"a logout":                  {false, logout},
+		"a logout, of its token":    {true, logout},
+		"an administrator":          {false, administrator},
+		"an administrator, a token": {true, administrator},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &cluster{answer: func(s *scripted) {
+				s.say(model.AccessAnswer{Kube: &model.KubeAnswer{Status: 200, Headers: []model.KubeHeader{{Name: "Content-Type", Values: []string{"application/json"}}}}})
+				s.say(model.AccessAnswer{Data: []byte(`{"type":"ADDED","object":{}}` + "\n")})
+				<-s.ctx.Done()
+			}}
+			// What is remembered grows old: the clock of this world goes.
+			begun := time.Now()
+			now := func() time.Time { return start.Add(time.Since(begun)) }
+			var here *auth.Service
+			w, _ := newPolicyWorld(t, rightsPolicy, func(o *Options) {
+				o.Store.(*fakeStore).Identity.Now = now
+				here = auth.New(o.Store.(*fakeStore), now, o.Log)
+				here.SignWith(authtest.Signer("of this hub"))
+				o.Auth, o.Access, o.Now = here, k, now
+				o.Vouch = func(s kubecall.Statement) (model.KubeIdentity, error) {
+					return s.Sign(func([]byte) ([]byte, error) { return []byte("signed"), nil })
+				}
+			})
+			w.store.clusters[0].Kubectl = true
+			_, secret, _ := strings.Cut(w.session("boss"), "Bearer ")
+			caller, err := here.Authenticate(t.Context(), "a", secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.swapped {
+				if secret, _, err = here.IssueForCluster(caller, "id-eu"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := w.serve(t, false)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			req, _ := http.NewRequestWithContext(ctx, "GET", s.URL+podsOfEU+"?watch=1", nil)
+			req.Header.Set("Authorization", "Bearer "+secret)
+			resp, err := s.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			in := bufio.NewReader(resp.Body)
+			if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "ADDED") {
+				t.Fatal(resp.StatusCode, line, err)
+			}
+			ended := time.Now()
+			if err := c.end(t.Context(), auth.New(w.store, now, w.opts.Log), caller); err != nil { // another hub's
+				t.Fatal(err)
+			}
+			line, err := in.ReadString('\n')
+			if took := time.Since(ended); err != nil || !strings.Contains(line, "permission_revoked") || took > 5*time.Second {
+				t.Errorf("after %s it ends with %q, %v", took, line, err)
+			}
+			await(t, "the stream to the agent to be closed", func() bool { return k.open() == 0 })
+		})
 	}
 }
 
