@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -88,6 +89,11 @@ func TestEnrolmentTokens(t *testing.T) {
 	}
 	body := w.call("GET", "/api/v1/enrolment-tokens", "").ok(200).body
 	if strings.Contains(body, "hwe_secret") || strings.Contains(strings.ToLower(body), "hash") || !strings.Contains(body, `"cluster":"edge"`) {
+		t.Errorf("got %s", body)
+	}
+	w.store.enrol[0].Refused = &fleet.EnrolmentRefusal{At: start, From: "192.0.2.7", Code: "enrolment_token_other_cluster", Message: "the enrolment token is for another cluster"}
+	body = w.call("GET", "/api/v1/enrolment-tokens", "").ok(200).body
+	if !strings.Contains(body, `"refused":{"at":"2026-01-31T12:00:00Z","from":"192.0.2.7","code":"enrolment_token_other_cluster","id":"HW-`) {
 		t.Errorf("got %s", body)
 	}
 	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"edge"}`).ok(201).into(&got)

@@ -275,6 +275,18 @@ type enrolmentToken struct {
 	ExpiresAt time.Time         `json:"expiresAt"`
 	UsedAt    *time.Time        `json:"usedAt,omitempty"`
 	UsedFrom  string            `json:"usedFrom,omitempty"`
+	// Refused is the last attempt with it that failed.
+	Refused *enrolmentRefusal `json:"refused,omitempty"`
+}
+
+// enrolmentRefusal is an attempt to enrol that failed: its code, and its number in
+// the table of codes.
+type enrolmentRefusal struct {
+	At      time.Time `json:"at"`
+	From    string    `json:"from,omitempty"`
+	Code    string    `json:"code"`
+	ID      string    `json:"id,omitempty"`
+	Message string    `json:"message"`
 }
 
 func (a *api) listEnrolmentTokens(c *gin.Context) {
@@ -285,7 +297,10 @@ func (a *api) listEnrolmentTokens(c *gin.Context) {
 	}
 	items := make([]enrolmentToken, len(tokens))
 	for i, t := range tokens {
-		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Aliases, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom}
+		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Aliases, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom, nil}
+		if r := t.Refused; r != nil {
+			items[i].Refused = &enrolmentRefusal{r.At, r.From, r.Code, fault.ID(r.Code), r.Message}
+		}
 	}
 	c.JSON(http.StatusOK, newList(a, items))
 }

@@ -32,6 +32,16 @@ type EnrolmentToken struct {
 	ExpiresAt time.Time
 	UsedAt    *time.Time
 	UsedFrom  string // address
+	// Refused is the last attempt to enrol with it that failed, nil when none did.
+	Refused *EnrolmentRefusal
+}
+
+// EnrolmentRefusal is an attempt to enrol with a known token that failed.
+type EnrolmentRefusal struct {
+	At      time.Time
+	From    string // address
+	Code    string
+	Message string
 }
 
 // Certificate is one issued to an agent.

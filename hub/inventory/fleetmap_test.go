@@ -40,7 +40,9 @@ func operation(phase model.OperationPhase, created time.Duration) func(*fleet.Ap
 	}
 }
 
-func drifted(r *fleet.AppRow) { r.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: "drifted"} }
+func drifted(r *fleet.AppRow) {
+	r.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: "drifted"}
+}
 
 // at is a map's values of one cluster.
 func at(t *testing.T, m fleet.FleetMap, name string) map[string]any {

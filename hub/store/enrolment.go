@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"github.com/hawser-dev/hawser/shared/audit"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,8 +36,15 @@ func (s *Store) EnrolmentTokens(ctx context.Context) ([]fleet.EnrolmentToken, er
 }
 
 func scanEnrolmentToken(r pgx.CollectableRow) (t fleet.EnrolmentToken, err error) {
-	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Aliases, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom)
+	var refusedAt *time.Time
+	var refused fleet.EnrolmentRefusal
+	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Aliases, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom,
+		&refusedAt, &refused.From, &refused.Code, &refused.Message)
 	t.CreatedAt, t.ExpiresAt, t.UsedAt = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.UsedAt)
+	if refusedAt != nil {
+		refused.At = refusedAt.UTC()
+		t.Refused = &refused
+	}
 	return t, err
 }
 
@@ -98,9 +106,28 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 			Actor: "agent of " + token.Cluster, ActorID: string(id), Reason: fmt.Sprintf("token %s of %s, certificate %s", token.ID, token.CreatedBy, cert.Serial)})
 	})
 	if err != nil {
+		s.refuse(ctx, tokenHash, from, err)
 		return model.Cluster{}, err
 	}
 	return s.Cluster(ctx, string(id))
+}
+
+// maxRefusal is how much of a message is kept.
+const maxRefusal = 500
+
+// refuse notes at a token why an attempt with it failed, for whoever waits for the
+// cluster. When that cannot be written there is still the answer to the agent, and
+// the log.
+func (s *Store) refuse(ctx context.Context, tokenHash []byte, from string, err error) {
+	f := fault.As(err)
+	if f == nil || f.Kind == fault.Unavailable || f.Code == "enrolment_token_unknown" {
+		return
+	}
+	message := f.Message
+	if len(message) > maxRefusal {
+		message = strings.ToValidUTF8(message[:maxRefusal], "")
+	}
+	_, _ = s.pool.Exec(ctx, q("RefuseEnrolment"), tokenHash, s.now(), text(from), f.Code, text(message))
 }
 
 func redeemable(t fleet.EnrolmentToken, clusterName string, now time.Time) error {

@@ -303,19 +303,41 @@ func TestEnrolmentTokens(t *testing.T) {
 	if strings.Contains(err.Error(), `"one"`) {
 		t.Error("the error tells the name that the token is for")
 	}
+	// Whoever minted the token sees why attempts with it fail, and strangers' leave nothing.
+	refused := func(id string) *fleet.EnrolmentRefusal {
+		t.Helper()
+		all, err := b.EnrolmentTokens(ctx)
+		must(t, err)
+		for _, x := range all {
+			if x.ID == id {
+				return x.Refused
+			}
+		}
+		t.Fatalf("no token %s", id)
+		return nil
+	}
+	if r := refused("1"); r == nil || r.Code != "enrolment_token_other_cluster" || r.Message == "" || !r.At.Equal(b.now()) {
+		t.Errorf("refused: %+v", r)
+	}
 	// A failure to issue leaves the token unused.
 	_, err = b.Enrol(ctx, h1, "one", "", func(model.ClusterID) (fleet.Certificate, error) {
 		return fleet.Certificate{}, fault.New(fault.Invalid, "csr_invalid", "no")
 	})
 	wantCode(t, err, fault.Invalid, "csr_invalid")
 
+	if r := refused("1"); r == nil || r.Code != "csr_invalid" {
+		t.Errorf("the newer one is not told: %+v", r)
+	}
 	one, err := b.Enrol(ctx, h1, "", "192.0.2.7", b.certificate("s1"))
 	must(t, err)
 	if one.Name != "one" || one.Labels["env"] != "prod" || one.Project != "shop" || one.EnrolledAt == nil || one.CertNotAfter == nil {
 		t.Errorf("%+v", one)
 	}
-	_, err = b.Enrol(ctx, h1, "one", "", b.certificate("s2"))
+	_, err = b.Enrol(ctx, h1, "one", "198.51.100.9", b.certificate("s2"))
 	wantCode(t, err, fault.Unauthorized, "enrolment_token_used")
+	if r := refused("1"); r == nil || r.Code != "enrolment_token_used" || r.From != "198.51.100.9" {
+		t.Errorf("refused after use: %+v", r)
+	}
 
 	if want := []string{"https://shared.example", "https://one.example"}; !slices.Equal(one.Aliases, want) {
 		t.Errorf("aliases %q", one.Aliases)

@@ -2053,6 +2053,16 @@ type EndedSessions struct {
 	Ended int `json:"ended"`
 }
 
+// EnrolmentRefusal is an attempt to enrol that failed: its code, and its number in
+// the table of codes.
+type EnrolmentRefusal struct {
+	At      time.Time `json:"at"`
+	From    string    `json:"from,omitempty"`
+	Code    string    `json:"code"`
+	ID      string    `json:"id,omitempty"`
+	Message string    `json:"message"`
+}
+
 // EnrolmentRequest is what goes through the API.
 type EnrolmentRequest struct {
 	// Cluster is the name that the agent enrols under.
@@ -2079,6 +2089,8 @@ type EnrolmentToken struct {
 	ExpiresAt time.Time         `json:"expiresAt"`
 	UsedAt    *time.Time        `json:"usedAt,omitempty"`
 	UsedFrom  string            `json:"usedFrom,omitempty"`
+	// Refused is the last attempt with it that failed.
+	Refused *EnrolmentRefusal `json:"refused,omitempty"`
 }
 
 // EnrolmentTokenList is a page of a list.

@@ -3,18 +3,25 @@ INSERT INTO enrolment_tokens (id, hash, cluster, labels, aliases, project, creat
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: EnrolmentTokens
-SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from
+SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from,
+    refused_at, refused_from, refused_code, refused_message
 FROM enrolment_tokens ORDER BY created_at DESC, id;
 
 -- name: DeleteEnrolmentToken
 DELETE FROM enrolment_tokens WHERE id = $1;
 
 -- name: LockEnrolmentToken
-SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from
+SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from,
+    refused_at, refused_from, refused_code, refused_message
 FROM enrolment_tokens WHERE hash = $1 FOR UPDATE;
 
 -- name: UseEnrolmentToken
 UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
+
+-- name: RefuseEnrolment
+-- The same again is written once in a second: who has a token may try as often as he likes.
+UPDATE enrolment_tokens SET refused_at = $2, refused_from = $3, refused_code = $4, refused_message = $5
+WHERE hash = $1 AND (refused_at IS NULL OR refused_code <> $4 OR refused_at < $2::timestamptz - interval '1 second');
 
 -- name: EnrolCluster
 -- A cluster that enrols again keeps its id and what people have set; labels,

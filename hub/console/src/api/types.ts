@@ -771,6 +771,15 @@ export interface EndedSessions {
   ended: number;
 }
 
+/** EnrolmentRefusal is an attempt to enrol that failed: its code, and its number in the table of codes. */
+export interface EnrolmentRefusal {
+  at: string;
+  from?: string;
+  code: string;
+  id?: string;
+  message: string;
+}
+
 export interface EnrolmentRequest {
   /** Cluster is the name that the agent enrols under. */
   cluster: string;
@@ -794,6 +803,8 @@ export interface EnrolmentToken {
   expiresAt: string;
   usedAt?: string;
   usedFrom?: string;
+  /** Refused is the last attempt with it that failed. */
+  refused?: EnrolmentRefusal;
 }
 
 /** EnrolmentTokenList is a page of a list. */
