@@ -3,7 +3,9 @@ import { createRoute, createRouter, type RouterHistory, redirect } from "@tansta
 import { applicationRoute } from "./application";
 import { applicationsRoute } from "./applications";
 import { auditRoute } from "./audit";
+import { clusterRoute } from "./cluster";
 import { clustersRoute } from "./clusters";
+import { enrolRoute } from "./enrol";
 import { fleetRoute } from "./fleet";
 import { jobsRoute } from "./jobs";
 import { loginRoute } from "./login";
@@ -27,6 +29,8 @@ const tree = rootRoute.addChildren([
   loginRoute,
   fleetRoute,
   clustersRoute,
+  enrolRoute,
+  clusterRoute,
   applicationsRoute,
   applicationRoute,
   projectsRoute,

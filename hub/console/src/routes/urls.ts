@@ -10,7 +10,7 @@ export const paths = {
   login: "/login",
   fleet: "/fleet",
   clusters: "/clusters",
-  enrol: "/clusters/new",
+  enrol: "/enrol", // not below /clusters: a cluster may have any name
   cluster: "/clusters/$cluster",
   applications: "/apps",
   application: "/apps/$application",
@@ -33,9 +33,18 @@ export const oneOf = <const W extends readonly [string, ...string[]]>(...words: 
 const frame = { project: text };
 
 export const loginSearch = z.object({ return: text, code: text, error: text });
-export const fleetSearch = z.object({ ...frame, q: text, group: text });
+/** group: label keys with commas, at most two; none: "-". */
+export const fleetSearch = z.object({
+  ...frame,
+  q: text,
+  group: text,
+  color: oneOf("health", "connection", "agent", "kubernetes"),
+  view: oneOf("map", "table"),
+  cell: oneOf("24", "14"),
+  sort: text,
+});
 export const clustersSearch = z.object({ ...frame, q: text, sort: text });
-export const clusterSearch = z.object({ ...frame, tab: text });
+export const clusterSearch = z.object({ ...frame, edit: oneOf("labels", "aliases") });
 export const applicationsSearch = z.object({ ...frame, q: text, sort: text });
 export const applicationSearch = z.object({
   ...frame,
@@ -74,7 +83,8 @@ export const repositoriesSearch = z.object({ ...frame, q: text });
 export const auditSearch = z.object({ ...frame, q: text });
 export const settingsSearch = z.object({ ...frame, tab: text });
 export const jobsSearch = z.object({ ...frame });
-export const enrolSearch = z.object({ ...frame });
+/** token: the id of a token that was made, whose checklist is shown. */
+export const enrolSearch = z.object({ ...frame, name: text, token: text });
 
 /** Address of one thing, where no Link builds it: the palette, texts to copy. */
 export function pathOf(noun: "application" | "cluster" | "project" | "job", name: string): string {

@@ -1,0 +1,179 @@
+import { screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, test } from "vitest";
+import type { Cluster } from "../../api/types";
+import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+
+const asOf = "2026-05-01T12:00:00Z";
+const cluster = (name: string, more: Partial<Cluster> = {}): Cluster => ({
+  id: `id-${name}`,
+  name,
+  connected: true,
+  freshness: "live",
+  lastSeen: asOf,
+  applications: 2,
+  kubeVersion: "v1.37.2",
+  agentVersion: "v0.4.1",
+  ...more,
+});
+
+test("clusters as rows, with their connection, and a filter in the address", async () => {
+  const asked = hubAnswers({
+    "GET /clusters": () => ({
+      items: [
+        cluster("eu"),
+        cluster("us", { connected: false, freshness: "stale" }),
+        cluster("new", { connected: false, freshness: "never", lastSeen: undefined }),
+        cluster("two", { held: "duplicate_identity", connected: false }),
+        cluster("x\u001b[31m\u202e<b>", { labels: { a: "<i>" } }),
+      ],
+      total: 5,
+      facets: { state: { values: { connected: 2, offline: 2, never: 1 } } },
+      asOf,
+    }),
+  });
+  const { router } = drawAt("/clusters");
+  expect(await screen.findByRole("link", { name: "eu" })).toHaveAttribute("href", "/clusters/eu");
+  expect(screen.getByText(/^Offline/, { selector: "span" })).toBeInTheDocument();
+  expect(screen.getByText("Never connected")).toBeInTheDocument();
+  expect(screen.getByText("Held for approval")).toBeInTheDocument();
+  expect(screen.getByText("a=<i>")).toBeInTheDocument();
+  expect(document.body.textContent).not.toContain("\u001b");
+  expect(screen.getByRole("link", { name: "new" })).toHaveAttribute("href", "/clusters/new");
+  await expectAccessible();
+  await userEvent.click(screen.getByRole("button", { name: "Offline 2" }));
+  await waitFor(() => expect(router.state.location.search).toMatchObject({ q: "state:offline" }));
+  await waitFor(() => expect(asked.some((a) => a.query.get("filter") === "state:offline")).toBe(true));
+  await userEvent.click(screen.getByRole("button", { name: /Kubernetes/ }));
+  await waitFor(() => expect(router.state.location.search).toMatchObject({ sort: "kubernetes" }));
+  await waitFor(() => expect(asked.some((a) => a.query.get("sort") === "kubernetes")).toBe(true));
+});
+
+test("what the filter empties, and the first cluster of all", async () => {
+  hubAnswers({
+    "GET /clusters": ({ query }) => ({ items: [], total: query.get("filter") === null ? 7 : 0, facets: {}, asOf }),
+  });
+  const first = drawAt("/clusters?q=nix");
+  expect(await screen.findByText("0 of 7 match")).toBeInTheDocument();
+  expect(await screen.findByRole("button", { name: "Without nix: 7" })).toBeInTheDocument();
+  first.unmount();
+  hubAnswers({ "GET /clusters": () => ({ items: [], total: 0, facets: {}, asOf }) });
+  drawAt("/clusters", { locale: "de" });
+  expect(await screen.findByText("Noch keine Cluster")).toBeInTheDocument();
+  expect(screen.getByText(/hawser cluster enroll NAME/)).toBeInTheDocument();
+});
+
+const page = (c: Cluster, more: Parameters<typeof hubAnswers>[0] = {}) =>
+  hubAnswers({
+    "GET /clusters/:name": () => c,
+    "GET /hub": () => ({ hubID: "h", incarnation: 1, holdDeletes: false, version: "v0.5.0" }),
+    "GET /operations": () => ({
+      items: [{ id: "o", appUID: "u", app: "api", kind: "sync", phase: "Queued", spec: {}, createdAt: asOf }],
+      total: 1,
+      asOf,
+    }),
+    "GET /applications": () => ({
+      items: [
+        {
+          uid: "u",
+          name: "api",
+          project: "pay",
+          cluster: "eu",
+          autoSync: true,
+          desired: {},
+          generation: 1,
+          sync: { status: "OutOfSync", reason: "drifted" },
+          health: { status: "Degraded", message: "OOMKilled \u001b[31m<b>" },
+          freshness: "stale",
+          observedAt: asOf,
+        },
+      ],
+      total: 1,
+      facets: { health: { values: { degraded: 1 } } },
+      asOf,
+    }),
+    ...more,
+  });
+
+test("a cluster that does not report says so first, with where to look", async () => {
+  page(cluster("eu", { connected: false, freshness: "stale" }));
+  drawAt("/clusters/eu");
+  expect(await screen.findByRole("heading", { name: /Does not report/ })).toBeInTheDocument();
+  expect(screen.getByText(/kubectl -n hawser-system logs deploy\/hawser-agent/)).toBeInTheDocument();
+  expect(await screen.findByRole("heading", { name: /Waits for the cluster/ })).toBeInTheDocument();
+  expect(await screen.findByText("OOMKilled <b>")).toBeInTheDocument();
+  expect(screen.getByRole("link", { name: /all 1/ })).toHaveAttribute("href", expect.stringContaining("cluster"));
+  await expectAccessible();
+});
+
+test("a cluster that is held is let in", async () => {
+  const asked = page(cluster("eu", { connected: false, held: "cluster_changed" }), {
+    "POST /clusters/:name/allow": () => cluster("eu"),
+  });
+  drawAt("/clusters/eu");
+  await userEvent.click(await screen.findByRole("button", { name: "Let it in" }));
+  await waitFor(() => expect(asked.some((a) => a.method === "POST" && a.path === "/clusters/eu/allow")).toBe(true));
+  expect(screen.getByText("hawser cluster allow eu", { exact: false })).toBeInTheDocument();
+});
+
+test("revoking wants the name, and says that nothing is deleted", async () => {
+  const asked = page(cluster("eu"), { "POST /clusters/:name/revoke": () => cluster("eu", { revoked: true }) });
+  drawAt("/clusters/eu");
+  const user = userEvent.setup();
+  await user.click(await screen.findByRole("button", { name: "More" }));
+  await user.click(await screen.findByRole("menuitem", { name: "Revoke access" }));
+  const button = await screen.findByRole("button", { name: "Revoke access" });
+  expect(screen.getByText(/Nothing is deleted: its 2 applications keep running/)).toBeInTheDocument();
+  expect(button).toBeDisabled();
+  await user.type(screen.getByRole("textbox"), "eu");
+  await user.click(button);
+  await waitFor(() => expect(asked.filter((a) => a.path === "/clusters/eu/revoke")).toHaveLength(1));
+});
+
+test("labels are saved after it is shown what becomes invalid, over the version that was seen", async () => {
+  const asked = page(cluster("eu", { labels: { env: "prod" } }), {
+    "GET /clusters/:name": () =>
+      new Response(JSON.stringify(cluster("eu", { labels: { env: "prod" } })), {
+        headers: { "Content-Type": "application/json", ETag: '"3"' },
+      }),
+    "PUT /clusters/:name/labels": ({ query }) =>
+      query.get("dryRun") === "true"
+        ? {
+            cluster: "eu",
+            applications: 2,
+            invalid: [{ name: "ledger", project: "fin" }],
+            invalidCount: 1,
+            valid: [],
+            validCount: 0,
+          }
+        : problemAnswer(412, "version_conflict", "somebody else changed it", { id: "HW-4999" }),
+  });
+  drawAt("/clusters/eu?edit=labels");
+  const user = userEvent.setup();
+  const box = await screen.findByRole("textbox", { name: "Labels" });
+  await user.clear(box);
+  await user.type(box, "env=lab{Enter}nonsense");
+  expect(screen.getByText(/Line 2 is not KEY=VALUE/)).toBeInTheDocument();
+  expect(screen.getByRole("button", { name: "Preview" })).toBeDisabled();
+  await user.clear(box);
+  await user.type(box, "env=lab");
+  expect(screen.getByText("hawser cluster label eu env=lab --overwrite", { exact: false })).toBeInTheDocument();
+  await user.click(screen.getByRole("button", { name: "Preview" }));
+  expect(await screen.findByText(/1 application becomes invalid/)).toBeInTheDocument();
+  expect(screen.getByText("ledger")).toBeInTheDocument();
+  expect(asked.filter((a) => a.method === "PUT" && a.query.get("dryRun") !== "true")).toHaveLength(0);
+  await user.click(screen.getByRole("button", { name: "Save" }));
+  expect(await screen.findByText(/somebody else changed it/)).toBeInTheDocument();
+  const put = asked.findLast((a) => a.method === "PUT");
+  expect(put?.headers.get("If-Match")).toBe('"3"');
+  expect(put?.body).toEqual({ labels: { env: "lab" } });
+  await expectAccessible();
+});
+
+test("a cluster that nobody knows", async () => {
+  hubAnswers({
+    "GET /clusters/:name": () => problemAnswer(404, "cluster_unknown", 'there is no cluster "x"', { id: "HW-4040" }),
+  });
+  drawAt("/clusters/x");
+  expect(await screen.findByText("HW-4040")).toBeInTheDocument();
+});
