@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { nav } from "../../src/frame/nav";
-import { paths } from "../../src/routes/urls";
+import { pathOf, paths } from "../../src/routes/urls";
 import { expect, logIn, settled, test } from "../hub";
 import { add, untilPainted } from "./measure";
 
@@ -74,6 +74,26 @@ test("interactions", async ({ page }) => {
       { name: "interaction", what: "a key or a click until the page shows it", unit: "s", goal: 0.2, of: "p99" },
       ms / 1000,
     );
+});
+
+// The first application of the seed has a tree of 1,000 objects.
+const large = "checkout-prod-00000";
+
+test("tree", async ({ page }) => {
+  for (let i = 0; i < repeats; i++) {
+    // Drawn as it comes, with what is alike grouped, and with every object of its own.
+    for (const [name, what, group] of [
+      ["tree", "a tree of 1,000 objects", ""],
+      ["tree-whole", "a tree of 1,000 objects, none of them grouped", "&group=off"],
+    ] as const) {
+      await page.goto(`${pathOf("application", large)}?tab=events${group}`);
+      await settled(page);
+      await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve)));
+      const done = { path: pathOf("application", large), shows: "main [role=treeitem]" };
+      const ms = await untilPainted(page, 'main nav a[href*="tab=tree"]', done);
+      add({ name, what, unit: "s", goal: 0.5, of: "median" }, ms / 1000);
+    }
+  }
 });
 
 test("shell", async () => {

@@ -29,7 +29,8 @@ export async function untilPainted(page: Page, selector: string, done: Painted):
         const start = performance.now();
         const look = () => {
           const there = location.pathname === done.path && document.querySelector("main h1") !== null;
-          if (there && document.querySelector("main [aria-busy=true]") === null) {
+          const shown = done.shows === undefined || document.querySelector(done.shows) !== null;
+          if (there && shown && document.querySelector("main [aria-busy=true]") === null) {
             // The frame after this one has been painted when the next begins.
             requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
           } else if (performance.now() - start > 20_000) {
@@ -47,4 +48,6 @@ export async function untilPainted(page: Page, selector: string, done: Painted):
 
 interface Painted {
   path: string;
+  /** Selector of what is there then, besides the heading. */
+  shows?: string;
 }

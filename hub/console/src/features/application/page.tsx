@@ -145,13 +145,15 @@ const exactly = { exact: true, includeSearch: true };
 
 type Search = ReturnType<typeof route.useSearch>;
 
-/** Another tab, of the same object and list. */
+/** Another tab, of the same object and list; how the objects are shown is kept. */
 function toTab(old: Search, tab: ApplicationTab): Search {
   return {
     project: old.project,
     in: old.in,
     order: old.order,
     sel: old.sel,
+    view: old.view,
+    group: old.group,
     tab: tab === tabs[0] ? undefined : tab.id,
   };
 }
