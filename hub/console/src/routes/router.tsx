@@ -9,6 +9,7 @@ import { enrolRoute } from "./enrol";
 import { fleetRoute } from "./fleet";
 import { jobsRoute } from "./jobs";
 import { loginRoute } from "./login";
+import { projectRoute } from "./project";
 import { projectsRoute } from "./projects";
 import { repositoriesRoute } from "./repositories";
 import { rootRoute } from "./root";
@@ -34,6 +35,7 @@ const tree = rootRoute.addChildren([
   applicationsRoute,
   applicationRoute,
   projectsRoute,
+  projectRoute,
   repositoriesRoute,
   jobsRoute,
   auditRoute,

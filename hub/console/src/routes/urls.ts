@@ -77,8 +77,22 @@ export const applicationSearch = z.object({
   in: text,
   order: text,
 });
-export const projectsSearch = z.object({ ...frame, q: text });
-export const projectSearch = z.object({ ...frame, tab: text });
+export const projectsSearch = z.object({ ...frame, q: text, sort: text, dialog: oneOf("new") });
+export const projectSearch = z.object({
+  ...frame,
+  tab: text,
+  /** The role whose tokens are shown. */
+  role: text,
+  /** What the simulator is asked; ask says that it was. */
+  ask: oneOf("yes"),
+  verb: text,
+  as: text,
+  app: text,
+  source: text,
+  cluster: text,
+  ns: text,
+  kind: text,
+});
 export const repositoriesSearch = z.object({ ...frame, q: text });
 export const auditSearch = z.object({ ...frame, q: text });
 export const settingsSearch = z.object({ ...frame, tab: text });

@@ -29,6 +29,8 @@ window.scrollTo = () => {};
 // Editors measure their text.
 Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
 Range.prototype.getBoundingClientRect = () => new DOMRect();
+// Texts that grow listen for fonts.
+Object.defineProperty(document, "fonts", { value: new EventTarget() });
 // jsdom lays nothing out: without a size virtual lists would have no rows.
 for (const [name, size] of [
   ["clientHeight", 640],

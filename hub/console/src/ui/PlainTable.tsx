@@ -3,6 +3,7 @@ import classes from "./PlainTable.module.css";
 
 export interface PlainColumn<R> {
   key: string;
+  /** Empty for a column of buttons. */
   title: string;
   cell: (row: R) => ReactNode;
   /** Numbers stand at the right. */
@@ -27,11 +28,15 @@ export function PlainTable<R>({
       <table className={classes.table} aria-label={label}>
         <thead>
           <tr>
-            {columns.map((c) => (
-              <th key={c.key} scope="col" data-number={c.number || undefined}>
-                {c.title}
-              </th>
-            ))}
+            {columns.map((c) =>
+              c.title === "" ? (
+                <td key={c.key} />
+              ) : (
+                <th key={c.key} scope="col" data-number={c.number || undefined}>
+                  {c.title}
+                </th>
+              ),
+            )}
           </tr>
         </thead>
         <tbody>

@@ -5,6 +5,8 @@ import { type ReactNode, useEffect, useState } from "react";
 import { useT } from "../i18n";
 import { Problem } from "../problem";
 import { CopyButton } from "./CopyButton";
+import { Explanation } from "./Explanation";
+import { explained } from "./explained";
 import { PlainText } from "./PlainText";
 import classes from "./states.module.css";
 
@@ -75,9 +77,10 @@ export function FilteredEmpty({
   );
 }
 
-/** Not allowed: why, and who can change it. `children` is the explanation where there is one. */
+/** Not allowed: why, and who can change it. The explanation of the problem is shown, or `children` in its place. */
 export function DeniedView({ problem, children }: { problem: Problem; children?: ReactNode }) {
   const t = useT();
+  const why = explained(problem.explain);
   return (
     <section className={classes.message} role="alert">
       <h2>
@@ -92,8 +95,8 @@ export function DeniedView({ problem, children }: { problem: Problem; children?:
             <PlainText text={problem.fix} lines={6} />
           </p>
         )}
-        {children}
-        <p className={classes.dim}>{t("ui.denied.ask")}</p>
+        {children ?? (why !== undefined && <Explanation of={why} />)}
+        {why === undefined && <p className={classes.dim}>{t("ui.denied.ask")}</p>}
       </div>
       <div className={classes.actions}>
         <CopyButton value={details(problem)} label={t("ui.error.copy")} />
