@@ -45,7 +45,19 @@ export const fleetSearch = z.object({
 });
 export const clustersSearch = z.object({ ...frame, q: text, sort: text });
 export const clusterSearch = z.object({ ...frame, edit: oneOf("labels", "aliases") });
-export const applicationsSearch = z.object({ ...frame, q: text, sort: text });
+export const applicationsSearch = z.object({
+  ...frame,
+  /** The filter, in the language of docs/filters.md. */
+  q: text,
+  sort: text,
+  /** Ids of the columns that are shown, with commas; left out: those that most people want. */
+  cols: text,
+  group: oneOf("project", "cluster", "namespace", "health", "sync", "operation", "freshness"),
+  /** Labels that are counted beside the other facets, with commas. */
+  labels: text,
+  /** The pane of facets; left out: shown where there is room. */
+  facets: oneOf("on", "off"),
+});
 export const applicationSearch = z.object({
   ...frame,
   /** The tab, and what its object list looks like: as a tree, a list, or pods. */

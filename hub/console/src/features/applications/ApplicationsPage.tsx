@@ -1,64 +1,262 @@
-import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { Button } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useCallback, useMemo } from "react";
 import { useT } from "../../i18n";
+import { Problem } from "../../problem";
 import { paths } from "../../routes/urls";
-import { healthState, syncState } from "../../ui/applicationState";
+import { CliLine } from "../../ui/CliLine";
+import { CopyButton } from "../../ui/CopyButton";
+import { useChord } from "../../ui/chords";
+import { DataTable } from "../../ui/DataTable";
+import { Icon } from "../../ui/Icon";
 import { Page } from "../../ui/Page";
-import { PlainTable } from "../../ui/PlainTable";
-import { MiddleTruncate } from "../../ui/PlainText";
-import { RelativeTime } from "../../ui/RelativeTime";
-import { StatusText } from "../../ui/StatusIcon";
-import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
-import { applicationsQuery } from "./queries";
+import { PlainText } from "../../ui/PlainText";
+import { cli } from "../../ui/shell";
+import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../ui/states";
+import classes from "./ApplicationsPage.module.css";
+import { applicationColumns, columnsParameter, columnsShown, fieldsFor, isStale } from "./columns";
+import { FacetPane, facetKeys } from "./FacetPane";
+import { FilterBox } from "./FilterBox";
+import { termsOf, toggled, without } from "./filter";
+import { dropQuery, labelNamesQuery, rowsQuery, totalQuery } from "./queries";
+import { useApplications } from "./useApplications";
 
 const route = getRouteApi(paths.applications);
 
+/** Applications: one filter, counts over what it finds, and as many rows as there are. */
 export function ApplicationsPage() {
   const t = useT();
-  const { project } = route.useSearch();
-  const list = useQuery(applicationsQuery(project));
+  const client = useQueryClient();
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const { project, q: filter } = search;
+  const sort = search.sort ?? "name";
+  const shown = useMemo(() => columnsShown(search.cols), [search.cols]);
+  const fields = fieldsFor(shown);
+  const labels = useMemo(() => (search.labels ?? "").split(",").filter((l) => l !== ""), [search.labels]);
+  const facets = [...facetKeys, ...labels.map((l) => `label:${l}`)].join(",");
+  const list = useMemo(() => ({ project, filter, sort, fields }), [project, filter, sort, fields]);
+  const { rows, counts, items, total, partial, changes, apply } = useApplications(list, facets);
+  const labelNames = useQuery(labelNamesQuery(project));
+  const everything = useQuery(totalQuery({ project }));
+
+  const change = useCallback(
+    (what: Partial<typeof search>, replace = true) =>
+      void navigate({ to: paths.applications, search: (old) => ({ ...old, ...what }), replace }),
+    [navigate],
+  );
+  const setFilter = useCallback((q: string) => change({ q: q.trim() === "" ? undefined : q.trim() }), [change]);
+  const tryFilter = useCallback(
+    (q: string) => client.fetchInfiniteQuery(rowsQuery({ ...list, filter: q === "" ? undefined : q })),
+    [client, list],
+  );
+  const columns = useMemo(
+    () => applicationColumns(t, { project, filter, sort: search.sort }),
+    [t, project, filter, search.sort],
+  );
+  const group = t("applications.title");
+  useChord("r", t("applications.changes.apply"), group, apply, changes > 0);
+  const { fetchNextPage, isFetchingNextPage } = rows;
+  const more = useCallback(() => {
+    if (!isFetchingNextPage) void fetchNextPage();
+  }, [fetchNextPage, isFetchingNextPage]);
+
+  const counted = useMemo(
+    () => Object.fromEntries(Object.entries(counts.data?.facets ?? {}).map(([k, f]) => [k, f.values])),
+    [counts.data],
+  );
+  const staleCount = (counted.freshness?.stale ?? 0) + (counted.freshness?.never ?? 0);
+  const asksFreshness = /(^|\s)-?(freshness|is|not):/.test(filter ?? "");
+  const pane = search.facets === "on" || (search.facets === undefined && "auto");
+  const problem = rows.isError ? Problem.of(rows.error) : undefined;
+  const misread = problem?.code === "filter_invalid";
+  const none = rows.isSuccess && !rows.isPlaceholderData && total === 0;
+
   return (
-    <Page title={t("applications.title")}>
-      {list.isPending ? (
-        <LoadingView />
-      ) : list.isError ? (
-        <ErrorView error={list.error} onRetry={() => void list.refetch()} />
-      ) : list.data.items.length === 0 ? (
-        <EmptyView title={t("applications.empty")} />
-      ) : (
-        <PlainTable
-          label={t("applications.title")}
-          rows={list.data.items}
-          rowKey={(r) => r.uid}
-          columns={[
-            { key: "name", title: t("applications.name"), cell: (r) => <MiddleTruncate text={r.name} /> },
-            { key: "project", title: t("applications.project"), cell: (r) => <MiddleTruncate text={r.project} /> },
-            { key: "cluster", title: t("applications.cluster"), cell: (r) => <MiddleTruncate text={r.cluster} /> },
-            {
-              key: "health",
-              title: t("applications.health"),
-              cell: (r) => (
-                <StatusText
-                  state={healthState(r.health.status)}
-                  asOf={
-                    (r.freshness === "stale" || r.freshness === "never") &&
-                    (r.observedAt === undefined ? t("ui.never") : <RelativeTime at={r.observedAt} />)
-                  }
-                />
-              ),
-            },
-            {
-              key: "sync",
-              title: t("applications.sync"),
-              cell: (r) => (
-                <StatusText state={syncState(r.sync.status, r.sync.reason)}>
-                  {r.sync.status === "Synced" ? t("applications.synced") : undefined}
-                </StatusText>
-              ),
-            },
-          ]}
+    <Page
+      fill
+      title={t("applications.title")}
+      status={
+        rows.isSuccess && everything.data !== undefined ? (
+          <span>
+            {filter === undefined
+              ? t("applications.total", { total: counts.data?.total ?? total })
+              : t("applications.found", { found: counts.data?.total ?? total, total: everything.data })}
+          </span>
+        ) : undefined
+      }
+    >
+      <div className={classes.bar}>
+        <Button
+          variant="default"
+          aria-pressed={pane !== false}
+          leftSection={<Icon name="filter" size={14} />}
+          onClick={() => {
+            const visible = pane === true || (pane === "auto" && window.matchMedia("(min-width: 1025px)").matches);
+            change({ facets: visible ? "off" : "on" });
+          }}
+        >
+          {t("applications.facets")}
+        </Button>
+        <FilterBox
+          value={filter ?? ""}
+          onChange={setFilter}
+          onTry={tryFilter}
+          counted={counted}
+          labels={labelNames.data ?? []}
         />
+      </div>
+      {partial !== undefined && (
+        <PartialBanner>
+          <PlainText text={partial.detail} lines={2} />
+        </PartialBanner>
       )}
+      {staleCount > 0 && !asksFreshness && (
+        <PartialBanner
+          action={
+            <Button variant="subtle" size="compact-xs" onClick={() => setFilter(toggled(filter ?? "", "is", "stale"))}>
+              {t("applications.stale.show")}
+            </Button>
+          }
+        >
+          {t("applications.stale", { n: staleCount })}
+        </PartialBanner>
+      )}
+      <div className={classes.body} data-pane={pane === true ? "on" : pane || undefined}>
+        {pane !== false && (
+          <FacetPane
+            filter={filter ?? ""}
+            facets={counts.data?.facets ?? {}}
+            labels={labels}
+            labelNames={labelNames.data ?? []}
+            onFilter={setFilter}
+            onLabels={(l) => change({ labels: l.length === 0 ? undefined : l.join(",") })}
+          />
+        )}
+        <div className={classes.main}>
+          {changes > 0 && !none && (
+            <div className={classes.changes} role="status">
+              <span>{t("applications.changes", { n: changes })}</span>
+              <Button variant="subtle" size="compact-xs" onClick={apply}>
+                {t("applications.changes.apply")} <kbd>r</kbd>
+              </Button>
+            </div>
+          )}
+          {rows.isPending ? (
+            <LoadingView />
+          ) : rows.isError ? (
+            misread ? (
+              <EmptyView
+                title={t("applications.filter.invalid")}
+                actions={<Button onClick={() => setFilter("")}>{t("ui.filteredEmpty.clear")}</Button>}
+              >
+                <p>
+                  <PlainText text={problem?.message ?? ""} lines={4} />
+                </p>
+              </EmptyView>
+            ) : (
+              <ErrorView error={rows.error} onRetry={() => void rows.refetch()} />
+            )
+          ) : none && filter !== undefined ? (
+            <NothingFound project={project} filter={filter} total={everything.data ?? 0} onFilter={setFilter} />
+          ) : none ? (
+            <EmptyView
+              title={project === undefined ? t("applications.empty") : t("applications.emptyProject")}
+              actions={
+                <Button component={Link} {...({ to: paths.clusters, search: { project } } as object)} variant="default">
+                  {t("applications.empty.clusters")}
+                </Button>
+              }
+            >
+              <p>{t("applications.empty.what")}</p>
+              <CliLine
+                command={cli(
+                  "hawser",
+                  "app",
+                  "create",
+                  "shop",
+                  "--repo",
+                  "https://git.example.com/shop.git",
+                  "--path",
+                  "deploy",
+                  "--dest-name",
+                  "eu",
+                  ...(project === undefined ? [] : ["--project", project]),
+                )}
+              />
+            </EmptyView>
+          ) : (
+            <>
+              <DataTable
+                label={t("applications.title")}
+                columns={columns}
+                rows={items}
+                rowKey={(r) => r.name}
+                total={total}
+                onMore={more}
+                loadingMore={isFetchingNextPage}
+                sort={sort}
+                onSort={(s) => change({ sort: s === "name" ? undefined : s })}
+                hidden={columns.filter((c) => !c.always && !shown.includes(c.id)).map((c) => c.id)}
+                onHidden={(hidden) =>
+                  change({
+                    cols: columnsParameter(columns.map((c) => c.id).filter((c) => c !== "name" && !hidden.includes(c))),
+                  })
+                }
+                onOpen={(r) =>
+                  void navigate({
+                    to: paths.application,
+                    params: { application: r.name },
+                    search: { project, in: filter, order: search.sort },
+                  })
+                }
+                stale={isStale}
+              />
+              <div className={classes.foot}>
+                <span>{t("applications.loaded", { loaded: items.length, total })}</span>
+                <CopyButton
+                  label={t("ui.cli.copy")}
+                  value={cli(
+                    "hawser",
+                    "app",
+                    "list",
+                    ...(filter === undefined ? [] : ["--filter", filter]),
+                    ...(project === undefined ? [] : ["--project", project]),
+                    ...(search.sort === undefined ? [] : [`--sort-by=${search.sort}`]),
+                  )}
+                />
+              </div>
+            </>
+          )}
+        </div>
+      </div>
     </Page>
+  );
+}
+
+/** There are applications, and the filter finds none: which of its terms is too much. */
+function NothingFound({
+  project,
+  filter,
+  total,
+  onFilter,
+}: {
+  project: string | undefined;
+  filter: string;
+  total: number;
+  onFilter: (filter: string) => void;
+}) {
+  const drop = useQuery(dropQuery({ project, filter }));
+  const best = drop.data ?? undefined;
+  return (
+    <FilteredEmpty
+      total={total}
+      drop={
+        best === undefined || termsOf(filter).length < 2 ? undefined : { term: best.term.text, leaves: best.leaves }
+      }
+      onDrop={() => best !== undefined && onFilter(without(filter, best.term))}
+      onClear={() => onFilter("")}
+    />
   );
 }

@@ -1,11 +1,101 @@
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { type InfiniteData, infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import type { AppView, AppViewPage } from "../../api/types";
 import { api } from "../../client";
+import { type Term, termsOf, without } from "./filter";
 
-/** Applications by name. */
-export function applicationsQuery(project: string | undefined) {
-  return queryOptions({
-    queryKey: ["applications", "list", { project }],
-    queryFn: ({ signal }) => api.listApplications({ project, limit: 100, sort: "name" }, { signal }),
+/** A row, with what only rows have. */
+export type Row = AppView & { createdAt?: string; changedAt?: string; labels?: Record<string, string> };
+
+/** What a list is of. */
+export interface Listed {
+  project?: string;
+  filter?: string;
+}
+
+/** How many rows are read at a time. */
+export const windowSize = 200;
+
+export type Windows = InfiniteData<AppViewPage, unknown>;
+
+/** Rows, a window at a time. They do not jump: events patch them, and who looks says when they are read again. */
+export function rowsQuery(list: Listed & { sort: string; fields: string }) {
+  return infiniteQueryOptions({
+    queryKey: ["applications", "list", "rows", list],
+    queryFn: ({ signal, pageParam }) =>
+      api.listApplications({ ...list, facets: "none", limit: windowSize, cursor: pageParam }, { signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.nextCursor,
     placeholderData: keepPreviousData,
+    meta: { live: "manual" },
+    staleTime: 10_000,
+  });
+}
+
+/** Rows of these names as they are now. */
+export async function rowsOf(names: string[], fields: string): Promise<Row[]> {
+  return (await api.listApplications({ name: names, fields, facets: "none", limit: Math.max(1, names.length) })).items;
+}
+
+/** How many there are, and of which values; always of now. */
+export function countsQuery(list: Listed, facets: string) {
+  return queryOptions({
+    queryKey: ["applications", "list", "counts", list, facets],
+    queryFn: ({ signal }) => api.listApplications({ ...list, fields: "name", facets, limit: 1 }, { signal }),
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** How many applications a filter finds; nothing of it is kept. */
+export function totalQuery(list: Listed) {
+  return queryOptions({
+    queryKey: ["applications", "list", "total", list],
+    queryFn: async ({ signal }) =>
+      (await api.listApplications({ ...list, fields: "name", facets: "none", limit: 1 }, { signal })).total,
+  });
+}
+
+/** Names of labels, of the applications that changed last. */
+export function labelNamesQuery(project: string | undefined) {
+  return queryOptions({
+    queryKey: ["applications", "list", "labels", { project }],
+    queryFn: async ({ signal }) => {
+      const got = await api.listApplications(
+        { project, fields: "labels", facets: "none", sort: "-changed", limit: 200 },
+        { signal },
+      );
+      const names = new Set(got.items.flatMap((a: Row) => Object.keys(a.labels ?? {})));
+      return [...names].sort();
+    },
+    meta: { live: "manual" },
+    staleTime: 5 * 60_000,
+  });
+}
+
+/** How many terms of a filter are tried one by one. */
+const mostTried = 8;
+
+/** Without which term of a filter that finds nothing it finds most. */
+export function dropQuery(list: Listed) {
+  return queryOptions({
+    queryKey: ["applications", "list", "drop", list],
+    queryFn: async ({ signal }) => {
+      const filter = list.filter ?? "";
+      const tried = await Promise.all(
+        termsOf(filter)
+          .slice(0, mostTried)
+          .map(async (term): Promise<{ term: Term; leaves: number }> => {
+            const left = without(filter, term);
+            const got = await api.listApplications(
+              { project: list.project, filter: left || undefined, fields: "name", facets: "none", limit: 1 },
+              { signal },
+            );
+            return { term, leaves: got.total };
+          }),
+      );
+      return tried.reduce<{ term: Term; leaves: number } | null>(
+        (best, t) => (t.leaves > (best?.leaves ?? 0) ? t : best),
+        null,
+      );
+    },
   });
 }

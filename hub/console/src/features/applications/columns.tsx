@@ -1,0 +1,249 @@
+import { Link } from "@tanstack/react-router";
+import type { MessageKey, T } from "../../i18n";
+import { paths } from "../../routes/urls";
+import { healthState, syncState } from "../../ui/applicationState";
+import type { Column } from "../../ui/DataTable";
+import { Icon } from "../../ui/Icon";
+import { MiddleTruncate, PlainText } from "../../ui/PlainText";
+import { RelativeTime } from "../../ui/RelativeTime";
+import { StatusText } from "../../ui/StatusIcon";
+import classes from "./ApplicationsPage.module.css";
+import type { Row } from "./queries";
+
+/** Fields of a row that every column may rest on. */
+const always = ["name", "project", "cluster", "freshness", "observedAt", "deleting", "pin"];
+
+/** What of the hub's row each column needs. */
+const fieldsOf: Record<string, string[]> = {
+  name: [],
+  project: [],
+  cluster: [],
+  namespace: ["namespace"],
+  sync: ["sync"],
+  health: ["health"],
+  operation: ["operation"],
+  freshness: [],
+  revision: ["revision", "desired"],
+  target: ["targetRevision"],
+  repo: ["repoURL"],
+  path: ["path"],
+  auto: ["autoSync"],
+  changed: ["changedAt"],
+  created: ["createdAt"],
+};
+
+const shownAtFirst = ["project", "cluster", "sync", "health", "operation", "revision", "changed"];
+
+/** Ids of the columns that a search parameter asks for; what it does not know is left out. */
+export function columnsShown(cols: string | undefined): string[] {
+  if (cols === undefined) return shownAtFirst;
+  return cols.split(",").filter((c) => c !== "name" && c in fieldsOf);
+}
+
+/** The search parameter for columns; left out when they are those of the beginning. */
+export function columnsParameter(shown: readonly string[]): string | undefined {
+  const text = Object.keys(fieldsOf)
+    .filter((c) => shown.includes(c))
+    .join(",");
+  if (
+    text ===
+    Object.keys(fieldsOf)
+      .filter((c) => shownAtFirst.includes(c))
+      .join(",")
+  )
+    return undefined;
+  return text === "" ? "name" : text;
+}
+
+/** Fields to ask for, with the states, which live changes are told by. */
+export function fieldsFor(shown: readonly string[]): string {
+  return [...new Set([...always, "sync", "health", "operation", ...shown.flatMap((c) => fieldsOf[c] ?? [])])].join(",");
+}
+
+/** What is shown of it is of an earlier time. */
+export function isStale(r: Row): boolean {
+  return r.freshness === "stale" || r.freshness === "never";
+}
+
+const operationStates = {
+  Queued: "pending",
+  Sent: "pending",
+  Running: "progressing",
+  Succeeded: "healthy",
+  Failed: "degraded",
+  Superseded: "suspended",
+  Expired: "degraded",
+  Terminated: "suspended",
+} as const;
+
+const freshnessStates = { live: "healthy", lagging: "pending", stale: "unknown", never: "unknown" } as const;
+
+/** Columns of the table. Whoever comes from a row can go on to the next of the same list. */
+export function applicationColumns(t: T, list: { project?: string; filter?: string; sort?: string }): Column<Row>[] {
+  const asOf = (r: Row) =>
+    isStale(r) && (r.observedAt === undefined ? t("ui.never") : <RelativeTime at={r.observedAt} short />);
+  return [
+    {
+      id: "name",
+      title: t("applications.name"),
+      width: 190,
+      grow: 3,
+      sort: "name",
+      always: true,
+      cell: (r) => (
+        <span className={classes.name}>
+          <Link
+            to={paths.application}
+            params={{ application: r.name }}
+            search={{ project: list.project, in: list.filter, order: list.sort }}
+            tabIndex={-1}
+          >
+            <MiddleTruncate text={r.name} />
+          </Link>
+          {r.pin !== undefined && (
+            <span className={classes.mark} title={t("applications.pinned")}>
+              <Icon name="pin" size={12} />
+              <span className="visually-hidden">{t("applications.pinned")}</span>
+            </span>
+          )}
+          {r.deleting && <span className={classes.mark}>{t("applications.deleting")}</span>}
+        </span>
+      ),
+    },
+    {
+      id: "project",
+      title: t("applications.project"),
+      width: 100,
+      grow: 1,
+      sort: "project",
+      cell: (r) => <MiddleTruncate text={r.project} most={24} />,
+    },
+    {
+      id: "cluster",
+      title: t("applications.cluster"),
+      width: 110,
+      grow: 1,
+      sort: "cluster",
+      cell: (r) => <MiddleTruncate text={r.cluster} most={24} />,
+    },
+    {
+      id: "namespace",
+      title: t("applications.namespace"),
+      width: 110,
+      grow: 1,
+      sort: "namespace",
+      cell: (r) => <MiddleTruncate text={r.namespace ?? ""} most={24} />,
+    },
+    {
+      id: "sync",
+      title: t("applications.sync"),
+      width: 112,
+      sort: "sync",
+      cell: (r) => (
+        <StatusText state={syncState(r.sync.status, r.sync.reason)} asOf={asOf(r)}>
+          {r.sync.status === "Synced" ? t("applications.sync.synced") : undefined}
+        </StatusText>
+      ),
+    },
+    {
+      id: "health",
+      title: t("applications.health"),
+      width: 140,
+      grow: 2,
+      sort: "health",
+      cell: (r) => (
+        <StatusText state={healthState(r.health.status)} asOf={asOf(r)}>
+          {r.health.message !== undefined && r.health.message !== "" && r.health.status !== "Healthy" ? (
+            <PlainText text={r.health.message.slice(0, 200)} />
+          ) : undefined}
+        </StatusText>
+      ),
+    },
+    {
+      id: "operation",
+      title: t("applications.operation"),
+      width: 118,
+      sort: "operation",
+      cell: (r) =>
+        r.operation === undefined ? (
+          <span className={classes.dim}>—</span>
+        ) : (
+          <StatusText state={operationStates[r.operation.phase] ?? "unknown"}>
+            {t(`applications.operation.${word(r.operation.phase)}` as MessageKey)}
+          </StatusText>
+        ),
+    },
+    {
+      id: "freshness",
+      title: t("applications.freshness"),
+      width: 120,
+      sort: "freshness",
+      cell: (r) => (
+        <StatusText state={freshnessStates[r.freshness]} asOf={asOf(r)}>
+          {t(`applications.freshness.${r.freshness}`)}
+        </StatusText>
+      ),
+    },
+    {
+      id: "revision",
+      title: t("applications.revision"),
+      width: 92,
+      sort: "revision",
+      cell: (r) =>
+        r.revision === undefined ? (
+          <span className={classes.dim}>—</span>
+        ) : (
+          <span className="mono" title={r.desired?.message}>
+            <MiddleTruncate text={/^[0-9a-f]{40}$/.test(r.revision) ? r.revision.slice(0, 8) : r.revision} most={12} />
+          </span>
+        ),
+    },
+    {
+      id: "target",
+      title: t("applications.target"),
+      width: 100,
+      cell: (r) => <MiddleTruncate text={r.targetRevision ?? ""} most={18} />,
+    },
+    {
+      id: "repo",
+      title: t("applications.repo"),
+      width: 160,
+      grow: 2,
+      sort: "repo",
+      cell: (r) => <MiddleTruncate text={r.repoURL ?? ""} most={44} />,
+    },
+    {
+      id: "path",
+      title: t("applications.path"),
+      width: 120,
+      grow: 1,
+      sort: "path",
+      cell: (r) => <MiddleTruncate text={r.path ?? ""} most={30} />,
+    },
+    {
+      id: "auto",
+      title: t("applications.auto"),
+      width: 84,
+      cell: (r) => t(r.autoSync ? "applications.auto.on" : "applications.auto.off"),
+    },
+    {
+      id: "changed",
+      title: t("applications.changed"),
+      width: 84,
+      sort: "changed",
+      cell: (r) => (r.changedAt === undefined ? "" : <RelativeTime at={r.changedAt} short />),
+    },
+    {
+      id: "created",
+      title: t("applications.created"),
+      width: 84,
+      sort: "created",
+      cell: (r) => (r.createdAt === undefined ? "" : <RelativeTime at={r.createdAt} short />),
+    },
+  ];
+}
+
+/** A phase as the filter language has it. */
+function word(phase: string): string {
+  return phase === "Sent" ? "queued" : phase.toLowerCase();
+}
