@@ -253,13 +253,22 @@ const LeafCells = memo(function LeafCells({
   };
   const drag = useRef<number>(undefined);
   const dragged = useRef(false);
+  const cursor = useRef<HTMLSpanElement>(null);
+  const byKeys = useRef(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when the cursor has moved, and not when cells change
+  useLayoutEffect(() => {
+    if (!byKeys.current) return;
+    byKeys.current = false;
+    cursor.current?.scrollIntoView({ block: "nearest" });
+    pointAt(here, true);
+  }, [here]);
   const key = (e: KeyboardEvent) => {
     if (e.metaKey || e.ctrlKey || e.altKey) return;
     const to = moved(here, e.key, cells.length, columns);
     if (to !== undefined) {
       if (e.shiftKey) toggle(range(here, to), true);
+      byKeys.current = to !== here;
       setActive(to);
-      pointAt(to, true);
     } else if (e.key === "Enter") openCluster(here);
     else if (e.key === "x" || e.key === " ") toggle([here]);
     else if (e.key === "Escape") {
@@ -348,6 +357,7 @@ const LeafCells = memo(function LeafCells({
         )}
         {focused && (
           <span
+            ref={cursor}
             className={classes.cursor}
             style={{
               left: (here % columns) * edge - 2,
