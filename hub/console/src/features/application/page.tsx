@@ -52,13 +52,13 @@ export function ApplicationPage() {
           {app.data !== undefined && (
             <>
               <span aria-hidden="true">/</span>
-              <Link to={paths.projects} search={{ project: search.project, q: app.data.project }}>
+              <Link to={paths.project} params={{ project: app.data.project }} search={{ project: search.project }}>
                 <MiddleTruncate text={app.data.project} />
               </Link>
               <span aria-hidden="true">·</span>
               <span>
                 {t("application.on")}{" "}
-                <Link to={paths.clusters} search={{ project: search.project, q: app.data.cluster }}>
+                <Link to={paths.cluster} params={{ cluster: app.data.cluster }} search={{ project: search.project }}>
                   <MiddleTruncate text={app.data.cluster} />
                 </Link>
               </span>

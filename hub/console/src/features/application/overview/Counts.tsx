@@ -11,7 +11,10 @@ export function Counts({ app }: { app: AppView }) {
   const word = useStateWord();
   const all = (app.resources ?? []).filter((r) => r.hook === undefined || r.hook === "");
   const by = new Map<Health, number>();
-  for (const r of all) by.set(r.health.status, (by.get(r.health.status) ?? 0) + 1);
+  for (const r of all) {
+    const health = r.health.status || "Unknown";
+    by.set(health, (by.get(health) ?? 0) + 1);
+  }
   if (all.length === 0) return <p className={classes.dim}>{t("application.counts.none")}</p>;
   return (
     <section aria-label={t("application.counts")}>

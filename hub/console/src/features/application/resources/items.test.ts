@@ -108,6 +108,14 @@ describe("forestOf", () => {
     const f = forestOf({ resources: [managed("Pod", "p")] }, tree([node("Job", "j"), node("Pod", "p", ["Job/j"])]));
     expect(f.byKey.get(key("Pod", "p"))?.parent).toBeUndefined();
   });
+  it("takes what nobody judged for unknown, and never for healthy", () => {
+    const unjudged = { status: "" } as unknown as TreeNode["health"];
+    const f = forestOf(
+      { resources: [managed("X", "a", { health: unjudged }), managed("X", "b", { health: unjudged })] },
+      tree([node("X", "b", [], { health: { status: "Degraded" } }), node("X", "c", [], { health: unjudged })]),
+    );
+    expect(f.items.map((i) => i.health)).toEqual(["Unknown", "Degraded", "Unknown"]);
+  });
   it("takes 20,000 objects", () => {
     const nodes = Array.from({ length: 20_000 }, (_, i) =>
       node("Pod", `p${i}`, i === 0 ? [] : [`Pod/p${(i / 10) | 0}`]),

@@ -54,7 +54,7 @@ export function forestOf(app: Pick<AppView, "resources">, tree: TreeAnswer | und
         version: n.version,
         managed: false,
         orphaned,
-        health: n.health.status,
+        health: n.health.status || "Unknown",
         message: n.health.message ?? "",
         prune: false,
         hook: "",
@@ -77,7 +77,8 @@ export function forestOf(app: Pick<AppView, "resources">, tree: TreeAnswer | und
       info: known?.info ?? [],
       managed: true,
       orphaned: false,
-      health: r.health.status,
+      // Nobody judged it: what the tree says of it counts.
+      health: r.health.status || known?.health || "Unknown",
       message: r.health.message ?? known?.message ?? "",
       sync: resourceSync(r),
       prune: r.requiresPruning === true,
