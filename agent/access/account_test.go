@@ -15,7 +15,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-func TestRequestsAreMadeAsTheProjectsAccount(t *testing.T) {
+func TestM05_RequestsAreMadeAsTheProjectsAccount(t *testing.T) {
 	const user = "system:serviceaccount:shop:viewer"
 	pod := object("Pod a/p", "shop")
 	var mu sync.Mutex
@@ -59,7 +59,7 @@ func TestRequestsAreMadeAsTheProjectsAccount(t *testing.T) {
 	}
 }
 
-func TestWhatIsShownEndsWithTheAccount(t *testing.T) {
+func TestM05_WhatIsShownEndsWithTheAccount(t *testing.T) {
 	pod := object("Pod a/p", "shop")
 	s, _, _ := small(t, nil, &objects{records: []live.Record{pod}}, pod.Key)
 	var mu sync.Mutex

@@ -392,12 +392,17 @@ func (e *Engine) prepare(a *app, s snapshot) {
 	e.o.Observer.Watch(kinds...)
 }
 
-// refuseOwn refuses objects in the agent's own namespace: there are its identity
-// and its journal, and it is not observed.
+// refuseOwn refuses objects in the agent's own namespace, and the Namespace itself:
+// there are its identity and its journal, and it is not observed.
 func (e *Engine) refuseOwn(prepared []sync.Prepared) []sync.Prepared {
 	for i := range prepared {
-		if p := &prepared[i]; p.Key.Namespace != "" && p.Key.Namespace == e.o.OwnNamespace {
-			p.Err = fault.New(fault.Denied, codeOwnNamespace, "it goes to namespace %q, which is the agent's own; nothing is deployed there", p.Key.Namespace).
+		p := &prepared[i]
+		ns := p.Key.Namespace
+		if p.Key.GroupKind() == (model.GroupKind{Kind: "Namespace"}) {
+			ns = p.Key.Name
+		}
+		if ns != "" && ns == e.o.OwnNamespace {
+			p.Err = fault.New(fault.Denied, codeOwnNamespace, "it goes to namespace %q, which is the agent's own; nothing is deployed there", ns).
 				WithFix("choose another destination namespace")
 		}
 	}

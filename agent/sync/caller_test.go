@@ -86,7 +86,7 @@ func heard(t *testing.T) (*Kube, *[]*http.Request) {
 	return NewKube(server.Client(), base, "hawser-agent/test"), &seen
 }
 
-func TestRequestsOnNobodysBehalfAreNotMade(t *testing.T) {
+func TestM05_RequestsOnNobodysBehalfAreNotMade(t *testing.T) {
 	k, seen := heard(t)
 	for name, request := range everyRequest(k) {
 		if err := request(t.Context()); !fault.HasCode(err, "caller_missing") {
@@ -98,7 +98,7 @@ func TestRequestsOnNobodysBehalfAreNotMade(t *testing.T) {
 	}
 }
 
-func TestEveryRequestIsImpersonated(t *testing.T) {
+func TestM05_EveryRequestIsImpersonated(t *testing.T) {
 	const user = "system:serviceaccount:shop:deployer"
 	k, seen := heard(t)
 	for name, request := range everyRequest(k) {
@@ -141,7 +141,7 @@ func TestWhoMayOnlyReadWritesNothing(t *testing.T) {
 	}
 }
 
-func TestWhomNobodyCanActAsDoesNothing(t *testing.T) {
+func TestM05_WhomNobodyCanActAsDoesNothing(t *testing.T) {
 	k, seen := heard(t)
 	refused := fault.New(fault.Denied, "service_account_not_found", "none")
 	for name, request := range everyRequest(k) {
@@ -154,7 +154,7 @@ func TestWhomNobodyCanActAsDoesNothing(t *testing.T) {
 	}
 }
 
-func TestRefusalsOfImpersonatedRequests(t *testing.T) {
+func TestM05_RefusalsOfImpersonatedRequests(t *testing.T) {
 	const user = "system:serviceaccount:shop:deployer"
 	for name, c := range map[string]struct {
 		said    string

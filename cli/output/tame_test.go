@@ -2,7 +2,7 @@ package output
 
 import "testing"
 
-func TestTame(t *testing.T) {
+func TestS08_TextsThatSteerATerminalAreShown(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain text":                 "plain text",
 		"":                           "",

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -259,6 +262,42 @@ func TestTheBuildKeepsToThePolicy(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?:src|href)="(/[^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if c.files[m[1]] == nil {
 			t.Errorf("the page names %s, which is not there", m[1])
+		}
+	}
+}
+
+// Texts of strangers are drawn as text: the sources of the pages have no way to make
+// anything else of one, and the policy of the pages would not run it.
+func TestS08_TextsOfStrangersAreText(t *testing.T) {
+	sink := regexp.MustCompile(`dangerouslySetInnerHTML|\.(inner|outer)HTML\s*=|insertAdjacentHTML|document\.write|\beval\(|new Function\(|srcdoc|srcDoc|createContextualFragment|DOMParser|javascript:`)
+	n := 0
+	err := filepath.WalkDir("src", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".ts") && !strings.HasSuffix(path, ".tsx") || strings.Contains(path, ".test.") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n++
+		if m := sink.Find(text); m != nil {
+			t.Errorf("%s has %s", path, m)
+		}
+		return nil
+	})
+	if err != nil || n < 10 {
+		t.Fatalf("%d files: %v", n, err)
+	}
+	for _, nonce := range []string{"", "abc"} {
+		parts := map[string]string{}
+		for _, part := range strings.Split(policy(nonce), "; ") {
+			name, rest, _ := strings.Cut(part, " ")
+			parts[name] = rest
+		}
+		for name, want := range map[string]string{"default-src": "'none'", "script-src": "'self'", "base-uri": "'none'", "form-action": "'self'", "frame-ancestors": "'none'", "object-src": ""} {
+			if parts[name] != want {
+				t.Errorf("%s is %q", name, parts[name])
+			}
 		}
 	}
 }

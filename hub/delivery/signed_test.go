@@ -46,7 +46,7 @@ func (n *notary) set(id string, s policy.SignatureState) {
 	n.states[id] = s
 }
 
-func TestUnsignedRevisionsKeepTheLastGoodState(t *testing.T) {
+func TestM06_UnsignedRevisionsKeepTheLastGoodState(t *testing.T) {
 	w := newWorld(t)
 	uid := w.app("web", "web")
 	n := &notary{states: map[string]policy.SignatureState{"c1": policy.SignatureGood, "t2": policy.SignatureGood}, key: "4AEE18F83AFDEB23"}
@@ -150,7 +150,7 @@ func TestWhatAPinHoldsIsVerifiedAgain(t *testing.T) {
 }
 
 // A commit that nobody signed, named by a tag that somebody did.
-func TestWhatAPinHoldsIsVouchedForByItsTag(t *testing.T) {
+func TestM06_WhatAPinHoldsIsVouchedForByItsTag(t *testing.T) {
 	const key = "4AEE18F83AFDEB23"
 	n := &notary{states: map[string]policy.SignatureState{
 		"c1": policy.SignatureUnsigned, "c2": policy.SignatureUnsigned, "t1": policy.SignatureGood, "t2": policy.SignatureGood, "p": policy.SignatureGood,

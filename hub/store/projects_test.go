@@ -11,7 +11,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/policy"
 )
 
-func TestApplicationsBeyondTheQuotaAreNotCreated(t *testing.T) {
+func TestM03_ApplicationsBeyondTheQuotaAreNotCreated(t *testing.T) {
 	b := setup(t)
 	ctx := b.ctx()
 	three := int64(3)

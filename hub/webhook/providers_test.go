@@ -382,7 +382,7 @@ func TestWhichFilesChangedIsSaidOnlyWhenItIsKnown(t *testing.T) {
 
 // Payloads that a server never sends: every field once gone, and once of every
 // other type.
-func TestOddPayloadsAreNoFaults(t *testing.T) {
+func TestA43_OddPayloadsAreNoFaults(t *testing.T) {
 	odd := []string{`null`, `true`, `-1`, `1e99`, `""`, `"boom"`, `[]`, `[null]`, `[[]]`, `[{}]`, `{}`, `{"href":[]}`, `{"clone":"boom"}`}
 	for name, d := range deliveries {
 		t.Run(name, func(t *testing.T) {

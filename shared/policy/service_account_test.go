@@ -7,7 +7,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-func TestServiceAccountOfTheFirstMatchingEntry(t *testing.T) {
+func TestM05_ServiceAccountOfTheFirstMatchingEntry(t *testing.T) {
 	entry := func(server, namespace, account string) model.DestinationServiceAccount {
 		return model.DestinationServiceAccount{Server: server, Namespace: namespace, DefaultServiceAccount: account}
 	}

@@ -69,7 +69,7 @@ func TestSignatureRuleOfARepository(t *testing.T) {
 	}
 }
 
-func TestCheckSignature(t *testing.T) {
+func TestM06_CheckSignature(t *testing.T) {
 	good := SignatureFact{Object: strings.Repeat("a", 40), State: SignatureGood, KeyID: "1111111111111111", PrimaryKeyID: "4AEE18F83AFDEB23", Signer: "Ann"}
 	of := func(mode SignatureMode, facts ...SignatureFact) SignatureFacts {
 		return SignatureFacts{RepoURL: "https://r", Commit: strings.Repeat("a", 40), Mode: mode, Signatures: facts, Examined: len(facts)}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/model"
+)
+
+// Texts of strangers, wherever they come from, are data: JSON that no browser takes
+// for a page, which has no tag in it even if one did, under a policy without scripts.
+func TestS08_TextsOfStrangersAreNoPages(t *testing.T) {
+	const evil = `<script>alert(1)</script><img src=x onerror=alert(1)>` + "\u2028\x1b[2J"
+	w := newWorld(t)
+	w.call("PUT", "/api/v1/applications/web", application("web")).ok(201)
+	w.store.mu.Lock()
+	app := w.store.apps["web"]
+	app.Application.Metadata.Annotations = map[string]string{"example.org/note": evil}
+	app.Application.Spec.Info = []model.Info{{Name: evil, Value: evil}}
+	app.Source.Error = &model.Condition{Type: "ComparisonError", Code: "path_not_found", Message: evil}
+	app.Source.Sources = []fleet.SourceAt{{Commit: evil, Tag: evil}}
+	w.store.apps["web"] = app
+	w.store.mu.Unlock()
+	said := 0
+	for _, path := range []string{
+		"/api/v1/applications/web", "/api/v1/applications/web/spec", "/api/v1/applications", "/api/v1/applications?filter=%3Cscript%3E", "/api/v1/applications/%3Cscript%3E",
+		"/%3Cscript%3Ealert(1)%3C/script%3E", "/api/v1/applications?sort=%3Cscript%3E", "/api/v1/applications?cursor=%3Cscript%3E", "/api/v1/clusters/%3Cscript%3E",
+	} {
+		a := w.call(http.MethodGet, path, "")
+		if media := a.header.Get("Content-Type"); !strings.HasPrefix(media, "application/json") && !strings.HasPrefix(media, "application/problem+json") {
+			t.Errorf("%s: %d as %q", path, a.status, media)
+		}
+		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" {
+			t.Errorf("%s: a browser may guess, or run it: %v", path, a.header)
+		}
+		if strings.ContainsAny(a.body, "<>\x1b\u2028") {
+			t.Errorf("%s: there is a tag in %s", path, a.body)
+		}
+		if strings.Contains(a.body, `\u003cscript\u003ealert`) {
+			said++
+		}
+	}
+	if said == 0 {
+		t.Error("nothing was said that could have been one")
+	}
+}
+
+// Whatever a stranger's event does to its handler ends that request, and no other.
+func TestA43_AHandlerThatPanicsEndsItsRequest(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.Webhook = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			var none []string
+			_ = none[len(r.Header)] // as a parser that takes the first of nothing
+		})
+	})
+	for range 3 {
+		w.call("POST", "/api/webhook", `{}`, "Authorization:").problem(500, "internal")
+		w.call("GET", "/livez", "", "Authorization:").ok(200)
+	}
+	if !strings.Contains(w.logged(), "index out of range") {
+		t.Error("the log does not say what happened")
+	}
+}
