@@ -7,7 +7,7 @@ import { clusterRoute } from "./cluster";
 import { clustersRoute } from "./clusters";
 import { enrolRoute } from "./enrol";
 import { fleetRoute } from "./fleet";
-import { jobsRoute } from "./jobs";
+import { jobRoute, jobsRoute } from "./jobs";
 import { loginRoute } from "./login";
 import { projectRoute } from "./project";
 import { projectsRoute } from "./projects";
@@ -38,6 +38,7 @@ const tree = rootRoute.addChildren([
   projectRoute,
   repositoriesRoute,
   jobsRoute,
+  jobRoute,
   auditRoute,
   settingsRoute,
 ]);

@@ -108,7 +108,8 @@ export const projectSearch = z.object({
 export const repositoriesSearch = z.object({ ...frame, q: text });
 export const auditSearch = z.object({ ...frame, q: text });
 export const settingsSearch = z.object({ ...frame, tab: text });
-export const jobsSearch = z.object({ ...frame });
+export const jobsSearch = z.object({ ...frame, show: oneOf("open", "failing", "ended") });
+export const jobSearch = z.object({ ...frame, show: oneOf("Pending", "Accepted", "Failed", "Cancelled") });
 /** token: the id of a token that was made, whose checklist is shown. */
 export const enrolSearch = z.object({ ...frame, name: text, token: text });
 

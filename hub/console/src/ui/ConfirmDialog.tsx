@@ -17,6 +17,7 @@ export function ConfirmDialog({
   type,
   cli,
   dangerous = true,
+  disabled = false,
   onConfirm,
   onClose,
 }: {
@@ -27,6 +28,8 @@ export function ConfirmDialog({
   type?: string;
   cli?: string;
   dangerous?: boolean;
+  /** Something that has to be chosen is not yet. */
+  disabled?: boolean;
   onConfirm: () => Promise<unknown>;
   onClose: () => void;
 }) {
@@ -35,7 +38,7 @@ export function ConfirmDialog({
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem>();
-  const may = type === undefined || typed.trim() === type;
+  const may = !disabled && (type === undefined || typed.trim() === type);
   const submit = async (e: FormEvent) => {
     e.preventDefault();
     if (!may || busy) return;

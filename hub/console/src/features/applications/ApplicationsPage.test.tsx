@@ -90,7 +90,7 @@ describe("the list of applications", () => {
     expect(rows?.query.get("filter")).toBe("health:degraded");
     expect(rows?.query.get("sort")).toBe("-health");
     expect(rows?.query.get("fields")?.split(",")).toContain("repoURL");
-    expect(screen.getAllByRole("columnheader").map((h) => h.textContent)).toEqual(["Name", "Repository"]);
+    expect(screen.getAllByRole("columnheader").map((h) => h.textContent)).toEqual(["", "Name", "Repository"]);
     expect(screen.getByRole("button", { name: /Degraded/ })).toHaveAttribute("aria-pressed", "true");
     await expectAccessible();
   });

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { useT } from "../../i18n";
 import { Problem } from "../../problem";
 import { paths } from "../../routes/urls";
@@ -14,7 +14,11 @@ import { Page } from "../../ui/Page";
 import { PlainText } from "../../ui/PlainText";
 import { cli } from "../../ui/shell";
 import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../ui/states";
+import { toast } from "../../ui/toast";
 import classes from "./ApplicationsPage.module.css";
+import { BulkBar } from "./BulkBar";
+import { BulkDialog } from "./BulkDialog";
+import type { BulkKind, Target } from "./bulk";
 import { applicationColumns, columnsParameter, columnsShown, fieldsFor, isStale } from "./columns";
 import { FacetPane, facetKeys } from "./FacetPane";
 import { FilterBox } from "./FilterBox";
@@ -61,6 +65,21 @@ export function ApplicationsPage() {
   const more = useCallback(() => {
     if (!isFetchingNextPage) void fetchNextPage();
   }, [fetchNextPage, isFetchingNextPage]);
+
+  // A selection is of a list: of another one there is none. With a query all are
+  // selected that it finds, also those that are not loaded.
+  const of = `${project ?? ""}\n${filter ?? ""}`;
+  const [selection, setSelection] = useState<{ of: string; names: ReadonlySet<string>; query?: Target["query"] }>({
+    of,
+    names: new Set(),
+  });
+  const [command, setCommand] = useState<BulkKind>();
+  const mine = selection.of === of ? selection : { of, names: new Set<string>(), query: undefined };
+  const everyRow = useMemo(() => new Set(items.map((r) => r.name)), [items]);
+  const selected = mine.query === undefined ? mine.names : everyRow;
+  const target: Target = mine.query === undefined ? { names: [...mine.names].sort() } : { query: mine.query };
+  const found = counts.data?.total ?? total;
+  const clear = () => setSelection({ of, names: new Set() });
 
   const counted = useMemo(
     () => Object.fromEntries(Object.entries(counts.data?.facets ?? {}).map(([k, f]) => [k, f.values])),
@@ -135,14 +154,6 @@ export function ApplicationsPage() {
           />
         )}
         <div className={classes.main}>
-          {changes > 0 && !none && (
-            <div className={classes.changes} role="status">
-              <span>{t("applications.changes", { n: changes })}</span>
-              <Button variant="subtle" size="compact-xs" onClick={apply}>
-                {t("applications.changes.apply")} <kbd>r</kbd>
-              </Button>
-            </div>
-          )}
           {rows.isPending ? (
             <LoadingView />
           ) : rows.isError ? (
@@ -194,7 +205,7 @@ export function ApplicationsPage() {
                 rows={items}
                 rowKey={(r) => r.name}
                 total={total}
-                onMore={more}
+                onMore={rows.hasNextPage ? more : undefined}
                 loadingMore={isFetchingNextPage}
                 sort={sort}
                 onSort={(s) => change({ sort: s === "name" ? undefined : s })}
@@ -212,9 +223,31 @@ export function ApplicationsPage() {
                   })
                 }
                 stale={isStale}
+                selected={selected}
+                onSelected={(names) => setSelection({ of, names })}
               />
+              {(mine.query !== undefined || mine.names.size > 0) && (
+                <BulkBar
+                  target={target}
+                  count={mine.query === undefined ? mine.names.size : found}
+                  total={found}
+                  onAll={() => setSelection({ of, names: new Set(), query: { filter: filter ?? "", project } })}
+                  onCommand={setCommand}
+                  onClear={clear}
+                />
+              )}
               <div className={classes.foot}>
                 <span>{t("applications.loaded", { loaded: items.length, total })}</span>
+                <span className={classes.changes} role="status">
+                  {changes > 0 && (
+                    <>
+                      {t("applications.changes", { n: changes })}
+                      <Button variant="subtle" size="compact-xs" onClick={apply} rightSection={<kbd>r</kbd>}>
+                        {t("applications.changes.apply")}
+                      </Button>
+                    </>
+                  )}
+                </span>
                 <CopyButton
                   label={t("ui.cli.copy")}
                   value={cli(
@@ -231,6 +264,18 @@ export function ApplicationsPage() {
           )}
         </div>
       </div>
+      {command !== undefined && (
+        <BulkDialog
+          kind={command}
+          target={target}
+          onClose={() => setCommand(undefined)}
+          onStarted={(job) => {
+            clear();
+            toast(t("applications.bulk.started", { n: job.total }));
+            void navigate({ to: paths.job, params: { job: job.id }, search: { project } });
+          }}
+        />
+      )}
     </Page>
   );
 }

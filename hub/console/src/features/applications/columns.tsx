@@ -86,7 +86,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "name",
       title: t("applications.name"),
-      width: 190,
+      width: 180,
       grow: 3,
       sort: "name",
       always: true,
@@ -113,7 +113,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "project",
       title: t("applications.project"),
-      width: 100,
+      width: 90,
       grow: 1,
       sort: "project",
       cell: (r) => <MiddleTruncate text={r.project} most={24} />,
@@ -121,10 +121,10 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "cluster",
       title: t("applications.cluster"),
-      width: 110,
+      width: 130,
       grow: 1,
       sort: "cluster",
-      cell: (r) => <MiddleTruncate text={r.cluster} most={24} />,
+      cell: (r) => <MiddleTruncate text={r.cluster} most={20} />,
     },
     {
       id: "namespace",
@@ -137,7 +137,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "sync",
       title: t("applications.sync"),
-      width: 112,
+      width: 108,
       sort: "sync",
       cell: (r) => (
         <StatusText state={syncState(r.sync.status, r.sync.reason)} asOf={asOf(r)}>
@@ -148,7 +148,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "health",
       title: t("applications.health"),
-      width: 140,
+      width: 170,
       grow: 2,
       sort: "health",
       cell: (r) => (
@@ -162,7 +162,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "operation",
       title: t("applications.operation"),
-      width: 118,
+      width: 112,
       sort: "operation",
       cell: (r) =>
         r.operation === undefined ? (
@@ -187,7 +187,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "revision",
       title: t("applications.revision"),
-      width: 92,
+      width: 86,
       sort: "revision",
       cell: (r) =>
         r.revision === undefined ? (
@@ -229,7 +229,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "changed",
       title: t("applications.changed"),
-      width: 84,
+      width: 100,
       sort: "changed",
       cell: (r) => (r.changedAt === undefined ? "" : <RelativeTime at={r.changedAt} short />),
     },

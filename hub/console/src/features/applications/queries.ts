@@ -1,6 +1,7 @@
 import { type InfiniteData, infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import type { AppView, AppViewPage } from "../../api/types";
 import { api } from "../../client";
+import type { Target } from "./bulk";
 import { type Term, termsOf, without } from "./filter";
 
 /** A row, with what only rows have. */
@@ -97,5 +98,37 @@ export function dropQuery(list: Listed) {
         null,
       );
     },
+  });
+}
+
+/** How many names a preview shows. */
+const namesShown = 10;
+
+/** What a command to many is about now: how many, how many of them do not report, and the first of their names. */
+export function previewQuery(target: Target) {
+  return queryOptions({
+    queryKey: ["applications", "list", "preview", target],
+    queryFn: async ({ signal }): Promise<{ total: number; stale: number; names: string[] }> => {
+      const ask = { fields: "name", facets: "freshness", limit: namesShown };
+      const staleIn = (p: AppViewPage) =>
+        (p.facets?.freshness?.values.stale ?? 0) + (p.facets?.freshness?.values.never ?? 0);
+      if (target.query !== undefined) {
+        const got = await api.listApplications(
+          { ...ask, project: target.query.project, filter: target.query.filter || undefined },
+          { signal },
+        );
+        return { total: got.total, stale: staleIn(got), names: got.items.map((a) => a.name) };
+      }
+      // Names are sent a part at a time: an address has an end.
+      const all = target.names ?? [];
+      let stale = 0;
+      for (let i = 0; i < all.length; i += windowSize)
+        stale += staleIn(await api.listApplications({ ...ask, name: all.slice(i, i + windowSize) }, { signal }));
+      return { total: all.length, stale, names: all.slice(0, namesShown) };
+    },
+    // What somebody is about to confirm does not change under his eyes.
+    meta: { live: "manual" },
+    staleTime: 0,
+    gcTime: 0,
   });
 }

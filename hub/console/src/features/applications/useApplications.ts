@@ -9,8 +9,8 @@ const mostAgain = 200;
 
 /**
  * The rows of a list and the counts beside it. Cells follow events; which rows there
- * are, and their order, changes when apply is called: `changes` says of how many
- * applications something has happened since.
+ * are, and their order, changes when apply is called: `changes` says how many of
+ * them have changed or come since.
  */
 export function useApplications(list: Listed & { sort: string; fields: string }, facets: string) {
   const client = useQueryClient();
@@ -55,7 +55,9 @@ export function useApplications(list: Listed & { sort: string; fields: string },
     for (const e of events) {
       const c = changeOf(e);
       if (c === undefined) continue;
-      if (c.deleted === true || c.view === undefined || !loaded.has(c.name)) moved.push(c.name);
+      // Rows that are not loaded are read when they come into sight; new ones the count tells.
+      if (!loaded.has(c.name)) continue;
+      if (c.deleted === true || c.view === undefined) moved.push(c.name);
       else versions.set(c.name, c.view);
     }
     add([...moved, ...take(versions)]);
@@ -100,7 +102,11 @@ export function useApplications(list: Listed & { sort: string; fields: string },
     items: useMemo(() => loadedRows(rows.data), [rows.data]),
     total: rows.data?.pages[0]?.total ?? 0,
     partial: rows.data?.pages.find((p) => p.partial !== undefined)?.partial ?? counts.data?.partial,
-    changes: changed.size,
+    changes:
+      changed.size +
+      (rows.isSuccess && counts.isSuccess && !rows.isPlaceholderData && !counts.isPlaceholderData
+        ? Math.max(0, counts.data.total - (rows.data.pages[0]?.total ?? 0))
+        : 0),
     apply,
   };
 }
