@@ -265,7 +265,7 @@ than was enrolled (cluster_changed). hawser cluster describe NAME says which. Fo
 duplicate_identity, first see to it that there is one agent only; when the certificate
 was stolen, enrol the cluster again instead.`,
 		RunE: s.run(func(c *call) error {
-			return c.change(http.MethodPost, clusterPath(c.args[0])+"/allow", nil, "the agent of %q gets in when it tries next", c.args[0])
+			return c.change(http.MethodPost, clusterPath(c.args[0])+"/allow", nil, "the agent of %q gets in when it tries next, within 5 minutes or when it is started again", c.args[0])
 		}),
 	}
 }

@@ -180,7 +180,7 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			if err := s.suspect(ctx, subject{app: r.App}); err != nil {
 				return err
 			}
-			s.unstored.add(r.App, r.Seq, len(p.StatusJson)+len(p.TreeJson))
+			s.unstored.add(r.App, r.Seq, kept(p.StatusJson)+kept(p.TreeJson))
 			s.g.opts.Ingest.Offer(fleet.Report{AppReport: r, Cluster: s.cluster, Epoch: s.epoch})
 		}
 		return nil

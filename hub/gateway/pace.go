@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -28,6 +29,15 @@ type waitingReport struct {
 
 // reportBytes is what a report costs beside what it says, about.
 const reportBytes = 500
+
+// objectBytes is what an object of a status or tree costs beside its text, about: a
+// node of a tree is three bytes on the wire at least, and some 250 in memory.
+const objectBytes = 250
+
+// kept is what a document costs in memory, about.
+func kept(document []byte) int {
+	return len(document) + objectBytes*bytes.Count(document, []byte{'{'})
+}
 
 func newUnstored() unstored {
 	return unstored{apps: map[model.AppUID]waitingReport{}, freed: make(chan struct{}, 1)}
