@@ -222,6 +222,34 @@ func TestAnAPITokenHasNothingOfThePolicy(t *testing.T) {
 	w.call("GET", "/api/v1/applications/web", "", w.session("anybody")).ok(200) // by the default role
 }
 
+func TestAPolicyIsCheckedAndNotStored(t *testing.T) {
+	w, _ := newPolicyWorld(t, "g, boss, role:admin\n")
+	boss := w.session("boss")
+	check := func(csv string) answer {
+		b, _ := json.Marshal(map[string]any{"rbac": map[string]string{"policy.csv": csv}})
+		return w.call("POST", "/api/v1/settings/rbac/check", string(b), boss)
+	}
+	check("p, alice, applications, get, */*, perhaps").problem(400, "rbac_invalid")
+	check("g, somebody, role:admin").problem(409, "rbac_locks_out")
+	var got changedRBAC
+	if err := json.Unmarshal([]byte(check("g, boss, role:admin\np, role:x, nothing-known, get, */*, allow").ok(200).body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Result != resultConfigured || len(got.Warnings) == 0 || !strings.Contains(got.Warnings[0].Message, "line 2") {
+		t.Errorf("checked: %+v", got)
+	}
+	var now rbacDocument
+	if err := json.Unmarshal([]byte(w.call("GET", "/api/v1/settings/rbac", "", boss).ok(200).body), &now); err != nil {
+		t.Fatal(err)
+	}
+	if now.Version != got.Version || now.RBAC["policy.csv"] != "g, boss, role:admin\n" {
+		t.Errorf("stored: %+v", now)
+	}
+	if err := json.Unmarshal([]byte(check(now.RBAC["policy.csv"]).ok(200).body), &got); err != nil || got.Result != resultUnchanged {
+		t.Errorf("the same policy: %+v, %v", got, err)
+	}
+}
+
 func TestAPolicyThatCannotBeUsedIsRefused(t *testing.T) {
 	w, _ := newPolicyWorld(t, "g, boss, role:admin\n")
 	boss := w.session("boss")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -59,6 +60,12 @@ var rbacRoutes = []Route{
 		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Body: rbacBody{}, Answer: changedRBAC{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putRBAC, when: hasSettings,
 	},
+	{
+		Method: http.MethodPost, Path: "/settings/rbac/check", ID: "checkRBAC", Tag: "settings", Summary: "Check an RBAC policy, and store nothing", Asks: true,
+		Detail: "Refused as PUT would refuse it; otherwise the answer has the warnings, and what storing it would be.",
+		Verb:   VerbUpdate, Resource: ResourceSettings,
+		Body: rbacBody{}, Answer: changedRBAC{}, Status: http.StatusOK, handler: (*api).checkRBAC, when: hasSettings,
+	},
 }
 
 func (a *api) shownRBAC(r fleet.RBAC) rbacDocument {
@@ -97,6 +104,36 @@ func (a *api) getRBAC(c *gin.Context) {
 	}
 	if got.Version > 0 {
 		c.Header("ETag", etag(got.Version))
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// checkRBAC decides about a policy as putRBAC does, and stores nothing.
+func (a *api) checkRBAC(c *gin.Context) {
+	ctx := c.Request.Context()
+	b, err := a.body(c)
+	var keys map[string]string
+	if err == nil {
+		keys, err = readRBAC(b)
+	}
+	if err == nil {
+		err = fleet.CheckRBAC(keys)
+	}
+	var warnings []rbacWarning
+	if err == nil {
+		warnings, err = a.mayPutPolicy(ctx, identity(c), keys)
+	}
+	var now fleet.RBAC
+	if err == nil {
+		now, err = a.opts.Settings.RBAC(ctx)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	out := changedRBAC{Version: now.Version, Result: resultConfigured, Enforced: a.opts.Policies != nil, Warnings: warnings}
+	if maps.Equal(now.Keys, keys) {
+		out.Result = resultUnchanged
 	}
 	c.JSON(http.StatusOK, out)
 }

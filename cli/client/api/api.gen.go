@@ -1348,6 +1348,14 @@ func (c *Client) PutRBAC(ctx context.Context, in RbacBody, options ...Option) (o
 	return out, err
 }
 
+// CheckRBAC: check an RBAC policy, and store nothing.
+//
+// Refused as PUT would refuse it; otherwise the answer has the warnings, and what storing it would be.
+func (c *Client) CheckRBAC(ctx context.Context, in RbacBody, options ...Option) (out ChangedRBAC, err error) {
+	err = c.call(ctx, http.MethodPost, "/settings/rbac/check", in, &out, options)
+	return out, err
+}
+
 // SubmitJob: give a command to many applications.
 //
 // The job is stored before it is answered, and goes on when the hub was stopped. Each item is allowed or refused when its turn comes, as the command to that one application is.

@@ -931,6 +931,11 @@ export class Client {
     return await this.call<types.ChangedRBAC>("PUT", `/settings/rbac`, body, o);
   }
 
+  /** Check an RBAC policy, and store nothing. */
+  async checkRBAC(body: types.RbacBody | string, o: CallOptions = {}): Promise<types.ChangedRBAC> {
+    return (await this.call<types.ChangedRBAC>("POST", `/settings/rbac/check`, body, o)).value;
+  }
+
   /** Give a command to many applications. */
   async submitJob(body: types.JobRequest | string, o: CallOptions = {}): Promise<types.Job> {
     return (await this.call<types.Job>("POST", `/jobs`, body, o)).value;

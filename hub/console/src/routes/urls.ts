@@ -25,6 +25,11 @@ export const paths = {
 
 /** Text of a search parameter; anything else, and an empty one, is as if it were not there. */
 export const text = z.catch(z.optional(z.string().check(z.minLength(1))), undefined);
+/** A number as text, however it is written. */
+export const number = z.catch(
+  z.optional(z.pipe(z.coerce.string(), z.string().check(z.regex(/^\d{1,16}$/)))),
+  undefined,
+);
 /** One of some words, or nothing. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(...words: W) =>
   z.catch(z.optional(z.enum(words)), undefined);
@@ -105,8 +110,34 @@ export const projectSearch = z.object({
   ns: text,
   kind: text,
 });
-export const repositoriesSearch = z.object({ ...frame, q: text });
-export const auditSearch = z.object({ ...frame, q: text });
+export const repositoriesSearch = z.object({
+  ...frame,
+  q: text,
+  sort: text,
+  /** The repository that the side sheet shows, or the sheet that adds one. */
+  sel: text,
+  sheet: oneOf("add"),
+});
+export const auditSearch = z.object({
+  ...frame,
+  actor: text,
+  action: text,
+  resource: text,
+  /** The project of the records; the one of the frame narrows, too. */
+  in: text,
+  cluster: text,
+  name: text,
+  request: text,
+  operation: text,
+  kind: oneOf("command", "refusal", "begun", "effect", "retired", "alarm"),
+  outcome: oneOf("done", "denied", "rejected", "failed", "unknown"),
+  /** How long ago at most, or from a day to a day. */
+  since: oneOf("1h", "24h", "7d", "30d", "90d"),
+  from: text,
+  to: text,
+  /** Number of the record that the side sheet shows. */
+  sel: number,
+});
 export const settingsSearch = z.object({ ...frame, tab: text });
 export const jobsSearch = z.object({ ...frame, show: oneOf("open", "failing", "ended") });
 export const jobSearch = z.object({ ...frame, show: oneOf("Pending", "Accepted", "Failed", "Cancelled") });
@@ -156,3 +187,14 @@ export function objectEventStream(application: string, object?: Record<string, s
 
 /** The stream of events. */
 export const eventStream = "/api/v1/events";
+
+/** The signed records as a file of JSON lines. */
+export function auditExport(query: object): string {
+  const out = new URLSearchParams();
+  for (const [name, v] of Object.entries(query)) if (typeof v === "string") out.set(name, v);
+  const text = out.toString();
+  return `/api/v1/audit/export${text === "" ? "" : `?${text}`}`;
+}
+
+/** Where the hub tries a repository, and tells each step. */
+export const repositoryTest = "/api/v1/repositories/test";

@@ -1,53 +1,163 @@
-import { useQuery } from "@tanstack/react-query";
+import { Button } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useT } from "../../i18n";
+import { useCallback, useMemo } from "react";
+import type { Repository } from "../../api/types";
+import { Problem } from "../../client";
+import { useFormat, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
+import { CliLine } from "../../ui/CliLine";
+import { type Column, DataTable } from "../../ui/DataTable";
+import { FilterInput } from "../../ui/FilterInput";
+import layout from "../../ui/layout.module.css";
 import { Page } from "../../ui/Page";
-import { PlainTable } from "../../ui/PlainTable";
 import { MiddleTruncate, PlainText } from "../../ui/PlainText";
-import { StatusText } from "../../ui/StatusIcon";
-import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
-import { repositoriesQuery } from "./queries";
+import { RelativeTime } from "../../ui/RelativeTime";
+import { WithSheet } from "../../ui/SideSheet";
+import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../ui/states";
+import { without } from "../../ui/terms";
+import { AddRepository } from "./AddRepository";
+import { emptinessQuery, repositoriesQuery } from "./queries";
+import { RepositorySheet } from "./RepositorySheet";
+import { RepositoryState } from "./RepositoryState";
 
 const route = getRouteApi(paths.repositories);
 
+/** All repositories as rows, with how each answers. */
 export function RepositoriesPage() {
   const t = useT();
-  const { project } = route.useSearch();
-  const list = useQuery(repositoriesQuery(project));
+  const format = useFormat();
+  const { project, q = "", sort, sel, sheet } = route.useSearch();
+  const navigate = route.useNavigate();
+  const list = useInfiniteQuery(repositoriesQuery({ filter: q, project, sort }));
+  const set = useCallback(
+    (next: { q?: string; sort?: string; sel?: string; sheet?: "add" }) =>
+      void navigate({ search: (old) => ({ ...old, ...next }), replace: "q" in next }),
+    [navigate],
+  );
+  const rows = useMemo(() => list.data?.pages.flatMap((p) => p.items) ?? [], [list.data]);
+  const last = list.data?.pages.at(-1);
+  const failing = list.data?.pages[0]?.facets?.state?.values.error ?? 0;
+  const problem = list.isError ? Problem.of(list.error) : undefined;
+  const mistaken = problem?.status === 400 && q !== "";
+  const nothing = !list.isPending && rows.length === 0 && problem === undefined;
+  const empty = useQuery({ ...emptinessQuery(q, project), enabled: nothing && q !== "" });
+  const columns = useMemo(
+    (): Column<Repository>[] => [
+      {
+        id: "url",
+        title: t("repositories.url"),
+        sort: "url",
+        width: 260,
+        grow: 3,
+        always: true,
+        cell: (r) => <MiddleTruncate text={r.url} most={70} />,
+      },
+      {
+        id: "state",
+        title: t("repositories.state"),
+        sort: "state",
+        width: 170,
+        grow: 2,
+        cell: (r) => <RepositoryState repository={r} />,
+      },
+      { id: "type", title: t("repositories.type"), sort: "type", width: 80, cell: (r) => <PlainText text={r.type} /> },
+      {
+        id: "project",
+        title: t("repositories.field.project"),
+        sort: "project",
+        width: 120,
+        cell: (r) => (r.project ? <MiddleTruncate text={r.project} /> : "–"),
+      },
+      {
+        id: "credential",
+        title: t("repositories.way"),
+        width: 150,
+        grow: 1,
+        cell: (r) => (
+          <PlainText text={r.inheritedFrom ? t("repositories.inherited") : r.credential?.kinds?.join(", ") || "–"} />
+        ),
+      },
+      {
+        id: "checked",
+        title: t("repositories.checked"),
+        width: 130,
+        cell: (r) => (r.lastCheck === undefined ? t("ui.never") : <RelativeTime at={r.lastCheck} />),
+      },
+    ],
+    [t],
+  );
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const add = <Button onClick={() => set({ sheet: "add", sel: undefined })}>{t("repositories.add")}</Button>;
   return (
-    <Page title={t("repositories.title")}>
-      {list.isPending ? (
-        <LoadingView />
-      ) : list.isError ? (
-        <ErrorView error={list.error} onRetry={() => void list.refetch()} />
-      ) : list.data.items.length === 0 ? (
-        <EmptyView title={t("repositories.empty")} />
-      ) : (
-        <PlainTable
-          label={t("repositories.title")}
-          rows={list.data.items}
-          rowKey={(r) => r.id}
-          columns={[
-            { key: "url", title: t("repositories.url"), cell: (r) => <MiddleTruncate text={r.url} most={70} /> },
-            { key: "type", title: t("repositories.type"), cell: (r) => r.type },
-            {
-              key: "state",
-              title: t("repositories.state"),
-              cell: (r) =>
-                r.state === "error" ? (
-                  <StatusText state="degraded">
-                    <PlainText text={r.error ?? t("repositories.failed")} />
-                  </StatusText>
-                ) : r.state === "ok" ? (
-                  <StatusText state="healthy">{t("repositories.ok")}</StatusText>
-                ) : (
-                  <StatusText state="unknown">{t("repositories.untried")}</StatusText>
-                ),
-            },
-          ]}
-        />
+    <Page title={t("repositories.title")} actions={add}>
+      {last?.partial !== undefined && (
+        <PartialBanner>{t("repositories.partial", { time: format.time(last.asOf) })}</PartialBanner>
       )}
+      <div className={layout.bar}>
+        <FilterInput
+          className={layout.filter}
+          value={q}
+          onChange={(v) => set({ q: v })}
+          label={t("repositories.filter")}
+          placeholder={t("repositories.filter.example")}
+          problem={mistaken ? problem?.message : undefined}
+        />
+        {failing > 0 && q !== "state:error" && (
+          <Button variant="default" onClick={() => set({ q: "state:error" })}>
+            {t("repositories.failing", { n: failing })}
+          </Button>
+        )}
+        {last !== undefined && <span className={layout.end}>{t("repositories.total", { n: last.total })}</span>}
+      </div>
+      <WithSheet
+        sheet={
+          sheet === "add" ? (
+            <AddRepository project={project} onClose={() => set({ sheet: undefined })} />
+          ) : sel !== undefined ? (
+            <RepositorySheet id={sel} project={project} onClose={() => set({ sel: undefined })} />
+          ) : undefined
+        }
+      >
+        {list.isPending ? (
+          <LoadingView />
+        ) : problem !== undefined && rows.length === 0 ? (
+          !mistaken && <ErrorView error={problem} onRetry={() => void list.refetch()} />
+        ) : nothing ? (
+          q === "" ? (
+            <EmptyView title={t("repositories.empty")} actions={add}>
+              <p>{t("repositories.empty.what")}</p>
+              <CliLine command="hawser repo add https://git.example.com/team/app.git" />
+            </EmptyView>
+          ) : (
+            <FilteredEmpty
+              total={empty.data?.total ?? 0}
+              drop={empty.data?.drop}
+              onDrop={(term) => set({ q: without(q, term) || undefined })}
+              onClear={() => set({ q: undefined })}
+            />
+          )
+        ) : (
+          <div className={layout.table}>
+            <DataTable
+              label={t("repositories.title")}
+              columns={columns}
+              rows={rows}
+              rowKey={(r) => r.id}
+              total={last?.total}
+              onMore={more}
+              loadingMore={isFetchingNextPage}
+              sort={sort ?? "url"}
+              onSort={(s) => set({ sort: s })}
+              onOpen={(r) => set({ sel: r.id, sheet: undefined })}
+              current={sel}
+            />
+          </div>
+        )}
+      </WithSheet>
     </Page>
   );
 }

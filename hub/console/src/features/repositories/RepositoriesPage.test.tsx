@@ -1,0 +1,119 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+import type { Repository } from "../../api/types";
+import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+
+const hostile = `javascript:alert(1)//<img src=x>\u202e`;
+
+const repository = (id: string, more: Partial<Repository> = {}): Repository => ({
+  id,
+  url: `https://git/${id}`,
+  type: "git",
+  state: "ok",
+  ...more,
+});
+
+const page = (items: Repository[], total = items.length) => ({
+  items,
+  total,
+  asOf: "",
+  facets: { state: { values: { error: 1 } } },
+});
+
+const lines = (...docs: object[]) =>
+  new Response(docs.map((d) => `${JSON.stringify(d)}\n`).join(""), {
+    headers: { "Content-Type": "application/x-ndjson" },
+  });
+
+const failed = {
+  kind: "unavailable",
+  code: "repo_unauthorized",
+  detail: "401 from git.example.com",
+  fix: "give a token",
+};
+
+describe("repositories", () => {
+  it("have their cause beside the state, and hostile URLs are text", async () => {
+    hubAnswers({
+      "GET /repositories": () =>
+        page([repository("a", { url: hostile, state: "error", error: "no such host <b>git</b>" })]),
+      "GET /repositories/:id": () => repository("a", { url: hostile }),
+      "GET /applications": () => ({ items: [], total: 3, asOf: "" }),
+    });
+    drawAt("/repositories?sel=a");
+    expect(await screen.findByText("no such host <b>git</b>")).toBeVisible();
+    expect(await screen.findByRole("link", { name: "3" })).toBeVisible();
+    expect(document.querySelector("img, b")).toBeNull();
+    for (const a of document.querySelectorAll("a")) expect(a.getAttribute("href")).not.toMatch(/^\s*javascript:/i);
+    await expectAccessible();
+  });
+
+  it("are tried step by step before they are added, with nothing of another way to log in", async () => {
+    const asked = hubAnswers({
+      "GET /repositories": () => page([]),
+      "POST /repositories/test": () =>
+        lines(
+          { step: { name: "dns", ok: true, detail: "10.0.0.1", milliseconds: 2 } },
+          { step: { name: "auth", ok: false, milliseconds: 9, problem: failed } },
+          {
+            test: {
+              ok: false,
+              credential: "given",
+              steps: [
+                { name: "dns", ok: true, detail: "10.0.0.1", milliseconds: 2 },
+                { name: "auth", ok: false, milliseconds: 9, problem: failed },
+              ],
+              problem: failed,
+            },
+          },
+        ),
+      "POST /repositories": (a) => ({ id: "r", state: "ok", ...(a.body as object) }),
+    });
+    const { router } = drawAt("/repositories?sheet=add");
+    const sheet = await screen.findByRole("complementary");
+    await userEvent.type(within(sheet).getByLabelText("URL"), "https://git.example.com/app");
+    await userEvent.click(within(sheet).getByRole("button", { name: "Test connection" }));
+    const test = await within(sheet).findByRole("region", { name: "Test connection" });
+    expect(await within(test).findByText("401 from git.example.com")).toBeVisible();
+    expect(within(test).getByText("give a token")).toBeVisible();
+    expect(within(test).getByRole("img", { name: "Failed" })).toBeVisible();
+    expect(within(sheet).getByText("hawser repo add https://git.example.com/app")).toBeVisible();
+    await expectAccessible();
+    await userEvent.click(within(sheet).getByRole("button", { name: "Add" }));
+    await waitFor(() => expect(router.state.location.search).not.toHaveProperty("sheet"));
+    const post = asked.find((a) => a.method === "POST" && a.path === "/repositories");
+    expect(post?.body).toEqual({ url: "https://git.example.com/app", type: "git" });
+    expect(post?.headers.get("Idempotency-Key")).toBeTruthy();
+  });
+
+  it("say when a test was cut off", async () => {
+    hubAnswers({
+      "GET /repositories": () => page([repository("a")]),
+      "GET /repositories/:id": () => repository("a"),
+      "GET /applications": () => ({ items: [], total: 0, asOf: "" }),
+      "POST /repositories/test": () => lines({ step: { name: "dns", ok: true, milliseconds: 1 } }),
+    });
+    drawAt("/repositories?sel=a");
+    await userEvent.click(await screen.findByRole("button", { name: "Test connection" }));
+    expect(await screen.findByText("the answer ended early")).toBeVisible();
+  });
+
+  it("are removed only when that is confirmed, and say why not", async () => {
+    const asked = hubAnswers({
+      "GET /repositories": () => page([repository("a")]),
+      "GET /repositories/:id": () => repository("a"),
+      "GET /applications": () => ({ items: [], total: 2, asOf: "" }),
+      "DELETE /repositories/:id": () =>
+        problemAnswer(409, "repository_in_use", "2 applications use it", { id: "HW-1" }),
+    });
+    drawAt("/repositories?sel=a");
+    await screen.findByRole("link", { name: "2" });
+    await userEvent.click(screen.getByRole("button", { name: "Remove" }));
+    const dialog = await screen.findByRole("dialog");
+    expect(within(dialog).getByText(/2 applications use it/)).toBeVisible();
+    expect(asked.some((a) => a.method === "DELETE")).toBe(false);
+    await userEvent.click(within(dialog).getByRole("button", { name: "Remove" }));
+    expect(await within(dialog).findByRole("alert")).toHaveTextContent("HW-1");
+  });
+});
