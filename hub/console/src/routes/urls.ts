@@ -138,7 +138,7 @@ export const auditSearch = z.object({
   /** Number of the record that the side sheet shows. */
   sel: number,
 });
-export const settingsSearch = z.object({ ...frame, tab: text });
+export const settingsSearch = z.object({ ...frame, tab: text, whose: oneOf("all") });
 export const jobsSearch = z.object({ ...frame, show: oneOf("open", "failing", "ended") });
 export const jobSearch = z.object({ ...frame, show: oneOf("Pending", "Accepted", "Failed", "Cancelled") });
 /** token: the id of a token that was made, whose checklist is shown. */

@@ -1,39 +1,53 @@
-import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useT } from "../../i18n";
-import { CopyButton } from "../../ui/CopyButton";
-import { Facts } from "../../ui/Facts";
+import { paths } from "../../routes/urls";
 import { Page } from "../../ui/Page";
-import { ErrorView, LoadingView } from "../../ui/states";
-import { hubQuery } from "./queries";
+import { TabBar, tabClass } from "../../ui/TabBar";
+import { Accounts } from "./Accounts";
+import { GpgKeys } from "./GpgKeys";
+import { Health } from "./Health";
+import { Providers } from "./Providers";
+import { Rbac } from "./Rbac";
+import { Sessions } from "./Sessions";
+import { Tokens } from "./Tokens";
 
+const route = getRouteApi(paths.settings);
+
+const tabs = ["health", "tokens", "accounts", "sessions", "providers", "rbac", "gpg"] as const;
+
+/** Settings of the hub, a tab for each. */
 export function SettingsPage() {
   const t = useT();
-  const hub = useQuery(hubQuery);
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const tab = tabs.find((x) => x === search.tab) ?? "health";
   return (
     <Page title={t("settings.title")}>
-      {hub.isPending ? (
-        <LoadingView rows={3} />
-      ) : hub.isError ? (
-        <ErrorView error={hub.error} onRetry={() => void hub.refetch()} />
-      ) : (
-        <Facts
-          facts={[
-            { name: t("settings.version"), value: hub.data.version },
-            {
-              name: t("settings.hubID"),
-              value: (
-                <>
-                  <code>{hub.data.hubID}</code> <CopyButton value={hub.data.hubID} name={t("settings.hubID")} />
-                </>
-              ),
-            },
-            {
-              name: t("settings.deletes"),
-              value: hub.data.holdDeletes ? t("settings.deletes.held") : t("settings.deletes.allowed"),
-            },
-          ]}
+      <TabBar label={t("settings.tabs")}>
+        {tabs.map((x) => (
+          <Link
+            key={x}
+            to={paths.settings}
+            search={{ project: search.project, tab: x === "health" ? undefined : x }}
+            className={tabClass}
+            aria-current={x === tab ? "page" : undefined}
+          >
+            {t(`settings.${x}`)}
+          </Link>
+        ))}
+      </TabBar>
+      {tab === "health" && <Health project={search.project} />}
+      {tab === "tokens" && <Tokens />}
+      {tab === "accounts" && <Accounts />}
+      {tab === "sessions" && (
+        <Sessions
+          all={search.whose === "all"}
+          onAll={(all) => void navigate({ search: (old) => ({ ...old, whose: all ? "all" : undefined }) })}
         />
       )}
+      {tab === "providers" && <Providers />}
+      {tab === "rbac" && <Rbac />}
+      {tab === "gpg" && <GpgKeys />}
     </Page>
   );
 }

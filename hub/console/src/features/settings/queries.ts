@@ -6,3 +6,68 @@ export const hubQuery = queryOptions({
   queryKey: ["settings", "hub"],
   queryFn: ({ signal }) => api.getHub({ signal }),
 });
+
+/** The fleet in numbers, for what is not well. */
+export const summaryQuery = queryOptions({
+  queryKey: ["fleet", "summary"],
+  queryFn: ({ signal }) => api.getFleetSummary({ signal }),
+});
+
+/** How many agents have which version. */
+export const agentVersionsQuery = queryOptions({
+  queryKey: ["clusters", "agentVersions"],
+  queryFn: async ({ signal }) =>
+    (await api.listClusters({ facets: "agent", limit: 1, fields: "name" }, { signal })).facets?.agent?.values ?? {},
+});
+
+/** How many repositories answer, and the first that do not. */
+export const failingRepositoriesQuery = queryOptions({
+  queryKey: ["repositories", "failing"],
+  queryFn: ({ signal }) => api.listRepositories({ filter: "state:error", limit: 20, facets: "none" }, { signal }),
+});
+
+export const tokensQuery = queryOptions({
+  queryKey: ["settings", "tokens"],
+  queryFn: ({ signal }) => api.listTokens({ signal }),
+});
+
+export const accountsQuery = queryOptions({
+  queryKey: ["settings", "accounts"],
+  queryFn: ({ signal }) => api.listAccounts({ signal }),
+});
+
+/** One's own sessions, or those of everybody. */
+export const sessionsQuery = (all: boolean) =>
+  queryOptions({
+    queryKey: ["settings", "sessions", { all }],
+    queryFn: ({ signal }) => (all ? api.listAllSessions({ signal }) : api.listSessions({ signal })),
+  });
+
+export const providersQuery = queryOptions({
+  queryKey: ["settings", "providers"],
+  queryFn: ({ signal }) => api.listIdentityProviders({ signal }),
+});
+
+export const providerQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["settings", "providers", name],
+    queryFn: ({ signal }) => api.getIdentityProvider(name, { signal }),
+  });
+
+export const rbacQuery = queryOptions({
+  queryKey: ["settings", "rbac"],
+  queryFn: ({ signal }) => api.getRBAC({}, { signal }),
+});
+
+/** What storing a policy would say. */
+export const rbacCheckQuery = (rbac: Record<string, string>) =>
+  queryOptions({
+    queryKey: ["settings", "rbacCheck", rbac],
+    queryFn: ({ signal }) => api.checkRBAC({ rbac }, { signal }),
+    retry: false,
+  });
+
+export const gpgKeysQuery = queryOptions({
+  queryKey: ["settings", "gpgKeys"],
+  queryFn: ({ signal }) => api.listGPGKeys({ signal }),
+});

@@ -1,0 +1,139 @@
+import { Button } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import type { IdentityProvider } from "../../api/types";
+import { api, Problem } from "../../client";
+import { useFormat, useT } from "../../i18n";
+import { CliLine } from "../../ui/CliLine";
+import { CopyButton } from "../../ui/CopyButton";
+import { Facts } from "../../ui/Facts";
+import layout from "../../ui/layout.module.css";
+import { PlainTable } from "../../ui/PlainTable";
+import { MiddleTruncate, PlainText, SafeLink } from "../../ui/PlainText";
+import { plainLine } from "../../ui/plain";
+import { RelativeTime } from "../../ui/RelativeTime";
+import { StatusText } from "../../ui/StatusIcon";
+import { cli } from "../../ui/shell";
+import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
+import { providersQuery } from "./queries";
+import { Failed } from "./Tokens";
+
+/** OpenID Connect providers, and whether they answer as they should. */
+export function Providers() {
+  const t = useT();
+  const providers = useQuery(providersQuery);
+  if (providers.isPending) return <LoadingView rows={5} />;
+  if (providers.isError) return <ErrorView error={providers.error} onRetry={() => void providers.refetch()} />;
+  if (providers.data.items.length === 0)
+    return (
+      <EmptyView title={t("settings.providers.empty")}>
+        <p>{t("settings.providers.help")}</p>
+        <CliLine command="hawser settings provider set corp --issuer https://idp.example.org --client-id hawser" />
+      </EmptyView>
+    );
+  return (
+    <div className={layout.cards}>
+      {providers.data.items.map((p) => (
+        <Provider key={p.name} provider={p} />
+      ))}
+    </div>
+  );
+}
+
+function Provider({ provider: p }: { provider: IdentityProvider }) {
+  const t = useT();
+  const format = useFormat();
+  const test = useMutation({ mutationFn: () => api.testIdentityProvider(p.name) });
+  const list = (x: string[] | undefined) => ((x ?? []).length === 0 ? undefined : (x ?? []).join(", "));
+  return (
+    <section className={layout.card} aria-label={plainLine(p.name)}>
+      <div className={layout.cardHead}>
+        <h2>
+          <MiddleTruncate text={p.name} />
+        </h2>
+        <Button onClick={() => test.mutate()} loading={test.isPending}>
+          {t("settings.providers.test")}
+        </Button>
+      </div>
+      <Facts
+        facts={[
+          { name: t("settings.providers.issuer"), value: <SafeLink href={p.issuer} /> },
+          { name: t("settings.providers.client"), value: <PlainText text={p.clientID} mono /> },
+          {
+            name: t("settings.providers.secret"),
+            value: t(p.confidential ? "settings.providers.secret.set" : "settings.providers.secret.none"),
+          },
+          {
+            name: t("settings.providers.redirect"),
+            value: (
+              <>
+                <PlainText text={p.redirectURI} mono />{" "}
+                <CopyButton value={p.redirectURI} name={t("settings.providers.redirect")} />
+              </>
+            ),
+          },
+          { name: t("settings.providers.user"), value: <PlainText text={p.userClaim || "email"} mono /> },
+          { name: t("settings.providers.groups"), value: <PlainText text={p.groupsClaim || "groups"} mono /> },
+          ...(list(p.allowedGroups)
+            ? [
+                {
+                  name: t("settings.providers.allowedGroups"),
+                  value: <PlainText text={list(p.allowedGroups) ?? ""} lines={4} />,
+                },
+              ]
+            : []),
+          ...(list(p.allowedDomains)
+            ? [
+                {
+                  name: t("settings.providers.allowedDomains"),
+                  value: <PlainText text={list(p.allowedDomains) ?? ""} lines={4} />,
+                },
+              ]
+            : []),
+          {
+            name: t("settings.changed"),
+            value: (
+              <>
+                <RelativeTime at={p.changedAt} /> <PlainText text={p.changedBy} />
+              </>
+            ),
+          },
+        ]}
+      />
+      <div className={layout.cardBody} aria-live="polite">
+        {test.data !== undefined && (
+          <div className={layout.form}>
+            <PlainTable
+              label={t("settings.providers.test")}
+              rows={test.data.steps}
+              rowKey={(s) => s.name}
+              columns={[
+                {
+                  key: "name",
+                  title: t("settings.providers.step"),
+                  cell: (s) => (
+                    <StatusText state={s.ok ? "healthy" : "degraded"}>
+                      <PlainText text={s.name} />
+                    </StatusText>
+                  ),
+                },
+                {
+                  key: "detail",
+                  title: t("settings.providers.found"),
+                  cell: (s) => (
+                    <PlainText text={[s.detail, s.fix, s.id || s.code].filter(Boolean).join(" · ")} lines={6} />
+                  ),
+                },
+                { key: "ms", title: t("settings.providers.ms"), number: true, cell: (s) => format.number(s.millis) },
+              ]}
+            />
+            <strong className={test.data.ok ? undefined : layout.bad}>
+              {t(test.data.ok ? "settings.providers.ok" : "settings.providers.failed")}
+            </strong>
+          </div>
+        )}
+        <Failed problem={test.isError ? Problem.of(test.error) : undefined} />
+        <CliLine command={cli("hawser", "settings", "provider", "test", p.name)} />
+      </div>
+    </section>
+  );
+}

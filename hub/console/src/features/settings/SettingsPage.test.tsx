@@ -1,0 +1,214 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+import { formatGrants, parseGrants, placeIn } from "./grants";
+
+const hostile = `<img src=x onerror=alert(1)>\u202e`;
+const list = (...items: object[]) => ({ items, total: items.length, asOf: "" });
+const at = "2026-06-01T10:00:00Z";
+
+describe("settings", () => {
+  it("say what is not well, with its code and where to look, and which versions there are", async () => {
+    hubAnswers({
+      "GET /hub": () => ({ hubID: "h", incarnation: 2, holdDeletes: true, version: "v1" }),
+      "GET /fleet/summary": () => ({
+        clusters: { total: 10, reporting: 8, silent: 2 },
+        applications: {},
+        projects: 1,
+        asOf: at,
+      }),
+      "GET /clusters": () => ({ ...list(), facets: { agent: { values: { v1: 7, v0: 3 } } } }),
+      "GET /repositories": () =>
+        list({ id: "r1", url: hostile, type: "git", state: "error", error: "401", errorCode: "repo_unauthorized" }),
+      "POST /hub/acknowledge-restore": () => ({ hubID: "h", incarnation: 2, holdDeletes: false, version: "v1" }),
+    });
+    drawAt("/settings");
+    expect(await screen.findByText("8 of 10 report")).toBeVisible();
+    expect(await screen.findByText("repo_unauthorized")).toBeVisible();
+    const versions = await screen.findByRole("table", { name: "Versions of agents" });
+    expect(
+      within(versions)
+        .getAllByRole("row")
+        .slice(1)
+        .map((r) => r.textContent),
+    ).toEqual(["v1The same7", "v0Another3"]);
+    expect(document.querySelector("img")).toBeNull();
+    await expectAccessible();
+    await userEvent.click(screen.getByRole("button", { name: "Acknowledge the restore" }));
+    expect(await screen.findByText("hawser hub acknowledge-restore")).toBeVisible();
+  });
+
+  it("never call a database well that was not asked", async () => {
+    hubAnswers({
+      "GET /hub": () => ({ hubID: "h", incarnation: 1, holdDeletes: false, version: "v1" }),
+      "GET /fleet/summary": () => problemAnswer(503, "database_away", "gone", { id: "HW-9001" }),
+      "GET /clusters": () => list(),
+      "GET /repositories": () => list(),
+    });
+    drawAt("/settings");
+    expect((await screen.findAllByText("HW-9001")).length).toBe(2);
+    expect(screen.queryByText("It answers")).toBeNull();
+  });
+
+  it("issue a token once, and revoke it", async () => {
+    const asked = hubAnswers({
+      "GET /tokens": () =>
+        list({
+          id: "t1",
+          name: hostile,
+          admin: false,
+          grants: [{ role: "viewer", project: "*" }],
+          createdAt: at,
+          expiresAt: at,
+        }),
+      "POST /tokens": (a) => ({ id: "t2", token: "hwt_secret", createdAt: at, expiresAt: at, ...(a.body as object) }),
+      "DELETE /tokens/:id": () => undefined,
+    });
+    drawAt("/settings?tab=tokens");
+    await userEvent.click(await screen.findByRole("button", { name: "New token" }));
+    const dialog = await screen.findByRole("dialog");
+    const issue = within(dialog).getByRole("button", { name: "Issue token" });
+    await userEvent.type(within(dialog).getByLabelText("Name"), "ci");
+    expect(issue).toBeDisabled(); // it may nothing yet
+    await userEvent.type(within(dialog).getByLabelText("Roles in projects"), "operator:team-*");
+    expect(within(dialog).getByText("hawser token create ci --grant 'operator:team-*' --ttl 720h")).toBeVisible();
+    await userEvent.click(issue);
+    expect(await within(dialog).findByText("hwt_secret")).toBeVisible();
+    expect(asked.find((a) => a.method === "POST")?.body).toEqual({
+      name: "ci",
+      ttl: "720h",
+      grants: [{ role: "operator", project: "team-*" }],
+    });
+    await userEvent.click(within(dialog).getByRole("button", { name: "I have copied it" }));
+    await waitFor(() => expect(screen.queryByText("hwt_secret")).toBeNull());
+    await userEvent.click(screen.getByRole("button", { name: /Revoke token/ }));
+    await userEvent.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Revoke" }));
+    await waitFor(() => expect(asked.some((a) => a.method === "DELETE" && a.path === "/tokens/t1")).toBe(true));
+  });
+
+  it("explain to those who may not see tokens", async () => {
+    hubAnswers({ "GET /tokens": () => problemAnswer(403, "permission_denied", "not for you", { id: "HW-4101" }) });
+    drawAt("/settings?tab=tokens");
+    expect(await screen.findByText("HW-4101")).toBeVisible();
+    expect(screen.queryByRole("button", { name: "New token" })).toBeNull();
+  });
+
+  it("try an identity provider step by step", async () => {
+    hubAnswers({
+      "GET /settings/providers": () =>
+        list({
+          name: "corp",
+          issuer: "javascript:alert(1)",
+          clientID: "c",
+          confidential: true,
+          redirectURI: "https://hub/auth/callback",
+          version: 1,
+          changedBy: "ana",
+          changedAt: at,
+        }),
+      "POST /settings/providers/:name/test": () => ({
+        ok: false,
+        steps: [
+          { name: "tls", ok: true, detail: "fine", millis: 3 },
+          { name: "discovery", ok: false, fix: "look at the issuer", id: "HW-2301", millis: 8 },
+        ],
+      }),
+    });
+    drawAt("/settings?tab=providers");
+    await userEvent.click(await screen.findByRole("button", { name: "Test" }));
+    expect(await screen.findByText("look at the issuer · HW-2301")).toBeVisible();
+    expect(screen.getByText("The provider does not answer as it should")).toBeVisible();
+    for (const a of document.querySelectorAll("a")) expect(a.getAttribute("href")).not.toMatch(/^\s*javascript:/i);
+    await expectAccessible();
+  });
+
+  it("show what the hub finds in a policy, and store it only against its version", async () => {
+    const asked = hubAnswers({
+      "GET /settings/rbac": () =>
+        new Response(JSON.stringify({ version: 4, enforced: true, rbac: { "policy.csv": "g, ana, role:admin\n" } }), {
+          headers: { "Content-Type": "application/json", ETag: '"4"' },
+        }),
+      "POST /settings/rbac/check": (a) =>
+        (a.body as { rbac: Record<string, string> }).rbac["policy.default"] === "role:nope"
+          ? {
+              version: 4,
+              result: "configured",
+              enforced: true,
+              warnings: [{ field: "policy.default", message: "no role role:nope" }],
+            }
+          : { version: 4, result: "unchanged", enforced: true },
+      "PUT /settings/rbac": () => ({ version: 5, result: "configured", enforced: true }),
+    });
+    drawAt("/settings?tab=rbac");
+    expect(await screen.findByText("The hub finds nothing wrong.")).toBeVisible();
+    expect(await screen.findByRole("textbox", { name: "Text of policy.csv" })).toBeVisible();
+    await userEvent.type(screen.getByLabelText("Role of everybody"), "role:nope");
+    expect(await screen.findByText("no role role:nope")).toBeVisible();
+    await userEvent.click(screen.getByRole("button", { name: "Review and save …" }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Save policy" }));
+    await waitFor(() => expect(asked.some((a) => a.method === "PUT")).toBe(true));
+    const put = asked.find((a) => a.method === "PUT");
+    expect(put?.headers.get("If-Match")).toBe('"4"');
+    expect(put?.body).toEqual({ rbac: { "policy.csv": "g, ana, role:admin\n", "policy.default": "role:nope" } });
+  });
+
+  it("end a session of somebody else", async () => {
+    const session = {
+      id: "s1",
+      name: "bo",
+      provider: "corp",
+      browser: true,
+      createdAt: at,
+      authenticatedAt: at,
+      lastUsed: at,
+      expiresAt: at,
+    };
+    const asked = hubAnswers({
+      "GET /login-sessions": () => list(session),
+      "DELETE /login-sessions/:id": () => undefined,
+    });
+    drawAt("/settings?tab=sessions&whose=all");
+    await userEvent.click(await screen.findByRole("button", { name: "End session of bo" }));
+    const dialog = await screen.findByRole("dialog");
+    expect(within(dialog).getByText("hawser account sessions end s1 --other-user")).toBeVisible();
+    await userEvent.click(within(dialog).getByRole("button", { name: "End" }));
+    await waitFor(() => expect(asked.some((a) => a.method === "DELETE")).toBe(true));
+  });
+
+  it("change what an account may, and delete it only by its name", async () => {
+    const asked = hubAnswers({
+      "GET /accounts": () =>
+        list({ id: "a1", name: "bo", enabled: true, admin: true, createdAt: at, passwordChangedAt: at }),
+      "PATCH /accounts/:name": () => ({}),
+    });
+    drawAt("/settings?tab=accounts");
+    await userEvent.click(await screen.findByRole("button", { name: "Edit account bo" }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.click(within(dialog).getByLabelText(/Administrator/));
+    await userEvent.type(within(dialog).getByLabelText("Roles in projects"), "viewer:*");
+    expect(within(dialog).getByText("hawser account set bo --no-admin --grant 'viewer:*'")).toBeVisible();
+    await userEvent.click(within(dialog).getByRole("button", { name: "Save" }));
+    await waitFor(() =>
+      expect(asked.find((a) => a.method === "PATCH")?.body).toEqual({
+        admin: false,
+        grants: [{ role: "viewer", project: "*" }],
+      }),
+    );
+    await userEvent.click(await screen.findByRole("button", { name: "Delete account bo" }));
+    expect(within(await screen.findByRole("dialog")).getByRole("button", { name: "Delete" })).toBeDisabled();
+  });
+
+  it("read grants and places", () => {
+    expect(parseGrants("operator:team-*\n viewer:a:b , ")).toEqual([
+      { role: "operator", project: "team-*" },
+      { role: "viewer", project: "a:b" },
+    ]);
+    for (const bad of ["x", ":y", "x:"]) expect(parseGrants(bad)).toBeUndefined();
+    expect(formatGrants([{ role: "a", project: "b" }])).toBe("a:b");
+    expect(placeIn("line 3, column 5: no")).toEqual({ line: 3, column: 5 });
+    expect(placeIn("line 12: no")).toEqual({ line: 12, column: undefined });
+    expect(placeIn("no")).toBeUndefined();
+  });
+});
