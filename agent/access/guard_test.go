@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -111,16 +112,49 @@ func TestProjectBoundsWhatIsReached(t *testing.T) {
 	}
 }
 
+// crowd counts who is in a handler at once. The first leave when as many are there as
+// are let in, and there was time for one more.
+type crowd struct {
+	mu         sync.Mutex
+	full, over chan struct{}
+	size       int
+	now, most  int
+}
+
+func newCrowd(size int) *crowd {
+	return &crowd{size: size, full: make(chan struct{}), over: make(chan struct{})}
+}
+
+func (c *crowd) enter() (leave func()) {
+	c.mu.Lock()
+	c.now++
+	if c.now > c.most {
+		switch c.most = c.now; c.most {
+		case c.size:
+			time.AfterFunc(50*time.Millisecond, func() { close(c.full) })
+		case c.size + 1:
+			close(c.over)
+		}
+	}
+	c.mu.Unlock()
+	select {
+	case <-c.full:
+	case <-c.over:
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.now--
+	}
+}
+
 // Of a namespace that is full of others' events only what is asked for is held,
 // the newest, and only a few lists are read at once.
 func TestListOfEventsHoldsOnlyWhatIsWanted(t *testing.T) {
-	var now, most, pages atomic.Int32
+	var pages atomic.Int32
+	c := newCrowd(eventLists)
 	s, _, _ := small(t, func(w http.ResponseWriter, r *http.Request) {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
-		}
-		defer now.Add(-1)
-		time.Sleep(5 * time.Millisecond)
+		defer c.enter()()
 		pages.Add(1)
 		page := 0
 		fmt.Sscan(r.URL.Query().Get("continue"), &page)
@@ -151,19 +185,15 @@ func TestListOfEventsHoldsOnlyWhatIsWanted(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if most.Load() > eventLists || pages.Load() != 24 {
-		t.Errorf("%d lists at once, %d pages", most.Load(), pages.Load())
+	if c.most != eventLists || pages.Load() != 24 {
+		t.Errorf("%d lists at once, %d pages", c.most, pages.Load())
 	}
 }
 
 func TestFewObjectsAreInMemoryAtOnce(t *testing.T) {
-	var now, most atomic.Int32
+	c := newCrowd(maxReads)
 	s, _, _ := small(t, func(w http.ResponseWriter, _ *http.Request) {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
-		}
-		defer now.Add(-1)
-		time.Sleep(5 * time.Millisecond)
+		defer c.enter()()
 		fmt.Fprint(w, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"a","uid":"uid of ConfigMap a/c"}}`)
 	}, &objects{})
 	kind, _ := (&objects{}).Kind(model.GroupKind{Kind: "ConfigMap"})
@@ -179,8 +209,8 @@ func TestFewObjectsAreInMemoryAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if most.Load() > maxReads {
-		t.Errorf("%d objects at once", most.Load())
+	if c.most != maxReads {
+		t.Errorf("%d objects at once", c.most)
 	}
 }
 

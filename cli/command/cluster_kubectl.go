@@ -91,7 +91,7 @@ token of this cluster that is good for some minutes. Without --merge and --file 
 				return err
 			}
 			if !cluster.Kubectl {
-				c.note("kubectl is not let through to cluster %q yet; an administrator can turn it on: hawser cluster kubectl %s --enable", cluster.Name, cluster.Name)
+				c.note("kubectl is not let through to cluster %q yet; whoever may update the cluster can turn it on: hawser cluster kubectl %s --enable", cluster.Name, cluster.Name)
 			}
 			switch {
 			case merge:

@@ -251,7 +251,7 @@ func (a *api) mayProxy(ctx context.Context, by fleet.APIToken, name string, read
 		return cluster, fault.New(fault.Denied, "cluster_revoked", "the trust in cluster %q was revoked", cluster.Name)
 	case !cluster.Kubectl:
 		return cluster, fault.New(fault.Denied, "kubectl_disabled", "kubectl is not let through to cluster %q", cluster.Name).
-			WithFix("an administrator can turn it on: hawser cluster kubectl %s --enable", cluster.Name)
+			WithFix("whoever may update the cluster can turn it on: hawser cluster kubectl %s --enable", cluster.Name)
 	}
 	return cluster, nil
 }

@@ -154,7 +154,9 @@ func TestA27_KubectlATokenOfOneClusterEndsWithItsHolder(t *testing.T) {
 // whichever hub it ends.
 func TestA27_KubectlOfALoginEndsWithIt(t *testing.T) {
 	logout := func(ctx context.Context, a *auth.Service, caller fleet.APIToken) error { return a.End(ctx, caller) }
-	administrator := func(ctx context.Context, a *auth.Service, caller fleet.APIToken) error { return a.EndAnySession(ctx, caller.ID) }
+	administrator := func(ctx context.Context, a *auth.Service, caller fleet.APIToken) error {
+		return a.EndAnySession(ctx, caller.ID)
+	}
 	for name, c := range map[string]struct {
 		swapped bool // for a token of one cluster
 		end     func(context.Context, *auth.Service, fleet.APIToken) error

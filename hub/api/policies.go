@@ -193,19 +193,10 @@ func (s *sets) compile(rules *permission.Rules, t fleet.APIToken) *permission.Se
 
 // mayPutPolicy refuses a policy that could not be used, and one that would lock out
 // whoever writes it. Administrators by their account or token are that whatever the
-// policy says; who is one by the policy alone needs another to take it away. It answers what is probably not meant.
+// policy says; who is one by the policy alone needs another to
+// take it away. It answers what is probably not meant.
 func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[string]string) ([]rbacWarning, error) {
-	var roles []permission.ProjectRole
-	projects, err := a.store.Projects(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, p := range projects {
-		names = append(names, p.Metadata.Name)
-		roles = append(roles, permission.RolesOf(p)...)
-	}
-	rules, err := permission.CompileRules(keys, roles)
+	rules, names, err := a.compilePolicy(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +204,27 @@ func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[stri
 		return nil, fault.New(fault.Conflict, "rbac_locks_out", "with this policy you would not be an administrator any more, and it is the policy alone that makes you one").
 			WithField("rbac").WithFix("leave a line that gives you role:admin; another administrator can take it away")
 	}
+	return a.warningsOf(ctx, rules, names)
+}
+
+// compilePolicy compiles a policy as it would be with the roles of the projects that
+// there are, and answers the names of these.
+func (a *api) compilePolicy(ctx context.Context, keys map[string]string) (rules *permission.Rules, names []string, err error) {
+	projects, err := a.store.Projects(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var roles []permission.ProjectRole
+	for _, p := range projects {
+		names = append(names, p.Metadata.Name)
+		roles = append(roles, permission.RolesOf(p)...)
+	}
+	rules, err = permission.CompileRules(keys, roles)
+	return rules, names, err
+}
+
+// warningsOf answers what is probably not meant.
+func (a *api) warningsOf(ctx context.Context, rules *permission.Rules, projects []string) ([]rbacWarning, error) {
 	apps, err := a.store.Applications(ctx)
 	if err != nil {
 		return nil, err
@@ -222,10 +234,25 @@ func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[stri
 		there[app.Project+"/"+app.Name] = true
 	}
 	var out []rbacWarning
-	for _, w := range append(rules.Warnings(), rules.Unmatched(names, func(project, name string) bool { return there[project+"/"+name] })...) {
+	for _, w := range append(rules.Warnings(), rules.Unmatched(projects, func(project, name string) bool { return there[project+"/"+name] })...) {
 		out = append(out, rbacWarning{w.Field, w.Message})
 	}
 	return out, nil
+}
+
+// warnedOf answers the warnings of a policy that is stored already, by what there is
+// now: a role of a project that has gone makes one that was none. A policy that
+// cannot be used any more has that for a warning, so that it can be read and mended.
+func (a *api) warnedOf(ctx context.Context, keys map[string]string) ([]rbacWarning, error) {
+	rules, names, err := a.compilePolicy(ctx, keys)
+	switch {
+	case fault.Is(err, fault.Invalid):
+		f := fault.As(err)
+		return []rbacWarning{{f.Field, f.Message}}, nil
+	case err != nil:
+		return nil, err
+	}
+	return a.warningsOf(ctx, rules, names)
 }
 
 // watchful has the policy read again after what was written here.

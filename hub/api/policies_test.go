@@ -530,3 +530,39 @@ func TestA21_UnknownAndForbiddenTakeTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+// What is probably not meant is said whenever the policy is read, by what there is by
+// then, and what was read can be sent back.
+func TestWarningsOfAPolicyAreReadToo(t *testing.T) {
+	w, _ := newPolicyWorld(t, "")
+	const path = "/api/v1/settings/rbac"
+	admin := "Authorization: Bearer " + w.as(true)
+	var put changedRBAC
+	w.call("PUT", path, `{"rbac":{"policy.csv":"p, alice, applications, get, shop/ghost, allow"}}`, admin).ok(200).into(&put)
+	if len(put.Warnings) != 1 || !strings.Contains(put.Warnings[0].Message, "shop/ghost") {
+		t.Fatalf("%+v", put)
+	}
+	read := func(query string) []rbacWarning {
+		var got rbacDocument
+		a := w.call("GET", path+query, "", admin).ok(200)
+		a.into(&got)
+		if query == "" {
+			var again changedRBAC
+			w.call("PUT", path, a.body, admin).ok(200).into(&again)
+			if again.Result != resultUnchanged {
+				t.Errorf("what was read changes it: %+v", again)
+			}
+		}
+		return got.Warnings
+	}
+	if got := read(""); !slices.Equal(got, put.Warnings) {
+		t.Errorf("%+v when it is read", got)
+	}
+	w.put("shop", "ghost")
+	if got := read(""); len(got) != 0 {
+		t.Errorf("%+v when there is such an application", got)
+	}
+	if got := read(fmt.Sprintf("?version=%d", put.Version)); len(got) != 0 {
+		t.Errorf("%+v of the version", got)
+	}
+}

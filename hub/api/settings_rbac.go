@@ -24,6 +24,8 @@ type rbacDocument struct {
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string       `json:"rbac"`
 	Versions []fleet.SettingsVersion `json:"versions,omitempty"`
+	// Warnings are as when it was changed, by what there is now.
+	Warnings []rbacWarning `json:"warnings,omitempty"`
 }
 
 // changedRBAC is what became of a change.
@@ -89,7 +91,12 @@ func (a *api) getRBAC(c *gin.Context) {
 			a.fail(c, err)
 			return
 		}
-		c.JSON(http.StatusOK, a.shownRBAC(got))
+		out := a.shownRBAC(got)
+		if out.Warnings, err = a.warnedOf(ctx, got.Keys); err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, out)
 		return
 	}
 	got, err := settings.RBAC(ctx)
@@ -98,6 +105,10 @@ func (a *api) getRBAC(c *gin.Context) {
 		return
 	}
 	out := a.shownRBAC(got)
+	if out.Warnings, err = a.warnedOf(ctx, got.Keys); err != nil {
+		a.fail(c, err)
+		return
+	}
 	if out.Versions, err = settings.RBACVersions(ctx); err != nil {
 		a.fail(c, err)
 		return
@@ -197,6 +208,7 @@ func readRBAC(b []byte) (map[string]string, error) {
 		ChangedAt json.RawMessage `json:"changedAt"`
 		Enforced  json.RawMessage `json:"enforced"`
 		Versions  json.RawMessage `json:"versions"`
+		Warnings  json.RawMessage `json:"warnings"`
 	}
 	err := decode.Into(b, &own)
 	return own.RBAC, err

@@ -1,11 +1,17 @@
 package kubecall
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -156,4 +162,52 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What the hub says of who asks is for one request to one cluster, for a short time,
+// under the hub's own key, about nobody but users of the hub.
+func TestE08_AStatementOfTheHubIsForOneRequestOfOneCluster(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{PublicKey: &key.PublicKey}
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	digest := Digest("GET", "/api/v1/pods", "")
+	for name, c := range map[string]struct {
+		change func(*Statement)
+		by     *ecdsa.PrivateKey
+		taken  bool
+	}{
+		"an honest one":                {func(*Statement) {}, key, true},
+		"as old as it may be":          {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew) }, key, true},
+		"another cluster's":            {func(s *Statement) { s.Cluster = "us" }, key, false},
+		"another request's":            {func(s *Statement) { s.Request = "r2" }, key, false},
+		"for another path":             {func(s *Statement) { s.Digest = Digest("GET", "/api/v1/secrets", "") }, key, false},
+		"for another method":           {func(s *Statement) { s.Digest = Digest("DELETE", "/api/v1/pods", "") }, key, false},
+		"older":                        {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew - time.Second) }, key, false},
+		"of the future":                {func(s *Statement) { s.At = now.Add(maxSkew + time.Second) }, key, false},
+		"another key's":                {func(*Statement) {}, another, false},
+		"about somebody of Kubernetes": {func(s *Statement) { s.User = "system:admin" }, key, false},
+		"in a group of Kubernetes":     {func(s *Statement) { s.Groups = []string{"system:masters"} }, key, false},
+	} {
+		s := Statement{Cluster: "eu", Request: "r1", Digest: digest, User: Prefix + "user:ann", Groups: []string{Prefix + "everyone"}, At: now}
+		c.change(&s)
+		text, err := json.Marshal(s) // a hub that was taken over does not check what it signs
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature, err := ecdsa.SignASN1(rand.Reader, c.by, signedText(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Verify(ca, model.KubeIdentity{Statement: text, Signature: signature}, "eu", "r1", digest, now)
+		if c.taken && (err != nil || got.User != s.User) || !c.taken && !fault.HasCode(err, "identity_refused") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
 }

@@ -2620,6 +2620,8 @@ type RbacDocument struct {
 	// RBAC has the keys and texts of the ConfigMap argocd-rbac-cm.
 	RBAC     map[string]string `json:"rbac"`
 	Versions []SettingsVersion `json:"versions,omitempty"`
+	// Warnings are as when it was changed, by what there is now.
+	Warnings []RbacWarning `json:"warnings,omitempty"`
 }
 
 // RbacWarning is about a key of the policy, or a role of a project.

@@ -1878,6 +1878,8 @@ export interface RbacDocument {
   /** RBAC has the keys and texts of the ConfigMap argocd-rbac-cm. */
   rbac: Record<string, string>;
   versions?: SettingsVersion[];
+  /** Warnings are as when it was changed, by what there is now. */
+  warnings?: RbacWarning[];
 }
 
 /** RbacWarning is about a key of the policy, or a role of a project. */
