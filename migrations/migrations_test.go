@@ -66,6 +66,7 @@ var rows = map[int64]string{
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
 	33: `UPDATE enrolment_tokens SET refused_at = now(), refused_code = 'enrolment_token_expired', refused_message = 'm'`,
+	34: `INSERT INTO audit_exports (receiver, seq, hash) VALUES ('syslog+tcp://a:601', 1, 'h')`,
 	18: `UPDATE enrolment_tokens SET aliases = '{https://10.0.0.1:6443}'`,
 	20: `INSERT INTO users (id, name, password, created_at, password_changed_at) VALUES ('u', 'ann', '$argon2id$', now(), now());
 	    INSERT INTO login_sessions (id, hash, user_id, provider, subject, name, browser, created_at, authenticated_at, seen_at, expires_at)

@@ -18,6 +18,7 @@ var dials = map[string]string{
 	"hub/source":             "Git servers, of the repositories that projects allow",
 	"hub/source/web":         "charts, registries and their tokens, for the same",
 	"hub/source/ociregistry": "the same",
+	"hub/audit":              "receivers of audit records, which a flag of the hub names",
 	"hub/cache":              "Redis, which a flag of the hub names",
 	"hub/plugin":             "plugins, by sockets of the hub's own pod",
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync"
 	"time"
 
 	auditlog "github.com/hawser-dev/hawser/hub/audit"
@@ -28,6 +29,34 @@ func (h *hub) startAudit(ctx context.Context) error {
 	}
 	h.audit, err = auditlog.New(auditlog.Options{Store: h.store, Seed: seed, Kept: h.cfg.AuditRetention, Log: h.log, Failed: h.metrics.AuditFailed})
 	return err
+}
+
+// auditReceivers are those that the configuration names.
+func (c *Config) auditReceivers() ([]auditlog.Receiver, error) {
+	out := make([]auditlog.Receiver, 0, len(c.AuditExports))
+	for _, text := range c.AuditExports {
+		r, err := auditlog.ParseReceiver(text, c.AuditExportCAFile, os.Getenv("HAWSER_AUDIT_EXPORT_HEADERS"))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// exportAudit sends audit records to each receiver until ctx ends.
+func (h *hub) exportAudit(ctx context.Context) error {
+	receivers, err := h.cfg.auditReceivers()
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for _, r := range receivers {
+		wg.Go(func() { _ = auditlog.NewExporter(r, h.store, h.log).Run(ctx) }) // ends with ctx only
+	}
+	wg.Wait()
+	<-ctx.Done()
+	return nil
 }
 
 // attended has a record of what somebody at the hub's own machine does to the

@@ -82,6 +82,10 @@ type Config struct {
 
 	// AuditRetention is how long audit records are kept; whole months are removed.
 	AuditRetention time.Duration
+	// AuditExports are receivers of audit records, as audit.ParseReceiver reads them,
+	// AuditExportCAFile the authorities of their certificates.
+	AuditExports      []string
+	AuditExportCAFile string
 
 	// Strangers is how many connections may be open on the port whose other end has
 	// not said who it is, and StrangersPerAddress how many of them from one address.
@@ -101,6 +105,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.RedisPasswordFile, "redis-password-file", env("HAWSER_REDIS_PASSWORD_FILE", ""), "file with the password for Redis; it is read again for each connection")
 	f.StringVar(&c.RedisCAFile, "redis-ca-file", env("HAWSER_REDIS_CA_FILE", ""), "certificates, PEM, that the certificate of Redis must be signed by (default: those that the system trusts)")
 	f.DurationVar(&c.AuditRetention, "audit-retention", envDuration("HAWSER_AUDIT_RETENTION", audit.DefaultKept), "how long audit records are kept, 2160h (90 days) or more; whole months are removed")
+	f.StringArrayVar(&c.AuditExports, "audit-export", nil, "where audit records are sent: https://HOST/v1/logs for OTLP, syslog+tls://HOST:6514 or syslog+tcp://HOST:601 for syslog; may be repeated. Headers for OTLP, NAME=VALUE,NAME=VALUE, belong in the environment variable HAWSER_AUDIT_EXPORT_HEADERS")
+	f.StringVar(&c.AuditExportCAFile, "audit-export-ca-file", env("HAWSER_AUDIT_EXPORT_CA_FILE", ""), "certificates, PEM, that the receivers' certificates must be signed by (default: those that the system trusts)")
 	f.StringVar(&c.TLSCert, "tls-cert", env("HAWSER_TLS_CERT", ""), "certificate for people, PEM (default: from the hub's own CA)")
 	f.StringVar(&c.TLSKey, "tls-key", env("HAWSER_TLS_KEY", ""), "its key, PEM")
 	f.DurationVar(&c.PollInterval, "poll-interval", envDuration("HAWSER_POLL_INTERVAL", 3*time.Minute), "how often each repository is asked for new commits")
@@ -163,6 +169,9 @@ func (c *Config) complete() error {
 		return fault.New(fault.Invalid, "config_invalid", "--poll-interval %v is too short", c.PollInterval).WithFix("use at least 1s")
 	}
 	if _, err := c.blocked(); err != nil {
+		return err
+	}
+	if _, err := c.auditReceivers(); err != nil {
 		return err
 	}
 	if n := c.MetricsApplications; n < 0 || n > metrics.MaxApplications {

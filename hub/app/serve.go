@@ -121,6 +121,7 @@ func Serve(ctx context.Context, cfg Config, out io.Writer, log *slog.Logger) err
 		lifecycle.Part{Name: "authority", Start: h.startAuthority},
 		lifecycle.Part{Name: "cache", Start: h.startCache, Stop: h.stopCache},
 		lifecycle.Part{Name: "audit", Start: h.startAudit, Run: func(ctx context.Context) error { return h.audit.Run(ctx) }},
+		lifecycle.Part{Name: "audit export", Run: h.exportAudit},
 		lifecycle.Part{Name: "events", Start: h.startEvents, Run: func(ctx context.Context) error { return h.feed.Run(ctx) }},
 		lifecycle.Part{Name: "inventory", Run: func(ctx context.Context) error { return h.inventory.Run(ctx) }},
 		lifecycle.Part{Name: "sources", Start: h.startSources, Stop: h.stopSources},

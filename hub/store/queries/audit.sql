@@ -46,3 +46,15 @@ FROM audit a ORDER BY a.seq LIMIT 1
 
 -- name: DropAudit
 SELECT audit_drop($1)
+
+-- name: HoldAuditExport
+INSERT INTO audit_exports (receiver, holder, held_until) VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+ON CONFLICT (receiver) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+WHERE audit_exports.holder = excluded.holder OR audit_exports.held_until < clock_timestamp()
+RETURNING seq, hash
+
+-- name: MoveAuditExport
+UPDATE audit_exports SET seq = $3, hash = $4 WHERE receiver = $1 AND holder = $2
+
+-- name: LeaveAuditExport
+UPDATE audit_exports SET held_until = '-infinity' WHERE receiver = $1 AND holder = $2
