@@ -88,6 +88,12 @@ export const applicationSearch = z.object({
   opt: text,
   only: text,
   op: text,
+  /** How differences are shown, and whether with what nobody asked for. */
+  diff: oneOf("unified"),
+  whole: oneOf("yes"),
+  /** In the history: all operations, and two deployments that are compared. */
+  show: oneOf("operations"),
+  pair: text,
   /** The deployment to go back to. */
   to: text,
   /** Filter and order of the list that one came from: previous and next are those of it. */

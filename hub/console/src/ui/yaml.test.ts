@@ -30,10 +30,88 @@ describe("values as YAML", () => {
         '  - d: "x: y"',
         "empty: []",
         "none: {}",
-        'a b: "line\\nbreak"',
+        "a b: |-",
+        "  line",
+        "  break",
         "",
       ].join("\n"),
     );
+  });
+});
+
+describe("YAML of values", () => {
+  it("writes objects and lists as Kubernetes' tools do", () => {
+    expect(
+      toYAML({
+        apiVersion: "v1",
+        metadata: { name: "a", labels: {} },
+        spec: { replicas: 2, paused: false, containers: [{ name: "web", args: ["-v", "x"], env: [] }, "plain"] },
+      }),
+    ).toBe(
+      [
+        "apiVersion: v1",
+        "metadata:",
+        "  name: a",
+        "  labels: {}",
+        "spec:",
+        "  replicas: 2",
+        "  paused: false",
+        "  containers:",
+        "  - name: web",
+        "    args:",
+        '    - "-v"',
+        "    - x",
+        "    env: []",
+        "  - plain",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it.each([
+    ["", '""'],
+    ["true", '"true"'],
+    ["no", '"no"'],
+    ["1", '"1"'],
+    ["1e3", '"1e3"'],
+    ["0x1f", '"0x1f"'],
+    ["1:30", '"1:30"'],
+    ["2024-01-01", '"2024-01-01"'],
+    [".5", '".5"'],
+    ["null", '"null"'],
+    ["~", '"~"'],
+    ["a: b", '"a: b"'],
+    ["a:", '"a:"'],
+    ["a #b", '"a #b"'],
+    [" a", '" a"'],
+    ["*a", '"*a"'],
+    ["- a", '"- a"'],
+    ["{a}", '"{a}"'],
+    ["\u202e", '"\u202e"'],
+    ["\u0007", '"\\u0007"'],
+    ["\u0085", '"\\u0085"'],
+    ["a\u2028b", '"a\\u2028b"'],
+    ["nginx:1.25", "nginx:1.25"],
+    ["500m", '"500m"'],
+    ["v1", "v1"],
+    ["grün", "grün"],
+    ["a-b/c", "a-b/c"],
+  ])("of %j is %s", (text, want) => {
+    if (text === "\u202e" || text === "500m") {
+      // Quoted or not, it is the same text.
+      expect([`${want}\n`, `${text}\n`]).toContain(toYAML(text));
+    } else {
+      expect(toYAML(text)).toBe(`${want}\n`);
+    }
+  });
+
+  it("writes several lines as a block, with the line ends that they have", () => {
+    expect(toYAML({ a: "x\ny" })).toBe("a: |-\n  x\n  y\n");
+    expect(toYAML({ a: "x\n\ny\n" })).toBe("a: |\n  x\n\n  y\n");
+    expect(toYAML({ a: "x\n\n", b: 1 })).toBe("a: |+\n  x\n\nb: 1\n");
+    expect(toYAML(["x\ny"])).toBe("- |-\n  x\n  y\n");
+    expect(toYAML({ a: " x\ny" })).toBe('a: " x\\ny"\n');
+    expect(toYAML({ a: "x \ny" })).toBe('a: "x \\ny"\n');
   });
 });
 

@@ -1,40 +1,60 @@
-// Values as YAML, to be read and copied: what JSON says, in the form that people keep in Git.
+// Values of JSON as YAML that reads back as the same values (YAML 1.2, and careful
+// with what readers of YAML 1.1 take for something else).
 
-const bare = /^[A-Za-z_./][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$/;
-const words = new Set(["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", ".inf", ".nan", "."]);
+// What a plain scalar must not look like: numbers, booleans, nulls, dates, and what YAML has signs for.
+const special =
+  /^(?:|~|null|Null|NULL|true|True|TRUE|false|False|FALSE|y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|=|<<|[-+]?(?:\.?[0-9][0-9_,.:eExXoObBa-fA-F+-]*|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)|\d{4}-.*)$/;
+const unsafe =
+  /^[\s!&*%@`"'#{}[\],|>?-]|^[?:-](?:\s|$)|: |:$| #|\s$|[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]|[\u2028\u2029\ufeff]/;
 
-function scalar(x: unknown): string {
-  if (typeof x !== "string") return JSON.stringify(x);
-  return bare.test(x) && !words.has(x.toLowerCase()) ? x : JSON.stringify(x);
+function scalar(text: string): string {
+  if (!special.test(text) && !unsafe.test(text)) return text;
+  return JSON.stringify(text)
+    .replace(/\u2028/g, "\\u2028")
+    .replace(/\u2029/g, "\\u2029")
+    .replace(/\ufeff/g, "\\ufeff")
+    .replace(/[\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function lines(x: unknown, indent: string): string[] {
-  if (Array.isArray(x))
-    return x.flatMap((item) => {
-      if (!nested(item)) return [`${indent}- ${flat(item)}`];
-      const inner = lines(item, `${indent}  `);
-      return [`${indent}- ${(inner[0] ?? "").slice(indent.length + 2)}`, ...inner.slice(1)];
-    });
-  return Object.entries(x as object)
-    .filter(([, v]) => v !== undefined)
-    .flatMap(([k, v]) =>
-      nested(v)
-        ? [`${indent}${scalar(k)}:`, ...lines(v, Array.isArray(v) ? indent : `${indent}  `)]
-        : [`${indent}${scalar(k)}: ${flat(v)}`],
-    );
+/** Whether a text may be a literal block: several lines of what can be printed. */
+function isBlock(text: string): boolean {
+  return (
+    text.includes("\n") &&
+    !/^[\s]/.test(text) &&
+    !/[ \t]\n|[ \t]$/.test(text) &&
+    !/[^\n\t\x20-\x7e\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]|[\u2028\u2029]/.test(text)
+  );
 }
 
-function nested(x: unknown): boolean {
-  if (x === null || typeof x !== "object") return false;
-  return Array.isArray(x) ? x.length > 0 : Object.values(x).some((v) => v !== undefined);
+function block(text: string, indent: string): string {
+  const end = /\n*$/.exec(text)?.[0].length ?? 0;
+  const chomp = end === 0 ? "-" : end === 1 ? "" : "+";
+  const body = (end === 0 ? text : text.slice(0, -1)).split("\n");
+  return `|${chomp}\n${body.map((l) => (l === "" ? "" : indent + l)).join("\n")}`;
 }
 
-function flat(x: unknown): string {
-  if (Array.isArray(x)) return "[]";
-  return x !== null && typeof x === "object" ? "{}" : scalar(x);
+function write(value: unknown, indent: string, inList: boolean): string {
+  if (value === null || value === undefined) return "null";
+  if (typeof value === "string") return isBlock(value) ? block(value, indent) : scalar(value);
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value)) {
+    if (value.length === 0) return "[]";
+    const lines = value.map((v) => `${indent}- ${write(v, `${indent}  `, true)}`);
+    return `\n${lines.join("\n")}`;
+  }
+  const entries = Object.entries(value).filter(([, v]) => v !== undefined);
+  if (entries.length === 0) return "{}";
+  const lines = entries.map(([k, v], i) => {
+    // Items of a list stand under its name, as Kubernetes' tools write them.
+    const deeper = Array.isArray(v) && v.length > 0 ? indent : `${indent}  `;
+    const text = write(v, deeper, false);
+    const start = inList && i === 0 ? "" : indent;
+    return `${start}${scalar(k)}:${text.startsWith("\n") ? "" : " "}${text}`;
+  });
+  return (inList ? "" : "\n") + lines.join("\n");
 }
 
-/** A JSON value as YAML, with a line end. Texts of several lines are quoted on one. */
+/** A value as a document of YAML; keys stay in their order. */
 export function toYAML(value: unknown): string {
-  return nested(value) ? `${lines(value, "").join("\n")}\n` : `${flat(value)}\n`;
+  return `${write(value, "", false).replace(/^\n/, "")}\n`;
 }

@@ -39,11 +39,25 @@ export const tabs: readonly ApplicationTab[] = [
     component: lazy(loadResources),
   },
   {
+    id: "diff",
+    title: "diff.tab",
+    chord: "d",
+    count: (app) =>
+      app.resources?.filter((r) => !r.hook && (r.sync.status === "OutOfSync" || r.requiresPruning)).length,
+    component: lazy(() => import("./diff/Diff")),
+  },
+  {
     id: "events",
     title: "application.tab.events",
     chord: "e",
     fill: true,
     component: lazy(() => import("./events/Events")),
+  },
+  {
+    id: "history",
+    title: "history.tab",
+    chord: "h",
+    component: lazy(() => import("./history/History")),
   },
 ];
 
@@ -64,6 +78,7 @@ export const panels: readonly ApplicationPanel[] = [
     button: { title: "sync.title", icon: "play", primary: true },
     component: lazy(() => import("./sync/SyncPanel")),
   },
+  { id: "rollback", component: lazy(() => import("./history/RollbackPanel")) },
 ];
 
 /** The tab that a word of the URL means. */
