@@ -9,6 +9,7 @@ import type frame from "../messages/en/frame.json";
 import type history from "../messages/en/history.json";
 import type jobs from "../messages/en/jobs.json";
 import type login from "../messages/en/login.json";
+import type logs from "../messages/en/logs.json";
 import type projects from "../messages/en/projects.json";
 import type repositories from "../messages/en/repositories.json";
 import type settings from "../messages/en/settings.json";
@@ -28,6 +29,7 @@ interface Nouns {
   history: typeof history;
   jobs: typeof jobs;
   login: typeof login;
+  logs: typeof logs;
   projects: typeof projects;
   repositories: typeof repositories;
   settings: typeof settings;

@@ -30,6 +30,19 @@ export const number = z.catch(
   z.optional(z.pipe(z.coerce.string(), z.string().check(z.regex(/^\d{1,16}$/)))),
   undefined,
 );
+/** Text that may be a number, which the router reads as one: it is text all the same. */
+export const textOrNumber = z.catch(
+  z.optional(
+    z.union([
+      z.string().check(z.minLength(1)),
+      z.pipe(
+        z.number(),
+        z.transform((n: number) => String(n)),
+      ),
+    ]),
+  ),
+  undefined,
+);
 /** One of some words, or nothing. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(...words: W) =>
   z.catch(z.optional(z.enum(words)), undefined);
@@ -93,9 +106,17 @@ export const applicationSearch = z.object({
   whole: oneOf("yes"),
   /** In the history: all operations, and two deployments that are compared. */
   show: oneOf("operations"),
-  pair: text,
+  pair: textOrNumber,
+  /** What is read of logs, and how it is shown. */
+  container: textOrNumber,
+  since: text,
+  tail: textOrNumber,
+  grep: textOrNumber,
+  previous: oneOf("yes"),
+  follow: oneOf("off"),
+  wrap: oneOf("yes"),
   /** The deployment to go back to. */
-  to: text,
+  to: textOrNumber,
   /** Filter and order of the list that one came from: previous and next are those of it. */
   in: text,
   order: text,

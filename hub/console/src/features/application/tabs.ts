@@ -47,6 +47,13 @@ export const tabs: readonly ApplicationTab[] = [
     component: lazy(() => import("./diff/Diff")),
   },
   {
+    id: "logs",
+    title: "logs.tab",
+    chord: "l",
+    fill: true,
+    component: lazy(() => import("./logs/Logs")),
+  },
+  {
     id: "events",
     title: "application.tab.events",
     chord: "e",

@@ -2,6 +2,9 @@ import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { AppView } from "../../../api/types";
+import "../page";
+import "./Diff";
+import "../../../ui/MergeViewEditor";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../../test/render";
 
 const evil = "<img src=x onerror=alert(1)>";

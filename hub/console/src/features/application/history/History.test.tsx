@@ -2,6 +2,10 @@ import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { AppView, HistoryEntry } from "../../../api/types";
+import "../page";
+import "./History";
+import "./RollbackPanel";
+import "../../../ui/MergeViewEditor";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../../test/render";
 
 const evil = "<img src=x onerror=alert(1)>\u202e";

@@ -2,6 +2,8 @@ import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { AppView, OperationInfo, ResourceResult, ResourcesAnswer } from "../../../api/types";
+import "../page";
+import "./SyncPanel";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../../test/render";
 
 const app: AppView = {
