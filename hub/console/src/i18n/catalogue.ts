@@ -10,6 +10,7 @@ import type history from "../messages/en/history.json";
 import type jobs from "../messages/en/jobs.json";
 import type login from "../messages/en/login.json";
 import type logs from "../messages/en/logs.json";
+import type manifests from "../messages/en/manifests.json";
 import type projects from "../messages/en/projects.json";
 import type repositories from "../messages/en/repositories.json";
 import type settings from "../messages/en/settings.json";
@@ -30,6 +31,7 @@ interface Nouns {
   jobs: typeof jobs;
   login: typeof login;
   logs: typeof logs;
+  manifests: typeof manifests;
   projects: typeof projects;
   repositories: typeof repositories;
   settings: typeof settings;

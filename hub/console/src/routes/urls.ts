@@ -115,6 +115,10 @@ export const applicationSearch = z.object({
   previous: oneOf("yes"),
   follow: oneOf("off"),
   wrap: oneOf("yes"),
+  /** Manifests of the cluster, of another revision, of one object. */
+  from: oneOf("live"),
+  rev: textOrNumber,
+  doc: text,
   /** The deployment to go back to. */
   to: textOrNumber,
   /** Filter and order of the list that one came from: previous and next are those of it. */

@@ -66,6 +66,13 @@ export const tabs: readonly ApplicationTab[] = [
     chord: "h",
     component: lazy(() => import("./history/History")),
   },
+  {
+    id: "manifests",
+    title: "manifests.tab",
+    chord: "m",
+    fill: true,
+    component: lazy(() => import("./manifests/Manifests")),
+  },
 ];
 
 /** A sheet in which something is done with the whole application. */

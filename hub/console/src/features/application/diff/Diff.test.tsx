@@ -87,7 +87,7 @@ describe("diff", () => {
     await waitFor(() =>
       expect(screen.getByRole("textbox", { name: /In the cluster/ }).textContent).toContain("RollingUpdate"),
     );
-  });
+  }, 120_000);
 
   it("ignores a field by a change of the application as it is stored now", async () => {
     const asked = hub();

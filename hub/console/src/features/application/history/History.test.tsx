@@ -87,7 +87,7 @@ describe("history", () => {
       reason: "broken pool",
       expectedGeneration: 9,
     });
-  });
+  }, 120_000);
 
   it("compares two that are chosen", async () => {
     hub();

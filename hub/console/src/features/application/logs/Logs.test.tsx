@@ -70,7 +70,7 @@ describe("logs", () => {
   it("of many pods are one list, as text, with what is missing said aloud", async () => {
     const asked = hub(() => lines(...two));
     const { router } = drawAt("/apps/shop?tab=logs");
-    const log = await screen.findByRole("log", { name: "Lines" });
+    const log = await screen.findByRole("log", { name: "Lines" }, { timeout: 30_000 });
     expect(await within(log).findByText(/^<img src=x onerror=alert\(1\)>⟨U\+202E⟩$/)).toBeInTheDocument();
     expect(document.querySelector("img")).toBeNull();
     expect(within(log).getByText("api-1/web")).toBeInTheDocument();
@@ -87,7 +87,7 @@ describe("logs", () => {
     await userEvent.type(screen.getByRole("textbox", { name: "Find in what is shown" }), "zz");
     expect(await screen.findByText("0 of 2 match")).toBeVisible();
     expect(router.state.location.search).toMatchObject({ q: "zz" });
-  });
+  }, 120_000);
 
   it("reads what the URL says", async () => {
     const asked = hub(() => lines(...two, { end: null }));

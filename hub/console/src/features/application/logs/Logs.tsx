@@ -150,7 +150,9 @@ export default function Logs({ name }: { name: string }) {
       ) : logs.phase === "connecting" && logs.buffer.lines.length === 0 ? (
         <LoadingView />
       ) : logs.buffer.lines.length === 0 ? (
-        <EmptyView title={t("logs.none.title")}>{t(follows ? "logs.none.follow" : "logs.none")}</EmptyView>
+        <EmptyView title={t("logs.none.title")}>
+          {t(logs.buffer.notices.length > 0 ? "logs.none.unread" : follows ? "logs.none.follow" : "logs.none")}
+        </EmptyView>
       ) : shown.length === 0 ? (
         <FilteredEmpty total={logs.buffer.lines.length} onClear={() => set({ q: undefined })} />
       ) : (

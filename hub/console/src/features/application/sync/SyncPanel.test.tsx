@@ -90,7 +90,7 @@ describe("plan and sync", () => {
       resources: ["apps:Deployment:pay/api", ":ConfigMap:pay/new"],
     });
     expect(sent?.body).not.toHaveProperty("dryRun");
-  });
+  }, 120_000);
 
   it("plans anew with another option, which the URL keeps", async () => {
     const asked = hub();

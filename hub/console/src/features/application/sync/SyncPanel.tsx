@@ -11,6 +11,7 @@ import { ConfirmDialog } from "../../../ui/ConfirmDialog";
 import { PlainText } from "../../../ui/PlainText";
 import { plainLine } from "../../../ui/plain";
 import { SideSheet } from "../../../ui/SideSheet";
+import { cli } from "../../../ui/shell";
 import { EmptyView, ErrorView, LoadingView, PartialBanner } from "../../../ui/states";
 import { isStale } from "../facets";
 import { applicationQuery } from "../queries";
@@ -166,14 +167,24 @@ function Decide({
   const choose = (ids: ReadonlySet<string>) =>
     void navigate({ search: (old) => ({ ...old, only: onlyText(ids, plan.steps) }), replace: true });
   const problem = sync.error === null ? undefined : Problem.of(sync.error);
+  if (plan.steps.length === 0)
+    return (
+      <EmptyView
+        title={t("sync.nothing.title")}
+        actions={
+          <Button variant="default" onClick={onAgain}>
+            {t("sync.again")}
+          </Button>
+        }
+      >
+        <p>{t("sync.nothing", { n: plan.same })}</p>
+        <CliLine command={cli("hawser", "app", "plan", app.name)} />
+      </EmptyView>
+    );
   return (
     <>
       {plan.guarded !== undefined && <PartialBanner>{t("sync.guarded", { n: plan.guarded })}</PartialBanner>}
-      {plan.steps.length === 0 ? (
-        <EmptyView title={t("sync.nothing.title")}>{t("sync.nothing", { n: plan.same })}</EmptyView>
-      ) : (
-        <Steps plan={plan} chosen={chosen} onChoose={choose} />
-      )}
+      <Steps plan={plan} chosen={chosen} onChoose={choose} />
       <div className={classes.foot}>
         {isPart && chosen.size > 0 && <p className={classes.note}>{t("sync.part")}</p>}
         {blocked && <p className={classes.warn}>{t("sync.blocked")}</p>}
