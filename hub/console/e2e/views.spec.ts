@@ -1,3 +1,4 @@
+import { shellFiles } from "../shell";
 import { paths } from "../src/routes/urls";
 import { accessible, expect, hand, settled, test } from "./hub";
 
@@ -34,10 +35,15 @@ test("every view is reached from the first without loading the page again", asyn
   expect(await page.evaluate(() => "same" in window)).toBe(true);
 });
 
-test("an address that is none says so", async ({ page }) => {
+test("an address that is none says so, and loads the shell that is counted, and no more", async ({ page }) => {
+  const loaded: string[] = [];
+  page.on("request", (r) => {
+    if (r.resourceType() === "script") loaded.push(new URL(r.url()).pathname.slice(1));
+  });
   await page.goto("/no/such/page");
   await expect(page.locator("main")).toBeVisible();
   await accessible(page);
+  expect(loaded.sort()).toEqual(shellFiles(new URL("../dist/app/", import.meta.url), "en").sort());
 });
 
 test("a hub that goes away and comes back keeps the page usable", async ({ page, problems }) => {

@@ -1,5 +1,4 @@
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { useState } from "react";
@@ -9,6 +8,7 @@ import { newQueryClient } from "./query";
 import { newRouter } from "./routes/router";
 import { styleNonce } from "./ui/nonce";
 import { PreferencesProvider } from "./ui/preferences";
+import { Toasts } from "./ui/Toasts";
 import { theme } from "./ui/theme";
 
 /** App is the whole console: what all pages stand on, and the pages. */
@@ -20,7 +20,7 @@ export function App({ initial }: { initial: { locale: Locale; messages: Messages
       <PreferencesProvider>
         <I18nProvider initial={initial}>
           <QueryClientProvider client={client}>
-            <Notifications position="bottom-right" limit={4} />
+            <Toasts />
             <RouterProvider router={router} />
           </QueryClientProvider>
         </I18nProvider>

@@ -1,6 +1,6 @@
 // Speed and memory of the console over a hub of goal size, while changes arrive.
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
+import { shellSizes } from "../../shell";
 import { nav } from "../../src/frame/nav";
 import { pathOf, paths } from "../../src/routes/urls";
 import { expect, logIn, settled, test } from "../hub";
@@ -97,21 +97,11 @@ test("tree", async ({ page }) => {
 });
 
 test("shell", async () => {
-  const dist = new URL("../../dist/app/", import.meta.url);
-  type Chunk = { file: string; imports?: string[] };
-  const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", dist), "utf8")) as Record<string, Chunk>;
-  const files = new Set<string>();
-  const visit = (key: string) => {
-    const chunk = manifest[key];
-    if (chunk === undefined || files.has(chunk.file)) return;
-    files.add(chunk.file);
-    for (const next of chunk.imports ?? []) visit(next);
-  };
-  visit("index.html");
-  let size = 0;
-  for (const file of files) size += gzipSync(readFileSync(new URL(file, dist)), { level: 9 }).length;
-  expect(size).toBeGreaterThan(0);
-  add({ name: "shell", what: "JavaScript that every page loads, gzip", unit: "KB", goal: 200, of: "max" }, size / 1000);
+  const { total } = shellSizes(new URL("../../dist/app/", import.meta.url));
+  add(
+    { name: "shell", what: "JavaScript that every page loads, gzip", unit: "KB", goal: 200, of: "max" },
+    total / 1000,
+  );
 });
 
 test("memory", async ({ page, browser }) => {

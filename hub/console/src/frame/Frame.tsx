@@ -1,6 +1,6 @@
 import { ActionIcon, VisuallyHidden } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useMatches, useNavigate, useRouter } from "@tanstack/react-router";
+import { Link, useMatches, useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
 import { Problem, setHooks } from "../client";
 import { useT } from "../i18n";
@@ -12,13 +12,19 @@ import { Logo } from "../ui/Logo";
 import { usePreferences } from "../ui/preferences";
 import { ErrorView, LoadingView } from "../ui/states";
 import classes from "./Frame.module.css";
+import { HeaderButtons, type HeaderMenu } from "./HeaderButtons";
 import { HubNotices, LivePill } from "./LivePill";
 import { nav } from "./nav";
+import { ProjectButton } from "./ProjectButton";
 import { callerQuery } from "./queries";
 
-// With menus comes what places them on the page: not needed for the first paint.
-const ProjectSwitch = lazy(() => import("./ProjectSwitch"));
-const HeaderMenus = lazy(() => import("./HeaderMenus"));
+// With menus comes what places them on the page, a fifth of the shell: it is loaded when
+// somebody comes near their buttons, which are there from the beginning.
+const loadProjectSwitch = () => import("./ProjectSwitch");
+const loadHeaderMenus = () => import("./HeaderMenus");
+const ProjectSwitch = lazy(loadProjectSwitch);
+const HeaderMenus = lazy(loadHeaderMenus);
+const near = (load: () => Promise<unknown>) => () => void load().catch(() => {}); // pressed, it is tried again
 const Palette = lazy(() => import("./Palette"));
 const ChordHelp = lazy(() => import("./ChordHelp"));
 const ConfirmLogin = lazy(() => import("./ConfirmLogin"));
@@ -116,9 +122,7 @@ function Shell({
           <Logo />
           <span>hawser</span>
         </Link>
-        <Suspense fallback={<span className={classes.switch} />}>
-          <ProjectSwitch />
-        </Suspense>
+        <Project />
         <button type="button" className={classes.search} onClick={() => setPalette(true)}>
           <VisuallyHidden>{t("frame.palette.open")}</VisuallyHidden>
           <Icon name="search" />
@@ -133,9 +137,7 @@ function Shell({
         </button>
         <div className={classes.right}>
           <LivePill />
-          <Suspense fallback={<span className={classes.menus} />}>
-            <HeaderMenus name={name} provider={provider} admin={admin} onHelp={() => setHelp(true)} />
-          </Suspense>
+          <Menus name={name} provider={provider} admin={admin} onHelp={() => setHelp(true)} />
         </div>
       </header>
       <nav className={classes.nav} aria-label={t("frame.nav.label")}>
@@ -188,6 +190,41 @@ function Shell({
         {help && <ChordHelp onClose={() => setHelp(false)} />}
       </Suspense>
     </div>
+  );
+}
+
+function Project() {
+  const { project } = useSearch({ strict: false }) as { project?: string };
+  const [pressed, setPressed] = useState(false);
+  const load = near(loadProjectSwitch);
+  const button = (
+    <ProjectButton
+      project={project}
+      aria-haspopup="listbox"
+      aria-expanded={false}
+      onPointerEnter={load}
+      onFocus={load}
+      onClick={() => setPressed(true)}
+    />
+  );
+  return pressed ? (
+    <Suspense fallback={button}>
+      <ProjectSwitch />
+    </Suspense>
+  ) : (
+    button
+  );
+}
+
+function Menus(props: { name: string; provider?: string; admin?: boolean; onHelp: () => void }) {
+  const [pressed, setPressed] = useState<HeaderMenu>();
+  const buttons = <HeaderButtons name={props.name} onNear={near(loadHeaderMenus)} onPress={setPressed} />;
+  return pressed === undefined ? (
+    buttons
+  ) : (
+    <Suspense fallback={buttons}>
+      <HeaderMenus first={pressed} {...props} />
+    </Suspense>
   );
 }
 

@@ -1,5 +1,5 @@
-import { ActionIcon, Button, Menu, VisuallyHidden } from "@mantine/core";
-import { useState } from "react";
+import { Menu } from "@mantine/core";
+import { useEffect, useRef, useState } from "react";
 import { api, Problem } from "../client";
 import { locales, useLocale, useT } from "../i18n";
 import { apiDocs, paths } from "../routes/urls";
@@ -7,17 +7,26 @@ import { Icon } from "../ui/Icon";
 import { plainLine } from "../ui/plain";
 import { contrasts, densities, schemes, usePreferences } from "../ui/preferences";
 import classes from "./Frame.module.css";
+import { type HeaderMenu, HelpButton, LookButton, UserButton } from "./HeaderButtons";
 
-/** Help, look and account, at the right of the header. */
-export default function HeaderMenus(props: { name: string; provider?: string; admin?: boolean; onHelp: () => void }) {
+/** Menus of the buttons at the right of the header; the one that was pressed opens at once. */
+export default function HeaderMenus({
+  first,
+  ...props
+}: {
+  first: HeaderMenu;
+  name: string;
+  provider?: string;
+  admin?: boolean;
+  onHelp: () => void;
+}) {
   const t = useT();
+  const help = useOpened(first === "help");
   return (
     <>
-      <Menu position="bottom-end">
+      <Menu position="bottom-end" opened={help.opened} onChange={help.setOpened}>
         <Menu.Target>
-          <ActionIcon aria-label={t("frame.help")} className={classes.wideOnly}>
-            <Icon name="help" />
-          </ActionIcon>
+          <HelpButton ref={help.button} />
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item onClick={props.onHelp} rightSection={<kbd className={classes.kbd}>?</kbd>}>
@@ -28,22 +37,37 @@ export default function HeaderMenus(props: { name: string; provider?: string; ad
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <LookMenu />
-      <UserMenu {...props} />
+      <LookMenu first={first === "look"} />
+      <UserMenu {...props} first={first === "user"} />
     </>
   );
 }
 
-function LookMenu() {
+/**
+ * A menu, open from the beginning when its button was pressed before the menu was
+ * there. The button that was pressed is gone by then: focus goes to the new one first,
+ * to which it comes back when the menu closes.
+ */
+function useOpened(first: boolean) {
+  const [opened, setOpened] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!first) return;
+    button.current?.focus();
+    setOpened(true);
+  }, [first]);
+  return { opened, setOpened, button };
+}
+
+function LookMenu({ first }: { first: boolean }) {
   const t = useT();
+  const { opened, setOpened, button } = useOpened(first);
   const look = usePreferences();
   const [locale, setLocale] = useLocale();
   return (
-    <Menu position="bottom-end" closeOnItemClick={false} width={220}>
+    <Menu position="bottom-end" closeOnItemClick={false} width={220} opened={opened} onChange={setOpened}>
       <Menu.Target>
-        <ActionIcon aria-label={t("frame.look")}>
-          <Icon name="theme" />
-        </ActionIcon>
+        <LookButton ref={button} />
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{t("frame.look.scheme")}</Menu.Label>
@@ -97,17 +121,20 @@ function Choice<V extends string>({
 }
 
 function UserMenu({
+  first,
   name,
   provider,
   admin,
   onHelp,
 }: {
+  first: boolean;
   name: string;
   provider?: string;
   admin?: boolean;
   onHelp: () => void;
 }) {
   const t = useT();
+  const { opened, setOpened, button } = useOpened(first);
   const [busy, setBusy] = useState(false);
   const shown = plainLine(name);
   const logout = async () => {
@@ -126,12 +153,9 @@ function UserMenu({
     window.location.assign(paths.login);
   };
   return (
-    <Menu position="bottom-end" width={220}>
+    <Menu position="bottom-end" width={220} opened={opened} onChange={setOpened}>
       <Menu.Target>
-        <Button variant="subtle" color="gray" className={classes.user}>
-          <VisuallyHidden>{t("frame.user.menu", { name: shown })}</VisuallyHidden>
-          <span aria-hidden="true">{initials(shown)}</span>
-        </Button>
+        <UserButton ref={button} name={name} />
       </Menu.Target>
       <Menu.Dropdown>
         <div className={classes.who}>
@@ -155,15 +179,4 @@ function UserMenu({
       </Menu.Dropdown>
     </Menu>
   );
-}
-
-function initials(name: string): string {
-  const parts = name
-    .replace(/@.*$/, "")
-    .split(/[\s._-]+/)
-    .filter(Boolean);
-  const first = Array.from(parts[0] ?? "?")[0] ?? "?";
-  const last =
-    parts.length > 1 ? (Array.from(parts[parts.length - 1] ?? "")[0] ?? "") : (Array.from(parts[0] ?? "")[1] ?? "");
-  return (first + last).toUpperCase();
 }

@@ -1,13 +1,16 @@
-import { Button, Combobox, useCombobox } from "@mantine/core";
+import { Combobox, useCombobox } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useT } from "../i18n";
-import { Icon } from "../ui/Icon";
 import { MiddleTruncate } from "../ui/PlainText";
+import { ProjectButton } from "./ProjectButton";
 import { projectNamesQuery } from "./queries";
 
-/** Narrows all pages to one project: the search parameter `project` of every URL. */
+/**
+ * Narrows all pages to one project: the search parameter `project` of every URL. It is
+ * loaded when its button is pressed, so it opens at once.
+ */
 export default function ProjectSwitch() {
   const t = useT();
   const navigate = useNavigate();
@@ -20,6 +23,15 @@ export default function ProjectSwitch() {
     },
     onDropdownOpen: () => box.focusSearchInput(),
   });
+  const button = useRef<HTMLButtonElement>(null);
+  const { openDropdown } = box;
+  const opened = useRef(false);
+  useEffect(() => {
+    if (opened.current) return;
+    opened.current = true;
+    button.current?.focus();
+    openDropdown();
+  }, [openDropdown]);
   const names = useQuery({ ...projectNamesQuery, enabled: box.dropdownOpened });
   const found = (names.data ?? []).filter((n) => n.toLowerCase().includes(typed.trim().toLowerCase())).slice(0, 100);
   const choose = (name: string) => {
@@ -32,14 +44,7 @@ export default function ProjectSwitch() {
   return (
     <Combobox store={box} width={260} position="bottom-start" onOptionSubmit={choose}>
       <Combobox.Target targetType="button">
-        <Button
-          variant="default"
-          rightSection={<Icon name="chevron" size={12} />}
-          onClick={() => box.toggleDropdown()}
-          maw={220}
-        >
-          {project === undefined ? t("frame.project.all") : <MiddleTruncate text={project} most={24} />}
-        </Button>
+        <ProjectButton ref={button} project={project} onClick={() => box.toggleDropdown()} />
       </Combobox.Target>
       <Combobox.Dropdown>
         <Combobox.Search
