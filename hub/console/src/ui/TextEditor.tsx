@@ -39,6 +39,7 @@ export default function TextEditor({ text, onChange, problems, label, readOnly }
           drawSelection(),
           search({ top: true }),
           codeTheme,
+          EditorView.theme({ ".cm-activeLine": { backgroundColor: "var(--hw-bg-hover)" } }),
           keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
           EditorView.cspNonce.of(styleNonce()),
           EditorView.updateListener.of((u) => {

@@ -56,7 +56,7 @@ function Details({
         {key !== undefined && (
           <Button
             variant="subtle"
-            px={4}
+            size="compact-xs"
             onClick={() => onFilter({ [key]: v })}
             aria-label={t("audit.only.name", { term: plainLine(v) })}
           >
@@ -88,12 +88,12 @@ function Details({
     [t("audit.prev"), text(r.prev)],
   ];
   return (
-    <div style={{ padding: 16 }}>
+    <div style={{ paddingBottom: 16 }}>
       <Facts facts={facts.filter(([, v]) => v !== undefined && v !== null).map(([name, value]) => ({ name, value }))} />
-      <p className={layout.help} style={{ marginTop: 12 }}>
+      <p className={layout.help} style={{ margin: "0 20px 12px" }}>
         {t("audit.noSecrets")}
       </p>
-      <div className={layout.buttons} style={{ marginTop: 12 }}>
+      <div className={layout.buttons} style={{ margin: "0 20px 12px" }}>
         <CopyButton value={JSON.stringify(r, null, 2)} label={t("audit.copyJSON")} />
         <CopyButton value={location.href} label={t("audit.copyLink")} />
       </div>

@@ -82,6 +82,10 @@ describe("page of a project", () => {
     drawAt("/projects/shop?tab=destinations");
     const table = await screen.findByRole("table", { name: "Destinations" });
     expect(await within(table).findByText("38 clusters · 2 apps")).toBeVisible();
+    const tabs = within(screen.getByRole("navigation", { name: "Parts of the project" }));
+    expect(tabs.getAllByRole("link").filter((l) => l.getAttribute("aria-current") === "page")).toEqual([
+      tabs.getByRole("link", { name: /^Destinations/ }),
+    ]);
     expect(screen.getByText(/<img src=x onerror=alert\(1\)>⟨U\+202E⟩red/)).toBeVisible();
     expect(document.querySelector("img")).toBeNull();
     await expectAccessible();

@@ -64,7 +64,8 @@ function ProjectOf({ name }: { name: string }) {
     if (toYAML(spec) === toYAML(base.spec)) setDraft(undefined);
     else setDraft({ spec, base, etag: draft?.etag ?? project.data?.etag });
   };
-  const edit = denied || preview.data === undefined ? undefined : change;
+  // Whoever may not change it is told so by the preview; another problem of it is one of the draft.
+  const edit = denied || (preview.data === undefined && !preview.isError) ? undefined : change;
   const overtaken = draft !== undefined && project.data?.etag !== draft.etag;
   const role = tab?.id === "roles" ? search.role : undefined;
   return (
@@ -120,6 +121,7 @@ function ProjectOf({ name }: { name: string }) {
             params={{ project: name }}
             search={(old) => ({ ...old, tab: x.id === "overview" ? undefined : x.id, role: undefined })}
             className={tabClass}
+            activeOptions={{ includeSearch: true, explicitUndefined: true }}
             aria-current={x === tab ? "page" : undefined}
           >
             {t(x.title)}
@@ -205,7 +207,8 @@ function ProjectOf({ name }: { name: string }) {
                   key={table.id}
                   table={table}
                   spec={current.spec}
-                  counts={denied ? undefined : preview.data?.rules}
+                  // Counts of another draft are about rules at other places.
+                  counts={denied ? undefined : preview.isPlaceholderData ? [] : preview.data?.rules}
                   onChange={edit}
                   note={table === kinds && <NamespacedKinds spec={current.spec} onChange={edit} />}
                   actions={

@@ -178,5 +178,5 @@ function Matches({ count }: { count: RuleCount | undefined }) {
       ? undefined
       : t("projects.matches.objects", { n: count.objects, shown: format.number(count.objects) }),
   ];
-  return <>{parts.filter(Boolean).join(" · ")}</>;
+  return <span className={classes.matches}>{parts.filter(Boolean).join(" · ")}</span>;
 }

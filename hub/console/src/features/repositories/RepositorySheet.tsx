@@ -69,56 +69,62 @@ function Details({
   };
   return (
     <div className={layout.form} style={{ padding: 16 }}>
-      <Facts
-        facts={[
-          { name: t("repositories.state"), value: <RepositoryState repository={r} /> },
-          ...(r.state === "error" && r.errorCode
-            ? [{ name: t("repositories.code"), value: <code>{plainLine(r.errorCode)}</code> }]
-            : []),
-          ...(r.since ? [{ name: t("repositories.since"), value: <RelativeTime at={r.since} /> }] : []),
-          {
-            name: t("repositories.checked"),
-            value: r.lastCheck === undefined ? t("ui.never") : <RelativeTime at={r.lastCheck} />,
-          },
-          { name: t("repositories.url"), value: <SafeLink href={r.url} /> },
-          { name: t("repositories.type"), value: plainLine(r.type) },
-          ...(r.name ? [{ name: t("repositories.field.name"), value: <PlainText text={r.name} /> }] : []),
-          {
-            name: t("repositories.field.project"),
-            value: r.project ? <PlainText text={r.project} /> : t("repositories.anyProject"),
-          },
-          {
-            name: t("repositories.way"),
-            value: r.inheritedFrom ? (
-              t("repositories.credential.template", { url: plainLine(r.inheritedFrom) })
-            ) : (
-              <PlainText text={list(c?.kinds) ?? t("repositories.way.none")} />
-            ),
-          },
-          ...(c?.username ? [{ name: t("repositories.field.username"), value: <PlainText text={c.username} /> }] : []),
-          ...(list(c?.insecure)
-            ? [
-                {
-                  name: t("repositories.insecure"),
-                  value: <span className={layout.bad}>{plainLine(list(c?.insecure) ?? "")}</span>,
-                },
-              ]
-            : []),
-          ...(list(c?.options) ? [{ name: t("repositories.options"), value: plainLine(list(c?.options) ?? "") }] : []),
-          ...(c?.proxy ? [{ name: t("repositories.field.proxy"), value: <PlainText text={c.proxy} /> }] : []),
-          {
-            name: t("repositories.users"),
-            value:
-              users.data === undefined ? (
-                "…"
+      <div style={{ margin: "-16px -16px -12px" }}>
+        <Facts
+          facts={[
+            { name: t("repositories.state"), value: <RepositoryState repository={r} /> },
+            ...(r.state === "error" && r.errorCode
+              ? [{ name: t("repositories.code"), value: <code>{plainLine(r.errorCode)}</code> }]
+              : []),
+            ...(r.since ? [{ name: t("repositories.since"), value: <RelativeTime at={r.since} /> }] : []),
+            {
+              name: t("repositories.checked"),
+              value: r.lastCheck === undefined ? t("ui.never") : <RelativeTime at={r.lastCheck} />,
+            },
+            { name: t("repositories.url"), value: <SafeLink href={r.url} /> },
+            { name: t("repositories.type"), value: plainLine(r.type) },
+            ...(r.name ? [{ name: t("repositories.field.name"), value: <PlainText text={r.name} /> }] : []),
+            {
+              name: t("repositories.field.project"),
+              value: r.project ? <PlainText text={r.project} /> : t("repositories.anyProject"),
+            },
+            {
+              name: t("repositories.way"),
+              value: r.inheritedFrom ? (
+                t("repositories.credential.template", { url: plainLine(r.inheritedFrom) })
               ) : (
-                <Link to={paths.applications} search={{ project, q: quotedTerm("repo", r.url) }}>
-                  {format.number(users.data)}
-                </Link>
+                <PlainText text={list(c?.kinds) ?? t("repositories.way.none")} />
               ),
-          },
-        ]}
-      />
+            },
+            ...(c?.username
+              ? [{ name: t("repositories.field.username"), value: <PlainText text={c.username} /> }]
+              : []),
+            ...(list(c?.insecure)
+              ? [
+                  {
+                    name: t("repositories.insecure"),
+                    value: <span className={layout.bad}>{plainLine(list(c?.insecure) ?? "")}</span>,
+                  },
+                ]
+              : []),
+            ...(list(c?.options)
+              ? [{ name: t("repositories.options"), value: plainLine(list(c?.options) ?? "") }]
+              : []),
+            ...(c?.proxy ? [{ name: t("repositories.field.proxy"), value: <PlainText text={c.proxy} /> }] : []),
+            {
+              name: t("repositories.users"),
+              value:
+                users.data === undefined ? (
+                  "…"
+                ) : (
+                  <Link to={paths.applications} search={{ project, q: quotedTerm("repo", r.url) }}>
+                    {format.number(users.data)}
+                  </Link>
+                ),
+            },
+          ]}
+        />
+      </div>
       <div className={layout.buttons}>
         <Button onClick={() => void test()} loading={trial.running}>
           {t("repositories.test")}

@@ -30,6 +30,7 @@ export function SettingsPage() {
             to={paths.settings}
             search={{ project: search.project, tab: x === "health" ? undefined : x }}
             className={tabClass}
+            activeOptions={{ includeSearch: true, explicitUndefined: true }}
             aria-current={x === tab ? "page" : undefined}
           >
             {t(`settings.${x}`)}
