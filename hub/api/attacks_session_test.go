@@ -42,6 +42,8 @@ var notDangerous = map[string]string{
 	"createApplicationSet": "makes no application that one could not make",
 	"putApplicationSet":    "makes no application that one could not make",
 	"deleteApplicationSet": "leaves the applications",
+	"putSavedView":         "a filter and an order of a list; nothing in a cluster",
+	"deleteSavedView":      "as putSavedView",
 	"execResource":         "has a right of its own, and the agent's; an operator's daily work",
 }
 

@@ -313,6 +313,8 @@ type Options struct {
 	GPGKeys         GPGKeys
 	GPGKeysChanged  func()
 	SettingsChanged func()
+	// SavedViews of lists; nil for none.
+	SavedViews SavedViews
 	// SSO has people log in at IdentityProviders; nil for none, as both are.
 	SSO               SSO
 	IdentityProviders IdentityProviders

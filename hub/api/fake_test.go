@@ -982,7 +982,8 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	w.auth = auth.New(w.store, now, log)
 	w.auth.SignWith(authtest.Signer("of this hub"))
 	w.opts = Options{
-		Store: w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,
+		SavedViews: &fakeSavedViews{},
+		Store:      w.store, Auth: w.auth, Agents: w.calls, Delivery: deliveryParts{w.calls, w}, Actions: agentActions{w.calls}, Sources: sources{w.calls, w}, Publisher: w.calls,
 		Stream:            broker{w.broker},
 		NewEnrolmentToken: func() (string, []byte, error) { return "hwe_secret", []byte("hash"), nil },
 		Ready:             func(context.Context) error { return w.ready },

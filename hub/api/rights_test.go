@@ -71,6 +71,7 @@ var bodies = map[string]string{
 	"POST /repositories":                `{"url":"https://github.com/shop/web","project":"shop","skipTest":true}`,
 	"POST /repositories/test":           `{"url":"https://github.com/shop/web","project":"shop"}`,
 	"POST /jobs":                        `{"kind":"sync","applications":["web"]}`,
+	"POST /saved-views":                 `{"things":"applications","name":"broken","project":"shop","search":{}}`,
 	"POST /apply":                       application("web", "project: default", "project: shop"),
 	"POST /applications/:name/rollback": `{"dryRun":true}`,
 }
@@ -81,6 +82,7 @@ func newRightsWorld(t testing.TB, change ...func(*Options)) *world {
 		o.Settings, o.Heartbeat = &fakeSettings{}, 30*time.Millisecond
 		o.Jobs = &fakeJobs{jobs: []fleet.StoredJob{{Job: model.Job{ID: "j1", InitiatedBy: "somebody"}}}}
 		o.GPGKeys = &fakeGPGKeys{}
+		o.SavedViews = &fakeSavedViews{views: []fleet.SavedView{{ID: "v1", Things: "applications", Name: "of shop", Project: "shop"}}}
 	}}, change...)...)
 	w.store.projects["bank"] = model.AppProject{APIVersion: model.APIVersionArgo, Kind: model.KindAppProject, Metadata: model.ObjectMeta{Name: "bank"},
 		Spec: model.AppProjectSpec{SourceRepos: []string{"*"}, Destinations: []model.ProjectDestination{{Name: "us", Namespace: "*"}}}}
@@ -133,7 +135,7 @@ func TestRights(t *testing.T) {
 			w, _ := newPolicyWorld(t, rightsPolicy)
 			path := "/api/v1" + r.Path
 			name := map[string]string{"applications": "web", "applicationsets": "web", "clusters": "eu", "projects": "shop"}[strings.Split(r.Path, "/")[1]]
-			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1"}[strings.Split(r.Path, "/")[1]]
+			id := map[string]string{"operations": "op-1", "repositories": "r1", "jobs": "j1", "repository-templates": "t1", "saved-views": "v1"}[strings.Split(r.Path, "/")[1]]
 			path = strings.NewReplacer(":name", name, ":role", "ci", ":id", cmpOr(id, "x")).Replace(path)
 			header := w.headerOf(who)
 			before := w.store.fingerprint()

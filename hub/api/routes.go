@@ -136,7 +136,7 @@ const (
 func Routes() []Route {
 	return slices.Concat(
 		sessionRoutes, hubRoutes, accountRoutes, tokenRoutes, clusterRoutes, projectRoutes, roleTokenRoutes, projectPreviewRoutes, explainRoutes, canRoutes, repositoryRoutes,
-		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes, auditRoutes,
+		applicationRoutes, applicationSetRoutes, previewRoutes, liveRoutes, operationRoutes, settingsRoutes, rbacRoutes, jobRoutes, gpgKeyRoutes, savedViewRoutes, auditRoutes,
 		ssoRoutes, providerRoutes,
 	)
 }
@@ -152,6 +152,7 @@ func Tags() []Tag {
 		{"applicationsets", "What makes applications of a pattern"},
 		{"operations", "Durable commands and how they ended"},
 		{"jobs", "Commands to many applications at once"},
+		{"views", "Saved views of lists, of people and of projects"},
 		{"projects", "What each team may deploy, from where, to where"},
 		{"clusters", "Enrolled clusters, and tokens with which agents enrol"},
 		{"repositories", "Sources and their credentials"},

@@ -533,6 +533,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		IdentityProviders: h.store,
 		GPGKeys:           h.store,
 		GPGKeysChanged:    h.keysChanged,
+		SavedViews:        h.store,
 		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,

@@ -1452,6 +1452,25 @@ func (c *Client) DeleteGPGKey(ctx context.Context, id string, options ...Option)
 	return c.call(ctx, http.MethodDelete, "/gpg-keys/"+url.PathEscape(id), nil, nil, options)
 }
 
+// ListSavedViews: saved views of lists: the own, and those of the projects that one sees.
+func (c *Client) ListSavedViews(ctx context.Context, options ...Option) (out SavedViewList, err error) {
+	err = c.call(ctx, http.MethodGet, "/saved-views", nil, &out, options)
+	return out, err
+}
+
+// PutSavedView: keep a view of a list; one of the same name is replaced.
+//
+// One of a project takes the right to update the project.
+func (c *Client) PutSavedView(ctx context.Context, in SavedViewRequest, options ...Option) (out SavedView, err error) {
+	err = c.call(ctx, http.MethodPost, "/saved-views", in, &out, options)
+	return out, err
+}
+
+// DeleteSavedView: forget a saved view.
+func (c *Client) DeleteSavedView(ctx context.Context, id string, options ...Option) error {
+	return c.call(ctx, http.MethodDelete, "/saved-views/"+url.PathEscape(id), nil, nil, options)
+}
+
 // ListAuditQuery narrows listAudit; what is zero is not sent.
 type ListAuditQuery struct {
 	// Actor: only what this name did
@@ -2749,6 +2768,40 @@ type RollbackRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// ExpectedGeneration must be the desired one; 0 is any.
 	ExpectedGeneration model.Generation `json:"expectedGeneration,omitempty"`
+}
+
+// SavedView is a view as it is shown.
+type SavedView struct {
+	ID string `json:"id"`
+	// Things is the list that it is of, such as applications.
+	Things string `json:"things"`
+	Name   string `json:"name"`
+	// Project whose view it is; left out: the caller's own.
+	Project string `json:"project,omitempty"`
+	// Search are the parameters of the list's page by name, such as q for its filter.
+	Search    map[string]string `json:"search"`
+	ChangedBy string            `json:"changedBy"`
+	ChangedAt time.Time         `json:"changedAt"`
+	// MayChange: the caller may replace and delete it.
+	MayChange bool `json:"mayChange"`
+}
+
+// SavedViewList is a page of a list.
+type SavedViewList struct {
+	Items      []SavedView `json:"items"`
+	NextCursor string      `json:"nextCursor,omitempty"`
+	Total      int         `json:"total"`
+	AsOf       time.Time   `json:"asOf"`
+}
+
+// SavedViewRequest keeps a view; one of the same name is replaced.
+type SavedViewRequest struct {
+	// Things is the list: applications, clusters, jobs, projects or repositories.
+	Things string `json:"things"`
+	Name   string `json:"name"`
+	// Project whose view it is to be; left out: the caller's own.
+	Project string            `json:"project,omitempty"`
+	Search  map[string]string `json:"search"`
 }
 
 // SessionShown is a session as its owner sees it.

@@ -976,6 +976,21 @@ export class Client {
     return (await this.call<void>("DELETE", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
   }
 
+  /** Saved views of lists: the own, and those of the projects that one sees. */
+  async listSavedViews(o: CallOptions = {}): Promise<types.SavedViewList> {
+    return (await this.call<types.SavedViewList>("GET", `/saved-views`, undefined, o)).value;
+  }
+
+  /** Keep a view of a list; one of the same name is replaced. */
+  async putSavedView(body: types.SavedViewRequest | string, o: CallOptions = {}): Promise<types.SavedView> {
+    return (await this.call<types.SavedView>("POST", `/saved-views`, body, o)).value;
+  }
+
+  /** Forget a saved view. */
+  async deleteSavedView(id: string, o: CallOptions = {}): Promise<void> {
+    return (await this.call<void>("DELETE", `/saved-views/${encodeURIComponent(id)}`, undefined, o)).value;
+  }
+
   /** What was done and what was refused, newest first. */
   async listAudit(query: ListAuditQuery = {}, o: CallOptions = {}): Promise<types.RecordList> {
     return (await this.call<types.RecordList>("GET", `/audit${search(query)}`, undefined, o)).value;

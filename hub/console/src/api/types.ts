@@ -2275,6 +2275,40 @@ export interface RuleCount {
   denies?: boolean;
 }
 
+/** SavedView is a view as it is shown. */
+export interface SavedView {
+  id: string;
+  /** Things is the list that it is of, such as applications. */
+  things: string;
+  name: string;
+  /** Project whose view it is; left out: the caller's own. */
+  project?: string;
+  /** Search are the parameters of the list's page by name, such as q for its filter. */
+  search: Record<string, string>;
+  changedBy: string;
+  changedAt: string;
+  /** MayChange: the caller may replace and delete it. */
+  mayChange: boolean;
+}
+
+/** SavedViewList is a page of a list. */
+export interface SavedViewList {
+  items: SavedView[];
+  nextCursor?: string;
+  total: number;
+  asOf: string;
+}
+
+/** SavedViewRequest keeps a view; one of the same name is replaced. */
+export interface SavedViewRequest {
+  /** Things is the list: applications, clusters, jobs, projects or repositories. */
+  things: string;
+  name: string;
+  /** Project whose view it is to be; left out: the caller's own. */
+  project?: string;
+  search: Record<string, string>;
+}
+
 /** SessionShown is a session as its owner sees it. */
 export interface SessionShown {
   /** Provider is "local", or the identity provider that vouches for the caller. */

@@ -70,7 +70,6 @@ export const applicationsSearch = z.object({
   sort: text,
   /** Ids of the columns that are shown, with commas; left out: those that most people want. */
   cols: text,
-  group: oneOf("project", "cluster", "namespace", "health", "sync", "operation", "freshness"),
   /** Labels that are counted beside the other facets, with commas. */
   labels: text,
   /** The pane of facets; left out: shown where there is room. */

@@ -24,6 +24,7 @@ import { FacetPane, facetKeys } from "./FacetPane";
 import { FilterBox } from "./FilterBox";
 import { termsOf, toggled, without } from "./filter";
 import { dropQuery, labelNamesQuery, rowsQuery, totalQuery } from "./queries";
+import { keptOf, SavedViews } from "./SavedViews";
 import { useApplications } from "./useApplications";
 
 const route = getRouteApi(paths.applications);
@@ -118,6 +119,11 @@ export function ApplicationsPage() {
         >
           {t("applications.facets")}
         </Button>
+        <SavedViews
+          search={keptOf(search)}
+          project={project}
+          onChoose={(v) => change({ q: undefined, sort: undefined, cols: undefined, labels: undefined, ...v }, false)}
+        />
         <FilterBox
           value={filter ?? ""}
           onChange={setFilter}

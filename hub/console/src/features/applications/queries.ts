@@ -132,3 +132,12 @@ export function previewQuery(target: Target) {
     gcTime: 0,
   });
 }
+
+/** Saved views of this list: the own, and those of projects. */
+export function savedViewsQuery() {
+  return queryOptions({
+    queryKey: ["savedviews", "list", "applications"],
+    queryFn: async ({ signal }) =>
+      (await api.listSavedViews({ signal })).items.filter((v) => v.things === "applications"),
+  });
+}

@@ -152,7 +152,13 @@ export function JobPage() {
             </div>
             <Progress job={job.data} />
             <nav className={classes.counts} aria-label={t("jobs.show")}>
-              <Link to={paths.job} params={{ job: id }} search={{ project }} replace aria-current={show === undefined}>
+              <Link
+                to={paths.job}
+                params={{ job: id }}
+                search={{ project }}
+                replace
+                data-current={show === undefined || undefined}
+              >
                 {t("jobs.show.all")} <b>{job.data.total}</b>
               </Link>
               {phases.map((p) => (
@@ -162,7 +168,7 @@ export function JobPage() {
                   params={{ job: id }}
                   search={{ project, show: p }}
                   replace
-                  aria-current={show === p}
+                  data-current={show === p || undefined}
                 >
                   {t(`jobs.item.${p}`)} <b>{job.data[countOf[p]]}</b>
                 </Link>
