@@ -49,24 +49,34 @@ func (s *Store) beginAudit(ctx context.Context, on execer, id string, r audit.Re
 	return err
 }
 
-// macOfBegun reads the key once; a hub that starts has made it.
+// macOfBegun is of an id and a record. Where it is asked for in a transaction,
+// learnBegunKey comes before that.
 func (s *Store) macOfBegun(ctx context.Context, id string, record []byte) ([]byte, error) {
-	key := s.begunKey.Load()
-	if key == nil {
-		made := make([]byte, ed25519.SeedSize)
-		_, _ = rand.Read(made) // never fails
-		seed, err := s.PutSecretOnce(ctx, "audit", made)
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256(append([]byte("hawser audit begun\n"), seed...))
-		key = &sum
-		s.begunKey.Store(key)
+	if err := s.learnBegunKey(ctx); err != nil {
+		return nil, err
 	}
-	h := hmac.New(sha256.New, key[:])
+	h := hmac.New(sha256.New, s.begunKey.Load()[:])
 	fmt.Fprintf(h, "%d %s\n", len(id), id)
 	_, _ = h.Write(record) // never fails
 	return h.Sum(nil), nil
+}
+
+// learnBegunKey reads the key of begun records, once for a process, and makes it
+// where there is none. It takes a connection of its own: transactions that hold all
+// others, and each wait for one more, would wait for each other.
+func (s *Store) learnBegunKey(ctx context.Context) error {
+	if s.begunKey.Load() != nil {
+		return nil
+	}
+	made := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(made) // never fails
+	seed, err := s.PutSecretOnce(ctx, "audit", made)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(append([]byte("hawser audit begun\n"), seed...))
+	s.begunKey.Store(&sum)
+	return nil
 }
 
 // readBegun is a record that a hub began, or an Alarm in place of one that none did.
@@ -122,6 +132,9 @@ func (s *Store) AppendAudit(ctx context.Context, key ed25519.PrivateKey, known a
 // that were begun longer than after ago, and operations that ended. It returns
 // the new head and how many there were.
 func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, after time.Duration) (head audit.Head, n int, err error) {
+	if err := s.learnBegunKey(ctx); err != nil {
+		return head, 0, wrap(err, "add audit records")
+	}
 	err = s.tx(ctx, "add audit records", func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, q("AbandonedAudit"), after.Seconds())
 		if err != nil {

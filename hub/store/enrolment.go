@@ -66,6 +66,9 @@ func (s *Store) DeleteEnrolmentToken(ctx context.Context, id string) error {
 // enrolment_token_expired, enrolment_token_other_cluster; and Conflict
 // agent_key_in_use when the key is another cluster's.
 func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error) {
+	if err := s.learnBegunKey(ctx); err != nil {
+		return model.Cluster{}, wrap(err, "enrol the cluster")
+	}
 	var id model.ClusterID
 	err := s.tx(ctx, "enrol the cluster", func(tx pgx.Tx) error {
 		now := s.now()
@@ -150,6 +153,9 @@ func redeemable(t fleet.EnrolmentToken, clusterName string, now time.Time) error
 // the one whose end is shown. Conflict (agent_key_in_use) when its key is another
 // cluster's.
 func (s *Store) RecordCertificate(ctx context.Context, c fleet.Certificate) error {
+	if err := s.learnBegunKey(ctx); err != nil {
+		return wrap(err, "record the certificate")
+	}
 	return s.tx(ctx, "record the certificate", func(tx pgx.Tx) error {
 		if err := recordCertificate(ctx, tx, c, s.now()); err != nil {
 			return err
