@@ -74,6 +74,7 @@ export const applicationsSearch = z.object({
   labels: text,
   /** The pane of facets; left out: shown where there is room. */
   facets: oneOf("on", "off"),
+  dialog: oneOf("new"),
 });
 export const applicationSearch = z.object({
   ...frame,

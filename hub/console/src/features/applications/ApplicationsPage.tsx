@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { useT } from "../../i18n";
 import { Problem } from "../../problem";
 import { paths } from "../../routes/urls";
@@ -26,6 +26,8 @@ import { termsOf, toggled, without } from "./filter";
 import { dropQuery, labelNamesQuery, rowsQuery, totalQuery } from "./queries";
 import { keptOf, SavedViews } from "./SavedViews";
 import { useApplications } from "./useApplications";
+
+const NewApplication = lazy(async () => ({ default: (await import("./new/NewApplication")).NewApplication }));
 
 const route = getRouteApi(paths.applications);
 
@@ -97,6 +99,7 @@ export function ApplicationsPage() {
     <Page
       fill
       title={t("applications.title")}
+      actions={<Button onClick={() => change({ dialog: "new" }, false)}>{t("applications.new")}</Button>}
       status={
         rows.isSuccess && everything.data !== undefined ? (
           <span>
@@ -281,6 +284,11 @@ export function ApplicationsPage() {
             void navigate({ to: paths.job, params: { job: job.id }, search: { project } });
           }}
         />
+      )}
+      {search.dialog === "new" && (
+        <Suspense>
+          <NewApplication project={project} onClose={() => change({ dialog: undefined })} />
+        </Suspense>
       )}
     </Page>
   );
