@@ -7,16 +7,26 @@ import { installChords, setChordsOn, useChord } from "./chords";
 const fleet = vi.fn();
 const help = vi.fn();
 const palette = vi.fn();
+const open = vi.fn();
+const pressed = vi.fn();
 function Page() {
   useChord("g f", "Fleet", "Go to", fleet);
   useChord("?", "Help", "General", help);
   useChord("mod+k", "Palette", "General", palette);
-  return <input aria-label="text" />;
+  useChord("Enter", "Open", "General", open);
+  return (
+    <>
+      <input aria-label="text" />
+      <button type="button" onClick={pressed}>
+        New
+      </button>
+    </>
+  );
 }
 let remove = () => {};
 beforeEach(() => {
   remove = installChords();
-  for (const f of [fleet, help, palette]) f.mockClear();
+  for (const f of [fleet, help, palette, open, pressed]) f.mockClear();
   draw(<Page />);
 });
 afterEach(() => {
@@ -45,4 +55,12 @@ it("is switched off, but for keys with Ctrl", async () => {
   expect(fleet).not.toHaveBeenCalled();
   expect(help).not.toHaveBeenCalled();
   expect(palette).toHaveBeenCalledOnce();
+});
+it("leaves Enter to a button that has the focus", async () => {
+  await userEvent.keyboard("{Enter}");
+  expect(open).toHaveBeenCalledOnce();
+  screen.getByRole("button", { name: "New" }).focus();
+  await userEvent.keyboard("{Enter}");
+  expect(pressed).toHaveBeenCalledOnce();
+  expect(open).toHaveBeenCalledOnce();
 });

@@ -81,6 +81,14 @@ function writes(target: EventTarget | null): boolean {
   );
 }
 
+/** Whether a key does something with what has the focus: a button is pressed and a link followed, whatever lists do with the key. */
+function activates(e: KeyboardEvent): boolean {
+  if (e.key !== "Enter" && e.key !== " ") return false;
+  return (
+    e.target instanceof Element && e.target.closest("button, a[href], summary, [role=button], [role=link]") !== null
+  );
+}
+
 const stepTime = 1500;
 
 /** Listens to the keys of the page, until the function that it returns is called. */
@@ -100,7 +108,7 @@ export function installChords(target: Window = window): () => void {
       }
       return;
     }
-    if (e.key === "Shift" || writes(e.target)) return;
+    if (e.key === "Shift" || writes(e.target) || activates(e)) return;
     // Dialogs and menus have keys of their own.
     if (document.querySelector('[role="dialog"][aria-modal="true"], [role="menu"]') !== null) return;
     if (!on && e.key !== "Escape") return;
