@@ -22,10 +22,11 @@ const (
 )
 
 // TestConsole walks through the views of a hub without control planes. CONSOLE_STEPS
-// narrows it to the steps whose title has that text.
+// narrows it to the steps whose title has that text; CONSOLE_OUTPUT is a directory, which
+// is emptied, for pictures of what failed.
 func TestConsole(t *testing.T) {
 	r, p := start(t)
-	steps(t, r, p, Hands{
+	steps(t, r, p, "console", Hands{
 		// The link of a person whose name and password are chosen for him.
 		"first-login": func(ctx context.Context, _ json.RawMessage) (any, error) {
 			page, code, err := r.Hub.FirstLogin(ctx)
@@ -76,13 +77,16 @@ func programs(t *testing.T) string {
 	return rig.Programs(t)
 }
 
-// steps runs those of the project "console" in a browser.
-func steps(t *testing.T, r *rig.Rig, p *Playwright, hands Hands) {
+// steps runs those of a project of playwright.config.ts in a browser.
+func steps(t *testing.T, r *rig.Rig, p *Playwright, project string, hands Hands) {
 	t.Helper()
 	url, closeHands, err := hands.serve()
 	must(t, err)
 	defer closeHands()
-	s := Steps{Project: "console", Hub: r.Hub.URL(), User: person, Password: password, Output: filepath.Join(r.Dir, "playwright"), Env: []string{"HAWSER_HANDS=" + url}}
+	s := Steps{Project: project, Hub: r.Hub.URL(), User: person, Password: password, Output: filepath.Join(r.Dir, "playwright"), Env: []string{"HAWSER_HANDS=" + url}}
+	if keep := os.Getenv("CONSOLE_OUTPUT"); keep != "" {
+		s.Output = keep
+	}
 	if only := os.Getenv("CONSOLE_STEPS"); only != "" {
 		s.Args = []string{"--grep", only}
 	}

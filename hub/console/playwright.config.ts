@@ -21,7 +21,8 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "console", testMatch: "*.spec.ts" },
+    { name: "console", testMatch: "*.spec.ts", testIgnore: "walk.spec.ts" },
+    { name: "walk", testMatch: "walk.spec.ts", timeout: 8 * 60_000, expect: { timeout: 60_000 } },
     { name: "bench", testMatch: "bench/*.bench.ts", timeout: 15 * 60_000 },
     { name: "screenshots", testMatch: "screenshots/*.ts", timeout: 5 * 60_000 },
   ],

@@ -1,0 +1,125 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/hawser-dev/hawser/e2e/rig"
+	"github.com/hawser-dev/hawser/e2e/testbed"
+)
+
+// TestWalk goes the whole way through the console with keys alone, over a real
+// cluster and a real Git server: enrol, project, application, commit, drift,
+// rollback, logs.
+func TestWalk(t *testing.T) {
+	r, p := start(t)
+	ctx := t.Context()
+	kubelet, err := testbed.StartKubelet(testbed.KubeletOptions{})
+	must(t, err)
+	t.Cleanup(kubelet.Close)
+	repo, err := r.Git.CreateRepo(ctx, "shop")
+	must(t, err)
+	_, err = repo.Commit(ctx, "The shop", deployment("registry.example/shop:1"))
+	must(t, err)
+	eu, err := r.AddClusterWith(ctx, testbed.Options{Name: "eu", Kubelet: kubelet})
+	must(t, err)
+	steps(t, r, p, "walk", Hands{
+		"repository": func(context.Context, json.RawMessage) (any, error) { return repo.URL(), nil },
+		// Does what the command that was copied says, on the machine of the cluster.
+		"enrol": func(ctx context.Context, arg json.RawMessage) (any, error) {
+			token, err := tokenOf(arg, r.Hub.Addr, r.Hub.CAHash, eu.Name)
+			if err != nil {
+				return nil, err
+			}
+			return nil, eu.StartAgent(ctx, token, "--cluster-name", eu.Name)
+		},
+		"commit": func(ctx context.Context, arg json.RawMessage) (any, error) {
+			var c struct{ Message, Image string }
+			if err := json.Unmarshal(arg, &c); err != nil {
+				return nil, err
+			}
+			sha, err := repo.Commit(ctx, c.Message, deployment(c.Image))
+			if err != nil {
+				return nil, err
+			}
+			return sha, r.Push(ctx, repo.URL(), testbed.DefaultBranch, sha)
+		},
+		"drift": func(ctx context.Context, _ json.RawMessage) (any, error) {
+			o, err := eu.Object(rig.Deployments, "shop", "web")
+			if err != nil {
+				return nil, err
+			}
+			return nil, o.Patch(ctx, map[string]any{"spec": map[string]any{"replicas": 2}})
+		},
+		// A pod of the shop that runs says a line.
+		"say": func(ctx context.Context, arg json.RawMessage) (any, error) {
+			var line string
+			if err := json.Unmarshal(arg, &line); err != nil {
+				return nil, err
+			}
+			pod, err := runningPod(ctx, eu)
+			if err == nil {
+				kubelet.Say("shop", pod, "web", line)
+			}
+			return pod, err
+		},
+	})
+}
+
+func deployment(image string) map[string][]byte {
+	return map[string][]byte{"deploy/web.yaml": fmt.Appendf(nil, `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: %q}]}
+`, image)}
+}
+
+// tokenOf is the token in the command of the console, which must name this hub and
+// this cluster and do nothing else.
+func tokenOf(arg json.RawMessage, hub, hash, cluster string) (string, error) {
+	var command string
+	if err := json.Unmarshal(arg, &command); err != nil {
+		return "", err
+	}
+	want := regexp.MustCompile(`^HAWSER_TOKEN=(\S+) hawser-agent run --hub ` + regexp.QuoteMeta(hub) + ` --ca-hash ` + regexp.QuoteMeta(hash) + ` --cluster-name ` + regexp.QuoteMeta(cluster) + `$`)
+	m := want.FindStringSubmatch(strings.TrimSpace(command))
+	if m == nil {
+		return "", fmt.Errorf("%q is not %s", command, want)
+	}
+	return m[1], nil
+}
+
+// runningPod waits for a pod of the shop.
+func runningPod(ctx context.Context, c *rig.Cluster) (string, error) {
+	client, err := kubernetes.NewForConfig(c.RESTConfig())
+	if err != nil {
+		return "", err
+	}
+	// Without a version a watch begins with what there is.
+	w, err := client.CoreV1().Pods("shop").Watch(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	if err != nil {
+		return "", err
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		pod, ok := e.Object.(*corev1.Pod)
+		if ok && e.Type != watch.Deleted && pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning {
+			return pod.Name, nil
+		}
+	}
+	return "", fmt.Errorf("no pod of the shop runs: %w", context.Cause(ctx))
+}

@@ -1,0 +1,141 @@
+// The whole way with keys alone, over a real cluster and a real Git server.
+import type { Locator, Page } from "@playwright/test";
+import { pathOf, paths } from "../src/routes/urls";
+import { accessible, expect, hand, settled, test } from "./hub";
+
+/** Goes to a control as somebody without a mouse does: with Tab, until it has the focus. */
+async function reach(page: Page, control: Locator): Promise<void> {
+  await expect(control).toBeVisible();
+  for (let i = 0; i < 200; i++) {
+    if (await control.evaluate((e) => e === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`no Tab leads to ${control}`);
+}
+
+async function press(page: Page, control: Locator): Promise<void> {
+  await expect(control).toBeEnabled();
+  await reach(page, control);
+  await page.keyboard.press("Enter");
+}
+
+async function fill(page: Page, field: Locator, text: string): Promise<void> {
+  await reach(page, field);
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.type(text);
+}
+
+async function chord(page: Page, keys: string): Promise<void> {
+  for (const key of keys.split(" ")) await page.keyboard.press(key);
+}
+
+test("enrol, project, application, commit, drift, rollback and logs, without a mouse", async ({ page, context, problems }) => {
+  problems.allow(/ 404 .*\/clusters\/eu$/); // that is how the checklist learns that it is not there yet
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.addInitScript(() => {
+    addEventListener("pointerdown", (e) => e.isTrusted && console.error("a mouse was used"), true);
+  });
+  const button = (name: string | RegExp) => page.getByRole("button", { name });
+  const repository = await hand<string>("repository");
+
+  await test.step("a cluster is enrolled with the command that the console gives", async () => {
+    await page.goto(paths.fleet);
+    await settled(page);
+    await chord(page, "g c");
+    await expect(page).toHaveURL(new RegExp(`${paths.clusters}$`));
+    await settled(page);
+    await press(page, page.locator(`main a[href^="${paths.enrol}"]`).first());
+    await fill(page, page.locator("main input").first(), "eu");
+    await page.keyboard.press("Enter");
+    await press(page, button("Copy the command"));
+    const command = await expect
+      .poll(() => page.evaluate(() => navigator.clipboard.readText()))
+      .toContain("HAWSER_TOKEN=")
+      .then(() => page.evaluate(() => navigator.clipboard.readText()));
+    await hand("enrol", command);
+    await expect(page.locator("main li[data-state=done]")).toHaveCount(3);
+    await accessible(page);
+  });
+
+  await test.step("a project is made", async () => {
+    await chord(page, "g p");
+    await expect(page).toHaveURL(new RegExp(`${paths.projects}$`));
+    await settled(page);
+    await press(page, button("New project").first());
+    const dialog = page.getByRole("dialog");
+    await fill(page, dialog.getByLabel("Name", { exact: false }).first(), "team");
+    await fill(page, dialog.getByLabel("First source"), repository);
+    await fill(page, dialog.getByLabel("First destination: clusters"), "eu");
+    await fill(page, dialog.getByLabel("Namespaces"), "shop");
+    await page.keyboard.press("Enter");
+    await expect(page).toHaveURL(new RegExp(`${pathOf("project", "team")}$`));
+    await settled(page);
+    await accessible(page);
+  });
+
+  await test.step("an application is made", async () => {
+    await chord(page, "g a");
+    await expect(page).toHaveURL(new RegExp(`${paths.applications}$`));
+    await settled(page);
+    await press(page, button("New application").first());
+    const dialog = page.getByRole("dialog");
+    await fill(page, dialog.getByLabel("Name", { exact: false }).first(), "shop");
+    await fill(page, dialog.getByLabel("Project"), "team");
+    await fill(page, dialog.getByLabel("Repository"), repository);
+    await fill(page, dialog.getByLabel("Path in it"), "deploy");
+    await fill(page, dialog.getByLabel("Cluster"), "eu");
+    await fill(page, dialog.getByLabel("Namespace", { exact: true }), "shop");
+    await press(page, dialog.getByRole("button", { name: "Check" }));
+    await expect(dialog.getByText("The hub would take it")).toBeVisible();
+    await accessible(page);
+    await press(page, dialog.getByRole("button", { name: "Make application" }));
+    await expect(page).toHaveURL(new RegExp(`${pathOf("application", "shop")}$`));
+    await expect(page.locator("main header").getByText("In sync")).toBeVisible();
+    await expect(page.locator("main header").getByText("Healthy")).toBeVisible();
+    await accessible(page);
+  });
+
+  const deployments = page.getByRole("list", { name: "Deployments" }).locator("> li");
+
+  await test.step("a commit is deployed, and seen", async () => {
+    await chord(page, "h");
+    await expect(deployments).toHaveCount(1);
+    await hand("commit", { message: "Shop 2", image: "registry.example/shop:2" });
+    await expect(deployments).toHaveCount(2);
+    await expect(deployments.first()).toContainText("Shop 2");
+    await accessible(page);
+  });
+
+  await test.step("drift is seen, with the field and who set it", async () => {
+    await chord(page, "o");
+    await expect(page.locator("main header").getByText("In sync")).toBeVisible();
+    await hand("drift");
+    await expect(page.locator("main header").getByText("Drifted")).toBeVisible();
+    const drift = page.getByRole("region", { name: "What differs from the sources" });
+    await expect(drift).toContainText("replicas");
+    await expect(drift).toContainText("somebody");
+    await accessible(page);
+  });
+
+  await test.step("the deployment before comes back, and stays", async () => {
+    await chord(page, "h");
+    await press(page, button("Go back to deployment 1"));
+    await fill(page, page.getByLabel("Reason"), "shop 2 is slow");
+    await accessible(page);
+    await press(page, button("Go back to #1"));
+    await expect(page.getByText("It is rolled back.")).toBeVisible();
+    await expect(deployments).toHaveCount(3);
+    await expect(deployments.first()).toContainText("shop 2 is slow");
+    await page.keyboard.press("Escape");
+    await expect(page.locator("main header").getByText("In sync")).toBeVisible();
+  });
+
+  await test.step("logs are followed", async () => {
+    await chord(page, "l");
+    await hand("say", "the shop is open");
+    await expect(page.getByText("the shop is open")).toBeVisible();
+    await hand("say", "<b>somebody</b> came in");
+    await expect(page.getByText("<b>somebody</b> came in")).toBeVisible();
+    await accessible(page);
+  });
+});
