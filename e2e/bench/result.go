@@ -32,6 +32,7 @@ type metric struct {
 	Samples []float64 `json:"samples"`
 	Median  float64   `json:"median"`
 	P50     float64   `json:"p50"`
+	P75     float64   `json:"p75"`
 	P99     float64   `json:"p99"`
 	Min     float64   `json:"min"`
 	Max     float64   `json:"max"`
@@ -115,7 +116,7 @@ func (m *metric) statistics() {
 		return
 	}
 	m.Min, m.Max = s[0], s[len(s)-1]
-	m.P50, m.P99 = rank(s, 50), rank(s, 99)
+	m.P50, m.P75, m.P99 = rank(s, 50), rank(s, 75), rank(s, 99)
 	m.Median = round((s[(len(s)-1)/2] + s[len(s)/2]) / 2)
 }
 
@@ -136,6 +137,8 @@ func (m *metric) judge() {
 			g.Got = m.Median
 		case "p50":
 			g.Got = m.P50
+		case "p75":
+			g.Got = m.P75
 		case "p99":
 			g.Got = m.P99
 		case "max":
@@ -183,10 +186,10 @@ func (r *report) save(path string) error {
 func (r *report) table(w io.Writer) {
 	fmt.Fprintf(w, "\n%s, %d cores, %s, Kubernetes %s, hawser %s\n\n", r.Machine.CPU, r.Machine.Cores, r.Machine.OS, r.Versions.Kubernetes, r.Versions.Hawser)
 	t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "METRIC\tUNIT\tN\tMEDIAN\tP99\tMIN…MAX\tFLOOR\tRATIO\tGOAL\t")
+	fmt.Fprintln(t, "METRIC\tUNIT\tN\tMEDIAN\tP75\tP99\tMIN…MAX\tFLOOR\tRATIO\tGOAL\t")
 	for _, m := range r.Metrics {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s…%s\t%s\t%s\t%s\t\n", m.Name, m.Unit, len(m.Samples),
-			number(m.Median), number(m.P99), number(m.Min), number(m.Max), optional(m.Floor), optional(m.Ratio), m.goalText())
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s…%s\t%s\t%s\t%s\t\n", m.Name, m.Unit, len(m.Samples),
+			number(m.Median), number(m.P75), number(m.P99), number(m.Min), number(m.Max), optional(m.Floor), optional(m.Ratio), m.goalText())
 	}
 	t.Flush()
 	for _, name := range slices.Sorted(mapsKeys(r.Requests)) {

@@ -29,7 +29,11 @@ async function chord(page: Page, keys: string): Promise<void> {
   for (const key of keys.split(" ")) await page.keyboard.press(key);
 }
 
-test("enrol, project, application, commit, drift, rollback and logs, without a mouse", async ({ page, context, problems }) => {
+test("enrol, project, application, commit, drift, rollback and logs, without a mouse", async ({
+  page,
+  context,
+  problems,
+}) => {
   problems.allow(/ 404 .*\/clusters\/eu$/); // that is how the checklist learns that it is not there yet
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.addInitScript(() => {

@@ -24,7 +24,7 @@ test("first load", async ({ browser }) => {
           });
         }),
     );
-    add({ name: "lcp", what: "first load: largest contentful paint", unit: "s", goal: 2, of: "median" }, at / 1000);
+    add({ name: "lcp", what: "first load: largest contentful paint", unit: "s", goal: 2, of: "p75" }, at / 1000);
     await context.close();
   }
 });
@@ -37,7 +37,7 @@ test("routes", async ({ page }) => {
       const ms = await untilPainted(page, `nav a[href^="${to}"]`, { path: to });
       const first = i === 0 ? { name: "route-first", what: "a view the first time" } : undefined;
       add(
-        { ...(first ?? { name: "route", what: "a view that was seen before", goal: 0.3, of: "median" }), unit: "s" },
+        { ...(first ?? { name: "route", what: "a view that was seen before", goal: 0.3, of: "p75" }), unit: "s" },
         ms / 1000,
       );
     }
@@ -71,7 +71,7 @@ test("interactions", async ({ page }) => {
   expect(all.length).toBeGreaterThan(repeats);
   for (const ms of all)
     add(
-      { name: "interaction", what: "a key or a click until the page shows it", unit: "s", goal: 0.2, of: "p99" },
+      { name: "interaction", what: "a key or a click until the page shows it", unit: "s", goal: 0.2, of: "p75" },
       ms / 1000,
     );
 });
@@ -93,6 +93,57 @@ test("tree", async ({ page }) => {
       const ms = await untilPainted(page, 'main nav a[href*="tab=tree"]', done);
       add({ name, what, unit: "s", goal: 0.5, of: "median" }, ms / 1000);
     }
+  }
+});
+
+test("heat map", async ({ browser }) => {
+  for (let i = 0; i < repeats; i++) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await logIn(page);
+    await page.goto(paths.settings);
+    await settled(page);
+    const ms = await untilPainted(page, `nav a[href^="${paths.fleet}"]`, {
+      path: paths.fleet,
+      shows: "main [role=listbox] canvas",
+    });
+    const what = "the heat map of all clusters, from another page, nothing of it loaded";
+    add({ name: "heat-map", what, unit: "s", goal: 1, of: "p75" }, ms / 1000);
+    await context.close();
+  }
+});
+
+test("list filter", async ({ page }) => {
+  await page.goto(paths.applications);
+  await settled(page);
+  for (let i = 0; i < repeats; i++) {
+    // Another one each time: nothing is answered from what was asked before.
+    const name = `checkout-prod-0000${i}`;
+    const ms = await page.evaluate(
+      (name) =>
+        new Promise<number>((resolve, reject) => {
+          const start = performance.now();
+          const look = () => {
+            const rows = [...document.querySelectorAll("main [role=row]")].slice(1); // without the head
+            if (rows.length > 0 && rows.every((r) => r.textContent?.includes(name)))
+              requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - start)));
+            else if (performance.now() - start > 20_000) reject(new Error(`${name} is not found after 20 s`));
+            else requestAnimationFrame(look);
+          };
+          const box = document.querySelector<HTMLInputElement>("main [role=combobox]");
+          if (box === null) throw new Error("there is no filter");
+          box.focus();
+          // As typed: React looks at the value beside its own record of it.
+          Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set?.call(box, name);
+          box.dispatchEvent(new Event("input", { bubbles: true }));
+          requestAnimationFrame(look);
+        }),
+      name,
+    );
+    add(
+      { name: "filter", what: "the last key in the filter until its rows are shown", unit: "s", goal: 0.25, of: "p75" },
+      ms / 1000,
+    );
   }
 });
 

@@ -9,7 +9,7 @@ interface Measure {
   unit: string;
   /** At most this, of the statistic "of". */
   goal?: number;
-  of?: "median" | "p99" | "max";
+  of?: "median" | "p75" | "p99" | "max";
 }
 
 export function add(measure: Measure, value: number): void {
