@@ -13,7 +13,7 @@ import (
 
 // LastAppliedAnnotation is where kubectl keeps a copy of a whole object, Secret
 // values included.
-const LastAppliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration"
+const LastAppliedAnnotation = model.AnnotationLastApplied
 
 // IsSecret reports whether objects of the kind hold values that must not leave
 // their cluster: Secrets of Kubernetes, and what others call so, in whatever group

@@ -6,6 +6,10 @@ const (
 	// FieldManager is the field manager of every server-side apply.
 	FieldManager = "hawser"
 
+	// AnnotationLastApplied is where kubectl keeps a copy of a whole object, values of
+	// Secrets included.
+	AnnotationLastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 	AnnotationTrackingID  = "argocd.argoproj.io/tracking-id"
 	AnnotationSyncOptions = "argocd.argoproj.io/sync-options"
 	AnnotationSyncWave    = "argocd.argoproj.io/sync-wave"

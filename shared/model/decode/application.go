@@ -41,6 +41,7 @@ func (p *problems) validateMeta(m *model.ObjectMeta) {
 	for _, e := range Labels("metadata.labels", m.Labels) {
 		p.check(e)
 	}
+	p.noLastApplied("metadata.annotations", m.Annotations)
 }
 
 func (p *problems) validateApplication(app *model.Application) {
@@ -50,6 +51,7 @@ func (p *problems) validateApplication(app *model.Application) {
 	p.check(Name("spec.project", "project", spec.Project))
 	p.validateSources(spec)
 	p.validateDestination(&spec.Destination)
+	p.noLastAppliedIn("spec", spec)
 	if spec.SyncPolicy != nil {
 		p.syncOptions("spec.syncPolicy.syncOptions", spec.SyncPolicy.SyncOptions)
 		p.retry("spec.syncPolicy.retry", spec.SyncPolicy.Retry)

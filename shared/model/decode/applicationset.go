@@ -55,6 +55,8 @@ func (p *problems) validateApplicationSet(set *model.ApplicationSet) {
 	if spec.Template.Metadata.Name == "" {
 		p.check(missing("spec.template.metadata.name"))
 	}
+	p.noLastApplied("spec.template.metadata.annotations", spec.Template.Metadata.Annotations)
+	p.noLastAppliedIn("spec.template.spec", &spec.Template.Spec)
 	if spec.TemplatePatch != nil && *spec.TemplatePatch != "" && !spec.GoTemplate {
 		p.check(fault.New(fault.Invalid, "template_patch_needs_go", "spec.templatePatch needs spec.goTemplate: true").WithField("spec.templatePatch"))
 	}
