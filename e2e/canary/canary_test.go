@@ -295,8 +295,9 @@ func (w *world) stream(ctx context.Context) {
 	}
 }
 
-// routes asks every route of the table that reads.
-func (w *world) routes() {
+// routes asks every route of the table that reads, as a caller who gets at least so
+// many good answers. The things to ask about are the administrator's.
+func (w *world) routes(who, token string, least int) {
 	w.t.Helper()
 	list := func(path, field string) (out []string) {
 		_, b := w.ask(http.MethodGet, "/api/v1"+path, w.token(), nil)
@@ -349,17 +350,18 @@ func (w *world) routes() {
 				queries = append(queries, "?kind=Secret&name=pass", "?kind=Deployment")
 			}
 			for _, q := range queries {
-				if status, b := w.ask(http.MethodGet, "/api/v1"+path+q, w.token(), nil); status == http.StatusOK {
+				if status, b := w.ask(http.MethodGet, "/api/v1"+path+q, token, nil); status == http.StatusOK {
 					good++
 				} else if status >= 500 && status != http.StatusServiceUnavailable {
-					w.t.Errorf("%s: %d %s", path+q, status, b)
+					w.t.Errorf("%s, as %s: %d %s", path+q, who, status, b)
 				}
 			}
 			w.ask(http.MethodGet, "/api/v1"+path, "", nil) // nobody
 		}
 	}
-	if good < 40 {
-		w.t.Errorf("only %d answers were good", good)
+	w.t.Logf("%d good answers for %s", good, who)
+	if good < least {
+		w.t.Errorf("only %d answers were good for %s", good, who)
 	}
 	for _, path := range []string{"/readyz", "/livez", "/healthz", "/openapi.json", "/api/v1/openapi.json", "/metrics", "/"} {
 		w.ask(http.MethodGet, path, "", nil)
@@ -442,7 +444,7 @@ func (w *world) app(name, repo, path string) {
 
 func (w *world) get(name string) string { return w.try("", "app", "get", name, "-o", "json") }
 
-func TestA10_TestP13_NoCanaryIsFoundOutsideItsPlace(t *testing.T) {
+func TestA10_TestA42_TestP13_NoCanaryIsFoundOutsideItsPlace(t *testing.T) {
 	w := start(t)
 	ctx := t.Context()
 	desired, number, broken := w.plant("desired"), "", w.plant("broken")
@@ -501,6 +503,15 @@ func TestA10_TestP13_NoCanaryIsFoundOutsideItsPlace(t *testing.T) {
 	w.ask(http.MethodGet, "/api/v1/whoami", minted.Token, nil)
 	w.ask(http.MethodGet, "/api/v1/whoami?access_token="+minted.Token, "", nil)
 	w.ask(http.MethodGet, "/api/v1/whoami", w.plant("a token that nobody issued"), nil)
+	// The project whose "detailed" answer once had the repositories' credentials in it:
+	// everything of it is the role's to see.
+	w.cli("", "project", "role", "create", "default", "reader")
+	for _, resource := range []string{"applications", "applicationsets", "logs", "repositories", "clusters"} {
+		w.cli("", "project", "role", "add-policy", "default", "reader", "--resource", resource, "--action", "get", "--object", "*")
+	}
+	var role struct{ Token string }
+	must(t, json.Unmarshal([]byte(w.cli("", "project", "role", "create-token", "default", "reader", "-o", "json")), &role))
+	w.known("token of a role", role.Token)
 	w.known("administrator's token", w.token())
 	secret := w.planted[slices.IndexFunc(w.planted, func(c search.Canary) bool { return c.Name == "webhook secret" })].Value
 	for _, s := range []string{secret, w.plant("wrong webhook secret")} {
@@ -554,7 +565,9 @@ func TestA10_TestP13_NoCanaryIsFoundOutsideItsPlace(t *testing.T) {
 	}
 	w.try("", "app", "sync", "number", "--timeout", "20s")
 	w.try("", "app", "sync", "broken", "--timeout", "20s")
-	w.routes()
+	w.routes("an administrator", w.token(), 40)
+	w.routes("a token of a role of the project", role.Token, 20)
+	w.routes("somebody who may see everything", minted.Token, 30)
 	w.try("", "app", "sync", "good", "--timeout", "60s")
 	w.try("", "operation", "list", "-o", "json")
 	w.try("", "audit", "list", "-o", "json")
