@@ -95,19 +95,27 @@ func rightsText(t api.APIToken) string {
 	return strings.Join(parts, ",")
 }
 
+// issuerText says who issued a token: whose word it is, and the name.
+func issuerText(t api.APIToken) string {
+	if t.Issuer == nil {
+		return "-"
+	}
+	return t.Issuer.Provider + "/" + t.Issuer.Name
+}
+
 func newTokenList(s *session) *cobra.Command {
 	tokens := listing[api.APIToken]{
 		kind: "TokenList",
 		name: func(t api.APIToken) string { return "token/" + t.ID },
 		columns: []output.Column{
-			{Title: "NAME"}, {Title: "RIGHTS"}, {Title: "AGE", Path: ".createdAt"}, {Title: "EXPIRES", Path: ".expiresAt"}, {Title: "USED", Path: ".lastUsed"}, {Title: "ID"},
+			{Title: "NAME"}, {Title: "RIGHTS"}, {Title: "ISSUER"}, {Title: "AGE", Path: ".createdAt"}, {Title: "EXPIRES", Path: ".expiresAt"}, {Title: "USED", Path: ".lastUsed"}, {Title: "ID"},
 		},
 		row: func(t api.APIToken) []string {
 			expires := "expired"
 			if t.ExpiresAt.After(s.now()) {
 				expires = t.ExpiresAt.UTC().Format(time.DateOnly)
 			}
-			return []string{t.Name, rightsText(t), output.Age(s.now(), &t.CreatedAt), expires, output.Age(s.now(), t.LastUsed), t.ID}
+			return []string{t.Name, rightsText(t), issuerText(t), output.Age(s.now(), &t.CreatedAt), expires, output.Age(s.now(), t.LastUsed), t.ID}
 		},
 	}
 	return tokens.command(s, &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All API tokens, without their secrets", Args: exactArgs()}, "/tokens", nil)

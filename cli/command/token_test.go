@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-const ciToken = `{"id":"t-1","name":"ci","admin":false,"grants":[{"project":"team-*","role":"operator"},{"project":"shop","role":"viewer"}],"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}`
+const ciToken = `{"id":"t-1","name":"ci","admin":false,"grants":[{"project":"team-*","role":"operator"},{"project":"shop","role":"viewer"}],"issuer":{"provider":"corp","subject":"ann-1","name":"corp:ann@example.org"},"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}`
 
 var tokenAnswers = map[string]answer{
 	"GET /tokens":        {200, `{"items":[` + ciToken + `,{"id":"t-2","name":"twice","admin":true,"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-03T03:04:05Z"},{"id":"t-3","name":"twice","admin":true,"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}]` + asOf},
@@ -25,6 +25,7 @@ func init() {
 		commandCase{args: "token create ci --grant viewer", code: 2, err: `"viewer" is not ROLE:PROJECT`},
 		commandCase{args: "token create ci --grant :x", code: 2, err: "is not ROLE:PROJECT"},
 		commandCase{args: "token list", out: "operator:team-*,viewer:shop"},
+		commandCase{args: "token list", out: "corp/corp:ann@example.org"},
 		commandCase{args: "token list -o name", out: "token/t-1\ntoken/t-2\ntoken/t-3\n"},
 		commandCase{args: "token delete ci", err: `token "ci" (t-1) revoked`, asked: "DELETE /tokens/t-1"},
 		commandCase{args: "token delete t-3", err: "revoked", asked: "DELETE /tokens/t-3"},

@@ -109,12 +109,12 @@ var providerRoutes = []Route{
 	},
 	{
 		Method: http.MethodPut, Path: "/settings/providers/:name", ID: "putIdentityProvider", Tag: "settings", Summary: "Set an identity provider",
-		Detail: "What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider end; with groups those of people who are in none of them.",
+		Detail: "What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider and the API tokens that its people issued end; with groups those of people who are in none of them.",
 		Verb:   VerbUpdate, Resource: ResourceSettings, Fresh: true,
 		Body: identityProviderRequest{}, Answer: identityProvider{}, Status: http.StatusOK, Tagged: true, Matched: true, handler: (*api).putProvider, when: hasSSO,
 	},
 	{
-		Method: http.MethodDelete, Path: "/settings/providers/:name", ID: "deleteIdentityProvider", Tag: "settings", Summary: "Delete an identity provider, and end the sessions of the people it vouched for",
+		Method: http.MethodDelete, Path: "/settings/providers/:name", ID: "deleteIdentityProvider", Tag: "settings", Summary: "Delete an identity provider, and end the sessions and API tokens of the people it vouched for",
 		Verb: VerbDelete, Resource: ResourceSettings, Fresh: true, Status: http.StatusNoContent, Matched: true, handler: (*api).deleteProvider, when: hasSSO,
 	},
 	{

@@ -219,10 +219,24 @@ type apiToken struct {
 	CreatedAt time.Time     `json:"createdAt"`
 	ExpiresAt time.Time     `json:"expiresAt"`
 	LastUsed  *time.Time    `json:"lastUsed,omitempty"`
+	// Issuer is who issued it; left out when that is not known.
+	Issuer *tokenIssuer `json:"issuer,omitempty"`
+}
+
+// tokenIssuer is somebody who issued a token.
+type tokenIssuer struct {
+	// Provider is "local", or the identity provider that vouches for the subject.
+	Provider string `json:"provider"`
+	Subject  string `json:"subject"`
+	Name     string `json:"name"`
 }
 
 func newAPIToken(t fleet.APIToken) apiToken {
-	return apiToken{t.ID, t.Name, t.Admin, t.Grants, t.CreatedAt, t.ExpiresAt, t.LastUsed}
+	out := apiToken{t.ID, t.Name, t.Admin, t.Grants, t.CreatedAt, t.ExpiresAt, t.LastUsed, nil}
+	if i := t.Issuer; i != nil {
+		out.Issuer = &tokenIssuer{i.Provider, i.Subject, i.Name}
+	}
+	return out
 }
 
 func (a *api) listTokens(c *gin.Context) {
@@ -276,7 +290,8 @@ func (a *api) createToken(c *gin.Context) {
 		a.fail(c, problems)
 		return
 	}
-	token, info, err := a.opts.Auth.Issue(c.Request.Context(), fleet.NewAPIToken{Owner: identity(c).User, Name: in.Name, Lifetime: ttl, Admin: in.Admin, Grants: in.Grants})
+	by := identity(c)
+	token, info, err := a.opts.Auth.Issue(c.Request.Context(), fleet.NewAPIToken{Owner: by.User, Issuer: fleet.IssuedBy(by), Name: in.Name, Lifetime: ttl, Admin: in.Admin, Grants: in.Grants})
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -220,7 +220,7 @@ func (s *Service) Issue(ctx context.Context, n fleet.NewAPIToken) (token string,
 
 func (s *Service) newToken(n fleet.NewAPIToken) (token string, info fleet.APIToken, err error) {
 	if token, info, err = s.fresh(tokenPrefix, n.Lifetime); err == nil {
-		info.Name, info.Admin, info.Grants, info.User = n.Name, n.Admin, n.Grants, n.Owner
+		info.Name, info.Admin, info.Grants, info.User, info.Issuer = n.Name, n.Admin, n.Grants, n.Owner, n.Issuer
 	}
 	return token, info, err
 }

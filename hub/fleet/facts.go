@@ -354,6 +354,8 @@ type APIToken struct {
 	// User is the id of the local user whose session it is, or who issued it; ""
 	// for none.
 	User string
+	// Issuer is who issued an API token, nil when that is not known or was nobody.
+	Issuer *Issuer
 	// Session is not nil when somebody is logged in.
 	Session *LoginSession
 
@@ -361,6 +363,27 @@ type APIToken struct {
 	// role may and has no grants. Its Name is RoleSubject, Label what it was called
 	// by CreatedBy.
 	Project, Role, Label, CreatedBy string
+}
+
+// Issuer is who issued an API token while logged in, or with a token of his.
+type Issuer struct {
+	// Provider vouches for Subject, which it knows under Name: of a local user the
+	// provider is LocalProvider and the subject the user's id.
+	Provider, Subject, Name string
+	// By is the id of the session or token that asks, while the token is made. One of
+	// an identity provider's people is made only as long as that is there.
+	By string
+}
+
+// IssuedBy is who issues a token that t asks for, nil when nobody is known.
+func IssuedBy(t APIToken) *Issuer {
+	switch {
+	case t.Session != nil:
+		return &Issuer{Provider: t.Session.Provider, Subject: t.Session.Subject, Name: t.Session.Name, By: t.ID}
+	case t.Issuer != nil:
+		return &Issuer{Provider: t.Issuer.Provider, Subject: t.Issuer.Subject, Name: t.Issuer.Name, By: t.ID}
+	}
+	return nil
 }
 
 // RoleSubject is how a role of a project is named as somebody who acts.
@@ -380,7 +403,9 @@ type NewRoleToken struct {
 type NewAPIToken struct {
 	// Owner is the id of the local user who issues it, "" for none.
 	Owner string
-	Name  string
+	// Issuer is who does, nil for nobody.
+	Issuer *Issuer
+	Name   string
 	// Lifetime 0 is the default.
 	Lifetime time.Duration
 	Admin    bool

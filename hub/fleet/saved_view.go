@@ -35,6 +35,8 @@ func Holder(t APIToken) string {
 	switch {
 	case t.User != "":
 		return "user " + t.User
+	case t.Issuer != nil:
+		return "subject " + t.Issuer.Provider + " " + t.Issuer.Subject
 	case t.Session != nil:
 		return "subject " + t.Session.Provider + " " + t.Session.Subject
 	}

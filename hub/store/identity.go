@@ -144,6 +144,9 @@ func (s *Store) createLoginSession(ctx context.Context, tx pgx.Tx, l fleet.Login
 		if tag.RowsAffected() == 0 {
 			return fault.New(fault.Unauthorized, "oidc_provider_changed", "the identity provider was deleted meanwhile")
 		}
+		if _, err = tx.Exec(ctx, q("RenewIssuer"), l.Provider, l.Subject, l.Name, append([]string{}, l.Groups...)); err != nil {
+			return err
+		}
 	}
 	_, err := tx.Exec(ctx, q("CreateLoginSession"), l.ID, l.Hash, l.User, l.Provider, l.Subject, l.Name, append([]string{}, l.Groups...),
 		l.Browser, l.CreatedAt, l.AuthenticatedAt, l.SeenAt, l.ExpiresAt, l.Address, l.Client)

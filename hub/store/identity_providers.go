@@ -91,7 +91,8 @@ func (s *Store) IdentityProvider(ctx context.Context, name string) (fleet.Identi
 // PutIdentityProvider stores a provider; keepSecret leaves the secret that is
 // stored. With a Version it is written over that one: Conflict (version_conflict).
 // Logins that have begun at it are void. Its sessions end that the new settings
-// might not have begun, or not as the same person.
+// might not have begun, or not as the same person, and the tokens that such people
+// issued.
 func (s *Store) PutIdentityProvider(ctx context.Context, p fleet.IdentityProvider, keepSecret bool) (stored fleet.IdentityProvider, err error) {
 	doc, err := document(providerDocument{p.Issuer, p.ClientID, p.Scopes, p.UserClaim, p.UserPrefix, p.GroupsClaim, p.GroupsPrefix, p.AllowedGroups, p.AllowedDomains, p.CA})
 	if err != nil {
@@ -140,13 +141,17 @@ func (s *Store) PutIdentityProvider(ctx context.Context, p fleet.IdentityProvide
 		switch {
 		case old.Version == 0:
 		case endsSessions(old, stored):
-			_, err = tx.Exec(ctx, q("EndSessionsOfProvider"), p.Name)
+			if _, err = tx.Exec(ctx, q("EndSessionsOfProvider"), p.Name); err == nil {
+				_, err = tx.Exec(ctx, q("EndTokensOfProvider"), p.Name)
+			}
 		case len(stored.AllowedGroups) > 0:
 			allowed := make([]string, len(stored.AllowedGroups))
 			for i, g := range stored.AllowedGroups {
 				allowed[i] = stored.GroupsPrefix + g
 			}
-			_, err = tx.Exec(ctx, q("EndSessionsOutside"), p.Name, allowed)
+			if _, err = tx.Exec(ctx, q("EndSessionsOutside"), p.Name, allowed); err == nil {
+				_, err = tx.Exec(ctx, q("EndTokensOutside"), p.Name, allowed)
+			}
 		}
 		return err
 	})
@@ -162,8 +167,8 @@ func endsSessions(old, p fleet.IdentityProvider) bool {
 		len(p.AllowedDomains) > 0 && (len(old.AllowedDomains) == 0 || slices.ContainsFunc(old.AllowedDomains, func(d string) bool { return !slices.Contains(p.AllowedDomains, d) }))
 }
 
-// DeleteIdentityProvider removes a provider and ends its sessions. expected is the
-// version, 0 for any. NotFound (oidc_provider_unknown), Conflict
+// DeleteIdentityProvider removes a provider with the tokens that its people issued,
+// and ends its sessions. expected is the version, 0 for any. NotFound (oidc_provider_unknown), Conflict
 // (version_conflict).
 func (s *Store) DeleteIdentityProvider(ctx context.Context, name string, expected int64) error {
 	return s.tx(ctx, "delete the identity provider", func(tx pgx.Tx) error {

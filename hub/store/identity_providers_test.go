@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -142,6 +143,7 @@ func TestA03_SessionsEndWhenTheirProviderWouldNotLetThemIn(t *testing.T) {
 			l := b.sessionOf(id, fleet.User{})
 			l.Provider, l.Subject, l.Name, l.Groups = "corp", id, id, groups
 			must(t, b.CreateLoginSession(ctx, l, ""))
+			b.issue(id, fleet.IssuedBy(fleet.APIToken{ID: id, Session: &l}))
 		}
 		after := before
 		after.AllowedDomains = slices.Clone(before.AllowedDomains)
@@ -157,6 +159,140 @@ func TestA03_SessionsEndWhenTheirProviderWouldNotLetThemIn(t *testing.T) {
 		if got := strings.Join(stay, " "); got != c.stay {
 			t.Errorf("%s: %q stay, not %q", name, got, c.stay)
 		}
+		if got := b.issued("in", "none", "out"); got != c.stay {
+			t.Errorf("%s: of the tokens %q stay, not %q", name, got, c.stay)
+		}
+		for _, id := range []string{"in", "none", "out"} {
+			_ = b.DeleteAPIToken(ctx, "by-"+id)
+		}
+	}
+}
+
+func (b *bench) issue(id string, by *fleet.Issuer) {
+	b.t.Helper()
+	must(b.t, b.CreateAPIToken(b.t.Context(), b.tokenOf(id, by)))
+}
+
+func (b *bench) tokenOf(id string, by *fleet.Issuer) fleet.APIToken {
+	return fleet.APIToken{ID: "by-" + id, Name: "ci", Hash: []byte("by-" + id), Admin: true, Issuer: by, CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour)}
+}
+
+// issued are those that somebody may still use whose tokens issue made.
+func (b *bench) issued(ids ...string) string {
+	var stay []string
+	for _, id := range ids {
+		_, err := b.APITokenByHash(b.t.Context(), []byte("by-"+id))
+		if _, again := b.APITokenByID(b.t.Context(), "by-"+id); (err == nil) != (again == nil) {
+			b.t.Errorf("%s by its hash: %v, by its id: %v", id, err, again)
+		}
+		if err == nil {
+			stay = append(stay, id)
+		}
+	}
+	return strings.Join(stay, " ")
+}
+
+// A token of somebody of an identity provider ends with the provider, outlives the
+// session that it was issued in, and is one of the person as the provider last said.
+func TestA03_TokensOfAProvidersPeopleEndWithIt(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	corp := fleet.IdentityProvider{Name: "corp", Issuer: "https://idp.example.org", ClientID: "hawser", ChangedBy: "ann"}
+	_, err := b.PutIdentityProvider(ctx, corp, true)
+	must(t, err)
+	login := func(id, subject, name string, groups ...string) fleet.LoginSession {
+		t.Helper()
+		l := b.sessionOf(id, fleet.User{})
+		l.Provider, l.Subject, l.Name, l.Groups = "corp", subject, name, groups
+		must(t, b.CreateLoginSession(ctx, l, ""))
+		return l
+	}
+	by := fleet.IssuedBy(fleet.APIToken{ID: "s1", Session: new(login("s1", "ann-1", "ann", "dev"))})
+	b.issue("ann", by)
+	first, err := b.APITokenByID(ctx, "by-ann")
+	must(t, err)
+	if i := first.Issuer; i == nil || i.Provider != "corp" || i.Subject != "ann-1" || i.Name != "ann" || first.User != "" {
+		t.Fatalf("%+v", i)
+	}
+	b.issue("token", fleet.IssuedBy(first)) // a token's token is its issuer's
+	must(t, b.DeleteLoginSession(ctx, "s1"))
+	if got := b.issued("ann", "token"); got != "ann token" {
+		t.Errorf("after the session %q stay", got)
+	}
+	// What asks has ended meanwhile, or is somebody else's.
+	wantCode(t, b.CreateAPIToken(ctx, b.tokenOf("late", by)), fault.Unauthorized, "oidc_provider_changed")
+	login("s2", "bob-1", "bob", "dev")
+	wantCode(t, b.CreateAPIToken(ctx, b.tokenOf("other", &fleet.Issuer{Provider: "corp", Subject: "ann-1", By: "s2"})), fault.Unauthorized, "oidc_provider_changed")
+	b.issue("bob", &fleet.Issuer{Provider: "corp", Subject: "bob-1", By: "s2"})
+	must(t, b.CreateAPIToken(ctx, fleet.APIToken{ID: "by-nobody", Name: "ci", Hash: []byte("by-nobody"), Admin: true, CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour)}))
+
+	// The groups of the newest login count, and its name is shown.
+	login("s3", "ann-1", "ann.new", "ops")
+	corp.AllowedGroups = []string{"ops"}
+	_, err = b.PutIdentityProvider(ctx, corp, true)
+	must(t, err)
+	if got := b.issued("ann", "token", "bob", "nobody"); got != "ann token nobody" {
+		t.Errorf("with other groups %q stay", got)
+	}
+	all, err := b.APITokens(ctx)
+	must(t, err)
+	for _, tok := range all {
+		if (tok.ID == "by-nobody") != (tok.Issuer == nil) || tok.Issuer != nil && tok.Issuer.Name != "ann.new" {
+			t.Errorf("%s is listed with %+v", tok.ID, tok.Issuer)
+		}
+	}
+	must(t, b.DeleteIdentityProvider(ctx, "corp", 0))
+	corp.AllowedGroups = nil
+	_, err = b.PutIdentityProvider(ctx, corp, true) // brings none back
+	must(t, err)
+	if got := b.issued("ann", "token", "nobody"); got != "nobody" {
+		t.Errorf("after the provider %q stay", got)
+	}
+}
+
+// A token that is asked for while the provider's settings change waits for them, and
+// does not outlive what they end.
+func TestA03_NoTokenOutrunsAChangeOfItsProvider(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	_, err := b.PutIdentityProvider(ctx, fleet.IdentityProvider{Name: "corp", Issuer: "https://idp.example.org", ClientID: "hawser", ChangedBy: "ann"}, true)
+	must(t, err)
+	l := b.sessionOf("s", fleet.User{})
+	l.Provider, l.Subject, l.Name = "corp", "ann-1", "ann"
+	must(t, b.CreateLoginSession(ctx, l, ""))
+	b.issue("old", &fleet.Issuer{Provider: "corp", Subject: "ann-1", By: "s"})
+	// A change as it is made, up to its end.
+	tx, err := b.pool.Begin(ctx)
+	must(t, err)
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	_, err = tx.Exec(ctx, "UPDATE identity_providers SET version = nextval('identity_provider_versions') WHERE name = 'corp'")
+	must(t, err)
+	for _, end := range []string{"EndSessionsOfProvider", "EndTokensOfProvider"} {
+		_, err = tx.Exec(ctx, q(end), "corp")
+		must(t, err)
+	}
+	results := make(chan error, 2)
+	for _, by := range []string{"s", "by-old"} {
+		go func() {
+			results <- b.CreateAPIToken(ctx, b.tokenOf("new-"+by, &fleet.Issuer{Provider: "corp", Subject: "ann-1", By: by}))
+		}()
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		var waiting int
+		must(t, b.pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting))
+		if waiting == 2 || len(results) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d wait", waiting)
+		}
+	}
+	must(t, tx.Commit(ctx))
+	for range 2 {
+		wantCode(t, <-results, fault.Unauthorized, "oidc_provider_changed")
+	}
+	if got := b.issued("old", "new-s", "new-by-old"); got != "" {
+		t.Errorf("%q stay", got)
 	}
 }
 

@@ -75,8 +75,11 @@ func TestA03_WhatAUserHasEndsInTheDatabase(t *testing.T) {
 			if got.ID != "s" || !got.Admin || got.Session.Name != "ann" || got.Session.Provider != "local" {
 				t.Errorf("%+v", got)
 			}
-			_, err = b.APITokenByHash(ctx, []byte("t"))
+			tok, err := b.APITokenByHash(ctx, []byte("t"))
 			must(t, err)
+			if i := tok.Issuer; i == nil || i.Provider != "local" || i.Subject != "1" || i.Name != "ann" {
+				t.Errorf("issued by %+v", i)
+			}
 			_, err = b.ChangeUser(ctx, "ann", c)
 			must(t, err)
 			_, err = b.LoginByHash(ctx, l.Hash)

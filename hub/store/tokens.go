@@ -14,9 +14,32 @@ import (
 // lastUsedResolution of API tokens: not every request is worth a write.
 const lastUsedResolution = time.Minute
 
-// CreateAPIToken stores a token by its hash.
+// CreateAPIToken stores a token by its hash. One that somebody of an identity provider
+// issues is stored only while the provider, and that with which it is asked for, are
+// there: else Unauthorized (oidc_provider_changed).
 func (s *Store) CreateAPIToken(ctx context.Context, t fleet.APIToken) error {
-	return s.createToken(ctx, s.pool, t)
+	if t.Issuer == nil || t.Issuer.Provider == fleet.LocalProvider {
+		return s.createToken(ctx, s.pool, t)
+	}
+	grants, err := document(append([]fleet.Grant{}, t.Grants...))
+	if err != nil {
+		return wrap(err, "store the API token")
+	}
+	return s.tx(ctx, "store the API token", func(tx pgx.Tx) error {
+		// The provider is held first, as by whoever changes it: what a change ends is
+		// what there was before, and what comes later sees its end.
+		if _, err := tx.Exec(ctx, q("HoldProvider"), t.Issuer.Provider); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, q("CreateAPITokenAt"), t.ID, t.Name, t.Hash, t.Admin, t.CreatedAt, t.ExpiresAt, grants, t.Issuer.By, t.Issuer.Provider, t.Issuer.Subject)
+		switch {
+		case sqlState(err) == codeUnique:
+			return fault.New(fault.Conflict, "api_token_exists", "the API token %s exists", t.ID)
+		case err == nil && tag.RowsAffected() == 0:
+			return fault.New(fault.Unauthorized, "oidc_provider_changed", "the identity provider's settings changed meanwhile, or the session ended").WithFix("log in again")
+		}
+		return err
+	})
 }
 
 func (s *Store) createToken(ctx context.Context, on execer, t fleet.APIToken) error {
@@ -71,9 +94,16 @@ func (s *Store) APITokenByID(ctx context.Context, id string) (fleet.APIToken, er
 
 func scanAPIToken(r pgx.CollectableRow) (t fleet.APIToken, err error) {
 	var grants []byte
-	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants, &t.User)
+	var by fleet.Issuer
+	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants, &t.User, &by.Provider, &by.Subject, &by.Name)
 	if err != nil {
 		return t, err
+	}
+	if t.User != "" {
+		by.Provider, by.Subject = fleet.LocalProvider, t.User
+	}
+	if by.Provider != "" {
+		t.Issuer = &by
 	}
 	t.CreatedAt, t.ExpiresAt, t.LastUsed = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.LastUsed)
 	if err := decode(grants, &t.Grants); err != nil {

@@ -1633,13 +1633,13 @@ func (c *Client) GetIdentityProvider(ctx context.Context, name string, options .
 
 // PutIdentityProvider: set an identity provider.
 //
-// What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider end; with groups those of people who are in none of them.
+// What is left out is as if it had never been set, but for the client's secret, which is kept while issuer and client are the same. With another issuer, client, claim or prefix, or fewer domains, the sessions of the provider and the API tokens that its people issued end; with groups those of people who are in none of them.
 func (c *Client) PutIdentityProvider(ctx context.Context, name string, in IdentityProviderRequest, options ...Option) (out IdentityProvider, err error) {
 	err = c.call(ctx, http.MethodPut, "/settings/providers/"+url.PathEscape(name), in, &out, options)
 	return out, err
 }
 
-// DeleteIdentityProvider: delete an identity provider, and end the sessions of the people it vouched for.
+// DeleteIdentityProvider: delete an identity provider, and end the sessions and API tokens of the people it vouched for.
 func (c *Client) DeleteIdentityProvider(ctx context.Context, name string, options ...Option) error {
 	return c.call(ctx, http.MethodDelete, "/settings/providers/"+url.PathEscape(name), nil, nil, options)
 }
@@ -1659,6 +1659,8 @@ type APIToken struct {
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt time.Time  `json:"expiresAt"`
 	LastUsed  *time.Time `json:"lastUsed,omitempty"`
+	// Issuer is who issued it; left out when that is not known.
+	Issuer *TokenIssuer `json:"issuer,omitempty"`
 }
 
 // APITokenList is a page of a list.
@@ -2880,6 +2882,14 @@ type TemplateRequest struct {
 	URL     string `json:"url"`
 	Project string `json:"project,omitempty"`
 	Credential
+}
+
+// TokenIssuer is somebody who issued a token.
+type TokenIssuer struct {
+	// Provider is "local", or the identity provider that vouches for the subject.
+	Provider string `json:"provider"`
+	Subject  string `json:"subject"`
+	Name     string `json:"name"`
 }
 
 // TreeAnswer is the objects of an application and what they own.

@@ -1036,7 +1036,7 @@ export class Client {
     return await this.call<types.IdentityProvider>("PUT", `/settings/providers/${encodeURIComponent(name)}`, body, o);
   }
 
-  /** Delete an identity provider, and end the sessions of the people it vouched for. */
+  /** Delete an identity provider, and end the sessions and API tokens of the people it vouched for. */
   async deleteIdentityProvider(name: string, o: CallOptions = {}): Promise<void> {
     return (await this.call<void>("DELETE", `/settings/providers/${encodeURIComponent(name)}`, undefined, o)).value;
   }

@@ -56,6 +56,8 @@ export interface APIToken {
   createdAt: string;
   expiresAt: string;
   lastUsed?: string;
+  /** Issuer is who issued it; left out when that is not known. */
+  issuer?: TokenIssuer;
 }
 
 /** APITokenList is a page of a list. */
@@ -1183,6 +1185,8 @@ export interface IssuedToken {
   createdAt: string;
   expiresAt: string;
   lastUsed?: string;
+  /** Issuer is who issued it; left out when that is not known. */
+  issuer?: TokenIssuer;
   token: string;
 }
 
@@ -2624,6 +2628,14 @@ export interface TemplateRequest {
   /** EnableSubmodules and EnableLFS have submodules and LFS files fetched. */
   enableSubmodules?: boolean;
   enableLFS?: boolean;
+}
+
+/** TokenIssuer is somebody who issued a token. */
+export interface TokenIssuer {
+  /** Provider is "local", or the identity provider that vouches for the subject. */
+  provider: string;
+  subject: string;
+  name: string;
 }
 
 /** TreeAnswer is the objects of an application and what they own. */
