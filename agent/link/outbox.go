@@ -1,9 +1,11 @@
 package link
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -113,6 +115,7 @@ func (o *outbox) reports(reports []model.AppReport) {
 
 // operation keeps the newest word; an end is never replaced.
 func (o *outbox) operation(u model.OperationUpdate) {
+	manifest.GuardUpdate(&u)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	w := &o.work
@@ -135,6 +138,10 @@ func (o *outbox) operation(u model.OperationUpdate) {
 func (o *outbox) clusterReport(r model.ClusterReport) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	r.Conditions = slices.Clone(r.Conditions)
+	for i, said := range r.Conditions {
+		r.Conditions[i] = manifest.GuardText(model.ObjectKey{}, said)
+	}
 	o.cluster = &r
 	if o.open {
 		o.work.cluster = &r
@@ -151,7 +158,7 @@ func (o *outbox) acker(session uint64, app model.AppUID, g model.Generation) fun
 			a := desiredAck{generation: g}
 			if err != nil {
 				f := fault.As(err)
-				a.code, a.message = f.Code, f.Message
+				a.code, a.message = f.Code, manifest.GuardText(model.ObjectKey{}, f.Message)
 			}
 			o.change(func(w *outwork) {
 				if o.session != session {

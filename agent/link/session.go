@@ -18,6 +18,7 @@ import (
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/failpoint"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/wire"
 )
@@ -127,6 +128,10 @@ func (s *session) reason(err error) error {
 
 // sayHello sends the hello and judges the welcome.
 func (s *session) sayHello(hello model.Hello) error {
+	hello.Operations = slices.Clone(hello.Operations)
+	for i := range hello.Operations {
+		manifest.GuardUpdate(&hello.Operations[i])
+	}
 	p, err := wire.HelloToProto(hello)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ type hubProcess struct {
 	metrics string
 }
 
-func startHubOf(t *testing.T, dsn, redisAddr string) hubProcess {
+func startHubOf(t *testing.T, dsn string, env ...string) hubProcess {
 	t.Helper()
 	var addresses [2]string
 	for i := range addresses {
@@ -45,7 +45,7 @@ func startHubOf(t *testing.T, dsn, redisAddr string) hubProcess {
 	}
 	k := &killable{t: t, addr: addresses[0], dir: t.TempDir(), dsn: dsn,
 		args: []string{"--metrics-listen", addresses[1], "--poll-interval", "1h"},
-		env:  []string{"REDIS_URL=redis://" + redisAddr, vault.EnvKey + "=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, vault.KeySize))}}
+		env:  append(env, vault.EnvKey+"="+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, vault.KeySize)))}
 	k.client = http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	k.start()
 	t.Cleanup(k.kill)
@@ -151,8 +151,8 @@ func TestA38_TwoHubsWithARedisThatIsKilledFlushedAndPoisoned(t *testing.T) {
 	if err := db.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	one := startHubOf(t, dsn, server.Addr())
-	two := startHubOf(t, dsn, server.Addr())
+	one := startHubOf(t, dsn, "REDIS_URL=redis://"+server.Addr())
+	two := startHubOf(t, dsn, "REDIS_URL=redis://"+server.Addr())
 	code, err := os.ReadFile(one.codeFile())
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ spec:
 	for k := range stolen {
 		thief.Set(t.Context(), k, "garbage", 0)
 	}
-	three := startHubOf(t, dsn, server.Addr()) // it remembers nothing, so it looks
+	three := startHubOf(t, dsn, "REDIS_URL=redis://"+server.Addr()) // it remembers nothing, so it looks
 	if got := three.ok(t, "GET", manifests, admin, "", ""); got != rendered {
 		t.Fatalf("poisoned: %s", got)
 	}

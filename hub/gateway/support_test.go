@@ -38,6 +38,18 @@ type plain struct {
 	// updates and hellos that agents send; nil: nobody looks.
 	updates chan model.OperationUpdate
 	hellos  chan model.Hello
+	acks    chan []fleet.Ack
+	reports chan fleet.ClusterReport
+}
+
+func (p *plain) AckDesired(_ context.Context, _ model.ClusterID, _ model.Epoch, acks []fleet.Ack) error {
+	p.acks <- acks
+	return nil
+}
+
+func (p *plain) SaveClusterReport(_ context.Context, r fleet.ClusterReport) error {
+	p.reports <- r
+	return nil
 }
 
 func (p *plain) ApplyOperationUpdates(_ context.Context, _ model.ClusterID, _ model.Epoch, updates []model.OperationUpdate) ([]model.OperationInfo, error) {

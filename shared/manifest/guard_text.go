@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -36,16 +37,21 @@ func GuardText(key model.ObjectKey, text string) string {
 	if text == "" {
 		return text
 	}
-	if at := wholeSecret.FindStringIndex(text); at != nil {
-		from := at[0]
-		if brace := strings.IndexByte(text[:from], '{'); brace >= 0 {
-			from = brace
-		} else if strings.Contains(text, "\n") {
-			from = 0 // YAML: its fields are in any order
+	whole, quoted := suspect(text)
+	if whole {
+		if at := wholeSecret.FindStringIndex(text); at != nil {
+			from := at[0]
+			if brace := strings.IndexByte(text[:from], '{'); brace >= 0 {
+				from = brace
+			} else if strings.Contains(text, "\n") {
+				from = 0 // YAML: its fields are in any order
+			}
+			text = text[:from] + hiddenWords
 		}
-		text = text[:from] + hiddenWords
 	}
-	text = quotedValue.ReplaceAllString(text, "${1}"+hiddenWords)
+	if quoted {
+		text = quotedValue.ReplaceAllString(text, "${1}"+hiddenWords)
+	}
 	if !IsSecret(key.GroupKind()) {
 		return text
 	}
@@ -61,6 +67,29 @@ func GuardText(key model.ObjectKey, text string) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// suspect says which of the expressions could match at all: most texts have none of
+// the words that these begin with, and looking for words is much cheaper. Any text
+// with letters outside ASCII is suspect: some of them are other spellings of ASCII
+// ones to an expression that ignores case.
+func suspect(text string) (whole, quoted bool) {
+	has := func(i int, word string) bool {
+		return len(text)-i >= len(word) && strings.EqualFold(text[i:i+len(word)], word)
+	}
+	for i := 0; i < len(text) && !(whole && quoted); i++ {
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			return true, true
+		case c|0x20 == 's':
+			whole = whole || has(i, "secret")
+		case c|0x20 == 'l':
+			whole = whole || has(i, "last-applied")
+		case c|0x20 == 'd':
+			quoted = quoted || has(i, "data")
+		}
+	}
+	return whole, quoted
 }
 
 // openPlace is the place of a field, which is no value.

@@ -69,6 +69,23 @@ func TestTextsThatQuoteNothingStay(t *testing.T) {
 	}
 }
 
+// What is not looked at closely has nothing that a close look would find, in whatever
+// letters: to an expression that ignores case the Kelvin sign is a k, and a long s an s.
+func TestE06_TheQuickLookAtATextMissesNothing(t *testing.T) {
+	for _, text := range []string{
+		`{"kind":"Secret","data":{"k":"CANARY"}}`, `{"KIND":"SECRET","data":{"k":"CANARY"}}`, "{\"\u212aind\":\"\u017fecret\",\"x\":\"CANARY\"}",
+		`LAST-APPLIED-CONFIGURATION CANARY`, "la\u017ft-applied-configuration CANARY", `DATA: Invalid value: "CANARY"`, `stringData[k]: Invalid value: "CANARY"`,
+		"plain", "", "it is updated", "déjà vu",
+	} {
+		text = strings.ReplaceAll(text, "CANARY", canary)
+		leaks(t, text, GuardText(model.ObjectKey{Kind: "Pod"}, text))
+		whole, quoted := suspect(text)
+		if wholeSecret.MatchString(text) && !whole || quotedValue.MatchString(text) && !quoted {
+			t.Errorf("%q is not suspected", text)
+		}
+	}
+}
+
 // FuzzGuardText: whatever a text is, a quoted Secret is not in what is left of it.
 func FuzzGuardText(f *testing.F) {
 	f.Add("a", "b", true)
