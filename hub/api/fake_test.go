@@ -33,7 +33,7 @@ import (
 // fakeStore keeps in memory what the database would.
 type fakeStore struct {
 	authtest.Identity
-	mu        sync.Mutex
+	mu        notes
 	hub       fleet.HubState
 	tokens    []fleet.APIToken
 	enrol     []fleet.EnrolmentToken

@@ -121,19 +121,25 @@ func (a *api) mayCall(c *gin.Context, set *permission.Set, r right) error {
 			return nil
 		}
 		op, err := a.store.Operation(ctx, id)
-		if err != nil {
+		unknown := fault.Is(err, fault.NotFound)
+		if err != nil && !unknown {
 			return err
 		}
 		project := op.Project
-		if r.verb != permission.Get && !op.Phase.Terminal() {
-			// What is under way belongs to whom the application belongs now.
-			app, err := a.store.Application(ctx, op.AppName)
+		if r.verb != permission.Get {
+			// What is under way belongs to whom the application belongs now. It is asked
+			// of an operation that nobody knows too: how long an answer takes tells no
+			// more than what it says.
+			app, ofApp := a.store.Application(ctx, op.AppName)
 			switch {
-			case err == nil && app.UID == op.App:
+			case ofApp != nil && !fault.Is(ofApp, fault.NotFound):
+				return ofApp
+			case ofApp == nil && app.UID == op.App && !op.Phase.Terminal():
 				project = app.Project
-			case err != nil && !fault.Is(err, fault.NotFound):
-				return err
 			}
+		}
+		if unknown {
+			return err
 		}
 		return verdictOn(set, r, project, op.AppName, string(id), fleet.OperationUnknown)
 	case permission.Projects:

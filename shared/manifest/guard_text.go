@@ -89,7 +89,7 @@ func suspect(text string) (whole, quoted bool) {
 			quoted = quoted || has(i, "data")
 		}
 	}
-	return whole, quoted
+	return whole, quoted && strings.Contains(text, `"`)
 }
 
 // openPlace is the place of a field, which is no value.
