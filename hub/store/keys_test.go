@@ -126,6 +126,7 @@ func TestEveryColumnOfBytesIsSealedOrNoSecret(t *testing.T) {
 		"jobs.digest":               "SHA-256 of a command",
 		"audit.hash":                "what holds the chain together",
 		"audit.signature":           "a signature",
+		"audit_exports.hash":        "of the last record of the chain that a receiver has",
 		"vault_keys.version":        "the name of a key",
 		"vault_keys.wrapped":        "sealed with the key file's key, see vault.Box.Learn",
 		"vault_readers.versions":    "names of keys",
