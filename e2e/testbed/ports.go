@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Ports are taken from below the range (32768 and up on Linux) from which the
@@ -70,7 +71,7 @@ func reservePort() (*port, error) {
 		}
 		if err = tryLock(p.lock); err == nil {
 			var ln net.Listener
-			if ln, err = p.listen(); err == nil {
+			if ln, err = net.Listen("tcp4", p.address()); err == nil {
 				ln.Close()
 				return p, nil
 			}
@@ -96,8 +97,19 @@ func reservePorts(n int) (_ []*port, err error) {
 	return all, nil
 }
 
-// listen opens the port. A program outside of the testbed may have taken it.
-func (p *port) listen() (net.Listener, error) { return net.Listen("tcp4", p.address()) }
+// listen opens the port. A program outside of the testbed may have taken it. One
+// that this process is just starting has everything open that was open here until it
+// becomes another program: a port that was closed a moment ago as well. That passes in
+// milliseconds, and tells nobody.
+func (p *port) listen() (net.Listener, error) {
+	for tries := 0; ; tries++ {
+		ln, err := net.Listen("tcp4", p.address())
+		if !lostPort(err) || tries == 100 {
+			return ln, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
 
 func (p *port) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
 
