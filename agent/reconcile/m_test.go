@@ -36,22 +36,30 @@ func TestM01_TheAgentAsksTheProjectAgain(t *testing.T) {
 				NamespaceResourceBlacklist: []model.KindRule{{Kind: "Secret"}, {Group: "rbac.authorization.k8s.io", Kind: "*"}},
 			}
 			a.mustSend(d, b)
-			eventually(t, 20*time.Second, func() error {
-				if st := a.status(d.App); !slices.ContainsFunc(st.Conditions, func(x model.Condition) bool { return x.Code == c.code }) {
-					return fmt.Errorf("conditions %v", st.Conditions)
-				}
-				return nil
-			})
-			a.operation(model.OperationID("op-"+name), 1, d.App, model.OperationSpec{})
-			if end := a.ended(model.OperationID("op-" + name)); end.Phase != model.PhaseFailed {
-				t.Errorf("%s: %s", end.Phase, end.Message)
-			}
+			refuses(t, a, d.App, c.code)
 		})
 	}
 	for _, e := range writes(t, audit) {
 		if strings.HasPrefix(e.Namespace, "m01-") || e.Namespace == "kube-system" || e.Namespace == "" && strings.HasPrefix(e.Name, "m01") {
 			t.Errorf("it was written: %s", e)
 		}
+	}
+}
+
+// refuses waits until the agent says of an application that it is refused, with a code,
+// and holds that somebody who asks for a sync has it refused too.
+func refuses(t *testing.T, a *agent, app model.AppUID, code string) {
+	t.Helper()
+	eventually(t, 20*time.Second, func() error {
+		if st := a.status(app); !slices.ContainsFunc(st.Conditions, func(c model.Condition) bool { return c.Code == code }) {
+			return fmt.Errorf("conditions %v", st.Conditions)
+		}
+		return nil
+	})
+	op := model.OperationID("op-" + string(app))
+	a.operation(op, 1, app, model.OperationSpec{})
+	if end := a.ended(op); end.Phase != model.PhaseFailed {
+		t.Errorf("%s: %s", end.Phase, end.Message)
 	}
 }
 
@@ -141,16 +149,7 @@ func TestM04_NothingGoesToTheAgentsOwnNamespace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, b := desired(t, "m04-"+name, "m04", 1, automated(true, true), text)
 			a.mustSend(d, b)
-			eventually(t, 20*time.Second, func() error {
-				if st := a.status(d.App); !slices.ContainsFunc(st.Conditions, func(c model.Condition) bool { return c.Code == codeOwnNamespace }) {
-					return fmt.Errorf("conditions %v", st.Conditions)
-				}
-				return nil
-			})
-			a.operation(model.OperationID("op-"+name), 1, d.App, model.OperationSpec{})
-			if end := a.ended(model.OperationID("op-" + name)); end.Phase != model.PhaseFailed {
-				t.Errorf("%s: %s", end.Phase, end.Message)
-			}
+			refuses(t, a, d.App, codeOwnNamespace)
 		})
 	}
 	for _, e := range writes(t, audit) {
