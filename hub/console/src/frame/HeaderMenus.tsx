@@ -5,7 +5,7 @@ import { locales, useLocale, useT } from "../i18n";
 import { apiDocs, paths } from "../routes/urls";
 import { Icon } from "../ui/Icon";
 import { plainLine } from "../ui/plain";
-import { contrasts, densities, schemes, usePreferences } from "../ui/preferences";
+import { clocks, contrasts, densities, schemes, usePreferences } from "../ui/preferences";
 import classes from "./Frame.module.css";
 import { type HeaderMenu, HelpButton, LookButton, UserButton } from "./HeaderButtons";
 
@@ -90,6 +90,13 @@ function LookMenu({ first }: { first: boolean }) {
           value={look.density}
           onChange={(density) => look.set({ density })}
           label={(d) => t(`frame.look.density.${d}`)}
+        />
+        <Menu.Label>{t("frame.look.times")}</Menu.Label>
+        <Choice
+          values={clocks}
+          value={look.times}
+          onChange={(times) => look.set({ times })}
+          label={(c) => t(`frame.look.times.${c}`)}
         />
         <Menu.Label>{t("frame.look.language")}</Menu.Label>
         <Choice values={locales} value={locale} onChange={setLocale} label={(l) => t(`frame.language.${l}`)} />

@@ -14,7 +14,7 @@ import { projectsRoute } from "./projects";
 import { repositoriesRoute } from "./repositories";
 import { rootRoute } from "./root";
 import { settingsRoute } from "./settings";
-import { paths } from "./urls";
+import { parseSearch, paths, stringifySearch } from "./urls";
 
 const homeRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -48,6 +48,8 @@ export function newRouter(client: QueryClient, history?: RouterHistory) {
   return createRouter({
     history,
     routeTree: tree,
+    parseSearch,
+    stringifySearch,
     context: { client },
     defaultPreload: "intent",
     defaultPreloadStaleTime: 0,

@@ -23,24 +23,30 @@ export const paths = {
   job: "/jobs/$job",
 } as const;
 
+/**
+ * What an address says behind its question mark. All of it is text: q=123, q=1e5 and
+ * q=true are filters that somebody wrote, no numbers and no truths.
+ */
+export function parseSearch(search: string): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(search)) if (!(name in out)) out[name] = value;
+  return out;
+}
+
+/** The other way round; what is not said is left out. */
+export function stringifySearch(search: Readonly<Record<string, unknown>>): string {
+  const out = new URLSearchParams();
+  for (const [name, value] of Object.entries(search))
+    if (value !== undefined && value !== null && value !== "") out.append(name, String(value));
+  const text = out.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
 /** Text of a search parameter; anything else, and an empty one, is as if it were not there. */
 export const text = z.catch(z.optional(z.string().check(z.minLength(1))), undefined);
 /** A number as text, however it is written. */
 export const number = z.catch(
   z.optional(z.pipe(z.coerce.string(), z.string().check(z.regex(/^\d{1,16}$/)))),
-  undefined,
-);
-/** Text that may be a number, which the router reads as one: it is text all the same. */
-export const textOrNumber = z.catch(
-  z.optional(
-    z.union([
-      z.string().check(z.minLength(1)),
-      z.pipe(
-        z.number(),
-        z.transform((n: number) => String(n)),
-      ),
-    ]),
-  ),
   undefined,
 );
 /** One of some words, or nothing. */
@@ -106,21 +112,21 @@ export const applicationSearch = z.object({
   whole: oneOf("yes"),
   /** In the history: all operations, and two deployments that are compared. */
   show: oneOf("operations"),
-  pair: textOrNumber,
+  pair: text,
   /** What is read of logs, and how it is shown. */
-  container: textOrNumber,
+  container: text,
   since: text,
-  tail: textOrNumber,
-  grep: textOrNumber,
+  tail: text,
+  grep: text,
   previous: oneOf("yes"),
   follow: oneOf("off"),
   wrap: oneOf("yes"),
   /** Manifests of the cluster, of another revision, of one object. */
   from: oneOf("live"),
-  rev: textOrNumber,
+  rev: text,
   doc: text,
   /** The deployment to go back to. */
-  to: textOrNumber,
+  to: text,
   /** Filter and order of the list that one came from: previous and next are those of it. */
   in: text,
   order: text,

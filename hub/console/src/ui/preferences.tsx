@@ -4,6 +4,8 @@ import { createContext, type ReactNode, useContext, useEffect, useMemo, useState
 export const schemes = ["auto", "light", "dark"] as const;
 export const densities = ["compact", "default", "comfortable"] as const;
 export const contrasts = ["auto", "more"] as const;
+/** How moments are written: how long ago, or when, here or in UTC. */
+export const clocks = ["relative", "local", "utc"] as const;
 
 /** What a person chose about the look; kept in the browser. */
 export interface Preferences {
@@ -11,6 +13,7 @@ export interface Preferences {
   /** "auto" is what the system asks for. */
   contrast: (typeof contrasts)[number];
   nav: "open" | "collapsed";
+  times: (typeof clocks)[number];
 }
 
 interface Value extends Preferences {
@@ -20,7 +23,7 @@ interface Value extends Preferences {
 }
 
 const storageKey = "hawser.look";
-const defaults: Preferences = { density: "default", contrast: "auto", nav: "open" };
+const defaults: Preferences = { density: "default", contrast: "auto", nav: "open", times: "relative" };
 
 function stored(): Preferences {
   try {
@@ -29,6 +32,7 @@ function stored(): Preferences {
       density: densities.find((d) => d === v.density) ?? defaults.density,
       contrast: contrasts.find((c) => c === v.contrast) ?? defaults.contrast,
       nav: v.nav === "collapsed" ? "collapsed" : "open",
+      times: clocks.find((c) => c === v.times) ?? defaults.times,
     };
   } catch {
     return defaults;

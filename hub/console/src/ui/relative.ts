@@ -16,3 +16,27 @@ export function relative(at: number, now: number, locale: string, short: boolean
   if (short) return `${Math.abs(n)}${letter}`;
   return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(n, unit);
 }
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** The date and the time, here or in UTC, which is named; short has no seconds, and no year when it is this one. */
+export function moment(at: Date, locale: string, utc: boolean, short: boolean, now = new Date()): string {
+  const thisYear = utc ? at.getUTCFullYear() === now.getUTCFullYear() : at.getFullYear() === now.getFullYear();
+  const key = `${locale} ${utc} ${short} ${thisYear}`;
+  let format = formats.get(key);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat(locale, {
+      day: "numeric",
+      month: "short",
+      year: short && thisYear ? undefined : "numeric",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: short ? undefined : "2-digit",
+      hourCycle: "h23",
+      timeZone: utc ? "UTC" : undefined,
+    });
+    formats.set(key, format);
+  }
+  const text = format.format(at);
+  return utc ? `${text} UTC` : text;
+}

@@ -134,6 +134,25 @@ describe("a time", () => {
     const { container } = draw(<RelativeTime at={new Date(Date.now() - 3 * 3_600_000)} />, { locale: "de" });
     expect(container).toHaveTextContent("vor 3 Stunden");
   });
+  it("is the date and time for whoever prefers that, and how long ago on hover", () => {
+    localStorage.setItem("hawser.look", JSON.stringify({ times: "utc" }));
+    vi.useFakeTimers({ now: new Date("2026-03-01T12:00:00Z") });
+    try {
+      const { container } = draw(
+        <>
+          <RelativeTime at="2026-03-01T11:46:05Z" short />
+          <RelativeTime at="2025-03-01T11:46:05Z" />
+        </>,
+      );
+      const [short, long] = container.querySelectorAll("time");
+      expect(short).toHaveTextContent(/^Mar 1, 11:46 UTC$/);
+      expect(short).toHaveAttribute("title", "13 minutes ago");
+      expect(long).toHaveTextContent(/^Mar 1, 2025, 11:46:05 UTC$/);
+    } finally {
+      vi.useRealTimers();
+      localStorage.clear();
+    }
+  });
   it("that is none is never", () => {
     expect(draw(<RelativeTime at="x" />).container).toHaveTextContent("never");
   });

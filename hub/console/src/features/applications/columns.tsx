@@ -236,7 +236,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "created",
       title: t("applications.created"),
-      width: 84,
+      width: 100,
       sort: "created",
       cell: (r) => (r.createdAt === undefined ? "" : <RelativeTime at={r.createdAt} short />),
     },
