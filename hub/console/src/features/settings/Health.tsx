@@ -24,9 +24,14 @@ interface Finding {
   state: State;
   what: ReactNode;
   detail?: ReactNode;
+  /** Of what is not well: its code, and what to do. */
   code?: string;
+  fix?: ReactNode;
   action?: ReactNode;
 }
+
+/** Numbers of hawser doctor, which finds the same. */
+const codes = { database: "HW-8043", restore: "HW-8042", silent: "HW-8041" };
 
 /** How the hub is: what is not well, with its code and where to look, and which versions there are. */
 export function Health({ project }: { project: string | undefined }) {
@@ -52,6 +57,7 @@ export function Health({ project }: { project: string | undefined }) {
             what,
             detail: <PlainText text={Problem.of(q.error).message} lines={2} />,
             code: Problem.of(q.error).id || Problem.of(q.error).code,
+            fix: <PlainText text={Problem.of(q.error).fix ?? t("settings.health.unasked.fix")} lines={2} />,
           },
         ]
       : q.isPending
@@ -66,6 +72,7 @@ export function Health({ project }: { project: string | undefined }) {
         detail: away
           ? t("settings.health.database.away", { time: format.time(summary.data?.asOf ?? "") })
           : t("settings.health.database.ok"),
+        ...(away && { code: codes.database, fix: t("settings.health.database.fix") }),
       },
     ]),
     {
@@ -73,6 +80,7 @@ export function Health({ project }: { project: string | undefined }) {
       state: hub.data.holdDeletes ? "degraded" : "healthy",
       what: t("settings.health.restore"),
       detail: t(hub.data.holdDeletes ? "settings.health.restore.held" : "settings.health.restore.ok"),
+      ...(hub.data.holdDeletes && { code: codes.restore, fix: t("settings.health.restore.fix") }),
       action: hub.data.holdDeletes && (
         <Button onClick={() => setAcknowledging(true)}>{t("settings.health.restore.acknowledge")}</Button>
       ),
@@ -86,6 +94,7 @@ export function Health({ project }: { project: string | undefined }) {
           n: summary.data?.clusters.reporting ?? 0,
           total: summary.data?.clusters.total ?? 0,
         }),
+        ...(silent > 0 && { code: codes.silent, fix: t("settings.health.clusters.fix") }),
         action: silent > 0 && (
           <Link to={paths.clusters} search={{ project, q: "-freshness:live" }}>
             {t("settings.health.look")}
@@ -109,6 +118,7 @@ export function Health({ project }: { project: string | undefined }) {
             what: <MiddleTruncate text={r.url} most={50} />,
             detail: <PlainText text={r.error ?? ""} lines={2} />,
             code: r.errorCode,
+            fix: t("settings.health.repositories.fix"),
             action: (
               <Link to={paths.repositories} search={{ project, sel: r.id }}>
                 {t("settings.health.look")}
@@ -136,7 +146,20 @@ export function Health({ project }: { project: string | undefined }) {
               title: t("settings.health.what"),
               cell: (f) => <StatusText state={f.state}>{f.what}</StatusText>,
             },
-            { key: "detail", title: t("settings.health.detail"), cell: (f) => f.detail },
+            {
+              key: "detail",
+              title: t("settings.health.detail"),
+              cell: (f) => (
+                <>
+                  {f.detail}
+                  {f.fix !== undefined && (
+                    <div className={layout.dim} data-fix>
+                      {f.fix}
+                    </div>
+                  )}
+                </>
+              ),
+            },
             {
               key: "code",
               title: t("settings.health.code"),

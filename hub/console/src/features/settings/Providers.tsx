@@ -1,9 +1,11 @@
 import { Button } from "@mantine/core";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import type { IdentityProvider } from "../../api/types";
 import { api, Problem } from "../../client";
 import { useFormat, useT } from "../../i18n";
 import { CliLine } from "../../ui/CliLine";
+import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { CopyButton } from "../../ui/CopyButton";
 import { Facts } from "../../ui/Facts";
 import layout from "../../ui/layout.module.css";
@@ -14,32 +16,74 @@ import { RelativeTime } from "../../ui/RelativeTime";
 import { StatusText } from "../../ui/StatusIcon";
 import { cli } from "../../ui/shell";
 import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
+import { ProviderDialog } from "./ProviderDialog";
 import { providersQuery } from "./queries";
 import { Failed } from "./Tokens";
 
 /** OpenID Connect providers, and whether they answer as they should. */
 export function Providers() {
   const t = useT();
+  const client = useQueryClient();
   const providers = useQuery(providersQuery);
+  const [editing, setEditing] = useState<IdentityProvider | "new">();
+  const [deleting, setDeleting] = useState<IdentityProvider>();
   if (providers.isPending) return <LoadingView rows={5} />;
   if (providers.isError) return <ErrorView error={providers.error} onRetry={() => void providers.refetch()} />;
-  if (providers.data.items.length === 0)
-    return (
-      <EmptyView title={t("settings.providers.empty")}>
-        <p>{t("settings.providers.help")}</p>
-        <CliLine command="hawser settings provider set corp --issuer https://idp.example.org --client-id hawser" />
-      </EmptyView>
-    );
+  const add = <Button onClick={() => setEditing("new")}>{t("settings.providers.new")}</Button>;
   return (
-    <div className={layout.cards}>
-      {providers.data.items.map((p) => (
-        <Provider key={p.name} provider={p} />
-      ))}
-    </div>
+    <section aria-label={t("settings.providers")}>
+      {providers.data.items.length === 0 ? (
+        <EmptyView title={t("settings.providers.empty")} actions={add}>
+          <p>{t("settings.providers.help")}</p>
+          <CliLine command="hawser settings provider set corp --issuer https://idp.example.org --client-id hawser" />
+        </EmptyView>
+      ) : (
+        <>
+          <div className={layout.head}>
+            <div>
+              <h2>{t("settings.providers")}</h2>
+              <p>{t("settings.providers.help")}</p>
+            </div>
+            {add}
+          </div>
+          <div className={layout.cards}>
+            {providers.data.items.map((p) => (
+              <Provider key={p.name} provider={p} onEdit={() => setEditing(p)} onDelete={() => setDeleting(p)} />
+            ))}
+          </div>
+        </>
+      )}
+      {editing !== undefined && (
+        <ProviderDialog provider={editing === "new" ? undefined : editing} onClose={() => setEditing(undefined)} />
+      )}
+      {deleting !== undefined && (
+        <ConfirmDialog
+          title={t("settings.providers.delete.name", { name: plainLine(deleting.name) })}
+          action={t("settings.providers.delete")}
+          type={deleting.name}
+          cli={cli("hawser", "settings", "provider", "delete", deleting.name)}
+          onConfirm={async () => {
+            await api.deleteIdentityProvider(deleting.name, { ifMatch: `"${deleting.version}"` });
+            await client.invalidateQueries({ queryKey: providersQuery.queryKey });
+          }}
+          onClose={() => setDeleting(undefined)}
+        >
+          {t("settings.providers.delete.what")}
+        </ConfirmDialog>
+      )}
+    </section>
   );
 }
 
-function Provider({ provider: p }: { provider: IdentityProvider }) {
+function Provider({
+  provider: p,
+  onEdit,
+  onDelete,
+}: {
+  provider: IdentityProvider;
+  onEdit: () => void;
+  onDelete: () => void;
+}) {
   const t = useT();
   const format = useFormat();
   const test = useMutation({ mutationFn: () => api.testIdentityProvider(p.name) });
@@ -50,9 +94,23 @@ function Provider({ provider: p }: { provider: IdentityProvider }) {
         <h2>
           <MiddleTruncate text={p.name} />
         </h2>
-        <Button onClick={() => test.mutate()} loading={test.isPending}>
-          {t("settings.providers.test")}
-        </Button>
+        <span className={layout.rowButtons}>
+          <Button
+            variant="subtle"
+            onClick={onEdit}
+            aria-label={t("settings.providers.edit.name", { name: plainLine(p.name) })}
+          >
+            {t("settings.providers.edit")}
+          </Button>
+          <Button
+            variant="subtle"
+            color="red"
+            onClick={onDelete}
+            aria-label={t("settings.providers.delete.name", { name: plainLine(p.name) })}
+          >
+            {t("settings.providers.delete")}
+          </Button>
+        </span>
       </div>
       <Facts
         facts={[
@@ -71,8 +129,14 @@ function Provider({ provider: p }: { provider: IdentityProvider }) {
               </>
             ),
           },
-          { name: t("settings.providers.user"), value: <PlainText text={p.userClaim || "email"} mono /> },
-          { name: t("settings.providers.groups"), value: <PlainText text={p.groupsClaim || "groups"} mono /> },
+          {
+            name: t("settings.providers.user"),
+            value: <Claim claim={p.userClaim || "email"} prefix={p.userPrefix} />,
+          },
+          {
+            name: t("settings.providers.groups"),
+            value: <Claim claim={p.groupsClaim || "groups"} prefix={p.groupsPrefix} />,
+          },
           ...(list(p.allowedGroups)
             ? [
                 {
@@ -100,6 +164,11 @@ function Provider({ provider: p }: { provider: IdentityProvider }) {
         ]}
       />
       <div className={layout.cardBody} aria-live="polite">
+        <div className={layout.buttons} style={{ marginBottom: 8 }}>
+          <Button variant="default" onClick={() => test.mutate()} loading={test.isPending}>
+            {t("settings.providers.test")}
+          </Button>
+        </div>
         {test.data !== undefined && (
           <div className={layout.form}>
             <PlainTable
@@ -135,5 +204,18 @@ function Provider({ provider: p }: { provider: IdentityProvider }) {
         <CliLine command={cli("hawser", "settings", "provider", "test", p.name)} />
       </div>
     </section>
+  );
+}
+
+/** A claim, and what is put before what it says. */
+function Claim({ claim, prefix }: { claim: string; prefix: string | undefined }) {
+  const t = useT();
+  return (
+    <>
+      <PlainText text={claim} mono />
+      {prefix !== undefined && prefix !== "" && prefix !== "-" && (
+        <span className={layout.dim}> {t("settings.providers.prefix", { prefix: plainLine(prefix) })}</span>
+      )}
+    </>
   );
 }

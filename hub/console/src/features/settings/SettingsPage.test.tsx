@@ -1,4 +1,4 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
@@ -26,6 +26,17 @@ describe("settings", () => {
     drawAt("/settings");
     expect(await screen.findByText("8 of 10 report")).toBeVisible();
     expect(await screen.findByText("repo_unauthorized")).toBeVisible();
+    // Whatever is red has a code and says what to do.
+    const findings = screen.getByRole("table", { name: "Health" });
+    const red = within(findings)
+      .getAllByRole("row")
+      .filter((r) => r.querySelector('[data-state="degraded"]') !== null);
+    expect(red.length).toBe(3);
+    for (const r of red) {
+      expect(r.querySelector("code")?.textContent).toMatch(/^(HW-\d{4}|repo_unauthorized)$/);
+      expect(r.querySelector("[data-fix]")?.textContent).not.toBe("");
+      expect(r.querySelector("[data-fix]")).not.toBeNull();
+    }
     const versions = await screen.findByRole("table", { name: "Versions of agents" });
     expect(
       within(versions)
@@ -121,6 +132,91 @@ describe("settings", () => {
     expect(screen.getByText("The provider does not answer as it should")).toBeVisible();
     for (const a of document.querySelectorAll("a")) expect(a.getAttribute("href")).not.toMatch(/^\s*javascript:/i);
     await expectAccessible();
+  });
+
+  it("set an identity provider against its version, and never have its secret", async () => {
+    const stored = {
+      name: "corp",
+      issuer: "https://idp.example.org",
+      clientID: "hawser",
+      confidential: true,
+      groupsPrefix: "corp:",
+      allowedDomains: ["example.org"],
+      redirectURI: "https://hub/auth/callback/corp",
+      version: 3,
+      changedBy: "ana",
+      changedAt: at,
+    };
+    let tries = 0;
+    const asked = hubAnswers({
+      "GET /settings/providers": () => list(stored),
+      "PUT /settings/providers/:name": (a) =>
+        tries++ === 0
+          ? problemAnswer(400, "oidc_settings_invalid", "the client id has 1 to 255 printable characters", {
+              field: "clientID",
+            })
+          : { ...stored, ...(a.body as object), name: a.path.split("/").at(-1) },
+      "DELETE /settings/providers/:name": () => undefined,
+    });
+    drawAt("/settings?tab=providers");
+    await userEvent.click(await screen.findByRole("button", { name: "Edit provider corp" }));
+    const dialog = await screen.findByRole("dialog");
+    await expectAccessible();
+    const save = within(dialog).getByRole("button", { name: "Save provider" });
+    const issuer = within(dialog).getByLabelText("Issuer");
+    fireEvent.change(issuer, { target: { value: "https://idp.example.org/new" } });
+    expect(save).toBeDisabled(); // the secret was for another
+    fireEvent.change(issuer, { target: { value: stored.issuer } });
+    fireEvent.click(save);
+    expect(await within(dialog).findByText("the client id has 1 to 255 printable characters")).toBeVisible();
+    fireEvent.click(save);
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    const puts = asked.filter((a) => a.method === "PUT");
+    expect(puts.length).toBe(2);
+    expect(puts[1]?.headers.get("If-Match")).toBe('"3"');
+    expect(puts[1]?.body).toEqual({
+      issuer: "https://idp.example.org",
+      clientID: "hawser",
+      groupsPrefix: "corp:",
+      allowedDomains: ["example.org"],
+    });
+
+    fireEvent.click(screen.getByRole("button", { name: "Delete provider corp" }));
+    const ask = await screen.findByRole("dialog");
+    expect(within(ask).getByText("hawser settings provider delete corp")).toBeVisible();
+    fireEvent.change(within(ask).getByRole("textbox"), { target: { value: "corp" } });
+    fireEvent.click(within(ask).getByRole("button", { name: "Delete" }));
+    await waitFor(() => expect(asked.find((a) => a.method === "DELETE")?.headers.get("If-Match")).toBe('"3"'));
+  });
+
+  it("add an identity provider, with its secret in no command line", async () => {
+    const asked = hubAnswers({
+      "GET /settings/providers": () => list(),
+      "PUT /settings/providers/:name": (a) => ({ ...(a.body as object), name: "corp", version: 1, redirectURI: "" }),
+    });
+    drawAt("/settings?tab=providers");
+    await userEvent.click(await screen.findByRole("button", { name: "New provider" }));
+    const dialog = await screen.findByRole("dialog");
+    const fill = (label: string, value: string) =>
+      fireEvent.change(within(dialog).getByLabelText(label), { target: { value } });
+    fill("Name", "corp");
+    fill("Client ID", "hawser");
+    fill("Issuer", "https://idp.example.org");
+    fill("New client secret", "s3cr3t");
+    expect(
+      within(dialog).getByText(
+        "hawser settings provider set corp --issuer https://idp.example.org --client-id hawser --client-secret-stdin",
+      ),
+    ).toBeVisible();
+    expect(dialog.textContent).not.toContain("s3cr3t");
+    await userEvent.click(within(dialog).getByRole("button", { name: "Save provider" }));
+    await waitFor(() =>
+      expect(asked.find((a) => a.method === "PUT")?.body).toEqual({
+        issuer: "https://idp.example.org",
+        clientID: "hawser",
+        clientSecret: "s3cr3t",
+      }),
+    );
   });
 
   it("show what the hub finds in a policy, and store it only against its version", async () => {
