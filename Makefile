@@ -28,7 +28,7 @@ CONSOLE_MODULES := $(CONSOLE)/node_modules/.package-lock.json
 CONSOLE_BUILT := $(CONSOLE)/dist/app/index.html
 WITH_NODE = node=$$($(GO) run ./e2e/testbed/cmd/find-node) && export PATH="$$node:$$PATH" && cd $(CONSOLE)
 
-.PHONY: help demo dev test fuzz verify bench bench-console screenshots build gen man prepare browser peers clean
+.PHONY: help demo dev test fuzz verify bench bench-console screenshots image build gen man prepare browser peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,24 @@ build: $(CONSOLE_BUILT) ## hawser, hawser-hub with the console, and hawser-agent
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./hub/cmd/hawser-hub ./cli/cmd/hawser
 	$(GO) build -trimpath -tags '$(AGENTTAGS)' -ldflags '$(LDFLAGS)' -o $(BIN)/ ./agent/cmd/hawser-agent
+
+# The same commit makes the same images: nothing of the machine is in them, and the
+# commit's time is that of all their files.
+ARCHS    ?= $(shell $(GO) env GOARCH)
+REVISION  = $(shell git rev-parse HEAD 2>/dev/null)
+CREATED   = $(or $(SOURCE_DATE_EPOCH),$(shell git show -s --format=%ct HEAD 2>/dev/null),0)
+IMAGE     = $(CURDIR)/dist/build-image -version '$(VERSION)' -revision '$(REVISION)' -created '$(CREATED)'
+
+image: $(CONSOLE_BUILT) ## OCI images of hub and agent into dist/, without Docker; ARCHS="amd64 arm64" for both
+	@mkdir -p dist
+	@$(GO) build -o dist/build-image ./charts/image/cmd/build-image
+	@for arch in $(ARCHS); do \
+		echo "building for $$arch"; \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o dist/$$arch/ ./hub/cmd/hawser-hub || exit; \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -tags '$(AGENTTAGS)' -ldflags '$(LDFLAGS)' -o dist/$$arch/ ./agent/cmd/hawser-agent || exit; \
+	done
+	@$(IMAGE) -program hawser-hub -out dist/images/hawser-hub $(ARCHS:%=dist/%/hawser-hub)
+	@$(IMAGE) -program hawser-agent -out dist/images/hawser-agent $(ARCHS:%=dist/%/hawser-agent)
 
 # The control planes that demo, tests and benchmarks run against, and a PostgreSQL,
 # a Redis and a Chromium where the machine has none. Cached in .tools/.
