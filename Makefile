@@ -112,14 +112,14 @@ screenshots: build browser ## the console's screens in both themes, wide and nar
 	@exec $(BIN)/hawser-bench -bin $(BIN) -seed 1000 -rate 10 -screenshots $(CURDIR)/screenshots
 
 fuzz: ## every fuzz target for FUZZTIME (30s); FUZZ=hub/gateway narrows; a crash leaves its input in testdata/fuzz
-	@failed=0; found=0; \
+	@failed=0; found=0; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
 	for f in $$(grep -rlE '^func Fuzz[A-Za-z0-9]*\(' --include='*_test.go' $(if $(FUZZ),$(FUZZ),.) | sort); do \
 		dir=./$$(dirname $${f#./}); \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]*)\(.*/\1/p' $$f); do \
 			found=$$((found+1)); echo "$$dir $$target"; \
-			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) > $(TOOLS)/fuzz.log 2>&1 || { cat $(TOOLS)/fuzz.log; failed=$$((failed+1)); }; \
+			$(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) > "$$log" 2>&1 || { cat "$$log"; failed=$$((failed+1)); }; \
 		done; \
-	done; rm -f $(TOOLS)/fuzz.log; \
+	done; \
 	echo "fuzz: $$found targets, $$failed failed"; test $$failed = 0 -a $$found -gt 0
 
 gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, docs/cli

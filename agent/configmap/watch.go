@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,6 +145,7 @@ func (w *Watch) list(ctx context.Context) error {
 		Kind     string `json:"kind"`
 		Metadata struct {
 			ResourceVersion string `json:"resourceVersion"`
+			Continue        string `json:"continue"`
 		} `json:"metadata"`
 		Items []object `json:"items"`
 	}
@@ -154,14 +156,16 @@ func (w *Watch) list(ctx context.Context) error {
 		// Not what the API server answers: nothing is concluded from it.
 		return fault.New(fault.Unavailable, "cluster_answer", "the answer about ConfigMap %s is not a list", w.Name)
 	}
-	w.version = answer.Metadata.ResourceVersion
-	for _, o := range answer.Items {
-		if o.Metadata.Name == w.Name {
-			w.Seen(o.Data, true)
-			return nil
-		}
+	i := slices.IndexFunc(answer.Items, func(o object) bool { return o.Metadata.Name == w.Name })
+	if i < 0 && answer.Metadata.Continue != "" {
+		return fault.New(fault.Unavailable, "cluster_answer", "the answer about ConfigMap %s is a part of a list", w.Name)
 	}
-	w.Seen(nil, false)
+	w.version = answer.Metadata.ResourceVersion
+	if i < 0 {
+		w.Seen(nil, false)
+	} else {
+		w.Seen(answer.Items[i].Data, true)
+	}
 	return nil
 }
 

@@ -293,6 +293,29 @@ func (t *terminal) why(ctx context.Context, err error) error {
 	return fault.Wrap(err, fault.Unavailable, "client_gone", "the client has gone")
 }
 
+// readInput is what a message of the client says: input, that there is no more of
+// it, or the size of the terminal.
+func readInput(kind websocket.MessageType, b []byte) (in model.AccessInput, err error) {
+	if kind != websocket.MessageBinary || len(b) == 0 {
+		return in, fault.New(fault.Invalid, "message_invalid", "a message of the WebSocket is not binary, or is empty")
+	}
+	switch b[0] {
+	case channelStdin:
+		in.Stdin = b[1:]
+	case channelStdEnd:
+		in.StdinEnd = true
+	case channelSize:
+		var size model.TerminalSize
+		if json.Unmarshal(b[1:], &size) != nil || size.Columns == 0 || size.Rows == 0 {
+			return in, fault.New(fault.Invalid, "message_invalid", "the size of the terminal is not {\"columns\":…,\"rows\":…}")
+		}
+		in.Size = &size
+	default:
+		return in, fault.New(fault.Invalid, "message_invalid", "there is no channel %d", b[0])
+	}
+	return in, nil
+}
+
 // takeInput passes on what the client says, until ctx ends or the client has
 // gone, which is an error. It closes the stream then, which frees passOutput.
 func (t *terminal) takeInput(ctx context.Context) (err error) {
@@ -308,25 +331,13 @@ func (t *terminal) takeInput(ctx context.Context) (err error) {
 			return nil
 		case err != nil:
 			return err
-		case kind != websocket.MessageBinary || len(b) == 0:
-			return fault.New(fault.Invalid, "message_invalid", "a message of the WebSocket is not binary, or is empty")
 		}
-		var in model.AccessInput
-		switch b[0] {
-		case channelStdin:
-			if in.Stdin = b[1:]; len(in.Stdin) == 0 || !t.q.Stdin {
-				continue
-			}
-		case channelStdEnd:
-			in.StdinEnd = true
-		case channelSize:
-			var size model.TerminalSize
-			if json.Unmarshal(b[1:], &size) != nil || size.Columns == 0 || size.Rows == 0 {
-				return fault.New(fault.Invalid, "message_invalid", "the size of the terminal is not {\"columns\":…,\"rows\":…}")
-			}
-			in.Size = &size
-		default:
-			return fault.New(fault.Invalid, "message_invalid", "there is no channel %d", b[0])
+		in, err := readInput(kind, b)
+		if err != nil {
+			return err
+		}
+		if in.Stdin != nil && (len(in.Stdin) == 0 || !t.q.Stdin) {
+			continue
 		}
 		t.stalled.Store(true)
 		most := t.l.a.meters.limits.SlowReader

@@ -3,13 +3,19 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
+
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/kubecall"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -101,6 +107,96 @@ func FuzzKubectl(f *testing.F) {
 					t.Errorf("%q passes %+v on", raw, h)
 				}
 			}
+		}
+	})
+}
+
+// A message of a terminal is input, its end, or a size, and is one of them whole.
+func FuzzTerminal(f *testing.F) {
+	for _, s := range []string{"\x00ls\n", "\x00", "\x04{\"columns\":80,\"rows\":24}", "\x04{\"columns\":0,\"rows\":70000}", "\x04null", "\x05", "\xff", ""} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	f.Add([]byte{channelStdEnd}, true)
+	f.Add([]byte(string(rune(channelSize))+`{"columns":80,"rows":24}`), true)
+	f.Fuzz(func(t *testing.T, b []byte, binary bool) {
+		kind := websocket.MessageText
+		if binary {
+			kind = websocket.MessageBinary
+		}
+		in, err := readInput(kind, b)
+		if err != nil {
+			if in.Stdin != nil || in.StdinEnd || in.Size != nil || !fault.Is(err, fault.Invalid) {
+				t.Fatalf("%q is refused with %v, and is %+v", b, err, in)
+			}
+			return
+		}
+		switch {
+		case !binary || len(b) == 0:
+			t.Fatalf("%q is taken", b)
+		case b[0] == channelStdin && bytes.Equal(in.Stdin, b[1:]) && !in.StdinEnd && in.Size == nil:
+		case b[0] == channelStdEnd && in.StdinEnd && in.Stdin == nil && in.Size == nil:
+		case b[0] == channelSize && in.Size != nil && in.Size.Columns > 0 && in.Size.Rows > 0 && in.Stdin == nil && !in.StdinEnd:
+		default:
+			t.Fatalf("%q is taken as %+v", b, in)
+		}
+	})
+}
+
+// Whatever an agent sends as an object: no value of a Secret and no last applied
+// configuration is left in it, wherever in it they are, and a second look finds
+// nothing more to do.
+func FuzzGuardObject(f *testing.F) {
+	for _, s := range []string{
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"data":{"a":"Y2FuYXJ5","b":"redacted:00"},"stringData":null}`,
+		`{"apiVersion":"v1","kind":"List","items":[{"kind":"Secret","data":{"a":"canary"}},{"kind":"SECRET","stringData":["canary"]}]}`,
+		`{"kind":"Secret","kind":"Pod","data":{"a":"canary"}}`, `{"kind":"\u0053ecret","data":7}`, `{"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"canary"}}}`,
+		`{"kind":"ſecret","data":{"a":"canary"}}`, `{"kind":"Pod","n":1e400}`, `[]`, `"Secret"`, `{`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		out, _, err := guardObject(body)
+		if err != nil {
+			if out != nil {
+				t.Fatalf("%q is refused, and passed on", body)
+			}
+			return
+		}
+		var got any
+		if err := json.Unmarshal(out, &got); err != nil {
+			if _, big := err.(*json.UnmarshalTypeError); big { // a number that no float holds
+				return
+			}
+			t.Fatalf("%q becomes %q: %v", body, out, err)
+		}
+		var look func(v any)
+		look = func(v any) {
+			switch v := v.(type) {
+			case []any:
+				for _, x := range v {
+					look(x)
+				}
+			case map[string]any:
+				kind, _ := v["kind"].(string)
+				for name, x := range v {
+					if notes, ok := x.(map[string]any); ok && name == "annotations" && notes[manifest.LastAppliedAnnotation] != nil {
+						t.Fatalf("%q becomes %q", body, out)
+					}
+					if values, ok := x.(map[string]any); ok && strings.EqualFold(kind, "Secret") && slices.Contains(manifest.DataFields, name) {
+						for _, value := range values {
+							if s, ok := value.(string); value != nil && (!ok || !strings.HasPrefix(s, "redacted:")) {
+								t.Fatalf("%q becomes %q", body, out)
+							}
+						}
+					}
+					look(x)
+				}
+			}
+		}
+		look(got)
+		if again, _, err := guardObject(out); err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%q becomes %q, and that %q: %v", body, out, again, err)
 		}
 	})
 }

@@ -83,9 +83,10 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 	if !json.Valid(body) {
 		return bad(nil)
 	}
-	// Without a backslash JSON has one way to write a word.
+	// Without a backslash JSON has one way to write a word; and a long s is an s to
+	// who compares without regard to case, but no upper case of it.
 	lower := bytes.ToLower(body)
-	if !slices.ContainsFunc([]string{"secret", manifest.LastAppliedAnnotation, `\`}, func(s string) bool { return bytes.Contains(lower, []byte(s)) }) {
+	if !slices.ContainsFunc([]string{"secret", manifest.LastAppliedAnnotation, `\`, "ſ"}, func(s string) bool { return bytes.Contains(lower, []byte(s)) }) {
 		return body, nil, nil
 	}
 	in := json.NewDecoder(bytes.NewReader(body))

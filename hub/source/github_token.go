@@ -229,11 +229,12 @@ func (g *github) token(ctx context.Context, installation int64) (*workerv1.GitAp
 		return nil, g.refused(said)
 	case err != nil:
 		return nil, err
-	case out.Token == "":
+	case out.Token == "" || strings.ContainsFunc(out.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return nil, fault.New(fault.Upstream, "github_app_failed", "%s gave out no token for the GitHub App", g.base.Host)
 	}
-	if out.ExpiresAt.IsZero() {
-		out.ExpiresAt = time.Now().Add(time.Hour)
+	// GitHub's are good for an hour; one that says more is asked for again then.
+	if most := time.Now().Add(time.Hour); out.ExpiresAt.IsZero() || out.ExpiresAt.After(most) {
+		out.ExpiresAt = most
 	}
 	return &workerv1.GitAppTokenAnswer{Token: out.Token, ExpiresUnix: out.ExpiresAt.Unix()}, nil
 }

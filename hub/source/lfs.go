@@ -219,24 +219,30 @@ func (l *largeFetch) locate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var answer struct {
-			Href   string            `json:"href"`
-			Header map[string]string `json:"header"`
-		}
-		if err := json.Unmarshal(text, &answer); err != nil || answer.Href == "" {
-			return errNoLFS(l.repo.String(), "does not say over SSH where its large files are")
-		}
-		u, err := url.Parse(answer.Href)
-		if err != nil || u.Scheme != "https" && !(u.Scheme == "http" && l.remote.GetAllowHttpCredentials()) || u.Host == "" {
-			return errNoLFS(l.repo.String(), "says over SSH that its large files are at something that is not https")
-		}
-		l.server, l.header = u, answer.Header
-		if l.header == nil {
-			l.header = map[string]string{}
-		}
-		return nil
+		l.server, l.header, err = largePlace(l.repo.String(), text, l.remote.GetAllowHttpCredentials())
+		return err
 	}
 	return errNoLFS(l.repo.String(), "is a directory, and large files come from servers")
+}
+
+// largePlace reads what a server says over SSH: where its large files are, and the
+// headers that let the hub in, which are never nil.
+func largePlace(repo string, text []byte, plain bool) (*url.URL, map[string]string, error) {
+	var answer struct {
+		Href   string            `json:"href"`
+		Header map[string]string `json:"header"`
+	}
+	if err := json.Unmarshal(text, &answer); err != nil || answer.Href == "" {
+		return nil, nil, errNoLFS(repo, "does not say over SSH where its large files are")
+	}
+	u, err := url.Parse(answer.Href)
+	if err != nil || u.Scheme != "https" && !(u.Scheme == "http" && plain) || u.Host == "" || u.User != nil {
+		return nil, nil, errNoLFS(repo, "says over SSH that its large files are at something that is not https")
+	}
+	if answer.Header == nil {
+		answer.Header = map[string]string{}
+	}
+	return u, answer.Header, nil
 }
 
 // lfsURL is where the large files of a repository are.
