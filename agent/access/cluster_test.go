@@ -482,6 +482,9 @@ func (a *asked) say(in model.AccessInput) {
 func TestExec(t *testing.T) {
 	r := newRig(t, "access-exec", nil, onePod("p"), configMap)
 	r.reachable(1, model.ObjectSelector{Kind: "Pod"})
+	await(t, "the pod to be on a node", func() bool {
+		return bytes.Contains(r.kube.do(http.MethodGet, "/api/v1/namespaces/access-exec/pods/p", ""), []byte(`"nodeName"`))
+	})
 	run := func(q *model.ExecQuery, inputs ...model.AccessInput) (stdout, stderr string, end model.AccessEnd) {
 		t.Helper()
 		a := r.ask(model.AccessRequest{Exec: q})

@@ -36,6 +36,7 @@ var plane struct {
 	cp      *testbed.ControlPlane
 	kubelet *testbed.Kubelet
 	err     error // why it did not start
+	seen    map[string]bool
 	// flood, if set, writes logs.
 	flood func(ctx context.Context, r testbed.LogRequest, w io.Writer) bool
 }
@@ -59,7 +60,15 @@ func controlPlane(t testing.TB) (*testbed.ControlPlane, *testbed.Kubelet) {
 	if plane.err != nil {
 		t.Fatal(plane.err)
 	}
+	if plane.cp != nil && plane.seen[t.Name()] {
+		// A test that runs again, as with -count, begins with a new cluster: its
+		// namespaces still end in this one.
+		plane.cp.Stop()
+		plane.kubelet.Close()
+		plane.cp = nil
+	}
 	if plane.cp == nil {
+		plane.seen = map[string]bool{}
 		k, err := testbed.StartKubelet(testbed.KubeletOptions{Logs: func(ctx context.Context, r testbed.LogRequest, w io.Writer) bool {
 			plane.Lock()
 			flood := plane.flood
@@ -79,6 +88,7 @@ func controlPlane(t testing.TB) (*testbed.ControlPlane, *testbed.Kubelet) {
 		}
 		plane.cp, plane.kubelet = cp, k
 	}
+	plane.seen[t.Name()] = true
 	return plane.cp, plane.kubelet
 }
 

@@ -93,6 +93,7 @@ func FuzzWatch(f *testing.F) {
 	f.Add([]byte(event("ADDED", "policy", "2")+`{"type":"ERROR","object":{"kind":"Status","code":410}}`), uint16(90))
 	f.Add([]byte(`{"type":"DELETED","object":null}{"type":"DELETED"}[]`), uint16(30))
 	f.Add([]byte(`{"type":"ADDED","object":{"metadata":{"name":"policy"},"data":{"v":1}}}`), uint16(9))
+	f.Add([]byte(`{"object":"","object":{"metadata":{"resourceVersion":"0"}}}`), uint16(9))
 	f.Fuzz(func(t *testing.T, body []byte, cut uint16) {
 		watch := func(w *Watch) error { return w.watch(t.Context()) }
 		w, seen, _ := told(t, said{200, "", body}, watch)
@@ -105,15 +106,16 @@ func FuzzWatch(f *testing.F) {
 		for in := json.NewDecoder(strings.NewReader(string(body))); ; {
 			var e struct {
 				Type   string
-				Object struct {
-					Metadata struct{ Name, ResourceVersion string }
-				}
+				Object json.RawMessage
 			}
-			if in.Decode(&e) != nil {
+			var o struct {
+				Metadata struct{ Name, ResourceVersion string }
+			}
+			if in.Decode(&e) != nil || json.Unmarshal(e.Object, &o) != nil {
 				break
 			}
-			named[e.Object.Metadata.ResourceVersion] = true
-			if e.Object.Metadata.Name == "policy" && slices.Contains([]string{"ADDED", "MODIFIED", "DELETED"}, e.Type) {
+			named[o.Metadata.ResourceVersion] = true
+			if o.Metadata.Name == "policy" && slices.Contains([]string{"ADDED", "MODIFIED", "DELETED"}, e.Type) {
 				states = append(states, e.Type != "DELETED")
 			}
 		}
