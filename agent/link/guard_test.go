@@ -1,10 +1,16 @@
 package link
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -31,5 +37,44 @@ func TestA44_WhatIsSaidOfOperationsQuotesNoValues(t *testing.T) {
 	}
 	if given.Conditions[0] != quoted {
 		t.Error("the caller's report is changed")
+	}
+}
+
+// hearing takes what is sent to the hub, and ends.
+type hearing struct {
+	sessionStream
+	said []*agentv1.AgentMessage
+}
+
+func (h *hearing) Send(m *agentv1.AgentMessage) error {
+	h.said = append(h.said, m)
+	return nil
+}
+
+func (*hearing) Recv() (*agentv1.HubMessage, error) { return nil, io.EOF }
+
+// A hello tells of the operations whose end the hub has not acknowledged, and quotes
+// no values either.
+func TestA44_AHelloQuotesNoValues(t *testing.T) {
+	const quoted = `refused {"kind":"Secret","data":{"k":"CANARY"}}`
+	h := &hearing{}
+	s := &session{l: &Link{opts: Options{Now: time.Now}}, ctx: t.Context(), cancel: func(error) {}, stream: h}
+	given := model.Hello{Cluster: "eu", Instance: "i", ProtocolMin: 1, ProtocolMax: 1, Operations: []model.OperationUpdate{{ID: "op", App: "a", Phase: model.PhaseFailed, Message: quoted,
+		Result: &model.OperationResult{Resources: []model.ResourceResult{{ObjectKey: model.ObjectKey{Kind: "Secret", Name: "s"}, Message: "it is CANARY"}}}}}}
+	if err := s.sayHello(given); err == nil {
+		t.Fatal("nobody answered")
+	}
+	if len(h.said) != 1 || len(h.said[0].GetHello().GetOperations()) != 1 {
+		t.Fatalf("%v", h.said)
+	}
+	b, err := proto.Marshal(h.said[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(b, []byte("CANARY")) || bytes.Count(b, []byte("hidden")) < 2 {
+		t.Errorf("it says %q", b)
+	}
+	if given.Operations[0].Message != quoted {
+		t.Error("the caller's operation is changed")
 	}
 }
