@@ -31,7 +31,7 @@ var templates = []string{"hub/render/kustomize", "hub/api"}
 // others, with no texts out of templates.
 func TestS15_NobodyElseIsCalled(t *testing.T) {
 	root := filepath.Join("..", "..")
-	call := regexp.MustCompile(`http\.Client\{|http\.DefaultClient|http\.DefaultTransport|http\.(Get|Post|PostForm|Head)\(|net\.Dialer|net\.Dial(Timeout)?\(|http\.Transport\{|tls\.Dial|smtp\.`)
+	call := regexp.MustCompile(`http\.(Client|Transport)\{|new\(http\.(Client|Transport)\)|\bvar \w+ http\.(Client|Transport)\b|http\.Default(Client|Transport)|http\.(Get|Post|PostForm|Head)\(|net\.Dial|tls\.(Dial|Client\()|grpc\.(NewClient|Dial)|websocket\.Dial|smtp\.|rest\.HTTPClientFor`)
 	template := regexp.MustCompile(`"(text|html)/template"`)
 	called, made := map[string]bool{}, map[string]bool{}
 	err := filepath.WalkDir(filepath.Join(root, "hub"), func(path string, d fs.DirEntry, err error) error {

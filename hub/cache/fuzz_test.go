@@ -21,9 +21,17 @@ func FuzzSealed(f *testing.F) {
 	f.Add(append(bytes.Clone(good), 0))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, sealed []byte) {
+		// Each process that fuzzes has sealed the value anew, with the same key.
 		value, err := s.open(name, "1", now, sealed)
-		if (err == nil) != bytes.Equal(sealed, good) || err == nil && string(value) != "value" {
+		if err != nil && bytes.Equal(sealed, good) || err == nil && (string(value) != "value" || len(sealed) != len(good)) {
 			t.Errorf("%x is read as %q, %v", sealed, value, err)
+		}
+		if err == nil {
+			changed := bytes.Clone(sealed)
+			changed[(int(sealed[len(sealed)-1])*7)%len(sealed)] ^= 1
+			if value, err := s.open(name, "1", now, changed); err == nil {
+				t.Errorf("%x, which was changed, is read as %q", changed, value)
+			}
 		}
 	})
 }
