@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -26,6 +27,9 @@ type Config struct {
 	Kubeconfig, KubeContext string
 	// Namespace of the agent's own Secrets and Lease.
 	Namespace string
+	// WatchNamespaces are the only ones that are looked into, when there are any:
+	// for an account that has rights in these alone.
+	WatchNamespaces []string
 	// Proxy to reach the hub: a URL, "direct", or empty for the environment's.
 	Proxy string
 	// ProxyCA holds further authorities that may vouch for an https:// proxy.
@@ -57,6 +61,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster (default: the pod's service account, or $KUBECONFIG)")
 	f.StringVar(&c.KubeContext, "kube-context", "", "context in the kubeconfig")
 	f.StringVar(&c.Namespace, "namespace", envOr("HAWSER_NAMESPACE", "hawser-system"), "namespace of the agent's own Secrets and Lease; created when missing")
+	f.StringSliceVar(&c.WatchNamespaces, "watch-namespace", nil, "look only into this namespace, for an account that may not look elsewhere; may be repeated (default: the whole cluster)")
 	f.StringVar(&c.Proxy, "proxy", "", `HTTP proxy to reach the hub through (default: $HTTPS_PROXY; "direct" ignores it)`)
 	f.StringVar(&c.ProxyCA, "proxy-ca", "", "file with further certificate authorities for an https:// proxy, PEM")
 	f.StringVar(&c.Overrides, "overrides", os.Getenv("HAWSER_OVERRIDES"), "directory with <group>/<Kind>/health.lua and actions, which win over the hub's")
@@ -80,6 +85,14 @@ func (c *Config) check() error {
 	}
 	if c.Namespace == "" {
 		return fault.New(fault.Invalid, "config_invalid", "--namespace is empty")
+	}
+	for _, ns := range c.WatchNamespaces {
+		switch {
+		case ns == c.Namespace:
+			return fault.New(fault.Invalid, "config_invalid", "--watch-namespace %q is the agent's own, where applications deploy nothing", ns)
+		case len(validation.IsDNS1123Label(ns)) > 0:
+			return fault.New(fault.Invalid, "config_invalid", "--watch-namespace %q is no name of a namespace", ns)
+		}
 	}
 	return nil
 }

@@ -205,7 +205,7 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 
 func (a *agent) startObserver(ctx context.Context) error {
 	a.observer = observe.New(observe.Options{
-		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace},
+		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace}, Namespaces: a.cfg.WatchNamespaces,
 		Health: a.scripts.health, AgentVersion: telemetry.Version, Log: a.log,
 	})
 	a.observer.OnKind(func(model.GroupKind) { a.clusterNews() })
@@ -237,7 +237,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Applier:    a.veto.Applier(sync.NewKube(a.http, a.base, "hawser-agent/"+telemetry.Version)),
 		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
-		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, RedactionKey: key, Changed: a.clusterNews, Moved: a.orphans.Moved,
+		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, Namespaces: a.cfg.WatchNamespaces, RedactionKey: key, Changed: a.clusterNews, Moved: a.orphans.Moved,
 		Runs: a.with.metrics, Tracer: a.with.tracer, Log: a.log,
 	})
 	a.engine.SetSystemRules(a.systemRules.Load())

@@ -126,12 +126,12 @@ func (o *Observer) Cluster(ctx context.Context) (model.ClusterReport, error) {
 		return model.ClusterReport{}, err
 	}
 	r := model.ClusterReport{KubeVersion: version, Platform: platform, Namespaces: o.Namespaces(), ObservedAt: o.now()}
-	nodes, err := o.Nodes(ctx)
 	r.Conditions = o.Conditions()
-	if err != nil {
-		r.Conditions = append(r.Conditions, "The cluster's nodes could not be counted.")
+	if len(o.opts.Namespaces) == 0 { // nodes are the cluster's
+		if r.Nodes, err = o.Nodes(ctx); err != nil {
+			r.Conditions = append(r.Conditions, "The cluster's nodes could not be counted.")
+		}
 	}
-	r.Nodes = nodes
 	for _, k := range o.Kinds() {
 		for _, v := range k.Versions {
 			if k.Group != "" {

@@ -50,7 +50,7 @@ func TestExpiriesBackOff(t *testing.T) {
 		{"the next", true, 0, expired, time.Second, 2 * time.Second},
 		{"as long as the server asks", true, 0, &statusError{code: http.StatusGone, reason: "Expired", retryAfter: time.Minute}, time.Minute, 2 * time.Minute},
 	} {
-		r.version = "7"
+		r.at.version = "7"
 		if step.live {
 			r.live()
 			r.live() // a watch that goes on does not begin another period
@@ -59,7 +59,7 @@ func TestExpiriesBackOff(t *testing.T) {
 		if pause := r.judgeEnd(step.err); pause < step.least || pause > step.most {
 			t.Errorf("%s: %v, want %v to %v", step.name, pause, step.least, step.most)
 		}
-		if r.version != "" {
+		if r.at.version != "" {
 			t.Errorf("%s: it is not listed again", step.name)
 		}
 	}
@@ -75,7 +75,7 @@ func TestUnreadableWatchesBackOff(t *testing.T) {
 			r := newReflector(o, gkConfigMap, false)
 			for n := 1; n <= 5; n++ {
 				r.live()
-				if r.judgeEnd(err); r.failures != n || r.version != "" {
+				if r.judgeEnd(err); r.failures != n || r.at.version != "" {
 					t.Errorf("%d failures, want %d", r.failures, n)
 				}
 			}

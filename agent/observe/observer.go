@@ -25,6 +25,10 @@ type Options struct {
 	// ExcludeNamespaces are not observed: the agent's own, so that its journal
 	// does not wake it. Presence of objects in them is Unknown.
 	ExcludeNamespaces []string
+	// Namespaces are the only ones that are observed, each by itself, when there are
+	// any: for an agent that may not look elsewhere. Nothing is known of objects in
+	// others and of those without a namespace.
+	Namespaces []string
 	// Health judges objects before the rules of agent/health do; see SetHealth.
 	Health health.Override
 	// AgentVersion is for the user agent, "hawser-agent/<version>".
@@ -99,7 +103,7 @@ func New(o Options) *Observer {
 		changed: make(chan struct{}),
 	}
 	ob.trim.setOverride(o.Health)
-	ob.store = newStore(o.Now, o.ExcludeNamespaces)
+	ob.store = newStore(o.Now, o.ExcludeNamespaces, o.Namespaces...)
 	ob.client, ob.base, ob.initErr = newClient(o)
 	ob.disc = &discovery{get: ob.get, now: o.Now, log: o.Log, kick: make(chan struct{}, 1)}
 	return ob
@@ -181,7 +185,9 @@ func (o *Observer) Run(ctx context.Context) error {
 		o.startLocked(r)
 	}
 	o.mu.Unlock()
-	o.want(false, always...)
+	if len(o.opts.Namespaces) == 0 {
+		o.want(false, always...)
+	}
 
 	o.wg.Go(func() { o.queue.run(ctx) })
 	o.wg.Go(func() { o.runDiscovery(ctx) })
@@ -193,7 +199,7 @@ func (o *Observer) Run(ctx context.Context) error {
 	return nil
 }
 
-// Watch starts to observe kinds, cluster-wide; calling it again for the same
+// Watch starts to observe kinds; calling it again for the same
 // kind does nothing. A kind that is not served yet is watched as soon as it is.
 // Kinds that objects of these kinds create, such as pods, are watched too.
 func (o *Observer) Watch(gks ...model.GroupKind) {
@@ -350,8 +356,13 @@ func (o *Observer) In(gk model.GroupKind, namespaces map[string]bool, topLevel b
 }
 
 // Namespaces counts the namespaces of the cluster, as far as known, without
-// the excluded ones.
-func (o *Observer) Namespaces() int { return o.store.count(kindNamespace) }
+// the excluded ones; of an observer that looks only into some, those.
+func (o *Observer) Namespaces() int {
+	if n := len(o.opts.Namespaces); n > 0 {
+		return n
+	}
+	return o.store.count(kindNamespace)
+}
 
 // Subscribe adds a function that is called for every change, one call at a time
 // and in order of the first undelivered change of each object. It must not block

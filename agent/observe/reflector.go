@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,17 +59,24 @@ type reflector struct {
 	poke   chan struct{}      // discovery changed, or the content wanted did
 
 	// Used by run only.
-	version   string // resource version to watch from; "" asks for a list
-	listed    bool   // full value of the last list
-	noStream  bool   // the server cannot list through a watch
-	noExclude bool   // the server refuses our field selector
-	bookmarks bool   // the server sends bookmarks, so silence means something
+	at        place    // the whole cluster
+	places    []*place // the namespaces of Options.Namespaces, when there are any
+	listed    bool     // full value of the last list
+	noStream  bool     // the server cannot list through a watch
+	noExclude bool     // the server refuses our field selector
 	failures  int
 	// relists counts the lists that had to be made again without a livePeriod
 	// between them; liveSince is when the last one became live, zero since it
 	// counts no more.
 	relists   int
 	liveSince time.Time
+}
+
+// place is how far what is watched in one go has come.
+type place struct {
+	namespace string // "" for all
+	version   string // resource version to watch from; "" asks for a list
+	bookmarks bool   // the server sends bookmarks, so silence means something
 }
 
 func newReflector(o *Observer, gk model.GroupKind, full bool) *reflector {
@@ -117,7 +125,7 @@ func (r *reflector) run(ctx context.Context) {
 		kind, err := r.o.disc.lookup(r.gk)
 		switch {
 		case fault.HasCode(err, codeKindUnknown):
-			r.version = ""
+			r.at.version = ""
 			r.setPath("")
 			r.setState(stateGone, fault.As(err).Message)
 			r.wait(ctx, time.Hour) // discovery wakes it
@@ -127,8 +135,14 @@ func (r *reflector) run(ctx context.Context) {
 			r.wait(ctx, retryCap)
 			continue
 		case !kind.Watchable:
-			r.version = ""
+			r.at.version = ""
 			r.setState(stateGone, fmt.Sprintf("the cluster cannot list and watch kind %s", r.gk))
+			r.wait(ctx, time.Hour)
+			continue
+		}
+		if scope := r.o.opts.Namespaces; len(scope) > 0 && !kind.Namespaced {
+			r.at.version = ""
+			r.setState(stateBroken, fmt.Sprintf("its objects have no namespace, and the agent looks only into %s", strings.Join(scope, ", ")))
 			r.wait(ctx, time.Hour)
 			continue
 		}
@@ -144,7 +158,7 @@ func (r *reflector) run(ctx context.Context) {
 			return
 		}
 		if restarted {
-			r.version, r.failures = "", 0
+			r.at.version, r.failures = "", 0
 			continue
 		}
 		if err == nil && r.o.now().Sub(began) >= quickEnd {
@@ -169,15 +183,15 @@ func (r *reflector) judgeEnd(err error) time.Duration {
 	status := errors.As(err, &se)
 	switch {
 	case errors.Is(err, errNoStream):
-		r.noStream, r.version = true, ""
+		r.noStream, r.at.version = true, ""
 		return 0
 	case errors.Is(err, errNoExclude):
-		r.noExclude, r.version = true, ""
+		r.noExclude, r.at.version = true, ""
 		return 0
 	case status && isExpired(se):
 		// The server no longer has our place in the history. Everybody who
 		// watches is told so at once, so do not all list at once.
-		r.version = ""
+		r.at.version = ""
 		r.setState(stateBroken, "it is listed again")
 		n := r.countRelist()
 		r.o.log.Debug("listing again", "kind", r.gk.String(), "reason", se.reason, "times", n)
@@ -194,7 +208,7 @@ func (r *reflector) judgeEnd(err error) time.Duration {
 	switch {
 	case status && se.code == http.StatusNotFound:
 		// Served a moment ago; discovery decides whether it still is.
-		r.version = ""
+		r.at.version = ""
 		r.failures = max(r.failures, r.countRelist())
 		r.o.disc.refreshSoon()
 		reason = "the cluster answers that it does not serve it"
@@ -205,7 +219,7 @@ func (r *reflector) judgeEnd(err error) time.Duration {
 		reason = "the cluster answers: " + se.Error()
 	case fault.HasCode(err, "object_unreadable") || errors.Is(err, errJSON) || errors.Is(err, errFrameTooLarge):
 		// A list that can be read, which forgets failures, is no reason to hurry.
-		r.version = ""
+		r.at.version = ""
 		r.failures = max(r.failures, r.countRelist())
 		longest = retryRefused
 		reason = "the cluster sends objects that cannot be read"

@@ -47,16 +47,21 @@ func (r *reflector) session(ctx context.Context, kind live.Kind) error {
 	full := r.full.Load()
 	path := resourcePath(kind)
 	if again := r.again.Swap(false); r.setPath(path) || again || full != r.listed {
-		r.version = "" // another version of the API, or other content
+		r.at.version = "" // another version of the API, or other content
 	}
 	r.listed = full
-	if r.version == "" && r.noStream {
-		if err := r.list(ctx, path, kind, full); err != nil {
+	if len(r.o.opts.Namespaces) > 0 {
+		return r.inNamespaces(ctx, kind, full)
+	}
+	if r.at.version == "" && r.noStream {
+		r.o.store.beginList(r.gk)
+		if err := r.list(ctx, path, &r.at, kind, full); err != nil {
 			return err
 		}
+		r.emit(r.o.store.endList(r.gk, r.at.version)...)
 		r.live()
 	}
-	return r.watch(ctx, path, kind, full)
+	return r.watch(ctx, path, &r.at, kind, full, r.live)
 }
 
 // live says that from now on absence is known.
@@ -94,7 +99,7 @@ func apiVersion(k live.Kind) string { return apiVersionOf(k.Group, k.Version) }
 // query returns what list and watch have in common.
 func (r *reflector) query(kind live.Kind) url.Values {
 	q := url.Values{}
-	if kind.Namespaced && len(r.o.opts.ExcludeNamespaces) > 0 && !r.noExclude {
+	if kind.Namespaced && len(r.o.opts.Namespaces) == 0 && len(r.o.opts.ExcludeNamespaces) > 0 && !r.noExclude {
 		var parts []string
 		for _, ns := range r.o.opts.ExcludeNamespaces {
 			parts = append(parts, "metadata.namespace!="+ns)
@@ -119,9 +124,10 @@ func (r *reflector) refusal(err error, streaming bool, q url.Values) error {
 	return err
 }
 
-// watch opens a watch from r.version, or one that lists first when it is empty.
-func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full bool) error {
-	listing := r.version == ""
+// watch opens a watch from a place, or one that lists first when it has no version.
+// live is called when absence is known.
+func (r *reflector) watch(ctx context.Context, path string, at *place, kind live.Kind, full bool, live func()) error {
+	listing := at.version == ""
 	lasts := watchMin + rand.N(watchMax-watchMin)
 	q := r.query(kind)
 	q.Set("watch", "1")
@@ -132,7 +138,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 		q.Set("resourceVersionMatch", "NotOlderThan")
 		r.o.store.beginList(r.gk)
 	} else {
-		q.Set("resourceVersion", r.version)
+		q.Set("resourceVersion", at.version)
 	}
 	accept := acceptFull
 	if !full {
@@ -160,11 +166,11 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 	}
 	defer body.Close()
 	silence := lasts + time.Minute
-	if r.bookmarks {
+	if at.bookmarks {
 		silence = r.o.silence.bookmark
 	}
 	if !listing {
-		r.live()
+		live()
 	} else {
 		silence = r.o.silence.list
 	}
@@ -178,24 +184,24 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 				if listing {
 					return errNoStream
 				}
-				return nil // go on from r.version
+				return nil // go on from there
 			}
 			if listing && cleanEnd(err) == nil {
 				return errNoStream // it ended before its list was complete
 			}
 			return cleanEnd(err)
 		}
-		bookmark, listed, err := r.take(kind, frame, full, listing)
+		bookmark, listed, err := r.take(at, kind, frame, full, listing)
 		if err != nil {
 			return err
 		}
 		if bookmark && !listing || listed {
-			r.bookmarks, silence = true, r.o.silence.bookmark
+			at.bookmarks, silence = true, r.o.silence.bookmark
 		}
 		if listed {
 			listing = false
 			whole.Stop()
-			r.live()
+			live()
 		}
 		watchdog.Reset(silence)
 	}
@@ -203,7 +209,7 @@ func (r *reflector) watch(ctx context.Context, path string, kind live.Kind, full
 
 // take handles one event of a watch. listed is true for the bookmark that ends
 // the list of a watch that lists first.
-func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (bookmark, listed bool, err error) {
+func (r *reflector) take(at *place, kind live.Kind, frame []byte, full, listing bool) (bookmark, listed bool, err error) {
 	var typ string
 	var object []byte
 	if err := members(frame, func(k, v []byte) error {
@@ -229,7 +235,7 @@ func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (book
 			return false, false, err
 		}
 		if !listing {
-			r.version = rec.ResourceVersion
+			at.version = rec.ResourceVersion
 		}
 	case "DELETED":
 		rec, err := r.o.trim.last(r.gk, apiVersion(kind), object, full)
@@ -240,7 +246,7 @@ func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (book
 			r.emit(ev)
 		}
 		if !listing {
-			r.version = rec.ResourceVersion
+			at.version = rec.ResourceVersion
 		}
 	case "BOOKMARK":
 		version, initial := bookmarkOf(object)
@@ -249,8 +255,8 @@ func (r *reflector) take(kind live.Kind, frame []byte, full, listing bool) (book
 			listed = true
 		}
 		if version != "" && (listed || !listing) {
-			r.version = version
-			r.o.store.reach(r.gk, version)
+			at.version = version
+			r.o.store.reach(r.gk, at.namespace, version)
 		}
 		return true, listed, nil
 	case "ERROR":
@@ -283,13 +289,13 @@ func bookmarkOf(object []byte) (version string, initial bool) {
 	return version, initial
 }
 
-// list reads the kind in pages, for servers that cannot list through a watch.
-func (r *reflector) list(ctx context.Context, path string, kind live.Kind, full bool) error {
+// list reads a place in pages: of servers that cannot list through a watch, and
+// single namespaces. It is between beginList and endList of the store.
+func (r *reflector) list(ctx context.Context, path string, at *place, kind live.Kind, full bool) error {
 	accept := acceptFull
 	if !full {
 		accept = acceptMetaList
 	}
-	r.o.store.beginList(r.gk)
 	token, version := "", ""
 	for {
 		q := r.query(kind)
@@ -333,7 +339,6 @@ func (r *reflector) list(ctx context.Context, path string, kind live.Kind, full 
 	if version == "" {
 		return errors.New("the list has no resource version")
 	}
-	r.emit(r.o.store.endList(r.gk, version)...)
-	r.version = version
+	at.version = version
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 type store struct {
 	now      func() time.Time
 	excluded []string
+	scope    []string // the only namespaces that are looked into; empty for all
 
 	mu       sync.RWMutex
 	kinds    map[model.GroupKind]*kindStore
@@ -46,16 +47,19 @@ type kindStore struct {
 	sweep    uint32 // number of the list that is running or ran last
 	began    uint64 // tick when that list began
 	// reached is the resource version up to which list and watch have brought
-	// everything, "" while a list is running.
-	reached string
+	// everything, "" while a list is running. With a scope each namespace has its
+	// own, in reachedIn.
+	reached   string
+	reachedIn map[string]string
 }
 
 type nsName struct{ namespace, name string }
 
-func newStore(now func() time.Time, excluded []string) *store {
+func newStore(now func() time.Time, excluded []string, scope ...string) *store {
 	return &store{
 		now:      now,
 		excluded: excluded,
+		scope:    scope,
 		kinds:    map[model.GroupKind]*kindStore{},
 		byUID:    map[uidKey]*entry{},
 		byApp:    map[string][]*entry{},
@@ -176,7 +180,7 @@ func (s *store) get(key model.ObjectKey) (live.Record, live.Presence) {
 }
 
 func (s *store) isExcluded(namespace string) bool {
-	return namespace != "" && slices.Contains(s.excluded, namespace)
+	return namespace != "" && (slices.Contains(s.excluded, namespace) || len(s.scope) > 0 && !slices.Contains(s.scope, namespace))
 }
 
 func (s *store) tracked(app string) []live.Record {
@@ -246,31 +250,58 @@ func (s *store) beginList(gk model.GroupKind) {
 	defer s.mu.Unlock()
 	if k := s.kinds[gk]; k != nil {
 		k.sweep++
-		k.began, k.reached = s.tick, ""
+		k.began, k.reached, k.reachedIn = s.tick, "", nil
 	}
 }
 
-// reach notes how far the watch of a kind has come.
-func (s *store) reach(gk model.GroupKind, resourceVersion string) {
+// reach notes how far the watch of a kind has come, in a namespace where each is
+// watched by itself.
+func (s *store) reach(gk model.GroupKind, namespace, resourceVersion string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.kinds[gk]; k != nil {
-		k.reached = resourceVersion
+		s.reachLocked(k, namespace, resourceVersion)
 	}
+}
+
+func (s *store) reachLocked(k *kindStore, namespace, resourceVersion string) {
+	if len(s.scope) == 0 {
+		k.reached = resourceVersion
+		return
+	}
+	if k.reachedIn == nil {
+		k.reachedIn = map[string]string{}
+	}
+	k.reachedIn[namespace] = resourceVersion
+}
+
+func (s *store) reachedLocked(k *kindStore, namespace string) string {
+	if len(s.scope) == 0 {
+		return k.reached
+	}
+	return k.reachedIn[namespace]
 }
 
 // endList removes what the list, which shows the state at resourceVersion, did
 // not bring. What we saw ourselves while it ran, and is newer, stays.
-func (s *store) endList(gk model.GroupKind, resourceVersion string) (events []live.Event) {
+func (s *store) endList(gk model.GroupKind, resourceVersion string) []live.Event {
+	return s.endLists(gk, map[string]string{"": resourceVersion})
+}
+
+// endLists is endList where each namespace was listed by itself, at a version of
+// its own.
+func (s *store) endLists(gk model.GroupKind, versions map[string]string) (events []live.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kinds[gk]
 	if k == nil {
 		return nil
 	}
-	k.reached = resourceVersion
+	for namespace, version := range versions {
+		s.reachLocked(k, namespace, version)
+	}
 	for _, e := range k.objects.all() {
-		if e.seen == k.sweep || s.saws[e] > k.began && newer(e.resourceVersion(), resourceVersion) {
+		if e.seen == k.sweep || s.saws[e] > k.began && newer(e.resourceVersion(), s.reachedLocked(k, e.namespace)) {
 			continue
 		}
 		events = append(events, s.removeLocked(k, e))
@@ -288,7 +319,7 @@ func (s *store) put(rec live.Record, full, listing bool) (ev live.Event, ok bool
 		return live.Event{}, false
 	}
 	if !listing {
-		k.reached = rec.ResourceVersion
+		s.reachLocked(k, rec.Key.Namespace, rec.ResourceVersion)
 	}
 	e := k.objects.get(nsName{rec.Key.Namespace, rec.Key.Name})
 	if e != nil {
@@ -320,7 +351,7 @@ func (s *store) saw(rec live.Record, full bool) (ev live.Event, ok bool) {
 		!(e.doubted && e.is(rec)) {
 		return live.Event{}, false
 	}
-	if e == nil && isNumber(rec.ResourceVersion) && isNumber(k.reached) && !newer(rec.ResourceVersion, k.reached) {
+	if reached := s.reachedLocked(k, rec.Key.Namespace); e == nil && isNumber(rec.ResourceVersion) && isNumber(reached) && !newer(rec.ResourceVersion, reached) {
 		// The watch is further than that and does not know the object: it was
 		// deleted again before our request was answered, and nothing would ever
 		// take it away.
@@ -339,7 +370,7 @@ func (s *store) remove(last live.Record) (ev live.Event, ok bool) {
 	if k == nil || s.isExcluded(last.Key.Namespace) {
 		return live.Event{}, false
 	}
-	k.reached = last.ResourceVersion
+	s.reachLocked(k, last.Key.Namespace, last.ResourceVersion)
 	e := k.objects.get(nsName{last.Key.Namespace, last.Key.Name})
 	if e != nil && e.ours && newer(e.resourceVersion(), last.ResourceVersion) {
 		return live.Event{}, false // created again by us since

@@ -170,7 +170,7 @@ func TestOwnAnswersAndTheWatch(t *testing.T) {
 		if _, ok := s.saw(rec("a", "u", "10"), true); ok || presence(s, "a") != live.Absent {
 			t.Error("a late answer brought a deleted object back")
 		}
-		s.reach(gkConfigMap, "20") // as a bookmark says
+		s.reach(gkConfigMap, "", "20") // as a bookmark says
 		if _, ok := s.saw(rec("b", "v", "19"), true); ok || presence(s, "b") != live.Absent {
 			t.Error("an answer older than the bookmark brought an object that the watch does not know")
 		}

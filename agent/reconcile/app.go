@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	gosync "sync"
@@ -393,7 +394,8 @@ func (e *Engine) prepare(a *app, s snapshot) {
 }
 
 // refuseOwn refuses objects in the agent's own namespace, and the Namespace itself:
-// there are its identity and its journal, and it is not observed.
+// there are its identity and its journal, and it is not observed. Of an agent that
+// looks only into some namespaces it refuses all that are not in these.
 func (e *Engine) refuseOwn(prepared []sync.Prepared) []sync.Prepared {
 	for i := range prepared {
 		p := &prepared[i]
@@ -404,6 +406,13 @@ func (e *Engine) refuseOwn(prepared []sync.Prepared) []sync.Prepared {
 		if ns != "" && ns == e.o.OwnNamespace {
 			p.Err = fault.New(fault.Denied, codeOwnNamespace, "it goes to namespace %q, which is the agent's own; nothing is deployed there", ns).
 				WithFix("choose another destination namespace")
+		} else if len(e.o.Namespaces) > 0 && !slices.Contains(e.o.Namespaces, p.Key.Namespace) {
+			where := fmt.Sprintf("goes to namespace %q", p.Key.Namespace)
+			if p.Key.Namespace == "" {
+				where = "has no namespace"
+			}
+			p.Err = fault.New(fault.Denied, codeNotWatched, "it %s, and the agent is installed for %s only; nothing is deployed elsewhere", where, strings.Join(e.o.Namespaces, ", ")).
+				WithFix("choose another destination, or install the agent for it: --watch-namespace, and the rights of its account there")
 		}
 	}
 	return prepared
@@ -415,7 +424,10 @@ func createsNamespace(d *model.Desired) bool {
 	return strings.EqualFold(manifest.SyncOptions(syncOptions(d), manifest.Object{})["CreateNamespace"], "true")
 }
 
-const codeOwnNamespace = "namespace_of_agent"
+const (
+	codeOwnNamespace = "namespace_of_agent"
+	codeNotWatched   = "namespace_not_watched"
+)
 
 func targetOf(d *model.Desired, cluster string) sync.Target {
 	t := sync.Target{App: d.Name, Namespace: d.Spec.Namespace, ClusterName: d.Spec.ClusterName}

@@ -76,6 +76,9 @@ type Options struct {
 	// OwnNamespace is the agent's own, which it does not observe: objects in it
 	// are refused. "": there is none.
 	OwnNamespace string
+	// Namespaces are the only ones that are observed, when there are any: objects
+	// elsewhere, and those without a namespace, are refused.
+	Namespaces []string
 	// RedactionKey masks values of Secrets in differences; it should be random
 	// for each cluster.
 	RedactionKey []byte

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -107,6 +108,17 @@ func (i *installer) namespace(t testing.TB, ctx context.Context, name string, re
 	}
 }
 
+// targets makes the namespaces that profiles name, for all tests.
+func (i *installer) targets(t testing.TB, ctx context.Context) {
+	t.Helper()
+	for _, ns := range []string{"shop", "till"} {
+		_, err := i.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // podOf is the pod that a Deployment asks for, or the Pod itself.
 func podOf(t testing.TB, o *unstructured.Unstructured) *corev1.Pod {
 	t.Helper()
@@ -179,9 +191,7 @@ func TestEveryObjectIsTakenUnderRestricted(t *testing.T) {
 	cp := controlPlane(t)
 	in := newInstaller(t, cp)
 	in.monitoring(t, ctx)
-	for _, ns := range []string{"shop", "till"} {
-		in.namespace(t, ctx, ns, true)
-	}
+	in.targets(t, ctx)
 	in.warnings.take()
 	for _, s := range settings() {
 		t.Run(s.name, func(t *testing.T) {

@@ -228,13 +228,13 @@ func TestOneVersion(t *testing.T) {
 		}
 		if *update {
 			text = regexp.MustCompile(`(?m)^version: .*$`).ReplaceAll(text, []byte("version: "+version))
-			text = regexp.MustCompile(`(?m)^appVersion: .*$`).ReplaceAll(text, []byte(`appVersion: "`+version+`"`))
+			text = regexp.MustCompile(`(?m)^appVersion: .*$`).ReplaceAll(text, []byte(`appVersion: "v`+version+`"`))
 			if err := os.WriteFile(path, text, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 		m := load(t, name).Metadata
-		if m.Version != version || m.AppVersion != version {
+		if m.Version != version || m.AppVersion != "v"+version {
 			t.Errorf("%s has version %s and appVersion %s; charts/VERSION says %s (go test ./e2e/charts -update)", name, m.Version, m.AppVersion, version)
 		}
 	}

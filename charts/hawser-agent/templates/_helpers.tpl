@@ -122,7 +122,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 ["get", "list", "watch", "create", "update", "patch", "delete"]
 {{- end }}
 
-{{/* The cluster's own policy: that of the values, after what the profile observe forbids. */}}
+{{/* The cluster's own policy: that of the values, and what the profile forbids, so that
+     the agent says so and does not try. */}}
 {{- define "hawser-agent.veto" -}}
 {{- $policy := deepCopy .Values.veto.policy }}
 {{- if eq .Values.profile "observe" }}
