@@ -41,7 +41,7 @@ var auditWords = []struct{ name, meaning string }{
 	{"name", "only about the thing of this name"},
 	{"request", "only of the request with this id"},
 	{"operation", "only of this operation or job"},
-	{"kind", "only records of this kind: command, refusal, begun, effect, retired, alarm"},
+	{"kind", "only records of this kind: command, refusal, begun, effect, retired, alarm, handover"},
 	{"outcome", "only what ended so: done, denied, rejected, failed, unknown"},
 }
 
@@ -203,7 +203,9 @@ asked for the records only, and for a file not even that.
 
 Two things can only be known from elsewhere. That the newest records were not taken away
 is seen with --head, which the hub writes to its log once an hour ("audit head") and this
-command prints. That the key is the hub's is seen with --key, which both tell too.`,
+command prints. That the key is the hub's is seen with --key, which both tell too. When the key was
+rotated (hawser-hub keys rotate-audit), give the newest that you know: who has an older
+one, and the database, can make another chain up to there.`,
 		Example: `  hawser audit verify
   hawser audit verify audit.jsonl --key 3b6a27bc… --head 1042:9f86d081…`,
 	}
@@ -276,7 +278,7 @@ command prints. That the key is the hub's is seen with --key, which both tell to
 		return online(cmd, args)
 	}
 	c.Flags().StringArrayVar(&heads, "head", nil, "NUMBER:HASH of a record that must be there; may be repeated")
-	c.Flags().StringVar(&key, "key", "", "the hub's key, in hexadecimal (default: as the records say)")
+	c.Flags().StringVar(&key, "key", "", "a key of the hub, the newest that you know, in hexadecimal (default: as the records say)")
 	return c
 }
 
@@ -304,6 +306,9 @@ func summaryText(s audit.Summary) string {
 		return text + "; whether some are missing cannot be seen in a filtered export"
 	}
 	text += fmt.Sprintf(", and none is missing\nhead %s\nkey  %s", s.Head, s.Key)
+	if n := len(s.Handovers); n > 0 {
+		text += fmt.Sprintf("\nthe key was rotated %d times, last by record %d", n, s.Handovers[n-1])
+	}
 	if s.ClockBack > 0 {
 		text += fmt.Sprintf("\nthe clock went back %d times", s.ClockBack)
 	}

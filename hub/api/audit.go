@@ -37,8 +37,9 @@ type Audit interface {
 	Flush(ctx context.Context) error
 	// Records lists them, with all that was added before.
 	Records(ctx context.Context, f fleet.AuditFilter) ([]audit.Signed, error)
-	// Key that records are signed with.
-	Key() []byte
+	// KeyOf is the public key that a record is signed with; of the zero value the one
+	// that signs now.
+	KeyOf(ctx context.Context, s audit.Signed) ([]byte, error)
 	// Digest of what a request brought, which tells nobody else what it was.
 	Digest(b []byte) string
 }
@@ -50,7 +51,7 @@ func (unaudited) Begin(context.Context, audit.Record) (string, error)           
 func (unaudited) Add(...fleet.AuditEntry)                                            {}
 func (unaudited) Flush(context.Context) error                                        { return nil }
 func (unaudited) Records(context.Context, fleet.AuditFilter) ([]audit.Signed, error) { return nil, nil }
-func (unaudited) Key() []byte                                                        { return nil }
+func (unaudited) KeyOf(context.Context, audit.Signed) ([]byte, error)                { return nil, nil }
 func (unaudited) Digest([]byte) string                                               { return "" }
 
 // Command reports whether a route does something that has a record, whatever comes

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -181,6 +182,18 @@ func (a *api) exportAudit(c *gin.Context) {
 	if err == nil && f.Before > 0 {
 		records, err = a.opts.Audit.Records(ctx, f)
 	}
+	var first audit.Signed
+	if len(records) > 0 {
+		first = records[0]
+	}
+	var key []byte
+	if err == nil {
+		key, err = a.opts.Audit.KeyOf(ctx, first)
+	}
+	handovers := handovers{a: a, before: f.Before}
+	if err == nil && filtered && len(records) > 0 {
+		err = handovers.from(ctx, first)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -191,20 +204,26 @@ func (a *api) exportAudit(c *gin.Context) {
 	rc := http.NewResponseController(c.Writer)
 	out := json.NewEncoder(c.Writer)
 	end := &audit.End{}
-	err = out.Encode(audit.Line{Begin: &audit.Begin{HubID: state.HubID, Key: a.opts.Audit.Key(), Filtered: filtered}})
+	err = out.Encode(audit.Line{Begin: &audit.Begin{HubID: state.HubID, Key: key, Filtered: filtered}})
 	for err == nil && len(records) > 0 {
 		for _, s := range records {
-			if err = out.Encode(audit.Line{Signed: &s}); err != nil {
-				break
+			between, err := handovers.until(ctx, s)
+			if err != nil {
+				_ = c.Error(err) // for the log line
+				end.Problem = newProblem(err, requestID(c)).Detail
+				_ = out.Encode(audit.Line{End: end}) // the client may be gone
+				return
+			}
+			for _, s := range append(between, s) {
+				if out.Encode(audit.Line{Signed: &s}) != nil {
+					return // nobody listens
+				}
+				end.Records++
 			}
 		}
-		if err == nil {
-			err = rc.Flush()
+		if rc.Flush() != nil {
+			return
 		}
-		if err != nil {
-			return // nobody listens
-		}
-		end.Records += int64(len(records))
 		var last audit.Record
 		if err = json.Unmarshal(records[len(records)-1].Record, &last); err != nil || len(records) < exportedAtOnce {
 			break
@@ -217,4 +236,60 @@ func (a *api) exportAudit(c *gin.Context) {
 		end.Problem = newProblem(err, requestID(c)).Detail
 	}
 	_ = out.Encode(audit.Line{End: end}) // the client may be gone
+}
+
+// handovers are the records in which a key hands over to the next, which a filtered
+// export has between its own: without them nobody could verify what follows.
+type handovers struct {
+	a      *api
+	before int64
+	after  int64 // the last that was read; 0: none are looked for
+	next   []audit.Signed
+}
+
+// from has those found that follow a record.
+func (h *handovers) from(ctx context.Context, first audit.Signed) (err error) {
+	h.after, err = seqOf(first)
+	if err == nil {
+		err = h.read(ctx)
+	}
+	return err
+}
+
+func (h *handovers) read(ctx context.Context) (err error) {
+	h.next, err = h.a.opts.Audit.Records(ctx, fleet.AuditFilter{Kind: audit.Handover, After: h.after, Before: h.before, OldestFirst: true, Limit: exportedAtOnce})
+	if err == nil && len(h.next) > 0 {
+		h.after, err = seqOf(h.next[len(h.next)-1])
+	}
+	return err
+}
+
+// until takes those that come before a record. The record may be one itself.
+func (h *handovers) until(ctx context.Context, s audit.Signed) (out []audit.Signed, err error) {
+	if h.after == 0 || len(h.next) == 0 {
+		return nil, nil
+	}
+	at, err := seqOf(s)
+	for err == nil && len(h.next) > 0 {
+		var seq int64
+		if seq, err = seqOf(h.next[0]); err != nil || seq > at {
+			break
+		}
+		if seq < at {
+			out = append(out, h.next[0])
+		}
+		if h.next = h.next[1:]; len(h.next) == 0 {
+			err = h.read(ctx)
+		}
+	}
+	return out, err
+}
+
+// seqOf is the number of a record.
+func seqOf(s audit.Signed) (int64, error) {
+	var r audit.Record
+	if err := json.Unmarshal(s.Record, &r); err != nil {
+		return 0, fault.Wrap(err, fault.Internal, "internal", "an audit record cannot be read")
+	}
+	return r.Seq, nil
 }

@@ -26,6 +26,7 @@ type fakeAudit struct {
 	open   map[string]audit.Record
 	chain  []audit.Signed
 	broken bool
+	key    ed25519.PrivateKey // nil: auditTestKey
 	began  func(audit.Record) // told of each that is begun; nil: nobody is
 }
 
@@ -56,12 +57,29 @@ func (f *fakeAudit) Add(entries ...fleet.AuditEntry) {
 		if len(f.chain) > 0 {
 			r.Prev = f.chain[len(f.chain)-1].Hash.String()
 		}
-		s, err := audit.Seal(auditTestKey, r)
+		s, err := audit.Seal(f.signing(), r)
 		if err != nil {
 			panic(err)
 		}
 		f.chain = append(f.chain, s)
 	}
+}
+
+func (f *fakeAudit) signing() ed25519.PrivateKey {
+	if f.key == nil {
+		return auditTestKey
+	}
+	return f.key
+}
+
+// rotate hands the chain over to another key.
+func (f *fakeAudit) rotate(next ed25519.PrivateKey) {
+	public := func(k ed25519.PrivateKey) string { return audit.Hex(k.Public().(ed25519.PublicKey)).String() }
+	f.Add(fleet.AuditEntry{Record: audit.Record{Kind: audit.Handover, Key: public(f.signing()), NextKey: public(next)}})
+	f.mu.Lock()
+	f.key = next
+	f.mu.Unlock()
+	f.Add(fleet.AuditEntry{Record: audit.Record{Kind: audit.Handover, Key: public(next)}})
 }
 
 func (f *fakeAudit) Flush(context.Context) error {
@@ -85,7 +103,8 @@ func (f *fakeAudit) Records(_ context.Context, q fleet.AuditFilter) ([]audit.Sig
 	var out []audit.Signed
 	for i, s := range f.chain {
 		seq := int64(i + 1)
-		if seq > q.After && (q.Before == 0 || seq < q.Before) && (q.Actor == "" || strings.Contains(string(s.Record), `"actor":"`+q.Actor+`"`)) {
+		if seq > q.After && (q.Before == 0 || seq < q.Before) && (q.Actor == "" || strings.Contains(string(s.Record), `"actor":"`+q.Actor+`"`)) &&
+			(q.Kind == "" || strings.Contains(string(s.Record), `"kind":"`+string(q.Kind)+`"`)) {
 			out = append(out, s)
 		}
 	}
@@ -95,7 +114,12 @@ func (f *fakeAudit) Records(_ context.Context, q fleet.AuditFilter) ([]audit.Sig
 	return out[:min(len(out), q.Limit)], nil
 }
 
-func (f *fakeAudit) Key() []byte            { return auditTestKey.Public().(ed25519.PublicKey) }
+func (f *fakeAudit) KeyOf(_ context.Context, s audit.Signed) ([]byte, error) {
+	if now := f.signing().Public().(ed25519.PublicKey); s.Record == nil || s.Valid(now) {
+		return now, nil
+	}
+	return auditTestKey.Public().(ed25519.PublicKey), nil
+}
 func (f *fakeAudit) Digest(b []byte) string { return fmt.Sprint("digest of ", len(b)) }
 
 // take returns the records since the last call.
@@ -268,7 +292,7 @@ func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 }
 
 func TestAuditIsListedAndExported(t *testing.T) {
-	w, _ := newAuditWorld(t)
+	w, f := newAuditWorld(t)
 	for range 5 {
 		w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
 	}
@@ -309,6 +333,18 @@ func TestAuditIsListedAndExported(t *testing.T) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	if sum, err := verify("?actor=ana"); err != nil || sum.Records != 5 || !sum.Filtered {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	// Whoever verifies follows a rotation, also among some of the records.
+	f.rotate(ed25519.NewKeyFromSeed([]byte(strings.Repeat("n", ed25519.SeedSize))))
+	w.call("POST", "/api/v1/applications/web/sync", "").ok(202)
+	if sum, err := verify(""); err != nil || sum.Records != 8 || len(sum.Handovers) != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if sum, err := verify("?actor=ana"); err != nil || sum.Records != 8 || !sum.Filtered || len(sum.Handovers) != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if sum, err := verify("?kind=handover"); err != nil || sum.Records != 2 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	viewer := "Authorization: Bearer " + w.as(false, fleet.Grant{Project: "*", Role: "editor"})

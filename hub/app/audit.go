@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -20,14 +19,8 @@ import (
 )
 
 // startAudit makes the log of who did what, with the key that all replicas share.
-func (h *hub) startAudit(ctx context.Context) error {
-	made := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(made) // never fails
-	seed, err := h.store.PutSecretOnce(ctx, "audit", made)
-	if err != nil {
-		return err
-	}
-	h.audit, err = auditlog.New(auditlog.Options{Store: h.store, Seed: seed, Kept: h.cfg.AuditRetention, Log: h.log, Failed: h.metrics.AuditFailed})
+func (h *hub) startAudit(ctx context.Context) (err error) {
+	h.audit, err = auditlog.New(ctx, auditlog.Options{Store: h.store, Kept: h.cfg.AuditRetention, Log: h.log, Failed: h.metrics.AuditFailed})
 	return err
 }
 
@@ -63,16 +56,8 @@ func (h *hub) exportAudit(ctx context.Context) error {
 // database. It is begun before, and ended after; what is killed in between a hub
 // ends, as unknown. Without a record nothing is done.
 func attended(ctx context.Context, s *store.Store, action, resource string, do func() error) error {
-	made := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(made) // never fails
-	seed, err := s.PutSecretOnce(ctx, "audit", made)
-	if err != nil {
-		return err
-	}
-	r := audit.Record{Kind: audit.Command, Action: action, Verb: "update", Resource: resource, Outcome: audit.Unknown, Actor: "operating-system user " + osUser() + " at the hub", From: "hawser-hub"}
-	if host, err := os.Hostname(); err == nil {
-		r.From = "hawser-hub at " + host
-	}
+	r := atTheHub()
+	r.Kind, r.Action, r.Verb, r.Resource, r.Outcome = audit.Command, action, "update", resource, audit.Unknown
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	id := hex.EncodeToString(b[:])
@@ -87,8 +72,17 @@ func attended(ctx context.Context, s *store.Store, action, resource string, do f
 	// It was done, also when nobody waits any more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err = s.AppendAudit(ctx, ed25519.NewKeyFromSeed(seed), audit.Head{}, []fleet.AuditEntry{{Record: r, Begun: id}})
+	_, err := s.AppendAudit(ctx, audit.Head{}, []fleet.AuditEntry{{Record: r, Begun: id}})
 	return errors.Join(failed, err)
+}
+
+// atTheHub is a record that says who runs this.
+func atTheHub() audit.Record {
+	r := audit.Record{Actor: "operating-system user " + osUser() + " at the hub", From: "hawser-hub"}
+	if host, err := os.Hostname(); err == nil {
+		r.From = "hawser-hub at " + host
+	}
+	return r
 }
 
 // osUser is the name of who runs this, or the number.
@@ -102,4 +96,6 @@ func osUser() string {
 // audited is the log as the API sees it.
 type audited struct{ *auditlog.Log }
 
-func (a audited) Key() []byte { return a.Log.Key() }
+func (a audited) KeyOf(ctx context.Context, s audit.Signed) ([]byte, error) {
+	return a.Log.KeyOf(ctx, s)
+}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"io"
@@ -98,6 +97,14 @@ func TestS13_OfflineCommandsHaveRecords(t *testing.T) {
 	if err := keys.Rotate(t.Context(), io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
+	var said strings.Builder
+	keys.Output = "table"
+	if err := keys.RotateAudit(t.Context(), &said); err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.RotateAudit(t.Context(), io.Discard); !fault.HasCode(err, "audit_key_new") {
+		t.Errorf("rotated again: %v", err)
+	}
 	s := stored(t, cfg)
 	if err := attended(t.Context(), s, "hubKeysRetire", "settings", func() error { return errors.New("no") }); err == nil {
 		t.Error("a failure was kept back")
@@ -108,8 +115,11 @@ func TestS13_OfflineCommandsHaveRecords(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		got = append(got, r.Action+" "+string(r.Outcome))
+		if r.NextKey != "" && !strings.Contains(said.String(), r.NextKey) {
+			t.Errorf("the key is %s: %s", r.NextKey, &said)
+		}
 	}
-	if want := "hubFirstLogin done, hubKeysRotate done, hubKeysRetire failed"; strings.Join(got, ", ") != want {
+	if want := "hubFirstLogin done, hubKeysRotate done, auditKeyHandedOver done, auditKeyTakenOver done, hubAuditKeyRotate done, hubAuditKeyRotate failed, hubKeysRetire failed"; strings.Join(got, ", ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -143,7 +153,7 @@ func TestS13_AKilledOfflineCommandHasARecord(t *testing.T) {
 	if got := records(t, s); len(got) != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if _, n, err := s.CloseAudit(t.Context(), ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), audit.Head{}, 0); err != nil || n != 1 {
+	if _, n, err := s.CloseAudit(t.Context(), audit.Head{}, 0); err != nil || n != 1 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	got := records(t, s)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -244,6 +245,22 @@ func (k *Keys) Retire(ctx context.Context, out, progress io.Writer) error {
 				WithFix("hawser-hub keys rotate ends what is begun; hawser-hub keys status says where they are")
 		}
 		return k.print(ctx, s, out)
+	})
+}
+
+// RotateAudit has a new key sign the audit records. Hubs that run sign with it from
+// their next record on.
+func (k *Keys) RotateAudit(ctx context.Context, out io.Writer) error {
+	return k.changing(ctx, "hubAuditKeyRotate", func(s *store.Store) error {
+		key, err := s.RotateAuditKey(ctx, atTheHub())
+		if err != nil {
+			return err
+		}
+		if k.Output == "json" {
+			return json.NewEncoder(out).Encode(map[string]string{"key": hex.EncodeToString(key)})
+		}
+		_, err = fmt.Fprintf(out, "audit records are signed with the key %x\n", key)
+		return err
 	})
 }
 

@@ -8,8 +8,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,11 +24,14 @@ import (
 // Store keeps the chain. Its methods block for a transaction; hub/store has one.
 type Store interface {
 	BeginAudit(ctx context.Context, id string, r audit.Record) error
-	AppendAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, entries []fleet.AuditEntry) (audit.Head, error)
-	CloseAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, after time.Duration) (head audit.Head, n int, err error)
-	RetireAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, before time.Time) (head audit.Head, months int, err error)
+	AppendAudit(ctx context.Context, known audit.Head, entries []fleet.AuditEntry) (audit.Head, error)
+	CloseAudit(ctx context.Context, known audit.Head, after time.Duration) (head audit.Head, n int, err error)
+	RetireAudit(ctx context.Context, known audit.Head, before time.Time) (head audit.Head, months int, err error)
 	AuditRecords(ctx context.Context, f fleet.AuditFilter) ([]audit.Signed, error)
 	AuditHead(ctx context.Context) (audit.Head, error)
+	// AuditSeed is the seed of the key that signs now, 32 bytes: of all replicas the
+	// same. It is another after a rotation.
+	AuditSeed(ctx context.Context) ([]byte, error)
 }
 
 const (
@@ -52,8 +57,6 @@ const (
 // Options of New.
 type Options struct {
 	Store Store
-	// Seed of the signing key, 32 bytes: of all replicas the same.
-	Seed []byte
 	// Kept is how long records are kept; 0: DefaultKept.
 	Kept time.Duration
 	// Now may be nil for the system's clock; only what strangers may have written
@@ -68,8 +71,7 @@ type Options struct {
 // Log writes the chain. It is safe for concurrent use.
 type Log struct {
 	o    Options
-	key  ed25519.PrivateKey
-	mac  []byte
+	key  atomic.Pointer[keys]
 	wake chan struct{}
 	poke chan struct{}
 
@@ -87,11 +89,15 @@ type Log struct {
 	head    audit.Head
 }
 
-// New makes a Log, whose Run writes.
-func New(o Options) (*Log, error) {
-	if len(o.Seed) != ed25519.SeedSize {
-		return nil, fault.New(fault.Internal, "internal", "the key of the audit records has %d bytes", len(o.Seed))
-	}
+// keys are what comes of the seed, as this hub knows it. The store signs records
+// itself, with the key of that moment.
+type keys struct {
+	signing ed25519.PrivateKey
+	mac     []byte
+}
+
+// New makes a Log, whose Run writes. It reads the key.
+func New(ctx context.Context, o Options) (*Log, error) {
 	o.Kept = cmp.Or(o.Kept, DefaultKept)
 	if o.Kept < LeastKept {
 		return nil, fault.New(fault.Invalid, "audit_retention_invalid", "audit records are kept for at least %d days, not %s", LeastKept/(24*time.Hour), o.Kept).
@@ -103,20 +109,65 @@ func New(o Options) (*Log, error) {
 	if o.Failed == nil {
 		o.Failed = func() {}
 	}
-	mac := sha256.Sum256(append([]byte("hawser audit digest\n"), o.Seed...))
-	return &Log{
-		o: o, key: ed25519.NewKeyFromSeed(o.Seed), mac: mac[:], wake: make(chan struct{}, 1), poke: make(chan struct{}, 1), moved: make(chan struct{}),
+	l := &Log{
+		o: o, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1), moved: make(chan struct{}),
 		callers: map[string]*rate.Limiter{}, all: rate.NewLimiter(allRate, allBurst),
-	}, nil
+	}
+	return l, l.learn(ctx)
 }
 
-// Key that records are signed with.
-func (l *Log) Key() ed25519.PublicKey { return l.key.Public().(ed25519.PublicKey) }
+// learn reads the key, which may have been rotated.
+func (l *Log) learn(ctx context.Context) error {
+	seed, err := l.o.Store.AuditSeed(ctx)
+	if err != nil {
+		return err
+	}
+	if len(seed) != ed25519.SeedSize {
+		return fault.New(fault.Internal, "internal", "the key of the audit records has %d bytes", len(seed))
+	}
+	mac := sha256.Sum256(append([]byte("hawser audit digest\n"), seed...))
+	l.key.Store(&keys{ed25519.NewKeyFromSeed(seed), mac[:]})
+	return nil
+}
+
+// KeyOf is the public key that a record is signed with: the one that signs now, or
+// one that handed over to a later. It is the one that signs now for a record that is
+// of none, which does not verify.
+func (l *Log) KeyOf(ctx context.Context, s audit.Signed) (ed25519.PublicKey, error) {
+	if err := l.learn(ctx); err != nil {
+		return nil, err
+	}
+	now := l.key.Load().signing.Public().(ed25519.PublicKey)
+	if s.Record == nil || s.Valid(now) {
+		return now, nil
+	}
+	f := fleet.AuditFilter{Kind: audit.Handover, OldestFirst: true, Limit: atOnce}
+	for {
+		page, err := l.o.Store.AuditRecords(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range page {
+			var r audit.Record
+			if err := json.Unmarshal(h.Record, &r); err != nil {
+				return nil, fault.Wrap(err, fault.Internal, "audit_damaged", "an audit record after %d cannot be read", f.After)
+			}
+			f.After = r.Seq
+			var key audit.Hex
+			if key.UnmarshalText([]byte(r.Key)) == nil && s.Valid(ed25519.PublicKey(key)) {
+				return ed25519.PublicKey(key), nil
+			}
+		}
+		if len(page) < f.Limit {
+			return now, nil
+		}
+	}
+}
 
 // Digest of what a request brought. Without the hub's key nobody can try out what
 // it was.
 func (l *Log) Digest(b []byte) string {
-	h := hmac.New(sha256.New, l.mac)
+	h := hmac.New(sha256.New, l.key.Load().mac)
 	_, _ = h.Write(b) // never fails
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -231,6 +282,9 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-l.poke:
 			l.closeOpen(ctx)
 		case <-soon.C:
+			if err := l.learn(ctx); err != nil && ctx.Err() == nil {
+				l.o.Log.WarnContext(ctx, "the key of the audit records cannot be read", "error", err)
+			}
 			l.write(ctx)
 			l.closeOpen(ctx)
 		case <-hourly.C:
@@ -251,7 +305,7 @@ func (l *Log) write(ctx context.Context) {
 		if len(batch) == 0 {
 			return
 		}
-		head, err := l.o.Store.AppendAudit(ctx, l.key, l.head, batch)
+		head, err := l.o.Store.AppendAudit(ctx, l.head, batch)
 		if err != nil {
 			l.o.Failed()
 			l.o.Log.WarnContext(ctx, "audit records are not stored yet", "waiting", len(batch), "error", err)
@@ -274,7 +328,7 @@ func (l *Log) closeOpen(ctx context.Context) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	for {
-		head, n, err := l.o.Store.CloseAudit(ctx, l.key, l.head, abandoned)
+		head, n, err := l.o.Store.CloseAudit(ctx, l.head, abandoned)
 		if err != nil {
 			if ctx.Err() == nil {
 				l.o.Failed()
@@ -293,18 +347,22 @@ func (l *Log) closeOpen(ctx context.Context) {
 // the line finds out when records up to it are taken away.
 func (l *Log) announce(ctx context.Context) {
 	head, err := l.o.Store.AuditHead(ctx)
+	if err == nil {
+		err = l.learn(ctx)
+	}
+	key := l.key.Load().signing
 	switch {
 	case err != nil:
 		l.o.Log.WarnContext(ctx, "the head of the audit records cannot be read", "error", err)
 	case head.Seq > 0:
-		l.o.Log.InfoContext(ctx, "audit head", "head", head.String(), "key", hex.EncodeToString(l.Key()), "signature", hex.EncodeToString(ed25519.Sign(l.key, []byte("hawser audit head\n"+head.String()))))
+		l.o.Log.InfoContext(ctx, "audit head", "head", head.String(), "key", hex.EncodeToString(key.Public().(ed25519.PublicKey)), "signature", hex.EncodeToString(ed25519.Sign(key, []byte("hawser audit head\n"+head.String()))))
 	}
 }
 
 func (l *Log) retire(ctx context.Context) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	head, n, err := l.o.Store.RetireAudit(ctx, l.key, l.head, l.o.Now().Add(-l.o.Kept))
+	head, n, err := l.o.Store.RetireAudit(ctx, l.head, l.o.Now().Add(-l.o.Kept))
 	if err != nil {
 		l.o.Log.WarnContext(ctx, "old audit records are not retired", "error", err)
 		return

@@ -25,6 +25,7 @@ type memory struct {
 	known   []audit.Head
 	open    int
 	down    bool
+	seed    byte
 	tried   chan struct{} // of each append
 }
 
@@ -45,7 +46,7 @@ func (m *memory) head() audit.Head {
 	return audit.Head{Seq: int64(len(m.records)), Hash: audit.HashOf([]byte{byte(len(m.records))})}
 }
 
-func (m *memory) AppendAudit(_ context.Context, _ ed25519.PrivateKey, known audit.Head, entries []fleet.AuditEntry) (audit.Head, error) {
+func (m *memory) AppendAudit(_ context.Context, known audit.Head, entries []fleet.AuditEntry) (audit.Head, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.tried != nil {
@@ -65,7 +66,7 @@ func (m *memory) AppendAudit(_ context.Context, _ ed25519.PrivateKey, known audi
 	return m.head(), nil
 }
 
-func (m *memory) CloseAudit(_ context.Context, _ ed25519.PrivateKey, known audit.Head, _ time.Duration) (audit.Head, int, error) {
+func (m *memory) CloseAudit(_ context.Context, known audit.Head, _ time.Duration) (audit.Head, int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.open == 0 {
@@ -76,7 +77,7 @@ func (m *memory) CloseAudit(_ context.Context, _ ed25519.PrivateKey, known audit
 	return m.head(), 1, nil
 }
 
-func (m *memory) RetireAudit(_ context.Context, _ ed25519.PrivateKey, known audit.Head, _ time.Time) (audit.Head, int, error) {
+func (m *memory) RetireAudit(_ context.Context, known audit.Head, _ time.Time) (audit.Head, int, error) {
 	return known, 0, nil
 }
 
@@ -91,6 +92,12 @@ func (m *memory) AuditRecords(_ context.Context, f fleet.AuditFilter) (out []aud
 		out = append(out, audit.Signed{Record: text})
 	}
 	return out, nil
+}
+
+func (m *memory) AuditSeed(context.Context) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return bytes.Repeat([]byte{m.seed}, ed25519.SeedSize), nil
 }
 
 func (m *memory) AuditHead(context.Context) (audit.Head, error) {
@@ -127,7 +134,7 @@ func start(t *testing.T, m *memory) (l *Log, log *lines, stop func()) {
 	t.Helper()
 	log = &lines{}
 	now := time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
-	l, err := New(Options{Store: m, Seed: make([]byte, 32), Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(log, nil))})
+	l, err := New(t.Context(), Options{Store: m, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,15 +257,15 @@ func TestWhatIsLeftIsWrittenAtTheEnd(t *testing.T) {
 }
 
 func TestRetentionHasALeast(t *testing.T) {
-	if _, err := New(Options{Seed: make([]byte, 32), Kept: time.Hour}); !fault.HasCode(err, "audit_retention_invalid") {
+	if _, err := New(t.Context(), Options{Store: &memory{}, Kept: time.Hour}); !fault.HasCode(err, "audit_retention_invalid") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestDigestsNeedTheKey(t *testing.T) {
-	a, _ := New(Options{Seed: make([]byte, 32)})
-	same, _ := New(Options{Seed: make([]byte, 32)})
-	other, _ := New(Options{Seed: bytes.Repeat([]byte{1}, 32)})
+	a, _ := New(t.Context(), Options{Store: &memory{}})
+	same, _ := New(t.Context(), Options{Store: &memory{}})
+	other, _ := New(t.Context(), Options{Store: &memory{seed: 1}})
 	x := a.Digest([]byte("x"))
 	if x != same.Digest([]byte("x")) || x == other.Digest([]byte("x")) || x == a.Digest([]byte("y")) {
 		t.Error("digests are not keyed")

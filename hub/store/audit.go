@@ -3,10 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +18,11 @@ import (
 // BeginAudit keeps the record of a command that is about to be carried out, so
 // that there is one should the hub be killed.
 func (s *Store) BeginAudit(ctx context.Context, id string, r audit.Record) error {
-	return wrap(s.beginAudit(ctx, s.pool, id, r), "begin an audit record")
+	err := s.learnBegunKey(ctx)
+	if err == nil {
+		err = s.beginAudit(ctx, s.pool, id, r)
+	}
+	return wrap(err, "begin an audit record")
 }
 
 // begunAudit is how the record of a command is kept while it is under way. What is
@@ -33,79 +33,47 @@ type begunAudit struct {
 	MAC []byte `json:"mac"`
 }
 
+// beginAudit is BeginAudit in a transaction, before which learnBegunKey was called.
 func (s *Store) beginAudit(ctx context.Context, on execer, id string, r audit.Record) error {
+	key := s.begunKey.Load()
+	if key == nil {
+		return fault.New(fault.Internal, "internal", "the key of begun audit records was not read")
+	}
 	record, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	mac, err := s.macOfBegun(ctx, id, record)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(begunAudit{record, mac})
+	text, err := json.Marshal(begunAudit{record, key.mac(id, record)})
 	if err == nil {
 		_, err = on.Exec(ctx, q("BeginAudit"), id, string(text))
 	}
 	return err
 }
 
-// macOfBegun is of an id and a record. Where it is asked for in a transaction,
-// learnBegunKey comes before that.
-func (s *Store) macOfBegun(ctx context.Context, id string, record []byte) ([]byte, error) {
-	if err := s.learnBegunKey(ctx); err != nil {
-		return nil, err
-	}
-	h := hmac.New(sha256.New, s.begunKey.Load()[:])
-	fmt.Fprintf(h, "%d %s\n", len(id), id)
-	_, _ = h.Write(record) // never fails
-	return h.Sum(nil), nil
-}
-
-// learnBegunKey reads the key of begun records, once for a process, and makes it
-// where there is none. It takes a connection of its own: transactions that hold all
-// others, and each wait for one more, would wait for each other.
-func (s *Store) learnBegunKey(ctx context.Context) error {
-	if s.begunKey.Load() != nil {
-		return nil
-	}
-	made := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(made) // never fails
-	seed, err := s.PutSecretOnce(ctx, "audit", made)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(append([]byte("hawser audit begun\n"), seed...))
-	s.begunKey.Store(&sum)
-	return nil
-}
-
 // readBegun is a record that a hub began, or an Alarm in place of one that none did.
-func (s *Store) readBegun(ctx context.Context, id string, text []byte) (audit.Record, error) {
+func (s *Store) readBegun(ctx context.Context, keys auditKeys, id string, text []byte) audit.Record {
 	var kept begunAudit
 	var r audit.Record
-	if json.Unmarshal(text, &kept) == nil {
-		mac, err := s.macOfBegun(ctx, id, kept.Record)
-		if err != nil {
-			return r, err
+	if json.Unmarshal(text, &kept) == nil && keys.began(id, kept) && json.Unmarshal(kept.Record, &r) == nil {
+		if r.Outcome = audit.Unknown; r.Reason != "" {
+			r.Reason += "; "
 		}
-		if hmac.Equal(mac, kept.MAC) && json.Unmarshal(kept.Record, &r) == nil {
-			if r.Outcome = audit.Unknown; r.Reason != "" {
-				r.Reason += "; "
-			}
-			r.Reason += "the hub ended before it could tell"
-			return r, nil
-		}
+		r.Reason += "the hub ended before it could tell"
+		return r
 	}
 	s.log.ErrorContext(ctx, "a command under way in the database was begun by no hub, or was changed", "id", id)
 	return audit.Record{Kind: audit.Alarm, Action: "auditBegunForged", Resource: "audit", Outcome: audit.Failed, Name: id,
-		Reason: "a command under way in the database was begun by no hub, or was changed: what it says is left out"}, nil
+		Reason: "a command under way in the database was begun by no hub, or was changed: what it says is left out"}
 }
 
 // AppendAudit adds records to the chain, in one transaction, and ends those that
 // were begun. known is the head that the caller has seen, the zero value for
 // none; when it is not in the chain any more, an Alarm comes before the records.
 // It returns the new head.
-func (s *Store) AppendAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, entries []fleet.AuditEntry) (head audit.Head, err error) {
+func (s *Store) AppendAudit(ctx context.Context, known audit.Head, entries []fleet.AuditEntry) (head audit.Head, err error) {
+	if err := s.learnBegunKey(ctx); err != nil {
+		return head, wrap(err, "add audit records")
+	}
 	err = s.tx(ctx, "add audit records", func(tx pgx.Tx) error {
 		records := make([]audit.Record, 0, len(entries)+1)
 		for _, e := range entries {
@@ -116,7 +84,7 @@ func (s *Store) AppendAudit(ctx context.Context, key ed25519.PrivateKey, known a
 			}
 			records = append(records, e.Record)
 		}
-		head, err = s.chain(ctx, tx, key, known, records)
+		head, err = s.chain(ctx, tx, known, records)
 		return err
 	})
 	if fault.HasCode(err, "commit_unknown") {
@@ -131,7 +99,7 @@ func (s *Store) AppendAudit(ctx context.Context, key ed25519.PrivateKey, known a
 // CloseAudit adds the records of what this hub and others left open: commands
 // that were begun longer than after ago, and operations that ended. It returns
 // the new head and how many there were.
-func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, after time.Duration) (head audit.Head, n int, err error) {
+func (s *Store) CloseAudit(ctx context.Context, known audit.Head, after time.Duration) (head audit.Head, n int, err error) {
 	if err := s.learnBegunKey(ctx); err != nil {
 		return head, 0, wrap(err, "add audit records")
 	}
@@ -149,12 +117,16 @@ func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known au
 			return err
 		}
 		var records []audit.Record
-		for _, b := range left {
-			r, err := s.readBegun(ctx, b.id, []byte(b.text))
+		if len(left) > 0 {
+			// After the rows are this transaction's: what a rotation of the key did to
+			// them before is seen, and it does nothing to them now.
+			keys, err := s.auditKeys(ctx, tx)
 			if err != nil {
 				return err
 			}
-			records = append(records, r)
+			for _, b := range left {
+				records = append(records, s.readBegun(ctx, keys, b.id, []byte(b.text)))
+			}
 		}
 		if rows, err = tx.Query(ctx, q("UnauditedOperations")); err != nil {
 			return err
@@ -179,7 +151,7 @@ func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known au
 			head = known
 			return nil
 		}
-		head, err = s.chain(ctx, tx, key, known, records)
+		head, err = s.chain(ctx, tx, known, records)
 		return err
 	})
 	return head, n, err
@@ -187,13 +159,17 @@ func (s *Store) CloseAudit(ctx context.Context, key ed25519.PrivateKey, known au
 
 // chain adds records at the end of the chain. Until the transaction ends nobody
 // else does.
-func (s *Store) chain(ctx context.Context, tx pgx.Tx, key ed25519.PrivateKey, known audit.Head, records []audit.Record) (audit.Head, error) {
+func (s *Store) chain(ctx context.Context, tx pgx.Tx, known audit.Head, records []audit.Record) (audit.Head, error) {
 	var head audit.Head
 	if _, err := tx.Exec(ctx, q("LockAudit")); err != nil {
 		return head, err
 	}
+	keys, err := s.auditKeys(ctx, tx)
+	if err != nil {
+		return head, err
+	}
 	var part, now time.Time
-	err := tx.QueryRow(ctx, q("AuditHead")).Scan(&part, &head.Seq, &head.Hash)
+	err = tx.QueryRow(ctx, q("AuditHead")).Scan(&part, &head.Seq, &head.Hash)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return head, err
 	}
@@ -223,7 +199,7 @@ func (s *Store) chain(ctx context.Context, tx pgx.Tx, key ed25519.PrivateKey, kn
 	var batch pgx.Batch
 	for _, r := range records {
 		r.Seq, r.Prev, r.At = head.Seq+1, head.Hash.String(), now
-		signed, err := audit.Seal(key, r)
+		signed, err := audit.Seal(keys.signing, r)
 		if err != nil {
 			return head, err
 		}
@@ -297,7 +273,10 @@ func (s *Store) AuditRecords(ctx context.Context, f fleet.AuditFilter) ([]audit.
 
 // RetireAudit removes the records of the oldest months that ended before a time,
 // one month in each transaction, with a record of it. It returns the new head.
-func (s *Store) RetireAudit(ctx context.Context, key ed25519.PrivateKey, known audit.Head, before time.Time) (head audit.Head, months int, err error) {
+func (s *Store) RetireAudit(ctx context.Context, known audit.Head, before time.Time) (head audit.Head, months int, err error) {
+	if err := s.learnBegunKey(ctx); err != nil {
+		return head, 0, wrap(err, "retire audit records")
+	}
 	head = known
 	for {
 		var done bool
@@ -322,7 +301,7 @@ func (s *Store) RetireAudit(ctx context.Context, key ed25519.PrivateKey, known a
 			if err := tx.QueryRow(ctx, q("AuditAt"), last.Seq).Scan(&last.Hash); err != nil {
 				return err
 			}
-			head, err = s.chain(ctx, tx, key, audit.Head{}, []audit.Record{{
+			head, err = s.chain(ctx, tx, audit.Head{}, []audit.Record{{
 				Kind: audit.Retired, Action: "retireAudit", Resource: "audit", Name: month.Format("2006-01"), Outcome: audit.Done, Through: last.Seq, ThroughHash: last.Hash.String(),
 			}})
 			if err != nil {

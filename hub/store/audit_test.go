@@ -21,7 +21,33 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-var auditKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+// auditKey is the one that signs now.
+func (b *bench) auditKey() ed25519.PrivateKey {
+	b.t.Helper()
+	seed, err := b.AuditSeed(b.ctx())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ed25519.NewKeyFromSeed(seed)
+}
+
+// firstKey is the one that signed the first record.
+func (b *bench) firstKey() audit.Hex {
+	b.t.Helper()
+	handed, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Kind: audit.Handover, OldestFirst: true, Limit: 1})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if len(handed) == 0 {
+		return audit.Hex(b.auditKey().Public().(ed25519.PublicKey))
+	}
+	var r audit.Record
+	var key audit.Hex
+	if json.Unmarshal(handed[0].Record, &r) != nil || key.UnmarshalText([]byte(r.Key)) != nil {
+		b.t.Fatalf("%s", handed[0].Record)
+	}
+	return key
+}
 
 func command(name string) fleet.AuditEntry {
 	return fleet.AuditEntry{Record: audit.Record{Kind: audit.Command, Actor: "ann", Action: "syncApplication", Resource: "applications", Name: name, Outcome: audit.Done, Request: "r-" + name}}
@@ -29,7 +55,7 @@ func command(name string) fleet.AuditEntry {
 
 func (b *bench) append(entries ...fleet.AuditEntry) audit.Head {
 	b.t.Helper()
-	head, err := b.AppendAudit(b.ctx(), auditKey, audit.Head{}, entries)
+	head, err := b.AppendAudit(b.ctx(), audit.Head{}, entries)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -51,7 +77,7 @@ func (b *bench) verify(heads ...audit.Head) (audit.Summary, error) {
 	if err != nil {
 		return audit.Summary{}, err
 	}
-	if err := line(audit.Line{Begin: &audit.Begin{Key: audit.Hex(auditKey.Public().(ed25519.PublicKey))}}); err != nil {
+	if err := line(audit.Line{Begin: &audit.Begin{Key: b.firstKey()}}); err != nil {
 		b.t.Fatal(err)
 	}
 	for _, s := range records {
@@ -71,7 +97,7 @@ func TestAuditIsOneChainWhoeverAppends(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 5 {
-				if _, err := b.AppendAudit(b.ctx(), auditKey, audit.Head{}, []fleet.AuditEntry{command(fmt.Sprint(i)), command(fmt.Sprint(i, "-", j))}); err != nil {
+				if _, err := b.AppendAudit(b.ctx(), audit.Head{}, []fleet.AuditEntry{command(fmt.Sprint(i)), command(fmt.Sprint(i, "-", j))}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -153,7 +179,7 @@ func TestS13_TheHubsRoleOnlyAddsAuditRecords(t *testing.T) {
 	if err := migrations.Up(t.Context(), dsn); err != nil {
 		t.Errorf("a hub of this role does not start on a schema that is up to date: %v", err)
 	}
-	if _, err := s.AppendAudit(t.Context(), auditKey, audit.Head{}, []fleet.AuditEntry{command("c")}); err != nil {
+	if _, err := s.AppendAudit(t.Context(), audit.Head{}, []fleet.AuditEntry{command("c")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.BeginAudit(t.Context(), "p", command("d").Record); err != nil {
@@ -247,7 +273,7 @@ func TestS13_ARunningHubMissesWhatItWrote(t *testing.T) {
 	b := setup(t)
 	head := b.append(command("a"), command("b"))
 	b.force(`DELETE FROM audit WHERE seq = 2`)
-	if _, err := b.AppendAudit(b.ctx(), auditKey, head, []fleet.AuditEntry{command("c")}); err != nil {
+	if _, err := b.AppendAudit(b.ctx(), head, []fleet.AuditEntry{command("c")}); err != nil {
 		t.Fatal(err)
 	}
 	sum, err := b.verify()
@@ -276,7 +302,7 @@ func TestS13_AClockThatIsSetBackReordersNothing(t *testing.T) {
 	}
 	ahead := command("ahead").Record
 	ahead.Seq, ahead.Prev, ahead.At = 2, records[0].Hash.String(), next
-	signed, err := audit.Seal(auditKey, ahead)
+	signed, err := audit.Seal(b.auditKey(), ahead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +334,7 @@ func TestAuditIsRetiredByMonth(t *testing.T) {
 		}
 		r := command(fmt.Sprint(i)).Record
 		r.Seq, r.Prev, r.At = int64(i+1), prev, month
-		s, err := audit.Seal(auditKey, r)
+		s, err := audit.Seal(b.auditKey(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,10 +344,10 @@ func TestAuditIsRetiredByMonth(t *testing.T) {
 		prev = s.Hash.String()
 	}
 	b.append(command("now"))
-	if _, n, err := b.RetireAudit(b.ctx(), auditKey, audit.Head{}, old); n != 0 || err != nil {
+	if _, n, err := b.RetireAudit(b.ctx(), audit.Head{}, old); n != 0 || err != nil {
 		t.Fatalf("%d months, %v", n, err)
 	}
-	head, n, err := b.RetireAudit(b.ctx(), auditKey, audit.Head{}, old.AddDate(0, 1, 0))
+	head, n, err := b.RetireAudit(b.ctx(), audit.Head{}, old.AddDate(0, 1, 0))
 	if err != nil || n != 1 || head.Seq != 5 {
 		t.Fatalf("%d months, %v, %v", n, head, err)
 	}
@@ -331,7 +357,7 @@ func TestAuditIsRetiredByMonth(t *testing.T) {
 	}
 	// A hub that is told to keep nothing still keeps what is of the last 90 days,
 	// and the month in which it writes.
-	if _, _, err := b.RetireAudit(b.ctx(), auditKey, audit.Head{}, time.Now().AddDate(1, 0, 0)); err == nil {
+	if _, _, err := b.RetireAudit(b.ctx(), audit.Head{}, time.Now().AddDate(1, 0, 0)); err == nil {
 		t.Error("records of this month were retired")
 	}
 	if sum, err := b.verify(); err != nil || sum.Records < 2 {
@@ -350,17 +376,17 @@ func TestWhatAKilledHubLeftOpenHasARecord(t *testing.T) {
 	two := command("two")
 	two.Begun = "two"
 	b.append(two)
-	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, time.Hour); n != 0 || err != nil {
+	if _, n, err := b.CloseAudit(b.ctx(), audit.Head{}, time.Hour); n != 0 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
-	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 1 || err != nil {
+	if _, n, err := b.CloseAudit(b.ctx(), audit.Head{}, 0); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Outcome: audit.Unknown, Limit: 5})
 	if err != nil || len(got) != 1 || !strings.Contains(string(got[0].Record), `"name":"one"`) {
 		t.Errorf("%s, %v", got, err)
 	}
-	if _, n, _ := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 0 {
+	if _, n, _ := b.CloseAudit(b.ctx(), audit.Head{}, 0); n != 0 {
 		t.Errorf("%d more", n)
 	}
 }
@@ -382,7 +408,7 @@ func TestS13_WhatNoHubBeganIsAnAlarm(t *testing.T) {
 	} {
 		b.exec(sql)
 	}
-	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 6 || err != nil {
+	if _, n, err := b.CloseAudit(b.ctx(), audit.Head{}, 0); n != 6 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Limit: 10})
@@ -431,7 +457,7 @@ func TestTheEndOfAnOperationHasOneRecord(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, _, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, time.Hour); err != nil {
+			if _, _, err := b.CloseAudit(b.ctx(), audit.Head{}, time.Hour); err != nil {
 				t.Error(err)
 			}
 		})
@@ -470,7 +496,7 @@ func TestS13_NoCertificateWithoutARecord(t *testing.T) {
 	told := command("told")
 	told.Begun = fleet.CertificateRecord("second")
 	b.append(told)
-	if _, n, err := b.CloseAudit(b.ctx(), auditKey, audit.Head{}, 0); n != 1 || err != nil {
+	if _, n, err := b.CloseAudit(b.ctx(), audit.Head{}, 0); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	got, err := b.AuditRecords(b.ctx(), fleet.AuditFilter{Action: "enrolCluster", Limit: 5})

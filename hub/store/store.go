@@ -60,7 +60,7 @@ type Store struct {
 	started time.Time
 
 	// begunKey is what commands under way are kept with; nil: not read yet.
-	begunKey atomic.Pointer[[32]byte]
+	begunKey atomic.Pointer[begunKey]
 
 	// taken is the newest entry of each agent's history that is stored, as this
 	// process knows it.

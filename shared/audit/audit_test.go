@@ -109,7 +109,7 @@ func TestS13_TheFirstBadRecordIsNamed(t *testing.T) {
 		"the oldest are removed":              {change: func(s []Signed) []Signed { return s[2:] }, want: "record 2: it is missing, with all before it"},
 		"the newest are removed":              {change: func(s []Signed) []Signed { return s[:3] }, heads: []Head{{5, good[4].Hash}}, want: "record 4: it is missing, with all after it"},
 		"the head is another":                 {change: func(s []Signed) []Signed { return s }, heads: []Head{{4, good[2].Hash}}, want: "record 4: it is another"},
-		"the whole chain is of another key":   {change: func(s []Signed) []Signed { return s }, key: other.Public().(ed25519.PublicKey), want: "not of"},
+		"the whole chain is of another key":   {change: func(s []Signed) []Signed { return s }, key: other.Public().(ed25519.PublicKey), want: "no record is of the key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := verify(t, &Verifier{Heads: c.heads, Key: c.key}, Begin{}, c.change(slices.Clone(good)))
@@ -186,4 +186,99 @@ func FuzzVerifier(f *testing.F) {
 			_, _ = v.Done()
 		}
 	})
+}
+
+// handedOver is a chain whose key hands over to another after its third record: five
+// records and the two of the handover.
+func handedOver(t testing.TB, next ed25519.PrivateKey) []Signed {
+	t.Helper()
+	public := func(k ed25519.PrivateKey) string { return Hex(k.Public().(ed25519.PublicKey)).String() }
+	out := chain(t, 1, 4, "", func(r *Record) {
+		if r.Seq == 4 {
+			r.Kind, r.Key, r.NextKey = Handover, public(testKey), public(next)
+		}
+	})
+	for _, r := range []Record{{Kind: Handover, Key: public(next)}, {Kind: Command, Name: "six"}, {Kind: Command, Name: "seven"}} {
+		last := out[len(out)-1]
+		r.Seq, r.Prev, r.Outcome = int64(len(out)+1), last.Hash.String(), Done
+		s, err := Seal(next, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// TestS13_AKeyHandsOverToTheNext: the records of both are verified, and none of the
+// old key counts after its last.
+func TestS13_AKeyHandsOverToTheNext(t *testing.T) {
+	next := ed25519.NewKeyFromSeed([]byte(strings.Repeat("n", ed25519.SeedSize)))
+	other := ed25519.NewKeyFromSeed([]byte(strings.Repeat("x", ed25519.SeedSize)))
+	public := func(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+	again := func(s []Signed, from int, key ed25519.PrivateKey, change func(*Record)) []Signed {
+		for i := from; i < len(s); i++ {
+			var r Record
+			if err := json.Unmarshal(s[i].Record, &r); err != nil {
+				t.Fatal(err)
+			}
+			if i == from && change != nil {
+				change(&r)
+			}
+			if i > 0 {
+				r.Prev = s[i-1].Hash.String()
+			}
+			s[i], _ = Seal(key, r)
+		}
+		return s
+	}
+	same := func(s []Signed) []Signed { return s }
+	for name, c := range map[string]struct {
+		change   func([]Signed) []Signed
+		begin    Begin
+		key      ed25519.PublicKey
+		want     string // "" for good
+		handover int
+	}{
+		"as it was signed":  {change: same, handover: 1},
+		"who knows the old": {change: same, key: public(testKey), handover: 1},
+		"who knows the new": {change: same, key: public(next), handover: 1},
+		"who knows another": {change: same, key: public(other), want: "no record is of the key"},
+		"the oldest are gone": {change: func(s []Signed) []Signed {
+			return again(s[4:], 0, next, func(r *Record) { r.Seq, r.Prev = 5, s[3].Hash.String() })
+		}, begin: Begin{Key: Hex(public(next))}, want: "record 4: it is missing"},
+		"the old one goes on": {change: func(s []Signed) []Signed { return again(s, 5, testKey, nil) }, want: "record 6: its signature"},
+		"to another":          {change: func(s []Signed) []Signed { return again(s, 3, other, nil) }, want: "record 4: its signature"},
+		"to nothing readable": {change: func(s []Signed) []Signed { return again(s[:4], 3, testKey, func(r *Record) { r.NextKey = "00" }) }, want: "record 4: the key that it hands over to"},
+		"the old one to its own, made anew": {
+			change: func(s []Signed) []Signed {
+				s = again(s[:4], 2, testKey, func(r *Record) { r.Actor = "bob" })
+				return again(again(s, 3, testKey, func(r *Record) { r.NextKey = Hex(public(other)).String() }), 4, other, nil)
+			},
+			key: public(next), want: "no record is of the key",
+		},
+		"what is old made anew, up to the new key": {
+			change: func(s []Signed) []Signed { return again(s[:4], 1, testKey, func(r *Record) { r.Actor = "bob" }) },
+			key:    public(next), want: "no record is of the key",
+		},
+		"what is old made anew, under what the new key signed": {
+			change: func(s []Signed) []Signed {
+				return append(again(slices.Clone(s[:4]), 1, testKey, func(r *Record) { r.Actor = "bob" }), s[4:]...)
+			},
+			key: public(next), want: "record 5: record 4 before it",
+		},
+		"filtered":                       {change: func(s []Signed) []Signed { return []Signed{s[1], s[3], s[6]} }, begin: Begin{Filtered: true}, handover: 1},
+		"filtered, without the handover": {change: func(s []Signed) []Signed { return []Signed{s[1], s[6]} }, begin: Begin{Filtered: true}, want: "record 7: its signature"},
+		"filtered, who knows the new":    {change: func(s []Signed) []Signed { return []Signed{s[1], s[3], s[6]} }, begin: Begin{Filtered: true}, key: public(next), want: "begins with the key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sum, err := verify(t, &Verifier{Key: c.key}, c.begin, c.change(handedOver(t, next)))
+			if c.want == "" && (err != nil || len(sum.Handovers) != c.handover || sum.Key.String() != Hex(public(next)).String()) {
+				t.Errorf("%+v, %v", sum, err)
+			}
+			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
 }

@@ -7,6 +7,10 @@
 // is seen by who knows a later head of the chain: a running hub, the hub's log, an
 // earlier export.
 //
+// A key hands over to the next in a record that it signs itself. Who knows a later
+// key needs no earlier one: the first record of the later key holds the hash of all
+// that came before.
+//
 // The package is pure. hub/store appends, hub/audit decides when, the command
 // line verifies.
 package audit

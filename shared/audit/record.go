@@ -30,6 +30,9 @@ const (
 	Retired Kind = "retired"
 	// Alarm says that the chain is not as the hub left it.
 	Alarm Kind = "alarm"
+	// Handover names the key that signs what comes after it, in NextKey; it is the
+	// last that Key signs. One without NextKey is the first that Key signs.
+	Handover Kind = "handover"
 )
 
 // Outcome is what came of it.
@@ -49,7 +52,7 @@ const (
 )
 
 // Kinds and Outcomes list them all.
-func Kinds() []Kind { return []Kind{Command, Refusal, Begun, Effect, Retired, Alarm} }
+func Kinds() []Kind { return []Kind{Command, Refusal, Begun, Effect, Retired, Alarm, Handover} }
 
 // Outcomes lists all outcomes.
 func Outcomes() []Outcome { return []Outcome{Done, Denied, Rejected, Failed, Unknown} }
@@ -103,6 +106,10 @@ type Record struct {
 	// about, or the head that an Alarm misses.
 	Through     int64  `json:"through,omitempty"`
 	ThroughHash string `json:"throughHash,omitempty"`
+	// Key is the public key that a Handover is signed with, and NextKey the one that
+	// follows it, both in hexadecimal.
+	Key     string `json:"key,omitempty"`
+	NextKey string `json:"nextKey,omitempty"`
 }
 
 // Signed is a record as it is kept and exported: the exact text that was signed.

@@ -19,7 +19,8 @@ type Line struct {
 // Begin is the first line of an export.
 type Begin struct {
 	HubID string `json:"hubID"`
-	// Key that the records are signed with.
+	// Key that the first record is signed with. Records of the kind Handover name
+	// later ones; a filtered export has those that are between its records too.
 	Key Hex `json:"key"`
 	// Filtered: records are left out that are not asked for, so that no chain can
 	// be followed.
@@ -57,7 +58,10 @@ type Summary struct {
 	From    *time.Time `json:"from,omitempty"`
 	To      *time.Time `json:"to,omitempty"`
 	Head    Head       `json:"head"`
-	Key     Hex        `json:"key"`
+	// Key that the newest record is signed with.
+	Key Hex `json:"key"`
+	// Handovers are the numbers of the records in which a key names the next one.
+	Handovers []int64 `json:"handovers,omitempty"`
 	// Filtered: only the signatures could be verified.
 	Filtered bool `json:"filtered,omitempty"`
 	// ClockBack is how many records have an earlier time than the one before.
@@ -71,7 +75,9 @@ type Summary struct {
 // Verifier follows an export line by line. It belongs to one goroutine. After an
 // error there is no use in going on.
 type Verifier struct {
-	// Key that is to be the signer's; nil: the export's own is believed.
+	// Key that is to be a signer's; nil: the export's own are believed. Records before
+	// the first of this key are vouched for by the hash that it has of them; in a
+	// filtered export, which has no such hashes, the first record must be of this key.
 	Key ed25519.PublicKey
 	// Heads that the chain must contain.
 	Heads []Head
@@ -79,7 +85,9 @@ type Verifier struct {
 	begun, ended bool
 	sum          Summary
 	last         time.Time
-	anchor       *Head // what comes before the first record
+	signer       ed25519.PublicKey // of the next record
+	met          bool              // a record of Key was there
+	anchor       *Head             // what comes before the first record
 }
 
 // Line takes the next line. Its error is a *Bad when a record is wrong.
@@ -95,12 +103,12 @@ func (v *Verifier) Line(text []byte) error {
 		return fmt.Errorf("an audit export begins with one line that names its key")
 	case l.Begin != nil:
 		v.begun, v.sum.Filtered = true, l.Begin.Filtered
-		if v.Key == nil {
-			v.Key = ed25519.PublicKey(l.Begin.Key)
+		v.sum.Key, v.signer = l.Begin.Key, ed25519.PublicKey(l.Begin.Key)
+		if len(v.signer) != ed25519.PublicKeySize {
+			return fmt.Errorf("an audit export begins with one line that names its key")
 		}
-		v.sum.Key = Hex(v.Key)
-		if !bytes.Equal(v.Key, l.Begin.Key) || len(v.Key) != ed25519.PublicKeySize {
-			return fmt.Errorf("the export is of the key %s, not of %s", l.Begin.Key, Hex(v.Key))
+		if v.Key != nil && v.sum.Filtered && !bytes.Equal(v.Key, v.signer) {
+			return fmt.Errorf("the filtered export begins with the key %s, not with %s", l.Begin.Key, Hex(v.Key))
 		}
 		return nil
 	case l.End != nil:
@@ -128,7 +136,7 @@ func (v *Verifier) record(s Signed) error {
 	switch {
 	case !bytes.Equal(HashOf(s.Record), s.Hash):
 		return &Bad{r.Seq, "it was changed: its hash is another"}
-	case !s.Valid(v.Key):
+	case !s.Valid(v.signer):
 		return &Bad{r.Seq, "its signature is not of this hub's key"}
 	case first, v.sum.Filtered && r.Seq >= next:
 	case r.Seq > next:
@@ -154,6 +162,15 @@ func (v *Verifier) record(s Signed) error {
 	if r.Kind == Retired && v.anchor != nil && r.Through == v.anchor.Seq && r.ThroughHash == v.anchor.Hash.String() {
 		v.anchor = nil
 	}
+	v.met = v.met || bytes.Equal(v.Key, v.signer)
+	v.sum.Key = Hex(v.signer)
+	if r.Kind == Handover && r.NextKey != "" {
+		var next Hex
+		if err := next.UnmarshalText([]byte(r.NextKey)); err != nil || len(next) != ed25519.PublicKeySize {
+			return &Bad{r.Seq, "the key that it hands over to cannot be read"}
+		}
+		v.signer, v.sum.Handovers = ed25519.PublicKey(next), append(v.sum.Handovers, r.Seq)
+	}
 	if r.Kind == Alarm {
 		v.sum.Alarms = append(v.sum.Alarms, r.Seq)
 	}
@@ -173,6 +190,9 @@ func (v *Verifier) record(s Signed) error {
 func (v *Verifier) Done() (Summary, error) {
 	if !v.ended {
 		return v.sum, fmt.Errorf("the export was cut: its last line is missing")
+	}
+	if v.Key != nil && !v.met && (v.sum.Records > 0 || !bytes.Equal(v.Key, v.sum.Key)) {
+		return v.sum, fmt.Errorf("no record is of the key %s: the newest is of %s", Hex(v.Key), v.sum.Key)
 	}
 	if v.sum.Filtered {
 		return v.sum, nil

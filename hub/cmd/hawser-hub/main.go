@@ -144,8 +144,9 @@ too, and 1 when not.
 
 func keys() *cobra.Command {
 	group := &cobra.Command{
-		Use: "keys", Short: "Versions of the key that secrets in the database are sealed with",
-		Long: `Versions of the key that secrets in the database are sealed with. The commands need
+		Use: "keys", Short: "The keys that secrets in the database are sealed, and audit records signed, with",
+		Long: `Versions of the key that secrets in the database are sealed with, and the key that
+signs audit records. The commands need
 the database and the vault key, as the hub does, and work whether or not hubs run.`,
 	}
 	command := func(use, short, long string, flags func(*app.Keys, *pflag.FlagSet), run func(*app.Keys, *cobra.Command) error) {
@@ -168,6 +169,12 @@ calling it again goes on where it was; hubs go on by themselves.
 	})
 	command("retire", "Remove old versions that nothing is sealed with", "", nil, func(k *app.Keys, c *cobra.Command) error {
 		return k.Retire(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+	})
+	command("rotate-audit", "Have a new key sign the audit records", `Have a new key sign the audit records, and print its public half. The old key signs a
+last record, which names the new one: hawser audit verify follows it, and the records
+before stay as they are. Hubs that run need not be told. It is one transaction: a call
+that is killed has done all or nothing.`, nil, func(k *app.Keys, c *cobra.Command) error {
+		return k.RotateAudit(c.Context(), c.OutOrStdout())
 	})
 	return group
 }

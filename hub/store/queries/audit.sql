@@ -58,3 +58,16 @@ UPDATE audit_exports SET seq = $3, hash = $4 WHERE receiver = $1 AND holder = $2
 
 -- name: LeaveAuditExport
 UPDATE audit_exports SET held_until = '-infinity' WHERE receiver = $1 AND holder = $2
+
+-- name: AuditKeys
+SELECT name, sealed, clock_timestamp() FROM secrets WHERE name = $1 OR name = $2
+
+-- name: PutAuditKey
+INSERT INTO secrets (name, sealed, created_at) VALUES ($1, $2, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at
+
+-- name: BegunAudit
+SELECT id, record FROM audit_pending FOR UPDATE SKIP LOCKED
+
+-- name: RenewBegunAudit
+UPDATE audit_pending SET record = $2 WHERE id = $1

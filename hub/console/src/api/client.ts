@@ -332,7 +332,7 @@ export interface ListAuditQuery {
   /** only of this operation or job */
   operation?: string;
   /** only records of this kind */
-  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm" | "handover";
   /** only what ended so */
   outcome?: "done" | "denied" | "rejected" | "failed" | "unknown";
   /** only from then on */
@@ -363,7 +363,7 @@ export interface ExportAuditQuery {
   /** only of this operation or job */
   operation?: string;
   /** only records of this kind */
-  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+  kind?: "command" | "refusal" | "begun" | "effect" | "retired" | "alarm" | "handover";
   /** only what ended so */
   outcome?: "done" | "denied" | "rejected" | "failed" | "unknown";
   /** only from then on */

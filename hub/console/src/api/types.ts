@@ -4,7 +4,7 @@
 export type AmendmentKind = "terminate" | "approve-deletions" | "orphan";
 
 /** Kind says what a record is about. */
-export type AuditKind = "command" | "refusal" | "begun" | "effect" | "retired" | "alarm";
+export type AuditKind = "command" | "refusal" | "begun" | "effect" | "retired" | "alarm" | "handover";
 
 /** Kind is a class of errors that callers treat alike. */
 export type FaultKind = "invalid" | "not_found" | "conflict" | "denied" | "unauthorized" | "precondition" | "unprocessable" | "upstream" | "unavailable" | "too_large" | "rate_limited" | "internal";
@@ -374,6 +374,9 @@ export interface AuditRecord {
   /** Through and ThroughHash are the last of the records that a Retired record is about, or the head that an Alarm misses. */
   through?: number;
   throughHash?: string;
+  /** Key is the public key that a Handover is signed with, and NextKey the one that follows it, both in hexadecimal. */
+  key?: string;
+  nextKey?: string;
 }
 
 /** AutomatedSync switches automated sync on. A nil Enabled means on. */

@@ -166,7 +166,7 @@ export const auditSearch = z.object({
   name: text,
   request: text,
   operation: text,
-  kind: oneOf("command", "refusal", "begun", "effect", "retired", "alarm"),
+  kind: oneOf("command", "refusal", "begun", "effect", "retired", "alarm", "handover"),
   outcome: oneOf("done", "denied", "rejected", "failed", "unknown"),
   /** How long ago at most, or from a day to a day. */
   since: oneOf("1h", "24h", "7d", "30d", "90d"),

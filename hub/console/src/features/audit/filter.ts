@@ -20,7 +20,7 @@ export interface AuditSearch {
 }
 
 export const ranges = ["1h", "24h", "7d", "30d", "90d"] as const;
-export const kinds = ["command", "refusal", "begun", "effect", "retired", "alarm"] as const;
+export const kinds = ["command", "refusal", "begun", "effect", "retired", "alarm", "handover"] as const;
 export const outcomes = ["done", "denied", "rejected", "failed", "unknown"] as const;
 
 /** Texts that narrow; each has a box. */
