@@ -79,7 +79,10 @@ type page[T any] struct {
 	NextCursor string                 `json:"nextCursor,omitempty"`
 	Total      int                    `json:"total"`
 	Facets     map[string]fleet.Facet `json:"facets,omitempty"`
-	AsOf       time.Time              `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *fleet.Facet `json:"groups,omitempty"`
+	AsOf   time.Time    `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *partial `json:"partial,omitempty"`
@@ -96,6 +99,7 @@ var (
 	sortParameter   = Parameter{Name: "sort", Type: "string", Meaning: "keys with commas, each with a leading - for descending; the name comes last"}
 	fieldsParameter = Parameter{Name: "fields", Type: "string", Meaning: "fields of the rows, with commas"}
 	facetsParameter = Parameter{Name: "facets", Type: "string", Meaning: "keys whose values are counted, with commas, also label:NAME; none counts nothing"}
+	groupParameter  = Parameter{Name: "group", Type: "string", Meaning: "a key whose values are counted over what was found: project, cluster, namespace, sync, health, freshness, operation, repo or label:NAME"}
 	listParameters  = []Parameter{filterParameter, sortParameter, facetsParameter, fieldsParameter, limitParameter, cursorParam}
 )
 
@@ -174,7 +178,7 @@ func (a *api) tryList(c *gin.Context, l *listing, change func(*fleet.ListQuery) 
 			return err
 		}
 	}
-	out := page[json.RawMessage]{Items: got.Items, Total: got.Total, Facets: got.Facets, AsOf: got.AsOf}
+	out := page[json.RawMessage]{Items: got.Items, Total: got.Total, Facets: got.Facets, Groups: got.Groups, AsOf: got.AsOf}
 	if got.Next != nil {
 		out.NextCursor = a.opts.cursor(got.Next, bound)
 	}
@@ -386,10 +390,11 @@ func reaches(projects []policy.Project, cluster *model.Cluster) bool {
 func (a *api) listApplications(c *gin.Context) {
 	l := listing{
 		things: "applications", facets: []string{"project", "cluster", "sync", "health", "freshness", "operation"},
-		known: []string{"project", "cluster", "name", "selector"}, limit: defaultLimit, ask: Inventory.Applications,
+		known: []string{"project", "cluster", "name", "selector", "group"}, limit: defaultLimit, ask: Inventory.Applications,
 	}
 	a.answerList(c, &l, func(q *fleet.ListQuery) error {
 		a.askDetails(&l, q)
+		q.Group = c.Query("group")
 		if p := c.Query("project"); p != "" {
 			q.Terms = append(q.Terms, filter.Equal("project", p))
 		}

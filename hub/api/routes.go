@@ -437,7 +437,7 @@ var applicationRoutes = []Route{
 			{Name: "cluster", Type: "string", Meaning: "only those on a cluster, by name or id"},
 			{Name: "name", Type: "string", Meaning: "only these", Many: true},
 			{Name: "selector", Type: "string", Meaning: "label selector as kubectl takes it"},
-			filterParameter, sortParameter, facetsParameter, fieldsParameter, limitParameter, cursorParam,
+			filterParameter, sortParameter, facetsParameter, groupParameter, fieldsParameter, limitParameter, cursorParam,
 		},
 		Answer: page[model.AppView]{}, Status: http.StatusOK, handler: (*api).listApplications,
 	},

@@ -74,6 +74,8 @@ type ListQuery struct {
 	Fields []string
 	// Facets to count.
 	Facets []string
+	// Group is a key whose values are counted over what is found; only of applications.
+	Group string
 	Sight
 }
 
@@ -102,6 +104,8 @@ type ListPage struct {
 	Items  []json.RawMessage
 	Total  int
 	Facets map[string]Facet
+	// Groups are the values of ListQuery.Group, all of the filter applied.
+	Groups *Facet
 	// Next is the position of the last row, nil when there are no more.
 	Next []string
 	// AsOf is when this was known to hold. Away: the database does not answer, and

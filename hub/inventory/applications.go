@@ -54,6 +54,11 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 	if err := checkNames("facets", "facets_invalid", q.Facets, append(slices.Clone(AppFacets), "label:")); err != nil {
 		return fleet.ListPage{}, err
 	}
+	if q.Group != "" {
+		if err := checkNames("group", "group_invalid", []string{q.Group}, append(slices.Clone(AppGroups), "label:")); err != nil {
+			return fleet.ListPage{}, err
+		}
+	}
 	m := x.moment(x.current(ctx))
 	filters, err := x.terms(q, Applications)
 	if err != nil {
@@ -68,6 +73,7 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 		return fleet.ListPage{}, err
 	}
 	page := m.page(got.total, got.facets, got.next)
+	page.Groups = got.groups
 	page.Items = make([]json.RawMessage, len(got.page))
 	for i, a := range got.page {
 		if q.Fields == nil {
@@ -298,6 +304,10 @@ func (m moment) factOfApps(facet string) func(seenApp) string {
 		return func(a seenApp) string { return a.Project }
 	case "cluster":
 		return func(a seenApp) string { return a.Cluster }
+	case "namespace":
+		return func(a seenApp) string { return a.Namespace }
+	case "repo":
+		return func(a seenApp) string { return a.RepoURL }
 	case "sync":
 		return func(a seenApp) string { return a.syncWord }
 	case "health":

@@ -17,6 +17,9 @@ import (
 // maxValues of a facet that are listed; the rest is one number.
 const maxValues = 20
 
+// maxGroupValues of the key that a list is grouped by; the rest is one number.
+const maxGroupValues = 1000
+
 // kind says how things of one kind are filtered, sorted and counted.
 type kind[T any] struct {
 	name func(T) string
@@ -177,12 +180,18 @@ type selected[T any] struct {
 	next   []string
 	total  int
 	facets map[string]fleet.Facet
+	// groups are those of the query, when it asks for any.
+	groups *fleet.Facet
 }
 
 // choose answers a query about things that are in the order of their names and
 // that may all be seen.
 func (k kind[T]) choose(all []T, filters filter.Query, q fleet.ListQuery) (selected[T], error) {
 	groups := k.groups(filters)
+	var grouped *counting[T]
+	if q.Group != "" {
+		grouped = &counting[T]{name: q.Group, value: k.fact(q.Group)}
+	}
 	facets := make([]counting[T], len(q.Facets))
 	for i, name := range q.Facets {
 		facets[i] = counting[T]{name: name, value: k.fact(name)}
@@ -207,6 +216,9 @@ func (k kind[T]) choose(all []T, filters filter.Query, q fleet.ListQuery) (selec
 			continue
 		case failures == 0:
 			hits = append(hits, t)
+			if grouped != nil {
+				grouped.counts.add(grouped.value(t))
+			}
 		}
 		for i := range facets {
 			if failures == 0 || facets[i].name == groups[failed].key {
@@ -216,7 +228,11 @@ func (k kind[T]) choose(all []T, filters filter.Query, q fleet.ListQuery) (selec
 	}
 	out := selected[T]{total: len(hits), facets: map[string]fleet.Facet{}}
 	for i := range facets {
-		out.facets[facets[i].name] = cutFacet(facets[i].counts.all())
+		out.facets[facets[i].name] = cutFacet(facets[i].counts.all(), maxValues)
+	}
+	if grouped != nil {
+		groups := cutFacet(grouped.counts.all(), maxGroupValues)
+		out.groups = &groups
 	}
 	err := k.turn(&out, hits, q)
 	return out, err
@@ -330,8 +346,8 @@ func badPosition() error {
 }
 
 // cutFacet keeps the most frequent values.
-func cutFacet(counts map[string]int) fleet.Facet {
-	if len(counts) <= maxValues {
+func cutFacet(counts map[string]int, most int) fleet.Facet {
+	if len(counts) <= most {
 		return fleet.Facet{Values: counts}
 	}
 	type count struct {
@@ -340,17 +356,17 @@ func cutFacet(counts map[string]int) fleet.Facet {
 	}
 	before := func(a, b count) int { return cmp.Or(b.n-a.n, strings.Compare(a.value, b.value)) }
 	// Thousands of clusters are counted for every list: only the first are sorted.
-	first := make([]count, 0, maxValues+1)
-	f := fleet.Facet{Values: make(map[string]int, maxValues)}
+	first := make([]count, 0, most+1)
+	f := fleet.Facet{Values: make(map[string]int, most)}
 	for v, n := range counts {
 		f.Others += n
 		c := count{v, n}
-		if len(first) == maxValues && before(first[maxValues-1], c) < 0 {
+		if len(first) == most && before(first[most-1], c) < 0 {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(first, c, before)
 		first = slices.Insert(first, at, c)
-		first = first[:min(len(first), maxValues)]
+		first = first[:min(len(first), most)]
 	}
 	for _, c := range first {
 		f.Values[c.value] = c.n
@@ -367,7 +383,7 @@ func checkNames(field, code string, given, allowed []string) error {
 		if field == "sort" {
 			bare = strings.TrimPrefix(name, "-")
 		}
-		if slices.Contains(allowed, bare) || field == "facets" && slices.Contains(allowed, "label:") && (strings.HasPrefix(bare, "label:") || strings.HasPrefix(bare, "cluster.label:")) {
+		if slices.Contains(allowed, bare) || (field == "facets" || field == "group") && slices.Contains(allowed, "label:") && (strings.HasPrefix(bare, "label:") || strings.HasPrefix(bare, "cluster.label:")) {
 			continue
 		}
 		e := fault.New(fault.Invalid, code, "%s has no %q", field, shorten(bare)).WithField(field).WithFound(shorten(bare), strings.Join(allowed, ", "))

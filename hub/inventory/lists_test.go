@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/filter"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -541,5 +542,43 @@ func BenchmarkList(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestGroupsCountWhatIsFound(t *testing.T) {
+	s := newStore()
+	for i, a := range numbered(300) {
+		a.Project = fmt.Sprintf("p%03d", i%120)
+		a.Namespace = fmt.Sprintf("n%d", i%3)
+		a.Labels = map[string]string{"env": []string{"prod", "test"}[i%2]}
+		s.put(a)
+	}
+	x := newIndex(t, s)
+	group := func(key, filter string) *fleet.Facet {
+		t.Helper()
+		page, err := x.Applications(t.Context(), fleet.ListQuery{Filter: filter, Group: key, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Groups
+	}
+	if g := group("project", ""); len(g.Values) != 120 || g.Others != 0 || g.Values["p000"] != 3 {
+		t.Errorf("all projects: %d values, %v", len(g.Values), g)
+	}
+	// Unlike a facet's, the terms of the same key hold.
+	if g := group("project", "project:p00?"); len(g.Values) != 10 || g.Values["p009"] != 3 {
+		t.Errorf("of a pattern: %v", g)
+	}
+	if g := group("namespace", "-namespace:n0"); fmt.Sprint(g.Values) != "map[n1:100 n2:100]" {
+		t.Errorf("namespaces: %v", g)
+	}
+	if g := group("label:env", "namespace:n1"); g.Values["prod"]+g.Values["test"] != 100 {
+		t.Errorf("labels: %v", g)
+	}
+	if g := group("", ""); g != nil {
+		t.Errorf("nobody asked, and there are groups: %v", g)
+	}
+	if _, err := x.Applications(t.Context(), fleet.ListQuery{Group: "projekt", Limit: 1}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a key that there is not: %v", err)
 	}
 }

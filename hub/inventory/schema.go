@@ -25,6 +25,8 @@ var (
 	}
 	// AppFacets are counted when nobody says which; labels besides.
 	AppFacets = []string{"project", "cluster", "sync", "health", "freshness", "operation"}
+	// AppGroups are what lists of applications are grouped by; labels besides.
+	AppGroups = []string{"project", "cluster", "namespace", "sync", "health", "freshness", "operation", "repo"}
 	// AppSorts are the keys of sort.
 	AppSorts = []string{"name", "project", "cluster", "namespace", "sync", "health", "operation", "freshness", "repo", "path", "revision", "changed", "observed", "created"}
 	// ClusterSorts, ClusterFacets, ProjectSorts and RepositorySorts likewise.

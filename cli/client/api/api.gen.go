@@ -636,6 +636,8 @@ type ListApplicationsQuery struct {
 	Sort string
 	// Facets: keys whose values are counted, with commas, also label:NAME; none counts nothing
 	Facets string
+	// Group: a key whose values are counted over what was found: project, cluster, namespace, sync, health, freshness, operation, repo or label:NAME
+	Group string
 	// Fields: fields of the rows, with commas
 	Fields string
 	// Limit: how many at most, from 1 to 500; 100 when it is left out
@@ -653,6 +655,7 @@ func (q ListApplicationsQuery) encode() string {
 	v.text("filter", q.Filter)
 	v.text("sort", q.Sort)
 	v.text("facets", q.Facets)
+	v.text("group", q.Group)
 	v.text("fields", q.Fields)
 	v.number("limit", q.Limit)
 	v.text("cursor", q.Cursor)
@@ -1714,7 +1717,10 @@ type AppProjectPage struct {
 	NextCursor string             `json:"nextCursor,omitempty"`
 	Total      int                `json:"total"`
 	Facets     map[string]Facet   `json:"facets,omitempty"`
-	AsOf       time.Time          `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *Facet    `json:"groups,omitempty"`
+	AsOf   time.Time `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
@@ -1726,7 +1732,10 @@ type AppViewPage struct {
 	NextCursor string           `json:"nextCursor,omitempty"`
 	Total      int              `json:"total"`
 	Facets     map[string]Facet `json:"facets,omitempty"`
-	AsOf       time.Time        `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *Facet    `json:"groups,omitempty"`
+	AsOf   time.Time `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
@@ -1919,7 +1928,10 @@ type ClusterPage struct {
 	NextCursor string           `json:"nextCursor,omitempty"`
 	Total      int              `json:"total"`
 	Facets     map[string]Facet `json:"facets,omitempty"`
-	AsOf       time.Time        `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *Facet    `json:"groups,omitempty"`
+	AsOf   time.Time `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
@@ -2509,7 +2521,10 @@ type OperationInfoPage struct {
 	NextCursor string                `json:"nextCursor,omitempty"`
 	Total      int                   `json:"total"`
 	Facets     map[string]Facet      `json:"facets,omitempty"`
-	AsOf       time.Time             `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *Facet    `json:"groups,omitempty"`
+	AsOf   time.Time `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`
@@ -2687,7 +2702,10 @@ type RepositoryPage struct {
 	NextCursor string             `json:"nextCursor,omitempty"`
 	Total      int                `json:"total"`
 	Facets     map[string]Facet   `json:"facets,omitempty"`
-	AsOf       time.Time          `json:"asOf"`
+	// Groups are the values of the key that was asked for with group, with how many of
+	// what was found have each; the 1000 most frequent.
+	Groups *Facet    `json:"groups,omitempty"`
+	AsOf   time.Time `json:"asOf"`
 	// Partial is set while the database does not answer: the list is what was known
 	// at AsOf. Also when there is more than is looked at.
 	Partial *Partial `json:"partial,omitempty"`

@@ -106,6 +106,8 @@ export interface ListApplicationsQuery {
   sort?: string;
   /** keys whose values are counted, with commas, also label:NAME; none counts nothing */
   facets?: string;
+  /** a key whose values are counted over what was found: project, cluster, namespace, sync, health, freshness, operation, repo or label:NAME */
+  group?: string;
   /** fields of the rows, with commas */
   fields?: string;
   /** how many at most, from 1 to 500; 100 when it is left out */

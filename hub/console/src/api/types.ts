@@ -137,6 +137,8 @@ export interface AppProjectPage {
   nextCursor?: string;
   total: number;
   facets?: Record<string, Facet>;
+  /** Groups are the values of the key that was asked for with group, with how many of what was found have each; the 1000 most frequent. */
+  groups?: Facet;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: APIPartial;
@@ -209,6 +211,8 @@ export interface AppViewPage {
   nextCursor?: string;
   total: number;
   facets?: Record<string, Facet>;
+  /** Groups are the values of the key that was asked for with group, with how many of what was found have each; the 1000 most frequent. */
+  groups?: Facet;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: APIPartial;
@@ -537,6 +541,8 @@ export interface ClusterPage {
   nextCursor?: string;
   total: number;
   facets?: Record<string, Facet>;
+  /** Groups are the values of the key that was asked for with group, with how many of what was found have each; the 1000 most frequent. */
+  groups?: Facet;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: APIPartial;
@@ -1625,6 +1631,8 @@ export interface OperationInfoPage {
   nextCursor?: string;
   total: number;
   facets?: Record<string, Facet>;
+  /** Groups are the values of the key that was asked for with group, with how many of what was found have each; the 1000 most frequent. */
+  groups?: Facet;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: APIPartial;
@@ -2008,6 +2016,8 @@ export interface RepositoryPage {
   nextCursor?: string;
   total: number;
   facets?: Record<string, Facet>;
+  /** Groups are the values of the key that was asked for with group, with how many of what was found have each; the 1000 most frequent. */
+  groups?: Facet;
   asOf: string;
   /** Partial is set while the database does not answer: the list is what was known at AsOf. Also when there is more than is looked at. */
   partial?: APIPartial;

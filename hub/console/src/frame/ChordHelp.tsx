@@ -10,7 +10,7 @@ export default function ChordHelp({ onClose }: { onClose: () => void }) {
   const on = useChordsOn();
   const groups = new Map<string, Map<string, string>>();
   for (const c of chords) {
-    if (c.label === "") continue;
+    if (c.label === "" || c.keys === "") continue;
     const group = groups.get(c.group) ?? new Map<string, string>();
     group.set(c.keys, c.label);
     groups.set(c.group, group);

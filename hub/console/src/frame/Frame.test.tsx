@@ -66,6 +66,21 @@ describe("the frame", () => {
     await userEvent.keyboard("{Control>}k{/Control}");
     expect(await screen.findByRole("group", { name: "Recent" })).toHaveTextContent("Settings");
   });
+  it("does in the palette what the page and its look can do", async () => {
+    hubAnswers(hub);
+    drawAt("/nowhere");
+    await screen.findByRole("heading", { name: "There is no such page" });
+    await userEvent.keyboard("{Control>}k{/Control}");
+    const box = await screen.findByRole("combobox", { name: "Search or run…" });
+    await userEvent.type(box, ">theme: dark");
+    expect(await screen.findByRole("option", { name: /Theme: Dark/ })).toBeInTheDocument();
+    await userEvent.keyboard("{Enter}");
+    await waitFor(() => expect(document.documentElement).toHaveAttribute("data-mantine-color-scheme", "dark"));
+    await userEvent.keyboard("{Control>}k{/Control}");
+    await userEvent.type(await screen.findByRole("combobox", { name: "Search or run…" }), ">keyboard");
+    await userEvent.click(await screen.findByRole("option", { name: /Keyboard shortcuts/ }));
+    expect(await screen.findByRole("dialog", { name: "Keyboard shortcuts" })).toBeInTheDocument();
+  });
   it("lists its keys, and switches them off", async () => {
     hubAnswers(hub);
     drawAt("/nowhere");

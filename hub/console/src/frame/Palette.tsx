@@ -1,10 +1,12 @@
 import { Modal } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
-import { useT } from "../i18n";
+import { useLocale, useT } from "../i18n";
 import { Icon } from "../ui/Icon";
 import type { PaletteEntry, PaletteSource } from "../ui/paletteSource";
 import { middle, plainLine } from "../ui/plain";
+import { usePreferences } from "../ui/preferences";
+import { lookCommands, pageCommands } from "./commandSources";
 import { frameSource } from "./frameSource";
 import classes from "./Palette.module.css";
 import { forget, recents, remember } from "./recents";
@@ -41,7 +43,13 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
   const list = useId();
   const [typed, setTyped] = useState("");
-  const [known, setKnown] = useState<PaletteSource[]>([]);
+  const [others, setOthers] = useState<PaletteSource[]>([]);
+  const look = usePreferences();
+  const [locale, setLocale] = useLocale();
+  const known = useMemo(
+    () => [pageCommands, ...others, lookCommands(look, locale, setLocale)],
+    [others, look, locale, setLocale],
+  );
   const [sections, setSections] = useState<Section[]>([]);
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState(false);
@@ -50,7 +58,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
 
   useEffect(() => {
     let here = true;
-    void allSources().then((s) => here && setKnown(s));
+    void allSources().then((s) => here && setOthers(s));
     return () => {
       here = false;
     };

@@ -80,6 +80,9 @@ export const applicationsSearch = z.object({
   labels: text,
   /** The pane of facets; left out: shown where there is room. */
   facets: oneOf("on", "off"),
+  /** The key that rows are grouped by, and the groups that are open: see features/applications/groups.ts. */
+  group: text,
+  open: text,
   dialog: oneOf("new"),
 });
 export const applicationSearch = z.object({

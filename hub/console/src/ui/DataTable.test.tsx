@@ -45,6 +45,83 @@ function Table(props: Partial<DataTableProps<Row>>) {
   );
 }
 
+function Grouped({ onMoreOf, opened }: { onMoreOf?: (key: string) => void; opened?: (r: Row) => void }) {
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set(["a"]));
+  const of = { a: rows.slice(0, 3), b: rows.slice(3, 4), c: [] as Row[] };
+  return (
+    <Table
+      rows={Object.entries(of).flatMap(([k, r]) => (open.has(k) ? r : []))}
+      sections={Object.entries(of).map(([key, r]) => ({
+        key,
+        title: `group ${key}`,
+        count: String(r.length),
+        open: open.has(key),
+        rows: r,
+        more: key === "c",
+      }))}
+      onSection={(key, on) => setOpen((old) => new Set(on ? [...old, key] : [...old].filter((k) => k !== key)))}
+      onMoreOf={onMoreOf}
+      onOpen={opened}
+    />
+  );
+}
+
+describe("a table in groups", () => {
+  it("says which are open, and is folded and unfolded with keys alone", async () => {
+    const user = userEvent.setup();
+    const opened = vi.fn();
+    const more = vi.fn();
+    const { container } = draw(<Grouped onMoreOf={more} opened={opened} />);
+    const grid = screen.getByRole("treegrid", { name: "Clusters" });
+    expect(within(grid).getByRole("row", { name: "group a 3" })).toHaveAttribute("aria-expanded", "true");
+    expect(within(grid).getByRole("row", { name: "group b 1" })).toHaveAttribute("aria-expanded", "false");
+    expect(within(grid).queryByText("cluster-3")).toBeNull();
+    await expectAccessible(container);
+    await user.tab();
+    while (document.activeElement !== grid) await user.tab();
+    await user.keyboard("{ArrowDown}x{Enter}"); // the first row of a
+    expect(screen.getByRole("status")).toHaveTextContent("cluster-0");
+    expect(opened).toHaveBeenCalledWith(rows[0]);
+    await user.keyboard("{ArrowLeft}{ArrowLeft}"); // to its group, and shut
+    expect(within(grid).queryByText("cluster-0")).toBeNull();
+    await user.keyboard("{ArrowDown}{ArrowRight}{ArrowDown}");
+    expect(within(grid).getByText("cluster-3")).toBeVisible();
+    expect(more).not.toHaveBeenCalled();
+    await user.keyboard("{ArrowDown}{Enter}"); // c has more than is loaded
+    expect(more).toHaveBeenCalledWith("c");
+    expect(within(grid).getByText("Loading more…")).toBeVisible();
+    await user.click(within(grid).getByText("group b"));
+    expect(within(grid).queryByText("cluster-3")).toBeNull();
+  });
+});
+
+describe("a table without room for columns", () => {
+  it("has all of a row in one cell", async () => {
+    const width = vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(390);
+    vi.stubGlobal(
+      "ResizeObserver",
+      class {
+        observe() {}
+        unobserve() {}
+        disconnect() {}
+      },
+    );
+    try {
+      const { container } = draw(<Table compact={(r) => <span>{`${r.name}: ${r.apps}`}</span>} />);
+      expect(screen.getAllByRole("columnheader").map((h) => h.textContent)).toEqual([
+        "",
+        expect.stringContaining("Name"),
+      ]);
+      expect(screen.getByText("cluster-1: 1")).toBeVisible();
+      expect(screen.queryByRole("button", { name: "Columns" })).toBeNull();
+      await expectAccessible(container);
+    } finally {
+      width.mockRestore();
+      vi.unstubAllGlobals();
+    }
+  });
+});
+
 describe("a table", () => {
   it("has the rows in sight in the page, and says how many there are", async () => {
     const { container } = draw(<Table total={9000} />);

@@ -1,7 +1,17 @@
 import { ActionIcon, Checkbox, Menu } from "@mantine/core";
 import { columnVisibilityFeature, tableFeatures, useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type MouseEvent as ReactMouseEvent, type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
+import {
+  type MouseEvent as ReactMouseEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { useT } from "../i18n";
 import { useChord } from "./chords";
 import classes from "./DataTable.module.css";
@@ -23,6 +33,19 @@ export interface Column<R> {
   sort?: string;
   /** Cannot be hidden. */
   always?: boolean;
+}
+
+/** Rows that belong together, below a line of their own. */
+export interface Section<R> {
+  key: string;
+  title: ReactNode;
+  /** How many rows it has on the server. */
+  count: string;
+  open: boolean;
+  /** Rows that are loaded; of an open section. */
+  rows: readonly R[];
+  /** There are more than these. */
+  more: boolean;
 }
 
 export interface DataTableProps<R> {
@@ -50,11 +73,52 @@ export interface DataTableProps<R> {
   stale?: (row: R) => boolean;
   /** The row that a side sheet shows. */
   current?: string;
+  /** All of a row where there is no width for columns: two lines at most. */
+  compact?: (row: R) => ReactNode;
+  /** Rows in groups; `rows` are then those of all that are open. */
+  sections?: readonly Section<R>[];
+  onSection?: (key: string, open: boolean) => void;
+  /** Called when the end of what is loaded of a section comes into sight. */
+  onMoreOf?: (key: string) => void;
 }
+
+/** What a line of the table is. */
+type Line<R> =
+  | { row: R; section?: undefined; more?: undefined }
+  | { section: Section<R>; row?: undefined; more?: boolean };
 
 const features = tableFeatures({ columnVisibilityFeature });
 const heights = { compact: 28, default: 32, comfortable: 40 };
 const headHeight = 32;
+const compactHeight = 56;
+/** With less than this, columns cannot be read beside each other. */
+const narrowBelow = 560;
+
+/** Whether an element is too narrow for columns. */
+function useNarrow(element: RefObject<HTMLElement | null>, wanted: boolean): boolean {
+  const [narrow, setNarrow] = useState(false);
+  useLayoutEffect(() => {
+    const e = element.current;
+    if (!wanted || e === null || typeof ResizeObserver === "undefined") return;
+    const look = () => {
+      if (e.clientWidth > 0) setNarrow(e.clientWidth < narrowBelow);
+    };
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(e);
+    return () => observer.disconnect();
+  }, [element, wanted]);
+  return wanted && narrow;
+}
+
+function linesOf<R>(rows: readonly R[], sections: readonly Section<R>[] | undefined): Line<R>[] {
+  if (sections === undefined) return rows.map((row) => ({ row }));
+  return sections.flatMap((section): Line<R>[] => [
+    { section },
+    ...(section.open ? section.rows.map((row) => ({ row })) : []),
+    ...(section.open && section.more ? [{ section, more: true }] : []),
+  ]);
+}
 
 /** Whether a click is on something that has a meaning of its own. */
 function ownMeaning(target: EventTarget | null): boolean {
@@ -64,10 +128,12 @@ function ownMeaning(target: EventTarget | null): boolean {
 /**
  * A table of any number of rows, of which those in sight are in the page. The server
  * sorts and filters. One stop of the Tab key: arrows or j and k move, x selects, with
- * Shift a range, Enter opens.
+ * Shift a range, Enter opens. In groups, left and right fold and unfold them.
  */
 export function DataTable<R extends object>(props: DataTableProps<R>) {
-  const { columns, rows, rowKey, selected, onSelected, onOpen, onMore, total = rows.length } = props;
+  const { columns, rows, rowKey, selected, onSelected, onOpen, onMore, compact, sections, onSection, onMoreOf } = props;
+  const lines = useMemo(() => linesOf(rows, sections), [rows, sections]);
+  const total = sections === undefined ? (props.total ?? rows.length) : lines.length;
   const t = useT();
   const { density } = usePreferences();
   const id = useId();
@@ -91,15 +157,22 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
     (s) => s,
   );
   const seen = new Set(table.getVisibleLeafColumns().map((c) => c.id));
-  const shown = columns.filter((c) => c.always || seen.has(c.id));
-  const height = heights[density];
+  const narrow = useNarrow(scroll, compact !== undefined);
+  const whole = columns[0];
+  const shown: readonly Column<R>[] =
+    narrow && compact !== undefined && whole !== undefined
+      ? [{ ...whole, width: 0, grow: 1, number: false, cell: compact }]
+      : columns.filter((c) => c.always || seen.has(c.id));
+  const height = narrow ? compactHeight : heights[density];
+  const lineKey = (l: Line<R>) =>
+    l.section === undefined ? rowKey(l.row) : `${l.more ? "more" : "section"} ${l.section.key}`;
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: lines.length,
     getScrollElement: () => scroll.current,
     estimateSize: () => height,
     overscan: 12,
     scrollPaddingStart: headHeight,
-    getItemKey: (i) => rowKey(rows[i] as R),
+    getItemKey: (i) => lineKey(lines[i] as Line<R>),
     // Before the first measure, and where nothing is measured: a screen of rows.
     initialRect: { width: 1200, height: 800 },
   });
@@ -108,15 +181,29 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
   const items = virtual.getVirtualItems();
   const last = items[items.length - 1]?.index ?? 0;
   useEffect(() => {
-    if (onMore !== undefined && rows.length < total && last >= rows.length - 20) onMore();
-  }, [last, rows.length, total, onMore]);
+    if (sections === undefined && onMore !== undefined && rows.length < total && last >= rows.length - 20) onMore();
+  }, [sections, last, rows.length, total, onMore]);
+  const wanting = JSON.stringify(
+    items.flatMap((i) => {
+      const line = lines[i.index];
+      return line?.more ? [line.section.key] : [];
+    }),
+  );
+  const moreOf = useRef(onMoreOf);
+  useEffect(() => {
+    moreOf.current = onMoreOf;
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with more rows the end may still be in sight
+  useEffect(() => {
+    for (const key of JSON.parse(wanting) as string[]) moreOf.current?.(key);
+  }, [wanting, lines.length]);
 
-  const at = Math.min(active, Math.max(0, rows.length - 1));
+  const at = Math.min(active, Math.max(0, lines.length - 1));
   const select = (from: number, to: number, on: boolean) => {
     if (onSelected === undefined) return;
     const next = new Set(selected);
     for (let i = Math.min(from, to); i <= Math.max(from, to); i++) {
-      const row = rows[i];
+      const row = lines[i]?.row;
       if (row === undefined) continue;
       if (on) next.add(rowKey(row));
       else next.delete(rowKey(row));
@@ -124,22 +211,33 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
     onSelected(next);
   };
   const toggle = (i: number) => {
-    const row = rows[i];
+    const row = lines[i]?.row;
     if (row === undefined) return;
     anchor.current = i;
     select(i, i, selected?.has(rowKey(row)) !== true);
   };
   const go = (to: number, range = false) => {
-    if (rows.length === 0) return;
-    const next = Math.max(0, Math.min(rows.length - 1, to));
+    if (lines.length === 0) return;
+    const next = Math.max(0, Math.min(lines.length - 1, to));
     if (range) select(anchor.current, next, true);
     else anchor.current = next;
     setActive(next);
     virtual.scrollToIndex(next);
   };
+  const fold = (i: number, open?: boolean) => {
+    const section = lines[i]?.section;
+    if (section !== undefined && section.open !== open) onSection?.(section.key, !section.open);
+  };
+  /** The line of the section that a line belongs to. */
+  const sectionAt = (i: number) => {
+    let j = i;
+    while (j > 0 && (lines[j]?.section === undefined || lines[j]?.more)) j--;
+    return j;
+  };
   const open = (i: number) => {
-    const row = rows[i];
-    if (row !== undefined) onOpen?.(row);
+    const line = lines[i];
+    if (line?.row !== undefined) onOpen?.(line.row);
+    else fold(i);
   };
   const page = () => Math.max(1, Math.floor(((scroll.current?.clientHeight ?? 0) - headHeight) / height) - 1);
   const key = (k: string, shift: boolean): boolean => {
@@ -158,7 +256,7 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
         go(0, shift);
         return true;
       case "End":
-        go(rows.length - 1, shift);
+        go(lines.length - 1, shift);
         return true;
       case "PageDown":
         go(at + page(), shift);
@@ -166,14 +264,27 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
       case "PageUp":
         go(at - page(), shift);
         return true;
+      case "ArrowLeft":
+        if (sections === undefined) return false;
+        if (lines[at]?.section?.open) fold(at, false);
+        else go(sectionAt(at));
+        return true;
+      case "ArrowRight":
+        if (sections === undefined) return false;
+        fold(at, true);
+        return true;
       case "x":
       case " ":
+        if (lines[at]?.section !== undefined) {
+          fold(at);
+          return true;
+        }
         if (onSelected === undefined) return false;
         toggle(at);
         return true;
       case "Enter":
       case "o":
-        if (onOpen === undefined) return false;
+        if (onOpen === undefined && sections === undefined) return false;
         open(at);
         return true;
     }
@@ -223,18 +334,21 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
   const cells = shown.length + (onSelected === undefined ? 0 : 1);
   return (
     <div className={classes.around}>
-      {/* biome-ignore lint/a11y/useSemanticElements: rows that are not in the page need positions of their own */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: it has a role */}
+      {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: it is a grid or a treegrid */}
       <div
         ref={scroll}
         className={classes.scroll}
-        role="grid"
+        role={sections === undefined ? "grid" : "treegrid"}
         tabIndex={0}
         aria-label={props.label}
         aria-rowcount={total + 1}
         aria-colcount={cells}
         aria-multiselectable={onSelected === undefined ? undefined : true}
         aria-activedescendant={
-          items.some((i) => i.index === at) && rows.length > 0 ? `${id}-row-${rowKey(rows[at] as R)}` : undefined
+          items.some((i) => i.index === at) && lines.length > 0
+            ? `${id}-row-${lineKey(lines[at] as Line<R>)}`
+            : undefined
         }
         aria-busy={props.loadingMore || undefined}
         onKeyDown={(e) => {
@@ -284,8 +398,50 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
             ))}
           </div>
           {items.map((item) => {
-            const row = rows[item.index];
-            if (row === undefined) return null;
+            const line = lines[item.index];
+            if (line === undefined) return null;
+            const placed = { height, transform: `translateY(${item.start + headHeight}px)` };
+            if (line.section !== undefined) {
+              const { section, more } = line;
+              return (
+                // biome-ignore lint/a11y/useSemanticElements: a row of a grid
+                // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys
+                // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus
+                <div
+                  key={item.key}
+                  id={`${id}-row-${lineKey(line)}`}
+                  role="row"
+                  aria-rowindex={item.index + 2}
+                  aria-level={more ? 2 : 1}
+                  aria-expanded={more ? undefined : section.open}
+                  aria-busy={more || undefined}
+                  className={more ? classes.more : classes.section}
+                  data-active={item.index === at || undefined}
+                  style={placed}
+                  onClick={() => {
+                    setActive(item.index);
+                    if (!more) fold(item.index);
+                  }}
+                >
+                  {/* biome-ignore lint/a11y/useSemanticElements: a cell of a grid */}
+                  {/* biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus */}
+                  <span role="gridcell" aria-colspan={cells} className={classes.sectionCell}>
+                    {more ? (
+                      t("ui.table.loading")
+                    ) : (
+                      <>
+                        <span className={classes.fold} data-open={section.open || undefined}>
+                          <Icon name="right" size={12} />
+                        </span>
+                        <span className={classes.sectionTitle}>{section.title}</span>{" "}
+                        <span className={classes.count}>{section.count}</span>
+                      </>
+                    )}
+                  </span>
+                </div>
+              );
+            }
+            const { row } = line;
             const k = rowKey(row);
             const isSelected = selected?.has(k) === true;
             return (
@@ -297,6 +453,7 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
                 id={`${id}-row-${k}`}
                 role="row"
                 aria-rowindex={item.index + 2}
+                aria-level={sections === undefined ? undefined : 2}
                 aria-selected={onSelected === undefined ? undefined : isSelected}
                 className={classes.row}
                 data-active={item.index === at || undefined}
@@ -304,11 +461,7 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
                 data-current={props.current === k || undefined}
                 data-stale={props.stale?.(row) || undefined}
                 data-opens={onOpen === undefined ? undefined : true}
-                style={{
-                  gridTemplateColumns: template,
-                  height,
-                  transform: `translateY(${item.start + headHeight}px)`,
-                }}
+                style={{ gridTemplateColumns: template, ...placed }}
                 onClick={(e) => click(e, item.index)}
               >
                 {onSelected !== undefined && (
@@ -340,7 +493,7 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
           })}
         </div>
       </div>
-      {props.onHidden !== undefined && (
+      {props.onHidden !== undefined && !narrow && (
         <Menu position="bottom-end" closeOnItemClick={false}>
           <Menu.Target>
             <ActionIcon className={classes.choose} size={24} aria-label={t("ui.table.columns")}>

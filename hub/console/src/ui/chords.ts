@@ -2,6 +2,7 @@ import { useEffect, useRef, useSyncExternalStore } from "react";
 
 /** A key or a sequence of keys: "/", "?", "g f", "Escape", "mod+k" (⌘ on a Mac, else Ctrl). */
 export interface Chord {
+  /** "" has none: the palette alone offers it. */
   keys: string;
   /** What it does, in the language of the page; the help lists it. "" is not listed. */
   label: string;
@@ -44,6 +45,14 @@ export function useChordsOn(): boolean {
 /** All chords that work now, for the help. */
 export function useChords(): readonly Chord[] {
   return useSyncExternalStore(subscribe, () => snapshot);
+}
+
+/** What the page that is there can do, for the palette: all chords, and commands without keys. */
+export const commands = (): readonly Chord[] => snapshot.filter((c) => c.label !== "");
+
+/** Offers something in the palette that has no keys, while the component is there. */
+export function useCommand(label: string, group: string, run: () => void, active = true): void {
+  useChord("", label, group, run, active);
 }
 
 /** Registers a chord while the component is there. */

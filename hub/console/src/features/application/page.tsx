@@ -118,13 +118,7 @@ function TabLink({
   const t = useT();
   const navigate = route.useNavigate();
   const title = t(tab.title);
-  useChord(
-    tab.chord ?? "",
-    title,
-    t("application.tabs"),
-    () => void navigate({ search: (old) => toTab(old, tab) }),
-    tab.chord !== undefined,
-  );
+  useChord(tab.chord ?? "", title, t("application.tabs"), () => void navigate({ search: (old) => toTab(old, tab) }));
   return (
     <Link
       to={paths.application}

@@ -95,6 +95,73 @@ describe("the list of applications", () => {
     await expectAccessible();
   });
 
+  it("groups rows as the address says, and reads those of open groups alone", async () => {
+    const flat = fleet(250);
+    const asked = hubAnswers({
+      "GET /applications": (a) => {
+        if (a.query.get("group") === "project")
+          return {
+            items: [],
+            total: 10_000,
+            asOf,
+            groups: { values: { "team-10": 9_000, "team-9": 990, "": 1 }, others: 9 },
+          };
+        return flat(a);
+      },
+    });
+    const { router } = drawAt("/apps?group=project&q=env%3Aprod");
+    const grid = await screen.findByRole("treegrid");
+    const groups = () =>
+      within(grid)
+        .getAllByRole("row")
+        .filter((r) => r.hasAttribute("aria-expanded"))
+        .map((r) => `${r.textContent} ${r.getAttribute("aria-expanded")}`);
+    expect(groups().slice(0, 1)).toEqual(["team-9 990 true"]);
+    expect(screen.getByText(/3 groups · 10,000|3 groups · 250/)).toHaveTextContent("(and 9 applications in groups");
+    await waitFor(() => expect(within(grid).getByText("app-0")).toBeVisible());
+    const filters = () => requests(asked).map((a) => a.query.get("filter"));
+    expect(filters()).toContain("env:prod project:team-9");
+    expect(filters()).not.toContain("env:prod project:team-10");
+    await userEvent.click(within(grid).getByText("team-9"));
+    expect(router.state.location.search).toMatchObject({ open: "-" });
+    expect(groups()).toEqual(["team-9 990 false", "team-10 9,000 false", "None 1 false"]);
+    await userEvent.click(within(grid).getByText("None"));
+    expect(router.state.location.search).toMatchObject({ open: "~" });
+    await waitFor(() => expect(filters()).toContain('env:prod project:""'));
+    await expectAccessible();
+  });
+
+  it("is grouped by what its menu offers", async () => {
+    const flat = fleet(2);
+    hubAnswers({
+      "GET /applications": (a) =>
+        a.query.get("group") === "namespace" ? { items: [], total: 2, asOf, groups: { values: { shop: 2 } } } : flat(a),
+    });
+    const { router } = drawAt("/apps");
+    await screen.findByRole("grid");
+    await userEvent.click(screen.getByRole("button", { name: "Group" }));
+    await userEvent.click(await screen.findByRole("menuitemradio", { name: "Namespace" }));
+    await screen.findByRole("treegrid");
+    expect(router.state.location.search).toMatchObject({ group: "namespace" });
+  });
+
+  it("opens a thousand groups at once, and reads those that come into sight", async () => {
+    const values = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`ns-${i}`, 2]));
+    const flat = fleet(2);
+    const asked = hubAnswers({
+      "GET /applications": (a) =>
+        a.query.get("group") === "namespace" ? { items: [], total: 2000, asOf, groups: { values } } : flat(a),
+    });
+    const { router } = drawAt("/apps?group=namespace");
+    await screen.findByRole("treegrid");
+    await userEvent.click(screen.getByRole("button", { name: "By Namespace" }));
+    await userEvent.click(await screen.findByRole("menuitem", { name: "Open all groups" }));
+    expect(router.state.location.search).toMatchObject({ open: "*" });
+    await waitFor(() => expect(requests(asked).length).toBeGreaterThan(5));
+    expect(requests(asked).length).toBeLessThan(80);
+    expect(within(screen.getByRole("treegrid")).getAllByRole("row").length).toBeLessThan(120);
+  });
+
   it("puts facets into the filter, and the filter into the address", async () => {
     hubAnswers({ "GET /applications": fleet(50) });
     const { router } = drawAt("/apps");

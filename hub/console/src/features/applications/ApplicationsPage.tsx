@@ -2,12 +2,12 @@ import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
-import { useT } from "../../i18n";
+import { useFormat, useT } from "../../i18n";
 import { Problem } from "../../problem";
 import { paths } from "../../routes/urls";
 import { CliLine } from "../../ui/CliLine";
 import { CopyButton } from "../../ui/CopyButton";
-import { useChord } from "../../ui/chords";
+import { useChord, useCommand } from "../../ui/chords";
 import { DataTable } from "../../ui/DataTable";
 import { Icon } from "../../ui/Icon";
 import { Page } from "../../ui/Page";
@@ -19,13 +19,17 @@ import classes from "./ApplicationsPage.module.css";
 import { BulkBar } from "./BulkBar";
 import { BulkDialog } from "./BulkDialog";
 import type { BulkKind, Target } from "./bulk";
-import { applicationColumns, columnsParameter, columnsShown, fieldsFor, isStale } from "./columns";
+import { applicationColumns, CompactRow, columnsParameter, columnsShown, fieldsFor, isStale } from "./columns";
 import { FacetPane, facetKeys } from "./FacetPane";
 import { FilterBox } from "./FilterBox";
 import { termsOf, toggled, without } from "./filter";
+import { GroupMenu, GroupTitle } from "./GroupMenu";
+import { groupKeyOf, openOf, openParameter } from "./groups";
 import { dropQuery, labelNamesQuery, rowsQuery, totalQuery } from "./queries";
-import { keptOf, SavedViews } from "./SavedViews";
+import { SavedViews } from "./SavedViews";
 import { useApplications } from "./useApplications";
+import { useGroups } from "./useGroups";
+import { keptOf } from "./views";
 
 const NewApplication = lazy(async () => ({ default: (await import("./new/NewApplication")).NewApplication }));
 
@@ -34,6 +38,7 @@ const route = getRouteApi(paths.applications);
 /** Applications: one filter, counts over what it finds, and as many rows as there are. */
 export function ApplicationsPage() {
   const t = useT();
+  const format = useFormat();
   const client = useQueryClient();
   const search = route.useSearch();
   const navigate = route.useNavigate();
@@ -44,7 +49,18 @@ export function ApplicationsPage() {
   const labels = useMemo(() => (search.labels ?? "").split(",").filter((l) => l !== ""), [search.labels]);
   const facets = [...facetKeys, ...labels.map((l) => `label:${l}`)].join(",");
   const list = useMemo(() => ({ project, filter, sort, fields }), [project, filter, sort, fields]);
-  const { rows, counts, items, total, partial, changes, apply } = useApplications(list, facets);
+  const flat = useApplications(list, facets);
+  const { rows, counts, total, partial } = flat;
+  const key = groupKeyOf(search.group);
+  const grouped = useGroups(
+    list,
+    key,
+    useCallback((order: readonly string[]) => openOf(search.open, order), [search.open]),
+  );
+  const items =
+    key === undefined ? flat.items : grouped.groups.flatMap((g) => (grouped.open.has(g.value) ? g.rows : []));
+  const { changes, apply } = key === undefined ? flat : grouped;
+  const itemNames = items.map((r) => r.name).join("\n");
   const labelNames = useQuery(labelNamesQuery(project));
   const everything = useQuery(totalQuery({ project }));
 
@@ -64,6 +80,7 @@ export function ApplicationsPage() {
   );
   const group = t("applications.title");
   useChord("r", t("applications.changes.apply"), group, apply, changes > 0);
+  useCommand(t("applications.new"), group, () => change({ dialog: "new" }, false));
   const { fetchNextPage, isFetchingNextPage } = rows;
   const more = useCallback(() => {
     if (!isFetchingNextPage) void fetchNextPage();
@@ -78,7 +95,7 @@ export function ApplicationsPage() {
   });
   const [command, setCommand] = useState<BulkKind>();
   const mine = selection.of === of ? selection : { of, names: new Set<string>(), query: undefined };
-  const everyRow = useMemo(() => new Set(items.map((r) => r.name)), [items]);
+  const everyRow = useMemo(() => new Set(itemNames === "" ? [] : itemNames.split("\n")), [itemNames]);
   const selected = mine.query === undefined ? mine.names : everyRow;
   const target: Target = mine.query === undefined ? { names: [...mine.names].sort() } : { query: mine.query };
   const found = counts.data?.total ?? total;
@@ -125,7 +142,30 @@ export function ApplicationsPage() {
         <SavedViews
           search={keptOf(search)}
           project={project}
-          onChoose={(v) => change({ q: undefined, sort: undefined, cols: undefined, labels: undefined, ...v }, false)}
+          onChoose={(v) =>
+            change(
+              {
+                q: undefined,
+                sort: undefined,
+                cols: undefined,
+                labels: undefined,
+                group: undefined,
+                open: undefined,
+                ...v,
+              },
+              false,
+            )
+          }
+        />
+        <GroupMenu
+          value={key}
+          labels={labelNames.data ?? []}
+          onChange={(group) => change({ group, open: undefined })}
+          onOpen={
+            grouped.order.length === 0
+              ? undefined
+              : (all) => change({ open: openParameter(new Set(all ? grouped.order : []), grouped.order) })
+          }
         />
         <FilterBox
           value={filter ?? ""}
@@ -164,6 +204,10 @@ export function ApplicationsPage() {
         )}
         <div className={classes.main}>
           {rows.isPending ? (
+            <LoadingView />
+          ) : key !== undefined && grouped.failed !== undefined && !rows.isError ? (
+            <ErrorView error={grouped.failed} onRetry={grouped.apply} />
+          ) : key !== undefined && grouped.counts.isPending ? (
             <LoadingView />
           ) : rows.isError ? (
             misread ? (
@@ -232,6 +276,28 @@ export function ApplicationsPage() {
                   })
                 }
                 stale={isStale}
+                compact={(r) => <CompactRow row={r} list={{ project, filter, sort: search.sort }} />}
+                sections={
+                  key === undefined
+                    ? undefined
+                    : grouped.groups.map((g) => ({
+                        key: g.value,
+                        title: <GroupTitle of={key} value={g.value} />,
+                        count: format.number(g.count),
+                        open: grouped.open.has(g.value),
+                        rows: g.rows,
+                        more: g.more,
+                      }))
+                }
+                onSection={(value, on) => {
+                  const open = new Set(grouped.open);
+                  if (on) open.add(value);
+                  else open.delete(value);
+                  change({ open: openParameter(open, grouped.order) });
+                }}
+                onMoreOf={(value) => {
+                  if (grouped.groups.find((g) => g.value === value)?.busy === false) grouped.more(value);
+                }}
                 selected={selected}
                 onSelected={(names) => setSelection({ of, names })}
               />
@@ -246,7 +312,14 @@ export function ApplicationsPage() {
                 />
               )}
               <div className={classes.foot}>
-                <span>{t("applications.loaded", { loaded: items.length, total })}</span>
+                <span>
+                  {key === undefined
+                    ? t("applications.loaded", { loaded: items.length, total })
+                    : t("applications.groups", { n: grouped.order.length, total })}
+                  {key !== undefined &&
+                    grouped.others > 0 &&
+                    ` ${t("applications.groups.others", { n: grouped.others })}`}
+                </span>
                 <span className={classes.changes} role="status">
                   {changes > 0 && (
                     <>

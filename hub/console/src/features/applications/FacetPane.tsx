@@ -8,20 +8,12 @@ import type { State } from "../../ui/palette";
 import { StatusIcon } from "../../ui/StatusIcon";
 import classes from "./FacetPane.module.css";
 import { toggled, valuesOf, withoutKey } from "./filter";
+import { closed } from "./groups";
 
 /** Facets that are always counted, in the order of the pane. */
 export const facetKeys = ["health", "sync", "operation", "freshness", "project", "cluster"] as const;
-type FacetKey = (typeof facetKeys)[number];
 
-/** Order and words of closed sets; what does not occur is not shown. */
-const known: Partial<Record<FacetKey, readonly string[]>> = {
-  health: ["degraded", "missing", "progressing", "suspended", "unknown", "healthy"],
-  sync: ["outofsync", "unknown", "synced"],
-  operation: ["failed", "expired", "running", "queued", "terminated", "superseded", "succeeded", "none"],
-  freshness: ["never", "stale", "lagging", "live"],
-};
-
-const syncStates: Record<string, State> = { synced: "healthy", outofsync: "drifted", unknown: "unknown" };
+export const syncStates: Record<string, State> = { synced: "healthy", outofsync: "drifted", unknown: "unknown" };
 
 /** How many values of an open set are shown before somebody asks for more. */
 const few = 8;
@@ -111,7 +103,7 @@ function FacetList({
   const [all, setAll] = useState(false);
   const asked = valuesOf(filter, name);
   const counts = facet?.values ?? {};
-  const order = known[name as FacetKey];
+  const order = closed[name];
   const present = order
     ? order.filter((v) => (counts[v] ?? 0) > 0 || asked.has(v))
     : [...new Set([...Object.keys(counts), ...asked])].sort(

@@ -2,7 +2,7 @@ import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { type Asked, drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
-import { keptOf } from "./SavedViews";
+import { keptOf } from "./views";
 
 const at = "2026-01-01T00:00:00Z";
 const views = [

@@ -9,20 +9,7 @@ import { Icon } from "../../ui/Icon";
 import { MiddleTruncate, PlainText } from "../../ui/PlainText";
 import { plainLine } from "../../ui/plain";
 import { savedViewsQuery } from "./queries";
-
-/** Parameters of the page that a view keeps. The project is that of the frame. */
-const kept = ["q", "sort", "cols", "labels"] as const;
-export type Kept = Partial<Record<(typeof kept)[number], string>>;
-
-/** What of an address a view keeps; what is not said is left out. */
-export function keptOf(search: Readonly<Record<string, unknown>>): Kept {
-  const out: Kept = {};
-  for (const k of kept) {
-    const v = search[k];
-    if (typeof v === "string" && v !== "") out[k] = v;
-  }
-  return out;
-}
+import { type Kept, kept, keptOf } from "./views";
 
 function same(a: Kept, b: Kept): boolean {
   return kept.every((k) => a[k] === b[k]);

@@ -1,12 +1,13 @@
 import { Link } from "@tanstack/react-router";
-import type { MessageKey, T } from "../../i18n";
+import { type MessageKey, type T, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
 import { healthState, syncState } from "../../ui/applicationState";
+import { CompactCell } from "../../ui/CompactCell";
 import type { Column } from "../../ui/DataTable";
 import { Icon } from "../../ui/Icon";
 import { MiddleTruncate, PlainText } from "../../ui/PlainText";
 import { RelativeTime } from "../../ui/RelativeTime";
-import { StatusText } from "../../ui/StatusIcon";
+import { StatusIcon, StatusText, useStateWord } from "../../ui/StatusIcon";
 import classes from "./ApplicationsPage.module.css";
 import type { Row } from "./queries";
 
@@ -169,7 +170,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
           <span className={classes.dim}>—</span>
         ) : (
           <StatusText state={operationStates[r.operation.phase] ?? "unknown"}>
-            {t(`applications.operation.${word(r.operation.phase)}` as MessageKey)}
+            {t(`applications.operation.${phaseWord(r.operation.phase)}` as MessageKey)}
           </StatusText>
         ),
     },
@@ -243,7 +244,59 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
   ];
 }
 
+/** All of a row in two lines: its name and states, and what is wrong with it or where it is. */
+export function CompactRow({ row: r, list }: { row: Row; list: { project?: string; filter?: string; sort?: string } }) {
+  const t = useT();
+  const word = useStateWord();
+  const stale = isStale(r);
+  const sync = syncState(r.sync.status, r.sync.reason);
+  const health = healthState(r.health.status);
+  const operation = r.operation === undefined ? undefined : (operationStates[r.operation.phase] ?? "unknown");
+  const reason = r.health.status === "Healthy" ? "" : (r.health.message ?? "");
+  const label = (what: string, state: string) =>
+    `${what}: ${state}${stale ? ` (${t("applications.freshness.stale")})` : ""}`;
+  return (
+    <CompactCell
+      name={
+        <Link
+          to={paths.application}
+          params={{ application: r.name }}
+          search={{ project: list.project, in: list.filter, order: list.sort }}
+          tabIndex={-1}
+        >
+          <MiddleTruncate text={r.name} most={32} />
+        </Link>
+      }
+      signs={
+        <>
+          {operation !== undefined && operation !== "healthy" && r.operation !== undefined && (
+            <StatusIcon
+              state={operation}
+              label={`${t("applications.operation")}: ${t(`applications.operation.${phaseWord(r.operation.phase)}` as MessageKey)}`}
+            />
+          )}
+          <StatusIcon
+            state={sync}
+            stale={stale}
+            label={label(t("applications.sync"), sync === "healthy" ? t("applications.sync.synced") : word(sync))}
+          />
+          <StatusIcon state={health} stale={stale} label={label(t("applications.health"), word(health))} />
+        </>
+      }
+      more={
+        reason === "" ? (
+          <>
+            <MiddleTruncate text={r.project} most={18} /> · <MiddleTruncate text={r.cluster} most={22} />
+          </>
+        ) : (
+          <PlainText text={reason.slice(0, 200)} />
+        )
+      }
+    />
+  );
+}
+
 /** A phase as the filter language has it. */
-function word(phase: string): string {
+function phaseWord(phase: string): string {
   return phase === "Sent" ? "queued" : phase.toLowerCase();
 }

@@ -46,6 +46,27 @@ export function countsQuery(list: Listed, facets: string) {
   });
 }
 
+/** Which groups there are, and how many rows of what is found are in each; always of now. */
+export function groupsQuery(list: Listed, key: string) {
+  const { project, filter } = list;
+  return queryOptions({
+    queryKey: ["applications", "list", "groups", { project, filter }, key],
+    queryFn: ({ signal }) =>
+      api.listApplications({ project, filter, group: key, fields: "name", facets: "none", limit: 1 }, { signal }),
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** A window of the rows of one group; the filter is the group's. As those of the flat list, they do not jump. */
+export function groupRowsQuery(list: Listed & { sort: string; fields: string }, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ["applications", "list", "group", list, cursor ?? ""],
+    queryFn: ({ signal }) => api.listApplications({ ...list, facets: "none", limit: windowSize, cursor }, { signal }),
+    meta: { live: "manual" },
+    staleTime: 60_000,
+  });
+}
+
 /** How many applications a filter finds; nothing of it is kept. */
 export function totalQuery(list: Listed) {
   return queryOptions({

@@ -7,6 +7,7 @@ import { Problem } from "../../client";
 import { useFormat, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
 import { CliLine } from "../../ui/CliLine";
+import { CompactCell } from "../../ui/CompactCell";
 import { ConnectionText, connectionOf, connectionWord } from "../../ui/Connection";
 import { useChord } from "../../ui/chords";
 import { type Column, DataTable } from "../../ui/DataTable";
@@ -166,6 +167,27 @@ export function ClustersPage() {
             sort={sort ?? "name"}
             onSort={(s) => change({ sort: s === "name" ? undefined : s })}
             stale={(r) => !r.connected}
+            compact={(r) => (
+              <CompactCell
+                name={
+                  <Link to={paths.cluster} params={{ cluster: r.name }} search={{ project }} tabIndex={-1}>
+                    <MiddleTruncate text={r.name} most={26} />
+                  </Link>
+                }
+                signs={<ConnectionText state={connectionOf(r)} lastSeen={r.lastSeen} />}
+                more={
+                  <PlainText
+                    text={[
+                      `${t("clusters.applications")}: ${format.number(r.applications)}`,
+                      r.kubeVersion ?? "",
+                      ...Object.entries(r.labels ?? {}).map(([k, v]) => `${k}=${v}`),
+                    ]
+                      .filter((s) => s !== "")
+                      .join(" · ")}
+                  />
+                }
+              />
+            )}
             onOpen={(r) => void go({ to: paths.cluster, params: { cluster: r.name }, search: { project } })}
           />
         </div>

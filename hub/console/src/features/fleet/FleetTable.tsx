@@ -2,6 +2,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useFormat, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
+import { CompactCell } from "../../ui/CompactCell";
 import { ConnectionText } from "../../ui/Connection";
 import { type Column, DataTable } from "../../ui/DataTable";
 import { MiddleTruncate, PlainText } from "../../ui/PlainText";
@@ -124,6 +125,25 @@ export function FleetTable({
       onSelected={onSelected}
       onOpen={(r) => void navigate({ to: paths.cluster, params: { cluster: r.name }, search: { project } })}
       stale={(r) => r.stale}
+      compact={(r) => (
+        <CompactCell
+          name={
+            <Link to={paths.cluster} params={{ cluster: r.name }} search={{ project }} tabIndex={-1}>
+              <MiddleTruncate text={r.name} most={26} />
+            </Link>
+          }
+          signs={<ConnectionText state={r.state} lastSeen={fleet.lastSeen(r.at)} />}
+          more={
+            r.worst === "none" ? (
+              t("fleet.worst.none")
+            ) : (
+              <StatusText state={stateOf(r.worst)} asOf={r.stale && ""}>
+                {t(`fleet.worst.${r.worst}`)}
+              </StatusText>
+            )
+          }
+        />
+      )}
     />
   );
 }

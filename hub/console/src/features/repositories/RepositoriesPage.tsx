@@ -7,6 +7,7 @@ import { Problem } from "../../client";
 import { useFormat, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
 import { CliLine } from "../../ui/CliLine";
+import { CompactCell } from "../../ui/CompactCell";
 import { type Column, DataTable } from "../../ui/DataTable";
 import { FilterInput } from "../../ui/FilterInput";
 import layout from "../../ui/layout.module.css";
@@ -154,6 +155,12 @@ export function RepositoriesPage() {
               onSort={(s) => set({ sort: s })}
               onOpen={(r) => set({ sel: r.id, sheet: undefined })}
               current={sel}
+              compact={(r) => (
+                <CompactCell
+                  name={<MiddleTruncate text={r.url.replace(/^[a-z+]+:\/\//, "")} most={40} />}
+                  more={<RepositoryState repository={r} />}
+                />
+              )}
             />
           </div>
         )}

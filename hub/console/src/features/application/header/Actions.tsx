@@ -7,7 +7,7 @@ import { api, idempotencyKey } from "../../../client";
 import { useT } from "../../../i18n";
 import { paths } from "../../../routes/urls";
 import { ConfirmDialog } from "../../../ui/ConfirmDialog";
-import { useChord } from "../../../ui/chords";
+import { useChord, useCommand } from "../../../ui/chords";
 import { Icon } from "../../../ui/Icon";
 import { plainLine } from "../../../ui/plain";
 import { cli } from "../../../ui/shell";
@@ -27,6 +27,10 @@ export function Actions({ app }: { app: AppView }) {
   const [command, setCommand] = useState<Command>();
   const close = () => setCommand(undefined);
   const runs = isOpen(app.operation);
+  const group = t("application.tabs");
+  useCommand(t("application.refresh"), group, () => setCommand("refresh"));
+  useCommand(t("application.terminate"), group, () => setCommand("terminate"), runs);
+  useCommand(t("application.delete"), group, () => setCommand("delete"));
   return (
     <>
       {tabs.map(
@@ -79,13 +83,7 @@ function PanelButton({ panel, disabled }: { panel: ApplicationPanel; disabled?: 
   const navigate = route.useNavigate();
   const open = () => void navigate({ search: (old) => ({ ...old, panel: panel.id, op: undefined }) });
   const { button, chord } = panel;
-  useChord(
-    chord ?? "",
-    button === undefined ? "" : t(button.title),
-    t("application.tabs"),
-    open,
-    chord !== undefined && !disabled,
-  );
+  useChord(chord ?? "", button === undefined ? "" : t(button.title), t("application.tabs"), open, !disabled);
   return (
     button !== undefined && (
       <Button

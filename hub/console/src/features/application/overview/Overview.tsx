@@ -19,16 +19,18 @@ export default function Overview({ name }: { name: string }) {
   const tree = useQuery(treeQuery(name));
   if (app === undefined) return null;
   return (
-    <div className={classes.overview}>
-      <div className={classes.main}>
-        <WhyList app={app} nodes={tree.data?.nodes ?? []} />
-        <Conditions app={app} />
-        <Drift app={app} />
-        <Counts app={app} />
+    <div className={classes.room}>
+      <div className={classes.overview}>
+        <div className={classes.main}>
+          <WhyList app={app} nodes={tree.data?.nodes ?? []} />
+          <Conditions app={app} />
+          <Drift app={app} />
+          <Counts app={app} />
+        </div>
+        <section className={classes.facts} aria-label={t("application.facts")}>
+          <Facts facts={facts(app, t)} />
+        </section>
       </div>
-      <section className={classes.facts} aria-label={t("application.facts")}>
-        <Facts facts={facts(app, t)} />
-      </section>
     </div>
   );
 }

@@ -9,7 +9,7 @@ export interface Drawn {
 }
 
 /** Up to so many nodes a layout takes less time than asking a worker does. */
-const atOnce = 400;
+const atOnce = 2000;
 
 /** Places for nodes: at once for few, from a worker for many; until they come, those from before. */
 export function useLayout(nodes: readonly Node[]): Drawn | undefined {
