@@ -34,6 +34,9 @@ const (
 	// CustomResourceDefinitions that exist.
 	settleFirst = 500 * time.Millisecond
 	settleCap   = time.Minute
+	// rediscover is how often an observer asks that may not watch the definitions,
+	// so that nothing tells it of a new kind.
+	rediscover = 5 * time.Minute
 )
 
 // discovery keeps the catalogue. It asks the server only when something says
@@ -266,6 +269,10 @@ func (o *Observer) runDiscovery(ctx context.Context) {
 			pause = min(2*pause, settleCap)
 		} else {
 			pause = settleFirst
+			if len(o.opts.Namespaces) > 0 {
+				timer = time.NewTimer(jitter(o.rediscover))
+				again = timer.C
+			}
 		}
 		select {
 		case <-ctx.Done():

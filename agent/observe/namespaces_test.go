@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hawser-dev/hawser/agent/live"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -13,6 +14,21 @@ import (
 
 func cmIn(ns, name, version string) string {
 	return strings.Replace(cm(name, version), `"namespace":"shop"`, `"namespace":"`+ns+`"`, 1)
+}
+
+// Nothing tells such an observer of new kinds, so it asks now and then.
+func TestNewKindsAreFoundWithoutDefinitions(t *testing.T) {
+	a := newAPIServer(t)
+	o := New(Options{Config: &rest.Config{Host: a.URL}, Namespaces: []string{"shop"}})
+	o.rediscover = 20 * time.Millisecond
+	start(t, o)
+	gadget := model.GroupKind{Group: "example.org", Kind: "Gadget"}
+	o.Watch(gadget)
+	eventually(t, "discovery has answered", func() bool { return a.count("/apis", func(*http.Request) bool { return true }) > 0 })
+	a.handle("/apis", answer(200, groupDoc("example.org", "v1", "Current", "gadgets", "Gadget")))
+	eventually(t, "the new kind is watched", func() bool {
+		return a.count("/apis/example.org/v1/namespaces/shop/gadgets", func(*http.Request) bool { return true }) > 0
+	})
 }
 
 // TestOnlySomeNamespaces: an observer of two namespaces asks for nothing else, goes

@@ -69,7 +69,8 @@ type Observer struct {
 	disc  *discovery
 	queue *queue
 
-	silence silences
+	silence    silences
+	rediscover time.Duration
 
 	mu      sync.Mutex
 	client  *http.Client
@@ -93,14 +94,15 @@ func New(o Options) *Observer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	ob := &Observer{
-		opts:    o,
-		log:     o.Log,
-		now:     o.Now,
-		queue:   newQueue(),
-		silence: silences{list: listSilence, whole: listWhole, bookmark: bookmarkSilence, live: livePeriod},
-		wanted:  map[model.GroupKind]*reflector{},
-		ending:  map[model.GroupKind]*reflector{},
-		changed: make(chan struct{}),
+		opts:       o,
+		log:        o.Log,
+		now:        o.Now,
+		queue:      newQueue(),
+		rediscover: rediscover,
+		silence:    silences{list: listSilence, whole: listWhole, bookmark: bookmarkSilence, live: livePeriod},
+		wanted:     map[model.GroupKind]*reflector{},
+		ending:     map[model.GroupKind]*reflector{},
+		changed:    make(chan struct{}),
 	}
 	ob.trim.setOverride(o.Health)
 	ob.store = newStore(o.Now, o.ExcludeNamespaces, o.Namespaces...)
