@@ -93,6 +93,9 @@ func (e *Engine) effects(ctx context.Context, s snapshot, op *journal.Operation)
 	if spec == nil || spec.Name == "" {
 		return nil, fault.New(fault.Invalid, "action_invalid", "the operation names no action")
 	}
+	if spec.Delete != nil {
+		return e.deleteOne(ctx, s, op)
+	}
 	if e.o.Actions == nil {
 		return nil, fault.New(fault.NotFound, "action_unknown", "this agent has no resource actions")
 	}

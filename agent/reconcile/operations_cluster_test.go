@@ -82,6 +82,61 @@ func TestActionsAreOperations(t *testing.T) {
 	}
 }
 
+func TestOneObjectIsDeletedByItsUID(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-del1")
+	const ns, uid = "del1", "uid-del1"
+	manual := &model.SyncPolicy{SyncOptions: []string{"CreateNamespace=true"}}
+	d, b := desired(t, "del1", ns, 1, manual, configMap(ns, "a", "1")+configMap(ns, "b", "1"))
+	a.mustSend(d, b)
+	a.engine.Operation(t.Context(), model.Command{ID: "op-del1-sync", Seq: 1, App: uid, Kind: model.OperationSync})
+	if end := a.ended("op-del1-sync"); end.Phase != model.PhaseSucceeded {
+		t.Fatalf("%+v", end)
+	}
+	a.k.do(http.MethodPost, "/api/v1/namespaces/del1/configmaps", "application/json", `{"metadata":{"name":"foreign"}}`)
+	uidOf := func(name string) string {
+		s, _ := field(a.k.get(cmPath(ns, name)), "metadata", "uid").(string)
+		return s
+	}
+	audit := auditOf(t, cp)
+	seq := int64(1)
+	remove := func(object string, how model.DeleteSpec) model.OperationUpdate {
+		seq++
+		id := model.OperationID(fmt.Sprintf("op-del1-%d", seq))
+		c := model.Command{ID: id, Seq: seq, App: uid, Kind: model.OperationAction, Spec: model.OperationSpec{Action: &model.ActionSpec{
+			Resource: model.ObjectKey{Kind: "ConfigMap", Namespace: ns, Name: object}, Name: model.ActionDelete, Delete: &how}}}
+		a.engine.Operation(t.Context(), c)
+		end := a.ended(id)
+		a.engine.Operation(t.Context(), c) // once more, as after a lost answer
+		return end
+	}
+	first := uidOf("a")
+	// Without a uid, and what is not the application's: refused.
+	for object, how := range map[string]model.DeleteSpec{"a": {}, "foreign": {UID: uidOf("foreign")}} {
+		if end := remove(object, how); end.Phase != model.PhaseFailed || end.Message == "" {
+			t.Errorf("%s: %+v", object, end)
+		}
+	}
+	// Another object of that name stays.
+	if end := remove("a", model.DeleteSpec{UID: "another"}); end.Phase != model.PhaseSucceeded || !strings.Contains(end.Result.Resources[0].Message, "not touched") {
+		t.Errorf("%+v %+v", end, end.Result)
+	}
+	if w := written(t, audit, ns); len(w) != 0 {
+		t.Errorf("written: %v", w)
+	}
+	end := remove("a", model.DeleteSpec{UID: first, Propagation: "background", Force: true})
+	if end.Phase != model.PhaseSucceeded || len(end.Result.Resources) != 1 || end.Result.Resources[0].Status != sync.StatusDeleted || end.Result.Resources[0].Message != "" {
+		t.Fatalf("%+v %+v", end, end.Result)
+	}
+	// Once more, as by an agent that was interrupted after the delete.
+	if end := remove("a", model.DeleteSpec{UID: first}); end.Phase != model.PhaseSucceeded || end.Result.Resources[0].Message != "it is gone" {
+		t.Errorf("%+v %+v", end, end.Result)
+	}
+	if w := written(t, audit, ns); strings.Join(w, ", ") != "delete a" {
+		t.Errorf("writes: %v", w)
+	}
+}
+
 func TestASelectiveSyncTouchesNothingElse(t *testing.T) {
 	cp := controlPlane(t)
 	a := startAgent(t, cp, "agent-sel")

@@ -56,7 +56,9 @@ type Removal struct {
 	// UID is a precondition and must not be empty.
 	UID         string
 	Propagation string // foreground, background or orphan; empty: foreground
-	Operation   string
+	// Force deletes at once, without the time that the object has to end in.
+	Force     bool
+	Operation string
 }
 
 // Release is one object whose tracking annotation is taken off.

@@ -107,10 +107,14 @@ func (k *Kube) Delete(ctx context.Context, r Removal) error {
 	if !ok {
 		return fault.New(fault.Unprocessable, "propagation_unknown", "%s: the propagation policy %q is not known; use foreground, background or orphan", r.Key, clip(r.Propagation, 40))
 	}
-	body, err := json.Marshal(map[string]any{
+	options := map[string]any{
 		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy,
 		"preconditions": map[string]any{"uid": r.UID},
-	})
+	}
+	if r.Force {
+		options["gracePeriodSeconds"] = 0
+	}
+	body, err := json.Marshal(options)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "body_invalid", "%s: the delete options cannot be encoded", r.Key)
 	}

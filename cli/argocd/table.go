@@ -148,6 +148,9 @@ func Commands() []Command {
 		{Path: "app actions list", Usage: "APPNAME", least: 1, most: 1, Short: "Lists available actions on a resource", To: "app actions list", Flags: flags(same(text, "kind", "group", "namespace", "resource-name"), []Flag{passed})},
 		{Path: "app actions run", Usage: "APPNAME ACTION", least: 2, most: 2, Short: "Runs an available action on resources", To: "app actions run",
 			Flags: flags(same(text, "kind", "group", "namespace", "resource-name"), same(boolean, "all"), []Flag{{Name: "param", kind: many}})},
+		{Path: "app delete-resource", Usage: "APPNAME", least: 1, most: 1, Short: "Delete resources in an application", To: "app delete-resource --yes",
+			Flags: flags(same(text, "kind", "group", "namespace", "resource-name"), same(boolean, "force", "all", "orphan"),
+				[]Flag{namespace, {Name: "project", kind: text, Ignored: "names are unique"}})},
 		{Path: "app terminate-op", Usage: "APPNAME", least: 1, most: 1, Short: "Terminate running operation of an application", To: "app cancel", Flags: []Flag{namespace}},
 
 		{Path: "proj list", Short: "List projects", run: projList, Flags: []Flag{shownAs}},

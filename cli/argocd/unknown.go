@@ -15,7 +15,6 @@ var elsewhere = []struct{ path, fix string }{
 	{"app add-source", "hawser app edit APPNAME"},
 	{"app remove-source", "hawser app edit APPNAME"},
 	{"app confirm-deletion", "hawser app confirm-deletion APPNAME"},
-	{"app delete-resource", "take it out of the repository, then argocd app sync APPNAME --prune --resource GROUP:KIND:NAME"},
 	{"app patch-resource", "change it in the repository, then argocd app sync APPNAME"},
 	{"app get-resource", "hawser app resource APPNAME KIND/NAME"},
 	{"proj role", "hawser project role"},

@@ -16,7 +16,7 @@ func newApp(s *session) *cobra.Command {
 		newAppList(s), newAppGet(s), newAppDescribe(s), newAppCreate(s), newAppSet(s), newAppUnset(s), newAppEdit(s), newAppPatch(s), newAppDelete(s),
 		newAppExplain(s), newAppPlan(s), newAppDiff(s), newAppSync(s), newAppCancel(s), newAppWait(s), newAppRefresh(s),
 		newAppHistory(s), newAppRollback(s), newAppUnpin(s), newAppConfirmDeletion(s),
-		newAppLogs(s), newAppExec(s), newAppEvents(s), newAppTree(s), newAppResources(s), newAppResource(s), newAppManifests(s), newAppParameters(s), newAppActions(s))
+		newAppLogs(s), newAppExec(s), newAppEvents(s), newAppTree(s), newAppResources(s), newAppResource(s), newAppDeleteResource(s), newAppManifests(s), newAppParameters(s), newAppActions(s))
 }
 
 func appPath(name string) string {

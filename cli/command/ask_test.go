@@ -14,7 +14,7 @@ import (
 
 // askingCommands are the commands that ask for a yes.
 var askingCommands = []string{
-	"app delete", "app sync", "apply", "cluster enroll", "cluster label",
+	"app delete", "app delete-resource", "app sync", "apply", "cluster enroll", "cluster label",
 	"import argocd finish", "import argocd handover", "import argocd rollback", "import finish", "import handover", "import rollback",
 	"project allow dest", "project allow kind", "project allow sa", "project allow source", "project apply",
 	"project deny dest", "project deny kind", "project deny source", "project edit",
@@ -58,7 +58,7 @@ func TestWhoAsksOffersYes(t *testing.T) {
 func TestNobodyToAsk(t *testing.T) {
 	answers := everything()
 	answers["POST /projects/shop/preview"] = answer{200, `{"project":"shop","applications":1,"invalidCount":1,"invalid":[{"name":"web"}]}`}
-	for _, line := range []string{"app delete web", "app sync -l a=b", "app sync web --preview-changes", "project allow source shop https://git/y"} {
+	for _, line := range []string{"app delete web", "app delete-resource web --kind Deployment", "app sync -l a=b", "app sync web --preview-changes", "project allow source shop https://git/y"} {
 		for _, terminal := range []bool{true, false} {
 			hub := newHubOf(t, answers)
 			args := strings.Fields(line)

@@ -183,6 +183,8 @@ func operationKind(op model.OperationInfo) string {
 		return string(op.Kind) + " (dry run)"
 	case op.Spec.Rollback != nil:
 		return "rollback"
+	case op.Kind == model.OperationAction && op.Spec.Action != nil && op.Spec.Action.Delete != nil:
+		return "delete object"
 	case op.Kind == model.OperationAction && op.Spec.Action != nil:
 		return "action " + op.Spec.Action.Name
 	}

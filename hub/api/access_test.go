@@ -656,6 +656,45 @@ func TestCommandsThatAreRefused(t *testing.T) {
 	}
 }
 
+// A page cannot read the answer to a handshake: what the cluster refuses is told to it
+// on the WebSocket, and what the hub itself refuses before.
+func TestCommandsThatAreRefusedLate(t *testing.T) {
+	w, k := lookWorld(t, shell)
+	s := w.serve(t, false)
+	conn, _, err := w.dialExec(t, s, "pod=p&command=nope&late=true", ExecProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	channel, said := readExec(t, conn)
+	var p problem
+	if json.Unmarshal([]byte(said), &p) != nil || channel != channelEnd || p.Code != "exec_disabled" || p.Status != 403 {
+		t.Errorf("channel %d says %s", channel, said)
+	}
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("it is closed with %v", err)
+	}
+	await(t, "the stream to be closed", func() bool { return k.open() == 0 })
+	await(t, "the refusal to be logged", func() bool { return strings.Contains(w.logged(), "a command in a container was refused") })
+	if strings.Contains(w.logged(), "was started") {
+		t.Errorf("log: %s", w.logged())
+	}
+	works, _, err := w.dialExec(t, s, "pod=p&command=sh&stdin=true&late=true", ExecProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer works.CloseNow()
+	if err := works.Write(t.Context(), websocket.MessageBinary, append([]byte{channelStdin}, "hello"...)); err != nil {
+		t.Fatal(err)
+	}
+	if c, got := readExec(t, works); c != channelStdout || got != "said hello" {
+		t.Errorf("channel %d says %q", c, got)
+	}
+	if _, resp, err := w.dialExec(t, s, "pod=&command=sh&late=true", ExecProtocol); err == nil || resp.StatusCode != 400 {
+		t.Errorf("without a pod: %v", err)
+	}
+}
+
 func TestCommandEndsWithThePermission(t *testing.T) {
 	for name, input := range map[string]string{"quiet": "hello", "in a flood that nobody reads": "flood"} {
 		t.Run(name, func(t *testing.T) {

@@ -69,6 +69,73 @@ type actionRequest struct {
 	Reason   string            `json:"reason,omitempty"`
 }
 
+// deleteResource stores the deletion of one object. Its agent deletes it, if it is
+// the application's and the project allows its kind there.
+func (a *api) deleteResource(c *gin.Context) {
+	ctx := c.Request.Context()
+	key := model.ObjectKey{Group: c.Query("group"), Kind: c.Query("kind"), Namespace: c.Query("namespace"), Name: c.Query("resourceName")}
+	how := model.DeleteSpec{UID: c.Query("uid"), Propagation: c.Query("propagation")}
+	reason := c.Query("reason")
+	idempotent, err := idempotencyKey(c)
+	if err == nil {
+		how.Force, err = boolean(c, "force")
+	}
+	if err == nil && how.UID == "" {
+		err = fault.New(fault.Invalid, "field_missing", "uid is missing; name the object that is meant, not only its name").WithField("uid").
+			WithFix("it is metadata.uid of the object: hawser app resource %s KIND/NAME", c.Param("name"))
+	}
+	if err == nil {
+		if e := text("uid", how.UID, 1, 128); e != nil {
+			err = e
+		}
+	}
+	if err == nil && !slices.Contains([]string{"", "foreground", "background", "orphan"}, how.Propagation) {
+		err = fault.New(fault.Invalid, "value_unknown", "propagation %q is unknown", cut(how.Propagation)).WithField("propagation").
+			WithFound(cut(how.Propagation), "foreground, background, orphan")
+	}
+	if err == nil {
+		if e := checkReason(reason); e != nil {
+			err = e
+		}
+	}
+	if err == nil {
+		err = a.mayDeleteObject(ctx, a.caller(c), c.Param("name"), key)
+	}
+	var app fleet.App
+	if err == nil {
+		app, err = a.objectOf(ctx, c.Param("name"), key, "kind", "resourceName")
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	op, err := a.createOperation(ctx, app, fleet.NewOperation{
+		App: app.UID, Kind: model.OperationAction, InitiatedBy: identity(c).Name, IdempotencyKey: idempotent, Deadline: a.now().Add(actionDeadline),
+		Spec: model.OperationSpec{Reason: reason, Action: &model.ActionSpec{Resource: key, Name: model.ActionDelete, Delete: &how}},
+	})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusAccepted, a.withNotice(ctx, op))
+}
+
+// mayDeleteObject decides about the one object: that somebody may delete some was
+// decided before.
+func (a *api) mayDeleteObject(ctx context.Context, set *permission.Set, name string, key model.ObjectKey) error {
+	if set.Admin() {
+		return nil
+	}
+	app, err := a.store.Application(ctx, name)
+	if err != nil {
+		return err
+	}
+	if d := set.DeletesObject(app.Project, app.Name, key.Group, key.Kind, key.Namespace, key.Name); !d.Allowed {
+		return denied(d, right{permission.DeleteObject, permission.Applications}, app.Project, app.Name)
+	}
+	return nil
+}
+
 // runAction stores an action. Whether the object offers it, its agent decides.
 func (a *api) runAction(c *gin.Context) {
 	ctx := c.Request.Context()

@@ -84,3 +84,42 @@ func TestActionsOnObjectsThatTheHubDoesNotKnow(t *testing.T) {
 		}
 	}
 }
+
+func TestDeleteOneObject(t *testing.T) {
+	w := withObjects(t)
+	const web = "/api/v1/applications/web/resource?group=apps&kind=Deployment&namespace=shop&resourceName=web"
+	var op model.OperationInfo
+	w.call("DELETE", web+"&uid=u-1&propagation=orphan&force=true&reason=stuck", "", "Idempotency-Key: k").ok(202).into(&op)
+	a := op.Spec.Action
+	if op.Kind != model.OperationAction || a.Name != model.ActionDelete || a.Delete == nil || *a.Delete != (model.DeleteSpec{UID: "u-1", Propagation: "orphan", Force: true}) ||
+		a.Resource.Name != "web" || op.Spec.Reason != "stuck" || op.Deadline.Sub(start) != actionDeadline {
+		t.Errorf("%+v %+v", op, a)
+	}
+	if calls := w.calls.take(); calls != "notify-operation id-eu; publish operation op-1; publish-apps [uid-web]" {
+		t.Errorf("told: %s", calls)
+	}
+	var again model.OperationInfo
+	w.call("DELETE", web+"&uid=u-1&propagation=orphan&force=true&reason=stuck", "", "Idempotency-Key: k").ok(202).into(&again)
+	if again.ID != op.ID || len(w.store.ops) != 1 {
+		t.Errorf("the same request made %s of %d", again.ID, len(w.store.ops))
+	}
+	for query, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"kind=Pod&namespace=shop&resourceName=web-1":                                       {400, "field_missing"}, // which one?
+		"kind=Pod&namespace=shop&uid=u":                                                    {400, "field_missing"},
+		"namespace=shop&resourceName=web-1&uid=u":                                          {400, "field_missing"},
+		"kind=Pod&namespace=shop&resourceName=web-1&uid=u&propagation=later":               {400, "value_unknown"},
+		"kind=Pod&namespace=shop&resourceName=web-1&uid=u%07":                              {400, "text_invalid"},
+		"kind=Pod&namespace=shop&resourceName=web-1&uid=u&reason=%07":                      {400, "text_invalid"},
+		"kind=Deployment&namespace=shop&resourceName=web&uid=u":                            {404, "object_not_of_application"}, // of another group
+		"kind=Pod&namespace=kube-system&resourceName=dns&uid=u":                            {404, "object_not_of_application"},
+		"kind=Pod&namespace=shop&resourceName=web-1&uid=u&force=" + strings.Repeat("x", 9): {400, "value_unknown"},
+	} {
+		w.call("DELETE", "/api/v1/applications/web/resource?"+query, "").problem(want.status, want.code)
+	}
+	if len(w.store.ops) != 1 {
+		t.Errorf("%d operations", len(w.store.ops))
+	}
+}

@@ -21,7 +21,8 @@ import (
 // canRequest is a question about rights alone.
 type canRequest struct {
 	// Verb and Resource are those of routes and of RBAC policies: sync applications,
-	// get logs, create exec, action/apps/Deployment/restart applications.
+	// get logs, create exec, action/apps/Deployment/restart applications,
+	// delete/apps/Deployment/shop/web applications.
 	Verb     string `json:"verb"`
 	Resource string `json:"resource"`
 	// Object is PROJECT/NAME of what is of a project, a name of others, a URL of
@@ -89,7 +90,7 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 			return canAnswer{}, err
 		}
 	}
-	r, action, err := rightAsked(in.Verb, in.Resource)
+	r, one, err := rightAsked(in.Verb, in.Resource)
 	if err != nil {
 		return canAnswer{}, err
 	}
@@ -111,8 +112,10 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 		} else if err != nil && !fault.Is(err, fault.NotFound) {
 			return canAnswer{}, err
 		}
-	case action != nil:
-		why = set.WhyRunsAction(project, name, action[0], action[1], action[2])
+	case one != nil && r.verb == permission.DeleteObject:
+		why = set.WhyDeletesObject(project, name, one[0], one[1], one[2], one[3])
+	case one != nil:
+		why = set.WhyRunsAction(project, name, one[0], one[1], one[2])
 	default:
 		why = set.Why(r.verb, r.resource, project, names...)
 	}
@@ -195,8 +198,9 @@ func (a *api) setAs(ctx context.Context, as string, groups []string) (set *permi
 }
 
 // rightAsked reads a verb and a resource in the words of routes or of policies.
-// action has the group, kind and name of one action.
-func rightAsked(verb, resource string) (r right, action []string, err error) {
+// one has the group, kind and name of one action, or the group, kind, namespace and
+// name of one object.
+func rightAsked(verb, resource string) (r right, one []string, err error) {
 	r = right{permission.Verb(verb), permission.Resource(resource)}
 	switch {
 	case resource == "logs" && verb == "get":
@@ -204,18 +208,23 @@ func rightAsked(verb, resource string) (r right, action []string, err error) {
 	case resource == "exec" && verb == "create":
 		r = right{permission.Exec, permission.Applications}
 	case strings.HasPrefix(verb, "action/") && resource == string(permission.Applications):
-		if action = strings.Split(strings.TrimPrefix(verb, "action/"), "/"); len(action) != 3 {
+		if one = strings.Split(strings.TrimPrefix(verb, "action/"), "/"); len(one) != 3 {
 			return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q names no action", cut(verb)).WithField("verb").WithFound(cut(verb), "action/GROUP/KIND/NAME")
 		}
 		r.verb = permission.RunAction
+	case strings.HasPrefix(verb, "delete/") && resource == string(permission.Applications):
+		if one = strings.Split(strings.TrimPrefix(verb, "delete/"), "/"); len(one) != 4 {
+			return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q names no object", cut(verb)).WithField("verb").WithFound(cut(verb), "delete/GROUP/KIND/NAMESPACE/NAME")
+		}
+		r.verb = permission.DeleteObject
 	}
 	if known := permission.Resources(); !slices.Contains(known, r.resource) {
 		return r, nil, fault.New(fault.Invalid, "value_unknown", "the resource %q is unknown", cut(resource)).WithField("resource").WithFound(cut(resource), joined(known)+", logs, exec")
 	}
 	if known := permission.Verbs(); !slices.Contains(known, r.verb) {
-		return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q is unknown", cut(verb)).WithField("verb").WithFound(cut(verb), joined(known)+", action/GROUP/KIND/NAME")
+		return r, nil, fault.New(fault.Invalid, "value_unknown", "the verb %q is unknown", cut(verb)).WithField("verb").WithFound(cut(verb), joined(known)+", action/GROUP/KIND/NAME, delete/GROUP/KIND/NAMESPACE/NAME")
 	}
-	return r, action, nil
+	return r, one, nil
 }
 
 func joined[T ~string](all []T) string {

@@ -59,6 +59,9 @@ func (a *api) execResource(c *gin.Context) {
 	if n, ok := p.number("columns", 1, 1<<16-1); ok {
 		q.Size.Columns = uint16(n)
 	}
+	// A page cannot read the answer to a handshake that fails: with late it is told on
+	// the WebSocket what only the cluster could refuse.
+	late := p.flag("late", false)
 	if n, ok := p.number("rows", 1, 1<<16-1); ok {
 		q.Size.Rows = uint16(n)
 	}
@@ -83,6 +86,19 @@ func (a *api) execResource(c *gin.Context) {
 	}
 	// Before anything can run: what is not in the log has not been run.
 	asked.InfoContext(c.Request.Context(), "a command in a container is asked for")
+	var conn *websocket.Conn
+	if late {
+		if conn, err = websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}}); err != nil { // it has answered
+			endedBy(c, fault.New(fault.Unavailable, "client_gone", "the connection to the client was not made"), "")
+			return
+		}
+		defer conn.CloseNow()
+		refuse = func(err error) {
+			asked.InfoContext(c.Request.Context(), "a command in a container was refused", "code", fault.As(err).Code, "error", err)
+			endExec(context.WithoutCancel(c.Request.Context()), conn, 0, err)
+			endedBy(c, err, "")
+		}
+	}
 	l, err := a.look(c, model.AccessRequest{Exec: &q})
 	if err != nil {
 		refuse(err)
@@ -96,7 +112,9 @@ func (a *api) execResource(c *gin.Context) {
 	}
 	log = log.With("namespace", started.Namespace, "pod", started.Pod, "container", started.Container)
 	log.InfoContext(l.ctx, "a command was started in a container")
-	conn, err := websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}})
+	if !late {
+		conn, err = websocket.Accept(c.Writer, c.Request, &websocket.AcceptOptions{Subprotocols: []string{ExecProtocol}})
+	}
 	if err != nil { // it has answered
 		endedBy(c, fault.New(fault.Unavailable, "client_gone", "the connection to the client was not made"), "")
 		log.InfoContext(context.WithoutCancel(l.ctx), "a command in a container has ended", "error", fault.Wrap(err, fault.Unavailable, "client_gone", "the connection to the client was not made: %v", err))
@@ -221,7 +239,7 @@ func (l *look) runCommand(conn *websocket.Conn, q model.ExecQuery) (exitCode int
 	wg.Go(func() { gone(t.alive(ctx)) })
 	exitCode, err = t.passOutput(ctx)
 	l.stream.Close()
-	t.end(exitCode, err)
+	endExec(context.WithoutCancel(l.ctx), conn, exitCode, err)
 	cancel(nil)
 	stopReading()
 	stopWriting()
@@ -229,8 +247,8 @@ func (l *look) runCommand(conn *websocket.Conn, q model.ExecQuery) (exitCode int
 	return exitCode, err
 }
 
-// end says how the command ended, and closes the connection.
-func (t *terminal) end(exitCode int, err error) {
+// endExec says how the command ended, and closes the connection.
+func endExec(ctx context.Context, conn *websocket.Conn, exitCode int, err error) {
 	end, status := any(execEnd{exitCode}), websocket.StatusNormalClosure
 	if err != nil {
 		p := newProblem(err, "")
@@ -240,14 +258,14 @@ func (t *terminal) end(exitCode int, err error) {
 		}
 	}
 	body, _ := json.Marshal(end) // plain values always encode
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.l.ctx), stopGrace)
+	ctx, cancel := context.WithTimeout(ctx, stopGrace)
 	defer cancel()
-	if t.conn.Write(ctx, websocket.MessageBinary, append([]byte{channelEnd}, body...)) == nil {
-		late := time.AfterFunc(stopGrace, func() { t.conn.CloseNow() })
-		_ = t.conn.Close(status, "") // the client may be gone
+	if conn.Write(ctx, websocket.MessageBinary, append([]byte{channelEnd}, body...)) == nil {
+		late := time.AfterFunc(stopGrace, func() { conn.CloseNow() })
+		_ = conn.Close(status, "") // the client may be gone
 		late.Stop()
 	}
-	t.conn.CloseNow()
+	conn.CloseNow()
 }
 
 // passOutput writes to the client until the command has ended.

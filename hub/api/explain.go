@@ -302,7 +302,7 @@ func (a *api) subject(ctx context.Context, c *gin.Context, set *permission.Set, 
 }
 
 var explainVerbs = []permission.Verb{permission.Get, permission.Logs, permission.Events, permission.Sync, permission.Rollback, permission.Refresh,
-	permission.Terminate, permission.RunAction, permission.Exec, permission.Create, permission.Update, permission.Delete}
+	permission.Terminate, permission.RunAction, permission.Exec, permission.Create, permission.Update, permission.Delete, permission.DeleteObject}
 
 func verbAsked(text string, exists bool) (permission.Verb, error) {
 	if text == "" || text == "deploy" {

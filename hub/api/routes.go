@@ -86,6 +86,8 @@ const (
 	VerbCreate    = permission.Create
 	VerbUpdate    = permission.Update
 	VerbDelete    = permission.Delete
+
+	VerbDeleteObject = permission.DeleteObject
 )
 
 // The resources.
@@ -573,6 +575,22 @@ var liveRoutes = []Route{
 		Answer: liveObject{}, Status: http.StatusOK, handler: (*api).getResource,
 	},
 	{
+		Method: http.MethodDelete, Path: "/applications/:name/resource", ID: "deleteResource", Tag: "objects", Summary: "Delete one object of an application in its cluster",
+		Detail: "What the source has of it is made again by the next sync, and by self-heal at once.",
+		Verb:   VerbDeleteObject, Resource: ResourceApplications, Fresh: true,
+		Query: []Parameter{
+			{Name: "group", Type: "string", Meaning: "API group of the object, empty for the core group"},
+			{Name: "kind", Type: "string", Meaning: "kind of the object", Required: true},
+			{Name: "namespace", Type: "string", Meaning: "namespace of the object, empty for what is in none"},
+			{Name: "resourceName", Type: "string", Meaning: "name of the object", Required: true},
+			{Name: "uid", Type: "string", Meaning: "the uid that the object must have; another of the same name is not deleted", Required: true},
+			{Name: "propagation", Type: "string", Meaning: "what becomes of what it owns", Allowed: []string{"foreground", "background", "orphan"}},
+			{Name: "force", Type: "boolean", Meaning: "without the time that it is given to end in"},
+			{Name: "reason", Type: "string", Meaning: "why, for the history"},
+		},
+		Answer: model.OperationInfo{}, Status: http.StatusAccepted, Keyed: true, handler: (*api).deleteResource,
+	},
+	{
 		Method: http.MethodGet, Path: "/applications/:name/events", ID: "listResourceEvents", Tag: "objects", Summary: "The cluster's events about the objects of an application",
 		Detail: "The newest first or, with follow=true, as JSON lines the oldest first and then what comes.",
 		Verb:   VerbEvents, Resource: ResourceApplications,
@@ -611,6 +629,7 @@ var liveRoutes = []Route{
 			{Name: "stdin", Type: "boolean", Meaning: "with standard input"},
 			{Name: "columns", Type: "integer", Meaning: "width of the terminal"},
 			{Name: "rows", Type: "integer", Meaning: "height of the terminal"},
+			{Name: "late", Type: "boolean", Meaning: "what the cluster refuses is the last message of the WebSocket, for pages, which cannot read the answer to a handshake"},
 		},
 		Stream: WebSocket, Status: http.StatusSwitchingProtocols, handler: (*api).execResource,
 	},

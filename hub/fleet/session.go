@@ -191,7 +191,19 @@ func (s *Session) unable(op model.OperationInfo) bool {
 // able reports whether an agent with these capabilities knows what an operation
 // is.
 func able(op model.OperationInfo, capabilities []string) bool {
-	return op.Kind != model.OperationAction || slices.Contains(capabilities, model.CapabilityActions)
+	need := needs(op)
+	return need == "" || slices.Contains(capabilities, need)
+}
+
+// needs is the capability that an operation takes, "" for none.
+func needs(op model.OperationInfo) string {
+	switch {
+	case op.Kind != model.OperationAction:
+		return ""
+	case op.Spec.Action != nil && op.Spec.Action.Delete != nil:
+		return model.CapabilityDeleteObject
+	}
+	return model.CapabilityActions
 }
 
 // tooOld is the end of an operation that the agent does not know.
@@ -199,10 +211,14 @@ func tooOld(op model.OperationInfo, version string, now time.Time) model.Operati
 	if version != "" {
 		version = " (" + version + ")"
 	}
+	words := [2]string{"run actions", "run the action"}
+	if needs(op) == model.CapabilityDeleteObject {
+		words = [2]string{"delete single objects", "delete it"}
+	}
 	return model.OperationUpdate{
 		ID: op.ID, Seq: op.Seq, App: op.App, Kind: op.Kind, Phase: model.PhaseFailed, FinishedAt: &now,
-		Message: fmt.Sprintf("agent_too_old: the cluster's agent%s cannot run actions (it lacks the capability %q); upgrade it, then run the action again",
-			version, model.CapabilityActions),
+		Message: fmt.Sprintf("agent_too_old: the cluster's agent%s cannot %s (it lacks the capability %q); upgrade it, then %s again",
+			version, words[0], needs(op), words[1]),
 	}
 }
 

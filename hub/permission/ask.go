@@ -179,16 +179,17 @@ func (e *Effective) pick(q question) [][]*rule {
 	return out
 }
 
-// about reports whether a rule is about an action. Whether any action may be
-// allowed is asked with a prefix: what denies some is not about all of them.
+// about reports whether a rule is about an action. Whether any action, or the
+// deleting of any object, may be allowed is asked with a prefix: what denies some is
+// not about all of them.
 func (r *rule) about(action string) bool {
 	switch {
-	case action != anyAction:
+	case action != anyAction && action != anyObject:
 		return r.action.match(action)
 	case r.deny:
-		return r.action.reaches(anyAction) == matchesAll
+		return r.action.reaches(action) == matchesAll
 	}
-	return r.action.reaches(anyAction) != matchesNone
+	return r.action.reaches(action) != matchesNone
 }
 
 // Can answers whether action is allowed to the object of a resource. project is

@@ -21,6 +21,7 @@ func TestVerbsInAPolicy(t *testing.T) {
 		{"applications create", "applications:create operations:create"},
 		{"applications get|applications update", "applications:events,get,refresh,update operations:events,get,refresh,update"},
 		{"applications get|applications delete", "applications:delete,events,get,refresh operations:delete,events,get,refresh"},
+		{"applications get|applications delete/apps/Deployment/web/*", "applications:delete-object,events,get,refresh operations:delete-object,events,get,refresh"},
 		{"applicationsets *", "applicationsets:create,delete,get,update"},
 		{"repositories get", "repositories:get"},
 		{"clusters *", "clusters:create,delete,get,proxy,update"}, // of clusters that are reserved for the project
@@ -122,7 +123,7 @@ func TestS01_TheSetOfThingsEqualsTheDecisions(t *testing.T) {
 		var b strings.Builder
 		for range 1 + r.IntN(8) {
 			fmt.Fprintf(&b, "p, %s, %s, %s, \"%s\", %s\n", pick("alice", "dev"), pick("applications", "*", "applicationsets", "logs", "repositories", "projects"),
-				pick("get", "get", "*", "sync", "action/*", "action/apps/*", "{get,delete}x", "update"), pick("*", "*/*", "shop/*", "*/web", "sh*/p*", "{shop,bank}/*", "shop", "bank/api"), pick("allow", "allow", "allow", "deny"))
+				pick("get", "get", "*", "sync", "delete/*", "delete/apps/*", "action/*", "action/apps/*", "{get,delete}x", "update"), pick("*", "*/*", "shop/*", "*/web", "sh*/p*", "{shop,bank}/*", "shop", "bank/api"), pick("allow", "allow", "allow", "deny"))
 		}
 		text := strings.ReplaceAll(b.String(), "{get,delete}x", `"{get,delete}"`)
 		if r.IntN(10) == 0 {
@@ -207,4 +208,36 @@ func BenchmarkPolicyResolve(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestDeletingObjectsByAPolicy(t *testing.T) {
+	rules := rulesOf(t, map[string]string{KeyCSV: `
+p, alice, applications, get, shop/*, allow
+p, alice, applications, delete/*/Pod/*, shop/web, allow
+p, alice, applications, delete/*/Pod/prod/*, shop/web, deny
+p, alice, applications, delete, shop/api, allow
+p, bob, applications, delete/*, shop/web, allow`})
+	alice, bob := CompileWith(false, nil, rules.For(user("alice"))), CompileWith(false, nil, rules.For(user("bob")))
+	editor := Compile(false, []fleet.Grant{{Project: "shop", Role: "editor"}})
+	operator := Compile(false, []fleet.Grant{{Project: "shop", Role: "operator"}})
+	for _, c := range []struct {
+		set                         *Set
+		app, kind, namespace, named string
+		want                        bool
+	}{
+		{alice, "web", "Pod", "dev", "a", true},
+		{alice, "web", "Pod", "prod", "a", false},
+		{alice, "web", "Secret", "dev", "a", false},
+		{alice, "api", "Pod", "dev", "a", false}, // who may delete the application may not therefore
+		{bob, "web", "Pod", "dev", "a", false},   // what is not seen
+		{editor, "web", "Pod", "dev", "a", true},
+		{operator, "web", "Pod", "dev", "a", false},
+	} {
+		if got := c.set.DeletesObject("shop", c.app, "", c.kind, c.namespace, c.named); got.Allowed != c.want {
+			t.Errorf("%s %s/%s of %s: %+v", c.kind, c.namespace, c.named, c.app, got)
+		}
+		if c.want && !c.set.Decide(DeleteObject, Applications, "shop", c.app).Allowed {
+			t.Errorf("%s: may delete some, and is not let in", c.app)
+		}
+	}
 }

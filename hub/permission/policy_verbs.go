@@ -29,6 +29,8 @@ func inPolicy(verb Verb, resource Resource) []asking {
 			return []asking{see, {inApplications, string(verb)}}
 		case RunAction:
 			return []asking{see, {inApplications, anyAction}}
+		case DeleteObject:
+			return []asking{see, {inApplications, anyObject}}
 		}
 	case ApplicationSets:
 		switch verb {
@@ -62,6 +64,10 @@ func inPolicy(verb Verb, resource Resource) []asking {
 // anyAction asks whether there is an action that may be allowed; RunsAction asks
 // about one.
 const anyAction = "action/"
+
+// anyObject asks whether there is an object that may be deleted; DeletesObject asks
+// about one.
+const anyObject = "delete/"
 
 // objectOf is how a policy names a thing, "" when it has no name for it.
 func objectOf(resource Resource, project, name string) string {
@@ -139,6 +145,19 @@ func (s *Set) RunsAction(project, app, group, kind, action string) Decision {
 		return Decision{false, v.Rule}
 	}
 	v := s.policy.Can(inApplications, anyAction+group+"/"+kind+"/"+action, project+"/"+app, project)
+	return Decision{v.Allowed, v.Rule}
+}
+
+// DeletesObject answers whether one object of an application may be deleted in its
+// cluster. As in Argo CD 3 the right to delete the application is another.
+func (s *Set) DeletesObject(project, app, group, kind, namespace, name string) Decision {
+	if d := s.byGrants(DeleteObject, Applications, project, app); d.Allowed || s.policy == nil {
+		return d
+	}
+	if v := s.policy.decide(Get, Applications, project, app); !v.Allowed {
+		return Decision{false, v.Rule}
+	}
+	v := s.policy.Can(inApplications, anyObject+group+"/"+kind+"/"+namespace+"/"+name, project+"/"+app, project)
 	return Decision{v.Allowed, v.Rule}
 }
 

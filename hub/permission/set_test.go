@@ -23,7 +23,7 @@ func TestRolesAllowTheirVerbs(t *testing.T) {
 	may := map[string]string{
 		"viewer":   "events get logs",
 		"operator": "action events exec get logs refresh rollback sync terminate",
-		"editor":   "action create delete events exec get logs refresh rollback sync terminate update",
+		"editor":   "action create delete delete-object events exec get logs refresh rollback sync terminate update",
 	}
 	for role, want := range may {
 		s := Compile(false, grants(role+":team-*"))

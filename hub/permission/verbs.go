@@ -14,6 +14,10 @@ const (
 	Get, Logs, Events                                   Verb = "get", "logs", "events"
 	Sync, Rollback, Refresh, Terminate, RunAction, Exec Verb = "sync", "rollback", "refresh", "terminate", "action", "exec"
 	Create, Update, Delete                              Verb = "create", "update", "delete"
+	// DeleteObject deletes one object of an application in its cluster, by Argo CD's
+	// delete/GROUP/KIND/NAMESPACE/NAME. Who may delete the application may not
+	// therefore.
+	DeleteObject Verb = "delete-object"
 	// Proxy goes to the API server of a cluster, as kubectl does.
 	Proxy Verb = "proxy"
 )
@@ -68,7 +72,7 @@ var ranks = map[string]rank{fleet.RoleViewer: viewer, fleet.RoleOperator: operat
 var verbRanks = map[Verb]rank{
 	Get: viewer, Logs: viewer, Events: viewer,
 	Sync: operator, Rollback: operator, Refresh: operator, Terminate: operator, RunAction: operator, Exec: operator,
-	Create: editor, Update: editor, Delete: editor,
+	Create: editor, Update: editor, Delete: editor, DeleteObject: editor,
 	Proxy: admin,
 }
 

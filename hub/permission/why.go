@@ -34,6 +34,11 @@ func (s *Set) WhyRunsAction(project, app, group, kind, action string) Reason {
 	return s.reason(s.RunsAction(project, app, group, kind, action), s.byGrants(RunAction, Applications, project, app))
 }
 
+// WhyDeletesObject is Why about one object, as DeletesObject decides.
+func (s *Set) WhyDeletesObject(project, app, group, kind, namespace, name string) Reason {
+	return s.reason(s.DeletesObject(project, app, group, kind, namespace, name), s.byGrants(DeleteObject, Applications, project, app))
+}
+
 // grantsAskedWith is the project by which grants decide: clusters are of none.
 func grantsAskedWith(resource Resource, project string) string {
 	if resource == Clusters {

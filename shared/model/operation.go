@@ -92,6 +92,24 @@ type ActionSpec struct {
 	// Name as discovered: "restart", "scale", ….
 	Name   string            `json:"name"`
 	Params map[string]string `json:"params,omitempty"`
+	// Delete is set when the object is to be deleted, which is no action that an
+	// agent offers: Name is ActionDelete then. Agents that do not have
+	// CapabilityDeleteObject are not given it.
+	Delete *DeleteSpec `json:"delete,omitempty"`
+}
+
+// ActionDelete is the name of what deletes an object.
+const ActionDelete = "delete"
+
+// DeleteSpec is how one object is deleted.
+type DeleteSpec struct {
+	// UID of the object that is meant: another of the same name stays.
+	UID string `json:"uid"`
+	// Propagation is what becomes of what the object owns: foreground (also ""),
+	// background or orphan.
+	Propagation string `json:"propagation,omitempty"`
+	// Force deletes without the time that the object is given to end in.
+	Force bool `json:"force,omitempty"`
 }
 
 // OperationResult is what became of each object.

@@ -48,6 +48,8 @@ const (
 	CapabilityAccess = "access"
 	// CapabilityActions: the agent takes operations of kind action.
 	CapabilityActions = "actions"
+	// CapabilityDeleteObject: the agent deletes single objects, ActionSpec.Delete.
+	CapabilityDeleteObject = "delete-object"
 	// CapabilityObserve: the agent writes nothing for what is only observed.
 	CapabilityObserve = "observe"
 	// CapabilityAccounts: the agent acts as the service accounts that projects

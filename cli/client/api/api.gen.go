@@ -1079,6 +1079,52 @@ func (c *Client) GetResource(ctx context.Context, name string, q GetResourceQuer
 	return out, err
 }
 
+// DeleteResourceQuery narrows deleteResource; what is zero is not sent.
+type DeleteResourceQuery struct {
+	// Group: API group of the object, empty for the core group
+	Group string
+	// Kind: kind of the object
+	Kind string
+	// Namespace: namespace of the object, empty for what is in none
+	Namespace string
+	// ResourceName: name of the object
+	ResourceName string
+	// Uid: the uid that the object must have; another of the same name is not deleted
+	Uid string
+	// Propagation: what becomes of what it owns
+	Propagation string
+	// Force: without the time that it is given to end in
+	Force *bool
+	// Reason: why, for the history
+	Reason string
+}
+
+func (q DeleteResourceQuery) encode() string {
+	v := query{}
+	v.text("group", q.Group)
+	v.text("kind", q.Kind)
+	v.text("namespace", q.Namespace)
+	v.text("resourceName", q.ResourceName)
+	v.text("uid", q.Uid)
+	v.text("propagation", q.Propagation)
+	v.flag("force", q.Force)
+	v.text("reason", q.Reason)
+	return v.encode()
+}
+
+// DeleteResourcePath is where deleteResource is, below /api/v1.
+func DeleteResourcePath(name string, q DeleteResourceQuery) string {
+	return "/applications/" + url.PathEscape(name) + "/resource" + q.encode()
+}
+
+// DeleteResource: delete one object of an application in its cluster.
+//
+// What the source has of it is made again by the next sync, and by self-heal at once.
+func (c *Client) DeleteResource(ctx context.Context, name string, q DeleteResourceQuery, options ...Option) (out model.OperationInfo, err error) {
+	err = c.call(ctx, http.MethodDelete, DeleteResourcePath(name, q), nil, &out, options)
+	return out, err
+}
+
 // ListResourceEventsQuery narrows listResourceEvents; what is zero is not sent.
 type ListResourceEventsQuery struct {
 	// Group: API group; empty is the core group, left out is any
@@ -1193,6 +1239,8 @@ type ExecResourceQuery struct {
 	Columns *int64
 	// Rows: height of the terminal
 	Rows *int64
+	// Late: what the cluster refuses is the last message of the WebSocket, for pages, which cannot read the answer to a handshake
+	Late *bool
 }
 
 func (q ExecResourceQuery) encode() string {
@@ -1205,6 +1253,7 @@ func (q ExecResourceQuery) encode() string {
 	v.flag("stdin", q.Stdin)
 	v.number("columns", q.Columns)
 	v.number("rows", q.Rows)
+	v.flag("late", q.Late)
 	return v.encode()
 }
 
@@ -1862,7 +1911,8 @@ type CanAnswer struct {
 // CanRequest is a question about rights alone.
 type CanRequest struct {
 	// Verb and Resource are those of routes and of RBAC policies: sync applications,
-	// get logs, create exec, action/apps/Deployment/restart applications.
+	// get logs, create exec, action/apps/Deployment/restart applications,
+	// delete/apps/Deployment/shop/web applications.
 	Verb     string `json:"verb"`
 	Resource string `json:"resource"`
 	// Object is PROJECT/NAME of what is of a project, a name of others, a URL of

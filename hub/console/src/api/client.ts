@@ -199,6 +199,25 @@ export interface GetResourceQuery {
   managedFields?: boolean;
 }
 
+export interface DeleteResourceQuery {
+  /** API group of the object, empty for the core group */
+  group?: string;
+  /** kind of the object */
+  kind: string;
+  /** namespace of the object, empty for what is in none */
+  namespace?: string;
+  /** name of the object */
+  resourceName: string;
+  /** the uid that the object must have; another of the same name is not deleted */
+  uid: string;
+  /** what becomes of what it owns */
+  propagation?: "foreground" | "background" | "orphan";
+  /** without the time that it is given to end in */
+  force?: boolean;
+  /** why, for the history */
+  reason?: string;
+}
+
 export interface ListResourceEventsQuery {
   /** API group; empty is the core group, left out is any */
   group?: string;
@@ -262,6 +281,8 @@ export interface ExecResourceQuery {
   columns?: number;
   /** height of the terminal */
   rows?: number;
+  /** what the cluster refuses is the last message of the WebSocket, for pages, which cannot read the answer to a handshake */
+  late?: boolean;
 }
 
 export interface ListOperationsQuery {
@@ -881,6 +902,11 @@ export class Client {
   /** One live object, as JSON or YAML. */
   async getResource(name: string, query: GetResourceQuery = {}, o: CallOptions = {}): Promise<unknown> {
     return (await this.call<unknown>("GET", `/applications/${encodeURIComponent(name)}/resource${search(query)}`, undefined, o)).value;
+  }
+
+  /** Delete one object of an application in its cluster. */
+  async deleteResource(name: string, query: DeleteResourceQuery, o: CallOptions = {}): Promise<types.OperationInfo> {
+    return (await this.call<types.OperationInfo>("DELETE", `/applications/${encodeURIComponent(name)}/resource${search(query)}`, undefined, o)).value;
   }
 
   /** The cluster's events about the objects of an application. */

@@ -111,6 +111,8 @@ export interface ActionSpec {
   /** Name as discovered: "restart", "scale", …. */
   name: string;
   params?: Record<string, string>;
+  /** Delete is set when the object is to be deleted, which is no action that an agent offers: Name is ActionDelete then. Agents that do not have CapabilityDeleteObject are not given it. */
+  delete?: DeleteSpec;
 }
 
 /** Amendment is a decision about an operation that is under way, and whose it is. */
@@ -440,7 +442,7 @@ export interface CanAnswer {
 
 /** CanRequest is a question about rights alone. */
 export interface CanRequest {
-  /** Verb and Resource are those of routes and of RBAC policies: sync applications, get logs, create exec, action/apps/Deployment/restart applications. */
+  /** Verb and Resource are those of routes and of RBAC policies: sync applications, get logs, create exec, action/apps/Deployment/restart applications, delete/apps/Deployment/shop/web applications. */
   verb: string;
   resource: string;
   /** Object is PROJECT/NAME of what is of a project, a name of others, a URL of repositories; left out where there is only one, such as settings. */
@@ -707,6 +709,16 @@ export interface Decision {
   /** Refusals are at most 20; Refused counts them all. */
   refusals?: Refusal[];
   refused?: number;
+}
+
+/** DeleteSpec is how one object is deleted. */
+export interface DeleteSpec {
+  /** UID of the object that is meant: another of the same name stays. */
+  uid: string;
+  /** Propagation is what becomes of what the object owns: foreground (also ""), background or orphan. */
+  propagation?: string;
+  /** Force deletes without the time that the object is given to end in. */
+  force?: boolean;
 }
 
 /** Destination is a cluster, by name or by server alias, and the namespace of objects that name none. */

@@ -15,6 +15,7 @@ import type projects from "../messages/en/projects.json";
 import type repositories from "../messages/en/repositories.json";
 import type settings from "../messages/en/settings.json";
 import type sync from "../messages/en/sync.json";
+import type terminal from "../messages/en/terminal.json";
 import type ui from "../messages/en/ui.json";
 
 /** One file of src/messages per noun. */
@@ -36,6 +37,7 @@ interface Nouns {
   repositories: typeof repositories;
   settings: typeof settings;
   sync: typeof sync;
+  terminal: typeof terminal;
   ui: typeof ui;
 }
 

@@ -36,6 +36,51 @@ export function liveObjectQuery(name: string, object: ObjectKey, managedFields: 
   });
 }
 
+/** What a live object says of itself, as JSON. */
+interface LiveObject {
+  metadata?: { uid?: unknown; annotations?: Record<string, unknown> };
+  spec?: { containers?: { name?: unknown }[]; initContainers?: { name?: unknown; restartPolicy?: unknown }[] };
+}
+
+async function liveObject(name: string, object: ObjectKey, signal: AbortSignal): Promise<LiveObject> {
+  return ((await api.getResource(name, named(object), { signal })) ?? {}) as LiveObject;
+}
+
+/** The uid that an object has in its cluster now: which of its name it is. */
+export function liveUIDQuery(name: string, object: ObjectKey) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "uid", object],
+    queryFn: async ({ signal }) => {
+      const uid = (await liveObject(name, object, signal)).metadata?.uid;
+      if (typeof uid !== "string") throw new Problem({ code: "answer_invalid" });
+      return uid;
+    },
+    meta: { live: "manual" },
+    staleTime: 0,
+    gcTime: 0,
+  });
+}
+
+/** The containers of a pod in which commands can be run, and the usual one. */
+export function podQuery(name: string, pod: ObjectKey) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "containers", pod],
+    queryFn: async ({ signal }) => {
+      const { metadata, spec } = await liveObject(name, pod, signal);
+      const names = (list: { name?: unknown }[] | undefined) =>
+        (list ?? []).map((c) => c.name).filter((n) => typeof n === "string");
+      const main = names(spec?.containers);
+      const asked = metadata?.annotations?.["kubectl.kubernetes.io/default-container"];
+      return {
+        containers: [...main, ...names(spec?.initContainers?.filter((c) => c.restartPolicy === "Always"))],
+        usual: main.find((c) => c === asked) ?? main[0],
+      };
+    },
+    meta: { live: "manual" },
+    staleTime: 60_000,
+  });
+}
+
 /** What can be done with an object now. */
 export function actionsQuery(name: string, object: ObjectKey) {
   return queryOptions({

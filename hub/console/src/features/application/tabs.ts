@@ -54,6 +54,12 @@ export const tabs: readonly ApplicationTab[] = [
     component: lazy(() => import("./logs/Logs")),
   },
   {
+    id: "terminal",
+    title: "terminal.tab",
+    fill: true,
+    component: lazy(() => import("./terminal/TerminalTab")),
+  },
+  {
     id: "events",
     title: "application.tab.events",
     chord: "e",
@@ -113,6 +119,12 @@ export const objectTabs: readonly ObjectTab[] = [
   { id: "summary", title: "application.sheet.summary", component: lazy(() => import("./sheet/Summary")) },
   { id: "yaml", title: "application.sheet.yaml", component: lazy(() => import("./sheet/LiveYAML")) },
   { id: "events", title: "application.tab.events", component: lazy(() => import("./sheet/ObjectEvents")) },
+  {
+    id: "terminal",
+    title: "terminal.tab",
+    component: lazy(() => import("./sheet/PodShell")),
+    of: (object) => object.kind === "Pod" && object.group === undefined,
+  },
 ];
 
 /** Fetches what is likely to be opened next, once the page has nothing else to do. */

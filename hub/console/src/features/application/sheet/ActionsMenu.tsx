@@ -12,12 +12,14 @@ import { cli } from "../../../ui/shell";
 import { toast } from "../../../ui/toast";
 import { objectFlags } from "../object";
 import { actionsQuery, applicationQuery } from "../queries";
+import { DeleteDialog } from "./DeleteDialog";
 
 /** What the cluster offers to do with an object now; each is asked about before it is done. */
 export function ActionsMenu({ name, object }: { name: string; object: ObjectKey }) {
   const t = useT();
   const [opened, setOpened] = useState(false);
   const [chosen, setChosen] = useState<ResourceAction>();
+  const [deletes, setDeletes] = useState(false);
   const actions = useQuery({ ...actionsQuery(name, object), enabled: opened });
   return (
     <>
@@ -47,8 +49,13 @@ export function ActionsMenu({ name, object }: { name: string; object: ObjectKey 
               </Menu.Item>
             ))
           )}
+          <Menu.Divider />
+          <Menu.Item color="red" leftSection={<Icon name="trash" size={12} />} onClick={() => setDeletes(true)}>
+            {t("application.deleteObject")}
+          </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {deletes && <DeleteDialog name={name} object={object} onClose={() => setDeletes(false)} />}
       {chosen !== undefined && (
         <RunDialog name={name} object={object} action={chosen} onClose={() => setChosen(undefined)} />
       )}
