@@ -44,6 +44,8 @@ type StoreOptions struct {
 	// Zero: the defaults, 48 MiB and 600.
 	MaxBytes        int64
 	WritesPerMinute int
+	// Codec shares its buffers between stores of one process; nil: one of its own.
+	Codec *Codec
 }
 
 // Store keeps a Book in the agent's own cluster. Its methods may be called from
@@ -57,7 +59,7 @@ type Store struct {
 	opts StoreOptions
 	log  *slog.Logger
 	now  func() time.Time
-	code *codec
+	code *Codec
 	kick chan struct{}
 
 	mu      sync.Mutex
@@ -168,9 +170,12 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	if o.WritesPerMinute == 0 {
 		o.WritesPerMinute = defaultWritesPerMinute
 	}
-	code, err := newCodec()
-	if err != nil {
-		return nil, err
+	code := o.Codec
+	if code == nil {
+		var err error
+		if code, err = NewCodec(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Store{
 		opts: o, log: o.Log, now: o.Now, code: code,

@@ -13,9 +13,9 @@ import (
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
-// codec turns state into the bytes of a Secret: a mark, a checksum of the rest,
-// and zstd of JSON.
-type codec struct {
+// Codec turns state into the bytes of a Secret: a mark, a checksum of the rest,
+// and zstd of JSON. It may be used by several stores at a time.
+type Codec struct {
 	enc *zstd.Encoder
 	dec *zstd.Decoder
 }
@@ -28,7 +28,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func newCodec() (*codec, error) {
+// NewCodec makes a codec, which keeps half a MiB of buffers.
+func NewCodec() (*Codec, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(512<<10), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
@@ -37,10 +38,10 @@ func newCodec() (*codec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &codec{enc: enc, dec: dec}, nil
+	return &Codec{enc: enc, dec: dec}, nil
 }
 
-func (c *codec) encode(v any) ([]byte, error) {
+func (c *Codec) encode(v any) ([]byte, error) {
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ var (
 	errChecksum = errors.New("the checksum is wrong")
 )
 
-func (c *codec) decode(data []byte, v any) error {
+func (c *Codec) decode(data []byte, v any) error {
 	if len(data) < len(mark)+4 || string(data[:len(mark)]) != mark {
 		return errMark
 	}

@@ -33,13 +33,17 @@ type dialer struct {
 	proxyCAs  *x509.CertPool           // nil: the system's
 	now       func() time.Time
 	handshake time.Duration
+	tcp       func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func newDialer(o Options) (*dialer, error) {
 	if _, _, err := net.SplitHostPort(o.Address); err != nil {
 		return nil, fault.New(fault.Invalid, "hub_address_invalid", "the hub address %q is not host:port", o.Address)
 	}
-	d := &dialer{address: o.Address, now: o.Now, handshake: o.HandshakeTimeout}
+	d := &dialer{address: o.Address, now: o.Now, handshake: o.HandshakeTimeout, tcp: o.Dial}
+	if d.tcp == nil {
+		d.tcp = new(net.Dialer).DialContext
+	}
 	switch o.Proxy {
 	case "":
 		fromEnv := httpproxy.FromEnvironment().ProxyFunc()
@@ -180,15 +184,14 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "proxy_invalid", "the environment's proxy is not a URL")
 	}
-	var nd net.Dialer
 	if proxy == nil {
-		conn, err := nd.DialContext(ctx, "tcp", d.address)
+		conn, err := d.tcp(ctx, "tcp", d.address)
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Unavailable, "hub_unreachable", "the hub at %s does not answer", d.address)
 		}
 		return conn, nil
 	}
-	conn, err := nd.DialContext(ctx, "tcp", proxyAddress(proxy))
+	conn, err := d.tcp(ctx, "tcp", proxyAddress(proxy))
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "proxy_unreachable", "the proxy at %s does not answer", proxy.Host)
 	}

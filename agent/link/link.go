@@ -59,6 +59,9 @@ type Options struct {
 	// ProxyCAFile holds further CAs (PEM) for the TLS of an https:// proxy. The
 	// hub itself is only ever trusted by its pinned CA.
 	ProxyCAFile string
+	// Dial opens the TCP connection to the hub or the proxy; nil: net.Dialer. It is
+	// for those who want agents that come from elsewhere, or lines that break.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	AgentVersion string
 	// Instance tells this process from others with the same identity, in logs.
