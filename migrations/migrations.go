@@ -24,6 +24,29 @@ const lockID int64 = 7_318_442_011_907_513
 // than this program is refused.
 func Up(ctx context.Context, dsn string) error { return to(ctx, dsn, 0) }
 
+// UpTo applies the migrations that dsn's database lacks of those up to a version, so
+// that a backup with that schema can be restored into it.
+func UpTo(ctx context.Context, dsn string, version int64) error { return to(ctx, dsn, version) }
+
+// Newest is the version of the schema that Up makes.
+func Newest() int64 { return newest }
+
+// newest is read from the names of the files once, as goose reads them.
+var newest = func() (n int64) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			panic(err)
+		}
+		n = max(n, v)
+	}
+	return n
+}()
+
 // to applies migrations up to a version; 0 means all.
 func to(ctx context.Context, dsn string, version int64) (err error) {
 	db, err := sql.Open("pgx", dsn)
@@ -43,7 +66,7 @@ func to(ctx context.Context, dsn string, version int64) (err error) {
 	if err != nil {
 		return fmt.Errorf("migrations: read the schema version: %w", err)
 	}
-	if newest := latest(p); current > newest {
+	if current > newest {
 		return fmt.Errorf("migrations: the database has schema version %d, this program knows only %d; run the newer hub, or restore the backup that was made before it", current, newest)
 	}
 	if version == 0 {
@@ -55,9 +78,4 @@ func to(ctx context.Context, dsn string, version int64) (err error) {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	return nil
-}
-
-func latest(p *goose.Provider) int64 {
-	sources := p.ListSources()
-	return sources[len(sources)-1].Version
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +20,7 @@ import (
 
 func cmdHub(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		usage(ts, "hub kill|stop|start|save|load")
+		usage(ts, "hub kill|stop|start|save|load|backup|restore")
 	}
 	s := of(ts)
 	ctx, cancel := within()
@@ -37,8 +38,12 @@ func cmdHub(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(s.copyData(ctx, s.Hub.Data, ts.MkAbs("hub-data")))
 	case "load":
 		ts.Check(s.copyData(ctx, ts.MkAbs("hub-data"), s.Hub.Data))
+	case "backup":
+		ts.Check(s.backup(ctx, ts.MkAbs("hub.zip")))
+	case "restore":
+		ts.Check(s.restore(ctx, ts.MkAbs("hub.zip"), ts.MkAbs("lost-database")))
 	default:
-		usage(ts, "hub kill|stop|start|save|load")
+		usage(ts, "hub kill|stop|start|save|load|backup|restore")
 	}
 }
 
@@ -73,6 +78,52 @@ func (s *script) hubAgain() {
 	if err := s.Hub.Start(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "scenarios: the hub does not start again:", err)
 	}
+}
+
+// backup makes a backup while the hub works.
+func (s *script) backup(ctx context.Context, file string) error {
+	out, err := s.hubCommand(ctx, "backup", "--file", file)
+	if err == nil && !s.Hub.Running() {
+		err = errors.New("the hub has ended meanwhile")
+	}
+	s.incarnation = numberAfter(out, "incarnation ")
+	return err
+}
+
+// restore is what an operator does who has lost the database: of the hub there is the
+// backup and the vault key.
+func (s *script) restore(ctx context.Context, file, lost string) error {
+	if s.Hub.Running() {
+		return errors.New("the hub runs; stop it first")
+	}
+	if _, err := s.hubCommand(ctx, "devdb-stop"); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(s.Hub.Data, "postgres"), lost); err != nil {
+		return err
+	}
+	out, err := s.hubCommand(ctx, "restore", file)
+	if now := numberAfter(out, "it is incarnation "); err == nil && (s.incarnation == 0 || now != s.incarnation+1) {
+		err = fmt.Errorf("incarnation %d was backed up, and became %d:\n%s", s.incarnation, now, out)
+	}
+	return err
+}
+
+func (s *script) hubCommand(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "hawser-hub"), append(args, "--data", s.Hub.Data, "--listen", s.Hub.Addr)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("hawser-hub %s: %w\n%s", args[0], err, out)
+	}
+	return string(out), err
+}
+
+// numberAfter finds the number behind a text; 0 for none.
+func numberAfter(text, before string) (n int) {
+	if _, rest, ok := strings.Cut(text, before); ok {
+		_, _ = fmt.Sscanf(rest, "%d", &n) // 0 when it is none
+	}
+	return n
 }
 
 // copyData copies a hub's data with owners and modes: the private Postgres may

@@ -226,6 +226,8 @@ type script struct {
 	// witness is read from, per cluster, for the audit command.
 	witness map[string]*witness
 	writes  *writes
+	// incarnation of the hub when a backup was made.
+	incarnation int
 }
 
 type scriptKey struct{}

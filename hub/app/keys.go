@@ -135,24 +135,30 @@ func (k *Keys) RotateFlags(f *pflag.FlagSet) {
 	f.DurationVar(&k.Wait, "wait", 2*time.Minute, "how long to wait until every hub that runs has the new version")
 }
 
-func (k *Keys) with(ctx context.Context, do func(*store.Store) error) (err error) {
+func (k *Keys) with(ctx context.Context, do func(*store.Store) error) error {
 	if k.Output != "table" && k.Output != "json" {
 		return fault.New(fault.Invalid, "flag_invalid", "%q is no format", k.Output).WithField("--output").WithFix("use table or json")
 	}
-	if err := k.Config.complete(); err != nil {
+	return k.Config.withDatabase(ctx, func(_ string, s *store.Store) error { return do(s) })
+}
+
+// withDatabase opens the hub's database with its keys, for a command that works
+// beside hubs or without any.
+func (c *Config) withDatabase(ctx context.Context, do func(dsn string, s *store.Store) error) (err error) {
+	if err := c.complete(); err != nil {
 		return err
 	}
-	if err := k.Config.makeDataDir(); err != nil {
+	if err := c.makeDataDir(); err != nil {
 		return err
 	}
-	dsn, private, err := k.Config.openDatabase(ctx, slog.New(slog.DiscardHandler))
+	dsn, private, err := c.openDatabase(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	if private != nil {
 		defer func() { err = errors.Join(err, private.Stop()) }() // a hub that uses it keeps it up
 	}
-	box, _, err := k.Config.openVault()
+	box, _, err := c.openVault()
 	if err != nil {
 		return err
 	}
@@ -164,7 +170,7 @@ func (k *Keys) with(ctx context.Context, do func(*store.Store) error) (err error
 	if err := s.LearnKeys(ctx); err != nil {
 		return err
 	}
-	return do(s)
+	return do(dsn, s)
 }
 
 // changing is with, for what has an audit record.

@@ -49,6 +49,24 @@ func (s *Store) InitHub(ctx context.Context, sign Sign) (fleet.HubState, error) 
 	return s.HubState(ctx)
 }
 
+// RaiseIncarnation begins the next incarnation of the hub, as a restored database
+// needs it, and holds deletes. No hub may run on the database: open sessions are of
+// the incarnation before.
+func (s *Store) RaiseIncarnation(ctx context.Context, sign Sign) (h fleet.HubState, err error) {
+	err = s.tx(ctx, "raise the incarnation", func(tx pgx.Tx) error {
+		if h, err = readHub(ctx, tx, "HubStateLocked"); err != nil {
+			return err
+		}
+		h.Incarnation, h.HoldDeletes = h.Incarnation+1, true
+		if h.IncarnationSignature, err = sign(h.HubID, h.Incarnation); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, q("RaiseHub"), h.Incarnation, h.IncarnationSignature, h.HoldDeletes)
+		return err
+	})
+	return h, err
+}
+
 // AcknowledgeRestore ends the hold on deletes that a restored database brought.
 // Withdrawals that waited get generations above what agents hold. The caller
 // closes all sessions, so that agents are told.

@@ -38,6 +38,8 @@ type KeyOptions struct {
 	// Dir is where a key is kept, and generated at first start, when neither
 	// File nor Value is set.
 	Dir string
+	// Existing is for what makes no sense with a new key: none is generated then.
+	Existing bool
 }
 
 // Load makes the Box from a file, a value, or the data directory. Keys are
@@ -56,7 +58,7 @@ func Load(o KeyOptions) (*Box, Source, error) {
 		box, err := parse([]byte(o.Value))
 		return box, FromEnv, err
 	case o.Dir != "":
-		return fromDirectory(o.Dir)
+		return fromDirectory(o.Dir, o.Existing)
 	}
 	return nil, "", fault.New(fault.Invalid, "vault_key_missing", "the vault needs a key").
 		WithFix("set %s, or a key file, or a data directory", EnvKey)
@@ -83,10 +85,14 @@ func parse(b []byte) (*Box, error) {
 	return New(keys...)
 }
 
-func fromDirectory(dir string) (*Box, Source, error) {
+func fromDirectory(dir string, existing bool) (*Box, Source, error) {
 	path := filepath.Join(dir, generatedName)
 	b, err := os.ReadFile(path)
 	source := FromDirectory
+	if errors.Is(err, os.ErrNotExist) && existing {
+		return nil, "", fault.New(fault.Precondition, "vault_key_missing", "there is no vault key in the data directory").
+			WithFix("put the hub's %s there, or name it with HAWSER_VAULT_KEY_FILE", generatedName)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		source = Generated
 		if b, err = generate(path); errors.Is(err, os.ErrExist) {

@@ -41,7 +41,7 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serve(), migrate(), firstLogin(), renderOffline(), policy(), keys(), pluginHost(), devdbStop(), version(),
+	root.AddCommand(serve(), migrate(), firstLogin(), renderOffline(), policy(), keys(), backup(), restore(), pluginHost(), devdbStop(), version(),
 		worker(app.GitWorkerCommand, source.WorkerMain), worker(app.RenderWorkerCommand, render.WorkerMain))
 	return root
 }
