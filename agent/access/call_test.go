@@ -324,6 +324,7 @@ func TestP12AFailedUpgradeClosesTheConnection(t *testing.T) {
 	}
 	defer ln.Close()
 	seen := make(chan string, 4)
+	sent := make(chan struct{}) // closed once the client has said all
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -338,6 +339,13 @@ func TestP12AFailedUpgradeClosesTheConnection(t *testing.T) {
 					return
 				}
 				seen <- req.Method + " " + req.URL.Path
+				// What follows the answer ends the stream, on which nothing can be said
+				// any more: the bytes are on their way before.
+				select {
+				case <-sent:
+				case <-t.Context().Done():
+					return
+				}
 				io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nno")
 				rest, _ := io.ReadAll(in) // until the agent closes
 				seen <- "rest " + string(rest)
@@ -351,6 +359,7 @@ func TestP12AFailedUpgradeClosesTheConnection(t *testing.T) {
 	if err := st.Send(t.Context(), smuggled); err != nil {
 		t.Fatal(err)
 	}
+	close(sent)
 	status, _, body, err := r.answerOf(st)
 	if status != 403 || body != "no" || err != nil {
 		t.Fatal(status, body, err)
