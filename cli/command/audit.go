@@ -93,7 +93,7 @@ func newAuditList(s *session) *cobra.Command {
 				why = strings.TrimSpace("dry run " + why)
 			}
 			if r.Suppressed > 0 {
-				why += fmt.Sprintf(" (%d refusals before it are not recorded)", r.Suppressed)
+				why += fmt.Sprintf(" (%d before it are not recorded)", r.Suppressed)
 			}
 			return []string{strconv.FormatInt(r.Seq, 10), output.Age(s.now(), &r.At), orElse(r.Actor, "<nobody>"), r.Action, r.Name, r.Project, string(r.Outcome), why,
 				r.From, string(r.Kind), r.Cluster, r.Operation, r.Request}
@@ -313,7 +313,7 @@ func summaryText(s audit.Summary) string {
 		text += fmt.Sprintf("\nthe clock went back %d times", s.ClockBack)
 	}
 	if s.Suppressed > 0 {
-		text += fmt.Sprintf("\n%s refusals came too fast to be recorded each", output.Thousands(int(s.Suppressed)))
+		text += fmt.Sprintf("\n%s are not recorded: refusals that came too fast, or what did not fit in memory while the database was away", output.Thousands(int(s.Suppressed)))
 	}
 	return text
 }

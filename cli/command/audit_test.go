@@ -88,7 +88,7 @@ func TestS13_VerifyNamesTheFirstBadRecord(t *testing.T) {
 	run(t, "", "audit", "verify", file("cut", good[:strings.LastIndex(good, `{"end"`)])).check(t, 10, "", "its last line is missing")
 	run(t, "", "audit", "verify", filepath.Join(dir, "none")).check(t, 2, "", "cannot be read")
 	run(t, "", "audit", "verify", filepath.Join(dir, "good"), "--head", fmt.Sprintf("9:%064d", 0)).check(t, 10, "", "record 4: it is missing")
-	run(t, "", "audit", "verify", filepath.Join(dir, "good"), "--key", strings.Repeat("ab", 32)).check(t, 10, "", "not of")
+	run(t, "", "audit", "verify", filepath.Join(dir, "good"), "--key", strings.Repeat("ab", 32)).check(t, 10, "", "no record is of the key")
 	out := filepath.Join(dir, "out")
 	newHubOf(t, everything())
 	run(t, "", "audit", "export", "--file", out).check(t, 0, "", "head 3:")

@@ -40,8 +40,8 @@ const (
 	DefaultKept = 400 * 24 * time.Hour
 	LeastKept   = 90 * 24 * time.Hour
 
-	// most records are queued; refusals above are counted only. A command above
-	// that has its record once it is abandoned.
+	// most records are queued; what is above is counted only. A command above that
+	// was begun has its record once it is abandoned.
 	most = 10_000
 	// atOnce share a transaction.
 	atOnce = 200
@@ -63,8 +63,9 @@ type Options struct {
 	// depends on it.
 	Now func() time.Time
 	Log *slog.Logger
-	// Failed is called when records could not be stored, or a command not be begun;
-	// nil: nobody is told. It must not block.
+	// Failed is called when records could not be stored, or a command not be begun,
+	// and for each record that is lost because too many wait; nil: nobody is told. It
+	// must not block, or call the Log.
 	Failed func()
 }
 
@@ -81,6 +82,7 @@ type Log struct {
 	stored  int64
 	moved   chan struct{} // closed when stored rises
 	dropped int64
+	full    bool // and something was lost since
 	callers map[string]*rate.Limiter
 	all     *rate.Limiter
 
@@ -187,16 +189,19 @@ func (l *Log) Begin(ctx context.Context, r audit.Record) (id string, err error) 
 }
 
 // Add has a record stored soon; it never blocks. Of refusals only so many are
-// taken of one caller as a person could cause; how many were left out is in the
-// next record.
+// taken of one caller as a person could cause, and of all only so many as fit in
+// memory while none can be stored; how many were left out is in the next record.
 func (l *Log) Add(entries ...fleet.AuditEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
 		refusal := e.Record.Kind == audit.Refusal || e.Stranger
 		if refusal && !l.worth(cmp.Or(e.Record.ActorID, e.Record.From)) || len(l.queue) >= most {
-			if refusal {
+			if refusal || e.Begun == "" {
 				l.dropped++
+			}
+			if !refusal && e.Begun == "" {
+				l.lose()
 			}
 			continue
 		}
@@ -207,6 +212,15 @@ func (l *Log) Add(entries ...fleet.AuditEntry) {
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+}
+
+// lose says that a record that was worth one is lost; it is called with mu held.
+func (l *Log) lose() {
+	l.o.Failed()
+	if !l.full {
+		l.full = true
+		l.o.Log.Error("too many audit records wait for the database; newer ones are counted only, until it takes some", "code", "audit_overflow", "waiting", len(l.queue))
 	}
 }
 
@@ -314,6 +328,7 @@ func (l *Log) write(ctx context.Context) {
 		l.head = head
 		l.mu.Lock()
 		l.queue = l.queue[len(batch):]
+		l.full = false
 		if len(l.queue) == 0 {
 			l.queue = nil // gives the memory back
 		}

@@ -214,6 +214,40 @@ func TestS13_NoiseDoesNotHideWhatWasDone(t *testing.T) {
 	}
 }
 
+// TestS13_WhatDoesNotFitInMemoryIsCounted: while the database is away so many records
+// wait. A command above them that was begun has its record when it is abandoned; what
+// was not begun is lost, and that is counted in the next record and in the metric, and
+// said.
+func TestS13_WhatDoesNotFitInMemoryIsCounted(t *testing.T) {
+	m := &memory{}
+	var said lines
+	failed := 0
+	l, err := New(t.Context(), Options{Store: m, Log: slog.New(slog.NewTextHandler(&said, nil)), Failed: func() { failed++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range most {
+		l.Add(entry(audit.Command, "a"))
+	}
+	begun := entry(audit.Command, "a")
+	begun.Begun = "an id"
+	l.Add(begun)
+	if failed != 0 || said.String() != "" {
+		t.Fatalf("%d failures before anything was lost: %s", failed, &said)
+	}
+	l.Add(entry(audit.Command, "a"), entry(audit.Alarm, ""), entry(audit.Refusal, "b"))
+	l.Add(entry(audit.Effect, "a"))
+	if failed != 3 || strings.Count(said.String(), "audit_overflow") != 1 {
+		t.Errorf("%d failures are counted of 3; the log: %s", failed, &said)
+	}
+	l.write(t.Context())
+	l.Add(entry(audit.Command, "a"))
+	l.write(t.Context())
+	if n := len(m.records); n != most+1 || m.records[n-1].Suppressed != 4 {
+		t.Errorf("%d records, %d before the last are said to have none", n, m.records[n-1].Suppressed)
+	}
+}
+
 func TestWhatCannotBeStoredWaits(t *testing.T) {
 	m := &memory{down: true, tried: make(chan struct{}, 1)}
 	l, _, _ := start(t, m)

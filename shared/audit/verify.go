@@ -66,7 +66,7 @@ type Summary struct {
 	Filtered bool `json:"filtered,omitempty"`
 	// ClockBack is how many records have an earlier time than the one before.
 	ClockBack int64 `json:"clockBack"`
-	// Suppressed is how many refusals have no record of their own.
+	// Suppressed is how many, mostly refusals, have no record of their own.
 	Suppressed int64 `json:"suppressed"`
 	// Alarms are the numbers of records in which a hub says that the chain was cut.
 	Alarms []int64 `json:"alarms,omitempty"`

@@ -375,7 +375,7 @@ export interface AuditRecord {
   /** Fields of the request's body, and its digest with the hub's key. */
   fields?: string[];
   digest?: string;
-  /** Suppressed is how many refusals before this one have no record, because they came too fast. */
+  /** Suppressed is how many before this one have no record: refusals that came too fast, and what was lost while the database was away for too long. */
   suppressed?: number;
   /** Through and ThroughHash are the last of the records that a Retired record is about, or the head that an Alarm misses. */
   through?: number;
