@@ -15,5 +15,9 @@
 // are one process: buffers of the journal's compression, texts that occur in many
 // objects, the runtime. Neither is at the hub, where things are measured.
 //
-// A seed decides what the clusters are like, not how long anything takes.
+// A seed decides what the clusters are like and what Churn does to which of them, not
+// how long anything takes.
+//
+// e2e/bench measures with it (make bench-fleet), and make dev FLEET=1000 opens a hub
+// with such a fleet for people.
 package fleetsim

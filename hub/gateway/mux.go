@@ -334,6 +334,13 @@ func (c *turnConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// Close implements net.Conn. Whoever hangs up has left: an agent that has enrolled
+// does not come to say hello on that connection.
+func (c *turnConn) Close() error {
+	c.guest.leave()
+	return c.Conn.Close()
+}
+
 // handed is a listener whose connections come from elsewhere.
 type handed struct {
 	addr   net.Addr

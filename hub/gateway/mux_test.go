@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -41,6 +42,27 @@ func TestSlowStrangersDoNotKeepAgentsOut(t *testing.T) {
 	open(t, p.dial(t, model.AgentServerName, cert), "a")
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("the session took %s", took)
+	}
+}
+
+// An agent that has enrolled hangs up; its place is for others then, and nobody says
+// in the log that it was shown out.
+func TestWhoeverHangsUpHasLeft(t *testing.T) {
+	p := serve(t, Options{FirstCall: time.Hour})
+	cc := p.dial(t, model.EnrolServerName)
+	if _, err := agentv1.NewEnrolmentClient(cc).Enrol(t.Context(), &agentv1.EnrolRequest{}); err == nil {
+		t.Fatal("it enrolled without a token")
+	}
+	if n := p.mux.Strangers(); n != 1 {
+		t.Fatalf("%d strangers after the call", n)
+	}
+	if err := cc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(5 * time.Second); p.mux.Strangers() > 0; time.Sleep(time.Millisecond) { // nothing tells
+		if time.Now().After(limit) {
+			t.Fatal("it is waited for although it has hung up")
+		}
 	}
 }
 

@@ -128,6 +128,7 @@ type port struct {
 	store     *plain
 	authority *ca.Authority
 	gateway   *Gateway
+	mux       *Mux
 	addr      string
 }
 
@@ -146,6 +147,7 @@ func serve(t testing.TB, o Options) *port {
 	}
 	p.addr = ln.Addr().String()
 	mux := NewMux(ln, MuxOptions{Agents: p.authority.AgentServer().Get})
+	p.mux = mux
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { mux.Serve(ctx) })
