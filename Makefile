@@ -28,7 +28,7 @@ CONSOLE_MODULES := $(CONSOLE)/node_modules/.package-lock.json
 CONSOLE_BUILT := $(CONSOLE)/dist/app/index.html
 WITH_NODE = node=$$($(GO) run ./e2e/testbed/cmd/find-node) && export PATH="$$node:$$PATH" && cd $(CONSOLE)
 
-.PHONY: help demo dev test fuzz verify bench bench-console screenshots image build gen man prepare browser peers clean
+.PHONY: help demo dev test fuzz verify bench bench-console bench-fleet screenshots image build gen man prepare browser peers clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -83,8 +83,11 @@ demo: build prepare ## three real clusters, a hub, Git, applications; ARGS=--che
 	@$(GO) build -o $(BIN)/hawser-demo ./e2e/demo
 	@exec $(BIN)/hawser-demo -bin $(BIN) $(ARGS)
 
-dev: build prepare ## the console with hot reload over the demo; SEED=1: over a seeded hub of 10,000 applications
-ifdef SEED
+dev: build $(if $(FLEET),browser,prepare) ## the console with hot reload over the demo; SEED=1: over a seeded hub of 10,000 applications; FLEET=1000: a hub with that many agents in one process
+ifdef FLEET
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -fleet $(FLEET) -rate $(or $(RATE),10)
+else ifdef SEED
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -seed 10000 -rate 50 -dev
 else
@@ -106,6 +109,12 @@ bench-console: build browser ## speed and memory of the console in Chromium over
 	@mkdir -p bench
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
 	@exec $(BIN)/hawser-bench -bin $(BIN) -only console -out bench/console.json
+
+bench-fleet: build ## a hub with 1,000 agents: memory, reports, a commit, its return after SIGKILL: a table and bench/fleet.json; ARGS='-agents 50' narrows
+	@mkdir -p bench
+	@$(GO) run ./e2e/testbed/cmd/fetch-postgres
+	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench
+	@exec $(BIN)/hawser-bench -bin $(BIN) -only fleet -out bench/fleet.json $(ARGS)
 
 screenshots: build browser ## the console's screens in both themes, wide and narrow, over a seeded hub, into screenshots/
 	@$(GO) build -o $(BIN)/hawser-bench ./e2e/bench

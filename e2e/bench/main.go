@@ -18,6 +18,9 @@ import (
 )
 
 func main() {
+	if beBare() {
+		return
+	}
 	bin := flag.String("bin", "bin", "directory with the programs")
 	out := flag.String("out", "bench/result.json", "file for the JSON")
 	only := flag.String("only", "first,change,latency,idle,memory,decisions,identity,cache,render,monorepo,git-idle,api,kubectl", "benchmarks to run; floor runs the floor alone")
@@ -25,7 +28,9 @@ func main() {
 	repeat := flag.Int("repeat", 3, "samples of floor, first and change")
 	idleFor := flag.Duration("idle", time.Minute, "length of the idle benchmark")
 	seeded := flag.Int("seed", 0, "measure nothing: start a hub with that many applications, print its address and tokens, and leave it until an interrupt")
-	rate := flag.Int("rate", 0, "with -seed: changes a second that agents report")
+	rate := flag.Int("rate", 0, "with -seed: changes a second that agents report; with -fleet: things a second that happen in clusters and to agents")
+	agents := flag.Int("agents", goalAgents, "agents of the benchmark fleet")
+	fleet := flag.Int("fleet", 0, "measure nothing: start a hub with that many agents, print the console's login link, and leave it until an interrupt")
 	dev := flag.Bool("dev", false, "with -seed: serve the sources of the console over the hub, with hot reload")
 	screenshots := flag.String("screenshots", "", "with -seed: take pictures of the console's screens into this directory, and end")
 	flag.Parse()
@@ -38,7 +43,14 @@ func main() {
 		}
 		return
 	}
-	b := &bench{bin: *bin, repeat: *repeat, idleFor: *idleFor, log: os.Stderr}
+	if *fleet > 0 {
+		if err := leaveFleet(ctx, *bin, *fleet, *rate); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	b := &bench{bin: *bin, agents: *agents, repeat: *repeat, idleFor: *idleFor, log: os.Stderr}
 	err := b.configure(*only, *apps)
 	if err == nil {
 		err = b.run(ctx, *out)
@@ -56,12 +68,13 @@ type bench struct {
 	apps    []int
 	repeat  int
 	idleFor time.Duration
+	agents  int
 	log     io.Writer
 	report
 }
 
 func (b *bench) configure(only, apps string) error {
-	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "cache", "render", "monorepo", "git-idle", "api", "kubectl", "console"}
+	known := []string{"floor", "first", "change", "latency", "idle", "memory", "decisions", "identity", "cache", "render", "monorepo", "git-idle", "api", "kubectl", "console", "fleet"}
 	b.only = map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !slices.Contains(known, name) {
@@ -109,6 +122,9 @@ func (b *bench) run(ctx context.Context, out string) error {
 	}
 	if b.only["console"] {
 		b.try("console", func() error { return b.console(ctx) })
+	}
+	if b.only["fleet"] {
+		b.try("fleet", func() error { return b.thousandAgents(ctx, b.agents) })
 	}
 	if b.only["kubectl"] {
 		b.try("kubectl", func() error { return b.kubectl(ctx) })
