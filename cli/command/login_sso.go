@@ -43,33 +43,44 @@ func (s *session) signOn(ctx context.Context, hub client.Hub, provider string, d
 	if device {
 		return s.signOnElsewhere(ctx, at, provider)
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return "", fault.Wrap(err, fault.Unavailable, "login_listen_failed", "no port of this machine can be listened on").WithFix("%s login --sso --device", s.Program)
-	}
-	verifier, state := randomText(), randomText()
-	sum := sha256.Sum256([]byte(verifier))
-	q := url.Values{"port": {strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)}, "state": {state}, "challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}}
+	q := url.Values{}
 	if provider != "" {
 		q.Set("provider", provider)
 	}
-	address := strings.TrimSuffix(hub.URL, "/") + "/auth/login?" + q.Encode()
-	if s.Browse != nil && s.attended() && s.Browse(address) == nil {
-		s.note("A browser opens to log in. If it does not, open this address:")
-	} else {
-		s.note("Open this address in a browser on this machine to log in:")
-	}
-	s.note("%s", address)
-	code, err := awaitCode(ctx, listener, state)
-	if ended := s.interrupted(); ended != nil {
-		return "", ended
-	}
+	code, verifier, err := s.throughBrowser(ctx, hub.URL, q, "log in")
 	if err != nil {
 		return "", err
 	}
 	var got api.LoginAnswer
 	err = at.Do(ctx, http.MethodPost, "/login/sso", api.RedeemRequest{Code: code, Verifier: verifier}, &got)
 	return got.Token, err
+}
+
+// throughBrowser has a browser open the hub's login page, and waits until it comes to
+// the loopback address with a code, which works with the verifier. what is what
+// somebody does there.
+func (s *session) throughBrowser(ctx context.Context, hub string, q url.Values, what string) (code, verifier string, err error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "", "", fault.Wrap(err, fault.Unavailable, "login_listen_failed", "no port of this machine can be listened on").WithFix("%s login --sso --device", s.Program)
+	}
+	verifier = randomText()
+	state, sum := randomText(), sha256.Sum256([]byte(verifier))
+	q.Set("port", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	q.Set("state", state)
+	q.Set("challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
+	address := strings.TrimSuffix(hub, "/") + "/auth/login?" + q.Encode()
+	if s.Browse != nil && s.attended() && s.Browse(address) == nil {
+		s.note("A browser opens to %s. If it does not, open this address:", what)
+	} else {
+		s.note("Open this address in a browser on this machine to %s:", what)
+	}
+	s.note("%s", address)
+	code, err = awaitCode(ctx, listener, state)
+	if ended := s.interrupted(); ended != nil {
+		return "", "", ended
+	}
+	return code, verifier, err
 }
 
 // awaitCode serves the loopback address until somebody comes with the state. Nothing
@@ -89,9 +100,9 @@ func awaitCode(ctx context.Context, listener net.Listener, state string) (code s
 			_, _ = io.WriteString(w, "This is not the login that is waited for.\n") // whoever asked may be gone
 			return
 		}
-		text := "You are logged in, and can close this window.\n"
+		text := "The command line goes on; you can close this window.\n"
 		if q.Get("code") == "" {
-			text = "You are not logged in. The command line says why.\n"
+			text = "The login did not succeed. The command line says why.\n"
 		}
 		_, _ = io.WriteString(w, text)
 		select {

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -111,24 +113,23 @@ provider's certificate is always verified: --ca-file has what vouches for a priv
 }
 
 func newProviderTest(s *session) *cobra.Command {
-	return &cobra.Command{
+	var signIn bool
+	c := &cobra.Command{
 		Use: "test NAME", Short: "Try an identity provider step by step, from the hub; the exit status is 1 when one fails", Args: exactArgs("NAME"),
+		Long: `Try an identity provider step by step, from the hub; the exit status is 1 when one fails.
+With --sign-in a browser opens, in which somebody logs in at the provider: nobody is
+logged in at the hub by it, and what is told is which claims came, who that would be
+here, and which roles the policy would give.`,
 		RunE: s.run(func(c *call) error {
 			var got api.ProviderTest
 			if err := c.api.Do(c.ctx, http.MethodPost, providerPath(c.args[0])+"/test", nil, &got); err != nil {
 				return err
 			}
+			if signIn && got.OK {
+				return c.testSignIn(s, providerName(c.args[0]), got.Steps)
+			}
 			err := c.one(got, "provider/"+providerName(c.args[0]), func() error {
-				for _, step := range got.Steps {
-					mark := "ok  "
-					if !step.OK {
-						mark = "FAIL"
-					}
-					fmt.Fprintf(c.Out, "%s  %-9s  %s (%d ms)\n", mark, step.Name, output.Clean(step.Detail), step.Millis)
-					if !step.OK {
-						fmt.Fprintf(c.Out, "      %s %s: %s\n", step.ID, output.Clean(step.Code), output.Clean(step.Fix))
-					}
-				}
+				printProviderSteps(c.Out, got.Steps)
 				return nil
 			})
 			if err == nil && !got.OK {
@@ -137,6 +138,65 @@ func newProviderTest(s *session) *cobra.Command {
 			return err
 		}),
 	}
+	c.Flags().BoolVar(&signIn, "sign-in", false, "log in at the provider in a browser, and see who that would be here; nobody is logged in")
+	return c
+}
+
+func printProviderSteps(w io.Writer, steps []api.ProviderStep) {
+	for _, step := range steps {
+		mark := "ok  "
+		if !step.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(w, "%s  %-9s  %s (%d ms)\n", mark, output.Clean(step.Name), output.Clean(step.Detail), step.Millis)
+		if !step.OK {
+			fmt.Fprintf(w, "      %s %s: %s\n", step.ID, output.Clean(step.Code), output.Clean(step.Fix))
+		}
+	}
+}
+
+// testSignIn has somebody log in at the provider, and tells who that would be.
+func (c *call) testSignIn(s *session, provider string, reached []api.ProviderStep) error {
+	ctx, cancel := context.WithTimeout(c.ctx, loginTime)
+	defer cancel()
+	code, verifier, err := s.throughBrowser(ctx, c.api.Hub().URL, url.Values{"provider": {provider}, "test": {"yes"}}, "test the login")
+	if err != nil {
+		return err
+	}
+	var got api.SignInTest
+	if err := c.api.Do(c.ctx, http.MethodPost, providerPath(provider)+"/sign-in", api.SignInRequest{Code: code, Verifier: verifier}, &got); err != nil {
+		return err
+	}
+	err = c.one(got, "provider/"+provider, func() error {
+		printProviderSteps(c.Out, append(reached, got.Steps...))
+		if len(got.Claims) > 0 {
+			fmt.Fprintln(c.Out, "\nClaims:")
+			for _, one := range got.Claims {
+				fmt.Fprintf(c.Out, "  %s = %s\n", output.Clean(one.Name), output.Clean(one.Value))
+			}
+		}
+		if p := got.Person; p != nil {
+			fmt.Fprintf(c.Out, "\nWould be %s, for the policy %s, in the groups: %s\n", output.Clean(p.Name), output.Clean(p.Subject), output.Clean(orNone(strings.Join(p.Groups, ", "))))
+			for _, r := range got.Roles {
+				fmt.Fprintf(c.Out, "  %s as %s, by %s\n", output.Clean(r.Role), output.Clean(r.As), output.Clean(r.By))
+			}
+			if len(got.Roles) == 0 {
+				fmt.Fprintln(c.Out, "  no role: one sees nothing")
+			}
+		}
+		return nil
+	})
+	if err == nil && !got.OK {
+		err = exitWith(ExitNegative, nil)
+	}
+	return err
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 func newProviderDelete(s *session) *cobra.Command {

@@ -20,6 +20,7 @@ var notDangerous = map[string]string{
 	"beginDeviceLogin":     "it is the login",
 	"pollDeviceLogin":      "it is the login",
 	"testIdentityProvider": "stores nothing",
+	"getSignInTest":        "asks",
 	"checkRBAC":            "stores nothing",
 	"login":                "it is the login",
 	"confirmSession":       "it is the fresh login",

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -86,7 +87,8 @@ type providerTest struct {
 }
 
 type providerStep struct {
-	// Name is tls, discovery or keys.
+	// Name is tls, discovery or keys; of a login answer, code, token, name, domain,
+	// groups or members.
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
@@ -94,6 +96,33 @@ type providerStep struct {
 	Code   string `json:"code,omitempty"`
 	ID     string `json:"id,omitempty"`
 	Fix    string `json:"fix,omitempty"`
+}
+
+// signInRequest asks what became of a login that was a test.
+type signInRequest struct {
+	// Code came back with the browser.
+	Code string `json:"code"`
+	// Verifier is of a command line: what its challenge was made from (PKCE, RFC 7636).
+	Verifier string `json:"verifier,omitempty"`
+}
+
+// signInTest is what a provider said about somebody, and who that would be here.
+// Nobody was logged in.
+type signInTest struct {
+	OK       bool      `json:"ok"`
+	Provider string    `json:"provider"`
+	At       time.Time `json:"at"`
+	// Steps up to the first that failed: answer, code, token, name, domain, groups,
+	// members.
+	Steps []providerStep `json:"steps"`
+	// Claims of the ID token, when it is about this login.
+	Claims []fleet.SignInClaim `json:"claims"`
+	// Person is who would be logged in.
+	Person *fleet.SignInPerson `json:"person,omitempty"`
+	// Roles that the policy gives that person now, and by which lines.
+	Roles []permission.Held `json:"roles"`
+	// Admin: he could do everything.
+	Admin bool `json:"admin"`
 }
 
 func hasSSO(o Options) bool { return o.SSO != nil && o.IdentityProviders != nil }
@@ -120,6 +149,11 @@ var providerRoutes = []Route{
 	{
 		Method: http.MethodPost, Path: "/settings/providers/:name/test", ID: "testIdentityProvider", Tag: "settings", Summary: "Try an identity provider step by step, from the hub", Asks: true,
 		Verb: VerbUpdate, Resource: ResourceSettings, Answer: providerTest{}, Status: http.StatusOK, handler: (*api).testProvider, when: hasSSO,
+	},
+	{
+		Method: http.MethodPost, Path: "/settings/providers/:name/sign-in", ID: "getSignInTest", Tag: "settings", Summary: "What became of a login that was a test: claims, and who that would be", Asks: true,
+		Detail: "A browser that is logged in begins one at /auth/login?provider=NAME&test=yes, logs in at the provider, and comes back to /settings with a code; a command line adds port, challenge and state as for a login. Nobody is logged in by it. Only whoever began it is answered, for ten minutes.",
+		Verb:   VerbUpdate, Resource: ResourceSettings, Body: signInRequest{}, Answer: signInTest{}, Status: http.StatusOK, handler: (*api).signInTest, when: hasSSO,
 	},
 }
 
@@ -210,17 +244,49 @@ func (a *api) testProvider(c *gin.Context) {
 	defer cancel()
 	out := providerTest{OK: true, Steps: []providerStep{}}
 	err := a.opts.SSO.Test(ctx, c.Param("name"), func(s fleet.ProviderStep) {
-		step := providerStep{Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Millis: s.Took.Milliseconds()}
-		if s.Err != nil {
-			e := fault.As(s.Err)
-			out.OK = false
-			step.Detail, step.Code, step.ID, step.Fix = e.Message, e.Code, fault.ID(e.Code), e.Fix
-		}
+		step := shownStep(s)
+		out.OK = out.OK && step.OK
 		out.Steps = append(out.Steps, step)
 	})
 	if err != nil && out.OK {
 		a.fail(c, err) // it did not come to a step
 		return
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+func shownStep(s fleet.ProviderStep) providerStep {
+	step := providerStep{Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Millis: s.Took.Milliseconds()}
+	if s.Err != nil {
+		e := fault.As(s.Err)
+		step.Detail, step.Code, step.ID, step.Fix = e.Message, e.Code, fault.ID(e.Code), e.Fix
+	}
+	return step
+}
+
+func (a *api) signInTest(c *gin.Context) {
+	var in signInRequest
+	err := a.into(c, &in, false)
+	var got fleet.SignInTest
+	if err == nil {
+		session := ""
+		if who := identity(c); who.Session != nil {
+			session = who.ID
+		}
+		got, err = a.opts.SSO.TestedSignIn(c.Request.Context(), c.Param("name"), session, in.Code, in.Verifier)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	out := signInTest{OK: got.Person != nil, Provider: got.Provider, At: got.At, Steps: []providerStep{}, Claims: append([]fleet.SignInClaim{}, got.Claims...),
+		Person: got.Person, Roles: []permission.Held{}}
+	for _, s := range got.Steps {
+		out.Steps = append(out.Steps, shownStep(s))
+	}
+	if p := got.Person; p != nil {
+		subject := permission.Subject{Name: p.Subject, Groups: p.Groups}
+		out.Roles, out.Admin = append(out.Roles, a.sets.policies.current().Held(subject)...), a.sets.ofSubject(subject).Admin()
 	}
 	c.JSON(http.StatusOK, out)
 }

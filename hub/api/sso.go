@@ -38,6 +38,9 @@ type SSO interface {
 	Finish(ctx context.Context, provider, binding, query string) (fleet.LoginEnd, error)
 	// Redeem gives a command line the session that it has a code for.
 	Redeem(ctx context.Context, code, verifier string) (fleet.Login, error)
+	// TestedSignIn is what became of a login that was a test, for the session that asked
+	// for it or the command line that has the verifier. NotFound (oidc_test_unknown).
+	TestedSignIn(ctx context.Context, provider, session, code, verifier string) (fleet.SignInTest, error)
 	BeginDevice(ctx context.Context, from, provider string) (fleet.DeviceLogin, error)
 	// PollDevice is nil while nobody has confirmed it.
 	PollDevice(ctx context.Context, handle string) (*fleet.Login, error)
@@ -194,7 +197,7 @@ func (a *api) pages(e *gin.Engine) {
 // loginPage sends a browser to a provider.
 func (a *api) loginPage(c *gin.Context) {
 	q := c.Request.URL.Query()
-	start := fleet.LoginStart{Provider: q.Get("provider"), Return: q.Get("return"), Challenge: q.Get("challenge"), State: q.Get("state")}
+	start := fleet.LoginStart{Provider: q.Get("provider"), Return: q.Get("return"), Challenge: q.Get("challenge"), State: q.Get("state"), Test: q.Get("test") != ""}
 	if cookie, err := c.Request.Cookie(loginCookie); err == nil {
 		start.Binding = cookie.Value
 	}
@@ -210,7 +213,9 @@ func (a *api) loginPage(c *gin.Context) {
 		// Who logs in again may have to for a dangerous command: that takes the person,
 		// and not only the browser that the provider remembers.
 		t, err := a.opts.Auth.Recheck(c.Request.Context(), cookie.Value)
-		start.Again = err == nil && t.Session != nil
+		if start.Again = err == nil && t.Session != nil; start.Again {
+			start.Owner = t.ID
+		}
 	}
 	location, binding, err := a.opts.SSO.Begin(c.Request.Context(), address(c.Request), start)
 	if err != nil {
@@ -241,6 +246,12 @@ func (a *api) callbackPage(c *gin.Context) {
 			return
 		}
 		a.loginFailed(c, err)
+		return
+	}
+	if end.Test { // whoever is logged in there stays so
+		t.record.Action = "testSignIn"
+		a.externalLogin(t, http.StatusSeeOther, nil)
+		c.Redirect(http.StatusSeeOther, end.Location)
 		return
 	}
 	if end.Login != nil { // a command line's login has a record when it has its session
@@ -280,6 +291,7 @@ func (a *api) loginFailed(c *gin.Context, err error) {
 var loginPages = map[string]string{
 	"": "The login did not succeed. Try again; if it goes on, tell an administrator of this hub the code below.",
 
+	"session_needed":                 "A test of an identity provider is shown to whoever asked for it. Log in to the hub first.",
 	"oidc_provider_unknown":          "This hub has no such identity provider.",
 	"oidc_provider_needed":           "This hub has several identity providers. Choose one: /auth/login?provider=NAME",
 	"oidc_request_invalid":           "The address is not complete. Start again with hawser login --sso.",

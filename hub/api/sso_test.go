@@ -379,3 +379,55 @@ func TestASecretOfAProviderIsInNoAnswer(t *testing.T) {
 		t.Error("it is in the log")
 	}
 }
+
+func TestALoginThatIsATestShowsWhoItWouldBe(t *testing.T) {
+	records := &fakeAudit{open: map[string]audit.Record{}}
+	w, _ := newPolicyWorld(t, "g, team-shop, role:admin\n", func(o *Options) { o.Audit = records })
+	w.token = w.as(true)
+	p := w.withProvider()
+	door, cookie := w.atProvider("")
+	session := cookieOf(t, w.call("GET", door, "", "Authorization:", "Cookie: "+cookie).ok(303), cookieName)
+	// Nobody asks, or somebody who is not logged in.
+	if a := w.call("GET", "/auth/login?test=yes", "", "Authorization:").ok(409); !strings.Contains(a.body, "Log in to the hub first") {
+		t.Error(a.body)
+	}
+	a := w.call("GET", "/auth/login?provider=corp&test=yes", "", "Authorization:", "Cookie: "+session).ok(303)
+	res, err := oidctest.Browser(func(*url.URL) bool { return false }).Get(a.header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	back, err := res.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = w.call("GET", back.RequestURI(), "", "Authorization:", "Cookie: "+session+"; "+cookieOf(t, a, loginCookie)).ok(303)
+	if strings.Contains(strings.Join(a.header.Values("Set-Cookie"), " "), cookieName) {
+		t.Error("a session was made or ended")
+	}
+	to, err := url.Parse(a.header.Get("Location"))
+	if err != nil || to.Path != "/settings" {
+		t.Fatal(a.header)
+	}
+	body := `{"code": "` + to.Query().Get("signin") + `"}`
+	var got signInTest
+	answered := w.call("POST", "/api/v1/settings/providers/corp/sign-in", body, "Authorization:", "Cookie: "+session, "Sec-Fetch-Site: same-origin").ok(200)
+	answered.into(&got)
+	if !got.OK || got.Person == nil || got.Person.Name != "ann@example.org" || !got.Admin || len(got.Roles) != 2 || got.Roles[0].Role != "role:admin" || got.Roles[0].As != "team-shop" || len(got.Steps) != 7 {
+		t.Errorf("%+v", got)
+	}
+	if strings.Contains(answered.body, p.Secret) {
+		t.Error("the client's secret is in the answer")
+	}
+	// Another administrator is not told who that was.
+	w.call("POST", "/api/v1/settings/providers/corp/sign-in", body).problem(404, "oidc_test_unknown")
+	tests := 0
+	for _, e := range records.take(t) {
+		if e.Action == "testSignIn" && e.Subject == "subject-1" && e.Provider == "corp" {
+			tests++
+		}
+	}
+	if tests != 1 {
+		t.Errorf("%d tests are recorded", tests)
+	}
+}

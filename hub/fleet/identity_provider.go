@@ -58,6 +58,10 @@ type LoginStart struct {
 	// Again: the person is logged in, and does so once more. Then, and for a command
 	// line, the provider is to ask who it is, whomever it remembers.
 	Again bool
+	// Test: nobody is logged in; what the provider says is kept for whoever asked. Owner
+	// is the session of the browser that asks, "" for a command line.
+	Test  bool
+	Owner string
 }
 
 // LoginEnd is where a browser goes after a login at a provider.
@@ -68,6 +72,35 @@ type LoginEnd struct {
 	Login *Login
 	// Name of who has logged in.
 	Name string
+	// Test: it was one, and nobody is logged in.
+	Test bool
+}
+
+// SignInTest is what became of a login that was only a test: nobody was logged in.
+type SignInTest struct {
+	Provider string
+	At       time.Time
+	// Steps up to the first that failed.
+	Steps []ProviderStep
+	// Claims of a token that is about this login, by name; none before that is known.
+	// What binds a token to its login is left out.
+	Claims []SignInClaim
+	// Person is nil when the settings make nobody of the claims, or do not let him in.
+	Person *SignInPerson
+}
+
+// SignInClaim is one claim of an ID token.
+type SignInClaim struct {
+	Name string `json:"name"`
+	// Value is JSON, cut when it is long.
+	Value string `json:"value"`
+}
+
+// SignInPerson is who would have been logged in, as the hub knows people.
+type SignInPerson struct {
+	Subject string   `json:"subject"`
+	Name    string   `json:"name"`
+	Groups  []string `json:"groups,omitempty"`
 }
 
 // DeviceLogin is a login that is confirmed in a browser anywhere.

@@ -1702,6 +1702,14 @@ func (c *Client) TestIdentityProvider(ctx context.Context, name string, options 
 	return out, err
 }
 
+// GetSignInTest: what became of a login that was a test: claims, and who that would be.
+//
+// A browser that is logged in begins one at /auth/login?provider=NAME&test=yes, logs in at the provider, and comes back to /settings with a code; a command line adds port, challenge and state as for a login. Nobody is logged in by it. Only whoever began it is answered, for ten minutes.
+func (c *Client) GetSignInTest(ctx context.Context, name string, in SignInRequest, options ...Option) (out SignInTest, err error) {
+	err = c.call(ctx, http.MethodPost, "/settings/providers/"+url.PathEscape(name)+"/sign-in", in, &out, options)
+	return out, err
+}
+
 // APIToken is a token as it is listed: never with its hash.
 type APIToken struct {
 	ID        string     `json:"id"`
@@ -2675,7 +2683,8 @@ type ProjectUsage struct {
 
 // ProviderStep is what goes through the API.
 type ProviderStep struct {
-	// Name is tls, discovery or keys.
+	// Name is tls, discovery or keys; of a login answer, code, token, name, domain,
+	// groups or members.
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
@@ -2901,6 +2910,47 @@ type SettingsVersion struct {
 	Version   int64     `json:"version"`
 	ChangedBy string    `json:"changedBy,omitempty"`
 	ChangedAt time.Time `json:"changedAt"`
+}
+
+// SignInClaim is one claim of an ID token.
+type SignInClaim struct {
+	Name string `json:"name"`
+	// Value is JSON, cut when it is long.
+	Value string `json:"value"`
+}
+
+// SignInPerson is who would have been logged in, as the hub knows people.
+type SignInPerson struct {
+	Subject string   `json:"subject"`
+	Name    string   `json:"name"`
+	Groups  []string `json:"groups,omitempty"`
+}
+
+// SignInRequest asks what became of a login that was a test.
+type SignInRequest struct {
+	// Code came back with the browser.
+	Code string `json:"code"`
+	// Verifier is of a command line: what its challenge was made from (PKCE, RFC 7636).
+	Verifier string `json:"verifier,omitempty"`
+}
+
+// SignInTest is what a provider said about somebody, and who that would be here.
+// Nobody was logged in.
+type SignInTest struct {
+	OK       bool      `json:"ok"`
+	Provider string    `json:"provider"`
+	At       time.Time `json:"at"`
+	// Steps up to the first that failed: answer, code, token, name, domain, groups,
+	// members.
+	Steps []ProviderStep `json:"steps"`
+	// Claims of the ID token, when it is about this login.
+	Claims []SignInClaim `json:"claims"`
+	// Person is who would be logged in.
+	Person *SignInPerson `json:"person,omitempty"`
+	// Roles that the policy gives that person now, and by which lines.
+	Roles []Held `json:"roles"`
+	// Admin: he could do everything.
+	Admin bool `json:"admin"`
 }
 
 // SilentCluster is a cluster that does not report.

@@ -120,31 +120,28 @@ type person struct {
 // who reads a person out of claims that are about the login, and judges whether the
 // settings let him in. All errors are Unauthorized.
 func (c claims) who(p fleet.IdentityProvider) (person, error) {
-	claim := userClaim(p)
-	name := c.text(claim)
-	if !printable(name) {
-		return person{}, fault.New(fault.Unauthorized, "oidc_name_missing", "the ID token has no name of the person in the claim %q", short(claim)).
-			WithFix("have an administrator add a scope, or choose another claim for the name")
+	return c.examined(p, func(string, error) {})
+}
+
+// examined is who; each is told how the steps name, domain, groups and members went.
+func (c claims) examined(p fleet.IdentityProvider, each func(step string, err error)) (person, error) {
+	name, err := c.named(p)
+	if each("name", err); err != nil {
+		return person{}, err
 	}
-	if claim == "email" || len(p.AllowedDomains) > 0 {
-		// Some providers write it as a text.
-		if v := string(c["email_verified"]); v != "true" && v != `"true"` {
-			return person{}, fault.New(fault.Unauthorized, "oidc_email_unverified", "the provider has not verified the person's address")
-		}
-	}
-	if len(p.AllowedDomains) > 0 {
-		address := c.text("email")
-		at := strings.LastIndexByte(address, '@')
-		if at < 1 || !slices.Contains(p.AllowedDomains, strings.ToLower(address[at+1:])) {
-			return person{}, notAllowed("the person's address is of none of the domains that may log in")
-		}
+	err = c.inDomain(p)
+	if each("domain", err); err != nil {
+		return person{}, err
 	}
 	groups, err := c.groups(groupsClaim(p))
-	if err != nil {
+	if each("groups", err); err != nil {
 		return person{}, err
 	}
 	if len(p.AllowedGroups) > 0 && !slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(p.AllowedGroups, g) }) {
-		return person{}, notAllowed("the person is in none of the groups that may log in")
+		err = notAllowed("the person is in none of the groups that may log in")
+	}
+	if each("members", err); err != nil {
+		return person{}, err
 	}
 	for i := range groups {
 		groups[i] = p.GroupsPrefix + groups[i]
@@ -152,6 +149,36 @@ func (c claims) who(p fleet.IdentityProvider) (person, error) {
 	// The policy knows people by the subject: it is kept apart as the name is.
 	at, _ := c.at("auth_time")
 	return person{Subject: userPrefix(p) + c.text("sub"), Name: userPrefix(p) + name, Groups: groups, At: at}, nil
+}
+
+// named is the name of the person at the provider, in the claim of the settings.
+func (c claims) named(p fleet.IdentityProvider) (string, error) {
+	claim := userClaim(p)
+	name := c.text(claim)
+	if !printable(name) {
+		return "", fault.New(fault.Unauthorized, "oidc_name_missing", "the ID token has no name of the person in the claim %q", short(claim)).
+			WithFix("have an administrator add a scope, or choose another claim for the name")
+	}
+	if claim == "email" || len(p.AllowedDomains) > 0 {
+		// Some providers write it as a text.
+		if v := string(c["email_verified"]); v != "true" && v != `"true"` {
+			return "", fault.New(fault.Unauthorized, "oidc_email_unverified", "the provider has not verified the person's address")
+		}
+	}
+	return name, nil
+}
+
+// inDomain judges the address of the person, where only some domains may log in.
+func (c claims) inDomain(p fleet.IdentityProvider) error {
+	if len(p.AllowedDomains) == 0 {
+		return nil
+	}
+	address := c.text("email")
+	at := strings.LastIndexByte(address, '@')
+	if at < 1 || !slices.Contains(p.AllowedDomains, strings.ToLower(address[at+1:])) {
+		return notAllowed("the person's address is of none of the domains that may log in")
+	}
+	return nil
 }
 
 func notAllowed(why string) error {

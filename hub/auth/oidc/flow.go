@@ -33,6 +33,7 @@ const (
 	kindBrowser = "browser"
 	kindCode    = "code"
 	kindDevice  = "device"
+	kindTest    = "test"
 
 	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
 )
@@ -103,6 +104,9 @@ type pending struct {
 	Return           string
 	Port             int
 	Challenge, State string
+	// Test and Owner are those of fleet.LoginStart.
+	Test  bool   `json:",omitempty"`
+	Owner string `json:",omitempty"`
 }
 
 // vouched is somebody whose command line is about to fetch the session.
@@ -202,6 +206,9 @@ func (s *Service) Begin(ctx context.Context, from string, start fleet.LoginStart
 			return "", "", err
 		}
 	}
+	if start.Test && !cli && start.Owner == "" {
+		return "", "", fault.New(fault.Precondition, "session_needed", "a test is shown to whoever asked for it, and nobody is logged in").WithFix("log in to the hub first")
+	}
 	if err := s.count(ctx, from); err != nil {
 		return "", "", err
 	}
@@ -215,8 +222,11 @@ func (s *Service) Begin(ctx context.Context, from string, start fleet.LoginStart
 	}
 	name, state := r.settings.Name, newSecret()
 	p := pending{Version: r.settings.Version, Binding: hex.EncodeToString(hashOf(binding)), Nonce: newSecret(), Verifier: newSecret(),
-		Return: place(start.Return), Port: start.Port, Challenge: start.Challenge, State: start.State}
-	location, err = r.authorization(ctx, s.RedirectURI(name), state, p.Nonce, p.Verifier, cli || start.Again)
+		Return: place(start.Return), Port: start.Port, Challenge: start.Challenge, State: start.State, Test: start.Test}
+	if start.Test && !cli {
+		p.Owner = start.Owner
+	}
+	location, err = r.authorization(ctx, s.RedirectURI(name), state, p.Nonce, p.Verifier, (cli || start.Again) && !start.Test)
 	if err == nil {
 		err = s.keep(ctx, kindBrowser, name, state, s.now().Add(loginTime), p)
 	}
@@ -256,7 +266,10 @@ func (s *Service) Finish(ctx context.Context, provider, binding, query string) (
 			}
 		}()
 	}
-	who, err := s.answered(ctx, provider, l, p, a)
+	if p.Test {
+		return s.tested(ctx, provider, l, p, a)
+	}
+	who, err := s.answered(ctx, provider, l, p, a, func(string, error) {})
 	if err != nil {
 		return end, err
 	}
@@ -275,34 +288,51 @@ func (s *Service) Finish(ctx context.Context, provider, binding, query string) (
 }
 
 // answered is who a provider vouches for in its answer to a login.
-func (s *Service) answered(ctx context.Context, provider string, l fleet.ExternalLogin, p pending, a answer) (person, error) {
-	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: l.Provider})
-	if provider != l.Provider {
-		return person{}, fault.New(fault.Unauthorized, "oidc_provider_mismatch", "another provider answers than the one that was asked")
-	}
-	r, err := s.remote(ctx, provider)
-	if err != nil {
-		return person{}, err
-	}
-	if r.settings.Version != p.Version {
-		return person{}, providerChanged()
-	}
-	d, err := r.discover(ctx)
-	if err != nil {
-		return person{}, err
-	}
-	// RFC 9207: a provider that says so names itself in every answer, refusals too.
-	if a.iss != "" && a.iss != r.settings.Issuer || a.iss == "" && d.ResponseIssuer {
-		return person{}, fault.New(fault.Unauthorized, "oidc_response_issuer_mismatch", "the answer is of another provider than the one that was asked")
-	}
-	if a.err != "" {
-		return person{}, fault.New(fault.Unauthorized, "oidc_login_refused", "the identity provider refused the login")
-	}
-	c, err := r.exchange(ctx, s.RedirectURI(provider), a.code, p.Verifier, p.Nonce)
+func (s *Service) answered(ctx context.Context, provider string, l fleet.ExternalLogin, p pending, a answer, each func(step string, err error)) (person, error) {
+	r, c, err := s.vouchedFor(ctx, provider, l, p, a, each)
 	if err != nil {
 		return person{}, err
 	}
 	return s.who(ctx, r, c)
+}
+
+// vouchedFor is what a provider says about who logged in; each is told how every
+// step went.
+func (s *Service) vouchedFor(ctx context.Context, provider string, l fleet.ExternalLogin, p pending, a answer, each func(step string, err error)) (*remote, claims, error) {
+	r, err := s.askedFor(ctx, provider, l, p, a)
+	if each("answer", err); err != nil {
+		return nil, nil, err
+	}
+	c, err := r.exchange(ctx, s.RedirectURI(provider), a.code, p.Verifier, p.Nonce, each)
+	return r, c, err
+}
+
+// askedFor is the provider that answers, when it is the one that was asked and says
+// yes.
+func (s *Service) askedFor(ctx context.Context, provider string, l fleet.ExternalLogin, p pending, a answer) (*remote, error) {
+	fleet.LoginKnown(ctx, fleet.LoginSubject{Provider: l.Provider})
+	if provider != l.Provider {
+		return nil, fault.New(fault.Unauthorized, "oidc_provider_mismatch", "another provider answers than the one that was asked")
+	}
+	r, err := s.remote(ctx, provider)
+	if err != nil {
+		return nil, err
+	}
+	if r.settings.Version != p.Version {
+		return nil, providerChanged()
+	}
+	d, err := r.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// RFC 9207: a provider that says so names itself in every answer, refusals too.
+	if a.iss != "" && a.iss != r.settings.Issuer || a.iss == "" && d.ResponseIssuer {
+		return nil, fault.New(fault.Unauthorized, "oidc_response_issuer_mismatch", "the answer is of another provider than the one that was asked")
+	}
+	if a.err != "" {
+		return nil, fault.New(fault.Unauthorized, "oidc_login_refused", "the identity provider refused the login")
+	}
+	return r, nil
 }
 
 // who is the person of claims by the provider's settings, which may have changed

@@ -249,27 +249,39 @@ func (r *remote) authorization(ctx context.Context, redirect, state, nonce, veri
 	return r.oauth(d, redirect).AuthCodeURL(state, options...), nil
 }
 
-// exchange redeems a code for the claims of the ID token that it gives.
-func (r *remote) exchange(ctx context.Context, redirect, code, verifier, nonce string) (claims, error) {
+// exchange redeems a code for the claims of the ID token that it gives; each is told
+// how the step code went, and then token.
+func (r *remote) exchange(ctx context.Context, redirect, code, verifier, nonce string, each func(step string, err error)) (claims, error) {
 	d, err := r.discover(ctx)
-	if err != nil {
+	var raw, access string
+	if err == nil {
+		raw, access, err = r.redeem(ctx, d, redirect, code, verifier)
+	}
+	if each("code", err); err != nil {
 		return nil, err
 	}
+	c, err := r.verify(ctx, d, raw, access, nonce)
+	each("token", err)
+	return c, err
+}
+
+// redeem gives the code back for an ID token and an access token.
+func (r *remote) redeem(ctx context.Context, d document, redirect, code, verifier string) (idToken, accessToken string, err error) {
 	token, err := r.oauth(d, redirect).Exchange(gooidc.ClientContext(ctx, r.client), code, oauth2.VerifierOption(verifier))
 	var refused *oauth2.RetrieveError
 	var connection *url.Error
 	switch {
 	case errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500 && refused.ErrorCode != "":
 		// Only the word: the rest is the provider's text, which may repeat what it was sent.
-		return nil, fault.Wrap(errors.New(short(refused.ErrorCode)), fault.Unauthorized, "oidc_code_refused", "the provider does not take the code that it gave").
+		return "", "", fault.Wrap(errors.New(short(refused.ErrorCode)), fault.Unauthorized, "oidc_code_refused", "the provider does not take the code that it gave").
 			WithFix("log in again; if it goes on, have an administrator test the provider's client id and secret")
 	case errors.As(err, &connection):
-		return nil, unreachable(err)
+		return "", "", unreachable(err)
 	case err != nil:
-		return nil, fault.New(fault.Upstream, "oidc_token_response_invalid", "the provider's answer to a code cannot be read")
+		return "", "", fault.New(fault.Upstream, "oidc_token_response_invalid", "the provider's answer to a code cannot be read")
 	}
 	raw, _ := token.Extra("id_token").(string)
-	return r.verify(ctx, d, raw, token.AccessToken, nonce)
+	return raw, token.AccessToken, nil
 }
 
 // verify judges an ID token that came from the provider.

@@ -1073,4 +1073,9 @@ export class Client {
   async testIdentityProvider(name: string, o: CallOptions = {}): Promise<types.ProviderTest> {
     return (await this.call<types.ProviderTest>("POST", `/settings/providers/${encodeURIComponent(name)}/test`, undefined, o)).value;
   }
+
+  /** What became of a login that was a test: claims, and who that would be. */
+  async getSignInTest(name: string, body: types.SignInRequest | string, o: CallOptions = {}): Promise<types.SignInTest> {
+    return (await this.call<types.SignInTest>("POST", `/settings/providers/${encodeURIComponent(name)}/sign-in`, body, o)).value;
+  }
 }

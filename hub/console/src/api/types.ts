@@ -1874,7 +1874,7 @@ export interface ProjectUsage {
 }
 
 export interface ProviderStep {
-  /** Name is tls, discovery or keys. */
+  /** Name is tls, discovery or keys; of a login answer, code, token, name, domain, groups or members. */
   name: string;
   ok: boolean;
   detail?: string;
@@ -2440,6 +2440,45 @@ export interface SettingsVersion {
   version: number;
   changedBy?: string;
   changedAt: string;
+}
+
+/** SignInClaim is one claim of an ID token. */
+export interface SignInClaim {
+  name: string;
+  /** Value is JSON, cut when it is long. */
+  value: string;
+}
+
+/** SignInPerson is who would have been logged in, as the hub knows people. */
+export interface SignInPerson {
+  subject: string;
+  name: string;
+  groups?: string[];
+}
+
+/** SignInRequest asks what became of a login that was a test. */
+export interface SignInRequest {
+  /** Code came back with the browser. */
+  code: string;
+  /** Verifier is of a command line: what its challenge was made from (PKCE, RFC 7636). */
+  verifier?: string;
+}
+
+/** SignInTest is what a provider said about somebody, and who that would be here. Nobody was logged in. */
+export interface SignInTest {
+  ok: boolean;
+  provider: string;
+  at: string;
+  /** Steps up to the first that failed: answer, code, token, name, domain, groups, members. */
+  steps: ProviderStep[];
+  /** Claims of the ID token, when it is about this login. */
+  claims: SignInClaim[];
+  /** Person is who would be logged in. */
+  person?: SignInPerson;
+  /** Roles that the policy gives that person now, and by which lines. */
+  roles: Held[];
+  /** Admin: he could do everything. */
+  admin: boolean;
 }
 
 /** SignatureKey names a GnuPG key that must have signed a revision. */

@@ -178,7 +178,7 @@ export const auditSearch = z.object({
   /** Number of the record that the side sheet shows. */
   sel: number,
 });
-export const settingsSearch = z.object({ ...frame, tab: text, whose: oneOf("all") });
+export const settingsSearch = z.object({ ...frame, tab: text, whose: oneOf("all"), signin: text, provider: text });
 export const jobsSearch = z.object({ ...frame, show: oneOf("open", "failing", "ended") });
 export const jobSearch = z.object({ ...frame, show: oneOf("Pending", "Accepted", "Failed", "Cancelled") });
 /** token: the id of a token that was made, whose checklist is shown. */
@@ -206,6 +206,11 @@ export function safeReturn(address: string | undefined): string {
 /** Where a login at an identity provider begins; the hub's own page, outside of the console. */
 export function providerLogin(provider: string, returnTo: string): string {
   return `/auth/login?${new URLSearchParams({ provider, return: safeReturn(returnTo) })}`;
+}
+
+/** Where a login begins that is a test: the provider is asked, and nobody is logged in. */
+export function providerSignInTest(provider: string): string {
+  return `/auth/login?${new URLSearchParams({ provider, test: "yes" })}`;
 }
 
 /** Reference of the API, a page of the hub. */

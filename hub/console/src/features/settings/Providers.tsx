@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { IdentityProvider } from "../../api/types";
 import { api, Problem } from "../../client";
 import { useFormat, useT } from "../../i18n";
+import { providerSignInTest } from "../../routes/urls";
 import { CliLine } from "../../ui/CliLine";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { CopyButton } from "../../ui/CopyButton";
@@ -168,7 +169,11 @@ function Provider({
           <Button variant="default" onClick={() => test.mutate()} loading={test.isPending}>
             {t("settings.providers.test")}
           </Button>
+          <Button variant="default" component="a" href={providerSignInTest(p.name)}>
+            {t("settings.signin.do")}
+          </Button>
         </div>
+        <p className={layout.help}>{t("settings.signin.what")}</p>
         {test.data !== undefined && (
           <div className={layout.form}>
             <PlainTable

@@ -134,6 +134,41 @@ describe("settings", () => {
     await expectAccessible();
   });
 
+  it("show who a tested login would be, and which step fails", async () => {
+    const steps = (ok: boolean) => [
+      { name: "answer", ok: true, millis: 1 },
+      { name: "members", ok, millis: 1, detail: ok ? "" : "in none of the groups", fix: "ask", id: "HW-3070" },
+    ];
+    const asked = hubAnswers({
+      "GET /settings/providers": () => list(),
+      "POST /settings/providers/:name/sign-in": (a) =>
+        (a.body as { code: string }).code === "good"
+          ? {
+              ok: true,
+              provider: "corp",
+              at,
+              steps: steps(true),
+              claims: [{ name: "email", value: `"${hostile}"` }],
+              person: { subject: "s1", name: "ann", groups: ["dev"] },
+              roles: [{ role: "role:dev", as: "dev", by: "policy.csv line 2" }],
+              admin: false,
+            }
+          : { ok: false, provider: "corp", at, steps: steps(false), claims: [], roles: [], admin: false },
+    });
+    const first = drawAt("/settings?tab=providers&provider=corp&signin=good");
+    expect(await screen.findByText("This login would work")).toBeVisible();
+    expect(screen.getByText("role:dev")).toBeVisible();
+    expect(screen.getByText("as dev, by policy.csv line 2")).toBeVisible();
+    expect(document.querySelector("img")).toBeNull();
+    expect(asked.find((a) => a.method === "POST")?.path).toBe("/settings/providers/corp/sign-in");
+    await expectAccessible();
+    first.unmount();
+    drawAt("/settings?tab=providers&provider=corp&signin=bad");
+    expect(await screen.findByText("This login would be refused")).toBeVisible();
+    expect(screen.getByText("HW-3070")).toBeVisible();
+    expect(screen.queryByText("Would be")).toBeNull();
+  });
+
   it("set an identity provider against its version, and never have its secret", async () => {
     const stored = {
       name: "corp",

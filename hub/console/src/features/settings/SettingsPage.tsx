@@ -9,6 +9,7 @@ import { Health } from "./Health";
 import { Providers } from "./Providers";
 import { Rbac } from "./Rbac";
 import { Sessions } from "./Sessions";
+import { SignInResult } from "./SignInResult";
 import { Tokens } from "./Tokens";
 
 const route = getRouteApi(paths.settings);
@@ -44,6 +45,13 @@ export function SettingsPage() {
         <Sessions
           all={search.whose === "all"}
           onAll={(all) => void navigate({ search: (old) => ({ ...old, whose: all ? "all" : undefined }) })}
+        />
+      )}
+      {tab === "providers" && search.signin !== undefined && search.provider !== undefined && (
+        <SignInResult
+          provider={search.provider}
+          code={search.signin}
+          onClose={() => void navigate({ search: (old) => ({ ...old, signin: undefined, provider: undefined }) })}
         />
       )}
       {tab === "providers" && <Providers />}

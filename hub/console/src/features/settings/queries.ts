@@ -48,6 +48,15 @@ export const providersQuery = queryOptions({
   queryFn: ({ signal }) => api.listIdentityProviders({ signal }),
 });
 
+/** What became of a login that was a test; it does not change. */
+export const signInQuery = (provider: string, code: string) =>
+  queryOptions({
+    queryKey: ["settings", "signin", provider, code],
+    queryFn: ({ signal }) => api.getSignInTest(provider, { code }, { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+
 export const providerQuery = (name: string) =>
   queryOptions({
     queryKey: ["settings", "providers", name],
