@@ -75,7 +75,7 @@ func TestLoginWithAnIdentityProvider(t *testing.T) {
 	if !strings.Contains(hub.requests(), `POST /login/sso {"code":"the-code","verifier":"`) || strings.Contains(r.err, "hws_") {
 		t.Errorf("asked %q: %s", hub.requests(), r.err)
 	}
-	if page := <-pages; !strings.Contains(page, "You are logged in") {
+	if page := <-pages; !strings.Contains(page, "you can close this window") {
 		t.Error(page)
 	}
 }

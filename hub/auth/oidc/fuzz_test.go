@@ -180,7 +180,7 @@ func FuzzTokenAnswer(f *testing.F) {
 		}
 		published := []byte(`{"keys":[{"kty":"EC","crv":"P-256","kid":"a","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
 		r.keys = &keys{now: time.Now, fetch: func(context.Context) ([]byte, error) { return published, nil }}
-		c, err := r.exchange(t.Context(), "https://hub/auth/callback/corp", "code", "verifier", "nonce")
+		c, err := r.exchange(t.Context(), "https://hub/auth/callback/corp", "code", "verifier", "nonce", func(string, error) {})
 		if err == nil {
 			t.Fatalf("%d %q logs %v in", status, body, c)
 		}
