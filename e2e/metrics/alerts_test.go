@@ -35,7 +35,7 @@ var (
 // wanted are the alerts that everybody needs.
 var wanted = []string{"HawserAgentDown", "HawserManyAgentsDown", "HawserAppDegraded", "HawserAppDriftedUnhealed", "HawserSyncFailing",
 	"HawserObservationLagHigh", "HawserCertExpiring", "HawserRepoUnreachable", "HawserHubDown", "HawserDatabaseBusy",
-	"HawserCacheTampered", "HawserCacheUnreachable"}
+	"HawserCacheTampered", "HawserAuditExportBehind", "HawserCacheUnreachable"}
 
 // TestAlertsNameWhatExists holds docs/alerts.yaml to the metrics and their labels.
 func TestAlertsNameWhatExists(t *testing.T) {

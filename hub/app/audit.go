@@ -45,7 +45,7 @@ func (h *hub) exportAudit(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	for _, r := range receivers {
-		wg.Go(func() { _ = auditlog.NewExporter(r, h.store, h.log).Run(ctx) }) // ends with ctx only
+		wg.Go(func() { _ = auditlog.NewExporter(r, h.store, h.metrics, h.log).Run(ctx) }) // ends with ctx only
 	}
 	wg.Wait()
 	<-ctx.Done()

@@ -34,6 +34,12 @@ type hubProcess struct {
 
 func startHubOf(t *testing.T, dsn string, env ...string) hubProcess {
 	t.Helper()
+	return startHubWith(t, dsn, nil, env...)
+}
+
+// startHubWith is startHubOf with further flags.
+func startHubWith(t *testing.T, dsn string, flags []string, env ...string) hubProcess {
+	t.Helper()
 	var addresses [2]string
 	for i := range addresses {
 		port, err := testbed.ReservePort()
@@ -44,7 +50,7 @@ func startHubOf(t *testing.T, dsn string, env ...string) hubProcess {
 		addresses[i] = port.Addr()
 	}
 	k := &killable{t: t, addr: addresses[0], dir: t.TempDir(), dsn: dsn,
-		args: []string{"--metrics-listen", addresses[1], "--poll-interval", "1h"},
+		args: append([]string{"--metrics-listen", addresses[1], "--poll-interval", "1h"}, flags...),
 		env:  append(env, vault.EnvKey+"="+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, vault.KeySize)))}
 	k.client = http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	k.start()

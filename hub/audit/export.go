@@ -70,19 +70,29 @@ type Exporter struct {
 	to      sender
 	holder  string
 	log     *slog.Logger
+	behind  Behind
 	wait    time.Duration // the first after a failure
 	look    time.Duration
 }
 
+// Behind is told how far receivers are behind. Its methods must not block.
+type Behind interface {
+	// AuditBehind says how many records a receiver has not taken, and from when the
+	// oldest of them is; AuditElsewhere that this hub does not send to it (any more).
+	AuditBehind(receiver string, records int64, oldest time.Time)
+	AuditElsewhere(receiver string)
+}
+
 // NewExporter makes an Exporter, whose Run sends.
-func NewExporter(r Receiver, cursors Cursors, log *slog.Logger) *Exporter {
-	return &Exporter{cursors: cursors, to: r.open(), holder: rand.Text(), log: log, wait: look, look: look}
+func NewExporter(r Receiver, cursors Cursors, behind Behind, log *slog.Logger) *Exporter {
+	return &Exporter{cursors: cursors, to: r.open(), holder: rand.Text(), log: log, behind: behind, wait: look, look: look}
 }
 
 // Run sends until ctx ends.
 func (e *Exporter) Run(ctx context.Context) error {
 	defer func() {
 		e.to.close()
+		e.behind.AuditElsewhere(e.to.name())
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := e.cursors.LeaveAuditExport(last, e.to.name(), e.holder); err != nil {
@@ -124,8 +134,12 @@ func (e *Exporter) Run(ctx context.Context) error {
 // step sends some records, if there are any and no other hub does.
 func (e *Exporter) step(ctx context.Context) (more bool, err error) {
 	at, mine, err := e.cursors.HoldAuditExport(ctx, e.to.name(), e.holder, held)
-	if err != nil || !mine {
+	if err != nil {
 		return false, err
+	}
+	if !mine {
+		e.behind.AuditElsewhere(e.to.name())
+		return false, nil
 	}
 	signed, err := e.cursors.AuditRecords(ctx, fleet.AuditFilter{After: at.Seq, OldestFirst: true, Limit: sentAtOnce})
 	if err != nil {
@@ -135,6 +149,9 @@ func (e *Exporter) step(ctx context.Context) (more bool, err error) {
 		// A chain that was cut ends before what was sent; what is chained anew follows
 		// its new end.
 		head, err := e.cursors.AuditHead(ctx)
+		if err == nil {
+			e.behind.AuditBehind(e.to.name(), 0, time.Time{})
+		}
 		if err == nil && head.Seq < at.Seq {
 			e.log.ErrorContext(ctx, "audit records that were sent are not in the database any more", "receiver", e.to.name(), "sent", at.String(), "head", head.String())
 			err = e.cursors.MoveAuditExport(ctx, e.to.name(), e.holder, head)
@@ -155,6 +172,11 @@ func (e *Exporter) step(ctx context.Context) (more bool, err error) {
 	if first := records[0].record; at.Seq > 0 && (first.Seq != at.Seq+1 || first.Prev != at.Hash.String()) {
 		e.log.ErrorContext(ctx, "audit records were removed or changed before they were sent", "receiver", e.to.name(), "sent", at.String(), "next", first.Seq)
 	}
+	head, err := e.cursors.AuditHead(ctx)
+	if err != nil {
+		return false, err
+	}
+	e.behind.AuditBehind(e.to.name(), head.Seq-records[0].record.Seq+1, records[0].record.At)
 	// Another hub may have it once this one is held up for so long.
 	bounded, cancel := context.WithTimeout(ctx, held*2/3)
 	defer cancel()

@@ -115,7 +115,7 @@ func export(t *testing.T, m *kept, address, ca, headers string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewExporter(r, m, slog.New(slog.DiscardHandler))
+	e := NewExporter(r, m, &told{}, slog.New(slog.DiscardHandler))
 	e.wait, e.look = 10*time.Millisecond, 10*time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -128,6 +128,77 @@ func export(t *testing.T, m *kept, address, ca, headers string) (stop func()) {
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// told implements Behind: what was said last, "" for elsewhere.
+type told struct {
+	mu   sync.Mutex
+	last string
+}
+
+func (b *told) AuditBehind(_ string, records int64, oldest time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = fmt.Sprint(records)
+	if !oldest.IsZero() {
+		b.last += " since " + oldest.UTC().Format(time.TimeOnly)
+	}
+}
+
+func (b *told) AuditElsewhere(string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = ""
+}
+
+func (b *told) said() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
+// taker is a receiver that says what is to be said.
+type taker struct{ err error }
+
+func (t *taker) send(context.Context, []taken) error { return t.err }
+func (t *taker) name() string                        { return "taker" }
+func (t *taker) close()                              {}
+
+// How far a receiver is behind is told while it takes nothing, when it has all, and
+// by the hub alone that sends to it.
+func TestHowFarAReceiverIsBehind(t *testing.T) {
+	m, b := &kept{}, &told{}
+	to := &taker{err: io.ErrUnexpectedEOF}
+	e := &Exporter{cursors: m, to: to, holder: "one", behind: b, log: slog.New(slog.DiscardHandler)}
+	step := func(want string) {
+		t.Helper()
+		_, _ = e.step(t.Context())
+		if got := b.said(); got != want {
+			t.Errorf("said %q, not %q", got, want)
+		}
+	}
+	step("0")
+	names := make([]string, sentAtOnce+2)
+	m.add(t, names...)
+	step("502 since 22:13:20")
+	step("502 since 22:13:20")
+	to.err = nil
+	step("502 since 22:13:20") // until it has taken them
+	step("2 since 22:13:20")
+	step("0")
+	m.mu.Lock()
+	m.holder = "two"
+	m.mu.Unlock()
+	step("")
+	m.mu.Lock()
+	m.holder = "one"
+	m.mu.Unlock()
+	step("0")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Run(ctx); err != nil || b.said() != "" {
+		t.Errorf("a hub that has ended still tells %q: %v", b.said(), err)
+	}
 }
 
 // heap gathers lines, and verifies each.
@@ -392,7 +463,7 @@ func TestS13_ACutChainIsSaidByWhoSentMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	e := NewExporter(r, m, slog.New(slog.NewTextHandler(&said, nil)))
+	e := NewExporter(r, m, &told{}, slog.New(slog.NewTextHandler(&said, nil)))
 	defer e.to.close()
 	step := func() {
 		t.Helper()

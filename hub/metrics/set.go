@@ -45,6 +45,7 @@ type Set struct {
 	rtt          prometheus.Histogram
 	refused      *prometheus.CounterVec
 	auditFailed  prometheus.Counter
+	exports      *exports
 	scrapeErrors *prometheus.CounterVec
 	cache        *prometheus.CounterVec
 	cacheBytes   *prometheus.CounterVec
@@ -126,6 +127,8 @@ func New(version string, now func() time.Time) *Set {
 		cacheBytes:   counters("hawser_cache_bytes_total", "Bytes of values that were read from a cache or written to it.", "store", "direction"),
 		scrapeErrors: counters("hawser_scrape_errors_total", "Times that something that is read for a scrape could not be; its metrics were left out.", "source"),
 	}
+	s.exports = newExports(now)
+	r.MustRegister(s.exports)
 	s.sent, s.taken = s.tunnel.WithLabelValues("sent"), s.tunnel.WithLabelValues("received")
 	for _, result := range []string{"rendered", "unchanged", "failed"} {
 		s.renders.WithLabelValues(result)
