@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -28,26 +29,72 @@ func (a *api) fleetMap(c *gin.Context) {
 		m, err = a.opts.Inventory.Map(ctx, q)
 	}
 	if err == nil && m.AsOf.IsZero() {
-		err = fault.New(fault.Unavailable, "db_unavailable", "the database is not reachable, and this hub has not read it yet")
-	}
-	var body []byte
-	if err == nil {
-		asOf := m.AsOf
-		m.AsOf = time.Time{}
-		if body, err = json.Marshal(m); err == nil {
-			sum := sha256.Sum256(body)
-			tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-			c.Header("ETag", tag)
-			if unchanged(c, tag) {
-				c.Status(http.StatusNotModified)
-				return
-			}
-			body = append([]byte(`{"asOf":`+strconv.Quote(asOf.Format(time.RFC3339Nano))+`,`), body[1:]...)
-		}
+		err = errNothingRead()
 	}
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	asOf := m.AsOf
+	m.AsOf = time.Time{}
+	a.sendKnown(c, asOf, m)
+}
+
+// fleetTimeline answers what happened in the last hour to what the caller sees.
+func (a *api) fleetTimeline(c *gin.Context) {
+	ctx, set := c.Request.Context(), a.caller(c)
+	err := knownParameters(c, []string{"project", "kind", "minute"})
+	q := fleet.TimelineQuery{Project: c.Query("project")}
+	if kinds := c.Query("kind"); err == nil && kinds != "" {
+		q.Kinds = strings.Split(kinds, ",")
+		for _, kind := range q.Kinds {
+			if !fleet.KnownHappened(kind) {
+				err = fault.New(fault.Invalid, "unknown_timeline_kind", "the timeline has no kind %q", cut(kind)).WithField("kind").
+					WithFound(cut(kind), strings.Join(fleet.TimelineKinds, ", "))
+			}
+		}
+	}
+	if minute := c.Query("minute"); err == nil && minute != "" {
+		if q.Minute, err = time.Parse(time.RFC3339, minute); err != nil || !q.Minute.Equal(q.Minute.Truncate(time.Minute)) {
+			err = fault.New(fault.Invalid, "minute_invalid", "minute is %q; it must be when a minute began, such as 2026-05-01T12:30:00Z", cut(minute)).WithField("minute")
+		}
+	}
+	if err == nil {
+		q.Sight, err = a.sight(ctx, set)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	t := a.opts.Inventory.Timeline(ctx, q)
+	if t.AsOf.IsZero() {
+		a.fail(c, errNothingRead())
+		return
+	}
+	asOf := t.AsOf
+	t.AsOf = time.Time{}
+	a.sendKnown(c, asOf, t)
+}
+
+func errNothingRead() error {
+	return fault.New(fault.Unavailable, "db_unavailable", "the database is not reachable, and this hub has not read it yet")
+}
+
+// sendKnown answers with what was known to hold at a time that is not yet in it, or 304
+// to who has it.
+func (a *api) sendKnown(c *gin.Context, asOf time.Time, known any) {
+	body, err := json.Marshal(known)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	c.Header("ETag", tag)
+	if unchanged(c, tag) {
+		c.Status(http.StatusNotModified)
+		return
+	}
+	body = append([]byte(`{"asOf":`+strconv.Quote(asOf.Format(time.RFC3339Nano))+`,`), body[1:]...)
 	c.Data(http.StatusOK, "application/json; charset=utf-8", body)
 }

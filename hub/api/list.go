@@ -36,6 +36,7 @@ type Inventory interface {
 	Fleet(ctx context.Context, sight fleet.Sight) fleet.FleetSummary
 	// Map is all clusters that somebody sees, in columns.
 	Map(ctx context.Context, q fleet.MapQuery) (fleet.FleetMap, error)
+	Timeline(ctx context.Context, q fleet.TimelineQuery) fleet.FleetTimeline
 	// Projects are the names of all projects; version changes with them. Deployed
 	// changes with projects and clusters, and with what is deployed where.
 	Projects(ctx context.Context) (version uint64, names []string)

@@ -265,6 +265,16 @@ var hubRoutes = []Route{
 		Verb: VerbGet, Resource: ResourceClusters, Answer: fleet.FleetMap{}, Status: http.StatusOK, Tagged: true, handler: (*api).fleetMap,
 	},
 	{
+		Method: http.MethodGet, Path: "/fleet/timeline", ID: "getFleetTimeline", Tag: "hub", Summary: "What happened in the last hour, minute by minute",
+		Detail: "Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing.",
+		Query: []Parameter{
+			{Name: "project", Type: "string", Meaning: "only applications of a project, and the clusters that have some or are reserved for it"},
+			{Name: "kind", Type: "string", Meaning: "which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same"},
+			{Name: "minute", Type: "string", Meaning: "when the minute began of which they are listed, such as 2026-05-01T12:30:00Z"},
+		},
+		Verb: VerbGet, Resource: ResourceClusters, Answer: fleet.FleetTimeline{}, Status: http.StatusOK, Tagged: true, handler: (*api).fleetTimeline,
+	},
+	{
 		Method: http.MethodGet, Path: "/events", ID: "streamEvents", Tag: "hub", Summary: "Follow what changes",
 		Detail: "Begins with the event hello, whose id is sent as Last-Event-ID to resume. The event reset says that some were missed, or that what the caller sees has changed, and that everything is to be read again. The event end has the problem that ends the stream.",
 		Query: []Parameter{

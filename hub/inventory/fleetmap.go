@@ -72,22 +72,7 @@ func (x *Index) Map(ctx context.Context, q fleet.MapQuery) (fleet.FleetMap, erro
 		tests = append(tests, m.testOfClusters(t))
 	}
 	apps := m.seen(&q.Sight)
-	onCluster := make(map[model.ClusterID]int, len(m.clusters))
-	for i := range apps {
-		onCluster[apps[i].ClusterID]++
-	}
-	views := make([]*model.Cluster, 0, len(m.clusters))
-	places := make(map[model.ClusterID]int, len(m.clusters))
-	for _, c := range m.clusters {
-		view := m.view(c)
-		view.Applications = onCluster[c.ID]
-		if q.SeesCluster != nil && !q.SeesCluster(&view) || q.Project != "" && view.Applications == 0 && view.Project != q.Project {
-			continue
-		}
-		places[c.ID] = len(views)
-		views = append(views, &view)
-	}
-
+	views, places := m.viewsOf(apps, q.Sight, q.Project)
 	sum := m.summaryOf(apps, views, &q.Sight)
 	out := fleet.FleetMap{
 		AsOf: m.asOf.UTC(), Away: m.away, ClusterCounts: sum.Clusters, ApplicationCounts: sum.Applications, Names: make([]string, len(views)),
@@ -136,6 +121,27 @@ func (x *Index) Map(ctx context.Context, q fleet.MapQuery) (fleet.FleetMap, erro
 	out.Labels, out.Unlisted = labelColumns(views)
 	out.Attention = m.attention(apps, views)
 	return out, nil
+}
+
+// viewsOf are the clusters that somebody sees, who sees these applications, and their
+// places: with a project those that have some or are reserved for it.
+func (m moment) viewsOf(apps []seenApp, sight fleet.Sight, project string) ([]*model.Cluster, map[model.ClusterID]int) {
+	onCluster := make(map[model.ClusterID]int, len(m.clusters))
+	for i := range apps {
+		onCluster[apps[i].ClusterID]++
+	}
+	views := make([]*model.Cluster, 0, len(m.clusters))
+	places := make(map[model.ClusterID]int, len(m.clusters))
+	for _, c := range m.clusters {
+		view := m.view(c)
+		view.Applications = onCluster[c.ID]
+		if sight.SeesCluster != nil && !sight.SeesCluster(&view) || project != "" && view.Applications == 0 && view.Project != project {
+			continue
+		}
+		places[c.ID] = len(views)
+		views = append(views, &view)
+	}
+	return views, places
 }
 
 // within is a sight of one project.

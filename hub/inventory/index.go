@@ -80,6 +80,7 @@ type Index struct {
 	flight    *flight            // the read that lists wait for, nil when there is none
 	counted   map[string]counted // of operations, by what is asked
 	sights    sights
+	timeline  timeline
 	// clustersChanged: sessions opened or closed, or clusters reported.
 	clustersChanged atomic.Bool
 	wake            chan struct{}
@@ -165,6 +166,7 @@ func (x *Index) Load(caller context.Context) error {
 		repos    []model.Repository
 		rows     []fleet.AppRow
 		leases   []fleet.Lease
+		ended    []model.OperationInfo
 	)
 	if err == nil {
 		projects, err = x.opts.Store.Projects(ctx)
@@ -178,6 +180,9 @@ func (x *Index) Load(caller context.Context) error {
 	if err == nil {
 		leases, err = x.opts.Store.Leases(ctx, nil)
 	}
+	if err == nil {
+		ended, err = x.opts.Store.Operations(ctx, fleet.OperationFilter{Limit: x.operationsOfTimeline()})
+	}
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -187,8 +192,12 @@ func (x *Index) Load(caller context.Context) error {
 		x.failed(caller)
 		return err
 	}
+	x.timeline.read(at, x.state.away, x.opts.Store.LeaseTime())
 	x.setOthers(clusters, projects, repos, began)
 	x.setLeases(leases)
+	for i := range ended {
+		x.timeline.operation(at, &ended[i], x.clusterName(ended[i].Cluster))
+	}
 	found := make(map[model.AppUID]struct{}, len(rows))
 	for i := range rows {
 		uid := rows[i].UID
@@ -593,6 +602,7 @@ func (x *Index) put(row fleet.AppRow, read uint64) (resort bool) {
 		return false
 	}
 	a := newApp(row, read)
+	x.timeline.application(x.opts.Now(), old, a)
 	x.state.apps[row.UID] = a
 	x.state.places.put(old, a)
 	if old == nil || old.Project != a.Project || old.ClusterID != a.ClusterID {
@@ -694,6 +704,19 @@ func (x *Index) setLeases(leases []fleet.Lease) {
 		}
 	}
 	x.state.clusters = next
+	now, ttl := x.opts.Now(), x.opts.Store.LeaseTime()
+	for _, l := range leases {
+		if c := next[l.Cluster]; c != nil {
+			x.timeline.cluster(now, c, ttl)
+		}
+	}
+}
+
+func (x *Index) clusterName(id model.ClusterID) string {
+	if c := x.state.clusters[id]; c != nil {
+		return c.Name
+	}
+	return ""
 }
 
 // publish makes a snapshot of the state. x.mu is held.

@@ -107,6 +107,37 @@ func (c *Client) GetFleetMap(ctx context.Context, q GetFleetMapQuery, options ..
 	return out, err
 }
 
+// GetFleetTimelineQuery narrows getFleetTimeline; what is zero is not sent.
+type GetFleetTimelineQuery struct {
+	// Project: only applications of a project, and the clusters that have some or are reserved for it
+	Project string
+	// Kind: which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same
+	Kind string
+	// Minute: when the minute began of which they are listed, such as 2026-05-01T12:30:00Z
+	Minute string
+}
+
+func (q GetFleetTimelineQuery) encode() string {
+	v := query{}
+	v.text("project", q.Project)
+	v.text("kind", q.Kind)
+	v.text("minute", q.Minute)
+	return v.encode()
+}
+
+// GetFleetTimelinePath is where getFleetTimeline is, below /api/v1.
+func GetFleetTimelinePath(q GetFleetTimelineQuery) string {
+	return "/fleet/timeline" + q.encode()
+}
+
+// GetFleetTimeline: what happened in the last hour, minute by minute.
+//
+// Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing.
+func (c *Client) GetFleetTimeline(ctx context.Context, q GetFleetTimelineQuery, options ...Option) (out FleetTimeline, err error) {
+	err = c.call(ctx, http.MethodGet, GetFleetTimelinePath(q), nil, &out, options)
+	return out, err
+}
+
 // StreamEventsQuery narrows streamEvents; what is zero is not sent.
 type StreamEventsQuery struct {
 	// Type: only events of these types, with commas
@@ -2279,6 +2310,24 @@ type FleetSummary struct {
 	Away bool `json:"away,omitempty"`
 }
 
+// FleetTimeline is what happened in the last hour, as far as somebody sees it.
+type FleetTimeline struct {
+	// AsOf and Away are those of FleetMap.
+	AsOf time.Time `json:"asOf,omitzero"`
+	Away bool      `json:"away,omitempty"`
+	// From is when the first minute began. The n-th number of each kind of Counts is of
+	// the n-th minute from then on; a kind that is not there did not happen.
+	From   time.Time        `json:"from"`
+	Counts map[string][]int `json:"counts"`
+	// KnownSince is set when not everything before it is known: the hub has not run
+	// for longer, or more happened than it keeps.
+	KnownSince *time.Time `json:"knownSince,omitempty"`
+	// Newest are at most 50, the newest first; More counts the others that were asked
+	// for.
+	Newest []Happened `json:"newest"`
+	More   int        `json:"more,omitempty"`
+}
+
 // GpgKey is a key as it is shown; the key itself only when one is asked for.
 type GpgKey struct {
 	signature.Key
@@ -2303,6 +2352,18 @@ type GpgKeysAdded struct {
 type Grant struct {
 	Project string `json:"project"`
 	Role    string `json:"role"`
+}
+
+// Happened is one thing that a timeline tells of: of an application, or of a cluster.
+type Happened struct {
+	At          time.Time `json:"at"`
+	Kind        string    `json:"kind"`
+	Application string    `json:"application,omitempty"`
+	Project     string    `json:"project,omitempty"`
+	Cluster     string    `json:"cluster,omitempty"`
+	// Operation that ended, and its message or that of the health.
+	Operation string `json:"operation,omitempty"`
+	Message   string `json:"message,omitempty"`
 }
 
 // Held is a role that the policy gives somebody.

@@ -14,6 +14,15 @@ export interface GetFleetMapQuery {
   project?: string;
 }
 
+export interface GetFleetTimelineQuery {
+  /** only applications of a project, and the clusters that have some or are reserved for it */
+  project?: string;
+  /** which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same */
+  kind?: string;
+  /** when the minute began of which they are listed, such as 2026-05-01T12:30:00Z */
+  minute?: string;
+}
+
 export interface StreamEventsQuery {
   /** only events of these types, with commas */
   type?: string;
@@ -512,6 +521,11 @@ export class Client {
   /** All clusters in columns, and what needs attention. */
   async getFleetMap(query: GetFleetMapQuery = {}, o: CallOptions = {}): Promise<Versioned<types.FleetMap>> {
     return await this.call<types.FleetMap>("GET", `/fleet/map${search(query)}`, undefined, o);
+  }
+
+  /** What happened in the last hour, minute by minute. */
+  async getFleetTimeline(query: GetFleetTimelineQuery = {}, o: CallOptions = {}): Promise<Versioned<types.FleetTimeline>> {
+    return await this.call<types.FleetTimeline>("GET", `/fleet/timeline${search(query)}`, undefined, o);
   }
 
   /** Where this is: follow what changes. */

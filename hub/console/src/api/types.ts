@@ -927,6 +927,21 @@ export interface FleetSummary {
   away?: boolean;
 }
 
+/** FleetTimeline is what happened in the last hour, as far as somebody sees it. */
+export interface FleetTimeline {
+  /** AsOf and Away are those of FleetMap. */
+  asOf?: string;
+  away?: boolean;
+  /** From is when the first minute began. The n-th number of each kind of Counts is of the n-th minute from then on; a kind that is not there did not happen. */
+  from: string;
+  counts: Record<string, number[]>;
+  /** KnownSince is set when not everything before it is known: the hub has not run for longer, or more happened than it keeps. */
+  knownSince?: string;
+  /** Newest are at most 50, the newest first; More counts the others that were asked for. */
+  newest: Happened[];
+  more?: number;
+}
+
 /** GitIntegrity holds one policy per set of repositories. */
 export interface GitIntegrity {
   policies?: GitIntegrityPolicy[];
@@ -987,6 +1002,18 @@ export interface GpgKeysAdded {
 export interface Grant {
   project: string;
   role: string;
+}
+
+/** Happened is one thing that a timeline tells of: of an application, or of a cluster. */
+export interface Happened {
+  at: string;
+  kind: string;
+  application?: string;
+  project?: string;
+  cluster?: string;
+  /** Operation that ended, and its message or that of the health. */
+  operation?: string;
+  message?: string;
 }
 
 /** HealthCause is an object that makes its application unhealthy. */

@@ -66,6 +66,9 @@ export const fleetSearch = z.object({
   view: oneOf("map", "table"),
   cell: oneOf("24", "14"),
   sort: text,
+  /** What of the last hour is listed: a kind, and when a minute of it began. */
+  did: oneOf("synced", "failed", "degraded", "drifted", "lost", "connected"),
+  minute: z.catch(z.optional(z.string().check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:00Z$/))), undefined),
 });
 export const clustersSearch = z.object({ ...frame, q: text, sort: text });
 export const clusterSearch = z.object({ ...frame, edit: oneOf("labels", "aliases") });

@@ -33,6 +33,7 @@ import {
 import { Numbers } from "./Numbers";
 import { dropQuery, mapQuery } from "./queries";
 import { Rail } from "./Rail";
+import { Timeline } from "./Timeline";
 
 const route = getRouteApi(paths.fleet);
 
@@ -155,6 +156,12 @@ export function FleetPage() {
         </div>
         <Rail lines={map.attention} project={project} />
       </div>
+      <Timeline
+        project={project}
+        kind={search.did}
+        minute={search.minute}
+        onChange={({ kind, minute }) => change({ did: kind, minute })}
+      />
     </Page>
   );
 }

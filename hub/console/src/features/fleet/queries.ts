@@ -13,6 +13,17 @@ export function mapQuery(filter: string, project: string | undefined) {
   });
 }
 
+/** What happened in the last hour; its minutes go on when nothing happens, so it is asked for again each minute. */
+export function timelineQuery(project: string | undefined, kind: string | undefined, minute: string | undefined) {
+  return queryOptions({
+    queryKey: ["fleet", "timeline", { project, kind, minute }],
+    queryFn: async ({ signal }) => (await api.getFleetTimeline({ project, kind, minute }, { signal })).value,
+    placeholderData: keepPreviousData,
+    refetchInterval: 60_000,
+    gcTime: 60_000,
+  });
+}
+
 /** What is wrong on one cluster, for its card: at most three applications, the worst first. */
 export function worstQuery(cluster: string, project: string | undefined) {
   return queryOptions({
