@@ -29,7 +29,22 @@ type enrolment struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 	CAHash    string    `json:"caHash"`
 	Hub       string    `json:"hub"`
+	Helm      string    `json:"helm"`
+	Manifest  string    `json:"manifest"`
 	Command   string    `json:"command"`
+}
+
+// install is what enrols the cluster, as one of the words of --with.
+func (e enrolment) install(with string) (text, how string, err error) {
+	switch with {
+	case "helm":
+		return e.Helm, "Run this where helm is set to the cluster %q", nil
+	case "manifest":
+		return e.Manifest, "Apply this to the cluster %q, with | kubectl apply -f -", nil
+	case "program":
+		return e.Command, "Run this where the cluster %q is reachable", nil
+	}
+	return "", "", fault.New(fault.Invalid, "flag_invalid", "%q is no way to enrol", with).WithField("--with").WithFound(with, "helm, manifest, program")
 }
 
 func newClusterEnroll(s *session) *cobra.Command {
@@ -40,6 +55,9 @@ func newClusterEnroll(s *session) *cobra.Command {
 		ttl     time.Duration
 		wait    bool
 		noWait  bool
+		with    string
+		profile string
+		watch   []string
 	)
 	c := &cobra.Command{
 		Use:   "enroll NAME",
@@ -47,22 +65,45 @@ func newClusterEnroll(s *session) *cobra.Command {
 		Long: `Mint a one-time token and print the command that enrols a cluster. At a terminal it
 goes on and says when the token is redeemed, the agent connected and the first
 inventory there; --no-wait ends after the command, --wait waits without a terminal
-too. A cluster that is connected needs none: then it is asked, and --yes agrees.`,
+too. A cluster that is connected needs none: then it is asked, and --yes agrees.
+
+The command is helm's and complete. --with manifest prints the same as YAML, for
+clusters without Helm, --with program the command of an agent outside of the cluster.
+--profile says what the agent may do there: curated (common kinds, without Secrets and
+without rights to hand out rights), observe (nothing but looking), namespaced (the
+namespaces of --watch-namespace alone) or cluster-admin.
+
+  hawser cluster enroll prod-eu -l env=prod
+  hawser cluster enroll prod-eu --with manifest | kubectl --context prod-eu apply -f -
+  hawser cluster enroll shop --profile namespaced --watch-namespace shop`,
 		Args: exactArgs("NAME"),
 		RunE: s.run(func(c *call) error {
+			if _, _, err := (enrolment{}).install(with); err != nil {
+				return err
+			}
 			if err := c.enrolAgain(c.args[0]); err != nil {
 				return err
 			}
 			var got enrolment
 			in := map[string]any{"cluster": c.args[0], "labels": labels, "project": project, "aliases": aliases, "ttl": ttl.String()}
+			if profile != "" {
+				in["profile"] = profile
+			}
+			if len(watch) > 0 {
+				in["namespaces"] = watch
+			}
 			if err := c.api.Do(c.ctx, http.MethodPost, "/enrolment-tokens", in, &got); err != nil {
 				return err
 			}
 			err := c.one(got, got.Token, func() error {
-				c.note("Run this where the cluster %q is reachable (single use, expires in %s, needs egress to %s):",
+				text, how, err := got.install(with)
+				if err != nil {
+					return err
+				}
+				c.note(how+" (single use, expires in %s, needs egress to %s):",
 					got.Cluster, got.ExpiresAt.Sub(c.now()).Round(time.Minute), got.Hub)
 				fmt.Fprintln(c.Err)
-				_, err := fmt.Fprintln(c.Out, got.Command)
+				_, err = fmt.Fprintln(c.Out, strings.TrimSuffix(text, "\n"))
 				return err
 			})
 			if err != nil || noWait || !(wait || (c.Terminal && c.format == output.Table)) {
@@ -74,6 +115,9 @@ too. A cluster that is connected needs none: then it is asked, and --yes agrees.
 	c.Flags().StringToStringVarP(&labels, "label", "l", nil, "labels of the cluster, key=value")
 	c.Flags().StringVarP(&project, "project", "p", "", "project that the cluster belongs to")
 	c.Flags().StringArrayVar(&aliases, "alias", nil, "server URL in Applications that is to mean the cluster; may be repeated")
+	c.Flags().StringVar(&with, "with", "helm", "what to print: helm, manifest or program")
+	c.Flags().StringVar(&profile, "profile", "", "rights of the agent: curated, observe, namespaced or cluster-admin (default: curated)")
+	c.Flags().StringSliceVar(&watch, "watch-namespace", nil, "namespace of the profile namespaced; may be repeated")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the cluster reports (default: at a terminal)")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "print the command and end")
 	c.MarkFlagsMutuallyExclusive("wait", "no-wait")

@@ -10,7 +10,7 @@ import (
 const (
 	tokenNew   = `{"items":[{"id":"tok","cluster":"eu"}]` + asOf
 	tokenUsed  = `{"items":[{"id":"tok","cluster":"eu","usedAt":"2026-01-02T03:04:05Z"}]` + asOf
-	issued     = `{"id":"tok","token":"hwe_1","cluster":"eu","expiresAt":"2099-01-01T00:00:00Z","hub":"hub:1","command":"hawser-agent --token hwe_1"}`
+	issued     = `{"id":"tok","token":"hwe_1","cluster":"eu","expiresAt":"2099-01-01T00:00:00Z","hub":"hub:1","helm":"helm install --set token.value=hwe_1","manifest":"kind: Secret\n","command":"hawser-agent --token hwe_1"}`
 	euArrived  = `{"id":"i","name":"eu","connected":true,"agentVersion":"1.2.3"}`
 	euReported = `{"id":"i","name":"eu","connected":true,"agentVersion":"1.2.3","kubeVersion":"v1.34.1","nodes":1,"namespaces":14}`
 )
@@ -35,7 +35,7 @@ func TestEnrollWaits(t *testing.T) {
 	}
 	t.Setenv("LC_ALL", "C")
 	r := runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu")
-	r.check(t, 0, "hawser-agent --token hwe_1\n", "ok: token redeemed")
+	r.check(t, 0, "helm install --set token.value=hwe_1\n", "ok: token redeemed")
 	at := 0
 	for _, want := range []string{"Waiting", "ok: token redeemed", "ok: connected 1.2.3", "ok: inventory: Kubernetes v1.34.1, 1 node, 14 namespaces", "Next: hawser cluster get eu"} {
 		n := strings.Index(r.err[at:], want)
@@ -54,15 +54,22 @@ func TestEnrollThatIsNotTaken(t *testing.T) {
 	}
 	hub := newHubOf(t, answers)
 	r := run(t, "", "cluster", "enroll", "eu", "--yes", "--wait", "--timeout", "200ms")
-	r.check(t, ExitTimeout, "hawser-agent --token hwe_1\n", "timed out before the token is redeemed (wait_timeout)")
-	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "hawser-agent", "Run this where")
-	runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu", "--yes", "--no-wait").check(t, 0, "hawser-agent", "Run this where")
+	r.check(t, ExitTimeout, "helm install --set token.value=hwe_1\n", "timed out before the token is redeemed (wait_timeout)")
+	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "helm install", "Run this where helm is set to the cluster \"eu\"")
+	run(t, "", "cluster", "enroll", "eu", "--yes", "--with", "manifest").check(t, 0, "kind: Secret\n", "Apply this to the cluster")
+	run(t, "", "cluster", "enroll", "eu", "--yes", "--with", "program").check(t, 0, "hawser-agent --token hwe_1\n", "Run this where")
+	asked := len(hub.asked)
+	run(t, "", "cluster", "enroll", "eu", "--yes", "--with", "magic").check(t, 2, "", "helm, manifest, program")
+	if len(hub.asked) != asked {
+		t.Error("the hub was asked")
+	}
+	runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu", "--yes", "--no-wait").check(t, 0, "helm install", "Run this where")
 	run(t, "", "cluster", "enroll", "eu", "--yes", "--wait", "--no-wait").check(t, 2, "", "if any flags in the group")
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	hub.streaming = interrupt
-	runAs(ctx, Streams{In: strings.NewReader("")}, "cluster", "enroll", "eu", "--yes", "--wait").check(t, ExitInterrupted, "hawser-agent", "the command stays valid until 2099-01-01T00:00:00Z")
+	runAs(ctx, Streams{In: strings.NewReader("")}, "cluster", "enroll", "eu", "--yes", "--wait").check(t, ExitInterrupted, "helm install", "the command stays valid until 2099-01-01T00:00:00Z")
 }
 
 // The agent that is connected may be taken for another one by mistake: who does
@@ -75,10 +82,10 @@ func TestEnrollOfAClusterThatIsConnected(t *testing.T) {
 	if strings.Contains(hub.requests(), "POST") {
 		t.Fatalf("a token was minted: %s", hub.requests())
 	}
-	runAs(t.Context(), Streams{In: strings.NewReader("yes\n"), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, 0, "hawser-agent", "takes the place")
-	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "hawser-agent", "Run this where")
+	runAs(t.Context(), Streams{In: strings.NewReader("yes\n"), Terminal: true}, "cluster", "enroll", "eu", "--no-wait").check(t, 0, "helm install", "takes the place")
+	run(t, "", "cluster", "enroll", "eu", "--yes").check(t, 0, "helm install", "Run this where")
 	answers["GET /clusters/eu"] = answer{200, strings.Replace(euReported, `"connected":true`, `"connected":false`, 1)}
-	run(t, "", "cluster", "enroll", "eu").check(t, 0, "hawser-agent", "Run this where")
+	run(t, "", "cluster", "enroll", "eu").check(t, 0, "helm install", "Run this where")
 }
 
 func TestEnrolmentsThatArePendingAreShownToAPerson(t *testing.T) {

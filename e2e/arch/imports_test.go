@@ -91,7 +91,7 @@ func allowed(from, to string) bool {
 	switch ht {
 	case "shared", "proto":
 		return true
-	case "migrations":
+	case "migrations", "charts":
 		return hf == "hub"
 	case hf:
 	default:

@@ -95,7 +95,12 @@ func tokenOf(arg json.RawMessage, hub, hash, cluster string) (string, error) {
 	if err := json.Unmarshal(arg, &command); err != nil {
 		return "", err
 	}
-	want := regexp.MustCompile(`^HAWSER_TOKEN=(\S+) hawser-agent run --hub ` + regexp.QuoteMeta(hub) + ` --ca-hash ` + regexp.QuoteMeta(hash) + ` --cluster-name ` + regexp.QuoteMeta(cluster) + `$`)
+	want := regexp.MustCompile(`^helm upgrade --install hawser-agent oci://\S+ --version \S+ \\
+  --namespace hawser-system --create-namespace \\
+  --set hub.address=` + regexp.QuoteMeta(hub) + ` \\
+  --set hub.caHash=` + regexp.QuoteMeta(hash) + ` \\
+  --set clusterName=` + regexp.QuoteMeta(cluster) + ` \\
+  --set token.value=(\S+)$`)
 	m := want.FindStringSubmatch(strings.TrimSpace(command))
 	if m == nil {
 		return "", fmt.Errorf("%q is not %s", command, want)

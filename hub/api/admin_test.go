@@ -75,13 +75,21 @@ func TestAliases(t *testing.T) {
 
 func TestEnrolmentTokens(t *testing.T) {
 	w := newWorld(t)
-	var got struct{ ID, Token, Cluster, ExpiresAt, CAHash, Hub, Command string }
+	var got struct{ ID, Token, Cluster, ExpiresAt, CAHash, Hub, Helm, Manifest, Command string }
 	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"edge","labels":{"env":"lab"},"project":"shop","ttl":"30m"}`).ok(201).into(&got)
-	if got.Token != "hwe_secret" || got.Cluster != "edge" || got.ExpiresAt != "2026-01-31T12:30:00Z" || got.CAHash != "sha256:ab" || got.Hub != "hub.example.org:8443" {
+	if got.Token != "hwe_secret" || got.Cluster != "edge" || got.ExpiresAt != "2026-01-31T12:30:00Z" || got.CAHash != caHash || got.Hub != "hub.example.org:8443" {
 		t.Errorf("got %+v", got)
 	}
-	if want := "HAWSER_TOKEN=hwe_secret hawser-agent run --hub hub.example.org:8443 --ca-hash sha256:ab --cluster-name edge"; got.Command != want {
+	if want := "HAWSER_TOKEN=hwe_secret hawser-agent run --hub hub.example.org:8443 --ca-hash " + caHash + " --cluster-name edge"; got.Command != want {
 		t.Errorf("got %q", got.Command)
+	}
+	if want := "{Cluster:edge Token:hwe_secret Profile: Namespaces:[]}"; got.Helm != "helm of "+want || got.Manifest != "manifest of "+want {
+		t.Errorf("got %q and %q", got.Helm, got.Manifest)
+	}
+	var limited struct{ Helm string }
+	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"limited","profile":"namespaced","namespaces":["shop"]}`).ok(201).into(&limited)
+	if !strings.Contains(limited.Helm, "Profile:namespaced Namespaces:[shop]") {
+		t.Errorf("got %q", limited.Helm)
 	}
 	stored := w.store.enrol[0]
 	if string(stored.Hash) != "hash" || stored.Project != "shop" || stored.Labels["env"] != "lab" || stored.CreatedBy != "ana" || !stored.CreatedAt.Equal(start) {
@@ -104,6 +112,7 @@ func TestEnrolmentTokens(t *testing.T) {
 		`{"cluster":"My_Edge"}`: "name_invalid", `{}`: "name_invalid", `{"cluster":"e","ttl":"never"}`: "expression_invalid",
 		`{"cluster":"e","ttl":"-1h"}`: "lifetime_invalid", `{"cluster":"e","ttl":"169h"}`: "lifetime_invalid",
 		`{"cluster":"e","labels":{"a b":"c"}}`: "label_invalid", `{"cluster":"e","epoch":9}`: "unknown_field",
+		`{"cluster":"e","profile":"root"}`: "profile_unknown",
 	} {
 		w.call("POST", "/api/v1/enrolment-tokens", body).problem(400, code)
 	}

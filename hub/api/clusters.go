@@ -316,6 +316,12 @@ type enrolmentRequest struct {
 	Project string `json:"project,omitempty"`
 	// TTL is a duration of at most 168h; an hour when it is left out.
 	TTL string `json:"ttl,omitempty"`
+	// Profile of rights that the answer's helm command and manifest give the agent:
+	// curated (the default), observe, namespaced or cluster-admin. The hub keeps nothing
+	// of it.
+	Profile string `json:"profile,omitempty"`
+	// Namespaces of the profile namespaced.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // issuedEnrolmentToken has the token itself, which is not shown again.
@@ -327,7 +333,11 @@ type issuedEnrolmentToken struct {
 	// CAHash is what the agent pins, and Hub where it connects.
 	CAHash string `json:"caHash"`
 	Hub    string `json:"hub"`
-	// Command enrols the agent.
+	// Helm is the whole command that installs the agent in the cluster that it is run
+	// against, and Manifest the same as YAML for kubectl apply. Both hold the token.
+	Helm     string `json:"helm"`
+	Manifest string `json:"manifest"`
+	// Command runs the agent outside of a cluster, with a kubeconfig.
 	Command string `json:"command"`
 }
 
@@ -384,11 +394,17 @@ func (a *api) createEnrolmentToken(c *gin.Context) {
 		ID: id.String(), Hash: hash, Cluster: in.Cluster, Labels: in.Labels, Aliases: in.Aliases, Project: in.Project,
 		CreatedBy: identity(c).Name, CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}
+	helm, manifest, err := a.opts.InstallAgent(AgentInstallation{Cluster: in.Cluster, Token: token, Profile: in.Profile, Namespaces: in.Namespaces})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	if err := a.store.CreateEnrolmentToken(ctx, t); err != nil {
 		a.fail(c, err)
 		return
 	}
 	c.JSON(http.StatusCreated, issuedEnrolmentToken{
+		Helm: helm, Manifest: manifest,
 		ID: t.ID, Token: token, Cluster: t.Cluster, ExpiresAt: t.ExpiresAt, CAHash: a.opts.CAHash, Hub: a.opts.Advertise,
 		// The token is not an argument: those are visible to everybody on the machine.
 		Command: "HAWSER_TOKEN=" + token + " hawser-agent run --hub " + a.opts.Advertise + " --ca-hash " + a.opts.CAHash + " --cluster-name " + t.Cluster,

@@ -333,6 +333,8 @@ type Options struct {
 	Version string
 	// Advertise is HOST:PORT for agents; CAHash is what they pin.
 	Advertise, CAHash string
+	// InstallAgent says how an agent is installed, by helm and by kubectl.
+	InstallAgent func(AgentInstallation) (helm, manifest string, err error)
 	// AllowHTTPCredentials permits repository credentials over plain http, and
 	// AllowFileRepositories file:// URLs.
 	AllowHTTPCredentials, AllowFileRepositories bool
@@ -350,4 +352,12 @@ type Options struct {
 	// Heartbeat of the event stream, 15 s when zero. Callers are authenticated
 	// again at least every third of it, and every two seconds.
 	Heartbeat time.Duration
+}
+
+// AgentInstallation is what the installation of an agent depends on, beside the hub.
+type AgentInstallation struct {
+	Cluster, Token string
+	// Profile of rights, empty for the default; Namespaces where one needs them.
+	Profile    string
+	Namespaces []string
 }

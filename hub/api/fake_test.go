@@ -988,7 +988,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		NewEnrolmentToken: func() (string, []byte, error) { return "hwe_secret", []byte("hash"), nil },
 		Ready:             func(context.Context) error { return w.ready },
 		Webhook:           http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) }),
-		Version:           "1.2.3", Advertise: "hub.example.org:8443", CAHash: "sha256:ab", Log: log, Now: now,
+		Version:           "1.2.3", Advertise: "hub.example.org:8443", CAHash: caHash, InstallAgent: installAgent, Log: log, Now: now,
 	}
 	w.providers = &oidctest.Store{Now: now}
 	w.opts.SSO, w.opts.IdentityProviders = oidc.New(w.providers, w.auth, "https://hub.example.org:8443", now, log), w.providers
@@ -1161,3 +1161,13 @@ func (s *fakeStore) Leases(context.Context, []model.ClusterID) ([]fleet.Lease, e
 }
 
 func (s *fakeStore) LeaseTime() time.Duration { return 30 * time.Second }
+
+// caHash is what agents pin of the hub of the tests.
+const caHash = "sha256:abababababababababababababababababababababababababababababababab"
+
+func installAgent(in AgentInstallation) (helm, manifest string, err error) {
+	if in.Profile == "root" {
+		return "", "", fault.New(fault.Invalid, "profile_unknown", "no such profile")
+	}
+	return fmt.Sprintf("helm of %+v", in), fmt.Sprintf("manifest of %+v", in), nil
+}

@@ -71,6 +71,8 @@ type Config struct {
 	// LoginCodeFile and CAHashFile receive the one-time login code of the first
 	// start and the CA hash, for programs that start the hub.
 	LoginCodeFile, CAHashFile string
+	// AgentChart is where the chart of agents is, in the commands that enrol clusters.
+	AgentChart string
 
 	// MetricsListen is the address of /metrics, for the cluster's own Prometheus:
 	// plain HTTP without a login, so it is off unless it is given.
@@ -123,6 +125,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.PasswordPattern, "password-pattern", auth.DefaultPasswordPattern, "regular expression that new passwords of local users must match")
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
+	f.StringVar(&c.AgentChart, "agent-chart", env("HAWSER_AGENT_CHART", ""), "chart that the commands which enrol clusters install, for a copy of one's own: oci://…, a URL or a path (default: the released one, of this version)")
 	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")
 	f.IntVar(&c.MetricsApplications, "metrics-applications", envInt("HAWSER_METRICS_APPLICATIONS", metrics.MaxApplications), "applications that have series of their own in /metrics, the first by name; 0 for none")
 	f.StringSliceVar(&c.MetricsAppLabels, "metrics-app-label", nil, "label of applications that is copied to hawser_app_labels; may be repeated")

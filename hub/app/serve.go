@@ -534,7 +534,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		GPGKeys:           h.store,
 		GPGKeysChanged:    h.keysChanged,
 		SavedViews:        h.store,
-		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(),
+		Version:           telemetry.Version, Advertise: h.cfg.Advertise, CAHash: h.ca.Hash(), InstallAgent: h.installAgent,
 		AllowHTTPCredentials: h.cfg.AllowHTTPCredentials, AllowFileRepositories: h.cfg.AllowFileRepositories,
 		Log: h.log,
 	})

@@ -2205,6 +2205,12 @@ type EnrolmentRequest struct {
 	Project string `json:"project,omitempty"`
 	// TTL is a duration of at most 168h; an hour when it is left out.
 	TTL string `json:"ttl,omitempty"`
+	// Profile of rights that the answer's helm command and manifest give the agent:
+	// curated (the default), observe, namespaced or cluster-admin. The hub keeps nothing
+	// of it.
+	Profile string `json:"profile,omitempty"`
+	// Namespaces of the profile namespaced.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // EnrolmentToken is what goes through the API.
@@ -2467,7 +2473,11 @@ type IssuedEnrolmentToken struct {
 	// CAHash is what the agent pins, and Hub where it connects.
 	CAHash string `json:"caHash"`
 	Hub    string `json:"hub"`
-	// Command enrols the agent.
+	// Helm is the whole command that installs the agent in the cluster that it is run
+	// against, and Manifest the same as YAML for kubectl apply. Both hold the token.
+	Helm     string `json:"helm"`
+	Manifest string `json:"manifest"`
+	// Command runs the agent outside of a cluster, with a kubeconfig.
 	Command string `json:"command"`
 }
 

@@ -54,7 +54,7 @@ test("enrol, project, application, commit, drift, rollback and logs, without a m
     await press(page, button("Copy the command"));
     const command = await expect
       .poll(() => page.evaluate(() => navigator.clipboard.readText()))
-      .toContain("HAWSER_TOKEN=")
+      .toContain("helm upgrade --install")
       .then(() => page.evaluate(() => navigator.clipboard.readText()));
     await hand("enrol", command);
     await expect(page.locator("main li[data-state=done]")).toHaveCount(3);

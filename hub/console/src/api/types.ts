@@ -813,6 +813,10 @@ export interface EnrolmentRequest {
   project?: string;
   /** TTL is a duration of at most 168h; an hour when it is left out. */
   ttl?: string;
+  /** Profile of rights that the answer's helm command and manifest give the agent: curated (the default), observe, namespaced or cluster-admin. The hub keeps nothing of it. */
+  profile?: string;
+  /** Namespaces of the profile namespaced. */
+  namespaces?: string[];
 }
 
 export interface EnrolmentToken {
@@ -1205,7 +1209,10 @@ export interface IssuedEnrolmentToken {
   /** CAHash is what the agent pins, and Hub where it connects. */
   caHash: string;
   hub: string;
-  /** Command enrols the agent. */
+  /** Helm is the whole command that installs the agent in the cluster that it is run against, and Manifest the same as YAML for kubectl apply. Both hold the token. */
+  helm: string;
+  manifest: string;
+  /** Command runs the agent outside of a cluster, with a kubeconfig. */
   command: string;
 }
 

@@ -31,6 +31,8 @@ const issued = {
   expiresAt: minutes(60),
   caHash: "sha256:ab",
   hub: "hub.example.org:8443",
+  helm: `helm upgrade --install hawser-agent oci://charts.example.org/agent \\\n  --set token.value=${secret}`,
+  manifest: `kind: Secret\nstringData: {token: ${secret}}\n`,
   command: `HAWSER_TOKEN=${secret} hawser-agent run --hub hub.example.org:8443`,
 };
 const unknown = () => problemAnswer(404, "cluster_unknown", "there is no such cluster");
@@ -71,20 +73,30 @@ test("one command, its secret hidden, and a checklist that goes on by itself", a
   await user.type(await screen.findByRole("textbox", { name: "Name" }), "eu");
   await user.type(screen.getByRole("textbox", { name: "Labels" }), "env=prod region=eu");
   await user.selectOptions(screen.getByRole("combobox", { name: "Reserved for" }), "pay");
+  await user.selectOptions(screen.getByRole("combobox", { name: "What the agent may do" }), "namespaced");
+  await user.type(screen.getByRole("textbox", { name: "Namespaces" }), "shop, web");
+  expect(screen.getByText(/ --profile namespaced --watch-namespace shop --watch-namespace web/)).toBeInTheDocument();
   expect(
     screen.getByText("hawser cluster enroll eu --label env=prod --label region=eu --project pay", { exact: false }),
   ).toBeInTheDocument();
   await expectAccessible();
   await user.click(screen.getByRole("button", { name: "Make the command" }));
-  expect(await screen.findByText(/HAWSER_TOKEN=hwe_•+ hawser-agent run/)).toBeInTheDocument();
+  expect(await screen.findByText(/helm upgrade --install .* --set token.value=hwe_•+/s)).toBeInTheDocument();
   expect(asked.find((a) => a.method === "POST")?.body).toEqual({
     cluster: "eu",
     labels: { env: "prod", region: "eu" },
     project: "pay",
     ttl: "1h",
+    profile: "namespaced",
+    namespaces: ["shop", "web"],
   });
   expect(document.body.textContent).not.toContain(secret);
   expect(router.state.location.href).not.toContain(secret);
+  await user.click(screen.getByRole("radio", { name: "Manifest" }));
+  expect(screen.getByText(/^kubectl apply -f - <<'HAWSER' kind: Secret .*hwe_•+.* HAWSER$/)).toBeInTheDocument();
+  await expectAccessible();
+  await user.click(screen.getByRole("radio", { name: "Program" }));
+  expect(screen.getByText(/HAWSER_TOKEN=hwe_•+ hawser-agent run/)).toBeInTheDocument();
   await user.click(screen.getByRole("button", { name: "Show" }));
   expect(screen.getByText(new RegExp(secret))).toBeInTheDocument();
   await expectAccessible();

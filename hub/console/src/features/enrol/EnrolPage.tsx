@@ -1,4 +1,4 @@
-import { Button, NativeSelect, Textarea, TextInput } from "@mantine/core";
+import { Button, NativeSelect, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
@@ -12,7 +12,7 @@ import { CopyButton } from "../../ui/CopyButton";
 import { Icon } from "../../ui/Icon";
 import { Page } from "../../ui/Page";
 import { PlainText } from "../../ui/PlainText";
-import { plainLine } from "../../ui/plain";
+import { plain, plainLine } from "../../ui/plain";
 import { RelativeTime } from "../../ui/RelativeTime";
 import { cli } from "../../ui/shell";
 import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
@@ -79,9 +79,12 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
   const [aliases, setAliases] = useState("");
   const [reserved, setReserved] = useState(search.project ?? "");
   const [ttl, setTTL] = useState("1h");
+  const [profile, setProfile] = useState<(typeof profiles)[number]>("curated");
+  const [namespaces, setNamespaces] = useState("");
   const [replaces, setReplaces] = useState(false);
   const projects = useQuery(projectsQuery);
   const parsed = labelsOf(labels);
+  const watched = profile === "namespaced" ? namespaces.split(/[\s,]+/).filter((n) => n !== "") : [];
   const servers = aliases
     .split(/\s+/)
     .map((a) => a.trim())
@@ -95,6 +98,8 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
           aliases: servers.length === 0 ? undefined : servers,
           project: reserved === "" ? undefined : reserved,
           ttl,
+          profile: profile === "curated" ? undefined : profile,
+          namespaces: watched.length === 0 ? undefined : watched,
         },
         { idempotencyKey: idempotencyKey() },
       ),
@@ -105,7 +110,7 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
     problem?.field === field ? (
       <PlainText text={[problem.message, problem.fix].filter(Boolean).join(" ")} lines={3} />
     ) : undefined;
-  const known = ["cluster", "labels", "aliases", "project", "ttl"];
+  const known = ["cluster", "labels", "aliases", "project", "ttl", "profile", "namespaces"];
   const submit = async (e: FormEvent) => {
     e.preventDefault();
     if (parsed.wrong.length > 0) return;
@@ -123,6 +128,8 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
     ...servers.flatMap((a) => ["--alias", a]),
     ...(reserved === "" ? [] : ["--project", reserved]),
     ...(ttl === "1h" ? [] : ["--ttl", ttl]),
+    ...(profile === "curated" ? [] : ["--profile", profile]),
+    ...watched.flatMap((n) => ["--watch-namespace", n]),
   );
   return (
     <form className={classes.page} onSubmit={(e) => void submit(e)}>
@@ -185,6 +192,26 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
           ]}
           error={fieldError("ttl")}
         />
+        <NativeSelect
+          label={t("enrol.profile")}
+          description={t(`enrol.profile.${profile}.hint`)}
+          value={profile}
+          onChange={(e) => setProfile(profiles.find((x) => x === e.currentTarget.value) ?? "curated")}
+          data={profiles.map((value) => ({ value, label: t(`enrol.profile.${value}`) }))}
+          error={fieldError("profile")}
+        />
+        {profile === "namespaced" && (
+          <TextInput
+            label={t("enrol.namespaces")}
+            description={t("enrol.namespaces.hint")}
+            placeholder="shop web"
+            value={namespaces}
+            onChange={(e) => setNamespaces(e.currentTarget.value)}
+            autoComplete="off"
+            spellCheck={false}
+            error={fieldError("namespaces")}
+          />
+        )}
         <Textarea
           className={classes.wide}
           label={t("enrol.aliases")}
@@ -407,20 +434,50 @@ function newer(r: EnrolmentRefusal | undefined, usedAt: string | undefined): boo
   return r !== undefined && (usedAt === undefined || new Date(r.at).getTime() > new Date(usedAt).getTime());
 }
 
+/** Rights that an agent is installed with, the default first. */
+const profiles = ["curated", "observe", "namespaced", "cluster-admin"] as const;
+
+/** Ways to install an agent. */
+const ways = ["helm", "manifest", "program"] as const;
+type Way = (typeof ways)[number];
+
+/** What is copied: one command, whole, also for the manifest. */
+function commandOf(issued: IssuedEnrolmentToken, way: Way): string {
+  switch (way) {
+    case "helm":
+      return issued.helm;
+    case "manifest":
+      return `kubectl apply -f - <<'HAWSER'\n${issued.manifest.trimEnd()}\nHAWSER`;
+    case "program":
+      return issued.command;
+  }
+}
+
 function Command({ issued }: { issued: IssuedEnrolmentToken }) {
   const t = useT();
   const [shown, setShown] = useState(false);
-  const { command } = issued;
+  const [way, setWay] = useState<Way>("helm");
+  const command = commandOf(issued, way);
   return (
     <section className={classes.box} aria-labelledby="enrol-command">
       <div className={classes.boxHead}>
         <strong id="enrol-command">{t("enrol.command")}</strong>
+        <SegmentedControl
+          size="xs"
+          aria-label={t("enrol.way")}
+          value={way}
+          onChange={(v) => setWay(ways.find((x) => x === v) ?? "helm")}
+          data={ways.map((value) => ({ value, label: t(`enrol.way.${value}`) }))}
+        />
         <span>
           {t("enrol.single")} <RelativeTime at={issued.expiresAt} />
         </span>
       </div>
       <div className={classes.command}>
-        <code>{plainLine(shown ? command : masked(command, issued.token))}</code>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a manifest is long, and is scrolled by keys, too */}
+        <section className={classes.text} tabIndex={0} aria-labelledby="enrol-command">
+          <code>{plain(shown ? command : masked(command, issued.token))}</code>
+        </section>
         <div className={classes.row}>
           <Button variant="default" onClick={() => setShown(!shown)} aria-pressed={shown}>
             {shown ? t("enrol.hide") : t("enrol.show")}
@@ -428,7 +485,7 @@ function Command({ issued }: { issued: IssuedEnrolmentToken }) {
           <CopyButton value={command} label={t("enrol.copy")} />
         </div>
       </div>
-      <p className={classes.note}>{t("enrol.where")}</p>
+      <p className={classes.note}>{t(`enrol.where.${way}`)}</p>
     </section>
   );
 }
