@@ -1,12 +1,14 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,15 +17,16 @@ import (
 
 	"github.com/hawser-dev/hawser/e2e/rig"
 	"github.com/hawser-dev/hawser/e2e/testbed"
+	"github.com/hawser-dev/hawser/shared/audit"
 )
 
 // TestWalk goes the whole way through the console with keys alone, over a real
 // cluster and a real Git server: enrol, project, application, commit, drift,
-// rollback, logs.
+// rollback, logs, a shell, the deletion of an object, parameters.
 func TestWalk(t *testing.T) {
 	r, p := start(t)
 	ctx := t.Context()
-	kubelet, err := testbed.StartKubelet(testbed.KubeletOptions{})
+	kubelet, err := testbed.StartKubelet(testbed.KubeletOptions{Exec: shell})
 	must(t, err)
 	t.Cleanup(kubelet.Close)
 	repo, err := r.Git.CreateRepo(ctx, "shop")
@@ -40,7 +43,7 @@ func TestWalk(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			return nil, eu.StartAgent(ctx, token, "--cluster-name", eu.Name)
+			return nil, eu.StartAgent(ctx, token, "--cluster-name", eu.Name, "--allow-exec")
 		},
 		"commit": func(ctx context.Context, arg json.RawMessage) (any, error) {
 			var c struct{ Message, Image string }
@@ -73,6 +76,66 @@ func TestWalk(t *testing.T) {
 			return pod, err
 		},
 	})
+	audited(t, r)
+}
+
+// audited looks for what the steps did: shells with their beginnings and how they
+// ended, and the deletion of an object with what became of it in the cluster.
+func audited(t *testing.T, r *rig.Rig) {
+	t.Helper()
+	api, err := r.API()
+	must(t, err)
+	for query, want := range map[string]int{
+		"kind=begun&action=execResource":        3,
+		"kind=command&action=execResource":      3,
+		"kind=command&action=deleteResource":    1,
+		"kind=effect&action=operationSucceeded": 2, // the rollback, and the deletion
+	} {
+		deadline := time.Now().Add(30 * time.Second)
+		for {
+			var got struct{ Items []audit.Record }
+			must(t, api.Do(t.Context(), "GET", "/audit?name=shop&"+query, nil, &got))
+			if len(got.Items) >= want {
+				for _, a := range got.Items {
+					if a.Actor != person || a.Project != "team" || a.Kind == audit.Command && a.Outcome != audit.Done {
+						t.Errorf("%s: %+v", query, a)
+					}
+				}
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("%s: %d records, want %d", query, len(got.Items), want)
+				break
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+}
+
+// shell is what the containers of the shop have for one: it says the terminal's size
+// first, then what is typed, and ends with "exit". The titles and links that it writes
+// are those of a program that means no good.
+func shell(ctx context.Context, e testbed.Exec) (int, error) {
+	if len(e.Command) == 0 || e.Command[0] != "sh" {
+		return testbed.KubeletCommands(ctx, e)
+	}
+	select {
+	case size := <-e.Size:
+		fmt.Fprintf(e.Stdout, "\x1b]0;owned\x07\x1b[1mwelcome\x1b[0m %s\r\n", size)
+	case <-ctx.Done():
+		return 130, nil
+	}
+	lines := bufio.NewReader(e.Stdin)
+	for {
+		line, err := lines.ReadString('\r')
+		if err != nil {
+			return 130, nil // the client has gone
+		}
+		if line = strings.TrimSpace(line); line == "exit" {
+			return 7, nil
+		}
+		fmt.Fprintf(e.Stdout, "you said <b>%s</b>\r\n", line)
+	}
 }
 
 func deployment(image string) map[string][]byte {

@@ -279,6 +279,63 @@ func TestAnAgentThatDoesNotKnowActionsIsSentNone(t *testing.T) {
 	}
 }
 
+// An agent that knows actions and not the deletion of one object would take it for an
+// action of that name: it is not sent, and says so of itself.
+func TestAnAgentThatCannotDeleteSingleObjectsIsSentNoDeletion(t *testing.T) {
+	remove := operation("delete", "a", model.OperationAction, model.PhaseSent)
+	remove.Spec.Action = &model.ActionSpec{Name: model.ActionDelete, Resource: model.ObjectKey{Kind: "Pod", Name: "p"}, Delete: &model.DeleteSpec{UID: "u"}}
+	scale := operation("scale", "a", model.OperationAction, model.PhaseSent)
+	scale.Spec.Action = &model.ActionSpec{Name: "scale", Resource: model.ObjectKey{Kind: "Pod", Name: "p"}}
+	ops := []model.OperationInfo{remove, scale}
+	for name, c := range map[string]struct {
+		capabilities, refused, sent string
+	}{
+		"knows neither": {"", "delete scale", ""},
+		"knows actions": {model.CapabilityActions, "delete", "scale"},
+		"knows both":    {model.CapabilityActions + " " + model.CapabilityDeleteObject, "", "delete scale"},
+	} {
+		h := hello(known("a", 2, "b"))
+		h.AgentVersion, h.Capabilities = "0.1.0", strings.Fields(c.capabilities)
+		s := NewSession(Opening{}, h)
+		var refused, sent []string
+		for _, u := range s.Refused(ops, now) {
+			refused = append(refused, string(u.ID))
+			if u.ID == "delete" && u.Message != `agent_too_old: the cluster's agent (0.1.0) cannot delete single objects (it lacks the capability "`+
+				model.CapabilityDeleteObject+`"); upgrade it, then delete it again` {
+				t.Errorf("%s: %s", name, u.Message)
+			}
+		}
+		for _, cmd := range s.Commands(ops) {
+			sent = append(sent, string(cmd.ID))
+		}
+		if got := strings.Join(refused, " "); got != c.refused {
+			t.Errorf("%s: refused %q", name, got)
+		}
+		if got := strings.Join(sent, " "); got != c.sent {
+			t.Errorf("%s: sent %q", name, got)
+		}
+		// The same of those that a session finds when it opens.
+		f := facts(AppFacts{UID: "a", Counter: 2, Desired: desired("a", 2, "b")})
+		f.Operations = ops
+		o, err := Open(f, h, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed, opened []string
+		for _, op := range o.Send {
+			opened = append(opened, string(op.ID))
+		}
+		for _, x := range o.Operations {
+			if strings.HasPrefix(x.Operation.Message, "agent_too_old: ") {
+				failed = append(failed, string(x.Operation.ID))
+			}
+		}
+		if got := strings.Join(failed, " "); got != c.refused || strings.Join(opened, " ") != c.sent {
+			t.Errorf("%s: at its opening refused %q, sent %q", name, failed, opened)
+		}
+	}
+}
+
 func TestOpenRefusesActionsForAnAgentThatDoesNotKnowThem(t *testing.T) {
 	for _, able := range []bool{false, true} {
 		for _, stale := range []bool{false, true} { // of what was sent nothing is known

@@ -142,4 +142,89 @@ test("enrol, project, application, commit, drift, rollback and logs, without a m
     await expect(page.getByText("<b>somebody</b> came in")).toBeVisible();
     await accessible(page);
   });
+
+  await test.step("a shell is opened in the pod, left by its chord, and says how it ended", async () => {
+    await page.keyboard.press("Tab"); // out of whatever took the keys
+    await press(page, page.locator("main nav a").filter({ hasText: /^Terminal$/ }));
+    const terminal = page.getByRole("textbox", { name: /^Terminal of web in / });
+    await expect(terminal).toBeFocused();
+    const shown = page.locator(".xterm-rows");
+    await expect(shown).toContainText(/welcome [0-9]+x[0-9]+/);
+    await page.keyboard.type("hello");
+    await page.keyboard.press("Enter");
+    await expect(shown).toContainText("you said <b>hello</b>");
+    await expect(page).not.toHaveTitle(/owned/);
+    // Keys are the container's, also those that are chords elsewhere.
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Tab");
+    await expect(terminal).toBeFocused();
+    await page.keyboard.press("Control+Shift+X");
+    await expect(button("New session")).toBeFocused();
+    await accessible(page);
+    await terminal.focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("exit");
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("exit code 7")).toBeVisible();
+    await press(page, button("New session"));
+    await expect(page.locator(".xterm-rows")).toContainText("welcome");
+    await page.keyboard.press("Control+Shift+X");
+  });
+
+  await test.step("the side sheet of a pod has a shell of 80 columns", async () => {
+    const name = (await page.getByRole("textbox", { name: /^Terminal of web in / }).getAttribute("aria-label")) ?? "";
+    const pod = name.replace(/^.* in /, "");
+    await page.goto(`${pathOf("application", "shop")}?sel=%2FPod%2Fshop%2F${pod}&sheet=terminal`);
+    const sheet = page.getByRole("complementary").filter({ hasText: pod });
+    await expect(sheet.getByRole("textbox", { name })).toBeFocused();
+    await expect(sheet.locator(".xterm-rows")).toContainText(/welcome [89][0-9]x[0-9]+/);
+    await page.keyboard.press("Escape");
+    await expect(sheet).toBeVisible();
+    await accessible(page);
+    await page.keyboard.press("Control+Shift+X");
+    await page.keyboard.press("Escape");
+    await expect(sheet).toBeHidden();
+  });
+
+  await test.step("one object is deleted, by its name typed", async () => {
+    await page.goto(`${pathOf("application", "shop")}?sel=apps%2FDeployment%2Fshop%2Fweb&sheet=summary`);
+    await settled(page);
+    const sheet = page.getByRole("complementary").filter({ hasText: "web" });
+    await press(page, sheet.getByRole("button", { name: "Actions" }));
+    await page.getByRole("menuitem", { name: "Delete…" }).press("Enter");
+    const dialog = page.getByRole("dialog");
+    await expect(dialog).toContainText(
+      "hawser app delete-resource shop --kind Deployment --group apps --namespace shop",
+    );
+    await fill(page, dialog.getByLabel(/web/), "web");
+    await accessible(page);
+    await press(page, dialog.getByRole("button", { name: "Delete" }));
+    await expect(page.locator("main header").getByText("Action succeeded")).toBeVisible();
+  });
+
+  await test.step("parameters of the source are changed, with what is wrong beside its field", async () => {
+    await page.goto(pathOf("application", "shop"));
+    await settled(page);
+    await chord(page, "p");
+    const source = page.getByRole("region", { name: "Source" });
+    await expect(source.getByText("No parameters")).toBeVisible();
+    await press(page, source.getByRole("button", { name: /^Edit/ }));
+    await reach(page, source.getByRole("combobox", { name: "Tool" }));
+    await page.keyboard.type("Dir");
+    await expect(page.getByRole("option")).toHaveCount(1);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await fill(page, source.getByLabel("Files to leave out"), "{notes.yaml,tests/*}");
+    await press(page, button("Add to Jsonnet libraries"));
+    await expect(source.getByRole("textbox", { name: "Jsonnet libraries 1" })).toBeFocused();
+    await page.keyboard.type("vendor");
+    await expect(source).toContainText(
+      "hawser app set shop --directory-exclude '{notes.yaml,tests/*}' --jsonnet-libs vendor",
+    );
+    await accessible(page);
+    await press(page, button("Save"));
+    await expect(source.getByText("{notes.yaml,tests/*}")).toBeVisible();
+    await expect(source.getByText("vendor")).toBeVisible();
+    await accessible(page);
+  });
 });

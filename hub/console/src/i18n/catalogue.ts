@@ -11,6 +11,7 @@ import type jobs from "../messages/en/jobs.json";
 import type login from "../messages/en/login.json";
 import type logs from "../messages/en/logs.json";
 import type manifests from "../messages/en/manifests.json";
+import type parameters from "../messages/en/parameters.json";
 import type projects from "../messages/en/projects.json";
 import type repositories from "../messages/en/repositories.json";
 import type settings from "../messages/en/settings.json";
@@ -33,6 +34,7 @@ interface Nouns {
   login: typeof login;
   logs: typeof logs;
   manifests: typeof manifests;
+  parameters: typeof parameters;
   projects: typeof projects;
   repositories: typeof repositories;
   settings: typeof settings;

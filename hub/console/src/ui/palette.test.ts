@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { background, palette, type Scheme, type State, states } from "./palette";
+import { theme } from "./theme";
 
 type RGB = readonly [number, number, number];
 
@@ -134,5 +135,15 @@ describe("theme.css", () => {
     ),
   )("%s: %s can be read on %s", (_, fore, back, selector) => {
     expect(contrast(token(selector ?? "", fore ?? ""), token(selector ?? "", back ?? ""))).toBeGreaterThanOrEqual(4.5);
+  });
+});
+
+describe("buttons that are filled", () => {
+  const shades = theme.primaryShade as Record<Scheme, number>;
+  it.each(["light", "dark"] as const)("have words that can be read in the %s scheme", (scheme) => {
+    for (const name of ["accent", "red"] as const) {
+      const filled = theme.colors?.[name]?.[shades[scheme]] ?? "";
+      expect(contrast(filled, "#ffffff"), `${name} ${filled}`).toBeGreaterThanOrEqual(4.5);
+    }
   });
 });

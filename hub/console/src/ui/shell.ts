@@ -8,6 +8,6 @@ export function quoted(word: string): string {
 export function cli(...words: readonly (string | undefined | false)[]): string {
   return words
     .filter((w): w is string => typeof w === "string")
-    .map((w) => (/^--?[a-z][a-z0-9-]*(=[A-Za-z0-9_@%+:,./-]+)?$/.test(w) ? w : quoted(w)))
+    .map((w) => (w === "--" || /^--?[a-z][a-z0-9-]*(=[A-Za-z0-9_@%+:,./-]+)?$/.test(w) ? w : quoted(w)))
     .join(" ");
 }

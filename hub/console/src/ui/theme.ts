@@ -13,6 +13,20 @@ const accent: MantineColorsTuple = [
   "#0b478b",
 ];
 
+/** What is dangerous. White is read on its buttons, which are 7 in the light scheme and 6 in the dark one. */
+const red: MantineColorsTuple = [
+  "#fdeeee",
+  "#fad7d6",
+  "#f5b0ac",
+  "#f08d86",
+  "#ec7a72",
+  "#dc4a44",
+  "#c9302f",
+  "#b3261e",
+  "#982028",
+  "#7f1a20",
+];
+
 /** Greys of Mantine's dark scheme, from text to ground: those of theme.css. */
 const dark: MantineColorsTuple = [
   "#e6e9ef",
@@ -29,7 +43,7 @@ const dark: MantineColorsTuple = [
 
 /** Look of all components: dense, calm, one accent. */
 export const theme = createTheme({
-  colors: { accent, dark },
+  colors: { accent, red, dark },
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: "var(--hw-font)",

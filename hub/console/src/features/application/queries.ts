@@ -11,6 +11,27 @@ export function applicationQuery(name: string) {
   });
 }
 
+/** One application with the version of what is stored, to be changed: read when somebody begins to. */
+export function storedApplicationQuery(name: string) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "stored"],
+    queryFn: ({ signal }) => api.getApplication(name, { signal }),
+    meta: { live: "manual" },
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
+
+/** What the config management plugins of its sources say that they take. */
+export function pluginParametersQuery(name: string) {
+  return queryOptions({
+    queryKey: ["applications", "detail", name, "plugin-parameters"],
+    queryFn: async ({ signal }) => (await api.listPluginParameters(name, { signal })).items,
+    meta: { live: "manual" },
+    staleTime: 60_000,
+  });
+}
+
 /** Its objects and what they own, as the agent saw them. */
 export function treeQuery(name: string) {
   return queryOptions({

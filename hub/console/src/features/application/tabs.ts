@@ -73,6 +73,12 @@ export const tabs: readonly ApplicationTab[] = [
     component: lazy(() => import("./history/History")),
   },
   {
+    id: "parameters",
+    title: "parameters.tab",
+    chord: "p",
+    component: lazy(() => import("./parameters/Parameters")),
+  },
+  {
     id: "manifests",
     title: "manifests.tab",
     chord: "m",
@@ -113,16 +119,19 @@ export interface ObjectTab {
   component: LazyExoticComponent<ComponentType<{ name: string; object: ObjectKey }>>;
   /** Objects that have it; left out: all. */
   of?: (object: ObjectKey) => boolean;
+  /** How wide the sheet is with it, where that is not the usual. */
+  width?: number;
 }
 
 export const objectTabs: readonly ObjectTab[] = [
-  { id: "summary", title: "application.sheet.summary", component: lazy(() => import("./sheet/Summary")) },
+  { id: "summary", title: "application.sheet.summary", width: 480, component: lazy(() => import("./sheet/Summary")) },
   { id: "yaml", title: "application.sheet.yaml", component: lazy(() => import("./sheet/LiveYAML")) },
   { id: "events", title: "application.tab.events", component: lazy(() => import("./sheet/ObjectEvents")) },
   {
     id: "terminal",
     title: "terminal.tab",
     component: lazy(() => import("./sheet/PodShell")),
+    width: 720, // programs expect 80 columns
     of: (object) => object.kind === "Pod" && object.group === undefined,
   },
 ];

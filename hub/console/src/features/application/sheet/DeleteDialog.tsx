@@ -52,7 +52,8 @@ export function DeleteDialog({ name, object, onClose }: { name: string; object: 
       { idempotencyKey: key },
     );
     toast(t("application.deleteObject.asked"), `${object.kind}/${object.name}`);
-    void client.invalidateQueries({ queryKey: applicationQuery(name).queryKey });
+    // What the dialog has read of the object is not asked for again: it may be gone.
+    void client.invalidateQueries({ queryKey: applicationQuery(name).queryKey, exact: true });
   };
   return (
     <ConfirmDialog

@@ -30,7 +30,7 @@ export function ObjectSheet({ name, object }: { name: string; object: ObjectKey 
   );
   return (
     <SideSheet
-      width={tab.id === "summary" ? 480 : 640}
+      width={tab.width ?? 640}
       title={
         <>
           <span className={classes.kind}>{object.kind}</span> <MiddleTruncate text={object.name} most={48} />

@@ -72,6 +72,10 @@ describe("deleting one object", () => {
       ...{ group: "apps", kind: "Deployment", namespace: "pay", resourceName: "web", uid: "u-7" },
     });
     expect(sent?.headers.get("Idempotency-Key")).toBeTruthy();
+    // Of the application something has changed; the object may be gone, and is not asked for again.
+    const reads = (path: string) => asked.filter((a) => a.method === "GET" && a.path === path).length;
+    await waitFor(() => expect(reads("/applications/shop")).toBe(2));
+    expect(reads("/applications/shop/resource")).toBe(1);
   }, 60_000);
 
   it("deletes nothing when it is not known which object it is", async () => {

@@ -77,7 +77,11 @@ export default function Screen(props: ScreenProps) {
     terminal.loadAddon(fit);
     terminal.open(host);
     // What is typed is the container's: Escape closes no sheet, and no key is a chord.
-    const keep = (e: KeyboardEvent) => e.stopPropagation();
+    // After its end they are the page's again, and Tab leads on.
+    let over = false;
+    const keep = (e: KeyboardEvent) => {
+      if (!over) e.stopPropagation();
+    };
     host.addEventListener("keydown", keep);
     terminal.textarea?.setAttribute("aria-label", label);
     terminal.textarea?.setAttribute("aria-describedby", describedBy);
@@ -87,6 +91,7 @@ export default function Screen(props: ScreenProps) {
         if (e.type === "keydown") latest.current.onLeave();
         return false;
       }
+      if (over && !(e.ctrlKey || e.metaKey)) return false;
       if (e.ctrlKey && e.shiftKey && e.code === "KeyC" && terminal.hasSelection()) {
         e.preventDefault();
         if (e.type === "keydown") void navigator.clipboard?.writeText(terminal.getSelection()).catch(() => {});
@@ -114,6 +119,7 @@ export default function Screen(props: ScreenProps) {
       },
       onOutput: (bytes) => terminal.write(bytes),
       onEnd: (end) => {
+        over = true;
         terminal.options.disableStdin = true;
         terminal.options.cursorBlink = false;
         latest.current.onEnd(end);

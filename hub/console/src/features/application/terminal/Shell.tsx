@@ -36,6 +36,10 @@ export function Shell({ name, pod, choice }: { name: string; pod: ObjectKey; cho
     setLink(undefined);
     setAttempt((n) => n + 1);
   };
+  const denied =
+    state.phase === "ended" && "problem" in state.end && Problem.of(state.end.problem).isDenied
+      ? state.end.problem
+      : undefined;
   const label = t("terminal.of", { container: plainLine(container ?? ""), pod: plainLine(pod.name) });
   return (
     <div className={classes.page}>
@@ -70,15 +74,17 @@ export function Shell({ name, pod, choice }: { name: string; pod: ObjectKey; cho
         <ErrorView error={live.error} onRetry={() => void live.refetch()} />
       ) : (
         <>
-          <p
-            className={classes.state}
-            role="status"
-            data-bad={(state.phase === "ended" && !("exitCode" in state.end)) || undefined}
-          >
-            {link !== undefined ? <PlainText text={link} /> : <Said state={state} />}
-          </p>
-          {state.phase === "ended" && "problem" in state.end && Problem.of(state.end.problem).isDenied ? (
-            <ErrorView error={state.end.problem} onRetry={again} />
+          {denied === undefined && (
+            <p
+              className={classes.state}
+              role="status"
+              data-bad={(state.phase === "ended" && !("exitCode" in state.end)) || undefined}
+            >
+              {link !== undefined ? <PlainText text={link} /> : <Said state={state} />}
+            </p>
+          )}
+          {denied !== undefined ? (
+            <ErrorView error={denied} onRetry={again} />
           ) : (
             <div className={classes.around}>
               <Suspense fallback={<LoadingView />}>
@@ -100,9 +106,11 @@ export function Shell({ name, pod, choice }: { name: string; pod: ObjectKey; cho
           )}
         </>
       )}
-      <p className={classes.state} id={hint}>
-        {t("terminal.hint", { chord: leaveChord })}
-      </p>
+      {denied === undefined && (
+        <p className={classes.state} id={hint}>
+          {t("terminal.hint", { chord: leaveChord })}
+        </p>
+      )}
       <div className={classes.cli}>
         <CliLine
           command={cli(
@@ -128,7 +136,7 @@ function Said({ state }: { state: State }) {
   const problem = Problem.of(state.end.problem);
   return (
     <>
-      <PlainText text={[problem.message, problem.fix].filter(Boolean).join(" ")} lines={4} />{" "}
+      <PlainText text={[problem.message, problem.fix].filter(Boolean).join(" · ")} lines={4} />{" "}
       <code>{problem.id || problem.code}</code>
     </>
   );

@@ -179,7 +179,8 @@ describe("the tab", () => {
         problem: new Problem({ code: "exec_disabled", id: "HW-4999", status: 403, detail: "no shells here" }),
       }),
     );
-    expect((await screen.findAllByText(/no shells here/))[0]).toBeVisible();
+    expect(await screen.findByText(/no shells here/)).toBeVisible(); // once
+    expect(screen.queryByText(/leaves the terminal/)).toBeNull();
     expect(screen.queryByRole("textbox", { name: /^Terminal/ })).toBeNull();
     unmount();
     hubAnswers({
