@@ -157,7 +157,7 @@ describe("changing parameters", () => {
         },
       },
     });
-  });
+  }, 60_000);
 
   it("says beside the field what is wrong with it, and keeps what was written", async () => {
     const hub = open({ ...git, helm: { valueFiles: ["a.yaml"] } });
@@ -184,7 +184,7 @@ describe("changing parameters", () => {
     );
     await userEvent.click(save);
     expect(await screen.findByText(/you may not update applications/)).toBeVisible();
-  });
+  }, 60_000);
 
   it("keeps what was written when somebody else was faster, over what is stored then", async () => {
     const hub = open({ ...git, kustomize: { namePrefix: "a-" } });
@@ -202,7 +202,7 @@ describe("changing parameters", () => {
     expect(hub.puts()[1]?.body).toMatchObject({
       spec: { source: { ...git, targetRevision: "v2", kustomize: { namePrefix: "theirs-", namespace: "mine" } } },
     });
-  });
+  }, 60_000);
 
   it("of a source without any begins with the tool, and is left without a change", async () => {
     const hub = open(git, "en", { autoSync: false });
@@ -215,5 +215,5 @@ describe("changing parameters", () => {
     await userEvent.click(screen.getByRole("button", { name: "Cancel" }));
     expect(await screen.findByText(/^No parameters/)).toBeVisible();
     expect(hub.puts()).toHaveLength(0);
-  });
+  }, 60_000);
 });
