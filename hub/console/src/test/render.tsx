@@ -118,7 +118,10 @@ export function hubAnswers(routes: Record<string, (a: Asked) => Answer | Promise
       method,
       path,
       query: url.searchParams,
-      body: text === undefined ? undefined : JSON.parse(text),
+      body:
+        text === undefined || new Headers(init?.headers).get("Content-Type") === "application/yaml"
+          ? text
+          : JSON.parse(text),
       headers: new Headers(init?.headers),
     };
     asked.push(a);

@@ -15,6 +15,8 @@ export interface TextEditorProps {
   problems: readonly TextProblem[];
   label: string;
   readOnly?: boolean;
+  /** What the text is written in, if it is coloured. */
+  language?: "yaml";
 }
 
 const Editor = lazy(() => import("./TextEditor"));

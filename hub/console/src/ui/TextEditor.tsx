@@ -1,4 +1,6 @@
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { yaml } from "@codemirror/lang-yaml";
+import { syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState } from "@codemirror/state";
@@ -11,13 +13,13 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { useEffect, useRef } from "react";
-import { codeTheme } from "./CodeViewEditor";
+import { codeTheme, highlight } from "./CodeViewEditor";
 import { styleNonce } from "./nonce";
 import type { TextEditorProps } from "./PolicyEditor";
 import { plainLine } from "./plain";
 
 /** The editor of PolicyEditor; loaded by it. Tab leaves it, as everywhere else. */
-export default function TextEditor({ text, onChange, problems, label, readOnly }: TextEditorProps) {
+export default function TextEditor({ text, onChange, problems, label, readOnly, language }: TextEditorProps) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
   const changing = useRef(new Compartment());
@@ -58,9 +60,10 @@ export default function TextEditor({ text, onChange, problems, label, readOnly }
       effects: changing.current.reconfigure([
         EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
         EditorState.readOnly.of(readOnly === true),
+        language === "yaml" ? [yaml(), syntaxHighlighting(highlight)] : [],
       ]),
     });
-  }, [label, readOnly]);
+  }, [label, readOnly, language]);
   useEffect(() => {
     const v = view.current;
     if (v === undefined || v.state.doc.toString() === text) return;

@@ -1,7 +1,9 @@
-import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { EditorView } from "@codemirror/view";
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+import { placeOfKey } from "./customizationKeys";
 import { formatGrants, parseGrants, placeIn } from "./grants";
 
 const hostile = `<img src=x onerror=alert(1)>\u202e`;
@@ -283,6 +285,123 @@ describe("settings", () => {
     const put = asked.find((a) => a.method === "PUT");
     expect(put?.headers.get("If-Match")).toBe('"4"');
     expect(put?.body).toEqual({ rbac: { "policy.csv": "g, ana, role:admin\n", "policy.default": "role:nope" } });
+  });
+
+  describe("customizations", () => {
+    const health = "resource.customizations.health.example.org_Widget";
+    const ignore = "resource.customizations.ignoreDifferences.apps_Deployment";
+    const stored = () =>
+      new Response(
+        JSON.stringify({
+          version: 3,
+          changedBy: "ana",
+          changedAt: at,
+          customizations: { [health]: "return {}\n" },
+          clusters: { current: 4, behind: 1, behindNames: [hostile] },
+          versions: [{ version: 3, changedAt: at }],
+        }),
+        { headers: { "Content-Type": "application/json", ETag: '"3"' } },
+      );
+
+    it("say what storing them would change, and store them only against their version", async () => {
+      const asked = hubAnswers({
+        "GET /settings/customizations": stored,
+        "PUT /settings/customizations": (a) => {
+          const sent = (a.body as { customizations: Record<string, string> }).customizations;
+          return sent[ignore] === undefined
+            ? { version: 3, result: "configured", dryRun: true, changes: [{ key: health, change: "removed" }] }
+            : {
+                version: 4,
+                result: "configured",
+                changes: [
+                  { key: health, change: "removed", before: "return {}\n" },
+                  { key: ignore, change: "added", after: "jsonPointers:\n- /spec/replicas\n" },
+                ],
+              };
+        },
+      });
+      drawAt("/settings?tab=customizations");
+      expect(await screen.findByText(/^1 of 5 clusters do not have this version yet/)).toBeVisible();
+      const save = screen.getByRole("button", { name: "Review and save …" });
+      expect(save).toBeDisabled();
+      await userEvent.click(screen.getByRole("button", { name: "Remove health.example.org_Widget" }));
+      expect(await screen.findByText("removed")).toBeVisible();
+      expect(await screen.findByText("The hub finds nothing wrong; 1 key would change.")).toBeVisible();
+      await userEvent.click(screen.getByRole("button", { name: "Add a key …" }));
+      const adding = await screen.findByRole("dialog");
+      fireEvent.click(within(adding).getByRole("combobox", { name: "What" }));
+      fireEvent.click(await screen.findByRole("option", { name: "Ignored differences" }));
+      fireEvent.change(within(adding).getByLabelText("API group (empty: core)"), { target: { value: "apps" } });
+      fireEvent.change(within(adding).getByLabelText("Kind"), { target: { value: "Deployment" } });
+      await userEvent.click(within(adding).getByRole("button", { name: "Add a key …" }));
+      expect(await screen.findByText("The hub finds nothing wrong; 2 keys would change.")).toBeVisible();
+      await expectAccessible();
+      await userEvent.click(save);
+      const dialog = await screen.findByRole("dialog", { name: "Save the customizations?" });
+      expect(within(dialog).getByText("- /spec/replicas")).toBeVisible();
+      expect(
+        within(dialog).getByText("hawser settings customizations set -f argocd-cm.yaml --if-version 3"),
+      ).toBeVisible();
+      await userEvent.click(within(dialog).getByRole("button", { name: "Save customizations" }));
+      const writes = () => asked.filter((a) => a.method === "PUT" && a.query.get("dryRun") === null);
+      await waitFor(() => expect(writes()).toHaveLength(1));
+      expect(writes()[0]?.headers.get("If-Match")).toBe('"3"');
+      expect(writes()[0]?.body).toEqual({ customizations: { [ignore]: "jsonPointers:\n- /spec/replicas\n" } });
+    });
+
+    it("show an error in a script, and do not store it", async () => {
+      hubAnswers({
+        "GET /settings/customizations": stored,
+        "PUT /settings/customizations": () =>
+          problemAnswer(400, "customization_invalid", `${health}: line 2: syntax error near end`, {
+            id: "HW-1001",
+            field: health,
+          }),
+      });
+      drawAt("/settings?tab=customizations");
+      await userEvent.click(await screen.findByRole("button", { name: "Add a key …" }));
+      const adding = await screen.findByRole("dialog");
+      await userEvent.type(within(adding).getByLabelText("Kind"), "Pod");
+      await userEvent.click(within(adding).getByRole("button", { name: "Add a key …" }));
+      expect(await screen.findByText(/line 2: syntax error/)).toBeVisible();
+      expect(screen.getByText("error")).toBeVisible();
+      expect(screen.getByRole("button", { name: "Review and save …" })).toBeDisabled();
+    });
+
+    it("read an argocd-cm into the draft, and name what is left out", async () => {
+      hubAnswers({
+        "GET /settings/customizations": stored,
+        "PUT /settings/customizations": () => ({
+          version: 3,
+          result: "configured",
+          dryRun: true,
+          changes: [{ key: ignore, change: "added", after: "jsonPointers: []\n" }],
+          unused: [{ key: hostile, why: "it is not about resources" }],
+        }),
+      });
+      drawAt("/settings?tab=customizations");
+      await userEvent.click(await screen.findByRole("button", { name: "Read argocd-cm …" }));
+      const dialog = await screen.findByRole("dialog");
+      const box = await within(dialog).findByRole("textbox", { name: "Text of the ConfigMap" });
+      act(() => EditorView.findFromDOM(box)?.dispatch({ changes: { from: 0, insert: "kind: ConfigMap" } }));
+      await userEvent.click(within(dialog).getByRole("button", { name: "Read into the draft" }));
+      expect(await screen.findByText("1 key of the file is left out:")).toBeVisible();
+      expect(screen.getByText("ignoreDifferences.apps_Deployment")).toBeVisible();
+      expect(document.querySelector("img")).toBeNull();
+    });
+
+    it("find the line of a script within YAML", () => {
+      const actions = "resource.customizations.actions.apps_Deployment";
+      const text =
+        "discovery.lua: |\n  return {}\ndefinitions:\n- name: a\n  action.lua: |\n    return obj\n- action.lua: |\n    x\n    y\n  name: b\n";
+      expect(placeOfKey(actions, text, `${actions}: discovery.lua: line 1: no`)).toEqual({ line: 2 });
+      expect(placeOfKey(actions, text, `${actions}: a: action.lua: line 1, column 3: no`)).toEqual({ line: 6 });
+      expect(placeOfKey(actions, text, `${actions}: b: action.lua: line 2: no`)).toEqual({ line: 9 });
+      expect(placeOfKey(actions, text, `${actions}: c: action.lua: line 2: no`)).toBeUndefined();
+      expect(placeOfKey(actions, text, `${actions}: line 3: not YAML`)).toEqual({ line: 3 });
+      expect(placeOfKey("resource.customizations.knownTypeFields.Pod", "", "x: line 3: no")).toEqual({ line: 2 });
+      expect(placeOfKey(health, "", `${health}: line 7: no`)).toEqual({ line: 7 });
+    });
   });
 
   it("end a session of somebody else", async () => {

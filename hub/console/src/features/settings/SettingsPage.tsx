@@ -4,6 +4,7 @@ import { paths } from "../../routes/urls";
 import { Page } from "../../ui/Page";
 import { TabBar, tabClass } from "../../ui/TabBar";
 import { Accounts } from "./Accounts";
+import { Customizations } from "./Customizations";
 import { GpgKeys } from "./GpgKeys";
 import { Health } from "./Health";
 import { Providers } from "./Providers";
@@ -14,7 +15,7 @@ import { Tokens } from "./Tokens";
 
 const route = getRouteApi(paths.settings);
 
-const tabs = ["health", "tokens", "accounts", "sessions", "providers", "rbac", "gpg"] as const;
+const tabs = ["health", "tokens", "accounts", "sessions", "providers", "rbac", "customizations", "gpg"] as const;
 
 /** Settings of the hub, a tab for each. */
 export function SettingsPage() {
@@ -56,6 +57,7 @@ export function SettingsPage() {
       )}
       {tab === "providers" && <Providers />}
       {tab === "rbac" && <Rbac />}
+      {tab === "customizations" && <Customizations />}
       {tab === "gpg" && <GpgKeys />}
     </Page>
   );

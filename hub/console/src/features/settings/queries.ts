@@ -76,6 +76,20 @@ export const rbacCheckQuery = (rbac: Record<string, string>) =>
     retry: false,
   });
 
+export const customizationsQuery = queryOptions({
+  queryKey: ["settings", "customizations"],
+  queryFn: ({ signal }) => api.getCustomizations({}, { signal }),
+});
+
+/** What storing customizations would change; an error tells what is wrong with them. */
+export const customizationsCheckQuery = (customizations: Record<string, string>) =>
+  queryOptions({
+    queryKey: ["settings", "customizationsCheck", customizations],
+    queryFn: async ({ signal }) =>
+      (await api.putCustomizations({ customizations }, { dryRun: true }, { signal })).value,
+    retry: false,
+  });
+
 export const gpgKeysQuery = queryOptions({
   queryKey: ["settings", "gpgKeys"],
   queryFn: ({ signal }) => api.listGPGKeys({ signal }),
