@@ -157,7 +157,9 @@ export const repositoriesSearch = z.object({
   ...frame,
   q: text,
   sort: text,
-  /** The repository that the side sheet shows, or the sheet that adds one. */
+  /** Repositories, or the credential templates. */
+  tab: oneOf("templates"),
+  /** The repository or template that the side sheet shows, or the sheet that adds one. */
   sel: text,
   sheet: oneOf("add"),
 });

@@ -1,8 +1,9 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { Repository } from "../../api/types";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+import { changeOf, editOf, isWhole } from "./credentialChange";
 
 const hostile = `javascript:alert(1)//<img src=x>\u202e`;
 
@@ -115,5 +116,81 @@ describe("repositories", () => {
     expect(asked.some((a) => a.method === "DELETE")).toBe(false);
     await userEvent.click(within(dialog).getByRole("button", { name: "Remove" }));
     expect(await within(dialog).findByRole("alert")).toHaveTextContent("HW-1");
+  });
+
+  const tagged = (body: object) =>
+    new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json", ETag: '"7"' } });
+
+  it("have their credential replaced without the stored one being shown, against their version", async () => {
+    const asked = hubAnswers({
+      "GET /repositories": () => page([repository("a")]),
+      "GET /repositories/:id": () =>
+        tagged(repository("a", { credential: { kinds: ["password"], username: "git" }, project: "shop" })),
+      "GET /applications": () => ({ items: [], total: 0, asOf: "" }),
+      "PATCH /repositories/:id": () => repository("a"),
+    });
+    drawAt("/repositories?sel=a");
+    await userEvent.click(await screen.findByRole("button", { name: "Edit" }));
+    const form = await screen.findByRole("form", { name: "Edit" });
+    const save = within(form).getByRole("button", { name: "Save" });
+    expect(save).toBeDisabled();
+    expect(within(form).queryByLabelText("Password")).toBeNull();
+    fireEvent.click(within(form).getByRole("combobox", { name: "Credential" }));
+    fireEvent.click(await screen.findByRole("option", { name: "Bearer token" }));
+    expect(save).toBeDisabled();
+    fireEvent.change(within(form).getByLabelText("Token"), { target: { value: "s3cr3t" } });
+    expect(
+      within(form).getByText("hawser repo add https://git/a --project shop --bearer-token-file token"),
+    ).toBeVisible();
+    await expectAccessible();
+    fireEvent.click(save);
+    await waitFor(() => expect(asked.some((a) => a.method === "PATCH")).toBe(true));
+    const patch = asked.find((a) => a.method === "PATCH");
+    expect(patch?.headers.get("If-Match")).toBe('"7"');
+    // What was there before is taken back; what was not touched is not sent.
+    expect(patch?.body).toMatchObject({ bearerToken: "s3cr3t", username: "", password: "", sshKey: "" });
+    expect(patch?.body).not.toHaveProperty("project");
+    expect(await screen.findByRole("button", { name: "Edit" })).toBeVisible();
+  });
+
+  it("have credential templates: added, and removed by name", async () => {
+    const asked = hubAnswers({
+      "GET /repository-templates": () => ({
+        items: [{ id: "t1", url: hostile, credential: { kinds: ["ssh"] } }],
+        total: 1,
+        asOf: "",
+      }),
+      "POST /repository-templates": () => ({ id: "t2", url: "https://git/team" }),
+      "DELETE /repository-templates/:id": () => undefined,
+    });
+    drawAt("/repositories?tab=templates");
+    expect(await screen.findByText("ssh")).toBeVisible();
+    expect(document.querySelector("img")).toBeNull();
+    fireEvent.click(screen.getByRole("button", { name: "Add template" }));
+    const form = await screen.findByRole("form", { name: "Add template" });
+    fireEvent.change(within(form).getByLabelText("URL"), { target: { value: "https://git/team" } });
+    const store = within(form).getByRole("button", { name: "Store template" });
+    expect(store).toBeDisabled();
+    fireEvent.change(within(form).getByLabelText("Password or token"), { target: { value: "p" } });
+    expect(within(form).getByText("hawser repocreds add https://git/team --password-stdin")).toBeVisible();
+    fireEvent.click(store);
+    await waitFor(() => expect(asked.some((a) => a.method === "POST")).toBe(true));
+    expect(asked.find((a) => a.method === "POST")?.body).toMatchObject({ url: "https://git/team", password: "p" });
+    fireEvent.click(await screen.findByRole("button", { name: /^Remove the template/ }));
+    const dialog = await screen.findByRole("dialog");
+    fireEvent.click(within(dialog).getByRole("button", { name: "Remove" }));
+    await waitFor(() => expect(asked.some((a) => a.path === "/repository-templates/t1")).toBe(true));
+  });
+
+  it("change only what differs", () => {
+    const before = editOf(repository("a", { credential: { insecure: ["insecureSkipVerify"], proxy: "http://p" } }));
+    expect(before.insecureSkipVerify).toBe(true);
+    expect(changeOf(before, before)).toEqual({});
+    expect(changeOf({ ...before, insecureSkipVerify: false, proxy: "" }, before)).toEqual({
+      insecureSkipVerify: false,
+      proxy: "",
+    });
+    expect(changeOf({ ...before, way: "none" }, before)).toMatchObject({ password: "", clientKey: "", knownHosts: "" });
+    expect(isWhole({ ...before, way: "ssh" })).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
 import type { Repository } from "../../api/types";
 import { Problem } from "../../client";
@@ -16,16 +16,67 @@ import { MiddleTruncate, PlainText } from "../../ui/PlainText";
 import { RelativeTime } from "../../ui/RelativeTime";
 import { WithSheet } from "../../ui/SideSheet";
 import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../ui/states";
+import { TabBar, tabClass } from "../../ui/TabBar";
 import { without } from "../../ui/terms";
 import { AddRepository } from "./AddRepository";
 import { emptinessQuery, repositoriesQuery } from "./queries";
 import { RepositorySheet } from "./RepositorySheet";
 import { RepositoryState } from "./RepositoryState";
+import { AddTemplateSheet, TemplateSheet, Templates } from "./Templates";
 
 const route = getRouteApi(paths.repositories);
 
-/** All repositories as rows, with how each answers. */
+/** Repositories and credential templates, a tab for each. */
 export function RepositoriesPage() {
+  return route.useSearch().tab === "templates" ? <TemplatesPage /> : <List />;
+}
+
+function Tabs() {
+  const t = useT();
+  const { project, tab } = route.useSearch();
+  return (
+    <TabBar label={t("repositories.tabs")}>
+      {([undefined, "templates"] as const).map((x) => (
+        <Link
+          key={x ?? ""}
+          to={paths.repositories}
+          search={{ project, tab: x }}
+          className={tabClass}
+          aria-current={x === tab ? "page" : undefined}
+        >
+          {t(x === undefined ? "repositories.title" : "repositories.templates")}
+        </Link>
+      ))}
+    </TabBar>
+  );
+}
+
+function TemplatesPage() {
+  const t = useT();
+  const { project, sel, sheet } = route.useSearch();
+  const navigate = route.useNavigate();
+  const show = (next: { sel?: string; sheet?: "add" }) =>
+    void navigate({ search: (old) => ({ ...old, sel: undefined, sheet: undefined, ...next }) });
+  return (
+    <Page title={t("repositories.title")}>
+      <Tabs />
+      <WithSheet
+        sheet={
+          sheet === "add" ? (
+            <AddTemplateSheet project={project} onClose={() => show({})} />
+          ) : sel !== undefined ? (
+            <TemplateSheet key={sel} id={sel} onClose={() => show({})} />
+          ) : undefined
+        }
+      >
+        <Templates onEdit={(id) => show({ sel: id })} onAdd={() => show({ sheet: "add" })} />
+      </WithSheet>
+    </Page>
+  );
+}
+
+/** All repositories as rows, with how each answers. */
+function List() {
   const t = useT();
   const format = useFormat();
   const { project, q = "", sort, sel, sheet } = route.useSearch();
@@ -95,6 +146,7 @@ export function RepositoriesPage() {
   const add = <Button onClick={() => set({ sheet: "add", sel: undefined })}>{t("repositories.add")}</Button>;
   return (
     <Page title={t("repositories.title")} actions={add}>
+      <Tabs />
       {last?.partial !== undefined && (
         <PartialBanner>{t("repositories.partial", { time: format.time(last.asOf) })}</PartialBanner>
       )}

@@ -17,6 +17,7 @@ import { SideSheet } from "../../ui/SideSheet";
 import { cli } from "../../ui/shell";
 import { ErrorView, LoadingView } from "../../ui/states";
 import { quotedTerm } from "../../ui/terms";
+import { EditCredential } from "./EditCredential";
 import { repositoryQuery, usersQuery } from "./queries";
 import { RepositoryState } from "./RepositoryState";
 import { TrialSteps } from "./Trial";
@@ -62,11 +63,18 @@ function Details({
   const trial = useTrial();
   const [deleting, setDeleting] = useState(false);
   const [force, setForce] = useState(false);
+  const [editing, setEditing] = useState(false);
   const c = r.credential;
   const list = (x: string[] | undefined) => (x === undefined || x.length === 0 ? undefined : x.join(", "));
   const test = async () => {
     if ((await trial.run({ url: r.url })) !== undefined) void client.invalidateQueries({ queryKey: ["repositories"] });
   };
+  if (editing)
+    return (
+      <div style={{ padding: 16 }}>
+        <EditCredential target={{ what: "repo", stored: r, etag }} onDone={() => setEditing(false)} />
+      </div>
+    );
   return (
     <div className={layout.form} style={{ padding: 16 }}>
       <div style={{ margin: "-16px -16px -12px" }}>
@@ -128,6 +136,9 @@ function Details({
       <div className={layout.buttons}>
         <Button onClick={() => void test()} loading={trial.running}>
           {t("repositories.test")}
+        </Button>
+        <Button variant="default" onClick={() => setEditing(true)}>
+          {t("repositories.edit")}
         </Button>
         <Button variant="default" color="red" onClick={() => setDeleting(true)}>
           {t("repositories.delete")}

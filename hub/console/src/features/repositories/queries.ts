@@ -65,3 +65,16 @@ export function usersQuery(url: string) {
       ).total,
   });
 }
+
+export const templatesQuery = queryOptions({
+  queryKey: ["repositories", "templates"],
+  queryFn: ({ signal }) => api.listRepositoryTemplates({ signal }),
+});
+
+/** One credential template, with its version for writing. */
+export function templateQuery(id: string) {
+  return queryOptions({
+    queryKey: ["repositories", "templates", id],
+    queryFn: ({ signal }) => api.getRepositoryTemplate(id, { signal }),
+  });
+}
