@@ -77,7 +77,8 @@ func TestEverythingIsDoneAsTheAccountOfTheProject(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Create, change, drift, adoption, prune, an action and the end of it all.
+	// Create, change, drift, adoption, prune, an action, the deletion of one object and
+	// the end of it all.
 	policy := automated(true, true)
 	policy.SyncOptions = nil
 	a.k.do(http.MethodPost, "/api/v1/namespaces/"+ns+"/configmaps?fieldManager=kubectl-client-side-apply", "application/json", `{"metadata":{"name":"adopted"},"data":{"v":"0","old":"x"}}`)
@@ -109,20 +110,32 @@ func TestEverythingIsDoneAsTheAccountOfTheProject(t *testing.T) {
 	if end := a.ended("op-as-dry"); end.Phase != model.PhaseSucceeded {
 		t.Errorf("%+v", end)
 	}
-	a.engine.Withdraw(t.Context(), model.Withdraw{App: uid, Name: "as", Generation: 3, Mode: model.WithdrawCascade, Operation: "op-as-gone", OperationSeq: 3})
+	meant, _ := field(a.k.get(cmPath(ns, "adopted")), "metadata", "uid").(string)
+	a.engine.Operation(t.Context(), model.Command{ID: "op-as-delete", Seq: 3, App: uid, Kind: model.OperationAction, Spec: model.OperationSpec{Action: &model.ActionSpec{
+		Resource: model.ObjectKey{Kind: "ConfigMap", Namespace: ns, Name: "adopted"}, Name: model.ActionDelete, Delete: &model.DeleteSpec{UID: meant}}}})
+	if end := a.ended("op-as-delete"); end.Phase != model.PhaseSucceeded || end.Result == nil || len(end.Result.Resources) != 1 || end.Result.Resources[0].Message != "" {
+		t.Errorf("%+v", end)
+	}
+	a.engine.Withdraw(t.Context(), model.Withdraw{App: uid, Name: "as", Generation: 3, Mode: model.WithdrawCascade, Operation: "op-as-gone", OperationSeq: 4})
 	a.ended("op-as-gone")
 	if a.k.get(cmPath(ns, "a")) != nil {
 		t.Error("a was not deleted")
 	}
 
-	writes := map[string]int{}
+	writes, meantAs := map[string]int{}, ""
 	for _, e := range a.requestsIn(audit, ns) {
+		if e.Verb == "delete" && e.Name == "adopted" && meantAs == "" {
+			meantAs = e.ImpersonatedUser
+		}
 		if e.Write() || e.Verb == "get" {
 			writes[e.Verb]++
 			if e.ImpersonatedUser != user {
 				t.Errorf("not as the account but as %q: %s", e.ImpersonatedUser, e)
 			}
 		}
+	}
+	if meantAs != user {
+		t.Errorf("the one object was deleted as %q", meantAs)
 	}
 	for _, verb := range []string{"patch", "create", "delete", "get"} {
 		if writes[verb] == 0 {
