@@ -62,6 +62,7 @@ test("the last hour has sums and minutes, each of which narrows what is listed, 
     const q = asked.filter((a) => a.path === "/fleet/timeline").at(-1)?.query;
     expect([q?.get("kind"), q?.get("minute"), q?.get("project")]).toEqual(["failed", "2026-05-01T12:58:00Z", "shop"]);
   });
+  expect(within(strip).getByText(/^Minute from .+ · Failed$/)).toBeInTheDocument();
   expect(within(strip).getByText("<img src=x>")).toBeInTheDocument();
   expect(document.querySelector("img")).toBeNull();
   expect(strip.textContent).not.toContain("\u001b");

@@ -164,8 +164,12 @@ function List({
     <div className={classes.list} aria-busy={loading}>
       <div className={classes.chosen}>
         <span>
-          {minute !== undefined && t("fleet.timeline.of", { time: format.time(minute) })}{" "}
-          {kind !== undefined && t(`fleet.timeline.kind.${kind}`)}
+          {[
+            minute !== undefined && t("fleet.timeline.of", { time: format.time(minute) }),
+            kind !== undefined && t(`fleet.timeline.kind.${kind}`),
+          ]
+            .filter((x) => x !== false)
+            .join(" · ")}
         </span>
         {applications.length > 0 && (
           <Link to={paths.applications} search={{ project, q: namesFilter(applications) }}>
