@@ -111,6 +111,16 @@
 //     of their own. A change is lost when a listener hears neither of it nor of a
 //     later one of the same application. cli: the program from start to end.
 //
+//   - fleet: 1,000 agents of e2e/fleetsim (-agents for another number) on one hub, each
+//     from an address of its own; hub and agents share the machine. The floor is a
+//     server of gRPC streams over mutual TLS with buffers like the hub's, on which
+//     nothing is said. Memory is heap and stacks in use by the hub after collections
+//     of garbage (GOGC=10), with the agents less without any, and has what the hub
+//     remembers of their enrolment. A report is of a Deployment whose trouble changed;
+//     it is timed from when the agent's reporter hands it to the link. The hub listens
+//     again when a TCP connection to it is accepted; tries are TCP connections begun
+//     after that.
+//
 // CPU is user and system time from /proc: the hub with its workers, its private
 // Postgres separately, the agent. API requests are counted in the audit log by the
 // agent's user agent: watches (with the lists that begin them), discovery, journal
