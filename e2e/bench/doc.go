@@ -115,8 +115,8 @@
 //     from an address of its own; hub and agents share the machine. The floor is a
 //     server of gRPC streams over mutual TLS with buffers like the hub's, on which
 //     nothing is said. Memory is heap and stacks in use by the hub after collections
-//     of garbage (GOGC=10), with the agents less without any, and has what the hub
-//     remembers of their enrolment. A report is of a Deployment whose trouble changed;
+//     of garbage (GOGC=10), with the agents less without any, both after a start of the
+//     hub. A report is of a Deployment whose trouble changed;
 //     it is timed from when the agent's reporter hands it to the link. The hub listens
 //     again when a TCP connection to it is accepted; tries are TCP connections begun
 //     after that.

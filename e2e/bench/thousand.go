@@ -36,6 +36,8 @@ const (
 	thousandRate = 1000
 	thousandFor  = 20 * time.Second
 	perAgentRate = 5
+
+	heartbeat = 10 * time.Second
 )
 
 // thousand is a hub with a fleet of e2e/fleetsim.
@@ -202,16 +204,18 @@ func (h *thousand) samples(ctx context.Context) (map[string]float64, error) {
 	return out, nil
 }
 
-// hubMemory is what the hub has in use after its garbage was collected: heap and
-// stacks, and what is resident. Garbage is collected when enough was allocated, which
-// its metrics are asked for until it was.
-func (h *thousand) hubMemory(ctx context.Context) (live, resident int64, err error) {
+// hubUse is what the hub has in use after its garbage was collected, in bytes.
+type hubUse struct{ heap, stacks, resident float64 }
+
+// hubMemory reads it. Garbage is collected when enough was allocated, which its metrics
+// are asked for until it was.
+func (h *thousand) hubMemory(ctx context.Context) (hubUse, error) {
 	const collections = 3
 	first := -1.0
 	for {
 		s, err := h.samples(ctx)
 		if err != nil {
-			return 0, 0, err
+			return hubUse{}, err
 		}
 		n := s["go_gc_duration_seconds_count"]
 		if first < 0 {
@@ -219,17 +223,47 @@ func (h *thousand) hubMemory(ctx context.Context) (live, resident int64, err err
 		}
 		if n >= first+collections {
 			u, err := testbed.ProcessUsage(h.Hub.PID())
-			return int64(s["go_memstats_heap_inuse_bytes"] + s["go_memstats_stack_inuse_bytes"]), u.RSS, err
+			return hubUse{s["go_memstats_heap_inuse_bytes"], s["go_memstats_stack_inuse_bytes"], float64(u.RSS)}, err
 		}
 		if ctx.Err() != nil {
-			return 0, 0, ctx.Err()
+			return hubUse{}, ctx.Err()
 		}
 	}
 }
 
-// eagerGC has the hub collect garbage early while its memory is measured, so that what
-// is counted lives.
-const eagerGC = "GOGC"
+// restart stops the hub and starts it with the environment's GOGC as given, "" for as
+// it is. The benchmark of memory has garbage collected early, so that what is counted
+// lives.
+func (h *thousand) restart(ctx context.Context, gogc string) error {
+	const name = "GOGC"
+	if err := h.Hub.Stop(); err != nil {
+		return err
+	}
+	if gogc != "" {
+		before, set := os.LookupEnv(name)
+		if err := os.Setenv(name, gogc); err != nil { // the hub inherits it
+			return err
+		}
+		defer func() {
+			if os.Unsetenv(name); set {
+				os.Setenv(name, before)
+			}
+		}()
+	}
+	return h.Hub.Start(ctx)
+}
+
+// without cuts all agents off, or lets them come back, and waits until they have.
+func (h *thousand) without(ctx context.Context, agents bool) error {
+	n := 0
+	if !agents {
+		n = len(h.fleet.Agents)
+	}
+	for _, a := range h.fleet.Agents {
+		a.Partition(agents)
+	}
+	return h.fleet.AwaitInSync(ctx, n)
+}
 
 // thousandAgents measures a hub with many agents.
 func (b *bench) thousandAgents(ctx context.Context, n int) error {
@@ -278,27 +312,10 @@ func (b *bench) thousandAgents(ctx context.Context, n int) error {
 // thousandIdle measures what agents cost that have nothing to do, and leaves the hub
 // with them.
 func (b *bench) thousandIdle(ctx context.Context, n int) (h *thousand, err error) {
-	before, set := os.LookupEnv(eagerGC)
-	if err := os.Setenv(eagerGC, "10"); err != nil { // the hub inherits it
-		return nil, err
-	}
-	h, err = startThousand(ctx, b.bin, b.log)
-	if set {
-		os.Setenv(eagerGC, before)
-	} else {
-		os.Unsetenv(eagerGC)
-	}
-	if err != nil {
+	if h, err = startThousand(ctx, b.bin, b.log); err != nil {
 		return nil, err
 	}
 	b.Versions.ofHub(ctx, h.Rig, h.db.Version())
-	if err := h.settle(ctx); err != nil {
-		return h, err
-	}
-	live, resident, err := h.hubMemory(ctx)
-	if err != nil {
-		return h, err
-	}
 	begin := time.Now()
 	if err := h.enrol(ctx, n, nil); err != nil {
 		return h, err
@@ -306,24 +323,42 @@ func (b *bench) thousandIdle(ctx context.Context, n int) (h *thousand, err error
 	took := time.Since(begin)
 	b.logf("✔ fleet: %d agents enrolled in %.1f s", n, took.Seconds())
 	b.add("fleet/enrolled", "agents enrolled with a token each until all have a session, a second", "", round(float64(n)/took.Seconds()))
+	if err := h.without(ctx, true); err != nil {
+		return h, err
+	}
+	if err := h.restart(ctx, "10"); err != nil {
+		return h, err
+	}
 	if err := h.settle(ctx); err != nil {
 		return h, err
 	}
-	if err := restFor(ctx, 20*time.Second); err != nil { // whoever enrolled is gone from everywhere
-		return h, err
-	}
-	liveThen, residentThen, err := h.hubMemory(ctx)
+	alone, err := h.hubMemory(ctx)
 	if err != nil {
 		return h, err
 	}
-	m := b.add("fleet/memory-per-agent", "heap and stacks of the hub for each idle agent", "KiB", round(float64(liveThen-live)/float64(n)/1024)).over("fleet/floor-per-stream")
-	b.add("fleet/resident-per-agent", "resident memory of the hub for each", "KiB", round(float64(residentThen-resident)/float64(n)/1024))
-
-	// From here on with the hub's own settings.
-	if err := h.Hub.Stop(); err != nil {
+	if err := h.without(ctx, false); err != nil {
 		return h, err
 	}
-	if err := h.Hub.Start(ctx); err != nil {
+	if err := h.settle(ctx); err != nil {
+		return h, err
+	}
+	if err := restFor(ctx, 2*heartbeat); err != nil {
+		return h, err
+	}
+	among, err := h.hubMemory(ctx)
+	if err != nil {
+		return h, err
+	}
+	each := func(then, now float64) float64 { return round((now - then) / float64(n) / 1024) }
+	m := b.add("fleet/memory-per-agent", "heap and stacks of the hub for each idle agent", "KiB", each(alone.heap+alone.stacks, among.heap+among.stacks)).over("fleet/floor-per-stream")
+	b.add("fleet/stacks-per-agent", "of which stacks", "KiB", each(alone.stacks, among.stacks))
+	b.add("fleet/resident-per-agent", "resident memory of the hub for each", "KiB", each(alone.resident, among.resident)).over("fleet/floor-resident")
+	if n == goalAgents {
+		m.atMost("max", 64)
+	}
+
+	// From here on with the hub's own settings.
+	if err := h.restart(ctx, ""); err != nil {
 		return h, err
 	}
 	if err := h.fleet.AwaitInSync(ctx, n); err != nil {
@@ -344,9 +379,6 @@ func (b *bench) thousandIdle(ctx context.Context, n int) (h *thousand, err error
 		return h, err
 	}
 	b.add("fleet/cpu-at-rest", fmt.Sprintf("CPU of the hub at rest, of one core, over %s", b.idleFor), "%", round(100*(after-used)/b.idleFor.Seconds()))
-	if n == goalAgents {
-		m.atMost("max", 64)
-	}
 	return h, nil
 }
 
