@@ -22,25 +22,16 @@ const (
 	retryMost  = 5 * time.Second
 )
 
-// converse sends all that the opening decided, then whatever comes up, until
-// the session ends. It runs on the call's goroutine; nothing else sends.
-func (s *session) converse(ctx context.Context, hello model.Hello, o fleet.Opening, offset clockOffset) error {
-	s.facts = fleet.NewSession(o, hello)
-	s.kept = true // the opening does not say; the first read of operations does
-	go s.receive(ctx, offset)
-	if err := s.sendOpening(ctx, hello, o); err != nil {
-		return s.ended(err)
-	}
+// converse sends whatever comes up, until the session ends. It runs on the call's
+// goroutine; nothing else sends.
+func (s *session) converse(ctx context.Context) error {
 	beat := time.NewTicker(s.g.opts.Heartbeat)
 	defer beat.Stop()
-	var left outwork // what the store could not answer yet
-	retry := time.NewTimer(time.Hour)
-	retry.Stop()
-	wait := retryFirst
+	u := undone{wait: retryFirst}
 	for {
 		select {
 		case <-s.out.wake:
-		case <-retry.C:
+		case <-u.retry:
 		case <-beat.C:
 			if err := s.heartbeat(); err != nil {
 				return s.ended(err)
@@ -54,21 +45,36 @@ func (s *session) converse(ctx context.Context, hello model.Hello, o fleet.Openi
 		if p := s.ending.Load(); p != nil {
 			return s.sayGoodbye(*p)
 		}
-		work := s.out.take()
-		work.merge(left)
-		left = outwork{}
-		if err := s.deliver(ctx, &work); err != nil {
-			if !fault.As(err).Kind.Retryable() || isTransport(err) {
-				return s.ended(err)
-			}
-			s.log.Warn("reading what to send failed; trying again", "code", fault.As(err).Code, "error", err, "wait", wait.String())
-			left = work
-			retry.Reset(wait)
-			wait = min(2*wait, retryMost)
-			continue
+		if err := s.catchUp(ctx, &u); err != nil {
+			return s.ended(err)
 		}
-		wait = retryFirst
 	}
+}
+
+// undone is what the store could not answer yet.
+type undone struct {
+	left  outwork
+	retry <-chan time.Time // nil: there is nothing
+	wait  time.Duration
+}
+
+// catchUp delivers what has come up and what was left. An error ends the session.
+func (s *session) catchUp(ctx context.Context, u *undone) error {
+	work := s.out.take()
+	work.merge(u.left)
+	u.left, u.retry = outwork{}, nil
+	err := s.deliver(ctx, &work)
+	switch {
+	case err == nil:
+		u.wait = retryFirst
+	case !fault.As(err).Kind.Retryable() || isTransport(err):
+		return err
+	default:
+		s.log.Warn("reading what to send failed; trying again", "code", fault.As(err).Code, "error", err, "wait", u.wait.String())
+		u.left, u.retry = work, time.After(u.wait)
+		u.wait = min(2*u.wait, retryMost)
+	}
+	return nil
 }
 
 // ended prefers the reason that the hub gave itself over the error that it

@@ -170,6 +170,7 @@ func (l *lobby) remove(g *guest) {
 	}
 	if g.limit != nil {
 		g.limit.Stop()
+		g.limit = nil // the guest is kept as long as its connection
 	}
 	l.count--
 	select {

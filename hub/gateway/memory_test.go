@@ -196,8 +196,9 @@ func memory() (live, resident int64) {
 func TestAnIdleAgentIsCheap(t *testing.T) {
 	live, resident, _ := idle(t, 200)
 	t.Logf("%d KiB of heap and stacks, %d KiB resident for each of 200 idle agents", live>>10, resident>>10)
-	if live > 64<<10 && !raceEnabled {
-		t.Errorf("an idle agent costs the hub %d KiB; the goal is 64", live>>10)
+	// The rest of the hub knows a little of it, too: see make bench-fleet.
+	if live > 60<<10 && !raceEnabled {
+		t.Errorf("an idle agent costs the hub %d KiB; the goal is 60", live>>10)
 	}
 }
 

@@ -141,13 +141,26 @@ func agentOf(ctx context.Context) (*caller, error) {
 	return c, nil
 }
 
-// Session implements the Control service.
+// Session implements the Control service. What lies on the stack while nothing happens
+// is kept small, here and in serve and converse: with less than 4 KiB of it, gRPC's own
+// included, an idle agent's stack shrinks to 8 KiB.
 func (c *control) Session(stream sessionStream) error {
-	g := c.g
+	s, err := c.g.newSession(stream)
+	if err == nil {
+		err = s.serve()
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fault.GRPC(err)
+}
+
+// newSession makes the session of a call, if its caller may have one.
+func (g *Gateway) newSession(stream sessionStream) (*session, error) {
 	who, err := agentOf(stream.Context())
 	if err != nil {
 		g.logRefusal(stream.Context(), "session refused", err)
-		return fault.GRPC(err)
+		return nil, err
 	}
 	s := &session{
 		g: g, stream: stream, caller: who, cluster: who.identity.Cluster,
@@ -156,11 +169,7 @@ func (c *control) Session(stream sessionStream) error {
 		out: newOutbox(), unstored: newUnstored(), received: make(chan struct{}),
 	}
 	s.certExpiry.Store(who.identity.NotAfter.Unix())
-	err = s.serve()
-	if err == nil || errors.Is(err, io.EOF) {
-		return nil
-	}
-	return fault.GRPC(err)
+	return s, nil
 }
 
 func (g *Gateway) logRefusal(ctx context.Context, what string, err error) {
@@ -196,15 +205,54 @@ func hostOf(remote string) string {
 	return remote
 }
 
+// greeting is what a session begins with.
+type greeting struct {
+	hello   model.Hello
+	opening fleet.Opening
+	offset  clockOffset
+}
+
+// stage is how far a session has come.
+type stage int
+
+const (
+	stranger stage = iota
+	begun          // Gateway.begin: sessions waits for it
+	current        // Gateway.install: it has to leave
+)
+
 // serve runs the session from hello to end. It returns nil when the agent left
 // in good order.
 func (s *session) serve() error {
 	ctx := s.stream.Context()
+	o, at, err := s.open(ctx)
+	if at >= begun {
+		defer s.g.sessions.Done()
+	}
+	if at >= current {
+		defer s.g.leave(s)
+	}
+	if o == nil {
+		return err
+	}
+	if err = s.greet(ctx, o); err != nil {
+		err = s.ended(err)
+	} else {
+		o = nil // it may be large
+		err = s.converse(ctx)
+	}
+	s.close(ctx, err)
+	return err
+}
+
+// open hears who is there and opens the session in the store. Without an answer there
+// is none, and it says why.
+func (s *session) open(ctx context.Context) (*greeting, stage, error) {
 	hello, offset, err := s.receiveHello(ctx)
 	if err != nil {
 		s.caller.guest.next(s.g.opts.FirstCall)
 		s.g.logRefusal(ctx, "hello refused", err)
-		return err
+		return nil, stranger, err
 	}
 	s.agentVersion, s.instance, s.capabilities = hello.AgentVersion, hello.Instance, hello.Capabilities
 	s.caller.guest.leave()
@@ -212,46 +260,54 @@ func (s *session) serve() error {
 		s.g.opts.Observer.Refused(p.Code)
 		s.g.refused(ctx, "session refused", s.caller.remote(), p.Code)
 		s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
-		return s.sayGoodbye(*p)
+		return nil, stranger, s.sayGoodbye(*p)
 	}
 	if err := s.g.checkCertificate(ctx, s.caller); err != nil {
 		s.g.logRefusal(ctx, "session refused", err)
-		return err
+		return nil, stranger, err
 	}
 	if err := s.g.meet(ctx, s, hello); err != nil {
 		s.log.Warn("session not opened", "code", fault.As(err).Code, "error", err)
-		return err
+		return nil, stranger, err
 	}
 	if !s.g.begin(s) {
-		return s.sayGoodbye(stopping)
+		return nil, stranger, s.sayGoodbye(stopping)
 	}
-	defer s.g.sessions.Done()
 	opening, err := s.g.load(ctx, s, hello)
 	if err != nil {
 		s.g.abandon(s)
 		if p := held(err); p != nil {
 			s.g.opts.Observer.Refused(p.Code)
 			s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
-			return s.sayGoodbye(*p)
+			return nil, begun, s.sayGoodbye(*p)
 		}
 		s.log.Warn("session not opened", "code", fault.As(err).Code, "error", err)
-		return err
+		return nil, begun, err
 	}
-	p := s.g.install(s, opening)
-	defer s.g.leave(s)
-	if p != nil {
-		return s.sayGoodbye(*p)
+	if p := s.g.install(s, opening); p != nil {
+		return nil, current, s.sayGoodbye(*p)
 	}
 	s.log.Info("session open", "epoch", s.epoch.String(), "agent_version", hello.AgentVersion, "instance", hello.Instance,
 		"known", len(hello.Known), "desired", len(opening.Desired), "withdraws", len(opening.Withdraws), "operations", len(opening.Send))
-	err = s.converse(ctx, hello, opening, offset)
+	return &greeting{hello, opening, offset}, current, nil
+}
+
+// greet begins to receive, and sends all that the opening decided.
+func (s *session) greet(ctx context.Context, o *greeting) error {
+	s.facts = fleet.NewSession(o.opening, o.hello)
+	s.kept = true // the opening does not say; the first read of operations does
+	go s.receive(ctx, o.offset)
+	return s.sendOpening(ctx, o.hello, o.opening)
+}
+
+// close is the end of a session that was open.
+func (s *session) close(ctx context.Context, err error) {
 	if err == nil {
 		drainCtx, cancel := context.WithTimeout(ctx, partingGrace)
 		s.drain(drainCtx)
 		cancel()
 	}
 	s.log.Info("session closed", "epoch", s.epoch.String(), "reason", reason(err))
-	return err
 }
 
 func reason(err error) string {
