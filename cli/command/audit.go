@@ -3,12 +3,14 @@ package command
 import (
 	"bufio"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,6 +82,7 @@ func (f *auditFlags) query(now time.Time) (url.Values, error) {
 
 func newAuditList(s *session) *cobra.Command {
 	var flags auditFlags
+	var follow bool
 	records := listing[audit.Record]{
 		kind: "AuditList",
 		name: func(r audit.Record) string { return "audit/" + strconv.FormatInt(r.Seq, 10) },
@@ -104,21 +107,108 @@ func newAuditList(s *session) *cobra.Command {
 		Long: `Records of what was done and refused, the newest first. A command has one record with
 its outcome; when it made an operation, a record of the kind effect follows that says how
 that ended in its cluster. Who is refused before a command begins has a record of the
-kind refusal. For administrators.`,
+kind refusal. For administrators.
+
+With --follow the newest ten come first, the oldest of them on top, and then what comes,
+a line for each or with -o json or -o ndjson one JSON document in a line, until Ctrl-C or
+until you may not read records any more. The hub is asked every second.`,
 		Example: `  hawser audit list --actor ann --since 24h
   hawser audit list --outcome denied
-  hawser audit list --name shop --resource applications -o json`,
+  hawser audit list --name shop --resource applications -o json
+  hawser audit list --follow --outcome denied -o ndjson`,
 	}
 	records.flags(s, c)
 	flags.register(c.Flags())
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on, and print what comes")
+	c.MarkFlagsMutuallyExclusive("follow", "until")
 	c.RunE = s.run(func(c *call) error {
 		q, err := flags.query(c.now())
 		if err != nil {
 			return err
 		}
+		if follow {
+			return c.followAudit(q, records.row)
+		}
 		return records.fetchWith(c, "/audit", q)
 	})
 	return c
+}
+
+const (
+	// followEvery is how often records that are followed are asked for, and
+	// followFirst how many come first.
+	followEvery = time.Second
+	followFirst = 10
+)
+
+// followAudit prints records in their order as they come, until the command is
+// interrupted, which is how it ends well. While the hub is away it goes on asking;
+// what it refuses ends it.
+func (c *call) followAudit(q url.Values, row func(audit.Record) []string) error {
+	if c.format != output.Table && c.format != output.JSON && c.format != output.NDJSON {
+		return fault.New(fault.Invalid, "usage", "records that are followed are printed as text, or as JSON lines with -o json or -o ndjson")
+	}
+	q.Set("limit", strconv.Itoa(followFirst))
+	last := int64(0)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for first, away := true, false; ; {
+		news, err := c.auditAfter(q, last, first)
+		switch {
+		case c.ctx.Err() != nil:
+			return nil
+		case err != nil && (first || fault.As(err).Kind != fault.Unavailable):
+			return err
+		case err != nil && !away:
+			c.note("the hub does not answer; it is asked again: %s", fault.As(err).Message)
+		}
+		away = err != nil
+		for _, r := range slices.Backward(news) {
+			last = r.Seq
+			text, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if c.format == output.Table {
+				cells := row(r) // SEQ and AGE are its first
+				cells[1] = r.At.Local().Format(time.DateTime)
+				text = []byte(output.Clean(strings.Join(slices.DeleteFunc(cells[:8], func(s string) bool { return s == "" }), "  ")))
+			}
+			if _, err := fmt.Fprintf(c.Out, "%s\n", text); err != nil {
+				return err
+			}
+		}
+		if !away && first {
+			first = false
+			q.Set("limit", strconv.Itoa(pageSize))
+		}
+		select {
+		case <-c.ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// auditAfter are the records after one, the newest first; of a first look one page.
+func (c *call) auditAfter(q url.Values, last int64, first bool) (news []audit.Record, err error) {
+	q.Del("cursor")
+	for {
+		var page list[audit.Record]
+		if err := c.get("/audit?"+q.Encode(), &page); err != nil {
+			return nil, err
+		}
+		for _, r := range page.Items {
+			if r.Seq <= last {
+				return news, nil
+			}
+			news = append(news, r)
+		}
+		if first || page.NextCursor == "" || page.NextCursor == q.Get("cursor") {
+			return news, nil
+		}
+		q.Set("cursor", page.NextCursor)
+	}
 }
 
 func newAuditExport(s *session) *cobra.Command {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,68 @@ func TestAnExportSaysWhatItsHeadIs(t *testing.T) {
 }
 
 const auditRecord = `{"seq":7,"prev":"ab","at":"2026-01-02T03:04:05Z","kind":"refusal","actor":"eve\u001b[2J","action":"deleteProject","name":"shop","project":"shop","outcome":"denied","status":403,"code":"permission_denied"}`
+
+// What comes while records are followed is printed once and in order, over pages and
+// while the hub is away; a signal ends it well, and a hub that lets nobody read any more
+// ends it with its refusal.
+func TestRecordsAreFollowed(t *testing.T) {
+	page := func(cursor string, seqs ...int) answer {
+		var items []string
+		for _, n := range seqs {
+			items = append(items, fmt.Sprintf(`{"seq":%d,"at":"2026-01-02T03:04:05Z","kind":"command","actor":"ana\\u001b[2J","action":"syncApplication","name":"web","outcome":"done"}`, n))
+		}
+		return answer{200, `{"items":[` + strings.Join(items, ",") + `],"nextCursor":"` + cursor + `"` + asOf}
+	}
+	refusal := problemAnswer(403, "denied", "permission_denied", "you may not")
+	for name, c := range map[string]struct {
+		args []string
+		last *answer // nil: a signal
+		code int
+		out  []string
+	}{
+		"until a signal, as text":   {[]string{"audit", "list", "--follow", "--actor", "ana"}, nil, 0, []string{"6  ", "7  ", "8  ", "9  ", "10  "}},
+		"until refused, as JSON":    {[]string{"audit", "list", "-f", "-o", "json"}, &refusal, ExitDenied, []string{`{"seq":6,`, `{"seq":7,`, `{"seq":8,`, `{"seq":9,`, `{"seq":10,`}},
+		"in a format that has none": {[]string{"audit", "list", "-f", "-o", "yaml"}, nil, 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, signal := context.WithCancel(t.Context())
+			defer signal()
+			h := newHubOf(t, everything())
+			away := problemAnswer(503, "unavailable", "database_unavailable", "away")
+			answers := []answer{page("", 7, 6), away, page("9", 10, 9), page("", 8, 7), page("", 10, 9, 8)}
+			h.vary = func(path string) (answer, bool) {
+				switch {
+				case path != "/audit":
+					return answer{}, false
+				case len(answers) > 0:
+					a := answers[0]
+					answers = answers[1:]
+					return a, true
+				case c.last != nil:
+					return *c.last, true
+				}
+				signal()
+				return page(""), true
+			}
+			got := runAs(ctx, Streams{In: strings.NewReader("")}, c.args...)
+			lines := strings.Split(strings.TrimSuffix(got.out, "\n"), "\n")
+			if got.out == "" {
+				lines = nil
+			}
+			if got.code != c.code || len(lines) != len(c.out) || strings.Contains(got.out, "\x1b") {
+				t.Fatalf("status %d: %s%s", got.code, got.out, got.err)
+			}
+			for i, l := range lines {
+				if !strings.HasPrefix(l, c.out[i]) || !strings.Contains(l, "syncApplication") {
+					t.Errorf("line %d is %q", i, l)
+				}
+			}
+			if c.code == 0 && (strings.Count(got.err, "asked again") != 1 || !strings.Contains(h.requests(), "actor=ana&cursor=9&limit=500")) {
+				t.Errorf("%s; asked: %s", got.err, h.requests())
+			}
+		})
+	}
+}
 
 // exported is an export of n records; change may spoil them.
 func exported(n int, change func(i int, s *audit.Signed)) string {
