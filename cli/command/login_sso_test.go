@@ -101,7 +101,7 @@ func TestA08_TheLoopbackAddressRepeatsNothing(t *testing.T) {
 				t.Errorf("%s: %d %s %v", path, status, body, h)
 			}
 		}
-		if _, body, _ := fetch(t, to+"/callback?state="+state+"&error="+attack); strings.Contains(body, "script") || !strings.Contains(body, "not logged in") {
+		if _, body, _ := fetch(t, to+"/callback?state="+state+"&error="+attack); strings.Contains(body, "script") || !strings.Contains(body, "did not succeed") {
 			t.Error(body)
 		}
 	})
