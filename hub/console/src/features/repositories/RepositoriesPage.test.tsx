@@ -165,6 +165,8 @@ describe("repositories", () => {
     });
     drawAt("/repositories?tab=templates");
     expect(await screen.findByText("ssh")).toBeVisible();
+    const tabs = within(screen.getByRole("navigation", { name: "Repositories" })).getAllByRole("link");
+    expect(tabs.map((x) => x.getAttribute("aria-current"))).toEqual([null, "page"]);
     expect(document.querySelector("img")).toBeNull();
     fireEvent.click(screen.getByRole("button", { name: "Add template" }));
     const form = await screen.findByRole("form", { name: "Add template" });

@@ -42,6 +42,7 @@ function Tabs() {
           to={paths.repositories}
           search={{ project, tab: x }}
           className={tabClass}
+          activeOptions={{ includeSearch: true, explicitUndefined: true }}
           aria-current={x === tab ? "page" : undefined}
         >
           {t(x === undefined ? "repositories.title" : "repositories.templates")}
