@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/e2e/fleetsim"
@@ -36,6 +37,7 @@ const (
 	thousandRate = 1000
 	thousandFor  = 20 * time.Second
 	perAgentRate = 5
+	changers     = 8 // of clusters at a time
 
 	heartbeat = 10 * time.Second
 )
@@ -551,11 +553,20 @@ func (b *bench) thousandReports(ctx context.Context, h *thousand, n int) error {
 	rate := min(thousandRate, perAgentRate*n)
 	total := int(thousandFor.Seconds()) * rate
 	begin := time.Now()
-	for i := range total {
-		if d := time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))); d > 0 && restFor(ctx, d) != nil {
-			return ctx.Err()
-		}
-		h.fleet.Agents[i%n].Trouble(fleetsim.DeploymentKey(0), changeMark+strconv.Itoa(i+1))
+	g, gctx := errgroup.WithContext(ctx)
+	for first := range changers {
+		g.Go(func() error {
+			for i := first; i < total; i += changers {
+				if d := time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))); d > 0 && restFor(gctx, d) != nil {
+					return gctx.Err()
+				}
+				h.fleet.Agents[i%n].Trouble(fleetsim.DeploymentKey(0), changeMark+strconv.Itoa(i+1))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	sending := time.Since(begin)
 	for limit := time.Now().Add(streamPatience); c.missing() > 0 && time.Now().Before(limit); {
