@@ -101,14 +101,12 @@ func (a Agent) Helm() string {
 	}
 	out.WriteString(" \\\n  --namespace " + AgentNamespace + " --create-namespace")
 	for _, v := range a.values() {
-		set := v.text
+		set := escaped.Replace(v.text)
 		switch {
 		case v.yes:
 			set = "true"
 		case v.list != nil:
 			set = "{" + strings.Join(v.list, ",") + "}"
-		default:
-			set = escaped.Replace(v.text)
 		}
 		out.WriteString(" \\\n  --set " + shell(v.path+"="+set))
 	}
