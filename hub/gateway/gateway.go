@@ -176,9 +176,11 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	clusters map[model.ClusterID]*clusterSessions
-	rates    map[model.ClusterID]*bucket
-	doubles  map[model.ClusterID]*doubles
-	live     int // welcomed sessions
+	// rates are of certificates, by serial: whoever has a revoked one of a cluster does
+	// not use up the sessions of its agent.
+	rates   map[string]*bucket
+	doubles map[model.ClusterID]*doubles
+	live    int // welcomed sessions
 	// seen are the clusters that had a session.
 	seen map[model.ClusterID]struct{}
 	// incarnation is the highest that a session was opened with.
@@ -261,7 +263,7 @@ func New(opts Options) *Gateway {
 		opening:  make(chan struct{}, opts.Opening),
 		enrols:   make(chan struct{}, 16),
 		clusters: map[model.ClusterID]*clusterSessions{},
-		rates:    map[model.ClusterID]*bucket{},
+		rates:    map[string]*bucket{},
 		doubles:  map[model.ClusterID]*doubles{},
 		seen:     map[model.ClusterID]struct{}{},
 		tunnels:  &tunnels{open: map[model.ClusterID]*clusterTunnel{}},
@@ -532,7 +534,7 @@ func (g *Gateway) sweep(ctx context.Context) {
 			}
 		}
 		g.mu.Lock()
-		maps.DeleteFunc(g.rates, func(_ model.ClusterID, b *bucket) bool {
+		maps.DeleteFunc(g.rates, func(_ string, b *bucket) bool {
 			return b.full(now, g.opts.SessionBurst, g.opts.SessionRefill)
 		})
 		g.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	agentv1 "github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -113,6 +114,33 @@ func TestWhoMayNotSpeak(t *testing.T) {
 	if err := end(again); !fault.HasCode(err, "certificate_revoked") {
 		t.Errorf("after the revocation: %v", err)
 	}
+}
+
+// Whoever has the key of a certificate that was revoked can knock as often as he likes:
+// the cluster's agent still gets in.
+func TestARevokedCertificateUsesUpNobodysSessions(t *testing.T) {
+	p := serve(t, Options{SessionBurst: 3, SessionRefill: time.Hour})
+	stolen, revoked := p.certificate(t, "a")
+	p.store.mu.Lock()
+	p.store.revoked[revoked.Serial] = true
+	p.store.mu.Unlock()
+	cc := p.dial(t, model.AgentServerName, stolen)
+	for i := 0; ; i++ {
+		stream, err := agentv1.NewControlClient(cc).Session(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.Send(hello("a"))
+		err = end(stream)
+		if fault.HasCode(err, "session_rate") {
+			break
+		}
+		if i == 10 || !fault.HasCode(err, "certificate_revoked") {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+	}
+	mine, _ := p.certificate(t, "a")
+	open(t, p.dial(t, model.AgentServerName, mine), "a")
 }
 
 func TestOldAndNewProtocols(t *testing.T) {

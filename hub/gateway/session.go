@@ -365,10 +365,11 @@ func (s *session) admit(h model.Hello) *parting {
 	g := s.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.rates[s.cluster]
+	serial := s.caller.identity.Serial
+	b := g.rates[serial]
 	if b == nil {
 		b = &bucket{}
-		g.rates[s.cluster] = b
+		g.rates[serial] = b
 	}
 	if wait := b.take(g.opts.Now(), g.opts.SessionBurst, g.opts.SessionRefill); wait > 0 {
 		return &parting{kind: fault.RateLimited, GoAway: wire.GoAway{Code: "session_rate", RetryAfter: wait,
