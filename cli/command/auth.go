@@ -166,7 +166,7 @@ func RoleVerbs(role string) []string {
 		return verbs
 	}
 	if role == "editor" {
-		return append(verbs, "create", "update", "delete")
+		return append(verbs, "create", "update", "delete", "delete-object")
 	}
 	return nil
 }
