@@ -303,7 +303,7 @@ func TestA08_TestA15_PagesRepeatNothing(t *testing.T) {
 
 func TestA15_EveryRefusalOfALoginHasAPageOfItsOwn(t *testing.T) {
 	// Codes that a browser never meets.
-	others := regexp.MustCompile(`^oidc_(device_|code_unknown$|secret_needed$)`)
+	others := regexp.MustCompile(`^oidc_(device_|code_unknown$|secret_needed$|test_unknown$)`)
 	n := 0
 	for _, r := range fault.Registry() {
 		if strings.HasPrefix(r.Code, "oidc_") && !others.MatchString(r.Code) {

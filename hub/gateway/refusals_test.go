@@ -168,7 +168,7 @@ func TestOldAndNewProtocols(t *testing.T) {
 // version below the lowest that a hello can name yet, so the decision is asked.
 func TestE11_AnAgentOfBefore(t *testing.T) {
 	p := serve(t, Options{SessionBurst: 100})
-	s := &session{g: p.gateway, cluster: "a"}
+	s := &session{caller: &caller{}, g: p.gateway, cluster: "a"}
 	for code, h := range map[string]model.Hello{
 		"agent_too_old": {ProtocolMin: wire.ProtocolMin - 1, ProtocolMax: wire.ProtocolMin - 1},
 		"hub_too_old":   {ProtocolMin: wire.ProtocolMax + 1, ProtocolMax: wire.ProtocolMax + 2},
