@@ -180,7 +180,7 @@ func TestAFleetEnrolsSyncsAndComesBack(t *testing.T) {
 		a.Attempts()
 	}
 	commit := w.commitQuietly(t, ctx, "3") // the hub hears of it when it is back
-	started := time.Now() // agents may be back before this test knows that the hub is
+	started := time.Now()                  // agents may be back before this test knows that the hub is
 	if err := w.Hub.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
