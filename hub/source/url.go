@@ -102,7 +102,10 @@ func ParseURL(raw string, allowFile bool) (URL, error) {
 
 func checkURL(u URL, invalid func(string, ...any) error) (URL, error) {
 	u.Host = strings.ToLower(u.Host)
+	_, notAddress := netip.ParseAddr(u.Host)
 	switch {
+	case strings.Contains(u.Host, ":") && notAddress != nil:
+		return URL{}, invalid("the host of repoURL, %q, is neither a name nor an address", u.Host)
 	case strings.HasPrefix(u.Host, "-"):
 		return URL{}, invalid("host may not start with \"-\"")
 	case strings.HasPrefix(u.User, "-"):

@@ -76,7 +76,7 @@ func canonical(address string) string {
 		}
 	}
 	host, path = strings.ToLower(host), strings.ToLower(strings.Trim(path, "/"))
-	path = strings.TrimSuffix(path, ".git")
+	path = strings.Trim(strings.TrimSuffix(path, ".git"), "/")
 	if path == "" {
 		return ""
 	}
