@@ -159,6 +159,47 @@ describe("changing parameters", () => {
     });
   }, 60_000);
 
+  it("writes patches, and lists and maps of plugins", async () => {
+    const hub = open({ project: "pay", sources: [{ ...git, kustomize: { patches: [{ path: "a.yaml" }] } }] });
+    const save = await edit();
+    await userEvent.click(screen.getByRole("button", { name: "Add to Patches" }));
+    const second = within(screen.getByRole("group", { name: "Patch 2" }));
+    await waitFor(() => expect(second.getByRole("textbox", { name: "Patch (YAML or JSON)" })).toHaveFocus());
+    await userEvent.type(second.getByRole("textbox", { name: "Patch (YAML or JSON)" }), "- op: remove");
+    await userEvent.type(second.getByRole("textbox", { name: "Kind" }), "Deployment");
+    await userEvent.click(second.getByRole("checkbox", { name: "It may change kinds" }));
+    await userEvent.type(screen.getAllByRole("textbox", { name: "Name" })[0] as HTMLElement, "web");
+    await expectAccessible();
+    await userEvent.click(save);
+    await waitFor(() => expect(hub.puts()).toHaveLength(1));
+    expect((hub.puts()[0]?.body as Application | undefined)?.spec?.sources?.[0]?.kustomize?.patches).toEqual([
+      { path: "a.yaml", target: { name: "web" } },
+      { patch: "- op: remove", target: { kind: "Deployment" }, options: { allowKindChange: true } },
+    ]);
+  }, 60_000);
+
+  it("writes lists and names with values of a plugin", async () => {
+    const hub = open({ ...git, plugin: { name: "cdk", parameters: [{ name: "files", array: ["a"] }] } });
+    const save = await edit();
+    await userEvent.click(screen.getByRole("button", { name: "Add to Parameters, value 1" }));
+    const entry = screen.getByRole("textbox", { name: "Parameters, value 1 2" });
+    await waitFor(() => expect(entry).toHaveFocus());
+    await userEvent.type(entry, "b");
+    await userEvent.click(screen.getByRole("button", { name: "Add to Parameters" }));
+    await userEvent.type(screen.getByRole("textbox", { name: "Parameters, name 2" }), "env");
+    await userEvent.selectOptions(screen.getByRole("combobox", { name: "Parameters, kind 2" }), "Names with values");
+    await userEvent.click(screen.getByRole("button", { name: "Add to Parameters, value 2" }));
+    await userEvent.type(screen.getByRole("textbox", { name: "Parameters, value 2, name 1" }), "k");
+    await userEvent.type(screen.getByRole("textbox", { name: "Parameters, value 2, value 1" }), "v");
+    await expectAccessible();
+    await userEvent.click(save);
+    await waitFor(() => expect(hub.puts()).toHaveLength(1));
+    expect((hub.puts()[0]?.body as Application | undefined)?.spec?.source?.plugin?.parameters).toEqual([
+      { name: "files", array: ["a", "b"] },
+      { name: "env", map: { k: "v" } },
+    ]);
+  }, 60_000);
+
   it("says beside the field what is wrong with it, and keeps what was written", async () => {
     const hub = open({ ...git, helm: { valueFiles: ["a.yaml"] } });
     const save = await edit();

@@ -158,8 +158,13 @@ function Value({ source, field }: { source: Source; field: Field }) {
 
 function Entry({ row, field }: { row: Row; field: Field }) {
   const t = useT();
-  if (row.fixed !== undefined)
-    return <Block text={toYAML(row.fixed)} label={t(`parameters.field.${nameOf(field)}` as MessageKey)} />;
+  if (row.fixed !== undefined || row.patch !== undefined || row.shape !== undefined)
+    return (
+      <Block
+        text={toYAML((field.entries?.stored([row]) as unknown[] | undefined)?.[0])}
+        label={t(`parameters.field.${nameOf(field)}` as MessageKey)}
+      />
+    );
   return (
     <>
       {field.entries?.named === true && (

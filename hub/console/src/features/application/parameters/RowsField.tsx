@@ -1,12 +1,13 @@
-import { ActionIcon, Button, Checkbox, Textarea, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { useId, useRef } from "react";
 import { type MessageKey, useT } from "../../../i18n";
 import { Icon } from "../../../ui/Icon";
 import { PlainText } from "../../../ui/PlainText";
 import { plain, plainLine } from "../../../ui/plain";
 import { toYAML } from "../../../ui/yaml";
-import type { Field, Mistake, Row } from "./fields";
+import { type Field, itemsOf, type Mistake, type Row } from "./fields";
 import classes from "./Parameters.module.css";
+import { PatchRow } from "./PatchRow";
 
 /** A list, or names with values: a row for each, and what is wrong with one beside it. */
 export function RowsField({
@@ -29,15 +30,17 @@ export function RowsField({
   // A row that is new is to be written, and after one is gone the next is where one was.
   const focus = (row: number) =>
     requestAnimationFrame(() => {
-      const inputs = box.current?.querySelectorAll<HTMLElement>("[data-first]");
-      (inputs?.[Math.min(row, inputs.length - 1)] ?? box.current?.querySelector<HTMLElement>("[data-add]"))?.focus();
+      const inputs = box.current?.querySelectorAll<HTMLElement>(`[data-first="${id}"]`);
+      (
+        inputs?.[Math.min(row, inputs.length - 1)] ?? box.current?.querySelector<HTMLElement>(`[data-add="${id}"]`)
+      )?.focus();
     });
   const change = (i: number, part: Partial<Row>) => onChange(rows.map((r, at) => (at === i ? { ...r, ...part } : r)));
   const errorOf = (i: number | undefined) => {
     const said = mistakes.filter((m) => m.row === i).map((m) => m.message);
     return said.length === 0 ? undefined : <PlainText text={said.join(" ")} lines={4} />;
   };
-  const add = field.id !== "patches";
+  const shapes = field.tool === "plugin" && field.id === "parameters";
   return (
     <fieldset ref={box} className={classes.rows} aria-describedby={errorOf(undefined) === undefined ? undefined : id}>
       <legend>{label}</legend>
@@ -46,11 +49,20 @@ export function RowsField({
         <div key={i} className={classes.row}>
           {row.fixed !== undefined ? (
             <pre className={classes.block}>{plain(toYAML(row.fixed))}</pre>
+          ) : row.patch !== undefined ? (
+            <PatchRow
+              n={i + 1}
+              first={id}
+              row={row}
+              patch={row.patch}
+              error={errorOf(i)}
+              onChange={(part) => change(i, part)}
+            />
           ) : (
             <>
               {named && (
                 <TextInput
-                  data-first
+                  data-first={id}
                   className={classes.name}
                   aria-label={t("parameters.row.name", { field: label, n: i + 1 })}
                   value={row.name}
@@ -60,9 +72,33 @@ export function RowsField({
                   onChange={(e) => change(i, { name: e.currentTarget.value })}
                 />
               )}
-              {row.value.includes("\n") ? (
+              {shapes && (
+                <NativeSelect
+                  className={classes.shape}
+                  aria-label={t("parameters.shape.of", { field: label, n: i + 1 })}
+                  data={[
+                    { value: "", label: t("parameters.shape.text") },
+                    { value: "array", label: t("parameters.shape.array") },
+                    { value: "map", label: t("parameters.shape.map") },
+                  ]}
+                  value={row.shape ?? ""}
+                  onChange={(e) => change(i, reshaped(row, e.currentTarget.value))}
+                />
+              )}
+              {row.shape !== undefined ? (
+                <div className={classes.items}>
+                  <RowsField
+                    field={{ ...field, id: "items", entries: itemsOf(row.shape), placeholder: undefined }}
+                    label={t("parameters.row.value", { field: label, n: i + 1 })}
+                    rows={row.items ?? []}
+                    mistakes={[]}
+                    onChange={(items) => change(i, { items })}
+                  />
+                  {errorOf(i) !== undefined && <div className={classes.error}>{errorOf(i)}</div>}
+                </div>
+              ) : row.value.includes("\n") ? (
                 <Textarea
-                  data-first={named ? undefined : true}
+                  data-first={named ? undefined : id}
                   className={classes.value}
                   aria-label={t(named ? "parameters.row.value" : "parameters.row.entry", { field: label, n: i + 1 })}
                   value={row.value}
@@ -74,7 +110,7 @@ export function RowsField({
                 />
               ) : (
                 <TextInput
-                  data-first={named ? undefined : true}
+                  data-first={named ? undefined : id}
                   className={classes.value}
                   aria-label={t(named ? "parameters.row.value" : "parameters.row.entry", { field: label, n: i + 1 })}
                   value={row.value}
@@ -116,22 +152,32 @@ export function RowsField({
           {errorOf(undefined)}
         </div>
       )}
-      {add && (
-        <Button
-          data-add
-          variant="subtle"
-          size="compact-sm"
-          px={0}
-          aria-label={t("parameters.add.to", { field: label })}
-          onClick={() => {
-            const row = { name: "", value: "" };
-            onChange([...rows, field.entries?.mark === undefined ? row : { ...row, mark: false }]);
-            focus(rows.length);
-          }}
-        >
-          {t("parameters.add")}
-        </Button>
-      )}
+      <Button
+        data-add={id}
+        variant="subtle"
+        size="compact-sm"
+        px={0}
+        aria-label={t("parameters.add.to", { field: label })}
+        onClick={() => {
+          const row = field.entries?.blank ?? { name: "", value: "" };
+          onChange([...rows, field.entries?.mark === undefined ? row : { ...row, mark: false }]);
+          focus(rows.length);
+        }}
+      >
+        {t("parameters.add")}
+      </Button>
     </fieldset>
   );
+}
+
+/** A parameter of another shape, with what was written as far as that has a place. */
+function reshaped(row: Row, shape: string): Partial<Row> {
+  const values = row.items?.map((r) => r.value) ?? (row.value === "" ? [] : [row.value]);
+  if (shape === "array") return { shape, value: "", items: values.map((value) => ({ name: "", value })) };
+  if (shape === "map")
+    return {
+      ...{ shape, value: "" },
+      items: row.items ?? values.map((value) => ({ name: "", value })),
+    };
+  return { shape: undefined, items: undefined, value: values[0] ?? "" };
 }

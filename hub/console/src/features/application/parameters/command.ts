@@ -52,7 +52,8 @@ function wordsOf(f: Field, before: Drafted, after: Drafted): Words | undefined {
   for (const r of now) {
     if (old.some((x) => same([x], [r]))) continue;
     const flag = r.mark === true && f.setMarked !== undefined ? `--${f.setMarked}` : set;
-    if (flag === undefined || r.fixed !== undefined || r.name.includes("=")) return undefined;
+    const texts = r.fixed === undefined && r.patch === undefined && r.shape === undefined;
+    if (flag === undefined || !texts || r.name.includes("=")) return undefined;
     words.set.push(flag, f.entries?.named === true ? `${r.name}=${r.value}` : r.value);
   }
   return words;

@@ -9,6 +9,7 @@ import {
   mistakesOf,
   type Place,
   placesOf,
+  type Row,
   rebase,
   toolOf,
   withSource,
@@ -176,6 +177,44 @@ describe("what a form changes", () => {
     expect(after.command).toBe("hawser app set shop --plugin-parameter stage=prod");
     const patches = { ...git, kustomize: { patches: [{ patch: "a" }], namePrefix: "x" } };
     expect(changed(patches, { "kustomize.namePrefix": "" }).source.kustomize).toEqual({ patches: [{ patch: "a" }] });
+  });
+  it("writes lists and maps of a plugin, and leaves what is several at once", () => {
+    const odd = { name: "odd", string: "a", array: ["b"] };
+    const source = { ...git, plugin: { name: "cdk", parameters: [odd, { name: "env", map: { a: "1" } }] } };
+    const rows = draftOf(source, fieldsOf("plugin"))["plugin.parameters"] as readonly Row[];
+    expect(rows[1]).toEqual({ name: "env", value: "", shape: "map", items: [{ name: "a", value: "1" }] });
+    const after = changed(source, {
+      "plugin.parameters": [
+        rows[0] as Row,
+        { name: "env", value: "", shape: "map", items: [row("2", "a"), row("", "b"), row("", "")] },
+        { name: "files", value: "", shape: "array", items: [row("x"), row("")] },
+      ],
+    });
+    const parameters = [odd, { name: "env", map: { a: "2", b: "" } }, { name: "files", array: ["x"] }];
+    expect(after.source.plugin?.parameters).toEqual(parameters);
+    expect(after.command).toContain(`hawser app patch shop --patch '[{"op":"add","path":"/spec/source/plugin"`);
+  });
+  it("writes patches of a kustomization, with what they change and what they may", () => {
+    const stored = { path: "p.yaml", target: { kind: "Deployment", name: "web" }, options: { allowNameChange: true } };
+    const source = { ...git, kustomize: { patches: [stored, { path: "a", patch: "b" }] } };
+    const rows = draftOf(source, fieldsOf("kustomize"))["kustomize.patches"] as readonly Row[];
+    expect(rows[1]?.fixed).toEqual({ path: "a", patch: "b" });
+    const [first] = rows as [Row];
+    const patch = { file: false, target: { kind: "Service", name: "" }, options: {} };
+    const after = changed(source, {
+      "kustomize.patches": [
+        first,
+        rows[1] as Row,
+        { name: "", value: "- op: test", patch },
+        { ...row(""), patch: { file: false, target: {}, options: {} } },
+      ],
+    });
+    expect(after.source.kustomize?.patches).toEqual([
+      stored,
+      { path: "a", patch: "b" },
+      { patch: "- op: test", target: { kind: "Service" } },
+    ]);
+    expect(after.command).toContain("hawser app patch shop --patch");
   });
 });
 

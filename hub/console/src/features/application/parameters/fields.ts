@@ -12,8 +12,31 @@ export interface Row {
   value: string;
   /** What the check box of the row says: that it stays a string, that it is code. */
   mark?: boolean;
-  /** An entry that a row of texts cannot hold: it is shown as YAML, and can only be removed. */
+  /** What a patch changes, and how; the patch itself is the value. */
+  patch?: PatchOf;
+  /** A list, or names with values, in place of the value. */
+  shape?: "array" | "map";
+  items?: readonly Row[];
+  /** An entry that a form cannot hold: it is shown as YAML, and can only be removed. */
   fixed?: unknown;
+}
+
+export const targets = [
+  "kind",
+  "name",
+  "namespace",
+  "group",
+  "version",
+  "labelSelector",
+  "annotationSelector",
+] as const;
+export const patchOptions = ["allowNameChange", "allowKindChange"] as const;
+
+export interface PatchOf {
+  /** The value is the path of a file, not the patch. */
+  file: boolean;
+  target: Readonly<Partial<Record<(typeof targets)[number], string>>>;
+  options: Readonly<Record<string, boolean>>;
 }
 
 /** A field as it is in a form. */
@@ -26,6 +49,8 @@ interface Entries {
   named: boolean;
   /** The words of the check box. */
   mark?: MessageKey;
+  /** What a new row begins with. */
+  blank?: Row;
   rows: (stored: unknown) => Row[];
   stored: (rows: readonly Row[]) => unknown;
 }
@@ -96,21 +121,56 @@ const replicas: Entries = {
   stored: (rows) =>
     rows.map((r) => ({ name: r.name, count: /^[0-9]{1,9}$/.test(r.value) ? Number(r.value) : r.value })),
 };
-/** Lists and maps are kept as they are. */
+/** A parameter is a text, a list or names with values; one that is several at once is left alone. */
 const pluginParameters: Entries = {
   named: true,
   rows: (stored) =>
     list(stored).map((x) => {
       const p = record(x);
       const row = { name: text(p.name), value: text(p.string) };
-      return p.array === undefined && p.map === undefined ? row : { ...row, fixed: x };
+      if (p.array === undefined && p.map === undefined) return row;
+      if (p.string !== undefined || (p.array !== undefined && p.map !== undefined)) return { ...row, fixed: x };
+      return p.map === undefined
+        ? { ...row, shape: "array" as const, items: values.rows(p.array) }
+        : { ...row, shape: "map" as const, items: map.rows(p.map) };
     }),
-  stored: (rows) => rows.map((r) => r.fixed ?? { name: r.name, string: r.value }),
+  stored: (rows) =>
+    rows.map((r) => {
+      if (r.fixed !== undefined) return r.fixed;
+      if (r.shape === undefined) return { name: r.name, string: r.value };
+      return { name: r.name, [r.shape]: itemsOf(r.shape).stored(r.items ?? []) };
+    }),
 };
+
+/** The entries within a parameter of a plugin. */
+export const itemsOf = (shape: "array" | "map"): Entries => (shape === "array" ? values : map);
+
+const blankPatch: PatchOf = { file: false, target: {}, options: {} };
+
 const patches: Entries = {
   named: false,
-  rows: (stored) => list(stored).map((x) => ({ name: "", value: "", fixed: x })),
-  stored: (rows) => rows.map((r) => r.fixed),
+  blank: { name: "", value: "", patch: blankPatch },
+  rows: (stored) =>
+    list(stored).map((x) => {
+      const p = record(x);
+      if ((text(p.patch) === "") === (text(p.path) === "")) return { name: "", value: "", fixed: x };
+      const target = record(p.target) as PatchOf["target"];
+      const file = text(p.path) !== "";
+      return {
+        ...{ name: "", value: text(file ? p.path : p.patch) },
+        patch: { file, target, options: record(p.options) as PatchOf["options"] },
+      };
+    }),
+  stored: (rows) =>
+    rows.map((r) => {
+      if (r.patch === undefined) return r.fixed;
+      const target = Object.fromEntries(Object.entries(r.patch.target).filter(([, v]) => v !== ""));
+      return {
+        [r.patch.file ? "path" : "patch"]: r.value,
+        ...(Object.keys(target).length > 0 && { target }),
+        ...(Object.keys(r.patch.options).length > 0 && { options: r.patch.options }),
+      };
+    }),
 };
 
 /** The image that an override of a kustomization is of: what is before "=", else the image without tag and digest. */
@@ -325,10 +385,17 @@ export function isSet(d: Drafted | undefined): boolean {
   return d === undefined ? false : typeof d === "boolean" ? d : d.length > 0;
 }
 
+function isWritten(r: Row): boolean {
+  if (r.name !== "" || r.value !== "" || (r.items ?? []).length > 0) return true;
+  return Object.values(r.patch?.target ?? {}).some((v) => v !== "");
+}
+
 /** A field without the rows in which nothing is written. */
 export function tidy(d: Drafted): Drafted {
   if (typeof d === "string" || typeof d === "boolean") return d;
-  return d.filter((r) => r.fixed !== undefined || r.name !== "" || r.value !== "");
+  return d
+    .map((r) => (r.items === undefined ? r : { ...r, items: r.items.filter(isWritten) }))
+    .filter((r) => r.fixed !== undefined || isWritten(r));
 }
 
 export function same(a: Drafted | undefined, b: Drafted | undefined): boolean {
