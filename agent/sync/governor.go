@@ -78,13 +78,16 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 			began = g.now()
 		}
 		err := f()
-		<-g.slots
 		var later *RetryAfter
 		var soon *Pending
+		if errors.As(err, &later) && !later.Alone {
+			g.pause(later.After) // before the slot is anybody else's
+		}
+		<-g.slots
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case errors.As(err, &later):
+		case later != nil:
 			if !later.Alone {
 				g.throttled()
 			}
@@ -92,7 +95,6 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 				return err
 			}
 			if !later.Alone {
-				g.pause(later.After)
 				began = time.Time{} // the pause is no failure
 			} else if !wait(ctx, bounded(later.After)) {
 				return err
@@ -122,24 +124,30 @@ func (g *Governor) Do(ctx context.Context, f func() error) error {
 
 func bounded(d time.Duration) time.Duration { return min(max(d, firstPause), maxPause) }
 
+// enter waits for a slot at a time when requests may be sent. A pause may begin
+// while it waits for the slot, so it looks again when it has it.
 func (g *Governor) enter(ctx context.Context) error {
 	for {
-		g.mu.Lock()
-		rest := g.until.Sub(g.now())
-		g.mu.Unlock()
-		if rest <= 0 {
-			break
-		}
-		if !wait(ctx, rest) {
+		if rest := g.rest(); rest > 0 && !wait(ctx, rest) {
 			return context.Cause(ctx)
 		}
+		select {
+		case g.slots <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if g.rest() <= 0 {
+			return nil
+		}
+		<-g.slots
 	}
-	select {
-	case g.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+}
+
+// rest is how long nothing should be sent, 0 or less when it may.
+func (g *Governor) rest() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until.Sub(g.now())
 }
 
 func (g *Governor) pause(d time.Duration) {

@@ -63,6 +63,41 @@ func TestGovernorHoldsEverybodyBackWhenTheServerIsBusy(t *testing.T) {
 	})
 }
 
+// Who waits for a slot when the pause begins has not sent anything yet, and must not.
+func TestGovernorHoldsBackWhoWaitsForASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(1, time.Now)
+		began, tries := time.Now(), 0
+		busy := make(chan struct{})
+		done := make(chan error, 2)
+		go func() {
+			done <- g.Do(t.Context(), func() error {
+				if tries++; tries > 1 {
+					return nil
+				}
+				<-busy
+				return &RetryAfter{After: 5 * time.Second, Err: fault.New(fault.RateLimited, "throttled", "busy")}
+			})
+		}()
+		synctest.Wait()
+		go func() {
+			done <- g.Do(t.Context(), func() error {
+				if waited := time.Since(began); waited != 5*time.Second {
+					t.Errorf("a request that waited for a slot was sent after %s of 5s", waited)
+				}
+				return nil
+			})
+		}()
+		synctest.Wait()
+		close(busy)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func TestGovernorGivesUp(t *testing.T) {
 	away := fault.New(fault.Unavailable, "cluster_unreachable", "away")
 	for _, c := range []struct {
