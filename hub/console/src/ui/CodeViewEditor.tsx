@@ -17,9 +17,9 @@ import type { CodeViewProps } from "./CodeView";
 import classes from "./CodeView.module.css";
 import { styleNonce } from "./nonce";
 
-/** Colours of the words of YAML and JSON: tokens, so the theme of the page is the theme of the text. */
+/** Colours of the words of YAML, JSON and Lua: tokens, so the theme of the page is the theme of the text. */
 export const highlight = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--hw-accent)" },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName), tags.keyword], color: "var(--hw-accent)" },
   { tag: [tags.string, tags.special(tags.string)], color: "var(--hw-healthy)" },
   { tag: [tags.number, tags.bool, tags.null], color: "var(--hw-drifted)" },
   { tag: tags.comment, color: "var(--hw-text-dim)", fontStyle: "italic" },

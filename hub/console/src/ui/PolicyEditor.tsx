@@ -16,7 +16,7 @@ export interface TextEditorProps {
   label: string;
   readOnly?: boolean;
   /** What the text is written in, if it is coloured. */
-  language?: "yaml";
+  language?: "yaml" | "lua" | "yamlWithLua";
 }
 
 const Editor = lazy(() => import("./TextEditor"));

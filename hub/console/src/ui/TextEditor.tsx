@@ -3,7 +3,7 @@ import { yaml } from "@codemirror/lang-yaml";
 import { syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { search, searchKeymap } from "@codemirror/search";
-import { Compartment, EditorState } from "@codemirror/state";
+import { Compartment, EditorState, type Extension } from "@codemirror/state";
 import {
   drawSelection,
   EditorView,
@@ -23,6 +23,7 @@ export default function TextEditor({ text, onChange, problems, label, readOnly, 
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
   const changing = useRef(new Compartment());
+  const speaking = useRef(new Compartment());
   const told = useRef(onChange);
   useEffect(() => {
     told.current = onChange;
@@ -49,21 +50,38 @@ export default function TextEditor({ text, onChange, problems, label, readOnly, 
               told.current(u.state.doc.toString());
           }),
           changing.current.of([]),
+          speaking.current.of([]),
         ],
       }),
     });
     view.current = v;
-    return () => v.destroy();
+    return () => {
+      view.current = undefined;
+      v.destroy();
+    };
   }, []);
   useEffect(() => {
     view.current?.dispatch({
       effects: changing.current.reconfigure([
         EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
         EditorState.readOnly.of(readOnly === true),
-        language === "yaml" ? [yaml(), syntaxHighlighting(highlight)] : [],
       ]),
     });
-  }, [label, readOnly, language]);
+  }, [label, readOnly]);
+  useEffect(() => {
+    let here = true;
+    const speak = (support: Extension) =>
+      here &&
+      view.current?.dispatch({ effects: speaking.current.reconfigure([support, syntaxHighlighting(highlight)]) });
+    if (language === "yaml") speak(yaml());
+    // Most who write YAML write none of it.
+    else if (language !== undefined)
+      void import("./lua").then((m) => speak(language === "lua" ? m.lua() : m.yamlWithLua()));
+    return () => {
+      here = false;
+      view.current?.dispatch({ effects: speaking.current.reconfigure([]) });
+    };
+  }, [language]);
   useEffect(() => {
     const v = view.current;
     if (v === undefined || v.state.doc.toString() === text) return;

@@ -200,7 +200,7 @@ function Editor({ stored, etag }: { stored: Stored; etag: string | undefined }) 
                 text={text ?? ""}
                 onChange={(v) => write({ ...texts, [key]: v })}
                 problems={problems}
-                language={languageOf(key) === "yaml" ? "yaml" : undefined}
+                language={languageOf(key) === "yaml" ? "yamlWithLua" : "lua"}
                 readOnly={text === undefined}
               />
               <div className={classes.under}>
