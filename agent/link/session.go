@@ -188,7 +188,7 @@ func (s *session) serve(ctx context.Context) error {
 	l := s.l
 	l.setStatus(func(st *Status) { st.Connected, st.Epoch, st.LastError = true, s.welcome.Epoch, nil })
 	l.opts.Observer.SessionOpened()
-	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hub_version", s.welcome.HubVersion)
+	l.log.Info("session open", "epoch", s.welcome.Epoch.String(), "hub_version", s.welcome.HubVersion, "protocol", s.welcome.Protocol)
 	fetch := newFetcher(s.ctx, s.client, l.partials, l.opts.MaxBundleBytes)
 	s.seq = newSequence(s.ctx, l.opts.Handler)
 	s.seq.fetch = fetch.fetch

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type AgentOptions struct {
 	Hub string
 	// Args are further arguments of hawser-agent run.
 	Args []string
+	// Bin is the directory with its program at the next start; empty means the rig's.
+	Bin string
 }
 
 // Agent is an agent process that a test starts, kills and holds at will. Unlike a
@@ -79,7 +82,7 @@ func (a *Agent) Enrol(ctx context.Context, log string) error {
 // the file log, below the rig's directory.
 func (a *Agent) Start(log string, env ...string) error {
 	log = filepath.Join(a.rig.Dir, log)
-	proc, err := testbed.StartProcess("hawser-agent "+a.Cluster, log, a.rig.Dir, append(os.Environ(), env...), filepath.Join(a.rig.Bin, "hawser-agent"),
+	proc, err := testbed.StartProcess("hawser-agent "+a.Cluster, log, a.rig.Dir, append(os.Environ(), env...), filepath.Join(cmp.Or(a.Bin, a.rig.Bin), "hawser-agent"),
 		append([]string{"run", "--hub", a.Hub, "--ca-hash", a.rig.Hub.CAHash, "--kubeconfig", a.kubeconfig, "--namespace", a.Namespace, "--log-level", "debug"}, a.Args...)...)
 	if err != nil {
 		return err

@@ -137,7 +137,7 @@ func (s *session) sendOpening(ctx context.Context, hello model.Hello, o fleet.Op
 		Heartbeat:            g.opts.Heartbeat,
 		ReconnectSpread:      spreadFor(agents),
 		ReconnectCap:         capFor(agents),
-		Protocol:             min(hello.ProtocolMax, wire.ProtocolMax),
+		Protocol:             protocolWith(hello),
 	}
 	if err := s.push(&agentv1.HubMessage{Message: &agentv1.HubMessage_Welcome{Welcome: wire.WelcomeToProto(welcome)}}); err != nil {
 		return err

@@ -287,7 +287,7 @@ func (s *session) open(ctx context.Context) (*greeting, stage, error) {
 	if p := s.g.install(s, opening); p != nil {
 		return nil, current, s.sayGoodbye(*p)
 	}
-	s.log.Info("session open", "epoch", s.epoch.String(), "agent_version", hello.AgentVersion, "instance", hello.Instance,
+	s.log.Info("session open", "epoch", s.epoch.String(), "agent_version", hello.AgentVersion, "protocol", protocolWith(hello), "instance", hello.Instance,
 		"known", len(hello.Known), "desired", len(opening.Desired), "withdraws", len(opening.Withdraws), "operations", len(opening.Send))
 	return &greeting{hello, opening, offset}, current, nil
 }
@@ -351,6 +351,10 @@ func (s *session) receiveHello(ctx context.Context) (model.Hello, clockOffset, e
 	}
 	return hello, offset, nil
 }
+
+// protocolWith is the newest revision of the protocol that both sides speak, of an
+// agent that was admitted.
+func protocolWith(h model.Hello) uint32 { return min(h.ProtocolMax, wire.ProtocolMax) }
 
 // admit answers why a session is not opened now, or nil.
 func (s *session) admit(h model.Hello) *parting {
