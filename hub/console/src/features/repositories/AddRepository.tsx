@@ -1,4 +1,4 @@
-import { Button, Checkbox, Collapse, PasswordInput, Select, Textarea, TextInput } from "@mantine/core";
+import { Button, Checkbox, Select, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import type { RepositoryRequest } from "../../api/types";
@@ -12,75 +12,50 @@ import { SideSheet } from "../../ui/SideSheet";
 import { cli } from "../../ui/shell";
 import { ErrorView } from "../../ui/states";
 import { toast } from "../../ui/toast";
+import { CredentialFields, Rest } from "./CredentialFields";
+import {
+  blankCredential,
+  type CredentialDraft,
+  credentialKeys,
+  fieldsOf,
+  flagsOf,
+  isWhole,
+  mistakesIn,
+  some,
+  ways,
+} from "./credential";
 import { TrialSteps } from "./Trial";
 import { useTrial } from "./useTrial";
 
 const types = ["git", "helm", "oci"] as const;
-const ways = ["none", "password", "token", "ssh"] as const;
-
-interface Form {
+interface Form extends CredentialDraft {
   url: string;
   type: (typeof types)[number];
   name: string;
   project: string;
-  way: (typeof ways)[number];
-  username: string;
-  password: string;
-  bearerToken: string;
-  sshKey: string;
-  knownHosts: string;
-  caBundle: string;
-  proxy: string;
-  insecureSkipVerify: boolean;
-  insecureIgnoreHostKey: boolean;
   enableSubmodules: boolean;
   enableLFS: boolean;
 }
 
 const blank: Form = {
-  url: "",
-  type: "git",
-  name: "",
-  project: "",
-  way: "none",
-  username: "",
-  password: "",
-  bearerToken: "",
-  sshKey: "",
-  knownHosts: "",
-  caBundle: "",
-  proxy: "",
-  insecureSkipVerify: false,
-  insecureIgnoreHostKey: false,
-  enableSubmodules: false,
-  enableLFS: false,
+  ...blankCredential,
+  ...{ url: "", type: "git", name: "", project: "", enableSubmodules: false, enableLFS: false },
 };
 
 /** What the hub is sent: only what belongs to the chosen way to log in. */
 export function requestOf(f: Form): RepositoryRequest {
-  const some = (x: string) => (x.trim() === "" ? undefined : x.trim());
-  const key = (x: string) => (x.trim() === "" ? undefined : `${x.trim()}\n`);
   return {
     url: f.url.trim(),
     type: f.type,
     name: some(f.name),
     project: some(f.project),
-    ...(f.way === "password" && { username: some(f.username), password: f.password || undefined }),
-    ...(f.way === "token" && { bearerToken: some(f.bearerToken) }),
-    ...(f.way === "ssh" && {
-      sshKey: key(f.sshKey),
-      knownHosts: key(f.knownHosts),
-      insecureIgnoreHostKey: f.insecureIgnoreHostKey || undefined,
-    }),
-    caBundle: key(f.caBundle),
-    proxy: some(f.proxy),
-    insecureSkipVerify: f.insecureSkipVerify || undefined,
+    ...fieldsOf(f),
     enableSubmodules: f.type === "git" ? f.enableSubmodules || undefined : undefined,
     enableLFS: f.type === "git" ? f.enableLFS || undefined : undefined,
   };
 }
 
-/** The same on the command line, which reads secrets from files and never from its words. */
+/** The same on the command line. */
 export function commandOf(f: Form): string {
   const r = requestOf(f);
   const option = (name: string, v: string | undefined) => (v === undefined ? [] : [name, v]);
@@ -92,15 +67,7 @@ export function commandOf(f: Form): string {
     ...(r.type === "git" ? [] : option("--type", r.type)),
     ...option("--name", r.name),
     ...option("--project", r.project),
-    ...option("--username", r.username),
-    ...(r.password === undefined ? [] : ["--password-stdin"]),
-    ...(r.bearerToken === undefined ? [] : ["--bearer-token-file", "token"]),
-    ...(r.sshKey === undefined ? [] : ["--ssh-key-file", "id_ed25519"]),
-    ...(r.knownHosts === undefined ? [] : ["--known-hosts-file", "known_hosts"]),
-    ...(r.caBundle === undefined ? [] : ["--ca-file", "ca.pem"]),
-    ...option("--proxy", r.proxy),
-    r.insecureSkipVerify && "--insecure-skip-tls-verify",
-    r.insecureIgnoreHostKey && "--insecure-ignore-host-key",
+    ...flagsOf(r),
     r.enableSubmodules && "--enable-submodules",
     r.enableLFS && "--enable-lfs",
   );
@@ -111,7 +78,6 @@ export function AddRepository({ project, onClose }: { project: string | undefine
   const t = useT();
   const client = useQueryClient();
   const [form, setForm] = useState<Form>({ ...blank, project: project ?? "" });
-  const [more, setMore] = useState(false);
   const trial = useTrial();
   const set = <K extends keyof Form>(key: K, v: Form[K]) => setForm((old) => ({ ...old, [key]: v }));
   const add = useMutation({
@@ -127,7 +93,7 @@ export function AddRepository({ project, onClose }: { project: string | undefine
     e.preventDefault();
     add.mutate();
   };
-  const input = (key: "url" | "name" | "project" | "username" | "proxy", placeholder = "", focus = false) => (
+  const input = (key: "url" | "name" | "project", placeholder = "", focus = false) => (
     <TextInput
       label={t(`repositories.field.${key}`)}
       placeholder={placeholder}
@@ -139,106 +105,57 @@ export function AddRepository({ project, onClose }: { project: string | undefine
       data-autofocus={focus || undefined}
     />
   );
-  const area = (key: "sshKey" | "knownHosts" | "caBundle", placeholder: string) => (
-    <Textarea
-      label={t(`repositories.field.${key}`)}
-      placeholder={placeholder}
-      value={form[key]}
-      onChange={(e) => set(key, e.currentTarget.value)}
-      autosize
-      minRows={3}
-      maxRows={8}
-      spellCheck={false}
-      autoComplete="off"
-    />
-  );
-  const box = (key: "insecureSkipVerify" | "insecureIgnoreHostKey" | "enableSubmodules" | "enableLFS") => (
+  const box = (key: "enableSubmodules" | "enableLFS") => (
     <Checkbox
       label={t(`repositories.field.${key}`)}
       checked={form[key]}
       onChange={(e) => set(key, e.currentTarget.checked)}
     />
   );
-  const secret = (key: "password" | "bearerToken") => (
-    <PasswordInput
-      label={t(`repositories.field.${key}`)}
-      value={form[key]}
-      onChange={(e) => set(key, e.currentTarget.value)}
-      autoComplete="new-password"
-      visibilityToggleButtonProps={{ "aria-label": t("repositories.show") }}
-    />
-  );
+  const ready = form.url.trim() !== "" && isWhole(form) && Object.keys(mistakesIn(form)).length === 0;
   return (
     <SideSheet title={t("repositories.add")} onClose={onClose} width={560}>
       <form onSubmit={submit} className={layout.form} style={{ padding: 16 }}>
         {input("url", "https://git.example.com/team/app.git", true)}
-        <div className={layout.pair}>
-          <Select
-            label={t("repositories.type")}
-            data={types.map((value) => ({ value, label: t(`repositories.type.${value}`) }))}
-            value={form.type}
-            onChange={(v) => v !== null && set("type", v as Form["type"])}
-            allowDeselect={false}
-          />
-          <Select
-            label={t("repositories.way")}
-            data={ways.map((value) => ({ value, label: t(`repositories.way.${value}`) }))}
-            value={form.way}
-            onChange={(v) => v !== null && set("way", v as Form["way"])}
-            allowDeselect={false}
-          />
-        </div>
-        {form.way === "password" && (
-          <div className={layout.pair}>
-            {input("username", "git")}
-            {secret("password")}
-          </div>
-        )}
-        {form.way === "token" && secret("bearerToken")}
-        {form.way === "ssh" && (
-          <>
-            {area("sshKey", "-----BEGIN OPENSSH PRIVATE KEY-----")}
-            {area("knownHosts", "git.example.com ssh-ed25519 AAAA…")}
-            {box("insecureIgnoreHostKey")}
-          </>
-        )}
-        <div>
-          <Button variant="subtle" px={0} onClick={() => setMore(!more)} aria-expanded={more}>
-            {t("repositories.more")}
-          </Button>
-        </div>
-        <Collapse expanded={more}>
-          <div className={layout.form}>
-            <div className={layout.pair}>
-              {input("name", "charts")}
-              {input("project", t("repositories.anyProject"))}
-              {input("proxy", "http://proxy:3128")}
-            </div>
-            {area("caBundle", "-----BEGIN CERTIFICATE-----")}
-            {box("insecureSkipVerify")}
-            {form.type === "git" && box("enableSubmodules")}
-            {form.type === "git" && box("enableLFS")}
-          </div>
-        </Collapse>
+        <Select
+          label={t("repositories.type")}
+          data={types.map((value) => ({ value, label: t(`repositories.type.${value}`) }))}
+          value={form.type}
+          onChange={(v) => v !== null && set("type", v as Form["type"])}
+          allowDeselect={false}
+        />
+        <CredentialFields
+          draft={form}
+          onChange={(part) => setForm((old) => ({ ...old, ...part }))}
+          ways={ways.filter((w) => w !== "keep" && (w !== "app" || form.type === "git"))}
+          type={form.type}
+          stored={false}
+          problem={problem}
+          more={
+            <>
+              <div className={layout.pair}>
+                {input("name", "charts")}
+                {input("project", t("repositories.anyProject"))}
+              </div>
+              {form.type === "git" && box("enableSubmodules")}
+              {form.type === "git" && box("enableLFS")}
+            </>
+          }
+        />
         <CliLine command={commandOf(form)} />
         {trial.trial !== undefined && <TrialSteps trial={trial.trial} />}
         {trial.problem !== undefined && <ErrorView error={trial.problem} />}
-        {problem !== undefined && problem.field !== "url" && (
-          <div role="alert" className={layout.bad}>
-            <PlainText text={[problem.message, problem.fix].filter(Boolean).join(" ")} lines={6} />{" "}
-            <code>{problem.id || problem.code}</code>
-          </div>
-        )}
+        <Rest problem={problem} beside={["url", ...credentialKeys]} />
         <div className={layout.buttons} style={{ justifyContent: "flex-end" }}>
           <Button
             variant="default"
             onClick={() => void trial.run(requestOf(form))}
-            disabled={form.url.trim() === ""}
+            disabled={!ready}
             loading={trial.running}
           >
             {t("repositories.test")}
           </Button>
-          <Button type="submit" loading={add.isPending} disabled={form.url.trim() === ""}>
+          <Button type="submit" loading={add.isPending} disabled={!ready}>
             {t("repositories.add.do")}
           </Button>
         </div>

@@ -1,4 +1,4 @@
-import { Button, Checkbox, PasswordInput, Select, Textarea, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Repository, RepositoryTemplate } from "../../api/types";
@@ -6,10 +6,11 @@ import { api, idempotencyKey, Problem } from "../../client";
 import { useT } from "../../i18n";
 import { CliLine } from "../../ui/CliLine";
 import layout from "../../ui/layout.module.css";
-import { PlainText } from "../../ui/PlainText";
 import { plainLine } from "../../ui/plain";
 import { toast } from "../../ui/toast";
-import { changeOf, commandOfEdit, type Edit, editOf, isWhole, type Way, ways } from "./credentialChange";
+import { CredentialFields, Rest } from "./CredentialFields";
+import { credentialKeys, ways } from "./credential";
+import { changeOf, commandOfEdit, type Edit, editOf, isWhole } from "./credentialChange";
 
 type Target =
   | { what: "repo"; stored: Repository; etag: string | undefined }
@@ -44,7 +45,7 @@ export function EditCredential({ target, project, onDone }: { target: Target; pr
     },
   });
   const problem = save.isError ? Problem.of(save.error) : undefined;
-  const input = (key: "url" | "name" | "project" | "username" | "proxy", placeholder = "") => (
+  const input = (key: "url" | "name" | "project", placeholder = "") => (
     <TextInput
       label={t(`repositories.field.${key}`)}
       placeholder={placeholder}
@@ -54,30 +55,7 @@ export function EditCredential({ target, project, onDone }: { target: Target; pr
       spellCheck={false}
     />
   );
-  const secret = (key: "password" | "bearerToken") => (
-    <PasswordInput
-      label={t(`repositories.field.${key}`)}
-      value={edit[key]}
-      onChange={(e) => set(key, e.currentTarget.value)}
-      autoComplete="new-password"
-      visibilityToggleButtonProps={{ "aria-label": t("repositories.show") }}
-    />
-  );
-  const area = (key: "sshKey" | "knownHosts" | "caBundle", placeholder: string) => (
-    <Textarea
-      label={t(`repositories.field.${key}`)}
-      description={stored !== undefined && key !== "sshKey" ? t("repositories.edit.stays") : undefined}
-      placeholder={placeholder}
-      value={edit[key]}
-      onChange={(e) => set(key, e.currentTarget.value)}
-      autosize
-      minRows={3}
-      maxRows={8}
-      spellCheck={false}
-      autoComplete="off"
-    />
-  );
-  const possible = stored === undefined ? (["password", "token", "ssh"] as const) : ways;
+  const possible = stored === undefined ? ways.filter((w) => w !== "keep" && w !== "none") : ways;
   const nothing = stored !== undefined && Object.keys(change).length === 0;
   return (
     <form
@@ -93,44 +71,16 @@ export function EditCredential({ target, project, onDone }: { target: Target; pr
         {what === "repo" && input("name", "charts")}
         {input("project", t("repositories.anyProject"))}
       </div>
-      <Select
-        label={t("repositories.way")}
-        description={stored === undefined ? undefined : t("repositories.edit.secrets")}
-        data={possible.map((value) => ({
-          value,
-          label: value === "keep" ? t("repositories.edit.keep") : t(`repositories.way.${value}`),
-        }))}
-        value={edit.way}
-        onChange={(v) => v !== null && set("way", v as Way)}
-        allowDeselect={false}
-      />
-      {edit.way === "password" && (
-        <div className={layout.pair}>
-          {input("username", "git")}
-          {secret("password")}
-        </div>
-      )}
-      {edit.way === "token" && secret("bearerToken")}
-      {edit.way === "ssh" && (
-        <>
-          {area("sshKey", "-----BEGIN OPENSSH PRIVATE KEY-----")}
-          {area("knownHosts", "git.example.com ssh-ed25519 AAAA…")}
-        </>
-      )}
-      {area("caBundle", "-----BEGIN CERTIFICATE-----")}
-      {input("proxy", "http://proxy:3128")}
-      <Checkbox
-        label={t("repositories.field.insecureSkipVerify")}
-        checked={edit.insecureSkipVerify}
-        onChange={(e) => set("insecureSkipVerify", e.currentTarget.checked)}
+      <CredentialFields
+        draft={edit}
+        onChange={(part) => setEdit((old) => ({ ...old, ...part }))}
+        ways={possible}
+        type={stored !== undefined && "type" in stored ? stored.type : undefined}
+        stored={stored !== undefined}
+        problem={problem}
       />
       <CliLine command={commandOfEdit(what, edit)} />
-      {problem !== undefined && (
-        <div role="alert" className={layout.bad}>
-          <PlainText text={[problem.message, problem.fix].filter(Boolean).join(" ")} lines={6} />{" "}
-          <code>{problem.id || problem.code}</code>
-        </div>
-      )}
+      <Rest problem={problem} beside={credentialKeys} />
       <div className={layout.buttons} style={{ justifyContent: "flex-end" }}>
         <Button variant="default" onClick={onDone}>
           {t("ui.cancel")}

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import type { Repository } from "../../api/types";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
+import { blankCredential, fieldsOf, mistakesIn } from "./credential";
 import { changeOf, editOf, isWhole } from "./credentialChange";
 
 const hostile = `javascript:alert(1)//<img src=x>\u202e`;
@@ -182,6 +183,98 @@ describe("repositories", () => {
     const dialog = await screen.findByRole("dialog");
     fireEvent.click(within(dialog).getByRole("button", { name: "Remove" }));
     await waitFor(() => expect(asked.some((a) => a.path === "/repository-templates/t1")).toBe(true));
+  });
+
+  const pem = (kind: string) => `-----BEGIN ${kind}-----\nMII\n-----END ${kind}-----`;
+
+  it("are opened as a GitHub App, with what cannot be right said before anything is sent", async () => {
+    const asked = hubAnswers({
+      "GET /repositories": () => page([]),
+      "POST /repositories": () =>
+        problemAnswer(422, "github_app_invalid", "githubAppPrivateKey is not an RSA key", {
+          field: "githubAppPrivateKey",
+        }),
+    });
+    drawAt("/repositories?sheet=add");
+    const sheet = within(await screen.findByRole("complementary"));
+    fireEvent.change(sheet.getByLabelText("URL"), { target: { value: "https://github.com/o/r" } });
+    fireEvent.click(sheet.getByRole("combobox", { name: "Credential" }));
+    fireEvent.click(await screen.findByRole("option", { name: "GitHub App" }));
+    const add = sheet.getByRole("button", { name: "Add" });
+    const write = (label: string, value: string) => {
+      const field = sheet.getByLabelText(label);
+      fireEvent.change(field, { target: { value } });
+      fireEvent.blur(field);
+      return field;
+    };
+    expect(write("App ID", "x1")).toHaveAccessibleDescription("This is a positive number.");
+    expect(write("Private key of the app", pem("PUBLIC KEY"))).toHaveAccessibleDescription(/public key/);
+    expect(write("API of GitHub Enterprise, or empty", "github.example.com")).toHaveAccessibleDescription(
+      /URL such as/,
+    );
+    expect(add).toBeDisabled();
+    await expectAccessible();
+    write("App ID", "7");
+    write("Installation ID", "8");
+    write("API of GitHub Enterprise, or empty", "https://ghe/api/v3");
+    const key = write("Private key of the app", pem("RSA PRIVATE KEY"));
+    expect(
+      sheet.getByText(
+        "hawser repo add https://github.com/o/r --github-app-id 7 --github-app-installation-id 8 --github-app-private-key-file app.pem --github-app-base-url https://ghe/api/v3",
+      ),
+    ).toBeVisible();
+    expect(add).toBeEnabled();
+    fireEvent.click(add);
+    // What only the hub knows is beside its field too, and said once.
+    await waitFor(() => expect(key).toHaveAccessibleDescription(/not an RSA key/));
+    expect(sheet.getAllByText(/not an RSA key/)).toHaveLength(1);
+    expect(asked.find((a) => a.method === "POST")?.body).toEqual({
+      url: "https://github.com/o/r",
+      type: "git",
+      githubAppID: 7,
+      githubAppInstallationID: 8,
+      githubAppPrivateKey: `${pem("RSA PRIVATE KEY")}\n`,
+      githubAppBaseURL: "https://ghe/api/v3",
+    });
+  });
+
+  it("are opened with a client certificate, alone or beside another credential", () => {
+    const cert = { clientCert: pem("CERTIFICATE"), clientKey: pem("PRIVATE KEY") };
+    const draft = { ...blankCredential, ...cert };
+    expect(fieldsOf({ ...draft, way: "cert" })).toMatchObject({ clientCert: `${cert.clientCert}\n` });
+    expect(fieldsOf({ ...draft, way: "token", bearerToken: "t" })).toMatchObject({
+      bearerToken: "t",
+      clientKey: `${cert.clientKey}\n`,
+    });
+    expect(fieldsOf({ ...draft, way: "ssh" }).clientCert).toBeUndefined();
+    expect(mistakesIn({ ...draft, way: "cert" })).toEqual({});
+    expect(mistakesIn({ ...draft, way: "password", clientKey: "" })).toEqual({ clientKey: "repositories.wrong.pair" });
+    const swapped = { ...draft, clientCert: cert.clientKey, clientKey: pem("ENCRYPTED PRIVATE KEY") };
+    expect(mistakesIn(swapped)).toEqual({
+      clientCert: "repositories.wrong.certificate",
+      clientKey: "repositories.wrong.encrypted",
+    });
+    expect(mistakesIn({ ...blankCredential, noProxy: "a", caBundle: "x" })).toEqual({
+      noProxy: "repositories.wrong.noProxy",
+      caBundle: "repositories.wrong.certificate",
+    });
+    expect(mistakesIn({ ...blankCredential, way: "ssh", sshKey: "ssh-ed25519 AAAA", knownHosts: "a b" })).toEqual({
+      sshKey: "repositories.wrong.public",
+      knownHosts: "repositories.wrong.hosts",
+    });
+    const stored = editOf(repository("a", { credential: { githubAppID: 5, options: ["passCredentials"] } }));
+    expect(stored).toMatchObject({ githubAppID: "5", passCredentials: true });
+    expect(changeOf({ ...stored, way: "app", githubAppPrivateKey: pem("RSA PRIVATE KEY") }, stored)).toMatchObject({
+      githubAppID: 5,
+      password: "",
+      githubAppBaseURL: "",
+    });
+    expect(changeOf({ ...stored, way: "cert", ...cert }, stored)).toMatchObject({
+      clientCert: `${cert.clientCert}\n`,
+      sshKey: "",
+      githubAppID: 0,
+    });
+    expect(changeOf({ ...stored, passCredentials: false }, stored)).toEqual({ passCredentials: false });
   });
 
   it("change only what differs", () => {
