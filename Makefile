@@ -131,13 +131,14 @@ fuzz: ## every fuzz target for FUZZTIME (30s); FUZZ=hub/gateway narrows; a crash
 	done; \
 	echo "fuzz: $$found targets, $$failed failed"; test $$failed = 0 -a $$found -gt 0
 
-gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, docs/cli
+gen: ## regenerate proto/gen, the API's document and clients, docs/errors.md, docs/charts.md, docs/cli
 	@mkdir -p $(TOOLS)/gen
 	@cd proto/tools && $(GO) build -o $(TOOLS)/gen/ ./protogen google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@$(TOOLS)/gen/protogen -I proto -o proto/gen -plugin $(TOOLS)/gen/protoc-gen-go,$(TOOLS)/gen/protoc-gen-go-grpc $(PROTOS)
 	@$(GO) run ./hub/cmd/hawser-apigen
 	@$(GO) run ./e2e/codes/cmd/write-errors
 	@$(GO) run ./cli/cmd/write-reference docs/cli
+	@$(GO) run ./charts/cmd/write-reference charts docs/charts.md
 
 man: build ## the man pages of the command line into bin/man
 	@$(BIN)/hawser man $(BIN)/man
@@ -149,7 +150,7 @@ verify: $(CONSOLE_MODULES) ## formatting, types of the console, vet, staticcheck
 	@test ! -e $(CONSOLE_MODULES) || { $(WITH_NODE) && npm run --silent lint && npm run --silent types; }
 	@$(MAKE) --no-print-directory gen
 	@git diff --exit-code -- proto/gen || { echo "proto/gen is not what the .proto files generate: run make gen"; exit 1; }
-	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api docs/errors.md docs/cli || { echo "what is generated from hub/api/routes.go, shared/fault/codes.txt or the commands is not up to date: run make gen"; exit 1; }
+	@git diff --exit-code -- hub/api/openapi.json cli/client/api hub/console/src/api docs/errors.md docs/charts.md docs/cli || { echo "what is generated from hub/api/routes.go, shared/fault/codes.txt, the charts or the commands is not up to date: run make gen"; exit 1; }
 	$(GO) mod tidy -diff
 	cd proto/tools && $(GO) mod tidy -diff
 	@echo "verify: clean"

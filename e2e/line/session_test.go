@@ -395,17 +395,31 @@ func TestCertificatesRenewThemselvesWithoutCuttingTheSession(t *testing.T) {
 }
 
 func TestAnEndedCertificateRenewsItselfFor90Days(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, offline := range []time.Duration{60 * day, 119 * day} { // certificates live for 30
+		t.Run(fmt.Sprintf("%d days offline", offline/day), func(t *testing.T) {
+			h := newHub(t, nil)
+			a, cluster := h.join("eu-prod", nil)
+			h.deploy(cluster, "app", random(10))
+			await(t, "the application", a.journal.is(func(j *journal) bool { return len(j.known) == 1 }))
+			a.stop()
+			id, _ := a.vault.get()
+			j := newJournal()
+			j.epoch = a.journal.epoch
+			h.clock.forward(offline)
+			kept := &vault{id: id, saved: 1}
+			back := h.run(func(o *link.Options) { o.Identity, o.Handler = kept, j })
+			back.inSync(t, 1)
+			if now, saved := kept.get(); saved != 2 || bytes.Equal(now.CertificatePEM, id.CertificatePEM) || bytes.Equal(now.KeyPEM, id.KeyPEM) {
+				t.Errorf("it came back with the certificate and key of before (saved %d times)", saved)
+			}
+		})
+	}
 	h := newHub(t, nil)
 	a, _ := h.join("eu-prod", nil)
 	a.stop()
 	id, _ := a.vault.get()
-	j := newJournal()
-	j.epoch = a.journal.epoch
-	h.clock.forward(100 * 24 * time.Hour) // 70 days after its end
-	back := h.run(func(o *link.Options) { o.Identity, o.Handler = &vault{id: id, saved: 1}, j })
-	back.inSync(t, 1)
-
-	h.clock.forward(121 * 24 * time.Hour)
+	h.clock.forward(121 * day)
 	late := h.run(func(o *link.Options) { o.Identity = &vault{id: id, saved: 1} })
 	err := late.failed(t, "certificate_expired")
 	if !strings.Contains(err.Error(), "too long ago") {
