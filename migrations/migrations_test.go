@@ -65,6 +65,7 @@ var rows = map[int64]string{
 	15: `INSERT INTO applicationsets (name, project, document, created_at, updated_at) VALUES ('s', 'p', '{}', now(), now())`,
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
+	37: `UPDATE enrolment_tokens SET preflight_at = now(), preflight = '[{"check": "dns", "outcome": "ok", "message": "m"}]'`,
 	36: `INSERT INTO api_tokens (id, name, hash, admin, created_at, expires_at, provider, subject, issuer, groups)
 	      VALUES ('t36', 'ci', 'h36', true, now(), now(), 'corp', 'ann-1', 'ann', '{dev}')`,
 	35: `INSERT INTO saved_views (id, things, name, owner, search, changed_by, changed_at) VALUES ('v', 'applications', 'mine', 'user u', '{"q": "is:ready"}', 'ann', now())`,

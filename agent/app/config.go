@@ -30,6 +30,10 @@ type Config struct {
 	// WatchNamespaces are the only ones that are looked into, when there are any:
 	// for an account that has rights in these alone.
 	WatchNamespaces []string
+	// Rights that the agent's account should have, for the preflight: a list of
+	// {namespaces, rules} as YAML or JSON, which the chart fills in. Empty: those
+	// without which no agent works.
+	Rights string
 	// Proxy to reach the hub: a URL, "direct", or empty for the environment's.
 	Proxy string
 	// ProxyCA holds further authorities that may vouch for an https:// proxy.
@@ -62,6 +66,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.KubeContext, "kube-context", "", "context in the kubeconfig")
 	f.StringVar(&c.Namespace, "namespace", envOr("HAWSER_NAMESPACE", "hawser-system"), "namespace of the agent's own Secrets and Lease; created when missing")
 	f.StringSliceVar(&c.WatchNamespaces, "watch-namespace", nil, "look only into this namespace, for an account that may not look elsewhere; may be repeated (default: the whole cluster)")
+	f.StringVar(&c.Rights, "rights", "", "rights that the agent's account should have, which the preflight asks for: a list of {namespaces, rules}, as the chart writes it")
 	f.StringVar(&c.Proxy, "proxy", "", `HTTP proxy to reach the hub through (default: $HTTPS_PROXY; "direct" ignores it)`)
 	f.StringVar(&c.ProxyCA, "proxy-ca", "", "file with further certificate authorities for an https:// proxy, PEM")
 	f.StringVar(&c.Overrides, "overrides", os.Getenv("HAWSER_OVERRIDES"), "directory with <group>/<Kind>/health.lua and actions, which win over the hub's")

@@ -115,6 +115,7 @@ func runOnce(ctx context.Context, cfg Config, with *instruments, log *slog.Logge
 	a := &agent{cfg: cfg, log: log, with: with, instance: newInstance(), kinds: make(chan struct{}, 1)}
 	defer with.forget()
 	return lifecycle.Run(ctx, log, stopTimeout,
+		lifecycle.Part{Name: "preflight", Start: a.preflight},
 		lifecycle.Part{Name: "cluster", Start: a.startCluster},
 		lifecycle.Part{Name: "veto", Start: a.startVeto, Run: func(ctx context.Context) error { return a.vetoMap.Run(ctx) }},
 		lifecycle.Part{Name: "lease", Start: a.startLease, Run: func(ctx context.Context) error { return a.lease.Run(ctx) }},

@@ -83,6 +83,9 @@ func newDialer(o Options) (*dialer, error) {
 type trust struct {
 	ca  *x509.Certificate
 	pin string
+	// anyTime asks nothing of the clock: for who wants to know how far off it is, and
+	// says nothing that is to be kept.
+	anyTime bool
 }
 
 // dial connects and completes TLS under the fixed server name, whatever the
@@ -157,6 +160,9 @@ func (t trust) verify(cs tls.ConnectionState, serverName string, now time.Time) 
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
+	if t.anyTime {
+		now = leaf.NotAfter.Add(-time.Second)
+	}
 	_, err := leaf.Verify(x509.VerifyOptions{
 		Roots: roots, DNSName: serverName, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})

@@ -105,22 +105,46 @@ func (m *memory) PutSecretOnce(_ context.Context, name string, value []byte) ([]
 	return m.secrets[name], nil
 }
 
+// redeemable finds a token that could enrol now. m is locked.
+func (m *memory) redeemable(hash []byte, name string) (int, error) {
+	i := slices.IndexFunc(m.tokens, func(t *fleet.EnrolmentToken) bool { return bytes.Equal(t.Hash, hash) })
+	switch {
+	case i < 0:
+		return i, fault.New(fault.Unauthorized, "enrolment_token_unknown", "the hub does not know this enrolment token")
+	case m.tokens[i].UsedAt != nil:
+		return i, fault.New(fault.Unauthorized, "enrolment_token_used", "this enrolment token was used from %s", m.tokens[i].UsedFrom)
+	case m.now().After(m.tokens[i].ExpiresAt):
+		return i, fault.New(fault.Unauthorized, "enrolment_token_expired", "this enrolment token has expired")
+	case name != "" && name != m.tokens[i].Cluster:
+		return i, fault.New(fault.Unauthorized, "enrolment_token_other_cluster", "this enrolment token is for cluster %q", m.tokens[i].Cluster)
+	}
+	return i, nil
+}
+
+func (m *memory) NotePreflight(_ context.Context, hash []byte, name string, p fleet.EnrolmentPreflight) error {
+	unlock, err := m.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	i, err := m.redeemable(hash, name)
+	if err != nil {
+		return err
+	}
+	p.At = m.now()
+	m.tokens[i].Preflight = &p
+	return nil
+}
+
 func (m *memory) Enrol(_ context.Context, hash []byte, name, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error) {
 	unlock, err := m.lock()
 	if err != nil {
 		return model.Cluster{}, err
 	}
 	defer unlock()
-	i := slices.IndexFunc(m.tokens, func(t *fleet.EnrolmentToken) bool { return bytes.Equal(t.Hash, hash) })
-	switch {
-	case i < 0:
-		return model.Cluster{}, fault.New(fault.Unauthorized, "enrolment_token_unknown", "the hub does not know this enrolment token")
-	case m.tokens[i].UsedAt != nil:
-		return model.Cluster{}, fault.New(fault.Unauthorized, "enrolment_token_used", "this enrolment token was used from %s", m.tokens[i].UsedFrom)
-	case m.now().After(m.tokens[i].ExpiresAt):
-		return model.Cluster{}, fault.New(fault.Unauthorized, "enrolment_token_expired", "this enrolment token has expired")
-	case name != "" && name != m.tokens[i].Cluster:
-		return model.Cluster{}, fault.New(fault.Unauthorized, "enrolment_token_other_cluster", "this enrolment token is for cluster %q", m.tokens[i].Cluster)
+	i, err := m.redeemable(hash, name)
+	if err != nil {
+		return model.Cluster{}, err
 	}
 	var row *clusterRow
 	for _, c := range m.clusters {

@@ -1,6 +1,8 @@
 package testbed
 
 import (
+	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"io"
 	"log"
@@ -15,6 +17,9 @@ import (
 type ConnectOptions struct {
 	// User and Password are asked for (proxy basic auth) when one of them is set.
 	User, Password string
+	// Intercept is the name of an authority of the proxy's own: it opens TLS in its
+	// tunnels and shows certificates of this authority, as inspecting proxies do.
+	Intercept string
 }
 
 // ConnectProxy is an HTTP proxy that makes tunnels with the method CONNECT, as
@@ -23,6 +28,7 @@ type ConnectProxy struct {
 	opts   ConnectOptions
 	port   *port
 	server *http.Server
+	own    *authority // of an intercepting proxy
 
 	mu      sync.Mutex
 	targets []string
@@ -38,6 +44,13 @@ func StartConnectProxy(opts ConnectOptions) (*ConnectProxy, error) {
 		return nil, err
 	}
 	p := &ConnectProxy{opts: opts, port: port, conns: map[net.Conn]bool{}}
+	if opts.Intercept != "" {
+		if p.own, err = newAuthority(opts.Intercept); err != nil {
+			ln.Close()
+			port.release()
+			return nil, err
+		}
+	}
 	p.server = &http.Server{Handler: http.HandlerFunc(p.serve), ErrorLog: log.New(io.Discard, "", 0)}
 	go p.server.Serve(ln) // ends with Close
 	return p, nil
@@ -120,10 +133,39 @@ func (p *ConnectProxy) serve(w http.ResponseWriter, req *http.Request) {
 	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
+	var up, down net.Conn = target, client
+	var asked io.Reader = buffered
+	if p.own != nil {
+		if up, down, err = p.open(req.Context(), target, client); err != nil {
+			return
+		}
+		asked = down
+	}
 	var both sync.WaitGroup
-	both.Go(func() { carry(target, buffered) })
-	both.Go(func() { carry(client, target) })
+	both.Go(func() { carry(up, asked) })
+	both.Go(func() { carry(down, up) })
 	both.Wait()
+}
+
+// open ends TLS of a tunnel here and begins another to the target.
+func (p *ConnectProxy) open(ctx context.Context, target, client net.Conn) (up, down net.Conn, err error) {
+	down = tls.Server(client, &tls.Config{
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			cert, key, err := p.own.server(hello.ServerName)
+			if err != nil {
+				return nil, err
+			}
+			pair, err := tls.X509KeyPair(cert, key)
+			return &pair, err
+		},
+	})
+	if err := down.(*tls.Conn).HandshakeContext(ctx); err != nil {
+		return nil, nil, err
+	}
+	state := down.(*tls.Conn).ConnectionState()
+	up = tls.Client(target, &tls.Config{InsecureSkipVerify: true, ServerName: state.ServerName, NextProtos: []string{state.NegotiatedProtocol}})
+	return up, down, up.(*tls.Conn).HandshakeContext(ctx)
 }
 
 // carry copies one direction and passes its end on.

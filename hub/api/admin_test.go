@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
 
@@ -102,6 +103,14 @@ func TestEnrolmentTokens(t *testing.T) {
 	w.store.enrol[0].Refused = &fleet.EnrolmentRefusal{At: start, From: "192.0.2.7", Code: "enrolment_token_other_cluster", Message: "the enrolment token is for another cluster"}
 	body = w.call("GET", "/api/v1/enrolment-tokens", "").ok(200).body
 	if !strings.Contains(body, `"refused":{"at":"2026-01-31T12:00:00Z","from":"192.0.2.7","code":"enrolment_token_other_cluster","id":"HW-`) {
+		t.Errorf("got %s", body)
+	}
+	w.store.enrol[0].Preflight = &fleet.EnrolmentPreflight{At: start, From: "192.0.2.7", AgentVersion: "v1", Checks: []model.PreflightCheck{
+		{Check: "dns", Outcome: model.PreflightOK, Message: "the hub is 192.0.2.1"},
+		{Check: "clock", Outcome: model.PreflightFailed, Code: "clock_skewed", Message: "10 minutes behind", Fix: "set it"},
+	}}
+	body = w.call("GET", "/api/v1/enrolment-tokens", "").ok(200).body
+	if !strings.Contains(body, `"preflight":{"at":"2026-01-31T12:00:00Z","from":"192.0.2.7","agentVersion":"v1","checks":[{"check":"dns","outcome":"ok","message":"the hub is 192.0.2.1"},{"check":"clock","outcome":"failed","code":"clock_skewed","id":"`+fault.ID("clock_skewed")+`","message":"10 minutes behind","fix":"set it"}]}`) {
 		t.Errorf("got %s", body)
 	}
 	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"edge"}`).ok(201).into(&got)

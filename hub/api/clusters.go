@@ -277,6 +277,28 @@ type enrolmentToken struct {
 	UsedFrom  string            `json:"usedFrom,omitempty"`
 	// Refused is the last attempt with it that failed.
 	Refused *enrolmentRefusal `json:"refused,omitempty"`
+	// Preflight is what the agent found before it enrolled.
+	Preflight *enrolmentPreflight `json:"preflight,omitempty"`
+}
+
+// enrolmentPreflight is what an agent told. Nothing of it is proven but that it had
+// the token.
+type enrolmentPreflight struct {
+	At           time.Time        `json:"at"`
+	From         string           `json:"from,omitempty"`
+	AgentVersion string           `json:"agentVersion,omitempty"`
+	Checks       []preflightCheck `json:"checks"`
+}
+
+// preflightCheck is one thing that an agent needs: what it found, and what to do.
+type preflightCheck struct {
+	// Check is its name, such as dns, and Outcome ok, warning, failed or skipped.
+	Check   string `json:"check"`
+	Outcome string `json:"outcome"`
+	Code    string `json:"code,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"`
 }
 
 // enrolmentRefusal is an attempt to enrol that failed: its code, and its number in
@@ -297,12 +319,23 @@ func (a *api) listEnrolmentTokens(c *gin.Context) {
 	}
 	items := make([]enrolmentToken, len(tokens))
 	for i, t := range tokens {
-		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Aliases, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom, nil}
+		items[i] = enrolmentToken{t.ID, t.Cluster, t.Labels, t.Aliases, t.Project, t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.UsedAt, t.UsedFrom, nil, preflightOf(t.Preflight)}
 		if r := t.Refused; r != nil {
 			items[i].Refused = &enrolmentRefusal{r.At, r.From, r.Code, fault.ID(r.Code), r.Message}
 		}
 	}
 	c.JSON(http.StatusOK, newList(a, items))
+}
+
+func preflightOf(p *fleet.EnrolmentPreflight) *enrolmentPreflight {
+	if p == nil {
+		return nil
+	}
+	out := &enrolmentPreflight{At: p.At, From: p.From, AgentVersion: p.AgentVersion, Checks: make([]preflightCheck, len(p.Checks))}
+	for i, c := range p.Checks {
+		out.Checks[i] = preflightCheck{c.Check, string(c.Outcome), c.Code, fault.ID(c.Code), c.Message, c.Fix}
+	}
+	return out
 }
 
 type enrolmentRequest struct {

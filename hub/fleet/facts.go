@@ -34,6 +34,17 @@ type EnrolmentToken struct {
 	UsedFrom  string // address
 	// Refused is the last attempt to enrol with it that failed, nil when none did.
 	Refused *EnrolmentRefusal
+	// Preflight is what an agent with it found, nil when none has told.
+	Preflight *EnrolmentPreflight
+}
+
+// EnrolmentPreflight is what an agent told before it enrolled. Nothing of it is
+// proven but that who said it had the token.
+type EnrolmentPreflight struct {
+	At           time.Time
+	From         string // address
+	AgentVersion string
+	Checks       []model.PreflightCheck
 }
 
 // EnrolmentRefusal is an attempt to enrol with a known token that failed.

@@ -27,6 +27,9 @@ import (
 // that is not the cluster's newest with the code epoch_stale.
 type Store interface {
 	Enrol(ctx context.Context, tokenHash []byte, clusterName, from string, issue func(model.ClusterID) (fleet.Certificate, error)) (model.Cluster, error)
+	// NotePreflight keeps what an agent found beside its token; a token that could
+	// not enrol is refused as Enrol does.
+	NotePreflight(ctx context.Context, tokenHash []byte, clusterName string, p fleet.EnrolmentPreflight) error
 	RecordCertificate(ctx context.Context, c fleet.Certificate) error
 	CertificateState(ctx context.Context, serial string) (fleet.Certificate, error)
 	// BindKey notes the key of a certificate that was recorded without.

@@ -80,6 +80,10 @@ func (p *plain) CertificateState(_ context.Context, serial string) (fleet.Certif
 	return fleet.Certificate{}, fault.New(fault.NotFound, "certificate_unknown", "none")
 }
 
+func (p *plain) NotePreflight(context.Context, []byte, string, fleet.EnrolmentPreflight) error {
+	return fault.New(fault.Unauthorized, "enrolment_token_unknown", "none")
+}
+
 func (p *plain) BindKey(context.Context, fleet.Certificate) error { return nil }
 
 func (p *plain) Foreign(context.Context, model.ClusterID, []model.AppUID, []model.OperationID) ([]model.AppUID, []model.OperationID, error) {

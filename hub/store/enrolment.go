@@ -38,12 +38,19 @@ func (s *Store) EnrolmentTokens(ctx context.Context) ([]fleet.EnrolmentToken, er
 func scanEnrolmentToken(r pgx.CollectableRow) (t fleet.EnrolmentToken, err error) {
 	var refusedAt *time.Time
 	var refused fleet.EnrolmentRefusal
+	var preflightAt *time.Time
+	var preflight fleet.EnrolmentPreflight
 	err = r.Scan(&t.ID, &t.Hash, &t.Cluster, &t.Labels, &t.Aliases, &t.Project, &t.CreatedBy, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &t.UsedFrom,
-		&refusedAt, &refused.From, &refused.Code, &refused.Message)
+		&refusedAt, &refused.From, &refused.Code, &refused.Message,
+		&preflightAt, &preflight.From, &preflight.AgentVersion, &preflight.Checks)
 	t.CreatedAt, t.ExpiresAt, t.UsedAt = t.CreatedAt.UTC(), t.ExpiresAt.UTC(), utc(t.UsedAt)
 	if refusedAt != nil {
 		refused.At = refusedAt.UTC()
 		t.Refused = &refused
+	}
+	if preflightAt != nil {
+		preflight.At = preflightAt.UTC()
+		t.Preflight = &preflight
 	}
 	return t, err
 }
@@ -76,11 +83,7 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 		if err != nil {
 			return err
 		}
-		token, err := pgx.CollectExactlyOneRow(rows, scanEnrolmentToken)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fault.New(fault.Unauthorized, "enrolment_token_unknown", "the enrolment token is not known").
-				WithFix("mint one with: hawser cluster enroll NAME")
-		}
+		token, err := theEnrolmentToken(rows)
 		if err != nil {
 			return err
 		}
@@ -113,6 +116,38 @@ func (s *Store) Enrol(ctx context.Context, tokenHash []byte, clusterName, from s
 		return model.Cluster{}, err
 	}
 	return s.Cluster(ctx, string(id))
+}
+
+func theEnrolmentToken(rows pgx.Rows) (fleet.EnrolmentToken, error) {
+	token, err := pgx.CollectExactlyOneRow(rows, scanEnrolmentToken)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return token, fault.New(fault.Unauthorized, "enrolment_token_unknown", "the enrolment token is not known").
+			WithFix("mint one with: hawser cluster enroll NAME")
+	}
+	return token, err
+}
+
+// NotePreflight keeps what an agent found beside its token, which is not used up by
+// it. A token that could not enrol is refused as Enrol does, and nothing is written.
+func (s *Store) NotePreflight(ctx context.Context, tokenHash []byte, clusterName string, p fleet.EnrolmentPreflight) error {
+	rows, err := s.pool.Query(ctx, q("EnrolmentToken"), tokenHash)
+	if err != nil {
+		return wrap(err, "read the enrolment token")
+	}
+	token, err := theEnrolmentToken(rows)
+	if err != nil {
+		return wrap(err, "read the enrolment token")
+	}
+	now := s.now()
+	if err := redeemable(token, clusterName, now); err != nil {
+		return err
+	}
+	checks := make([]model.PreflightCheck, len(p.Checks))
+	for i, c := range p.Checks {
+		checks[i] = model.PreflightCheck{Check: text(c.Check), Outcome: c.Outcome, Code: text(c.Code), Message: text(c.Message), Fix: text(c.Fix)}
+	}
+	_, err = s.pool.Exec(ctx, q("NotePreflight"), token.ID, now, text(p.From), text(p.AgentVersion), checks)
+	return wrap(err, "keep what the preflight found")
 }
 
 // maxRefusal is how much of a message is kept.

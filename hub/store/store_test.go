@@ -281,6 +281,61 @@ func TestSecretsAreSealedAndPutOnce(t *testing.T) {
 	wantCode(t, err, fault.Internal, "vault_value_damaged")
 }
 
+func TestAPreflightIsKeptBesideItsTokenAndNoOther(t *testing.T) {
+	b := setup(t)
+	ctx := t.Context()
+	for _, id := range []string{"1", "2"} {
+		must(t, b.CreateEnrolmentToken(ctx, fleet.EnrolmentToken{ID: id, Hash: []byte("hash of " + id), Cluster: "c" + id, CreatedBy: "ann", CreatedAt: b.now(), ExpiresAt: b.now().Add(time.Hour)}))
+	}
+	kept := func(id string) *fleet.EnrolmentPreflight {
+		t.Helper()
+		all, err := b.EnrolmentTokens(ctx)
+		must(t, err)
+		for _, x := range all {
+			if x.ID == id {
+				return x.Preflight
+			}
+		}
+		return nil
+	}
+	note := func(hash, cluster, message string) error {
+		return b.NotePreflight(ctx, []byte(hash), cluster, fleet.EnrolmentPreflight{From: "192.0.2.7", AgentVersion: "v1", Checks: []model.PreflightCheck{
+			{Check: "dns", Outcome: model.PreflightFailed, Code: "name_unresolved", Message: message, Fix: "look"}}})
+	}
+	wantCode(t, note("guess", "", "x"), fault.Unauthorized, "enrolment_token_unknown")
+	wantCode(t, note("hash of 1", "c2", "x"), fault.Unauthorized, "enrolment_token_other_cluster")
+	if kept("1") != nil || kept("2") != nil {
+		t.Error("a refused preflight is kept")
+	}
+	must(t, note("hash of 1", "c1", "first\x00\xff"))
+	p := kept("1")
+	if p == nil || !p.At.Equal(b.now()) || p.From != "192.0.2.7" || p.AgentVersion != "v1" || len(p.Checks) != 1 || p.Checks[0].Message != "first\ufffd" || p.Checks[0].Fix != "look" {
+		t.Errorf("kept: %+v", p)
+	}
+	if kept("2") != nil {
+		t.Error("another token has it too")
+	}
+	// At once again is not written; later is.
+	must(t, note("hash of 1", "", "second"))
+	if got := kept("1").Checks[0].Message; got != "first\ufffd" {
+		t.Errorf("written again at once: %q", got)
+	}
+	b.clock.advance(2 * time.Second)
+	must(t, note("hash of 1", "", "third"))
+	if got := kept("1").Checks[0].Message; got != "third" {
+		t.Errorf("not written later: %q", got)
+	}
+	// It spends nothing, and ends with the token.
+	_, err := b.Enrol(ctx, []byte("hash of 1"), "c1", "", b.certificate("s"))
+	must(t, err)
+	wantCode(t, note("hash of 1", "", "late"), fault.Unauthorized, "enrolment_token_used")
+	b.clock.advance(2 * time.Hour)
+	wantCode(t, note("hash of 2", "", "late"), fault.Unauthorized, "enrolment_token_expired")
+	if kept("1").Checks[0].Message != "third" || kept("2") != nil {
+		t.Error("a token that is over was written to")
+	}
+}
+
 func TestEnrolmentTokens(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()

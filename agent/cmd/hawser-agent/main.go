@@ -23,7 +23,7 @@ func main() {
 	err := root().ExecuteContext(ctx)
 	stop()
 	switch {
-	case errors.Is(err, explain.ErrNo):
+	case errors.Is(err, explain.ErrNo), errors.Is(err, errPreflight):
 		os.Exit(1)
 	case err != nil:
 		printError(err)
@@ -53,7 +53,7 @@ func root() *cobra.Command {
 		Use: "version", Short: "Version of this program", Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) { fmt.Println("hawser-agent", telemetry.Version) },
 	}
-	root.AddCommand(run, explain.Command(), version)
+	root.AddCommand(run, preflightCommand(), explain.Command(), version)
 	return root
 }
 

@@ -2183,6 +2183,15 @@ type EndedSessions struct {
 	Ended int `json:"ended"`
 }
 
+// EnrolmentPreflight is what an agent told. Nothing of it is proven but that it had
+// the token.
+type EnrolmentPreflight struct {
+	At           time.Time        `json:"at"`
+	From         string           `json:"from,omitempty"`
+	AgentVersion string           `json:"agentVersion,omitempty"`
+	Checks       []PreflightCheck `json:"checks"`
+}
+
 // EnrolmentRefusal is an attempt to enrol that failed: its code, and its number in
 // the table of codes.
 type EnrolmentRefusal struct {
@@ -2227,6 +2236,8 @@ type EnrolmentToken struct {
 	UsedFrom  string            `json:"usedFrom,omitempty"`
 	// Refused is the last attempt with it that failed.
 	Refused *EnrolmentRefusal `json:"refused,omitempty"`
+	// Preflight is what the agent found before it enrolled.
+	Preflight *EnrolmentPreflight `json:"preflight,omitempty"`
 }
 
 // EnrolmentTokenList is a page of a list.
@@ -2677,6 +2688,17 @@ type PluginParametersList struct {
 	NextCursor string                   `json:"nextCursor,omitempty"`
 	Total      int                      `json:"total"`
 	AsOf       time.Time                `json:"asOf"`
+}
+
+// PreflightCheck is one thing that an agent needs: what it found, and what to do.
+type PreflightCheck struct {
+	// Check is its name, such as dns, and Outcome ok, warning, failed or skipped.
+	Check   string `json:"check"`
+	Outcome string `json:"outcome"`
+	Code    string `json:"code,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"`
 }
 
 // PreviewedApplication is what goes through the API.

@@ -4,7 +4,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: EnrolmentTokens
 SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from,
-    refused_at, refused_from, refused_code, refused_message
+    refused_at, refused_from, refused_code, refused_message,
+    preflight_at, preflight_from, preflight_version, preflight
 FROM enrolment_tokens ORDER BY created_at DESC, id;
 
 -- name: DeleteEnrolmentToken
@@ -12,8 +13,15 @@ DELETE FROM enrolment_tokens WHERE id = $1;
 
 -- name: LockEnrolmentToken
 SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from,
-    refused_at, refused_from, refused_code, refused_message
+    refused_at, refused_from, refused_code, refused_message,
+    preflight_at, preflight_from, preflight_version, preflight
 FROM enrolment_tokens WHERE hash = $1 FOR UPDATE;
+
+-- name: EnrolmentToken
+SELECT id, hash, cluster, labels, aliases, project, created_by, created_at, expires_at, used_at, used_from,
+    refused_at, refused_from, refused_code, refused_message,
+    preflight_at, preflight_from, preflight_version, preflight
+FROM enrolment_tokens WHERE hash = $1;
 
 -- name: UseEnrolmentToken
 UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
@@ -22,6 +30,12 @@ UPDATE enrolment_tokens SET used_at = $2, used_from = $3 WHERE id = $1;
 -- The same again is written once in a second: who has a token may try as often as he likes.
 UPDATE enrolment_tokens SET refused_at = $2, refused_from = $3, refused_code = $4, refused_message = $5
 WHERE hash = $1 AND (refused_at IS NULL OR refused_code <> $4 OR refused_at < $2::timestamptz - interval '1 second');
+
+-- name: NotePreflight
+-- Who has a token may tell as often as he likes; what comes within a second of the
+-- one before is not written.
+UPDATE enrolment_tokens SET preflight_at = $2, preflight_from = $3, preflight_version = $4, preflight = $5
+WHERE id = $1 AND used_at IS NULL AND (preflight_at IS NULL OR preflight_at < $2::timestamptz - interval '1 second');
 
 -- name: EnrolCluster
 -- A cluster that enrols again keeps its id and what people have set; labels,

@@ -794,6 +794,14 @@ export interface EndedSessions {
   ended: number;
 }
 
+/** EnrolmentPreflight is what an agent told. Nothing of it is proven but that it had the token. */
+export interface EnrolmentPreflight {
+  at: string;
+  from?: string;
+  agentVersion?: string;
+  checks: PreflightCheck[];
+}
+
 /** EnrolmentRefusal is an attempt to enrol that failed: its code, and its number in the table of codes. */
 export interface EnrolmentRefusal {
   at: string;
@@ -832,6 +840,8 @@ export interface EnrolmentToken {
   usedFrom?: string;
   /** Refused is the last attempt with it that failed. */
   refused?: EnrolmentRefusal;
+  /** Preflight is what the agent found before it enrolled. */
+  preflight?: EnrolmentPreflight;
 }
 
 /** EnrolmentTokenList is a page of a list. */
@@ -1801,6 +1811,17 @@ export interface PluginSource {
   name?: string;
   env?: EnvEntry[];
   parameters?: PluginParameter[];
+}
+
+/** PreflightCheck is one thing that an agent needs: what it found, and what to do. */
+export interface PreflightCheck {
+  /** Check is its name, such as dns, and Outcome ok, warning, failed or skipped. */
+  check: string;
+  outcome: string;
+  code?: string;
+  id?: string;
+  message: string;
+  fix?: string;
 }
 
 export interface PreviewedApplication {

@@ -292,6 +292,198 @@ func (x *RenewResponse) GetNotAfter() *timestamppb.Timestamp {
 	return nil
 }
 
+type PreflightRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Token string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// As in EnrolRequest.
+	ClusterName   string            `protobuf:"bytes,2,opt,name=cluster_name,json=clusterName,proto3" json:"cluster_name,omitempty"`
+	AgentVersion  string            `protobuf:"bytes,3,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
+	Checks        []*PreflightCheck `protobuf:"bytes,4,rep,name=checks,proto3" json:"checks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreflightRequest) Reset() {
+	*x = PreflightRequest{}
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreflightRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreflightRequest) ProtoMessage() {}
+
+func (x *PreflightRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreflightRequest.ProtoReflect.Descriptor instead.
+func (*PreflightRequest) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_enroll_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PreflightRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *PreflightRequest) GetClusterName() string {
+	if x != nil {
+		return x.ClusterName
+	}
+	return ""
+}
+
+func (x *PreflightRequest) GetAgentVersion() string {
+	if x != nil {
+		return x.AgentVersion
+	}
+	return ""
+}
+
+func (x *PreflightRequest) GetChecks() []*PreflightCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+type PreflightCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as "dns".
+	Check string `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	// ok, warning, failed or skipped.
+	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Of shared/fault; with warning and failed.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	Fix           string `protobuf:"bytes,5,opt,name=fix,proto3" json:"fix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreflightCheck) Reset() {
+	*x = PreflightCheck{}
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreflightCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreflightCheck) ProtoMessage() {}
+
+func (x *PreflightCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreflightCheck.ProtoReflect.Descriptor instead.
+func (*PreflightCheck) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_enroll_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreflightCheck) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *PreflightCheck) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *PreflightCheck) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PreflightCheck) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *PreflightCheck) GetFix() string {
+	if x != nil {
+		return x.Fix
+	}
+	return ""
+}
+
+type PreflightResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	HubTime       *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=hub_time,json=hubTime,proto3" json:"hub_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreflightResponse) Reset() {
+	*x = PreflightResponse{}
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreflightResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreflightResponse) ProtoMessage() {}
+
+func (x *PreflightResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_agent_v1_enroll_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreflightResponse.ProtoReflect.Descriptor instead.
+func (*PreflightResponse) Descriptor() ([]byte, []int) {
+	return file_hawser_agent_v1_enroll_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PreflightResponse) GetHubTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HubTime
+	}
+	return nil
+}
+
 var File_hawser_agent_v1_enroll_proto protoreflect.FileDescriptor
 
 const file_hawser_agent_v1_enroll_proto_rawDesc = "" +
@@ -317,10 +509,24 @@ const file_hawser_agent_v1_enroll_proto_rawDesc = "" +
 	"\rRenewResponse\x12'\n" +
 	"\x0fcertificate_pem\x18\x01 \x01(\fR\x0ecertificatePem\x12\x15\n" +
 	"\x06ca_pem\x18\x02 \x01(\fR\x05caPem\x127\n" +
-	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter2\x9b\x01\n" +
+	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\xa9\x01\n" +
+	"\x10PreflightRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12!\n" +
+	"\fcluster_name\x18\x02 \x01(\tR\vclusterName\x12#\n" +
+	"\ragent_version\x18\x03 \x01(\tR\fagentVersion\x127\n" +
+	"\x06checks\x18\x04 \x03(\v2\x1f.hawser.agent.v1.PreflightCheckR\x06checks\"\x80\x01\n" +
+	"\x0ePreflightCheck\x12\x14\n" +
+	"\x05check\x18\x01 \x01(\tR\x05check\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x10\n" +
+	"\x03fix\x18\x05 \x01(\tR\x03fix\"J\n" +
+	"\x11PreflightResponse\x125\n" +
+	"\bhub_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\ahubTime2\xef\x01\n" +
 	"\tEnrolment\x12F\n" +
 	"\x05Enrol\x12\x1d.hawser.agent.v1.EnrolRequest\x1a\x1e.hawser.agent.v1.EnrolResponse\x12F\n" +
-	"\x05Renew\x12\x1d.hawser.agent.v1.RenewRequest\x1a\x1e.hawser.agent.v1.RenewResponseB@Z>github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1;agentv1b\x06proto3"
+	"\x05Renew\x12\x1d.hawser.agent.v1.RenewRequest\x1a\x1e.hawser.agent.v1.RenewResponse\x12R\n" +
+	"\tPreflight\x12!.hawser.agent.v1.PreflightRequest\x1a\".hawser.agent.v1.PreflightResponseB@Z>github.com/hawser-dev/hawser/proto/gen/hawser/agent/v1;agentv1b\x06proto3"
 
 var (
 	file_hawser_agent_v1_enroll_proto_rawDescOnce sync.Once
@@ -334,27 +540,34 @@ func file_hawser_agent_v1_enroll_proto_rawDescGZIP() []byte {
 	return file_hawser_agent_v1_enroll_proto_rawDescData
 }
 
-var file_hawser_agent_v1_enroll_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_hawser_agent_v1_enroll_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_hawser_agent_v1_enroll_proto_goTypes = []any{
 	(*EnrolRequest)(nil),          // 0: hawser.agent.v1.EnrolRequest
 	(*EnrolResponse)(nil),         // 1: hawser.agent.v1.EnrolResponse
 	(*RenewRequest)(nil),          // 2: hawser.agent.v1.RenewRequest
 	(*RenewResponse)(nil),         // 3: hawser.agent.v1.RenewResponse
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*PreflightRequest)(nil),      // 4: hawser.agent.v1.PreflightRequest
+	(*PreflightCheck)(nil),        // 5: hawser.agent.v1.PreflightCheck
+	(*PreflightResponse)(nil),     // 6: hawser.agent.v1.PreflightResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_hawser_agent_v1_enroll_proto_depIdxs = []int32{
-	4, // 0: hawser.agent.v1.EnrolRequest.agent_time:type_name -> google.protobuf.Timestamp
-	4, // 1: hawser.agent.v1.EnrolResponse.not_after:type_name -> google.protobuf.Timestamp
-	4, // 2: hawser.agent.v1.RenewResponse.not_after:type_name -> google.protobuf.Timestamp
-	0, // 3: hawser.agent.v1.Enrolment.Enrol:input_type -> hawser.agent.v1.EnrolRequest
-	2, // 4: hawser.agent.v1.Enrolment.Renew:input_type -> hawser.agent.v1.RenewRequest
-	1, // 5: hawser.agent.v1.Enrolment.Enrol:output_type -> hawser.agent.v1.EnrolResponse
-	3, // 6: hawser.agent.v1.Enrolment.Renew:output_type -> hawser.agent.v1.RenewResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7, // 0: hawser.agent.v1.EnrolRequest.agent_time:type_name -> google.protobuf.Timestamp
+	7, // 1: hawser.agent.v1.EnrolResponse.not_after:type_name -> google.protobuf.Timestamp
+	7, // 2: hawser.agent.v1.RenewResponse.not_after:type_name -> google.protobuf.Timestamp
+	5, // 3: hawser.agent.v1.PreflightRequest.checks:type_name -> hawser.agent.v1.PreflightCheck
+	7, // 4: hawser.agent.v1.PreflightResponse.hub_time:type_name -> google.protobuf.Timestamp
+	0, // 5: hawser.agent.v1.Enrolment.Enrol:input_type -> hawser.agent.v1.EnrolRequest
+	2, // 6: hawser.agent.v1.Enrolment.Renew:input_type -> hawser.agent.v1.RenewRequest
+	4, // 7: hawser.agent.v1.Enrolment.Preflight:input_type -> hawser.agent.v1.PreflightRequest
+	1, // 8: hawser.agent.v1.Enrolment.Enrol:output_type -> hawser.agent.v1.EnrolResponse
+	3, // 9: hawser.agent.v1.Enrolment.Renew:output_type -> hawser.agent.v1.RenewResponse
+	6, // 10: hawser.agent.v1.Enrolment.Preflight:output_type -> hawser.agent.v1.PreflightResponse
+	8, // [8:11] is the sub-list for method output_type
+	5, // [5:8] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_hawser_agent_v1_enroll_proto_init() }
@@ -368,7 +581,7 @@ func file_hawser_agent_v1_enroll_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_agent_v1_enroll_proto_rawDesc), len(file_hawser_agent_v1_enroll_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,8 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Enrolment_Enrol_FullMethodName = "/hawser.agent.v1.Enrolment/Enrol"
-	Enrolment_Renew_FullMethodName = "/hawser.agent.v1.Enrolment/Renew"
+	Enrolment_Enrol_FullMethodName     = "/hawser.agent.v1.Enrolment/Enrol"
+	Enrolment_Renew_FullMethodName     = "/hawser.agent.v1.Enrolment/Renew"
+	Enrolment_Preflight_FullMethodName = "/hawser.agent.v1.Enrolment/Preflight"
 )
 
 // EnrolmentClient is the client API for Enrolment service.
@@ -37,6 +38,11 @@ type EnrolmentClient interface {
 	// Renew replaces a certificate. The client authenticates with the old one,
 	// which may have expired up to 90 days ago but must not be revoked.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
+	// Preflight tells the hub what an agent found before it enrols, for whoever
+	// waits for the cluster. It is kept beside the token, which it does not spend;
+	// a token that could not enrol is refused as Enrol would refuse it. Without a
+	// token nothing is kept: it asks for the time.
+	Preflight(ctx context.Context, in *PreflightRequest, opts ...grpc.CallOption) (*PreflightResponse, error)
 }
 
 type enrolmentClient struct {
@@ -67,6 +73,16 @@ func (c *enrolmentClient) Renew(ctx context.Context, in *RenewRequest, opts ...g
 	return out, nil
 }
 
+func (c *enrolmentClient) Preflight(ctx context.Context, in *PreflightRequest, opts ...grpc.CallOption) (*PreflightResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreflightResponse)
+	err := c.cc.Invoke(ctx, Enrolment_Preflight_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EnrolmentServer is the server API for Enrolment service.
 // All implementations must embed UnimplementedEnrolmentServer
 // for forward compatibility.
@@ -79,6 +95,11 @@ type EnrolmentServer interface {
 	// Renew replaces a certificate. The client authenticates with the old one,
 	// which may have expired up to 90 days ago but must not be revoked.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
+	// Preflight tells the hub what an agent found before it enrols, for whoever
+	// waits for the cluster. It is kept beside the token, which it does not spend;
+	// a token that could not enrol is refused as Enrol would refuse it. Without a
+	// token nothing is kept: it asks for the time.
+	Preflight(context.Context, *PreflightRequest) (*PreflightResponse, error)
 	mustEmbedUnimplementedEnrolmentServer()
 }
 
@@ -94,6 +115,9 @@ func (UnimplementedEnrolmentServer) Enrol(context.Context, *EnrolRequest) (*Enro
 }
 func (UnimplementedEnrolmentServer) Renew(context.Context, *RenewRequest) (*RenewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedEnrolmentServer) Preflight(context.Context, *PreflightRequest) (*PreflightResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Preflight not implemented")
 }
 func (UnimplementedEnrolmentServer) mustEmbedUnimplementedEnrolmentServer() {}
 func (UnimplementedEnrolmentServer) testEmbeddedByValue()                   {}
@@ -152,6 +176,24 @@ func _Enrolment_Renew_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Enrolment_Preflight_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreflightRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EnrolmentServer).Preflight(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Enrolment_Preflight_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EnrolmentServer).Preflight(ctx, req.(*PreflightRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Enrolment_ServiceDesc is the grpc.ServiceDesc for Enrolment service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,6 +208,10 @@ var Enrolment_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Enrolment_Renew_Handler,
+		},
+		{
+			MethodName: "Preflight",
+			Handler:    _Enrolment_Preflight_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
