@@ -32,11 +32,22 @@ type groupVersion struct {
 	resources      []resource
 }
 
+// served reports whether requests for it can be made: the core group has no name.
+func (gv groupVersion) served() bool {
+	return segment(gv.version) && (gv.group == "" || segment(gv.group))
+}
+
 type resource struct {
 	kind       model.GroupKind
 	name       string // plural
 	namespaced bool
 	watchable  bool
+}
+
+// segment reports whether a word that a server says is one part of a path: requests are
+// made of it, and what it says is about itself only.
+func segment(word string) bool {
+	return word != "" && word != "." && word != ".." && !strings.Contains(word, "/")
 }
 
 // build makes a catalogue of served versions. What before knew of a group that
@@ -157,11 +168,14 @@ func parseAggregated(body []byte) (gvs []groupVersion, ok bool, err error) {
 	for _, g := range l.Items {
 		for _, v := range g.Versions {
 			gv := groupVersion{group: g.Metadata.Name, version: v.Version}
+			if !gv.served() {
+				continue
+			}
 			if v.Freshness == "Stale" {
 				gv.failed = fmt.Sprintf("the server behind %s/%s does not answer", g.Metadata.Name, v.Version)
 			}
 			for _, r := range v.Resources {
-				if r.ResponseKind == nil || r.ResponseKind.Kind == "" {
+				if r.ResponseKind == nil || r.ResponseKind.Kind == "" || !segment(r.Resource) {
 					continue
 				}
 				kind := model.GroupKind{Group: r.ResponseKind.Group, Kind: r.ResponseKind.Kind}
@@ -198,7 +212,7 @@ func parseResourceList(group, version string, body []byte) (groupVersion, error)
 		return gv, fmt.Errorf("the answer is not a list of resources")
 	}
 	for _, r := range l.Resources {
-		if r.Kind == "" || strings.Contains(r.Name, "/") {
+		if r.Kind == "" || !segment(r.Name) {
 			continue
 		}
 		kind := model.GroupKind{Group: cmp.Or(r.Group, group), Kind: r.Kind}
@@ -230,12 +244,12 @@ func parseGroups(body []byte) ([]groupVersion, error) {
 	}
 	var out []groupVersion
 	for _, g := range l.Groups {
-		if p := g.PreferredVersion.Version; p != "" {
-			out = append(out, groupVersion{group: g.Name, version: p})
+		if gv := (groupVersion{group: g.Name, version: g.PreferredVersion.Version}); gv.served() {
+			out = append(out, gv)
 		}
 		for _, v := range g.Versions {
-			if v.Version != g.PreferredVersion.Version {
-				out = append(out, groupVersion{group: g.Name, version: v.Version})
+			if gv := (groupVersion{group: g.Name, version: v.Version}); v.Version != g.PreferredVersion.Version && gv.served() {
+				out = append(out, gv)
 			}
 		}
 	}

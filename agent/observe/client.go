@@ -56,9 +56,18 @@ func parseStatus(code int, body []byte) *statusError {
 		if s.Code != 0 {
 			e.code = s.Code
 		}
-		e.retryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+		e.retryAfter = asked(s.Details.RetryAfterSeconds)
 	}
 	return e
+}
+
+// maxRetryAfter keeps a server, which may be one behind an aggregated API, from having
+// a kind watched never again.
+const maxRetryAfter = 5 * time.Minute
+
+// asked is a pause that a server asks for, zero for one that is none.
+func asked(seconds int) time.Duration {
+	return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
 }
 
 // maxReason bounds what is told of an answer. Reasons come at the end, after the
@@ -94,7 +103,7 @@ func (o *Observer) open(ctx context.Context, path string, query url.Values, acce
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	e := parseStatus(resp.StatusCode, body)
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
-		e.retryAfter = time.Duration(s) * time.Second
+		e.retryAfter = asked(s)
 	}
 	return nil, "", e
 }

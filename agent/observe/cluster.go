@@ -79,7 +79,7 @@ func (o *Observer) Nodes(ctx context.Context) (int, error) {
 	if err := json.Unmarshal(body, &l); err != nil {
 		return 0, fault.Wrap(err, fault.Upstream, "cluster_unreadable", "the cluster's list of nodes could not be read")
 	}
-	return len(l.Items) + l.Metadata.Remaining, nil
+	return len(l.Items) + max(l.Metadata.Remaining, 0), nil
 }
 
 // UID asks for the uid of the namespace kube-system, which stands for the cluster.

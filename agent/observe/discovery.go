@@ -180,7 +180,9 @@ func parseCoreVersions(body []byte) (out []groupVersion, err error) {
 		return nil, fmt.Errorf("the answer is not a list of API versions")
 	}
 	for _, v := range l.Versions {
-		out = append(out, groupVersion{version: v})
+		if segment(v) {
+			out = append(out, groupVersion{version: v})
+		}
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 
@@ -47,8 +48,12 @@ func Problem(document []byte, status int) error {
 }
 
 func (p problemDocument) fault() *fault.Error {
-	e := &fault.Error{Kind: p.Kind, Code: p.Code, Message: p.Detail, Field: p.Field, Found: p.Found, Allowed: p.Allowed, Fix: p.Fix}
-	if e.Kind == "" {
+	e := &fault.Error{
+		Kind: p.Kind, Code: cmp.Or(p.Code, "answer_invalid"), Message: cmp.Or(p.Detail, "the hub does not say what is wrong"),
+		Field: p.Field, Found: p.Found, Allowed: p.Allowed, Fix: p.Fix,
+	}
+	// One that is newer may know others, and a command must not succeed for that.
+	if e.Kind.ExitCode() == 0 {
 		e.Kind = kindOf(p.Status)
 	}
 	if len(p.Explain) > 0 {

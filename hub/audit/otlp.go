@@ -3,9 +3,11 @@ package audit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -23,6 +25,10 @@ type otlp struct {
 	r      Receiver
 	client *http.Client
 }
+
+// maxReceiverAnswer bounds what is read of an answer, in bytes: it says how many records
+// were taken.
+const maxReceiverAnswer = 64 << 10
 
 func newOTLP(r Receiver) *otlp {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: r.tls, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
@@ -50,7 +56,10 @@ func (o *otlp) send(ctx context.Context, records []taken) error {
 		return fault.Wrap(err, fault.Unavailable, "audit_receiver_unavailable", "no answer: %v", err)
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxReceiverAnswer+1))
+	if err == nil && len(text) > maxReceiverAnswer {
+		err = errors.New("it is too long")
+	}
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "audit_receiver_unavailable", "no whole answer: %v", err)
 	}
@@ -62,7 +71,8 @@ func (o *otlp) send(ctx context.Context, records []taken) error {
 		return fault.New(fault.Unavailable, "audit_receiver_unavailable", "its answer is none of OTLP")
 	}
 	if n := said.GetPartialSuccess().GetRejectedLogRecords(); n > 0 {
-		return rejected{n, said.GetPartialSuccess().GetErrorMessage()} // OTLP: not to be sent again
+		why := said.GetPartialSuccess().GetErrorMessage()
+		return rejected{n, strings.ToValidUTF8(why[:min(len(why), 500)], "")} // OTLP: not to be sent again
 	}
 	return nil
 }

@@ -410,24 +410,66 @@ func (s *Service) BeginDevice(ctx context.Context, from, provider string) (fleet
 	if err != nil {
 		return out, err
 	}
-	var got struct {
-		DeviceCode string `json:"device_code"`
-		UserCode   string `json:"user_code"`
-		URI        string `json:"verification_uri"`
-		Complete   string `json:"verification_uri_complete"`
-		ExpiresIn  int    `json:"expires_in"`
-		Interval   int    `json:"interval"`
-	}
-	if status != 200 || json.Unmarshal(body, &got) != nil || got.DeviceCode == "" || !printable(got.UserCode) || badURL(got.URI, false) != "" || got.ExpiresIn <= 0 {
+	if status != 200 {
 		return out, invalid
+	}
+	got, ok := readDevice(body)
+	if !ok {
+		return out, invalid
+	}
+	out.Handle, out.UserCode, out.URI, out.URIComplete = newSecret(), got.UserCode, got.URI, got.Complete
+	out.Interval = got.interval()
+	out.ExpiresAt = s.now().UTC().Add(got.life())
+	return out, s.keep(ctx, kindDevice, r.settings.Name, out.Handle, out.ExpiresAt, device{r.settings.Version, got.DeviceCode})
+}
+
+// deviceAnswer is what a provider answers to the beginning of a device login
+// (RFC 8628, section 3.2).
+type deviceAnswer struct {
+	DeviceCode string `json:"device_code"`
+	UserCode   string `json:"user_code"`
+	URI        string `json:"verification_uri"`
+	Complete   string `json:"verification_uri_complete"`
+	ExpiresIn  int    `json:"expires_in"`
+	Interval   int    `json:"interval"`
+}
+
+// readDevice takes an answer only with a code that can be read out and a page that
+// can be opened; Complete is "" where it is none.
+func readDevice(body []byte) (got deviceAnswer, ok bool) {
+	if json.Unmarshal(body, &got) != nil || got.DeviceCode == "" || !printable(got.UserCode) || badURL(got.URI, false) != "" || got.ExpiresIn <= 0 {
+		return deviceAnswer{}, false
 	}
 	if badURL(got.Complete, false) != "" {
 		got.Complete = ""
 	}
-	out.Handle, out.UserCode, out.URI, out.URIComplete = newSecret(), got.UserCode, got.URI, got.Complete
-	out.Interval = min(max(time.Duration(min(got.Interval, 3600))*time.Second, minInterval), maxInterval)
-	out.ExpiresAt = s.now().UTC().Add(min(time.Duration(min(got.ExpiresIn, 3600))*time.Second, 2*loginTime))
-	return out, s.keep(ctx, kindDevice, r.settings.Name, out.Handle, out.ExpiresAt, device{r.settings.Version, got.DeviceCode})
+	return got, true
+}
+
+func (d deviceAnswer) interval() time.Duration {
+	return min(max(time.Duration(min(d.Interval, 3600))*time.Second, minInterval), maxInterval)
+}
+
+func (d deviceAnswer) life() time.Duration {
+	return min(time.Duration(min(d.ExpiresIn, 3600))*time.Second, 2*loginTime)
+}
+
+// pollAnswer is what a provider answers to the question whether a device login is
+// confirmed: an error, or tokens.
+type pollAnswer struct {
+	Error       string `json:"error"`
+	IDToken     string `json:"id_token"`
+	AccessToken string `json:"access_token"`
+}
+
+// readPoll takes what is an answer of RFC 6749 only: anything else, as from a
+// provider that is in trouble, says nothing about the login.
+func readPoll(status int, body []byte) (got pollAnswer, err error) {
+	switch {
+	case json.Unmarshal(body, &got) != nil, got.Error == "" && status != 200:
+		return pollAnswer{}, fault.New(fault.Upstream, "oidc_token_response_invalid", "the provider's answer to a device login cannot be read")
+	}
+	return got, nil
 }
 
 // PollDevice asks whether a device login is confirmed; login is nil while it is not.
@@ -462,17 +504,13 @@ func (s *Service) PollDevice(ctx context.Context, handle string) (login *fleet.L
 	if err != nil {
 		return nil, err
 	}
-	_, body, err := r.post(ctx, d, d.Token, url.Values{"grant_type": {deviceGrant}, "device_code": {dev.Code}})
+	status, body, err := r.post(ctx, d, d.Token, url.Values{"grant_type": {deviceGrant}, "device_code": {dev.Code}})
 	if err != nil {
 		return nil, err
 	}
-	var got struct {
-		Error       string `json:"error"`
-		IDToken     string `json:"id_token"`
-		AccessToken string `json:"access_token"`
-	}
-	if json.Unmarshal(body, &got) != nil {
-		return nil, fault.New(fault.Upstream, "oidc_token_response_invalid", "the provider's answer to a device login cannot be read")
+	got, err := readPoll(status, body)
+	if err != nil {
+		return nil, err // nothing was decided: the login may still be confirmed
 	}
 	switch got.Error {
 	case "":

@@ -89,8 +89,11 @@ func Check(p fleet.IdentityProvider) fault.List {
 // printable reports whether a text is not empty, not too long, and has nothing that
 // hides or breaks a line.
 func printable(s string) bool {
-	return s != "" && len(s) <= maxText && utf8.ValidString(s) && s == strings.TrimSpace(s) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	return s != "" && len(s) <= maxText && visible(s)
+}
+
+func visible(s string) bool {
+	return utf8.ValidString(s) && s == strings.TrimSpace(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // badURL says what is wrong with a URL of a provider, "" for nothing. An issuer has
@@ -98,7 +101,7 @@ func printable(s string) bool {
 func badURL(s string, issuer bool) string {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || len(s) > 2048 || !printable(s) && len(s) <= maxText:
+	case err != nil || len(s) > 2048 || !visible(s):
 		return "is not a URL"
 	case u.Scheme != "https":
 		return "is not an https:// URL; providers are reached over TLS only"
