@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,9 @@ type Store interface {
 	AppendAudit(ctx context.Context, known audit.Head, entries []fleet.AuditEntry) (audit.Head, error)
 	CloseAudit(ctx context.Context, known audit.Head, after time.Duration) (head audit.Head, n int, err error)
 	RetireAudit(ctx context.Context, known audit.Head, before time.Time) (head audit.Head, months int, err error)
+	// AuditSchema adds a record when the schema is another than the newest of its
+	// records says.
+	AuditSchema(ctx context.Context, known audit.Head, from string) (audit.Head, error)
 	AuditRecords(ctx context.Context, f fleet.AuditFilter) ([]audit.Signed, error)
 	AuditHead(ctx context.Context) (audit.Head, error)
 	// AuditSeed is the seed of the key that signs now, 32 bytes: of all replicas the
@@ -89,6 +93,9 @@ type Log struct {
 	// writing is held while the chain is written.
 	writing sync.Mutex
 	head    audit.Head
+
+	// schemaKnown: the schema was looked at since the last hour. It is Run's.
+	schemaKnown bool
 }
 
 // keys are what comes of the seed, as this hub knows it. The store signs records
@@ -280,6 +287,7 @@ func (l *Log) Run(ctx context.Context) error {
 	hourly := time.NewTicker(time.Hour)
 	defer hourly.Stop()
 	l.closeOpen(ctx)
+	l.schema(ctx)
 	l.announce(ctx)
 	l.retire(ctx)
 	for {
@@ -301,7 +309,9 @@ func (l *Log) Run(ctx context.Context) error {
 			}
 			l.write(ctx)
 			l.closeOpen(ctx)
+			l.schema(ctx)
 		case <-hourly.C:
+			l.schemaKnown = false
 			l.announce(ctx)
 			l.retire(ctx)
 		}
@@ -356,6 +366,29 @@ func (l *Log) closeOpen(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// schema has a change of the schema recorded: whoever migrates, by whatever means, has
+// no place for records of his own.
+func (l *Log) schema(ctx context.Context) {
+	if l.schemaKnown {
+		return
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	from := "hawser-hub"
+	if host, err := os.Hostname(); err == nil {
+		from += " at " + host
+	}
+	head, err := l.o.Store.AuditSchema(ctx, l.head, from)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.o.Failed()
+			l.o.Log.WarnContext(ctx, "a change of the schema may have no audit record yet", "error", err)
+		}
+		return
+	}
+	l.head, l.schemaKnown = head, true
 }
 
 // announce says the head of the chain to the log, which is kept elsewhere: who has

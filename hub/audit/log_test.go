@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -27,6 +28,8 @@ type memory struct {
 	down    bool
 	seed    byte
 	tried   chan struct{} // of each append
+
+	schemaLooks, schemaFails int
 }
 
 func (m *memory) BeginAudit(_ context.Context, id string, r audit.Record) error {
@@ -75,6 +78,16 @@ func (m *memory) CloseAudit(_ context.Context, known audit.Head, _ time.Duration
 	m.open--
 	m.records = append(m.records, audit.Record{Kind: audit.Effect})
 	return m.head(), 1, nil
+}
+
+// AuditSchema fails as often as schemaFails says.
+func (m *memory) AuditSchema(_ context.Context, known audit.Head, _ string) (audit.Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.schemaLooks++; m.schemaLooks <= m.schemaFails {
+		return known, errors.New("away")
+	}
+	return known, nil
 }
 
 func (m *memory) RetireAudit(_ context.Context, known audit.Head, _ time.Time) (audit.Head, int, error) {
@@ -288,6 +301,39 @@ func TestWhatIsLeftIsWrittenAtTheEnd(t *testing.T) {
 	if !strings.Contains(log.String(), "audit head") || !strings.Contains(log.String(), "head=3:") {
 		t.Errorf("the log has no head: %s", log)
 	}
+}
+
+// A hub that runs looks for a change of the schema at its start, once more as long as
+// it cannot tell, and then every hour.
+func TestS13_TheSchemaIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{schemaFails: 2}
+		l, err := New(t.Context(), Options{Store: m, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { _ = l.Run(ctx) }) // ends with ctx
+		looks := func(after time.Duration) int {
+			time.Sleep(after)
+			synctest.Wait()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.schemaLooks
+		}
+		if n := looks(time.Second); n != 1 {
+			t.Errorf("%d looks at the start", n)
+		}
+		if n := looks(time.Minute); n != 3 {
+			t.Errorf("%d looks after two that failed", n)
+		}
+		if n := looks(time.Hour); n != 4 {
+			t.Errorf("%d looks after an hour", n)
+		}
+		cancel()
+		run.Wait()
+	})
 }
 
 func TestRetentionHasALeast(t *testing.T) {

@@ -71,3 +71,9 @@ SELECT id, record FROM audit_pending FOR UPDATE SKIP LOCKED
 
 -- name: RenewBegunAudit
 UPDATE audit_pending SET record = $2 WHERE id = $1
+
+-- name: SchemaVersions
+SELECT version_id, is_applied, to_char(tstamp, 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM goose_db_version ORDER BY id
+
+-- name: NewestSchemaRecord
+SELECT record FROM audit WHERE actor = $1 AND action = $2 ORDER BY seq DESC LIMIT 1
