@@ -81,6 +81,30 @@ describe("the frame", () => {
     await userEvent.click(await screen.findByRole("option", { name: /Keyboard shortcuts/ }));
     expect(await screen.findByRole("dialog", { name: "Keyboard shortcuts" })).toBeInTheDocument();
   });
+  it("offers in the palette only what the person may do", async () => {
+    const asked = hubAnswers({
+      ...hub,
+      "GET /whoami": () => ({ name: "ana", admin: false, createdAt: "", expiresAt: "" }),
+      "POST /can-i": (a) => ({ allowed: (a.body as { resource: string }).resource !== "enrolment-tokens" }),
+    });
+    localStorage.setItem(
+      "hawser.recent",
+      JSON.stringify([
+        { id: "enrol", title: "Enrol", to: "/enrol", needs: { verb: "create", resource: "enrolment-tokens" } },
+        { id: "/audit", title: "Audit", to: "/audit", needs: { verb: "get", resource: "audit" } },
+      ]),
+    );
+    drawAt("/nowhere");
+    await screen.findByRole("heading", { name: "There is no such page" });
+    await userEvent.keyboard("{Control>}k{/Control}");
+    const recent = await screen.findByRole("group", { name: "Recent" });
+    expect(within(recent).getByRole("option")).toHaveTextContent("Audit");
+    expect(await screen.findByRole("option", { name: /Add repository/ })).toBeInTheDocument();
+    expect(screen.queryByRole("option", { name: /Enrol/ })).toBeNull();
+    const questions = asked.filter((a) => a.path === "/can-i").map((a) => a.body);
+    expect(questions).toHaveLength(3); // each once
+    expect(questions).toContainEqual({ verb: "create", resource: "repositories" });
+  });
   it("lists its keys, and switches them off", async () => {
     hubAnswers(hub);
     drawAt("/nowhere");

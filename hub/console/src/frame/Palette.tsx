@@ -1,4 +1,5 @@
 import { Modal } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { useLocale, useT } from "../i18n";
@@ -10,6 +11,7 @@ import { lookCommands, pageCommands } from "./commandSources";
 import { frameSource } from "./frameSource";
 import classes from "./Palette.module.css";
 import { forget, recents, remember } from "./recents";
+import { permitted } from "./rights";
 
 const files = import.meta.glob<PaletteSource>("../features/*/palette.ts", { import: "default" });
 
@@ -41,6 +43,7 @@ export function prefixOf(typed: string, known: readonly string[]): { prefix?: st
 export default function Palette({ onClose }: { onClose: () => void }) {
   const t = useT();
   const navigate = useNavigate();
+  const client = useQueryClient();
   const list = useId();
   const [typed, setTyped] = useState("");
   const [others, setOthers] = useState<PaletteSource[]>([]);
@@ -74,9 +77,14 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     const found: (Section | undefined)[] = [];
     const show = () => {
       const out = found.filter((s): s is Section => s !== undefined && s.entries.length > 0);
-      const before = typed.trim() === "" ? recents() : [];
       setSections(before.length > 0 ? [{ title: t("frame.palette.recent"), entries: before }, ...out] : out);
     };
+    let before: PaletteEntry[] = [];
+    if (typed.trim() === "")
+      void permitted(client, recents()).then((entries) => {
+        before = entries;
+        if (!abort.signal.aborted) show();
+      });
     show();
     setAt(0);
     setFailed(false);
@@ -87,7 +95,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
         void Promise.all(
           asked.map(async (s, i) => {
             try {
-              const entries = await s.search(text, { signal: abort.signal, t });
+              const entries = await permitted(client, await s.search(text, { signal: abort.signal, t }));
               if (abort.signal.aborted) return;
               found[i] = { title: s.title(t), entries: entries.slice(0, 20) };
               show();
@@ -103,7 +111,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       clearTimeout(timer);
       abort.abort();
     };
-  }, [typed, known, t]);
+  }, [typed, known, t, client]);
 
   const flat = useMemo(() => sections.flatMap((s) => s.entries), [sections]);
   const choose = (e: PaletteEntry | undefined) => {

@@ -25,6 +25,7 @@ export const pageCommands: PaletteSource = {
         hint: [c.group, printed(c.keys).join(" ")].filter((s) => s !== "").join(" · "),
         icon: "play",
         run: () => c.run(new KeyboardEvent("keydown")),
+        needs: c.needs,
       });
     }
     return text === "" ? [...found.values()].slice(0, few) : [...found.values()];

@@ -18,6 +18,6 @@ export const frameSource: PaletteSource = {
   search: (text, { t }) =>
     nav
       .flat()
-      .map((i): PaletteEntry => ({ id: i.to, title: t(i.label), hint: i.keys, icon: i.icon, to: i.to }))
+      .map((i): PaletteEntry => ({ id: i.to, title: t(i.label), hint: i.keys, icon: i.icon, to: i.to, needs: i.needs }))
       .filter((e) => fits(e.title, text)),
 };

@@ -1,5 +1,6 @@
 import type { MessageKey } from "../i18n";
 import { paths } from "../routes/urls";
+import type { Right } from "../ui/chords";
 import type { IconName } from "../ui/Icon";
 
 export interface NavItem {
@@ -8,6 +9,8 @@ export interface NavItem {
   icon: IconName;
   /** Keys that lead there. */
   keys: string;
+  /** What the page takes: the palette leaves it out for who may not. */
+  needs?: Right;
 }
 
 /** The navigation in groups, as it is drawn and as the keys and the palette know it. */
@@ -21,7 +24,10 @@ export const nav: readonly (readonly NavItem[])[] = [
   [
     { to: paths.projects, label: "frame.nav.projects", icon: "projects", keys: "g p" },
     { to: paths.repositories, label: "frame.nav.repositories", icon: "repositories", keys: "g r" },
-    { to: paths.audit, label: "frame.nav.audit", icon: "audit", keys: "g u" },
+    {
+      ...{ to: paths.audit, label: "frame.nav.audit", icon: "audit", keys: "g u" },
+      needs: { verb: "get", resource: "audit" },
+    },
     { to: paths.settings, label: "frame.nav.settings", icon: "settings", keys: "g s" },
   ],
 ];

@@ -25,11 +25,11 @@ export function recents(): PaletteEntry[] {
 
 export function remember(e: PaletteEntry): void {
   const id = e.id.replace(/^recent /, "");
-  const { title, hint, icon, to } = e;
+  const { title, hint, icon, to, needs } = e;
   const list = recents()
     .map((r) => ({ ...r, id: r.id.replace(/^recent /, "") }))
     .filter((r) => r.id !== id);
-  localStorage.setItem(storageKey, JSON.stringify([{ id, title, hint, icon, to }, ...list].slice(0, most)));
+  localStorage.setItem(storageKey, JSON.stringify([{ id, title, hint, icon, to, needs }, ...list].slice(0, most)));
 }
 
 export function forget(): void {

@@ -1,5 +1,12 @@
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
+/** A question to the hub about rights: "sync applications PROJECT/NAME". */
+export interface Right {
+  verb: string;
+  resource: string;
+  object?: string;
+}
+
 /** A key or a sequence of keys: "/", "?", "g f", "Escape", "mod+k" (⌘ on a Mac, else Ctrl). */
 export interface Chord {
   /** "" has none: the palette alone offers it. */
@@ -9,6 +16,8 @@ export interface Chord {
   /** Heading in the help under which it is listed. */
   group: string;
   run: (e: KeyboardEvent) => void;
+  /** What it takes; the palette offers it to those who may. */
+  needs?: Right;
 }
 
 const chords: Chord[] = []; // the last that was registered wins
@@ -51,8 +60,8 @@ export function useChords(): readonly Chord[] {
 export const commands = (): readonly Chord[] => snapshot.filter((c) => c.label !== "");
 
 /** Offers something in the palette that has no keys, while the component is there. */
-export function useCommand(label: string, group: string, run: () => void, active = true): void {
-  useChord("", label, group, run, active);
+export function useCommand(label: string, group: string, run: () => void, active = true, needs?: Right): void {
+  useChord("", label, group, run, active, needs);
 }
 
 /** Registers a chord while the component is there. */
@@ -62,21 +71,24 @@ export function useChord(
   group: string,
   run: (e: KeyboardEvent) => void,
   active = true,
+  needs?: Right,
 ): void {
   const current = useRef(run);
   useEffect(() => {
     current.current = run;
   });
+  const { verb, resource, object } = needs ?? {};
   useEffect(() => {
     if (!active) return;
-    const chord: Chord = { keys, label, group, run: (e) => current.current(e) };
+    const right = verb === undefined || resource === undefined ? undefined : { verb, resource, object };
+    const chord: Chord = { keys, label, group, run: (e) => current.current(e), needs: right };
     chords.push(chord);
     changed();
     return () => {
       chords.splice(chords.indexOf(chord), 1);
       changed();
     };
-  }, [keys, label, group, active]);
+  }, [keys, label, group, active, verb, resource, object]);
 }
 
 /** Whether somebody is writing, so that keys are text. */

@@ -1,3 +1,4 @@
+import type { Right } from "./chords";
 import type { IconName } from "./Icon";
 
 /** One line of the command palette. */
@@ -13,6 +14,8 @@ export interface PaletteEntry {
   /** A page of the console, or something to do. */
   to?: string;
   run?: () => void;
+  /** What it takes, so that who may not do it is not offered it. */
+  needs?: Right;
 }
 
 export interface PaletteContext {

@@ -74,7 +74,14 @@ export function ApplicationPage() {
       {app.data !== undefined && <Banners app={app.data} />}
       <nav className={classes.tabs} aria-label={t("application.tabs")}>
         {tabs.map((x) => (
-          <TabLink key={x.id} tab={x} name={name} count={app.data && x.count?.(app.data)} current={x === tab} />
+          <TabLink
+            key={x.id}
+            tab={x}
+            name={name}
+            project={app.data?.project}
+            count={app.data && x.count?.(app.data)}
+            current={x === tab}
+          />
         ))}
       </nav>
       {app.isPending ? (
@@ -107,18 +114,23 @@ export function ApplicationPage() {
 function TabLink({
   tab,
   name,
+  project,
   count,
   current,
 }: {
   tab: ApplicationTab;
   name: string;
+  project?: string;
   count?: number;
   current: boolean;
 }) {
   const t = useT();
   const navigate = route.useNavigate();
   const title = t(tab.title);
-  useChord(tab.chord ?? "", title, t("application.tabs"), () => void navigate({ search: (old) => toTab(old, tab) }));
+  const open = () => void navigate({ search: (old) => toTab(old, tab) });
+  const needs =
+    tab.needs === undefined || project === undefined ? undefined : { ...tab.needs, object: `${project}/${name}` };
+  useChord(tab.chord ?? "", title, t("application.tabs"), open, true, needs);
   return (
     <Link
       to={paths.application}

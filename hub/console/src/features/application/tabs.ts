@@ -1,6 +1,7 @@
 import { type ComponentType, type LazyExoticComponent, lazy } from "react";
 import type { AppView, ObjectKey } from "../../api/types";
 import type { MessageKey } from "../../i18n";
+import type { Right } from "../../ui/chords";
 import type { IconName } from "../../ui/Icon";
 
 /** A tab of an application's page. */
@@ -18,6 +19,8 @@ export interface ApplicationTab {
   fill?: boolean;
   /** Also a button of the header, with these words. */
   button?: { title: MessageKey; icon: IconName; primary?: boolean };
+  /** What it takes beside seeing the application. */
+  needs?: Pick<Right, "verb" | "resource">;
 }
 
 // Most people go there next: it is fetched while they read the first tab.
@@ -51,12 +54,14 @@ export const tabs: readonly ApplicationTab[] = [
     title: "logs.tab",
     chord: "l",
     fill: true,
+    needs: { verb: "get", resource: "logs" },
     component: lazy(() => import("./logs/Logs")),
   },
   {
     id: "terminal",
     title: "terminal.tab",
     fill: true,
+    needs: { verb: "create", resource: "exec" },
     component: lazy(() => import("./terminal/TerminalTab")),
   },
   {

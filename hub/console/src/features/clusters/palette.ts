@@ -8,7 +8,10 @@ export default {
   prefix: "c",
   title: (t) => t("clusters.title"),
   search: async (text, { signal, t }) => {
-    const enrol: PaletteEntry = { id: "enrol", title: t("clusters.enrol"), icon: "plus", to: paths.enrol };
+    const enrol: PaletteEntry = {
+      ...{ id: "enrol", title: t("clusters.enrol"), icon: "plus", to: paths.enrol },
+      needs: { verb: "create", resource: "enrolment-tokens" },
+    };
     if (text === "") return [enrol];
     // As free text of the language of filters; what would end the quotes is no part of a name.
     const filter = `"${text.replace(/["\\]/g, "")}"`;

@@ -13,6 +13,7 @@ export default {
       title: t("repositories.add"),
       icon: "plus",
       to: `${paths.repositories}${stringifySearch({ sheet: "add" })}`,
+      needs: { verb: "create", resource: "repositories" },
     };
     if (text === "") return [add];
     // As text that the address contains; what would end the quotes is no part of one.

@@ -7,7 +7,7 @@ import { api, idempotencyKey } from "../../../client";
 import { useT } from "../../../i18n";
 import { paths } from "../../../routes/urls";
 import { ConfirmDialog } from "../../../ui/ConfirmDialog";
-import { useChord, useCommand } from "../../../ui/chords";
+import { type Right, useChord, useCommand } from "../../../ui/chords";
 import { Icon } from "../../../ui/Icon";
 import { plainLine } from "../../../ui/plain";
 import { cli } from "../../../ui/shell";
@@ -28,9 +28,10 @@ export function Actions({ app }: { app: AppView }) {
   const close = () => setCommand(undefined);
   const runs = isOpen(app.operation);
   const group = t("application.tabs");
-  useCommand(t("application.refresh"), group, () => setCommand("refresh"));
-  useCommand(t("application.terminate"), group, () => setCommand("terminate"), runs);
-  useCommand(t("application.delete"), group, () => setCommand("delete"));
+  const to = (verb: string): Right => ({ verb, resource: "applications", object: `${app.project}/${app.name}` });
+  useCommand(t("application.refresh"), group, () => setCommand("refresh"), true, to("refresh"));
+  useCommand(t("application.terminate"), group, () => setCommand("terminate"), runs, to("terminate"));
+  useCommand(t("application.delete"), group, () => setCommand("delete"), true, to("delete"));
   return (
     <>
       {tabs.map(
@@ -48,7 +49,7 @@ export function Actions({ app }: { app: AppView }) {
           ),
       )}
       {panels.map((x) => (
-        <PanelButton key={x.id} panel={x} disabled={app.deleting} />
+        <PanelButton key={x.id} panel={x} disabled={app.deleting} needs={to("sync")} />
       ))}
       {runs && (
         <Button variant="default" leftSection={<Icon name="close" size={12} />} onClick={() => setCommand("terminate")}>
@@ -78,12 +79,12 @@ export function Actions({ app }: { app: AppView }) {
 }
 
 /** Opens a panel, as its key does. */
-function PanelButton({ panel, disabled }: { panel: ApplicationPanel; disabled?: boolean }) {
+function PanelButton({ panel, disabled, needs }: { panel: ApplicationPanel; disabled?: boolean; needs: Right }) {
   const t = useT();
   const navigate = route.useNavigate();
   const open = () => void navigate({ search: (old) => ({ ...old, panel: panel.id, op: undefined }) });
   const { button, chord } = panel;
-  useChord(chord ?? "", button === undefined ? "" : t(button.title), t("application.tabs"), open, !disabled);
+  useChord(chord ?? "", button === undefined ? "" : t(button.title), t("application.tabs"), open, !disabled, needs);
   return (
     button !== undefined && (
       <Button
