@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,17 @@ func installed(out string) (names []string) {
 func librariesIn(dir string) []string {
 	libraries, _ := filepath.Glob(filepath.Join(dir, "usr", "lib", "*-linux-*"))
 	more, _ := filepath.Glob(filepath.Join(dir, "lib", "*-linux-*"))
-	return append(libraries, more...)
+	libraries = append(libraries, more...)
+	// Some keep what only they need in a directory of their own, such as libpulse.
+	for _, at := range libraries {
+		own, _ := filepath.Glob(filepath.Join(at, "*", "lib*.so*"))
+		for _, file := range own {
+			if in := filepath.Dir(file); !slices.Contains(libraries, in) {
+				libraries = append(libraries, in)
+			}
+		}
+	}
+	return libraries
 }
 
 // lacks is the first of the programs that is not on PATH, "" when all are.

@@ -26,7 +26,7 @@ var (
 // firstLoginPolicy allows the page its own script and style sheet, and to speak to
 // the hub. A form is sent by the script only: without it the password would be in an
 // address.
-const firstLoginPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const firstLoginPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 func (a *api) firstLogin(e *gin.Engine) {
 	a.page(e, FirstLoginPath, "text/html; charset=utf-8", firstLoginPolicy, plain(firstLoginPage))

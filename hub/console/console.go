@@ -138,13 +138,15 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // policy is what the pages may do: load what the hub serves, and speak to it. Style
-// sheets that scripts make need the nonce; scripts are files of the hub, always.
+// sheets that scripts make need the nonce; scripts are files of the hub, always. A text
+// never becomes markup or a script by a script's hand (Trusted Types): the one policy
+// that there may be is of src/ui/trusted.ts, for the addresses of workers.
 func policy(nonce string) string {
 	style := "'self'"
 	if nonce != "" {
 		style += " 'nonce-" + nonce + "'"
 	}
-	return "default-src 'none'; script-src 'self'; style-src " + style + "; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+	return "default-src 'none'; script-src 'self'; style-src " + style + "; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types hawser-worker"
 }
 
 func newNonce() string {

@@ -143,7 +143,7 @@ func TestEachPageHasANonceOfItsOwn(t *testing.T) {
 		if strings.Count(body, m[1]) != 2 || strings.Contains(body, noncePlace) {
 			t.Errorf("the page: %s", body)
 		}
-		want := "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-" + m[1] + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+		want := "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-" + m[1] + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types hawser-worker"
 		if csp != want {
 			t.Errorf("Content-Security-Policy\n%s\nwant\n%s", csp, want)
 		}
@@ -288,13 +288,16 @@ func TestS08_TextsOfStrangersAreText(t *testing.T) {
 	if err != nil || n < 10 {
 		t.Fatalf("%d files: %v", n, err)
 	}
+	if text, err := os.ReadFile("src/ui/trusted.ts"); err != nil || !strings.Contains(string(text), `policyName = "hawser-worker"`) {
+		t.Errorf("the sources make another policy of Trusted Types than the pages allow: %v", err)
+	}
 	for _, nonce := range []string{"", "abc"} {
 		parts := map[string]string{}
 		for _, part := range strings.Split(policy(nonce), "; ") {
 			name, rest, _ := strings.Cut(part, " ")
 			parts[name] = rest
 		}
-		for name, want := range map[string]string{"default-src": "'none'", "script-src": "'self'", "base-uri": "'none'", "form-action": "'self'", "frame-ancestors": "'none'", "object-src": ""} {
+		for name, want := range map[string]string{"default-src": "'none'", "script-src": "'self'", "base-uri": "'none'", "form-action": "'self'", "frame-ancestors": "'none'", "object-src": "", "require-trusted-types-for": "'script'", "trusted-types": "hawser-worker"} {
 			if parts[name] != want {
 				t.Errorf("%s is %q", name, parts[name])
 			}

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+import { mantineTheme } from "./mantine.ts";
 import { shellBudget, shellSizes } from "./shell.ts";
 
 // Where `npm run dev` finds a hub; its certificate is its own, so it is not checked.
@@ -25,7 +26,7 @@ function budget(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), budget()],
+  plugins: [react(), mantineTheme(), budget()],
   build: {
     outDir: "dist/app",
     emptyOutDir: true,

@@ -78,6 +78,34 @@ export async function settled(page: Page): Promise<void> {
   await expect(page.locator("[aria-busy=true]")).toHaveCount(0);
 }
 
+/** Of a phone, of a small window, and of a laptop. */
+export const widths = [390, 1024, 1440];
+
+/** Opens a view at a width, and fails when the page scrolls sideways: what is too wide scrolls by itself. */
+export async function fits(page: Page, path: string, width: number): Promise<void> {
+  await page.setViewportSize({ width, height: 900 });
+  await page.goto(path);
+  await settled(page);
+  expect(await tooWide(page), `${path} at ${width}`).toEqual([]);
+}
+
+/** What reaches beyond the window, or beyond a box that hides it from everybody; empty when nothing does. */
+export async function tooWide(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const page = [document.documentElement, document.getElementById("content")];
+    const over = page.filter((e): e is HTMLElement => e !== null && e.scrollWidth > e.clientWidth);
+    if (over.length === 0) return [];
+    const edge = document.documentElement.clientWidth;
+    const names = [...document.querySelectorAll<HTMLElement>("main *, header *")]
+      .filter((e) => e.getBoundingClientRect().right > edge + 1)
+      .map((e) => `${e.tagName.toLowerCase()}.${e.className} ${(e.textContent ?? "").slice(0, 40)}`);
+    return [
+      ...over.map((e) => `${e.tagName.toLowerCase()} is ${e.scrollWidth} of ${e.clientWidth}`),
+      ...names.slice(0, 8),
+    ];
+  });
+}
+
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Fails when axe finds something that keeps people out. */

@@ -1,6 +1,6 @@
 import { shellFiles } from "../shell";
 import { paths } from "../src/routes/urls";
-import { accessible, expect, hand, settled, test } from "./hub";
+import { accessible, expect, fits, hand, settled, test, widths } from "./hub";
 
 const { home: _, login: __, ...rest } = paths;
 
@@ -18,6 +18,44 @@ for (const [name, path] of views) {
     }
   });
 }
+
+for (const [name, path] of views) {
+  test(`${name} never scrolls sideways`, async ({ page }) => {
+    for (const width of widths) await fits(page, path, width);
+  });
+}
+
+test("a text never becomes markup, whatever a script does with it", async ({ page, problems }) => {
+  await page.goto(paths.fleet);
+  await settled(page);
+  const refused = await page.evaluate(() => {
+    const tried: Record<string, () => unknown> = {
+      markup: () => {
+        document.createElement("div").innerHTML = "<b>x</b>";
+      },
+      script: () => {
+        document.createElement("script").src = "/assets/x.js";
+      },
+      worker: () => new Worker("/assets/x.js"),
+      policy: () =>
+        (
+          window as unknown as { trustedTypes: { createPolicy(n: string, o: object): unknown } }
+        ).trustedTypes.createPolicy("another", {}),
+    };
+    return Object.entries(tried).map(([what, run]) => {
+      try {
+        run();
+        return `${what} was done`;
+      } catch (e) {
+        return `${what}: ${(e as Error).name}`;
+      }
+    });
+  });
+  expect(refused).toEqual(["markup: TypeError", "script: TypeError", "worker: TypeError", "policy: TypeError"]);
+  // Each is reported too: so the steps of all views fail when the console's own code does one of them.
+  await expect.poll(() => problems.all().filter((p) => p.startsWith("console: policy: ")).length).toBe(4);
+  problems.allow(/policy: |TrustedHTML|TrustedScriptURL|Trusted Types|TrustedTypePolicy/);
+});
 
 test("every view is reached from the first without loading the page again", async ({ page }) => {
   await page.goto(paths.fleet);

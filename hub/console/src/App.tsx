@@ -16,7 +16,15 @@ export function App({ initial }: { initial: { locale: Locale; messages: Messages
   const [client] = useState(newQueryClient);
   const [router] = useState(() => newRouter(client));
   return (
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={styleNonce}>
+    // The provider's own styles are in mantine.ts: nothing is written into the page as markup.
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      getStyleNonce={styleNonce}
+      withCssVariables={false}
+      withGlobalClasses={false}
+      deduplicateInlineStyles
+    >
       <PreferencesProvider>
         <I18nProvider initial={initial}>
           <QueryClientProvider client={client}>

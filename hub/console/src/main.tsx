@@ -1,6 +1,7 @@
 import "@fontsource-variable/inter/wght.css";
 import "@fontsource-variable/jetbrains-mono/wght.css";
 import "./ui/mantine.css";
+import "virtual:mantine-theme.css";
 import "./ui/theme.css";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";

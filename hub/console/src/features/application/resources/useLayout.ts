@@ -1,6 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "react";
+import { trustedWorker } from "../../../ui/trusted";
 import type { Node } from "./group";
 import { type Layout, layout } from "./layout";
+import address from "./tree.worker.ts?worker&url";
 
 /** A drawn tree: places belong to exactly these nodes. */
 export interface Drawn {
@@ -31,7 +33,7 @@ export function useLayout(nodes: readonly Node[]): Drawn | undefined {
     const id = ++asked.current;
     const here = () => setLater({ nodes, layout: layout(parents) });
     try {
-      worker.current ??= new Worker(new URL("./tree.worker.ts", import.meta.url), { type: "module" });
+      worker.current ??= new Worker(trustedWorker(address), { type: "module" });
     } catch {
       here();
       return;
