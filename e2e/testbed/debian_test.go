@@ -37,3 +37,23 @@ func TestWhichNodeIsNewEnough(t *testing.T) {
 		t.Error("a node that is not there is new enough")
 	}
 }
+
+func TestLibrariesThatAPackageHasForItselfAreFoundToo(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{"lib/x86_64-linux-gnu/libz.so.1", "usr/lib/x86_64-linux-gnu/libpulse.so.0", "usr/lib/x86_64-linux-gnu/pulseaudio/libpulsecommon-16.1.so", "usr/lib/x86_64-linux-gnu/perl/File.pm"} {
+		path := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio"}
+	for i, at := range want {
+		want[i] = filepath.Join(dir, at)
+	}
+	if got := librariesIn(dir); !slices.Equal(got, want) {
+		t.Errorf("%q\nnot %q", got, want)
+	}
+}
