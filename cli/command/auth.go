@@ -31,7 +31,8 @@ VERB RESOURCE [OBJECT] asks about rights: the account, the grants and the RBAC p
 as the hub itself decides; hawser auth explain prints the rule. Objects are PROJECT/NAME,
 names of projects and clusters, URLs of repositories. VERB TYPE/NAME asks about an
 application or in a project, and what the project allows counts too: hawser explain
-app/NAME --verb VERB prints every check. --list says what one may do in which projects.
+app/NAME --verb VERB prints every check. --list says what one may do in which projects,
+or with --as and --as-group what somebody else may, which has an audit record.
 
 --as asks about somebody else, for administrators: user:NAME (or NAME), group:NAME,
 role:NAME, proj:PROJECT:ROLE, token:NAME; with TYPE/NAME the name or id of an API token.
@@ -40,6 +41,7 @@ whoever is in them.`,
 		Example: `  hawser auth can-i sync applications shop/web --as group:devs
   hawser auth can-i update settings
   hawser auth can-i sync app/web
+  hawser auth can-i --list --as user:SUBJECT --as-group devs
   hawser auth can-i deploy project/shop --as ci && hawser app create …`,
 		Args: func(c *cobra.Command, args []string) error {
 			if list {
@@ -52,7 +54,7 @@ whoever is in them.`,
 		},
 		RunE: s.run(func(c *call) error {
 			if list {
-				return c.listRights()
+				return c.listRights(as, groups)
 			}
 			if len(c.args) == 3 || !strings.Contains(c.args[1], "/") {
 				return c.canI(as, groups, false)
@@ -88,9 +90,7 @@ whoever is in them.`,
 	}
 	c.Flags().StringVar(&as, "as", "", "who would do it; for administrators")
 	c.Flags().StringArrayVar(&groups, "as-group", nil, "a group of who would do it; may be repeated; for administrators")
-	c.Flags().BoolVar(&list, "list", false, "what one may do: by account, grants and policy")
-	c.MarkFlagsMutuallyExclusive("list", "as")
-	c.MarkFlagsMutuallyExclusive("list", "as-group")
+	c.Flags().BoolVar(&list, "list", false, "what one may do, or who is asked about: by account, grants and policy")
 	return c
 }
 
@@ -213,11 +213,18 @@ type known struct {
 	RulesTotal int `json:"rulesTotal,omitempty"`
 }
 
-// listRights prints what the caller may do, as the hub knows it.
-func (c *call) listRights() error {
+// listRights prints what the caller, or somebody else, may do, as the hub knows it.
+func (c *call) listRights(as string, groups []string) error {
 	var who known
-	if err := c.get("/whoami?rules=true", &who); err != nil {
-		return err
+	if as == "" && len(groups) == 0 {
+		if err := c.get("/whoami?rules=true", &who); err != nil {
+			return err
+		}
+	} else {
+		if err := c.api.Do(c.ctx, http.MethodPost, "/can-i/list", api.RightsRequest{As: as, AsGroups: groups}, &who); err != nil {
+			return err
+		}
+		who.Name = who.Subject
 	}
 	var rights []right
 	if who.Admin {

@@ -15,6 +15,7 @@ import (
 // login, each with the reason. What is not here must say Fresh or FreshFor.
 var notDangerous = map[string]string{
 	"canI":                 "asks",
+	"listRights":           "asks",
 	"createClusterToken":   "has less than the login that asks for it, and ends with it",
 	"redeemLogin":          "it is the login",
 	"beginDeviceLogin":     "it is the login",

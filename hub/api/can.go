@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -59,7 +60,76 @@ var canRoutes = []Route{{
 	Method: http.MethodPost, Path: "/can-i", ID: "canI", Tag: "session", Asks: true, Summary: "Ask whether somebody may do something, and by which rule",
 	Detail: "The answer is 200 whether it is allowed or not, and is that of the hub's own decision about a request. Only administrators may ask about others.",
 	Body:   canRequest{}, Answer: canAnswer{}, Status: http.StatusOK, handler: (*api).canI,
+}, {
+	Method: http.MethodPost, Path: "/can-i/list", ID: "listRights", Tag: "session", Summary: "List what somebody else may do",
+	Detail: "For administrators. Each answer has an audit record: it shows all rights of a person at once. What one may do oneself is told by getCaller.",
+	Body:   rightsRequest{}, Answer: rightsAnswer{}, Status: http.StatusOK, handler: (*api).listRights,
 }}
+
+// rightsRequest says whose rights are listed.
+type rightsRequest struct {
+	// As and AsGroups are as in canRequest; one of them is needed.
+	As       string   `json:"as,omitempty"`
+	AsGroups []string `json:"asGroups,omitempty"`
+}
+
+// rightsAnswer is everything that counts when somebody asks for something.
+type rightsAnswer struct {
+	// Subject is who was asked about.
+	Subject string `json:"subject"`
+	// Admin: the account, or the token, is an administrator's.
+	Admin bool `json:"admin"`
+	// Grants are what it may do when it is not an administrator's.
+	Grants []fleet.Grant `json:"grants,omitempty"`
+	// PolicyAdmin: the policy gives role:admin, and denies nothing.
+	PolicyAdmin bool `json:"policyAdmin,omitempty"`
+	// Roles are those that the policy and projects give, and by which lines.
+	Roles []permission.Held `json:"roles,omitempty"`
+	// Rules are the lines of policy and projects that count, at most 500; RulesTotal
+	// how many there are.
+	Rules      []permission.Line `json:"rules,omitempty"`
+	RulesTotal int               `json:"rulesTotal,omitempty"`
+}
+
+func (a *api) listRights(c *gin.Context) {
+	var in rightsRequest
+	err := a.into(c, &in, false)
+	var out rightsAnswer
+	if err == nil {
+		concerns(c, "", cmp.Or(in.As, "group:"+strings.Join(in.AsGroups, ", group:")))
+		out, err = a.rightsOf(c.Request.Context(), identity(c), in)
+	}
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+func (a *api) rightsOf(ctx context.Context, by fleet.APIToken, in rightsRequest) (out rightsAnswer, err error) {
+	if !a.sets.of(by).Admin() {
+		return out, onlyAboutOneself()
+	}
+	if in.As == "" && len(in.AsGroups) == 0 {
+		return out, fault.New(fault.Invalid, "field_missing", "as is missing: whose rights are listed").WithField("as").WithFix("GET /api/v1/whoami?rules=true lists one's own")
+	}
+	o, err := a.other(ctx, in.As, in.AsGroups)
+	if err != nil {
+		return out, err
+	}
+	out = rightsAnswer{Subject: o.name, Admin: o.admin, Grants: o.grants, PolicyAdmin: o.policy.Admin(), Roles: a.sets.policies.current().Held(o.who)}
+	out.Rules, out.RulesTotal = o.policy.Lines(maxRulesShown)
+	return out, nil
+}
+
+// onlyAboutOneself refuses a question about somebody else.
+func onlyAboutOneself() error {
+	e := fault.New(fault.Denied, policy.CodePermission, "only administrators may ask about others").WithField("as")
+	explained := policy.Role("", false, "only administrators may ask about others")
+	explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), "ask what another may do", canChangeProjects
+	e.Explain = explained
+	return e
+}
 
 func (a *api) canI(c *gin.Context) {
 	var in canRequest
@@ -79,16 +149,13 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 	set, subject := a.sets.of(by), by.Name
 	if in.As != "" || len(in.AsGroups) > 0 {
 		if !set.Admin() {
-			e := fault.New(fault.Denied, policy.CodePermission, "only administrators may ask about others").WithField("as")
-			explained := policy.Role("", false, "only administrators may ask about others")
-			explained.ID, explained.Question, explained.CanChange = fault.ID(policy.CodePermission), "ask what another may do", canChangeProjects
-			e.Explain = explained
-			return canAnswer{}, e
+			return canAnswer{}, onlyAboutOneself()
 		}
-		var err error
-		if set, subject, err = a.setAs(ctx, in.As, in.AsGroups); err != nil {
+		o, err := a.other(ctx, in.As, in.AsGroups)
+		if err != nil {
 			return canAnswer{}, err
 		}
+		set, subject = o.set(), o.name
 	}
 	r, one, err := rightAsked(in.Verb, in.Resource)
 	if err != nil {
@@ -126,32 +193,47 @@ func (a *api) can(ctx context.Context, by fleet.APIToken, in canRequest) (canAns
 	return out, nil
 }
 
-// setAs is what somebody else may do.
-func (a *api) setAs(ctx context.Context, as string, groups []string) (set *permission.Set, subject string, err error) {
+// other is somebody else who is asked about.
+type other struct {
+	name   string // in words
+	admin  bool
+	grants []fleet.Grant
+	// who is how the policy knows him, the zero value for what it does not speak of.
+	who    permission.Subject
+	policy *permission.Effective
+}
+
+// set is what he may do, as it is compiled for his own requests.
+func (o other) set() *permission.Set { return permission.CompileWith(o.admin, o.grants, o.policy) }
+
+func (a *api) other(ctx context.Context, as string, groups []string) (other, error) {
+	rules := a.sets.policies.current()
+	subject := func(name string, who permission.Subject) (other, error) {
+		return other{name: name, who: who, policy: rules.For(who)}, nil
+	}
 	kind, name, ok := strings.Cut(as, ":")
 	if !ok {
 		kind, name = "user", as
 	}
 	if len(groups) > 0 {
 		if len(groups) > maxGroups {
-			return nil, "", fault.New(fault.Invalid, "value_unknown", "%d groups are named; one person has at most %d", len(groups), maxGroups).WithField("asGroups")
+			return other{}, fault.New(fault.Invalid, "value_unknown", "%d groups are named; one person has at most %d", len(groups), maxGroups).WithField("asGroups")
 		}
 		for _, g := range groups {
 			if err := text("asGroups", g, 1, 256); err != nil {
-				return nil, "", err
+				return other{}, err
 			}
 		}
 		if as == "" {
-			return a.sets.ofSubject(permission.Subject{Groups: groups}), "group:" + strings.Join(groups, ", group:"), nil
+			return subject("group:"+strings.Join(groups, ", group:"), permission.Subject{Groups: groups})
 		}
 	}
 	if err := text("as", name, 1, 256); err != nil {
-		return nil, "", err
+		return other{}, err
 	}
 	if kind != "user" && len(groups) > 0 {
-		return nil, "", fault.New(fault.Invalid, "value_unknown", "only users have groups, and %q is none", cut(as)).WithField("asGroups").WithFound(cut(as), "user:NAME")
+		return other{}, fault.New(fault.Invalid, "value_unknown", "only users have groups, and %q is none", cut(as)).WithField("asGroups").WithFound(cut(as), "user:NAME")
 	}
-	rules := a.sets.policies.current()
 	switch kind {
 	case "proj":
 		project, role, ok := strings.Cut(name, ":")
@@ -159,23 +241,24 @@ func (a *api) setAs(ctx context.Context, as string, groups []string) (set *permi
 			break
 		}
 		if err := a.role(ctx, project, role); err != nil {
-			return nil, "", err
+			return other{}, err
 		}
-		return a.sets.ofSubject(permission.Subject{Project: project, Role: role}), as, nil
+		return subject(as, permission.Subject{Project: project, Role: role})
 	case "role":
-		return permission.CompileWith(false, nil, rules.ForRole(as)), as, nil
+		return other{name: as, policy: rules.ForRole(as)}, nil
 	case "group":
-		return a.sets.ofSubject(permission.Subject{Groups: []string{name}}), as, nil
+		return subject(as, permission.Subject{Groups: []string{name}})
 	case "token":
 		tokens, err := a.opts.Auth.Tokens(ctx)
 		if err != nil {
-			return nil, "", err
+			return other{}, err
 		}
 		i := slices.IndexFunc(tokens, func(t fleet.APIToken) bool { return t.ID == name || t.Name == name })
 		if i < 0 {
-			return nil, "", fault.New(fault.NotFound, "api_token_unknown", "there is no API token %q", cut(name)).WithField("as")
+			return other{}, fault.New(fault.NotFound, "api_token_unknown", "there is no API token %q", cut(name)).WithField("as")
 		}
-		return a.sets.of(tokens[i]), as, nil
+		t := tokens[i]
+		return other{as, t.Admin, t.Grants, subjectOf(t), rules.For(subjectOf(t))}, nil
 	case "user":
 		u, err := a.opts.Auth.User(ctx, name)
 		switch {
@@ -185,15 +268,16 @@ func (a *api) setAs(ctx context.Context, as string, groups []string) (set *permi
 			if len(groups) > 0 {
 				who += " in " + strings.Join(groups, ", ")
 			}
-			return a.sets.ofSubject(permission.Subject{Name: name, Groups: groups}), who, nil
+			return subject(who, permission.Subject{Name: name, Groups: groups})
 		case err != nil:
-			return nil, "", err
+			return other{}, err
 		case len(groups) > 0:
-			return nil, "", fault.New(fault.Invalid, "value_unknown", "%q is a user of the hub's own, and those are in no groups", cut(name)).WithField("asGroups")
+			return other{}, fault.New(fault.Invalid, "value_unknown", "%q is a user of the hub's own, and those are in no groups", cut(name)).WithField("asGroups")
 		}
-		return permission.CompileWith(u.Admin, u.Grants, rules.For(permission.Subject{Name: u.Name, Local: true})), "user:" + u.Name, nil
+		who := permission.Subject{Name: u.Name, Local: true}
+		return other{"user:" + u.Name, u.Admin, u.Grants, who, rules.For(who)}, nil
 	}
-	return nil, "", fault.New(fault.Invalid, "value_unknown", "as %q is nobody who can be asked about", cut(as)).WithField("as").
+	return other{}, fault.New(fault.Invalid, "value_unknown", "as %q is nobody who can be asked about", cut(as)).WithField("as").
 		WithFound(cut(as), "user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE, token:ID")
 }
 

@@ -3,10 +3,12 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/shared/audit"
 )
 
 const canPolicy = `p, role:dev, applications, get, shop/*, allow
@@ -149,6 +151,69 @@ func TestCanIAboutOthers(t *testing.T) {
 	// Others are asked about by administrators alone, and one by the policy is one.
 	w.call("POST", "/api/v1/can-i", `{"verb":"get","resource":"settings","as":"ann"}`, w.session("sub-1", "devs")).problem(403, "permission_denied")
 	w.call("POST", "/api/v1/can-i", `{"verb":"get","resource":"settings","as":"ann"}`, w.session("boss")).ok(200)
+}
+
+// Administrators list what somebody else may do; it is what counts when that one asks,
+// and has a record. Nobody else learns anything, and that has one too.
+func TestRightsOfOthersAreListed(t *testing.T) {
+	w, _ := newPolicyWorld(t, canPolicy)
+	kept := &fakeAudit{}
+	w.opts.Audit = kept
+	w.handler = New(w.opts)
+	admin := "Authorization: Bearer " + w.as(true)
+	w.call("POST", "/api/v1/accounts", `{"name":"ann","password":"correct horse battery","grants":[{"project":"shop","role":"viewer"}]}`, admin).ok(201)
+	kept.take(t)
+	list := func(login string, body any) answer { return w.call("POST", "/api/v1/can-i/list", asJSON(body), login) }
+	var ann rightsAnswer
+	list(admin, rightsRequest{As: "ann"}).ok(200).into(&ann)
+	if ann.Subject != "user:ann" || ann.Admin || len(ann.Grants) != 1 || ann.Grants[0].Role != "viewer" {
+		t.Errorf("%+v", ann)
+	}
+	if got := kept.take(t); len(got) != 1 || got[0].Action != "listRights" || got[0].Name != "ann" || got[0].Outcome != audit.Done {
+		t.Errorf("recorded: %+v", got)
+	}
+	// As whoami answers to the one who is asked about.
+	for _, c := range []struct {
+		ask   rightsRequest
+		login string
+	}{
+		{rightsRequest{As: "user:sub-1", AsGroups: []string{"devs"}}, w.session("sub-1", "devs")},
+		{rightsRequest{As: "boss"}, w.session("boss")}, {rightsRequest{As: "careful"}, w.session("careful")}, {rightsRequest{As: "nobody"}, w.session("nobody")},
+	} {
+		var told rightsAnswer
+		var self caller
+		list(admin, c.ask).ok(200).into(&told)
+		w.call("GET", "/api/v1/whoami?rules=true", "", c.login).ok(200).into(&self)
+		if !reflect.DeepEqual(told.Rules, self.Rules) || !reflect.DeepEqual(told.Roles, self.Roles) || told.PolicyAdmin != self.PolicyAdmin || told.RulesTotal != self.RulesTotal {
+			t.Errorf("%+v: %+v\n%+v", c.ask, told, self)
+		}
+	}
+	for _, as := range []string{"group:devs", "role:dev", "proj:shop:ci"} {
+		var got rightsAnswer
+		if list(admin, rightsRequest{As: as}).ok(200).into(&got); len(got.Rules) == 0 || got.Subject != as {
+			t.Errorf("%s: %+v", as, got)
+		}
+	}
+	kept.take(t)
+	list(admin, rightsRequest{}).problem(400, "field_missing")
+	list(admin, rightsRequest{As: "token:nix"}).problem(404, "api_token_unknown")
+	kept.take(t)
+	devs := w.session("sub-1", "devs")
+	refused := func(as string) (out map[string]any) {
+		a := list(devs, rightsRequest{As: as})
+		a.problem(403, "permission_denied")
+		a.into(&out)
+		delete(out, "requestId")
+		return out
+	}
+	if known, unknown := refused("ann"), refused("token:nix"); !reflect.DeepEqual(known, unknown) {
+		t.Errorf("whoever may not ask learns who there is:\n%v\n%v", known, unknown)
+	}
+	if got := kept.take(t); len(got) != 2 || got[0].Outcome != audit.Denied || got[0].Name != "ann" {
+		t.Errorf("recorded: %+v", got)
+	}
+	kept.broken = true
+	list(admin, rightsRequest{As: "ann"}).problem(503, "audit_unavailable")
 }
 
 // What is hidden and what does not exist have one answer.

@@ -54,6 +54,7 @@ g, boss, role:admin
 
 // bodies of routes that cannot be asked without one.
 var bodies = map[string]string{
+	"POST /can-i/list":                  `{"as":"user:somebody"}`,
 	"POST /tokens":                      `{"name":"x","admin":true}`,
 	"POST /accounts":                    `{"name":"new","password":"correct horse battery"}`,
 	"PATCH /accounts/:name":             `{"enabled":false}`,

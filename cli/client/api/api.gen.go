@@ -524,6 +524,14 @@ func (c *Client) CanI(ctx context.Context, in CanRequest, options ...Option) (ou
 	return out, err
 }
 
+// ListRights: list what somebody else may do.
+//
+// For administrators. Each answer has an audit record: it shows all rights of a person at once. What one may do oneself is told by getCaller.
+func (c *Client) ListRights(ctx context.Context, in RightsRequest, options ...Option) (out RightsAnswer, err error) {
+	err = c.call(ctx, http.MethodPost, "/can-i/list", in, &out, options)
+	return out, err
+}
+
 // ListRepositoriesQuery narrows listRepositories; what is zero is not sent.
 type ListRepositoriesQuery struct {
 	// Filter: only what it selects, such as health:degraded -project:x env:prod; see docs/filters.md
@@ -2904,6 +2912,31 @@ type ResourcesAnswer struct {
 	State     string          `json:"state"`
 	Freshness model.Freshness `json:"freshness"`
 	Total     int             `json:"total"`
+}
+
+// RightsAnswer is everything that counts when somebody asks for something.
+type RightsAnswer struct {
+	// Subject is who was asked about.
+	Subject string `json:"subject"`
+	// Admin: the account, or the token, is an administrator's.
+	Admin bool `json:"admin"`
+	// Grants are what it may do when it is not an administrator's.
+	Grants []Grant `json:"grants,omitempty"`
+	// PolicyAdmin: the policy gives role:admin, and denies nothing.
+	PolicyAdmin bool `json:"policyAdmin,omitempty"`
+	// Roles are those that the policy and projects give, and by which lines.
+	Roles []Held `json:"roles,omitempty"`
+	// Rules are the lines of policy and projects that count, at most 500; RulesTotal
+	// how many there are.
+	Rules      []Line `json:"rules,omitempty"`
+	RulesTotal int    `json:"rulesTotal,omitempty"`
+}
+
+// RightsRequest says whose rights are listed.
+type RightsRequest struct {
+	// As and AsGroups are as in canRequest; one of them is needed.
+	As       string   `json:"as,omitempty"`
+	AsGroups []string `json:"asGroups,omitempty"`
 }
 
 // RoleToken is a token of a project's role as it is shown: never with its secret.

@@ -728,6 +728,11 @@ export class Client {
     return (await this.call<types.CanAnswer>("POST", `/can-i`, body, o)).value;
   }
 
+  /** List what somebody else may do. */
+  async listRights(body: types.RightsRequest | string, o: CallOptions = {}): Promise<types.RightsAnswer> {
+    return (await this.call<types.RightsAnswer>("POST", `/can-i/list`, body, o)).value;
+  }
+
   /** Repositories, without their secrets. */
   async listRepositories(query: ListRepositoriesQuery = {}, o: CallOptions = {}): Promise<types.RepositoryPage> {
     return (await this.call<types.RepositoryPage>("GET", `/repositories${search(query)}`, undefined, o)).value;

@@ -2300,6 +2300,30 @@ export interface Revision {
   sources?: string[];
 }
 
+/** RightsAnswer is everything that counts when somebody asks for something. */
+export interface RightsAnswer {
+  /** Subject is who was asked about. */
+  subject: string;
+  /** Admin: the account, or the token, is an administrator's. */
+  admin: boolean;
+  /** Grants are what it may do when it is not an administrator's. */
+  grants?: Grant[];
+  /** PolicyAdmin: the policy gives role:admin, and denies nothing. */
+  policyAdmin?: boolean;
+  /** Roles are those that the policy and projects give, and by which lines. */
+  roles?: Held[];
+  /** Rules are the lines of policy and projects that count, at most 500; RulesTotal how many there are. */
+  rules?: Line[];
+  rulesTotal?: number;
+}
+
+/** RightsRequest says whose rights are listed. */
+export interface RightsRequest {
+  /** As and AsGroups are as in canRequest; one of them is needed. */
+  as?: string;
+  asGroups?: string[];
+}
+
 /** RoleToken is a token of a project's role as it is shown: never with its secret. */
 export interface RoleToken {
   id: string;
