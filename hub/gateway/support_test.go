@@ -138,6 +138,11 @@ type port struct {
 
 func serve(t testing.TB, o Options) *port {
 	t.Helper()
+	return serveAt(t, o, MuxOptions{})
+}
+
+func serveAt(t testing.TB, o Options, m MuxOptions) *port {
+	t.Helper()
 	p := &port{store: &plain{bundles: map[model.ClusterID]map[model.Digest][]byte{}, revoked: map[string]bool{}}}
 	var err error
 	if p.authority, err = ca.Load(t.Context(), p.store, ca.Options{}); err != nil {
@@ -150,7 +155,8 @@ func serve(t testing.TB, o Options) *port {
 		t.Fatal(err)
 	}
 	p.addr = ln.Addr().String()
-	mux := NewMux(ln, MuxOptions{Agents: p.authority.AgentServer().Get})
+	m.Agents = p.authority.AgentServer().Get
+	mux := NewMux(ln, m)
 	p.mux = mux
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
