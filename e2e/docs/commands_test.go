@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hawser-dev/hawser/cli/command"
 	"github.com/hawser-dev/hawser/e2e/rig"
@@ -164,9 +163,7 @@ func parsesProgram(t *testing.T, c called) error {
 	if err, ok := parsed[key]; ok {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(programs(t), c[0]), append(slices.Clone([]string(c[1:])), "--help")...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs(t), c[0]), append(slices.Clone([]string(c[1:])), "--help")...)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if err == nil {
