@@ -103,7 +103,7 @@ func TestManyMissingRightsAreCounted(t *testing.T) {
 	for i := range 40 {
 		missing = append(missing, Access{Verb: "get", Resource: fmt.Sprintf("kind%d", i)})
 	}
-	if s := sayMissing(missing); !strings.HasSuffix(s, "28 more") || len(s) > 700 {
+	if s := sayMissing(missing); !strings.HasSuffix(s, "28 other resources") || len(s) > 700 {
 		t.Error(s)
 	}
 }

@@ -195,7 +195,7 @@ func sayMissing(missing []Access) string {
 	var parts []string
 	for i, ob := range order {
 		if i == maxMissing {
-			parts = append(parts, fmt.Sprintf("and the same or other things with %d more", len(order)-i))
+			parts = append(parts, fmt.Sprintf("and more with %d other resources", len(order)-i))
 			break
 		}
 		parts = append(parts, strings.TrimSpace(strings.Join(verbs[ob], ", ")+" "+ob.what+" "+ob.where))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,12 @@ func install(t *testing.T, ctx context.Context, r *rig.Rig, in *installer, profi
 			t.Logf("the agent's log:\n%s", testbed.Tail(a.Log(), 40))
 		}
 	})
+	// What the chart grants is what the preflight asks for: nothing is missing.
+	if log, err := os.ReadFile(a.Log()); err != nil {
+		t.Fatal(err)
+	} else if n := strings.Count(string(log), "msg=preflight"); n != 9 || strings.Count(string(log), " outcome=ok ") != n {
+		t.Errorf("%s: %d checks\n%s", profile, n, log)
+	}
 	return installed{a, kubeconfig, ns, "system:serviceaccount:" + ns + ":" + account}
 }
 

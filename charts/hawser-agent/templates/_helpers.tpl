@@ -118,6 +118,88 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Its own namespace: journal, identity and Lease, and what administrators tell it. */}}
+{{- define "hawser-agent.ownRules" }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, create, update, delete]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [hawser-veto, hawser-customizations]
+  verbs: [list, watch]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update]
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [{{ .Release.Namespace }}]
+  verbs: [get]
+{{- end }}
+
+{{/* In the profile namespaced: which cluster this is, and each of its namespaces. */}}
+{{- define "hawser-agent.uidRules" }}
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- end }}
+
+{{- define "hawser-agent.namespaceRules" }}
+{{- include "hawser-agent.kindRules" (dict "root" . "verbs" (fromJsonArray (include "hawser-agent.writeVerbs" .))) }}
+{{ include "hawser-agent.lookRules" . }}
+{{- end }}
+
+{{/* In the other profiles but cluster-admin: the whole cluster. */}}
+{{- define "hawser-agent.clusterRules" }}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch{{ if and (eq .Values.profile "curated") .Values.rbac.createNamespaces }}, create, patch{{ end }}]
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [list]
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [list, watch]
+- apiGroups: [apiregistration.k8s.io]
+  resources: [apiservices]
+  verbs: [list, watch]
+{{ include "hawser-agent.lookRules" . }}
+{{- if eq .Values.profile "curated" }}
+{{- include "hawser-agent.kindRules" (dict "root" . "verbs" (fromJsonArray (include "hawser-agent.writeVerbs" .))) }}
+{{- else }}
+{{- include "hawser-agent.kindRules" (dict "root" . "verbs" (list "get" "list" "watch")) }}
+{{- end }}
+{{- if .Values.access.kubectl.enabled }}
+- apiGroups: [""]
+  resources: [groups]
+  resourceNames: {{ toJson .Values.access.kubectl.groups }}
+  verbs: [impersonate]
+- apiGroups: [""]
+  resources: [users]
+  {{- with .Values.access.kubectl.users }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
+  verbs: [impersonate]
+{{- end }}
+{{- end }}
+
+{{/* What the agent's preflight asks for, from the same rules: [{namespaces, rules}]. */}}
+{{- define "hawser-agent.rights" -}}
+{{- $rights := list (dict "namespaces" (list .Release.Namespace) "rules" (fromYamlArray (include "hawser-agent.ownRules" .))) }}
+{{- if eq .Values.profile "namespaced" }}
+{{- $rights = append $rights (dict "rules" (fromYamlArray (include "hawser-agent.uidRules" .))) }}
+{{- $rights = append $rights (dict "namespaces" .Values.rbac.namespaces "rules" (fromYamlArray (include "hawser-agent.namespaceRules" .))) }}
+{{- else if eq .Values.profile "cluster-admin" }}
+{{- $rights = append $rights (dict "rules" (list (dict "apiGroups" (list "*") "resources" (list "*") "verbs" (list "*")))) }}
+{{- else }}
+{{- $rights = append $rights (dict "rules" (fromYamlArray (include "hawser-agent.clusterRules" .))) }}
+{{- end }}
+{{- range .Values.rbac.accounts }}
+{{- $rights = append $rights (dict "namespaces" (list .namespace) "rules" (list (dict "apiGroups" (list "") "resources" (list "serviceaccounts") "resourceNames" (list .name) "verbs" (list "impersonate" "get")))) }}
+{{- end }}
+{{- toJson $rights }}
+{{- end }}
+
 {{- define "hawser-agent.writeVerbs" -}}
 ["get", "list", "watch", "create", "update", "patch", "delete"]
 {{- end }}
@@ -142,4 +224,45 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $port := regexFind ":[0-9]+$" $u.host | trimPrefix ":" }}
 {{- default (ternary "443" "80" (eq $u.scheme "https")) $port }}
 {{- else }}{{ regexFind "[0-9]+$" .Values.hub.address }}{{ end }}
+{{- end }}
+
+{{/* Arguments of the agent about its way to the hub, and of its preflight. */}}
+{{- define "hawser-agent.wayArgs" -}}
+- --hub={{ .Values.hub.address }}
+- --ca-hash={{ .Values.hub.caHash }}
+{{- with .Values.clusterName }}
+- --cluster-name={{ . }}
+{{- end }}
+{{- if eq .Values.profile "namespaced" }}
+- --watch-namespace={{ join "," .Values.rbac.namespaces }}
+{{- end }}
+{{- if .Values.proxy.url }}
+- --proxy={{ .Values.proxy.url }}
+{{- else if .Values.proxy.existingSecret }}
+- --proxy=$(HAWSER_PROXY)
+{{- end }}
+{{- if include "hawser-agent.proxyCA" . }}
+- --proxy-ca=/etc/hawser/proxy-ca/ca.crt
+{{- end }}
+- {{ printf "--rights=%s" (include "hawser-agent.rights" .) | squote }}
+{{- end }}
+
+{{- define "hawser-agent.env" -}}
+{{- $token := include "hawser-agent.tokenSecret" . -}}
+- name: HAWSER_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- if $token }}
+- name: HAWSER_TOKEN
+  valueFrom:
+    # Needed once: an agent that is enrolled starts without it.
+    secretKeyRef: {name: {{ $token }}, key: {{ ternary .Values.token.key "token" (ne .Values.token.existingSecret "") }}, optional: true}
+{{- end }}
+{{- if .Values.proxy.existingSecret }}
+- name: HAWSER_PROXY
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.proxy.existingSecret }}, key: {{ .Values.proxy.key }}}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
 {{- end }}
