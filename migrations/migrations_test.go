@@ -66,6 +66,8 @@ var rows = map[int64]string{
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
 	37: `UPDATE enrolment_tokens SET preflight_at = now(), preflight = '[{"check": "dns", "outcome": "ok", "message": "m"}]'`,
+	38: `UPDATE sessions SET round_trip_us = 38000, clock_ahead_ms = -5;
+	      INSERT INTO connection_log (cluster_id, at, kind, code) VALUES ('c', now(), 'lost', 'session_superseded')`,
 	36: `INSERT INTO api_tokens (id, name, hash, admin, created_at, expires_at, provider, subject, issuer, groups)
 	      VALUES ('t36', 'ci', 'h36', true, now(), now(), 'corp', 'ann-1', 'ann', '{dev}')`,
 	35: `INSERT INTO saved_views (id, things, name, owner, search, changed_by, changed_at) VALUES ('v', 'applications', 'mine', 'user u', '{"q": "is:ready"}', 'ann', now())`,

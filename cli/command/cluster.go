@@ -18,7 +18,7 @@ import (
 
 func newCluster(s *session) *cobra.Command {
 	return group("cluster", "Clusters and their agents",
-		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterAllow(s), newClusterDelete(s))
+		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterDiagnose(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterAllow(s), newClusterDelete(s))
 }
 
 // enrolment is the answer to a request for a token.
@@ -203,6 +203,9 @@ func (c *call) describeCluster(x model.Cluster) error {
 		{"Nodes", strconv.Itoa(x.Nodes)}, {"Namespaces", strconv.Itoa(x.Namespaces)},
 		{"Applications", strconv.Itoa(x.Applications)}, {"Labels", labelText(x.Labels)},
 		{"Aliases", strings.Join(x.Aliases, ", ")},
+	}
+	if x.RoundTrip > 0 {
+		fields = append(fields, [2]string{"Round trip", roundTrip(x.RoundTrip)})
 	}
 	if x.Held != "" {
 		fields = append(fields, [2]string{"Held", x.Held})

@@ -54,6 +54,9 @@ var words = map[string]said{
 	"application_foreign":       {"an agent spoke of applications of another cluster, three times in a session", "see whether its state was copied from another cluster; enrol it anew"},
 	"hub_too_old":               {"the agent is of a newer release than this hub can speak to", "bring the hub to the agent's release, or the agent to the hub's"},
 	"incarnation_raised":        {"the hub's database was restored; all agents connect anew", "nothing: it happens by itself"},
+	"session_broken":            {"the connection of an agent broke; it comes again by itself", "nothing, unless it goes on: then look at what cuts long connections between the cluster and the hub"},
+	"session_silent":            {"nothing was heard of an agent for two and a half heartbeats, and the hub ended its session", "look whether the agent runs, and at the network between the cluster and the hub"},
+	"session_stuck":             {"an agent did not read what it was sent, and the hub ended its session", "look at the load of the agent's node, and at the network between the cluster and the hub"},
 	"session_superseded":        {"another agent connected with the same identity and took the place of this one", "see that one agent runs in the cluster only"},
 	"session_rate":              {"an agent connects too often", "nothing: it waits; look at why it loses its connection when this goes on"},
 }

@@ -161,6 +161,16 @@ func TestAClockThatIsOffIsReportedAndAgesStayTrue(t *testing.T) {
 	if age := h.clock.Now().Sub(h.ingest.reports[0].ObservedAt); age < 10*time.Second || age > 12*time.Second {
 		t.Errorf("an observation 10 s old arrived with the age %s", age)
 	}
+	await(t, "a heartbeat that tells of line and clock", func() bool {
+		h.ingest.mu.Lock()
+		defer h.ingest.mu.Unlock()
+		for _, b := range h.ingest.beats {
+			if b.RoundTrip > 0 && b.ClockAhead != nil && (*b.ClockAhead+30*time.Minute).Abs() < 10*time.Second {
+				return true
+			}
+		}
+		return false
+	})
 	expired := h.token("eu-prod", -time.Minute)
 	late := h.run(func(o *link.Options) { o.Token, o.Now = expired, agentClock.Now })
 	if err := late.failed(t, "enrolment_token_expired"); !strings.Contains(err.Error(), "30m0s behind") {

@@ -438,6 +438,7 @@ func TestARevokedClusterIsCutAndStaysOut(t *testing.T) {
 	})
 	h.gateway.CloseCluster(id, "certificate_revoked", "the cluster was revoked")
 	await(t, "the session to end", func() bool { return !h.gateway.IsConnected(id) })
+	await(t, "why it ended", h.ended(id, "certificate_revoked"))
 	await(t, "a refused reconnect", func() bool { return h.logs.line("session refused", "certificate_revoked") })
 	a.failed(t, "certificate_revoked")
 	if h.gateway.IsConnected(id) {
@@ -457,7 +458,7 @@ func TestTheHubSaysGoodbye(t *testing.T) {
 	await(t, "the agent to hear it", a.journal.is(func(j *journal) bool { return len(j.lost) == 1 && fault.HasCode(j.lost[0], "hub_stopping") }))
 	var closed int
 	h.store.with(id, func(c *clusterRow) { closed = len(c.closed) })
-	if closed != 1 {
+	if closed != 1 || !h.ended(id, "hub_stopping")() {
 		t.Errorf("%d sessions closed in the store", closed)
 	}
 	h.stop()
@@ -475,6 +476,7 @@ func TestAnAgentThatStopsLeavesInGoodOrder(t *testing.T) {
 	a.stop()
 	await(t, "the last word", func() bool { return h.phase(id, op.ID) == model.PhaseSucceeded })
 	await(t, "the session's end", func() bool { return !h.gateway.IsConnected(id) && h.logs.line("session closed", "the agent left") })
+	await(t, "why it ended", h.ended(id, ""))
 }
 
 func TestFlappingIsSlowedDown(t *testing.T) {
@@ -563,6 +565,9 @@ func TestSilenceIsNoticedAtBothEnds(t *testing.T) {
 		start := time.Now()
 		proxy.Set(network)
 		await(t, name+": both ends to notice", func() bool { return !h.gateway.IsConnected(id) && !a.link.Status().Connected })
+		await(t, name+": why it ended", func() bool { // what is sent one way says that the agent has hung up
+			return h.ended(id, "session_silent")() || network != testbed.Blackhole && h.ended(id, "session_broken")()
+		})
 		if took := time.Since(start); took > 3*time.Second { // heartbeats of 200 ms
 			t.Errorf("%s: noticed after %s", name, took)
 		}
@@ -652,4 +657,12 @@ func TestASyncFollowsItsDesiredState(t *testing.T) {
 		return slices.ContainsFunc(j.commands, func(c model.Command) bool { return c.ID == early.ID && c.Generation == 1 })
 	}))
 	await(t, "it is stored as sent", func() bool { return h.phase(id, early.ID) == model.PhaseSent })
+}
+
+// ended reports whether the newest end of a session that was stored has a code.
+func (h *hub) ended(id model.ClusterID, code string) func() bool {
+	return func() (is bool) {
+		h.store.with(id, func(c *clusterRow) { is = len(c.ends) > 0 && c.ends[len(c.ends)-1] == code })
+		return is
+	}
 }

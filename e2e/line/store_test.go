@@ -42,6 +42,7 @@ type clusterRow struct {
 	acks       map[model.AppUID]fleet.Ack
 	report     *fleet.ClusterReport
 	closed     []model.Epoch
+	ends       []string // codes of why they were
 	opened     int
 }
 
@@ -253,14 +254,14 @@ func (m *memory) fenced(cluster model.ClusterID, e model.Epoch) (*clusterRow, er
 	return c, nil
 }
 
-func (m *memory) CloseSession(_ context.Context, cluster model.ClusterID, e model.Epoch) error {
+func (m *memory) CloseSession(_ context.Context, cluster model.ClusterID, e model.Epoch, why fleet.SessionEnd) error {
 	unlock, err := m.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	c := m.row(cluster)
-	c.closed = append(c.closed, e)
+	c.closed, c.ends = append(c.closed, e), append(c.ends, why.Code)
 	return nil
 }
 

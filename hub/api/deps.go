@@ -29,6 +29,10 @@ type Store interface {
 
 	Clusters(ctx context.Context) ([]model.Cluster, error)
 	Cluster(ctx context.Context, nameOrID string) (model.Cluster, error)
+	// Line is how a cluster's agent is connected, QueuedChanges what it has not
+	// acknowledged.
+	Line(ctx context.Context, cluster model.ClusterID) (fleet.Line, error)
+	QueuedChanges(ctx context.Context, cluster model.ClusterID) ([]fleet.QueuedChange, error)
 	RevokeCluster(ctx context.Context, id model.ClusterID) error
 	AllowCluster(ctx context.Context, id model.ClusterID) error
 	// SetClusterAliases and SetClusterLabels write over the version that is expected,

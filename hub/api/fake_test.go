@@ -38,6 +38,8 @@ type fakeStore struct {
 	tokens    []fleet.APIToken
 	enrol     []fleet.EnrolmentToken
 	clusters  []model.Cluster
+	line      fleet.Line // of each cluster
+	queued    []fleet.QueuedChange
 	projects  map[string]model.AppProject
 	sets      map[string]model.ApplicationSet
 	objects   map[string]map[model.AppUID]int
@@ -228,6 +230,24 @@ func (s *fakeStore) changeCluster(id model.ClusterID, f func(*model.Cluster)) er
 	defer unlock()
 	f(&s.clusters[s.findCluster(string(id))])
 	return nil
+}
+
+func (s *fakeStore) Line(context.Context, model.ClusterID) (fleet.Line, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return fleet.Line{}, err
+	}
+	defer unlock()
+	return s.line, nil
+}
+
+func (s *fakeStore) QueuedChanges(context.Context, model.ClusterID) ([]fleet.QueuedChange, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return s.queued, nil
 }
 
 func (s *fakeStore) RevokeCluster(_ context.Context, id model.ClusterID) error {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 )
 
@@ -43,7 +45,7 @@ func (a *api) fleetMap(c *gin.Context) {
 // fleetTimeline answers what happened in the last hour to what the caller sees.
 func (a *api) fleetTimeline(c *gin.Context) {
 	ctx, set := c.Request.Context(), a.caller(c)
-	err := knownParameters(c, []string{"project", "kind", "minute"})
+	err := knownParameters(c, []string{"project", "cluster", "kind", "minute"})
 	q := fleet.TimelineQuery{Project: c.Query("project")}
 	if kinds := c.Query("kind"); err == nil && kinds != "" {
 		q.Kinds = strings.Split(kinds, ",")
@@ -62,11 +64,22 @@ func (a *api) fleetTimeline(c *gin.Context) {
 	if err == nil {
 		q.Sight, err = a.sight(ctx, set)
 	}
+	var line fleet.Line
+	if name := c.Query("cluster"); err == nil && name != "" {
+		line, err = a.lineOf(ctx, set, name, &q)
+	}
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
 	t := a.opts.Inventory.Timeline(ctx, q)
+	if q.Cluster != "" {
+		n, from := line.Reconnects(t.From)
+		t.Reconnects = &n
+		if from.After(t.From) && (t.KnownSince == nil || from.After(*t.KnownSince)) {
+			t.KnownSince = &from
+		}
+	}
 	if t.AsOf.IsZero() {
 		a.fail(c, errNothingRead())
 		return
@@ -97,4 +110,29 @@ func (a *api) sendKnown(c *gin.Context, asOf time.Time, known any) {
 	}
 	body = append([]byte(`{"asOf":`+strconv.Quote(asOf.Format(time.RFC3339Nano))+`,`), body[1:]...)
 	c.Data(http.StatusOK, "application/json; charset=utf-8", body)
+}
+
+// lineOf reads what is known of a cluster's connections in the last hour, for a
+// timeline of that cluster.
+func (a *api) lineOf(ctx context.Context, set *permission.Set, name string, q *fleet.TimelineQuery) (line fleet.Line, err error) {
+	cluster, err := a.visibleCluster(ctx, set, name)
+	if err != nil {
+		return line, err
+	}
+	if line, err = a.store.Line(ctx, cluster.ID); err != nil {
+		return line, err
+	}
+	since := a.now().Add(-fleet.TimelineMinutes * time.Minute)
+	refused, err := a.refusedAgents(ctx, cluster.ID, since, fleet.MostConnections)
+	if err != nil {
+		return line, err
+	}
+	q.Cluster, q.Line = cluster.Name, line.Happened(cluster.Name, since)
+	for _, r := range refused {
+		q.Line = append(q.Line, fleet.Happened{At: r.At, Kind: fleet.HappenedRefused, Cluster: cluster.Name, Code: r.Code})
+	}
+	for i := range q.Line {
+		q.Line[i].ID = fault.ID(q.Line[i].Code)
+	}
+	return line, nil
 }

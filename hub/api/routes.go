@@ -266,10 +266,11 @@ var hubRoutes = []Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/fleet/timeline", ID: "getFleetTimeline", Tag: "hub", Summary: "What happened in the last hour, minute by minute",
-		Detail: "Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing.",
+		Detail: "Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing. Of one cluster it has each connection with the reason of its end, and refusals of its agent.",
 		Query: []Parameter{
 			{Name: "project", Type: "string", Meaning: "only applications of a project, and the clusters that have some or are reserved for it"},
-			{Name: "kind", Type: "string", Meaning: "which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same"},
+			{Name: "cluster", Type: "string", Meaning: "only what happened on a cluster, by name or id"},
+			{Name: "kind", Type: "string", Meaning: "which are listed, with commas: synced, failed, degraded, drifted, lost, connected, refused; what is counted stays the same"},
 			{Name: "minute", Type: "string", Meaning: "when the minute began of which they are listed, such as 2026-05-01T12:30:00Z"},
 		},
 		Verb: VerbGet, Resource: ResourceClusters, Answer: fleet.FleetTimeline{}, Status: http.StatusOK, Tagged: true, handler: (*api).fleetTimeline,
@@ -322,6 +323,11 @@ var clusterRoutes = []Route{
 	{
 		Method: http.MethodGet, Path: "/clusters/:name", ID: "getCluster", Tag: "clusters", Summary: "One cluster, by name or id",
 		Verb: VerbGet, Resource: ResourceClusters, Answer: model.Cluster{}, Status: http.StatusOK, Tagged: true, handler: (*api).getCluster,
+	},
+	{
+		Method: http.MethodGet, Path: "/clusters/:name/diagnosis", ID: "diagnoseCluster", Tag: "clusters", Summary: "Why a cluster does not report or works badly",
+		Detail: "Causes are ranked: what the hub knows comes before what may be; each has a code, what was seen, what to do and a command to copy. A cluster that is well has none. A name for which there are enrolment tokens only is told of to whoever may see those. Queued changes are those that the agent has not acknowledged.",
+		Verb:   VerbGet, Resource: ResourceClusters, Answer: fleet.ClusterDiagnosis{}, Status: http.StatusOK, handler: (*api).diagnoseCluster,
 	},
 	{
 		Method: http.MethodDelete, Path: "/clusters/:name", ID: "deleteCluster", Tag: "clusters", Summary: "Forget a cluster that has no applications",

@@ -204,6 +204,11 @@ type Beat struct {
 	Epoch      model.Epoch
 	Seq        uint64
 	ObservedAt time.Time
+	// RoundTrip is what the agent measured between its last heartbeat and the answer,
+	// 0 for nothing; ClockAhead how far its clock is ahead of the hub's, nil when it
+	// does not say.
+	RoundTrip  time.Duration
+	ClockAhead *time.Duration
 }
 
 // Bundle is a rendered set of objects in its encoded form.

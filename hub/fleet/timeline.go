@@ -16,10 +16,11 @@ const (
 	HappenedDrifted   = "drifted"   // live objects are not as they were made any more
 	HappenedLost      = "lost"      // a cluster does not report any more
 	HappenedConnected = "connected" // a cluster reports, again or for the first time
+	HappenedRefused   = "refused"   // a cluster's agent was not let in; told of one cluster only
 )
 
 // TimelineKinds in the order in which they are told.
-var TimelineKinds = []string{HappenedSynced, HappenedFailed, HappenedDegraded, HappenedDrifted, HappenedLost, HappenedConnected}
+var TimelineKinds = []string{HappenedSynced, HappenedFailed, HappenedDegraded, HappenedDrifted, HappenedLost, HappenedConnected, HappenedRefused}
 
 // KnownHappened reports whether a word is one of TimelineKinds.
 func KnownHappened(kind string) bool { return slices.Contains(TimelineKinds, kind) }
@@ -28,6 +29,10 @@ func KnownHappened(kind string) bool { return slices.Contains(TimelineKinds, kin
 type TimelineQuery struct {
 	// Project narrows as it does in MapQuery.
 	Project string
+	// Cluster, by name, leaves what happened there. Line is what the database knows of
+	// its connections and refusals, each of them: it counts in place of what reads found.
+	Cluster string
+	Line    []Happened
 	// Kinds and Minute narrow what is listed, and not what is counted: nil and the
 	// zero time are everything.
 	Kinds  []string
@@ -51,6 +56,9 @@ type FleetTimeline struct {
 	// for.
 	Newest []Happened `json:"newest"`
 	More   int        `json:"more,omitempty"`
+	// Reconnects is how often the agent of the cluster that was asked for has come back;
+	// nil when none was.
+	Reconnects *int `json:"reconnects,omitempty"`
 }
 
 // Happened is one thing that a timeline tells of: of an application, or of a cluster.
@@ -63,4 +71,8 @@ type Happened struct {
 	// Operation that ended, and its message or that of the health.
 	Operation string `json:"operation,omitempty"`
 	Message   string `json:"message,omitempty"`
+	// Code of why a connection ended, or an agent was refused, and its number where it
+	// has one. An agent that left in good order has none.
+	Code string `json:"code,omitempty"`
+	ID   string `json:"id,omitempty"`
 }

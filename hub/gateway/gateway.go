@@ -41,7 +41,7 @@ type Store interface {
 	Fenced(ctx context.Context, open []fleet.OpenSession) ([]fleet.FencedSession, error)
 
 	OpenSession(ctx context.Context, cluster model.ClusterID, hello model.Hello, sign func(hubID string, incarnation int64) ([]byte, error)) (fleet.Opening, error)
-	CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error
+	CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, why fleet.SessionEnd) error
 	DesiredFor(ctx context.Context, cluster model.ClusterID, apps []model.AppUID) ([]model.Desired, []model.Withdraw, error)
 	AckDesired(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, acks []fleet.Ack) error
 	PendingOperations(ctx context.Context, cluster model.ClusterID) ([]model.OperationInfo, error)
@@ -509,6 +509,9 @@ func spreadFor(agents int) time.Duration { return time.Duration(agents) * time.S
 
 func capFor(agents int) time.Duration { return max(5*time.Second, spreadFor(agents)) }
 
+// silence is after how long a session counts as dead.
+func (g *Gateway) silence() time.Duration { return g.opts.Heartbeat * 5 / 2 }
+
 // sweep ends sessions that have fallen silent, or whose certificate has ended,
 // and forgets rate limits that have recovered.
 func (g *Gateway) sweep(ctx context.Context) {
@@ -521,7 +524,7 @@ func (g *Gateway) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := g.opts.Now()
-		silence := g.opts.Heartbeat * 5 / 2
+		silence := g.silence()
 		for _, s := range g.snapshot() {
 			switch {
 			case s.silentFor() > silence:

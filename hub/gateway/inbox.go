@@ -166,7 +166,12 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			b.ObservedAt = offset.toHub(at.AsTime(), now)
 		}
 		if rtt := m.Heartbeat.RoundTrip; rtt.GetSeconds() >= 0 && rtt.IsValid() && rtt.AsDuration() > 0 {
-			s.g.opts.Observer.RoundTrip(rtt.AsDuration())
+			b.RoundTrip = rtt.AsDuration()
+			s.g.opts.Observer.RoundTrip(b.RoundTrip)
+		}
+		if offset.known {
+			ahead := -offset.min
+			b.ClockAhead = &ahead
 		}
 		s.g.opts.Ingest.Beat(b)
 		return nil

@@ -124,8 +124,8 @@ func (s *session) announce(o fleet.Opening) {
 	}
 }
 
-// leave removes a session that was current.
-func (g *Gateway) leave(s *session) {
+// leave removes a session that was current; err is why it ended.
+func (g *Gateway) leave(s *session, err error) {
 	g.mu.Lock()
 	c := g.clusters[s.cluster]
 	newest := c != nil && c.current == s
@@ -140,7 +140,7 @@ func (g *Gateway) leave(s *session) {
 	g.tunnels.end(s)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.stream.Context()), 5*time.Second)
 	defer cancel()
-	if err := g.opts.Store.CloseSession(ctx, s.cluster, s.epoch); err != nil && !fault.HasCode(err, "epoch_stale") {
+	if err := g.opts.Store.CloseSession(ctx, s.cluster, s.epoch, s.whyEnded(err)); err != nil && !fault.HasCode(err, "epoch_stale") {
 		s.log.Warn("the end of the session could not be stored; its age will show it", "error", err)
 	}
 	if newest && g.opts.SessionClosed != nil {

@@ -230,7 +230,7 @@ func (s *session) serve() error {
 		defer s.g.sessions.Done()
 	}
 	if at >= current {
-		defer s.g.leave(s)
+		defer func() { s.g.leave(s, err) }()
 	}
 	if o == nil {
 		return err
@@ -278,6 +278,7 @@ func (s *session) open(ctx context.Context) (*greeting, stage, error) {
 		s.g.abandon(s)
 		if p := held(err); p != nil {
 			s.g.opts.Observer.Refused(p.Code)
+			s.g.refused(ctx, "session refused", s.caller.remote(), p.Code)
 			s.log.Warn("session refused", "code", p.Code, "reason", p.Message)
 			return nil, begun, s.sayGoodbye(*p)
 		}
@@ -315,6 +316,22 @@ func reason(err error) string {
 		return "the agent left"
 	}
 	return err.Error()
+}
+
+// whyEnded is what people are told of the end of a session.
+func (s *session) whyEnded(err error) fleet.SessionEnd {
+	p := s.ending.Load()
+	switch {
+	case p != nil:
+		return fleet.SessionEnd{Code: p.Code, Message: p.Message}
+	case err == nil || errors.Is(err, io.EOF):
+		return fleet.SessionEnd{Message: "the agent left"}
+	case s.silentFor() > s.g.silence():
+		return fleet.SessionEnd{Code: "session_silent", Message: "nothing was heard of the agent for " + s.g.silence().String()}
+	case s.stuckFor() > s.g.opts.SendTimeout:
+		return fleet.SessionEnd{Code: "session_stuck", Message: "the agent did not read what it was sent for " + s.g.opts.SendTimeout.String()}
+	}
+	return fleet.SessionEnd{Code: "session_broken", Message: "the connection broke"}
 }
 
 // receiveHello waits for the first message, and answers who speaks.

@@ -114,7 +114,9 @@ func (p *plain) OpenSession(_ context.Context, c model.ClusterID, h model.Hello,
 	return fleet.Opening{Epoch: model.Epoch{Incarnation: 1, Number: p.epoch}, Hub: fleet.HubState{HubID: "hub", Incarnation: 1, IncarnationSignature: p.sign}}, nil
 }
 
-func (p *plain) CloseSession(context.Context, model.ClusterID, model.Epoch) error { return nil }
+func (p *plain) CloseSession(context.Context, model.ClusterID, model.Epoch, fleet.SessionEnd) error {
+	return nil
+}
 
 func (p *plain) BundleFor(_ context.Context, c model.ClusterID, d model.Digest) ([]byte, error) {
 	if b, ok := p.bundles[c][d]; ok {

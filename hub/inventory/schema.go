@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/filter"
@@ -36,8 +37,9 @@ var (
 	ProjectFacets    = []string{}
 	RepositorySorts  = []string{"name", "url", "project", "type", "state"}
 	RepositoryFacets = []string{"project", "type", "state"}
-	// ClusterFields, ProjectFields and RepositoryFields are what their objects have.
-	ClusterFields    = fieldsOf(reflect.TypeFor[model.Cluster]())
+	// ClusterFields, ProjectFields and RepositoryFields are what their objects have. The
+	// round trip changes all the time: one cluster is asked for it.
+	ClusterFields    = slices.DeleteFunc(fieldsOf(reflect.TypeFor[model.Cluster]()), func(f string) bool { return f == "roundTripMs" })
 	ProjectFields    = fieldsOf(reflect.TypeFor[model.AppProject]())
 	RepositoryFields = fieldsOf(reflect.TypeFor[model.Repository]())
 )

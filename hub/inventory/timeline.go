@@ -188,6 +188,9 @@ func (x *Index) Timeline(ctx context.Context, q fleet.TimelineQuery) fleet.Fleet
 	x.mu.Lock()
 	items, since := x.timeline.items, x.timeline.since
 	x.mu.Unlock()
+	if q.Cluster != "" {
+		items = ofCluster(items, q.Cluster, q.Line)
+	}
 	if q.Project != "" {
 		q.Sight = within(q.Sight, q.Project)
 	}
@@ -236,5 +239,17 @@ func (x *Index) Timeline(ctx context.Context, q fleet.TimelineQuery) fleet.Fleet
 		out.Newest = append(out.Newest, *h)
 	}
 	out.More = len(listed) - len(out.Newest)
+	return out
+}
+
+// ofCluster leaves what happened on a cluster. What reads found of its connections is
+// in line, too, and each of them.
+func ofCluster(items []fleet.Happened, name string, line []fleet.Happened) []fleet.Happened {
+	out := slices.Clone(line)
+	for i := range items {
+		if h := &items[i]; h.Cluster == name && h.Kind != fleet.HappenedConnected && h.Kind != fleet.HappenedLost {
+			out = append(out, *h)
+		}
+	}
 	return out
 }

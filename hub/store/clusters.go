@@ -58,15 +58,19 @@ func (s *Store) clusters(ctx context.Context, nameOrID string) ([]model.Cluster,
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c model.Cluster, err error) {
 		var unknown []byte
 		var open bool
+		var roundTrip *int64
 		err = r.Scan(&c.ID, &c.Name, &c.Labels, &c.Project, &c.Aliases, &c.Revoked, &c.EnrolledAt, &c.CertNotAfter,
 			&c.AgentVersion, &c.KubeVersion, &c.Nodes, &c.Namespaces, &c.Conditions, &unknown, &c.SettingsVersion, &c.Version, &c.Kubectl,
-			&c.Held, &c.LastSeen, &open, &c.Applications)
+			&c.Held, &c.LastSeen, &open, &roundTrip, &c.Applications)
 		if err != nil {
 			return c, err
 		}
 		c.EnrolledAt, c.CertNotAfter, c.LastSeen = utc(c.EnrolledAt), utc(c.CertNotAfter), utc(c.LastSeen)
 		c.Connected = open && !c.Revoked && c.LastSeen != nil && now.Sub(*c.LastSeen) <= s.lease
 		c.Freshness = fleet.Freshness(now, c.Connected, c.LastSeen, c.LastSeen)
+		if roundTrip != nil && nameOrID != "" { // it changes with each heartbeat, which is no news of a list
+			c.RoundTrip = model.Millis(time.Duration(*roundTrip) * time.Microsecond)
+		}
 		err = decode(unknown, &c.UnknownApps)
 		return c, err
 	})

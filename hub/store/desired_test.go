@@ -282,11 +282,11 @@ func TestAcks(t *testing.T) {
 	}
 	newer := b.session(one)
 	wantCode(t, ack(2, ""), fault.Conflict, "epoch_stale")
-	must(t, b.CloseSession(ctx, one, o.Epoch)) // of no effect: not the newest
+	must(t, b.CloseSession(ctx, one, o.Epoch, fleet.SessionEnd{})) // of no effect: not the newest
 	if c, err := b.Cluster(ctx, "one"); err != nil || !c.Connected {
 		t.Errorf("an older session closed the newer: %+v %v", c, err)
 	}
-	must(t, b.CloseSession(ctx, one, newer.Epoch))
+	must(t, b.CloseSession(ctx, one, newer.Epoch, fleet.SessionEnd{Code: "hub_stopping", Message: "m"}))
 	if c, err := b.Cluster(ctx, "one"); err != nil || c.Connected || c.Freshness != model.FreshStale {
 		t.Errorf("closed: %+v %v", c, err)
 	}

@@ -208,7 +208,7 @@ func TestFreshnessOfViews(t *testing.T) {
 	b.clock.advance(20 * time.Second)
 	expect("lease over", model.FreshStale, 40*time.Second)
 	beat(1)
-	must(t, b.CloseSession(ctx, one, o.Epoch))
+	must(t, b.CloseSession(ctx, one, o.Epoch, fleet.SessionEnd{}))
 	expect("closed", model.FreshStale, 0)
 	// A new session has not confirmed what the old one said.
 	o = b.session(one)

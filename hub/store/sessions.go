@@ -351,10 +351,10 @@ func (s *Store) Foreign(ctx context.Context, cluster model.ClusterID, apps []mod
 	return foreignApps, foreignOps, wrap(err, what)
 }
 
-// CloseSession notes that a session has ended; nothing happens when it is no
-// longer the newest.
-func (s *Store) CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch) error {
-	_, err := s.pool.Exec(ctx, q("CloseSession"), cluster, epoch.Incarnation, epoch.Number, s.now())
+// CloseSession notes that a session has ended, and why; nothing happens when it is
+// no longer the newest.
+func (s *Store) CloseSession(ctx context.Context, cluster model.ClusterID, epoch model.Epoch, why fleet.SessionEnd) error {
+	_, err := s.pool.Exec(ctx, q("CloseSession"), cluster, epoch.Incarnation, epoch.Number, s.now(), text(why.Code), text(why.Message))
 	return wrap(err, "close the session")
 }
 
@@ -379,6 +379,7 @@ func (s *Store) Heartbeat(ctx context.Context, beats []fleet.Beat) error {
 		clusters                   []string
 		incarnations, numbers, seq []int64
 		observed                   []*time.Time
+		trips, ahead               []*int64
 	)
 	for k, b := range last {
 		clusters = append(clusters, text(string(k.cluster)))
@@ -386,7 +387,62 @@ func (s *Store) Heartbeat(ctx context.Context, beats []fleet.Beat) error {
 		numbers = append(numbers, k.epoch.Number)
 		seq = append(seq, int64(min(b.Seq, 1<<63-1)))
 		observed = append(observed, nonZero(b.ObservedAt))
+		var trip, difference *int64
+		if b.RoundTrip > 0 {
+			us := b.RoundTrip.Microseconds()
+			trip = &us
+		}
+		if b.ClockAhead != nil {
+			ms := b.ClockAhead.Milliseconds()
+			difference = &ms
+		}
+		trips, ahead = append(trips, trip), append(ahead, difference)
 	}
-	_, err := s.pool.Exec(ctx, q("Heartbeat"), clusters, incarnations, numbers, seq, observed, s.now())
+	_, err := s.pool.Exec(ctx, q("Heartbeat"), clusters, incarnations, numbers, seq, observed, s.now(), trips, ahead)
 	return wrap(err, "store heartbeats")
+}
+
+// Line reads how an agent is connected, and the newest lines of its log; the zero value
+// for a cluster that nobody has connected as.
+func (s *Store) Line(ctx context.Context, cluster model.ClusterID) (l fleet.Line, err error) {
+	const what = "read the cluster's connections"
+	b := &pgx.Batch{}
+	b.Queue(q("Line"), cluster).QueryRow(func(r pgx.Row) error {
+		var trip, ahead *int64
+		err := r.Scan(&l.Opened, &l.Closed, &l.LastSeen, &trip, &ahead)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		l.Opened, l.Closed, l.LastSeen = utc(l.Opened), utc(l.Closed), utc(l.LastSeen)
+		if trip != nil {
+			l.RoundTrip = time.Duration(*trip) * time.Microsecond
+		}
+		if ahead != nil {
+			l.ClockAhead = time.Duration(*ahead) * time.Millisecond
+		}
+		return err
+	})
+	b.Queue(q("ConnectionLog"), cluster, fleet.MostConnections).Query(func(r pgx.Rows) (err error) {
+		l.Log, err = pgx.CollectRows(r, func(r pgx.CollectableRow) (c fleet.Connection, err error) {
+			err = r.Scan(&c.At, &c.Kind, &c.Code, &c.Message)
+			c.At = c.At.UTC()
+			return c, err
+		})
+		return err
+	})
+	return l, wrap(s.pool.SendBatch(ctx, b).Close(), what)
+}
+
+// QueuedChanges lists what a cluster's agent has not taken yet, the oldest first.
+func (s *Store) QueuedChanges(ctx context.Context, cluster model.ClusterID) ([]fleet.QueuedChange, error) {
+	rows, err := s.pool.Query(ctx, q("QueuedChanges"), cluster)
+	if err != nil {
+		return nil, wrap(err, "read what waits for the cluster")
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (c fleet.QueuedChange, err error) {
+		err = r.Scan(&c.App, &c.Name, &c.Project, &c.What, &c.Generation, &c.Since)
+		c.Since = c.Since.UTC()
+		return c, err
+	})
+	return out, wrap(err, "read what waits for the cluster")
 }

@@ -14,6 +14,9 @@ type Cluster struct {
 	Connected    bool       `json:"connected"`
 	Freshness    Freshness  `json:"freshness"`
 	LastSeen     *time.Time `json:"lastSeen,omitempty"`
+	// RoundTrip is what the agent measured last between a heartbeat and the hub's
+	// answer, in milliseconds. Lists do not have it.
+	RoundTrip    float64    `json:"roundTripMs,omitempty"`
 	AgentVersion string     `json:"agentVersion,omitempty"`
 	KubeVersion  string     `json:"kubeVersion,omitempty"`
 	Nodes        int        `json:"nodes,omitempty"`
@@ -47,4 +50,9 @@ type UnknownApp struct {
 	Name       string     `json:"name"`
 	Project    string     `json:"project"`
 	Generation Generation `json:"generation"`
+}
+
+// Millis are a duration's milliseconds, to the tenth.
+func Millis(d time.Duration) float64 {
+	return float64(d.Round(100*time.Microsecond)/(100*time.Microsecond)) / 10
 }

@@ -111,7 +111,9 @@ func (c *Client) GetFleetMap(ctx context.Context, q GetFleetMapQuery, options ..
 type GetFleetTimelineQuery struct {
 	// Project: only applications of a project, and the clusters that have some or are reserved for it
 	Project string
-	// Kind: which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same
+	// Cluster: only what happened on a cluster, by name or id
+	Cluster string
+	// Kind: which are listed, with commas: synced, failed, degraded, drifted, lost, connected, refused; what is counted stays the same
 	Kind string
 	// Minute: when the minute began of which they are listed, such as 2026-05-01T12:30:00Z
 	Minute string
@@ -120,6 +122,7 @@ type GetFleetTimelineQuery struct {
 func (q GetFleetTimelineQuery) encode() string {
 	v := query{}
 	v.text("project", q.Project)
+	v.text("cluster", q.Cluster)
 	v.text("kind", q.Kind)
 	v.text("minute", q.Minute)
 	return v.encode()
@@ -132,7 +135,7 @@ func GetFleetTimelinePath(q GetFleetTimelineQuery) string {
 
 // GetFleetTimeline: what happened in the last hour, minute by minute.
 //
-// Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing.
+// Operations that ended, applications that degraded or drifted, clusters that were lost or connected: numbers per minute, and the newest 50. It is kept in memory: knownSince says from when on nothing is missing. Of one cluster it has each connection with the reason of its end, and refusals of its agent.
 func (c *Client) GetFleetTimeline(ctx context.Context, q GetFleetTimelineQuery, options ...Option) (out FleetTimeline, err error) {
 	err = c.call(ctx, http.MethodGet, GetFleetTimelinePath(q), nil, &out, options)
 	return out, err
@@ -321,6 +324,14 @@ func (c *Client) ListClusters(ctx context.Context, q ListClustersQuery, options 
 // GetCluster: one cluster, by name or id.
 func (c *Client) GetCluster(ctx context.Context, name string, options ...Option) (out model.Cluster, err error) {
 	err = c.call(ctx, http.MethodGet, "/clusters/"+url.PathEscape(name), nil, &out, options)
+	return out, err
+}
+
+// DiagnoseCluster: why a cluster does not report or works badly.
+//
+// Causes are ranked: what the hub knows comes before what may be; each has a code, what was seen, what to do and a command to copy. A cluster that is well has none. A name for which there are enrolment tokens only is told of to whoever may see those. Queued changes are those that the agent has not acknowledged.
+func (c *Client) DiagnoseCluster(ctx context.Context, name string, options ...Option) (out ClusterDiagnosis, err error) {
+	err = c.call(ctx, http.MethodGet, "/clusters/"+url.PathEscape(name)+"/diagnosis", nil, &out, options)
 	return out, err
 }
 
@@ -1998,6 +2009,22 @@ type ClusterAliases struct {
 	Aliases []string `json:"aliases,omitempty"`
 }
 
+// ClusterCause is one reason.
+type ClusterCause struct {
+	Code string `json:"code"`
+	// ID is the code's number, such as HW-3012.
+	ID    string `json:"id,omitempty"`
+	Title string `json:"title"`
+	// Known: the hub has seen it. What is not known is what it may be.
+	Known bool `json:"known"`
+	// Seen is the fact, and At when it was.
+	Seen string     `json:"seen,omitempty"`
+	At   *time.Time `json:"at,omitempty"`
+	Fix  string     `json:"fix"`
+	// Command to copy: of hawser, or of kubectl on that cluster.
+	Command string `json:"command,omitempty"`
+}
+
 // ClusterCounts are clusters in numbers.
 type ClusterCounts struct {
 	Total     int `json:"total"`
@@ -2006,6 +2033,27 @@ type ClusterCounts struct {
 	// last, at most 20.
 	Silent       int             `json:"silent"`
 	NotReporting []SilentCluster `json:"notReporting,omitempty"`
+}
+
+// ClusterDiagnosis is why a cluster does not report, or works badly.
+type ClusterDiagnosis struct {
+	Cluster string `json:"cluster"`
+	// State is connected, offline, never, held or revoked; enrolling is a name for which
+	// there are enrolment tokens only.
+	State    string     `json:"state"`
+	AsOf     time.Time  `json:"asOf"`
+	LastSeen *time.Time `json:"lastSeen,omitempty"`
+	// Healthy: nothing is known that is wrong with it; then there are no causes.
+	Healthy bool `json:"healthy"`
+	// Causes are ranked: what the hub knows comes before what may be.
+	Causes []ClusterCause `json:"causes"`
+	// RoundTrip is that of the cluster, in milliseconds; ClockAhead how far its clock is
+	// ahead of the hub's.
+	RoundTrip  float64 `json:"roundTripMs,omitempty"`
+	ClockAhead float64 `json:"clockAheadMs,omitempty"`
+	// Reconnects of the last hour.
+	Reconnects int           `json:"reconnects"`
+	Queued     QueuedChanges `json:"queued"`
 }
 
 // ClusterKubectl is what goes through the API.
@@ -2351,6 +2399,9 @@ type FleetTimeline struct {
 	// for.
 	Newest []Happened `json:"newest"`
 	More   int        `json:"more,omitempty"`
+	// Reconnects is how often the agent of the cluster that was asked for has come back;
+	// nil when none was.
+	Reconnects *int `json:"reconnects,omitempty"`
 }
 
 // GpgKey is a key as it is shown; the key itself only when one is asked for.
@@ -2389,6 +2440,10 @@ type Happened struct {
 	// Operation that ended, and its message or that of the health.
 	Operation string `json:"operation,omitempty"`
 	Message   string `json:"message,omitempty"`
+	// Code of why a connection ended, or an agent was refused, and its number where it
+	// has one. An agent that left in good order has none.
+	Code string `json:"code,omitempty"`
+	ID   string `json:"id,omitempty"`
 }
 
 // Held is a role that the policy gives somebody.
@@ -2799,6 +2854,24 @@ type ProviderStep struct {
 type ProviderTest struct {
 	OK    bool           `json:"ok"`
 	Steps []ProviderStep `json:"steps"`
+}
+
+// QueuedChange is something that an agent is to take and has not acknowledged.
+type QueuedChange struct {
+	App     model.AppUID `json:"uid"`
+	Name    string       `json:"name"`
+	Project string       `json:"project"`
+	// What it is: update of the desired state, or delete.
+	What       string           `json:"what"`
+	Generation model.Generation `json:"generation"`
+	Since      time.Time        `json:"since"`
+}
+
+// QueuedChanges are what its agent has not acknowledged: at most 50, the oldest first,
+// and the number of all that are seen.
+type QueuedChanges struct {
+	Total int            `json:"total"`
+	Items []QueuedChange `json:"items"`
 }
 
 // RbacBody is the simplest of the forms that readRBAC takes.

@@ -24,6 +24,7 @@ var Left = map[string]string{
 	"enrolment_tokens": "valid for an hour and once; one that was used meanwhile would be good again",
 	"cache_epoch":      "what hubs share in Redis belongs to the database that they read it from",
 	"vault_readers":    "which hubs run",
+	"connection_log":   "when agents came and went, of which the restored hub saw nothing",
 	"requests":         "answers to requests of the last day, which the restored hub did not give",
 }
 

@@ -2,7 +2,7 @@
 SELECT c.id, c.name, c.labels, c.project, c.aliases, c.revoked, c.enrolled_at, c.cert_not_after,
        c.agent_version, c.kube_version, c.nodes, c.namespaces, c.conditions, c.unknown_apps, c.settings_version, c.version, c.kubectl,
        CASE WHEN c.quarantined_at IS NOT NULL THEN 'duplicate_identity' WHEN c.kube_uid_offered <> '' THEN 'cluster_changed' ELSE '' END,
-       s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL,
+       s.last_seen, s.cluster_id IS NOT NULL AND s.closed_at IS NULL, s.round_trip_us,
        (SELECT count(*) FROM apps a WHERE a.cluster_id = c.id)
 FROM clusters c
 LEFT JOIN sessions s ON s.cluster_id = c.id

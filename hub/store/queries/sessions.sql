@@ -64,16 +64,51 @@ UPDATE apps SET generation_floor = greatest(generation_floor, raised.floor) FROM
 UPDATE clusters SET agent_version = $2, kube_version = $3, unknown_apps = $4 WHERE id = $1;
 
 -- name: OpenSession
-INSERT INTO sessions (cluster_id, incarnation, number, instance, opened_at, last_seen)
-VALUES ($1, $2, $3, $4, $5, $5)
-ON CONFLICT (cluster_id) DO UPDATE SET
-    incarnation = excluded.incarnation, number = excluded.number, instance = excluded.instance,
-    opened_at = excluded.opened_at, closed_at = NULL, last_seen = excluded.last_seen,
-    report_seq = 0, confirmed_at = NULL;
+-- The end of a session that nobody noted is noted now. Of a cluster 200 lines are kept,
+-- and those of one session more.
+WITH before AS (
+    SELECT last_seen FROM sessions WHERE cluster_id = $1 AND closed_at IS NULL
+), opened AS (
+    INSERT INTO sessions (cluster_id, incarnation, number, instance, opened_at, last_seen)
+    VALUES ($1, $2, $3, $4, $5, $5)
+    ON CONFLICT (cluster_id) DO UPDATE SET
+        incarnation = excluded.incarnation, number = excluded.number, instance = excluded.instance,
+        opened_at = excluded.opened_at, closed_at = NULL, last_seen = excluded.last_seen,
+        report_seq = 0, confirmed_at = NULL, round_trip_us = NULL, clock_ahead_ms = NULL
+), noted AS (
+    INSERT INTO connection_log (cluster_id, at, kind, code, message)
+    SELECT $1, last_seen, 'lost', 'session_superseded', 'its end was not noted: the connection broke, or a hub stopped' FROM before
+    UNION ALL SELECT $1, $5, 'connected', '', ''
+)
+DELETE FROM connection_log WHERE cluster_id = $1 AND id <= (
+    SELECT id FROM connection_log WHERE cluster_id = $1 ORDER BY id DESC OFFSET 200 LIMIT 1);
 
 -- name: CloseSession
-UPDATE sessions SET closed_at = $4
-WHERE cluster_id = $1 AND incarnation = $2 AND number = $3 AND closed_at IS NULL;
+WITH ended AS (
+    UPDATE sessions SET closed_at = coalesce(closed_at, $4)
+    WHERE cluster_id = $1 AND incarnation = $2 AND number = $3
+    RETURNING cluster_id
+)
+INSERT INTO connection_log (cluster_id, at, kind, code, message)
+SELECT cluster_id, $4, 'lost', $5, $6 FROM ended;
+
+-- name: Line
+SELECT opened_at, closed_at, last_seen, round_trip_us, clock_ahead_ms FROM sessions WHERE cluster_id = $1;
+
+-- name: ConnectionLog
+SELECT at, kind, code, message FROM connection_log WHERE cluster_id = $1 ORDER BY id DESC LIMIT $2;
+
+-- name: QueuedChanges
+-- What the hub has for an agent that has not said that it holds it.
+SELECT d.app_uid, a.name, a.project, 'update', d.generation, d.updated_at
+FROM desired d JOIN apps a ON a.uid = d.app_uid
+WHERE d.cluster_id = $1 AND a.cluster_id = $1 AND d.generation > d.acked_generation AND d.ack_error_code = ''
+  AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.app_uid = d.app_uid)
+UNION ALL
+SELECT w.app_uid, a.name, a.project, 'delete', w.generation, w.created_at
+FROM withdrawals w JOIN apps a ON a.uid = w.app_uid
+WHERE w.cluster_id = $1
+ORDER BY 6, 2;
 
 -- name: EndSession
 UPDATE sessions SET closed_at = $2 WHERE cluster_id = $1 AND closed_at IS NULL;
@@ -81,8 +116,8 @@ UPDATE sessions SET closed_at = $2 WHERE cluster_id = $1 AND closed_at IS NULL;
 -- name: Heartbeat
 -- Rows are locked in one order, because several replicas beat at once.
 WITH beat AS (
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
-        AS b (cluster_id, incarnation, number, seq, observed_at)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[], $7::bigint[], $8::bigint[])
+        AS b (cluster_id, incarnation, number, seq, observed_at, round_trip_us, clock_ahead_ms)
 ), fenced AS (
     SELECT b.* FROM beat b
     JOIN sessions s ON s.cluster_id = b.cluster_id AND s.incarnation = b.incarnation AND s.number = b.number
@@ -92,7 +127,8 @@ WITH beat AS (
 UPDATE sessions s SET
     last_seen = greatest(s.last_seen, $6::timestamptz),
     confirmed_at = CASE WHEN f.seq >= s.report_seq THEN greatest(s.confirmed_at, f.observed_at) ELSE s.confirmed_at END,
-    report_seq = greatest(s.report_seq, f.seq)
+    report_seq = greatest(s.report_seq, f.seq),
+    round_trip_us = coalesce(f.round_trip_us, s.round_trip_us), clock_ahead_ms = coalesce(f.clock_ahead_ms, s.clock_ahead_ms)
 FROM fenced f
 WHERE s.cluster_id = f.cluster_id AND s.incarnation = f.incarnation AND s.number = f.number;
 

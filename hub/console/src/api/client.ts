@@ -17,7 +17,9 @@ export interface GetFleetMapQuery {
 export interface GetFleetTimelineQuery {
   /** only applications of a project, and the clusters that have some or are reserved for it */
   project?: string;
-  /** which are listed, with commas: synced, failed, degraded, drifted, lost, connected; what is counted stays the same */
+  /** only what happened on a cluster, by name or id */
+  cluster?: string;
+  /** which are listed, with commas: synced, failed, degraded, drifted, lost, connected, refused; what is counted stays the same */
   kind?: string;
   /** when the minute began of which they are listed, such as 2026-05-01T12:30:00Z */
   minute?: string;
@@ -631,6 +633,11 @@ export class Client {
   /** One cluster, by name or id. */
   async getCluster(name: string, o: CallOptions = {}): Promise<Versioned<types.Cluster>> {
     return await this.call<types.Cluster>("GET", `/clusters/${encodeURIComponent(name)}`, undefined, o);
+  }
+
+  /** Why a cluster does not report or works badly. */
+  async diagnoseCluster(name: string, o: CallOptions = {}): Promise<types.ClusterDiagnosis> {
+    return (await this.call<types.ClusterDiagnosis>("GET", `/clusters/${encodeURIComponent(name)}/diagnosis`, undefined, o)).value;
   }
 
   /** Forget a cluster that has no applications. */

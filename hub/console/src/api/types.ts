@@ -495,6 +495,8 @@ export interface Cluster {
   connected: boolean;
   freshness: Freshness;
   lastSeen?: string;
+  /** RoundTrip is what the agent measured last between a heartbeat and the hub's answer, in milliseconds. Lists do not have it. */
+  roundTripMs?: number;
   agentVersion?: string;
   kubeVersion?: string;
   nodes?: number;
@@ -519,6 +521,22 @@ export interface ClusterAliases {
   aliases?: string[];
 }
 
+/** ClusterCause is one reason. */
+export interface ClusterCause {
+  code: string;
+  /** ID is the code's number, such as HW-3012. */
+  id?: string;
+  title: string;
+  /** Known: the hub has seen it. What is not known is what it may be. */
+  known: boolean;
+  /** Seen is the fact, and At when it was. */
+  seen?: string;
+  at?: string;
+  fix: string;
+  /** Command to copy: of hawser, or of kubectl on that cluster. */
+  command?: string;
+}
+
 /** ClusterCounts are clusters in numbers. */
 export interface ClusterCounts {
   total: number;
@@ -526,6 +544,25 @@ export interface ClusterCounts {
   /** Silent is how many do not report; NotReporting names those that were seen last, at most 20. */
   silent: number;
   notReporting?: SilentCluster[];
+}
+
+/** ClusterDiagnosis is why a cluster does not report, or works badly. */
+export interface ClusterDiagnosis {
+  cluster: string;
+  /** State is connected, offline, never, held or revoked; enrolling is a name for which there are enrolment tokens only. */
+  state: string;
+  asOf: string;
+  lastSeen?: string;
+  /** Healthy: nothing is known that is wrong with it; then there are no causes. */
+  healthy: boolean;
+  /** Causes are ranked: what the hub knows comes before what may be. */
+  causes: ClusterCause[];
+  /** RoundTrip is that of the cluster, in milliseconds; ClockAhead how far its clock is ahead of the hub's. */
+  roundTripMs?: number;
+  clockAheadMs?: number;
+  /** Reconnects of the last hour. */
+  reconnects: number;
+  queued: QueuedChanges;
 }
 
 export interface ClusterKubectl {
@@ -954,6 +991,8 @@ export interface FleetTimeline {
   /** Newest are at most 50, the newest first; More counts the others that were asked for. */
   newest: Happened[];
   more?: number;
+  /** Reconnects is how often the agent of the cluster that was asked for has come back; nil when none was. */
+  reconnects?: number;
 }
 
 /** GitIntegrity holds one policy per set of repositories. */
@@ -1028,6 +1067,9 @@ export interface Happened {
   /** Operation that ended, and its message or that of the health. */
   operation?: string;
   message?: string;
+  /** Code of why a connection ended, or an agent was refused, and its number where it has one. An agent that left in good order has none. */
+  code?: string;
+  id?: string;
 }
 
 /** HealthCause is an object that makes its application unhealthy. */
@@ -1943,6 +1985,23 @@ export interface ProviderStep {
 export interface ProviderTest {
   ok: boolean;
   steps: ProviderStep[];
+}
+
+/** QueuedChange is something that an agent is to take and has not acknowledged. */
+export interface QueuedChange {
+  uid: string;
+  name: string;
+  project: string;
+  /** What it is: update of the desired state, or delete. */
+  what: string;
+  generation: number;
+  since: string;
+}
+
+/** QueuedChanges are what its agent has not acknowledged: at most 50, the oldest first, and the number of all that are seen. */
+export interface QueuedChanges {
+  total: number;
+  items: QueuedChange[];
 }
 
 /** RbacBody is the simplest of the forms that readRBAC takes. */
