@@ -15,13 +15,24 @@ import (
 )
 
 func newAppList(s *session) *cobra.Command {
+	var view string
 	c := &cobra.Command{Use: "list", Aliases: []string{"ls"}, Short: "All applications", Args: exactArgs()}
-	c = listedApps(s.now).command(s, c, "/applications", func() url.Values {
+	apps := listedApps(s.now)
+	apps.flags(s, c)
+	c.Flags().StringVar(&view, "view", "", "as a saved view shows them (hawser view list); --filter narrows it further")
+	c.RunE = s.run(func(c *call) error {
 		q := appRows()
 		if s.lists.wantsLabels() || s.printer.Documents() {
 			q.Set("fields", q.Get("fields")+",labels")
 		}
-		return q
+		if view != "" {
+			own := c.lists
+			defer func() { c.lists = own }() // with -w it is asked again
+			if err := c.lookAsView(view, q); err != nil {
+				return err
+			}
+		}
+		return apps.fetchWith(c, "/applications", q)
 	})
 	appListing(s.now).tableAt(s, "/applications") // what is got has no labels beside it
 	return c

@@ -29,3 +29,20 @@ func TestLabelsOfAClusterAreChangedOneByOne(t *testing.T) {
 		}
 	}
 }
+
+func TestLabelsOfSeveralClusters(t *testing.T) {
+	answers := map[string]answer{}
+	for _, name := range []string{"eu", "us"} {
+		cluster := answer{200, `{"id":"` + name + `","name":"` + name + `","labels":{"tier":"a"}}`}
+		answers["GET /clusters/"+name], answers["PUT /clusters/"+name+"/labels"] = cluster, cluster
+	}
+	hub := newHubOf(t, answers)
+	run(t, "", "cluster", "label", "eu", "us", "ring=2", "tier-").check(t, 0, "", `cluster "us" labelled`)
+	for _, name := range []string{"eu", "us"} {
+		if !strings.Contains(hub.requests(), "PUT /clusters/"+name+`/labels {"labels":{"ring":"2"}}`) {
+			t.Errorf("%s: %s", name, hub.requests())
+		}
+	}
+	run(t, "", "cluster", "label", "eu", "us").check(t, 2, "", "is neither KEY=VALUE nor KEY-")
+	run(t, "", "cluster", "label", "eu", "gone", "ring=2").check(t, ExitNotFound, "", "/clusters/gone")
+}

@@ -139,6 +139,7 @@ func newRoot(s *session) *cobra.Command {
 		newAppset(s),
 		newOperation(s),
 		newJob(s),
+		newView(s),
 		newApply(s),
 
 		newFleet(s),

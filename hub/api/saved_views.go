@@ -12,12 +12,13 @@ import (
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // SavedViews keeps views of lists. Its methods block for a round trip; errors are
 // faults.
 type SavedViews interface {
-	// SavedViews are those of an owner and of all projects.
+	// SavedViews are those of an owner, of all projects and of fleet.Everyone.
 	SavedViews(ctx context.Context, owner string) ([]fleet.SavedView, error)
 	// SavedView is NotFound (saved_view_unknown) for one that there is not.
 	SavedView(ctx context.Context, id string) (fleet.SavedView, error)
@@ -32,8 +33,13 @@ type savedView struct {
 	// Things is the list that it is of, such as applications.
 	Things string `json:"things"`
 	Name   string `json:"name"`
-	// Project whose view it is; left out: the caller's own.
+	// Project whose view it is; left out: the caller's own, or everyone's.
 	Project string `json:"project,omitempty"`
+	// Everyone: it is the installation's, and all see it.
+	Everyone bool `json:"everyone,omitempty"`
+	// Default: the list opens with it, unless its address says otherwise. The caller's
+	// own comes first, then the project's, then everyone's.
+	Default bool `json:"default,omitempty"`
 	// Search are the parameters of the list's page by name, such as q for its filter.
 	Search    map[string]string `json:"search"`
 	ChangedBy string            `json:"changedBy"`
@@ -48,18 +54,22 @@ type savedViewRequest struct {
 	Things string `json:"things"`
 	Name   string `json:"name"`
 	// Project whose view it is to be; left out: the caller's own.
-	Project string            `json:"project,omitempty"`
+	Project string `json:"project,omitempty"`
+	// Everyone makes it the installation's, which takes an administrator.
+	Everyone bool `json:"everyone,omitempty"`
+	// Default has the list open with it, in place of the default that there was.
+	Default bool              `json:"default,omitempty"`
 	Search  map[string]string `json:"search"`
 }
 
 var savedViewRoutes = []Route{
 	{
-		Method: http.MethodGet, Path: "/saved-views", ID: "listSavedViews", Tag: "views", Summary: "Saved views of lists: the own, and those of the projects that one sees",
+		Method: http.MethodGet, Path: "/saved-views", ID: "listSavedViews", Tag: "views", Summary: "Saved views of lists: the own, those of the projects that one sees, and those of everyone",
 		Answer: list[savedView]{}, Status: http.StatusOK, handler: (*api).listSavedViews, when: hasSavedViews,
 	},
 	{
 		Method: http.MethodPost, Path: "/saved-views", ID: "putSavedView", Tag: "views", Summary: "Keep a view of a list; one of the same name is replaced",
-		Detail: "One of a project takes the right to update the project.",
+		Detail: "One of a project takes the right to update the project, one of everyone an administrator. A default one takes the place of the default that there was.",
 		Body:   savedViewRequest{}, Answer: savedView{}, Status: http.StatusOK, handler: (*api).putSavedView, when: hasSavedViews,
 	},
 	{
@@ -73,8 +83,28 @@ func hasSavedViews(o Options) bool { return o.SavedViews != nil }
 func shownView(set *permission.Set, v fleet.SavedView) savedView {
 	return savedView{
 		ID: v.ID, Things: v.Things, Name: v.Name, Project: v.Project, Search: v.Search, ChangedBy: v.ChangedBy, ChangedAt: v.ChangedAt,
-		MayChange: v.Project == "" || set.Decide(permission.Update, permission.Projects, v.Project, v.Project).Allowed,
+		Everyone: v.Owner == fleet.Everyone, Default: v.Default,
+		MayChange: mayChangeView(set, v),
 	}
+}
+
+func mayChangeView(set *permission.Set, v fleet.SavedView) bool {
+	switch {
+	case v.Project != "":
+		return set.Decide(permission.Update, permission.Projects, v.Project, v.Project).Allowed
+	case v.Owner == fleet.Everyone:
+		return set.Admin()
+	}
+	return true
+}
+
+// everyonesViews refuses those who may not change the views of an installation.
+func everyonesViews(set *permission.Set) error {
+	if set.Admin() {
+		return nil
+	}
+	return fault.New(fault.Denied, policy.CodePermission, "only administrators may change the saved views of everyone").WithField("everyone").
+		WithFix("keep it as your own, or as a project's; or ask an administrator")
 }
 
 func (a *api) listSavedViews(c *gin.Context) {
@@ -96,15 +126,24 @@ func (a *api) putSavedView(c *gin.Context) {
 	ctx, set, by := c.Request.Context(), a.caller(c), identity(c)
 	var in savedViewRequest
 	err := a.into(c, &in, false)
-	v := fleet.SavedView{Things: in.Things, Name: in.Name, Project: in.Project, Search: in.Search, ChangedBy: by.Name}
+	v := fleet.SavedView{Things: in.Things, Name: in.Name, Project: in.Project, Search: in.Search, ChangedBy: by.Name, Default: in.Default}
 	if v.Search == nil {
 		v.Search = map[string]string{}
 	}
-	if in.Project == "" {
+	switch {
+	case in.Everyone:
+		v.Owner = fleet.Everyone
+	case in.Project == "":
 		v.Owner = fleet.Holder(by)
+	}
+	if err == nil && in.Everyone && in.Project != "" {
+		err = fault.New(fault.Invalid, "parameter_invalid", "a view is of a project or of everyone, not of both").WithField("everyone")
 	}
 	if err == nil {
 		err = fleet.CheckSavedView(v)
+	}
+	if err == nil && in.Everyone {
+		err = everyonesViews(set)
 	}
 	if err == nil && in.Project != "" {
 		err = a.mayChangeViews(ctx, set, in.Project)
@@ -143,10 +182,12 @@ func (a *api) deleteSavedView(c *gin.Context) {
 	v, err := a.opts.SavedViews.SavedView(ctx, id)
 	switch {
 	case err != nil:
-	case v.Project == "" && v.Owner != fleet.Holder(identity(c)), v.Project != "" && !seesProject(set, v.Project):
+	case v.Project == "" && v.Owner != fleet.Everyone && v.Owner != fleet.Holder(identity(c)), v.Project != "" && !seesProject(set, v.Project):
 		err = fleet.SavedViewUnknown(id)
 	case v.Project != "":
 		err = a.mayChangeViews(ctx, set, v.Project)
+	case v.Owner == fleet.Everyone:
+		err = everyonesViews(set)
 	}
 	if err == nil {
 		err = a.opts.SavedViews.DeleteSavedView(ctx, id)

@@ -19,7 +19,7 @@ type fakeSavedViews struct {
 func (f *fakeSavedViews) SavedViews(_ context.Context, owner string) ([]fleet.SavedView, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(f.views), func(v fleet.SavedView) bool { return v.Project == "" && v.Owner != owner }), nil
+	return slices.DeleteFunc(slices.Clone(f.views), func(v fleet.SavedView) bool { return v.Project == "" && v.Owner != owner && v.Owner != fleet.Everyone }), nil
 }
 
 func (f *fakeSavedViews) SavedView(_ context.Context, id string) (fleet.SavedView, error) {
@@ -37,6 +37,9 @@ func (f *fakeSavedViews) PutSavedView(_ context.Context, v fleet.SavedView) (fle
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, old := range f.views {
+		if v.Default && old.Owner == v.Owner && old.Project == v.Project && old.Things == v.Things {
+			f.views[i].Default = false
+		}
 		if old.Owner == v.Owner && old.Project == v.Project && old.Things == v.Things && old.Name == v.Name {
 			v.ID = old.ID
 			f.views[i] = v
@@ -66,7 +69,8 @@ func TestSavedViewsAreOfAPersonOrOfAProject(t *testing.T) {
 	if mine.status != 200 || !strings.Contains(mine.body, `"mayChange":true`) {
 		t.Fatal(mine.status, mine.body)
 	}
-	id := strings.Split(strings.Split(mine.body, `"id":"`)[1], `"`)[0]
+	idOf := func(a answer) string { return strings.Split(strings.Split(a.body, `"id":"`)[1], `"`)[0] }
+	id := idOf(mine)
 	again := w.short("POST", path, `{"things":"applications","name":"broken","search":{"q":"health:degraded"}}`, ann)
 	if !strings.Contains(again.body, id) {
 		t.Errorf("one of the same name got another id: %s", again.body)
@@ -87,6 +91,11 @@ func TestSavedViewsAreOfAPersonOrOfAProject(t *testing.T) {
 		{"a project that there is not", other, "POST", path, `{"things":"applications","name":"x","project":"nowhere","search":{}}`, 404, "", ""},
 		{"somebody who deletes another's", bob, "DELETE", path + "/" + id, "", 404, "saved_view_unknown", ""},
 		{"an administrator who deletes somebody's", admin, "DELETE", path + "/" + id, "", 404, "saved_view_unknown", ""},
+		{"a default of one's own", ann, "POST", path, `{"things":"applications","name":"broken","default":true,"search":{"q":"health:degraded"}}`, 200, `"default":true`, ""},
+		{"somebody who keeps one of everyone", ann, "POST", path, `{"things":"applications","name":"all","everyone":true,"search":{}}`, 403, "permission_denied", ""},
+		{"one of everyone and of a project", admin, "POST", path, `{"things":"applications","name":"all","everyone":true,"project":"shop","search":{}}`, 400, "parameter_invalid", ""},
+		{"an administrator who keeps the default of everyone", admin, "POST", path, `{"things":"applications","name":"all","everyone":true,"default":true,"search":{}}`, 200, `"everyone":true,"default":true`, ""},
+		{"somebody who sees that of everyone, and no more", other, "GET", path, "", 200, `"name":"all","everyone":true,"default":true,"search":{},`, `"mayChange":true`},
 		{"the owner who deletes", ann, "DELETE", path + "/" + id, "", 204, "", ""},
 		{"the owner who deletes twice", ann, "DELETE", path + "/" + id, "", 404, "saved_view_unknown", ""},
 		{"a list that there is not", ann, "POST", path, `{"things":"apps","name":"x","search":{}}`, 400, "value_unknown", ""},
@@ -99,5 +108,12 @@ func TestSavedViewsAreOfAPersonOrOfAProject(t *testing.T) {
 		if a.status != x.status || !strings.Contains(a.body, x.has) || x.not != "" && strings.Contains(a.body, x.not) {
 			t.Errorf("%s: %d %s", x.who, a.status, a.body)
 		}
+	}
+	all := idOf(w.short("POST", path, `{"things":"applications","name":"all","everyone":true,"search":{}}`, admin))
+	if a := w.short("DELETE", path+"/"+all, "", ann); a.status != 403 {
+		t.Errorf("somebody deletes a view of everyone: %d %s", a.status, a.body)
+	}
+	if a := w.short("DELETE", path+"/"+all, "", admin); a.status != 204 {
+		t.Errorf("an administrator deletes a view of everyone: %d %s", a.status, a.body)
 	}
 }

@@ -16,12 +16,17 @@ type SavedView struct {
 	ID string
 	// Things is the list, such as "applications".
 	Things, Name string
-	// Owner is whose it is, as Holder says, or it is of Project.
+	// Owner is whose it is, as Holder says, or Everyone, or it is of Project.
 	Owner, Project string
-	Search         map[string]string
-	ChangedBy      string
-	ChangedAt      time.Time
+	// Default: the list opens with it.
+	Default   bool
+	Search    map[string]string
+	ChangedBy string
+	ChangedAt time.Time
 }
+
+// Everyone is the owner of the views of an installation. No Holder is called so.
+const Everyone = "everyone"
 
 // MaxSavedViews bounds the views of one person, and those of one project.
 const MaxSavedViews = 100

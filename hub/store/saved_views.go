@@ -12,14 +12,15 @@ import (
 
 func scanSavedView(r pgx.CollectableRow) (v fleet.SavedView, err error) {
 	var search []byte
-	if err := r.Scan(&v.ID, &v.Things, &v.Name, &v.Owner, &v.Project, &search, &v.ChangedBy, &v.ChangedAt); err != nil {
+	if err := r.Scan(&v.ID, &v.Things, &v.Name, &v.Owner, &v.Project, &search, &v.ChangedBy, &v.ChangedAt, &v.Default); err != nil {
 		return v, err
 	}
 	v.ChangedAt = v.ChangedAt.UTC()
 	return v, decode(search, &v.Search)
 }
 
-// SavedViews lists the views of somebody, and those of all projects, by name.
+// SavedViews lists the views of somebody, those of all projects and those of everyone,
+// by name.
 func (s *Store) SavedViews(ctx context.Context, owner string) ([]fleet.SavedView, error) {
 	rows, err := s.pool.Query(ctx, q("SavedViews"), text(owner))
 	if err != nil {
@@ -43,7 +44,8 @@ func (s *Store) SavedView(ctx context.Context, id string) (fleet.SavedView, erro
 }
 
 // PutSavedView keeps a view; one of the same owner or project, list and name is
-// replaced, and keeps its id. Precondition (saved_view_limit) when there would be more
+// replaced, and keeps its id; a default one takes the place of the default that there
+// was. Precondition (saved_view_limit) when there would be more
 // than fleet.MaxSavedViews.
 func (s *Store) PutSavedView(ctx context.Context, v fleet.SavedView) (fleet.SavedView, error) {
 	search, err := document(v.Search)
@@ -68,7 +70,12 @@ func (s *Store) PutSavedView(ctx context.Context, v fleet.SavedView) (fleet.Save
 		} else if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, q("PutSavedView"), v.ID, text(v.Things), text(v.Name), text(v.Owner), text(v.Project), search, text(v.ChangedBy), v.ChangedAt)
+		if v.Default {
+			if _, err := tx.Exec(ctx, q("NoDefaultView"), text(v.Things), text(v.Owner), text(v.Project)); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, q("PutSavedView"), v.ID, text(v.Things), text(v.Name), text(v.Owner), text(v.Project), search, text(v.ChangedBy), v.ChangedAt, v.Default)
 		return err
 	})
 	return v, err

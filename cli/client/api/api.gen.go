@@ -1554,7 +1554,7 @@ func (c *Client) DeleteGPGKey(ctx context.Context, id string, options ...Option)
 	return c.call(ctx, http.MethodDelete, "/gpg-keys/"+url.PathEscape(id), nil, nil, options)
 }
 
-// ListSavedViews: saved views of lists: the own, and those of the projects that one sees.
+// ListSavedViews: saved views of lists: the own, those of the projects that one sees, and those of everyone.
 func (c *Client) ListSavedViews(ctx context.Context, options ...Option) (out SavedViewList, err error) {
 	err = c.call(ctx, http.MethodGet, "/saved-views", nil, &out, options)
 	return out, err
@@ -1562,7 +1562,7 @@ func (c *Client) ListSavedViews(ctx context.Context, options ...Option) (out Sav
 
 // PutSavedView: keep a view of a list; one of the same name is replaced.
 //
-// One of a project takes the right to update the project.
+// One of a project takes the right to update the project, one of everyone an administrator. A default one takes the place of the default that there was.
 func (c *Client) PutSavedView(ctx context.Context, in SavedViewRequest, options ...Option) (out SavedView, err error) {
 	err = c.call(ctx, http.MethodPost, "/saved-views", in, &out, options)
 	return out, err
@@ -3054,8 +3054,13 @@ type SavedView struct {
 	// Things is the list that it is of, such as applications.
 	Things string `json:"things"`
 	Name   string `json:"name"`
-	// Project whose view it is; left out: the caller's own.
+	// Project whose view it is; left out: the caller's own, or everyone's.
 	Project string `json:"project,omitempty"`
+	// Everyone: it is the installation's, and all see it.
+	Everyone bool `json:"everyone,omitempty"`
+	// Default: the list opens with it, unless its address says otherwise. The caller's
+	// own comes first, then the project's, then everyone's.
+	Default bool `json:"default,omitempty"`
 	// Search are the parameters of the list's page by name, such as q for its filter.
 	Search    map[string]string `json:"search"`
 	ChangedBy string            `json:"changedBy"`
@@ -3078,7 +3083,11 @@ type SavedViewRequest struct {
 	Things string `json:"things"`
 	Name   string `json:"name"`
 	// Project whose view it is to be; left out: the caller's own.
-	Project string            `json:"project,omitempty"`
+	Project string `json:"project,omitempty"`
+	// Everyone makes it the installation's, which takes an administrator.
+	Everyone bool `json:"everyone,omitempty"`
+	// Default has the list open with it, in place of the default that there was.
+	Default bool              `json:"default,omitempty"`
 	Search  map[string]string `json:"search"`
 }
 

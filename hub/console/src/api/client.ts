@@ -1030,7 +1030,7 @@ export class Client {
     return (await this.call<void>("DELETE", `/gpg-keys/${encodeURIComponent(id)}`, undefined, o)).value;
   }
 
-  /** Saved views of lists: the own, and those of the projects that one sees. */
+  /** Saved views of lists: the own, those of the projects that one sees, and those of everyone. */
   async listSavedViews(o: CallOptions = {}): Promise<types.SavedViewList> {
     return (await this.call<types.SavedViewList>("GET", `/saved-views`, undefined, o)).value;
   }

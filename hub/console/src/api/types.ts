@@ -2448,8 +2448,12 @@ export interface SavedView {
   /** Things is the list that it is of, such as applications. */
   things: string;
   name: string;
-  /** Project whose view it is; left out: the caller's own. */
+  /** Project whose view it is; left out: the caller's own, or everyone's. */
   project?: string;
+  /** Everyone: it is the installation's, and all see it. */
+  everyone?: boolean;
+  /** Default: the list opens with it, unless its address says otherwise. The caller's own comes first, then the project's, then everyone's. */
+  default?: boolean;
   /** Search are the parameters of the list's page by name, such as q for its filter. */
   search: Record<string, string>;
   changedBy: string;
@@ -2473,6 +2477,10 @@ export interface SavedViewRequest {
   name: string;
   /** Project whose view it is to be; left out: the caller's own. */
   project?: string;
+  /** Everyone makes it the installation's, which takes an administrator. */
+  everyone?: boolean;
+  /** Default has the list open with it, in place of the default that there was. */
+  default?: boolean;
   search: Record<string, string>;
 }
 
