@@ -9,6 +9,8 @@ import (
 
 const (
 	tokenNew   = `{"items":[{"id":"tok","cluster":"eu"}]` + asOf
+	tokenTold  = `{"items":[{"id":"tok","cluster":"eu","preflight":{"at":"2026-01-02T03:04:04Z","checks":[{"check":"dns","outcome":"ok","message":"fine"},{"check":"token","outcome":"skipped","message":"later"},{"check":"clock","outcome":"failed","code":"clock_skewed","id":"HW-6100","message":"10m0s \u001b[31mbehind","fix":"set it"},{"check":"rights","outcome":"warning","code":"c","message":"some"}]}}]` + asOf
+	tokenWell  = `{"items":[{"id":"tok","cluster":"eu","preflight":{"at":"2026-01-02T03:04:05Z","checks":[{"check":"dns","outcome":"ok","message":"fine"},{"check":"clock","outcome":"ok","message":"fine"},{"check":"token","outcome":"skipped","message":"later"}]}}]` + asOf
 	tokenUsed  = `{"items":[{"id":"tok","cluster":"eu","usedAt":"2026-01-02T03:04:05Z"}]` + asOf
 	issued     = `{"id":"tok","token":"hwe_1","cluster":"eu","expiresAt":"2099-01-01T00:00:00Z","hub":"hub:1","helm":"helm install --set token.value=hwe_1","manifest":"kind: Secret\n","command":"hawser-agent --token hwe_1"}`
 	euArrived  = `{"id":"i","name":"eu","connected":true,"agentVersion":"1.2.3"}`
@@ -19,7 +21,7 @@ const (
 // the next state.
 func TestEnrollWaits(t *testing.T) {
 	type state struct{ tokens, cluster string }
-	states := []state{{tokenNew, ""}, {tokenUsed, ""}, {tokenUsed, euArrived}, {tokenUsed, euReported}}
+	states := []state{{tokenNew, ""}, {tokenTold, ""}, {tokenWell, ""}, {tokenUsed, ""}, {tokenUsed, euArrived}, {tokenUsed, euReported}}
 	hub := newHubOf(t, map[string]answer{"POST /enrolment-tokens": {201, issued}})
 	looks := 0
 	hub.before = func(r *http.Request) {
@@ -37,12 +39,15 @@ func TestEnrollWaits(t *testing.T) {
 	r := runAs(t.Context(), Streams{In: strings.NewReader(""), Terminal: true}, "cluster", "enroll", "eu")
 	r.check(t, 0, "helm install --set token.value=hwe_1\n", "ok: token redeemed")
 	at := 0
-	for _, want := range []string{"Waiting", "ok: token redeemed", "ok: connected 1.2.3", "ok: inventory: Kubernetes v1.34.1, 1 node, 14 namespaces", "Next: hawser cluster get eu"} {
+	for _, want := range []string{"Waiting", "failed: preflight clock: 10m0s", "behind  (HW-6100 clock_skewed)\n", "  fix: set it\n", "warning: preflight rights: some  (c)\n", "ok: preflight 2/2\n", "ok: token redeemed", "ok: connected 1.2.3", "ok: inventory: Kubernetes v1.34.1, 1 node, 14 namespaces", "Next: hawser cluster get eu"} {
 		n := strings.Index(r.err[at:], want)
 		if n < 0 {
 			t.Fatalf("%q is not said, or too early:\n%s", want, r.err)
 		}
 		at += n
+	}
+	if strings.Contains(r.err, "\x1b") {
+		t.Errorf("what an agent says reaches the terminal as it is: %q", r.err)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/hawser-dev/hawser/cli/client/api"
 	"github.com/hawser-dev/hawser/cli/output"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -21,6 +23,8 @@ type enrolmentState struct {
 	connected bool
 	inventory bool
 	cluster   model.Cluster
+	// preflight is what the agent found before it enrolled, nil when it has not told.
+	preflight *api.EnrolmentPreflight
 }
 
 // step is a line of the wait, in order.
@@ -53,10 +57,15 @@ func (c *call) awaitEnrolment(e enrolment) error {
 	tick := time.NewTicker(enrolmentLook)
 	defer tick.Stop()
 	done := 0
+	var told time.Time
 	for {
 		state, err := c.enrolmentState(ctx, e)
 		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
 			return err
+		}
+		if p := state.preflight; err == nil && p != nil && !p.At.Equal(told) {
+			told = p.At
+			c.sayPreflight(*p)
 		}
 		for err == nil && done < len(enrolmentSteps) && enrolmentSteps[done].done(state) {
 			c.note("%s  (%s)", c.errStatus("ok", enrolmentSteps[done].say(state)), c.now().Sub(start).Round(time.Second))
@@ -83,9 +92,31 @@ func (c *call) awaitEnrolment(e enrolment) error {
 // errStatus is a status and a text for standard error.
 func (c *call) errStatus(status, text string) string {
 	if c.Terminal && unicodeLocale() {
-		return "✔ " + text
+		return map[string]string{"ok": "✔", "failed": "✖", "warning": "!"}[status] + " " + text
 	}
 	return status + ": " + text
+}
+
+// sayPreflight tells a person what the agent found: in one line when all is well, else
+// what is not, with what to do. The texts are the agent's.
+func (c *call) sayPreflight(p api.EnrolmentPreflight) {
+	good, made := 0, 0
+	for _, check := range p.Checks {
+		switch check.Outcome {
+		case "ok":
+			good++
+			made++
+		case "warning", "failed":
+			made++
+			c.note("%s  (%s)", c.errStatus(check.Outcome, output.Clean("preflight "+check.Check+": "+check.Message)), strings.TrimSpace(check.ID+" "+check.Code))
+			if check.Fix != "" {
+				c.note("  fix: %s", output.Clean(check.Fix))
+			}
+		}
+	}
+	if good == made {
+		c.note("%s", c.errStatus("ok", fmt.Sprintf("preflight %d/%d", good, made)))
+	}
 }
 
 func (c *call) enrolmentNotDone(ctx context.Context, e enrolment, what string) error {
@@ -99,16 +130,13 @@ func (c *call) enrolmentNotDone(ctx context.Context, e enrolment, what string) e
 
 func (c *call) enrolmentState(ctx context.Context, e enrolment) (enrolmentState, error) {
 	var s enrolmentState
-	var tokens list[struct {
-		ID     string     `json:"id"`
-		UsedAt *time.Time `json:"usedAt"`
-	}]
+	var tokens list[api.EnrolmentToken]
 	if err := c.api.Get(ctx, "/enrolment-tokens", &tokens); err != nil {
 		return s, err
 	}
 	for _, t := range tokens.Items {
 		if t.ID == e.ID {
-			s.redeemed = t.UsedAt != nil
+			s.redeemed, s.preflight = t.UsedAt != nil, t.Preflight
 		}
 	}
 	err := c.api.Get(ctx, clusterPath(e.Cluster), &s.cluster)
