@@ -1,4 +1,4 @@
-import { act, screen, waitFor } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, test } from "vitest";
 import type { Cluster, EnrolmentToken } from "../../api/types";
@@ -108,6 +108,41 @@ test("one command, its secret hidden, and a checklist that goes on by itself", a
   expect(screen.getByText("192.0.2.7")).toBeInTheDocument();
   expect(screen.queryByText(new RegExp(secret))).toBeNull();
   expect(screen.getByRole("link", { name: "Open the cluster" })).toHaveAttribute("href", "/clusters/eu");
+});
+
+test("what the agent found before it enrolled is there without a reload, as text", async () => {
+  let now = token({ createdAt: minutes(-2) });
+  hubAnswers({ "GET /enrolment-tokens": () => ({ items: [now] }), "GET /clusters/:name": unknown });
+  const { client } = drawAt("/enrol?token=t1");
+  expect(await screen.findByText("Nothing has reached us yet")).toBeInTheDocument();
+  now = token({
+    createdAt: minutes(-2),
+    preflight: {
+      at: minutes(0),
+      agentVersion: "v0.4.1",
+      checks: [
+        { check: "dns", outcome: "ok", message: "the hub hub.example.org is 192.0.2.1" },
+        {
+          check: "clock",
+          outcome: "failed",
+          code: "clock_skewed",
+          id: "HW-6100",
+          message: "this machine's clock is 10m0s behind the hub's <b>\u202e",
+          fix: "have the nodes set their clocks by NTP",
+        },
+        { check: "token", outcome: "skipped", message: "it comes later" },
+        { check: "of-a-newer-agent", outcome: "splendid", message: "x" },
+      ],
+    },
+  });
+  await act(() => client.invalidateQueries({ queryKey: ["clusters"] }));
+  const box = await screen.findByRole("region", { name: /found before it enrolled: 1 of 3 well/ });
+  expect(within(box).getByText("HW-6100")).toBeInTheDocument();
+  expect(within(box).getByText(/10m0s behind the hub's <b>/).textContent).not.toContain("\u202e");
+  expect(within(box).getByText("have the nodes set their clocks by NTP")).toBeInTheDocument();
+  expect(within(box).getByText("of-a-newer-agent")).toBeInTheDocument();
+  expect(screen.queryByText("Nothing has reached us yet")).toBeNull();
+  await expectAccessible();
 });
 
 test("what goes wrong is said: a refusal with its code, an end, silence, a token taken back", async () => {

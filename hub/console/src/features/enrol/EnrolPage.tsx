@@ -17,6 +17,7 @@ import { RelativeTime } from "../../ui/RelativeTime";
 import { cli } from "../../ui/shell";
 import { EmptyView, ErrorView, LoadingView } from "../../ui/states";
 import classes from "./Enrol.module.css";
+import { Preflight } from "./Preflight";
 import { enrolledQuery, projectsQuery, tokenQuery } from "./queries";
 import { egressTest, masked, quietAfter, type StepName, stepNames, stepsOf } from "./steps";
 
@@ -287,6 +288,7 @@ function Checklist({
     made.usedAt === undefined &&
     !expired &&
     refused === undefined &&
+    made.preflight === undefined &&
     now - new Date(made.createdAt).getTime() > quietAfter;
   const held = steps.redeemed === "done" && cluster.data?.held !== undefined && cluster.data.held !== "";
   const finished = steps.inventory === "done";
@@ -415,6 +417,7 @@ function Checklist({
           )}
         </div>
       </section>
+      {made.preflight !== undefined && <Preflight found={made.preflight} />}
       {finished && (
         <div className={classes.row}>
           <Button component={Link} to={paths.cluster} params={{ cluster: name } as never} search={{ project } as never}>

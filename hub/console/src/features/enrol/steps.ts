@@ -4,6 +4,10 @@ export const stepNames = ["redeemed", "connected", "inventory", "application"] a
 export type StepName = (typeof stepNames)[number];
 export type StepState = "done" | "now" | "later";
 
+/** The checks of an agent's preflight that there are texts for; a newer agent may have more. */
+export const checkNames = ["dns", "tcp", "proxy", "tls", "clock", "token", "kubernetes", "rights", "state"] as const;
+export const outcomes = ["ok", "warning", "failed", "skipped"] as const;
+
 /** How long nothing may come before it is said. */
 export const quietAfter = 90_000;
 
