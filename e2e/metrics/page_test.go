@@ -123,6 +123,7 @@ func hub() *hubmetrics.Set {
 	s.Denied("c")
 	s.Refused("c")
 	s.AuditFailed()
+	s.Purged(fleet.Purged{Sessions: 1})
 	s.AuditBehind("https://siem.example.com/v1/logs", 1, at)
 	s.Webhook(202)
 	s.Rendered(0, false, nil)

@@ -444,6 +444,11 @@ func (h *hub) upkeep(ctx context.Context) error {
 			if err := h.store.ForgetRequests(ctx, now); err != nil {
 				h.log.Warn("old requests and jobs are not removed", "error", err)
 			}
+			purged, err := h.store.PurgeExpired(ctx, now)
+			h.metrics.Purged(purged)
+			if err != nil {
+				h.log.Warn("sessions and tokens that have expired are not removed", "error", err)
+			}
 			n, err := h.store.CollectBundles(ctx, now.Add(-bundleAge))
 			if err != nil {
 				h.log.Warn("bundles are not collected", "error", err)

@@ -84,6 +84,13 @@ func AskerOf(ctx context.Context) Asker {
 	return a
 }
 
+// KeptExpired is how long a token is listed after it expired, so that whoever wonders why
+// a program is refused finds it. A session that is over is nowhere.
+const KeptExpired = 30 * 24 * time.Hour
+
+// Purged is how many of each were removed because they had expired.
+type Purged struct{ Sessions, APITokens, RoleTokens, EnrolmentTokens int }
+
 // SessionIdle is after how long without use a session ends.
 const SessionIdle = 30 * time.Minute
 

@@ -150,7 +150,10 @@ func serveAt(t testing.TB, o Options, m MuxOptions) *port {
 	if p.authority, err = ca.Load(t.Context(), p.store, ca.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	o.Store, o.Authority, o.Ingest = p.store, p.authority, noIngest{}
+	o.Store, o.Authority = p.store, p.authority
+	if o.Ingest == nil {
+		o.Ingest = noIngest{}
+	}
 	p.gateway = New(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

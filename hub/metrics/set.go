@@ -45,6 +45,7 @@ type Set struct {
 	rtt          prometheus.Histogram
 	refused      *prometheus.CounterVec
 	auditFailed  prometheus.Counter
+	purged       *prometheus.CounterVec
 	exports      *exports
 	scrapeErrors *prometheus.CounterVec
 	cache        *prometheus.CounterVec
@@ -122,6 +123,7 @@ func New(version string, now func() time.Time) *Set {
 		tunnel:       counters("hawser_tunnel_bytes_total", "Bytes through the access tunnels (live objects, logs, commands): sent to agents, received from them.", "direction"),
 		refused:      counters("hawser_agent_refused_total", "Connections, calls and messages at the agents' port that were refused or held up, by the code of the log line: of strangers, and of agents that do not keep to the rules.", "reason"),
 		auditFailed:  counter("hawser_audit_failures_total", "Times that audit records could not be stored. Meanwhile no command is carried out, and records of what was done wait in the memory of the hub."),
+		purged:       counters("hawser_expired_removed_total", "Sessions and tokens that were removed from the database because they had expired: session, api_token, role_token or enrolment_token.", "kind"),
 		rtt:          histogram("hawser_agent_rtt_seconds", "Time from an agent's heartbeat to the hub's answer, as agents measure it.", exposition.Seconds),
 		cache:        counters("hawser_cache_requests_total", "Looks into a cache, by the kind of what was looked for (manifests, renders, sessions), by the store (memory, redis), and by result: hit, miss, error (no answer in time, or not asked because of that) or tampered (not what a hub had put there).", "cache", "store", "result"),
 		cacheBytes:   counters("hawser_cache_bytes_total", "Bytes of values that were read from a cache or written to it.", "store", "direction"),
@@ -145,6 +147,13 @@ func (s *Set) Registry() *prometheus.Registry { return s.registry }
 
 // AuditFailed is told by hub/audit when records cannot be stored.
 func (s *Set) AuditFailed() { s.auditFailed.Inc() }
+
+// Purged counts what the hub's upkeep has removed.
+func (s *Set) Purged(p fleet.Purged) {
+	for kind, n := range map[string]int{"session": p.Sessions, "api_token": p.APITokens, "role_token": p.RoleTokens, "enrolment_token": p.EnrolmentTokens} {
+		s.purged.WithLabelValues(kind).Add(float64(n))
+	}
+}
 
 // Handler serves /metrics.
 func (s *Set) Handler(log *slog.Logger) http.Handler {

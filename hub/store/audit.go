@@ -236,6 +236,18 @@ func (s *Store) AuditHead(ctx context.Context) (audit.Head, error) {
 	return head, wrap(err, "read the audit records")
 }
 
+// auditQuery is the statement for AuditRecords.
+func auditQuery(f fleet.AuditFilter) string {
+	text := q("AuditRecords")
+	if f.Kind == audit.Handover {
+		text += " AND kind = 'handover'" // as its index has it
+	}
+	if f.OldestFirst {
+		return text + " ORDER BY seq LIMIT $15"
+	}
+	return text + " ORDER BY seq DESC LIMIT $15"
+}
+
 // AuditRecords lists records, the newest first or as f says.
 func (s *Store) AuditRecords(ctx context.Context, f fleet.AuditFilter) ([]audit.Signed, error) {
 	text := func(s string) *string {
@@ -244,11 +256,7 @@ func (s *Store) AuditRecords(ctx context.Context, f fleet.AuditFilter) ([]audit.
 		}
 		return &s
 	}
-	order := " ORDER BY seq DESC LIMIT $15"
-	if f.OldestFirst {
-		order = " ORDER BY seq LIMIT $15"
-	}
-	rows, err := s.pool.Query(ctx, q("AuditRecords")+order, text(f.Actor), text(f.Action), text(f.Resource), text(f.Project), text(f.Cluster), text(f.Name),
+	rows, err := s.pool.Query(ctx, auditQuery(f), text(f.Actor), text(f.Action), text(f.Resource), text(f.Project), text(f.Cluster), text(f.Name),
 		text(string(f.Outcome)), text(string(f.Kind)), text(f.Request), text(f.Operation), f.Since, f.Until, f.After, f.Before, f.Limit)
 	if err != nil {
 		return nil, wrap(err, "read the audit records")

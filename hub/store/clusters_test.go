@@ -181,3 +181,31 @@ func TestHeartbeatsOfManySessions(t *testing.T) {
 		t.Errorf("sequence fell to %d", n)
 	}
 }
+
+// Allowing is for what is held: it gives a cluster that was revoked nothing back, and
+// changes nothing of one that nobody holds.
+func TestE03_OnlyWhatIsHeldIsAllowed(t *testing.T) {
+	b := setup(t)
+	ctx := b.ctx()
+	id := b.cluster("eu")
+	wantCode(t, b.AllowCluster(ctx, id), fault.Conflict, "cluster_not_held")
+	hold := func() {
+		t.Helper()
+		for range 4 {
+			if _, _, err := b.NoteDouble(ctx, id, time.Hour, 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	hold()
+	must(t, b.AllowCluster(ctx, id))
+	if noted, held, err := b.NoteDouble(ctx, id, time.Hour, 3); noted != 1 || held || err != nil {
+		t.Errorf("one that was allowed begins anew: %d, %t, %v", noted, held, err)
+	}
+	hold()
+	must(t, b.RevokeCluster(ctx, id))
+	wantCode(t, b.AllowCluster(ctx, id), fault.Conflict, "cluster_not_held")
+	if c, err := b.Cluster(ctx, string(id)); err != nil || !c.Revoked {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

@@ -282,8 +282,43 @@ const (
 	evictable  = 10
 )
 
-// ForgetLogins removes sessions and counts whose time is over, and bounds how many
-// counts there are.
+// purgeBatch and purgeBatches bound what one call of PurgeExpired removes of a kind: the
+// rest is for the next.
+const (
+	purgeBatch   = 500
+	purgeBatches = 40
+)
+
+// PurgeExpired removes sessions whose time is over, and tokens whose time has been over
+// for fleet.KeptExpired, in transactions of few rows. Several hubs may do so at a time:
+// each row is one's. What was removed counts also with an error.
+func (s *Store) PurgeExpired(ctx context.Context, now time.Time) (p fleet.Purged, err error) {
+	kept, over := now.Add(-fleet.KeptExpired), now.Add(-time.Hour) // clocks of hubs differ
+	for _, k := range []struct {
+		count *int
+		query string
+		args  []any
+	}{
+		{&p.Sessions, "PurgeSessions", []any{over, over.Add(-fleet.SessionIdle)}},
+		{&p.APITokens, "PurgeAPITokens", []any{kept}},
+		{&p.RoleTokens, "PurgeRoleTokens", []any{kept}},
+		{&p.EnrolmentTokens, "PurgeEnrolmentTokens", []any{kept}},
+	} {
+		for range purgeBatches {
+			tag, err := s.pool.Exec(ctx, q(k.query), append(k.args, purgeBatch)...)
+			if err != nil {
+				return p, wrap(err, "remove what has expired")
+			}
+			*k.count += int(tag.RowsAffected())
+			if tag.RowsAffected() < purgeBatch {
+				break
+			}
+		}
+	}
+	return p, nil
+}
+
+// ForgetLogins removes counts whose time is over, and bounds how many counts there are.
 func (s *Store) ForgetLogins(ctx context.Context, now time.Time) error {
 	return s.forgetLogins(ctx, now, maxCounted)
 }

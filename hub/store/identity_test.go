@@ -126,10 +126,10 @@ func TestSessionsOfProviders(t *testing.T) {
 	if !got.Session.SeenAt.Equal(b.now()) || !got.Session.AuthenticatedAt.Equal(b.now()) {
 		t.Errorf("%+v", got.Session)
 	}
-	must(t, b.ForgetLogins(ctx, b.now()))
+	must(t, second(b.PurgeExpired(ctx, b.now())))
 	_, err = b.LoginByID(ctx, "s")
 	must(t, err)
-	must(t, b.ForgetLogins(ctx, b.now().Add(2*time.Hour)))
+	must(t, second(b.PurgeExpired(ctx, b.now().Add(3*time.Hour))))
 	_, err = b.LoginByID(ctx, "s")
 	wantCode(t, err, fault.NotFound, "session_unknown")
 	must(t, b.DeleteLoginSession(ctx, "s"))

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
@@ -182,18 +183,22 @@ func TestE08_AStatementOfTheHubIsForOneRequestOfOneCluster(t *testing.T) {
 		change func(*Statement)
 		by     *ecdsa.PrivateKey
 		taken  bool
+		plain  bool // signed as something that is no statement
 	}{
-		"an honest one":                {func(*Statement) {}, key, true},
-		"as old as it may be":          {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew) }, key, true},
-		"another cluster's":            {func(s *Statement) { s.Cluster = "us" }, key, false},
-		"another request's":            {func(s *Statement) { s.Request = "r2" }, key, false},
-		"for another path":             {func(s *Statement) { s.Digest = Digest("GET", "/api/v1/secrets", "") }, key, false},
-		"for another method":           {func(s *Statement) { s.Digest = Digest("DELETE", "/api/v1/pods", "") }, key, false},
-		"older":                        {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew - time.Second) }, key, false},
-		"of the future":                {func(s *Statement) { s.At = now.Add(maxSkew + time.Second) }, key, false},
-		"another key's":                {func(*Statement) {}, another, false},
-		"about somebody of Kubernetes": {func(s *Statement) { s.User = "system:admin" }, key, false},
-		"in a group of Kubernetes":     {func(s *Statement) { s.Groups = []string{"system:masters"} }, key, false},
+		"an honest one":                {func(*Statement) {}, key, true, false},
+		"as old as it may be":          {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew) }, key, true, false},
+		"another cluster's":            {func(s *Statement) { s.Cluster = "us" }, key, false, false},
+		"another request's":            {func(s *Statement) { s.Request = "r2" }, key, false, false},
+		"for another path":             {func(s *Statement) { s.Digest = Digest("GET", "/api/v1/secrets", "") }, key, false, false},
+		"for another method":           {func(s *Statement) { s.Digest = Digest("DELETE", "/api/v1/pods", "") }, key, false, false},
+		"older":                        {func(s *Statement) { s.At = now.Add(-statementLife - maxSkew - time.Second) }, key, false, false},
+		"of the future":                {func(s *Statement) { s.At = now.Add(maxSkew + time.Second) }, key, false, false},
+		"another key's":                {func(*Statement) {}, another, false, false},
+		"about somebody of Kubernetes": {func(s *Statement) { s.User = "system:admin" }, key, false, false},
+		"in a group of Kubernetes":     {func(s *Statement) { s.Groups = []string{"system:masters"} }, key, false, false},
+		"signed as something else":     {func(*Statement) {}, key, false, true},
+		"in as many groups as may be":  {func(s *Statement) { s.Groups = slices.Repeat(s.Groups, maxGroups) }, key, true, false},
+		"in more groups":               {func(s *Statement) { s.Groups = slices.Repeat(s.Groups, maxGroups+1) }, key, false, false},
 	} {
 		s := Statement{Cluster: "eu", Request: "r1", Digest: digest, User: Prefix + "user:ann", Groups: []string{Prefix + "everyone"}, At: now}
 		c.change(&s)
@@ -201,13 +206,29 @@ func TestE08_AStatementOfTheHubIsForOneRequestOfOneCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signature, err := ecdsa.SignASN1(rand.Reader, c.by, signedText(text))
+		over := signedText(text)
+		if c.plain {
+			sum := sha256.Sum256(text)
+			over = sum[:]
+		}
+		signature, err := ecdsa.SignASN1(rand.Reader, c.by, over)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := Verify(ca, model.KubeIdentity{Statement: text, Signature: signature}, "eu", "r1", digest, now)
 		if c.taken && (err != nil || got.User != s.User) || !c.taken && !fault.HasCode(err, "identity_refused") {
 			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+
+	// A hub that means well signs nothing that no agent would take.
+	for _, change := range []func(*Statement){
+		func(s *Statement) { s.User = "system:admin" }, func(s *Statement) { s.Groups = []string{"system:masters"} }, func(s *Statement) { s.Cluster = "" }, func(s *Statement) { s.Request = "" },
+	} {
+		s := Statement{Cluster: "eu", Request: "r1", Digest: digest, User: Prefix + "user:ann", At: now}
+		change(&s)
+		if _, err := s.Sign(func(digest []byte) ([]byte, error) { return ecdsa.SignASN1(rand.Reader, key, digest) }); !fault.HasCode(err, "identity_refused") {
+			t.Errorf("%+v is signed: %v", s, err)
 		}
 	}
 }

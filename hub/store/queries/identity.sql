@@ -61,8 +61,21 @@ UPDATE login_sessions SET hash = $3, authenticated_at = $4, seen_at = $4 WHERE i
 DELETE FROM login_sessions WHERE id = $1;
 
 -- name: ForgetLogins
-WITH s AS (DELETE FROM login_sessions WHERE expires_at < $1)
 DELETE FROM login_attempts WHERE until < $1;
+
+-- name: PurgeSessions
+-- $1 is when the session is over, $2 the time since when it was not used.
+DELETE FROM login_sessions WHERE id IN (
+    SELECT id FROM login_sessions WHERE expires_at < $1 OR seen_at < $2 LIMIT $3 FOR UPDATE SKIP LOCKED);
+
+-- name: PurgeAPITokens
+DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED);
+
+-- name: PurgeRoleTokens
+DELETE FROM role_tokens WHERE id IN (SELECT id FROM role_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED);
+
+-- name: PurgeEnrolmentTokens
+DELETE FROM enrolment_tokens WHERE id IN (SELECT id FROM enrolment_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED);
 
 -- name: CountedKeys
 SELECT count(*) FROM login_attempts;
