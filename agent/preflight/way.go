@@ -13,8 +13,8 @@ import (
 )
 
 // The hub's clock and this one may differ by slightSkew without a word, and by
-// skew before it is a failure: half an hour of more and certificates of the hub are
-// not valid yet.
+// skew before it is a failure. Nothing breaks at once; but what ages, tokens and
+// windows say is wrong by as much, and at an hour certificates are not valid yet.
 const (
 	slightSkew = time.Minute
 	skew       = 5 * time.Minute

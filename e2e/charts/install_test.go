@@ -25,7 +25,7 @@ func TestTheInstallationIsAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	releases := map[string]map[string]any{}
+	releases, charts := map[string]map[string]any{}, map[string]string{}
 	helm, yamls := 0, 0
 	for _, block := range regexp.MustCompile("(?ms)^( *)```(sh|yaml)\n(.*?)^ *```$").FindAllStringSubmatch(string(text), -1) {
 		body := strings.ReplaceAll(strings.ReplaceAll(block[3], "\\\n", " "), "\n"+block[1], "\n")
@@ -51,6 +51,15 @@ func TestTheInstallationIsAsDocumented(t *testing.T) {
 				}
 				continue
 			}
+			if words[1] == "test" {
+				// The release has a pod for it.
+				if releases[words[2]] == nil || !slices.ContainsFunc(objects(t, mustRender(t, charts[words[2]], words[4], releases[words[2]])), func(o *unstructured.Unstructured) bool {
+					return o.GetAnnotations()["helm.sh/hook"] == "test"
+				}) {
+					t.Errorf("%s has nothing to test: %s", words[2], line)
+				}
+				continue
+			}
 			release, chart := words[2], strings.TrimPrefix(words[3], "./charts/")
 			vals := map[string]any{}
 			if words[1] == "upgrade" {
@@ -70,7 +79,7 @@ func TestTheInstallationIsAsDocumented(t *testing.T) {
 					namespace = words[i+1]
 				}
 			}
-			releases[release] = vals
+			releases[release], charts[release] = vals, chart
 			files, err := render(load(t, chart), namespace, vals)
 			if err != nil {
 				t.Errorf("%s\n%v", line, err)
@@ -84,7 +93,7 @@ func TestTheInstallationIsAsDocumented(t *testing.T) {
 			}
 		}
 	}
-	if helm < 7 || yamls < 1 {
+	if helm < 11 || yamls < 1 {
 		t.Errorf("%d commands and %d files of values are found", helm, yamls)
 	}
 }
