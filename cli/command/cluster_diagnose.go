@@ -16,7 +16,7 @@ func newClusterDiagnose(s *session) *cobra.Command {
 		Use: "diagnose NAME", Short: "Why a cluster does not report or works badly, and what to do", Args: exactArgs("NAME"),
 		Long: `Why a cluster does not report or works badly, and what to do: the causes that the hub
 knows of, the one that is to be mended first at the top, then what may be and the hub
-cannot see. Each has a code (see hawser explain-error), what was seen and when, what to
+cannot see. Each has a code (see hawser explain CODE), what was seen and when, what to
 do, and a command to copy; those of kubectl are for that cluster. A name for which
 there is an enrolment token only is explained too. Exit status 1 when there are causes.
 

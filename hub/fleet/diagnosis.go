@@ -229,7 +229,7 @@ func (d *diagnosing) refusal(code string) (*fault.Error, string) {
 	if fault.ID(code) == "" {
 		return fault.New(fault.Denied, "agent_refused", "the hub refuses the agent").WithFix("look at what the agent says, and at the hub's log"), agentLogs
 	}
-	return fault.New(fault.Denied, code, "the hub refuses the agent").WithFix("hawser explain-error %s says what it means; look at what the agent says", fault.ID(code)), agentLogs
+	return fault.New(fault.Denied, code, "the hub refuses the agent").WithFix("hawser explain %s says what it means; look at what the agent says", fault.ID(code)), agentLogs
 }
 
 func agentChart(version string) string {

@@ -81,7 +81,7 @@ func TestDiagnose(t *testing.T) {
 		"a revoked certificate":         {away(refused("certificate_revoked", time.Minute)), "offline", "certificate_revoked", "still runs somewhere"},
 		"sessions too often":            {away(refused("session_rate", time.Minute)), "offline", "session_rate", "get pods"},
 		"allowed since":                 {away(refused("duplicate_identity", time.Minute)), "offline", "duplicate_identity", "rollout restart"},
-		"refused for something else":    {away(refused("cluster_mismatch", time.Minute)), "offline", "cluster_mismatch", "explain-error HW-6011"},
+		"refused for something else":    {away(refused("cluster_mismatch", time.Minute)), "offline", "cluster_mismatch", "explain HW-6011"},
 		"refused for something unknown": {away(refused("of_a_newer_hub", time.Minute)), "offline", "agent_refused", "of_a_newer_hub"},
 		"refused before it was there":   {away(refused("session_rate", time.Hour)), "offline", "agent_offline hub_unreachable? cluster_down?", "since 2026-05-01T11:46:00Z"},
 		"silent":                        {away(func(*facts) {}), "offline", "agent_offline hub_unreachable? cluster_down?", "nothing was heard of the agent for 25s (session_silent)"},

@@ -23,15 +23,13 @@ import { StatusText } from "../../ui/StatusIcon";
 import { cli } from "../../ui/shell";
 import { EmptyView, ErrorView, LoadingView, PartialBanner } from "../../ui/states";
 import { quotedTerm } from "../../ui/terms";
-import { toast, toastProblem } from "../../ui/toast";
 import classes from "./Clusters.module.css";
 import { AliasesSheet, LabelsSheet } from "./EditSheets";
+import { Line, millis, Queued } from "./Line";
 import { applicationsOnQuery, clusterQuery, hubQuery, openOperationsQuery } from "./queries";
+import { Why } from "./Why";
 
 const route = getRouteApi(paths.cluster);
-
-/** The command that shows what an agent says, on its own cluster. */
-const agentLogs = "kubectl -n hawser-system logs deploy/hawser-agent --tail=50";
 
 /** One cluster: its agent, what runs there, and what can be done about it. */
 export function ClusterPage() {
@@ -103,78 +101,15 @@ export function ClusterPage() {
             <PlainText text={problem.message} /> {problem.id || problem.code}
           </PartialBanner>
         )}
-        {state !== "connected" && <Why cluster={cluster} />}
+        <Why cluster={cluster} />
         <Cards cluster={cluster} />
+        <Queued cluster={cluster} project={project} />
         <Waiting cluster={cluster} />
         <Applications cluster={cluster} project={project} />
+        <Line cluster={cluster} />
         {(cluster.unknownApplications?.length ?? 0) > 0 && <Unknown cluster={cluster} />}
       </WithSheet>
     </Page>
-  );
-}
-
-/** Why nothing is heard of it, as far as the hub knows, and where to look. */
-function Why({ cluster }: { cluster: Cluster }) {
-  const t = useT();
-  const state = connectionOf(cluster);
-  const [busy, setBusy] = useState(false);
-  const client = useQueryClient();
-  const expired =
-    cluster.certificateNotAfter !== undefined && new Date(cluster.certificateNotAfter).getTime() < Date.now();
-  const allow = async () => {
-    setBusy(true);
-    try {
-      await api.allowCluster(cluster.name);
-      toast(t("clusters.allowed", { name: cluster.name }));
-      await client.invalidateQueries({ queryKey: ["clusters"] });
-    } catch (e) {
-      toastProblem(t, e);
-    }
-    setBusy(false);
-  };
-  if (state === "held")
-    return (
-      <section className={classes.why} aria-labelledby="cluster-why">
-        <h2 id="cluster-why">{t("clusters.held")}</h2>
-        <p>
-          {cluster.held === "duplicate_identity"
-            ? t("clusters.held.duplicate")
-            : cluster.held === "cluster_changed"
-              ? t("clusters.held.changed")
-              : plainLine(cluster.held ?? "")}
-        </p>
-        <p>
-          <Button onClick={() => void allow()} loading={busy}>
-            {t("clusters.allow")}
-          </Button>
-        </p>
-        <CliLine command={cli("hawser", "cluster", "allow", cluster.name)} />
-      </section>
-    );
-  if (state === "revoked")
-    return (
-      <section className={classes.why} aria-labelledby="cluster-why">
-        <h2 id="cluster-why">{t("clusters.revoked")}</h2>
-        <p>{t("clusters.revoked.text")}</p>
-        <CliLine command={cli("hawser", "cluster", "enroll", cluster.name)} />
-      </section>
-    );
-  return (
-    <section className={classes.why} aria-labelledby="cluster-why">
-      <h2 id="cluster-why">
-        {state === "never" ? t("clusters.never") : t("clusters.offline")}{" "}
-        {cluster.lastSeen !== undefined && <RelativeTime at={cluster.lastSeen} />}
-      </h2>
-      {state !== "never" && <p>{t("clusters.offline.text")}</p>}
-      <ol>
-        {expired && <li>{t("clusters.cause.certificate")}</li>}
-        <li>{t("clusters.cause.agent")}</li>
-        <li>{t("clusters.cause.egress")}</li>
-        <li>{t("clusters.cause.cluster")}</li>
-      </ol>
-      <p>{t("clusters.cause.look")}</p>
-      <CliLine command={agentLogs} label={t("clusters.cause.look")} />
-    </section>
   );
 }
 
@@ -209,6 +144,13 @@ function Cards({ cluster }: { cluster: Cluster }) {
               ),
             },
             { name: t("clusters.seen"), value: time(cluster.lastSeen) },
+            {
+              name: t("clusters.roundTrip"),
+              value:
+                cluster.roundTripMs === undefined
+                  ? "–"
+                  : t("clusters.roundTrip.ms", { ms: format.number(millis(cluster.roundTripMs)) }),
+            },
             { name: t("clusters.enrolled"), value: time(cluster.enrolledAt) },
             {
               name: t("clusters.certificate"),

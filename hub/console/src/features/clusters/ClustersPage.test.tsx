@@ -1,7 +1,7 @@
-import { screen, waitFor } from "@testing-library/react";
+import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, test } from "vitest";
-import type { Cluster } from "../../api/types";
+import type { Cluster, ClusterDiagnosis, FleetTimeline } from "../../api/types";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
 
 const asOf = "2026-05-01T12:00:00Z";
@@ -63,9 +63,73 @@ test("what the filter empties, and the first cluster of all", async () => {
   expect(screen.getByText(/hawser cluster enroll NAME/)).toBeInTheDocument();
 });
 
+const well: ClusterDiagnosis = {
+  cluster: "eu",
+  state: "connected",
+  asOf,
+  healthy: true,
+  causes: [],
+  reconnects: 0,
+  queued: { total: 0, items: [] },
+};
+
+const silent: ClusterDiagnosis = {
+  ...well,
+  state: "offline",
+  healthy: false,
+  lastSeen: asOf,
+  causes: [
+    {
+      code: "agent_offline",
+      id: "HW-6001",
+      title: "the agent has been silent \u202efor long <b>",
+      known: true,
+      seen: "its connection ended: nothing was heard (session_silent)",
+      at: asOf,
+      fix: "look at what it says \u001b[31m",
+      command: "kubectl -n hawser-system logs deploy/hawser-agent --tail=50",
+    },
+    {
+      code: "hub_unreachable",
+      id: "HW-6041",
+      title: "the agent may not reach the hub",
+      known: false,
+      fix: "look at firewalls",
+      command: "kubectl get nodes",
+    },
+  ],
+  queued: {
+    total: 51,
+    items: [{ uid: "u1", name: "ledger", project: "pay", what: "update", generation: 3, since: asOf }],
+  },
+};
+
+const log: FleetTimeline = {
+  asOf,
+  from: asOf,
+  counts: {},
+  reconnects: 9,
+  more: 3,
+  newest: [
+    { at: asOf, kind: "refused", cluster: "eu", code: "session_rate", id: "HW-6077" },
+    {
+      at: asOf,
+      kind: "lost",
+      cluster: "eu",
+      code: "session_silent",
+      id: "HW-6105",
+      message: "nothing was \u001b[2Jheard",
+    },
+    { at: asOf, kind: "connected", cluster: "eu" },
+    { at: asOf, kind: "of a newer hub", cluster: "eu" },
+  ],
+};
+
 const page = (c: Cluster, more: Parameters<typeof hubAnswers>[0] = {}) =>
   hubAnswers({
     "GET /clusters/:name": () => c,
+    "GET /clusters/:name/diagnosis": () => well,
+    "GET /fleet/timeline": () => ({ from: asOf, counts: {}, newest: [], reconnects: 0, asOf }),
     "GET /hub": () => ({ hubID: "h", incarnation: 1, holdDeletes: false, version: "v0.5.0" }),
     "GET /operations": () => ({
       items: [{ id: "o", appUID: "u", app: "api", kind: "sync", phase: "Queued", spec: {}, createdAt: asOf }],
@@ -96,14 +160,75 @@ const page = (c: Cluster, more: Parameters<typeof hubAnswers>[0] = {}) =>
   });
 
 test("a cluster that does not report says so first, with where to look", async () => {
-  page(cluster("eu", { connected: false, freshness: "stale" }));
+  page(cluster("eu", { connected: false, freshness: "stale", roundTripMs: 38.2 }), {
+    "GET /clusters/:name/diagnosis": () => silent,
+    "GET /fleet/timeline": () => log,
+  });
   drawAt("/clusters/eu");
   expect(await screen.findByRole("heading", { name: /Does not report/ })).toBeInTheDocument();
-  expect(screen.getByText(/kubectl -n hawser-system logs deploy\/hawser-agent/)).toBeInTheDocument();
+  const causes = await screen.findByRole("list", { name: "Causes, the first one first" });
+  const [first, second] = within(causes).getAllByRole("listitem");
+  expect(first).toHaveTextContent("the agent has been silent ⟨U+202E⟩for long <b>");
+  expect(first).toHaveTextContent("nothing was heard (session_silent)");
+  expect(within(first as HTMLElement).getByText(/kubectl -n hawser-system logs deploy/)).toBeInTheDocument();
+  expect(within(first as HTMLElement).getByText("hawser explain HW-6001", { exact: false })).toBeInTheDocument();
+  expect(first).not.toHaveTextContent("may be");
+  expect(second).toHaveTextContent("the agent may not reach the hubmay be");
+  expect(screen.getByText("hawser cluster diagnose eu", { exact: false })).toBeInTheDocument();
+  expect(document.body.textContent).not.toMatch(/[\u001b\u202e]/);
   expect(await screen.findByRole("heading", { name: /Waits for the cluster/ })).toBeInTheDocument();
   expect(await screen.findByText("OOMKilled <b>")).toBeInTheDocument();
   expect(screen.getByRole("link", { name: /all 1/ })).toHaveAttribute("href", expect.stringContaining("cluster"));
   await expectAccessible();
+});
+
+test("the line to a cluster: round trip, reconnects, a log with reasons, and what waits for it", async () => {
+  const asked = page(cluster("eu", { connected: false, freshness: "stale", roundTripMs: 38.2 }), {
+    "GET /clusters/:name/diagnosis": () => ({ ...silent, clockAheadMs: -90_000 }),
+    "GET /fleet/timeline": () => log,
+  });
+  drawAt("/clusters/eu");
+  const line = (await screen.findByText("of the last hour")).closest("section") as HTMLElement;
+  const rows = await within(line).findAllByRole("row");
+  expect(rows).toHaveLength(5);
+  expect(rows[1]).toHaveTextContent("RefusedHW-6077");
+  expect(rows[2]).toHaveTextContent("nothing was heardHW-6105");
+  expect(rows[3]).toHaveTextContent("Connected");
+  expect(rows[4]).toHaveTextContent("of a newer hub");
+  expect(within(line).getByText("38 ms")).toBeInTheDocument();
+  expect(within(line).getByText("9")).toBeInTheDocument();
+  expect(within(line).getByText("90 s behind the hub's")).toBeInTheDocument();
+  expect(within(line).getByText("3 more are not listed.")).toBeInTheDocument();
+  const q = asked.find((a) => a.path === "/fleet/timeline")?.query;
+  expect([q?.get("cluster"), q?.get("kind")]).toEqual(["eu", "connected,lost,refused"]);
+  const queued = screen.getByText("taken when it reports again").closest("section") as HTMLElement;
+  expect(within(queued).getByRole("link", { name: "ledger" })).toHaveAttribute("href", "/apps/ledger");
+  expect(within(queued).getByText("50 more are not listed.")).toBeInTheDocument();
+});
+
+test("a cluster that is well says so, and one that reports and is not well says why", async () => {
+  page(cluster("eu"));
+  const first = drawAt("/clusters/eu", { locale: "de" });
+  expect(await screen.findByText("Es ist nichts bekannt, was mit ihm nicht stimmt.")).toBeInTheDocument();
+  expect(await screen.findByText("In dieser Stunde kam und ging er nicht.")).toBeInTheDocument();
+  await expectAccessible();
+  first.unmount();
+  page(cluster("eu"), {
+    "GET /clusters/:name/diagnosis": () => ({ ...silent, state: "connected", causes: silent.causes.slice(0, 1) }),
+  });
+  drawAt("/clusters/eu");
+  expect(await screen.findByRole("heading", { name: "It reports, and something is wrong" })).toBeInTheDocument();
+});
+
+test("a diagnosis that is denied or fails leaves the rest of the page", async () => {
+  page(cluster("eu", { connected: false }), {
+    "GET /clusters/:name/diagnosis": () => problemAnswer(403, "denied", "not yours", { id: "HW-4001" }),
+    "GET /fleet/timeline": () => problemAnswer(503, "db_unavailable", "the database is away", { id: "HW-9001" }),
+  });
+  drawAt("/clusters/eu");
+  expect(await screen.findByText("not yours")).toBeInTheDocument();
+  expect(await screen.findByText("the database is away")).toBeInTheDocument();
+  expect(await screen.findByText("OOMKilled <b>")).toBeInTheDocument();
 });
 
 test("a cluster that is held is let in", async () => {

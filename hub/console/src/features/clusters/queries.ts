@@ -63,6 +63,25 @@ export function clusterQuery(name: string) {
   });
 }
 
+/** Why a cluster does not report or works badly, and what waits for it. What changes without an event is asked for again. */
+export function diagnosisQuery(name: string) {
+  return queryOptions({
+    queryKey: ["clusters", "diagnosis", name],
+    queryFn: ({ signal }) => api.diagnoseCluster(name, { signal }),
+    refetchInterval: 30_000,
+  });
+}
+
+/** When the agent of a cluster came and went in the last hour, and why. */
+export function connectionLogQuery(cluster: string) {
+  return queryOptions({
+    queryKey: ["clusters", "connections", cluster],
+    queryFn: async ({ signal }) =>
+      (await api.getFleetTimeline({ cluster, kind: "connected,lost,refused" }, { signal })).value,
+    refetchInterval: 30_000,
+  });
+}
+
 /** Applications on a cluster that are seen: in numbers, and the first fifty, the worst first. */
 export function applicationsOnQuery(cluster: string, project: string | undefined) {
   return queryOptions({
