@@ -80,6 +80,8 @@ const (
 	mostClockSkew = 30 * time.Second
 	// unsteady is from how many reconnections in an hour on a line is called that.
 	unsteady = 5
+	// renewable is how long after its end a certificate still renews itself.
+	renewable = 90 * 24 * time.Hour
 	// slowLine is from which round trip on.
 	slowLine = 2 * time.Second
 )
@@ -182,10 +184,10 @@ func (d *diagnosing) shutOut() {
 			WithFix("see to it that there is one agent only, then let it in; when the certificate was stolen, enrol the cluster again"),
 			d.refusedAt("duplicate_identity"), "hawser cluster allow "+c.Name, "the cluster is held: %s", c.Held)
 	}
-	if !c.Revoked && c.CertNotAfter != nil && c.CertNotAfter.Before(d.now) {
+	if !c.Revoked && c.CertNotAfter != nil && c.CertNotAfter.Add(renewable).Before(d.now) {
 		d.know(fault.New(fault.Unauthorized, "certificate_expired", "the agent's certificate has expired").
 			WithFix("enrol the cluster again under the same name: it keeps its applications"),
-			c.CertNotAfter, d.enroll(), "the newest certificate ended; the agent was away when it had to renew it")
+			c.CertNotAfter, d.enroll(), "the newest certificate ended so long ago that it cannot be renewed any more")
 	}
 	// What was refused before the last sign of life did not keep the agent out.
 	if r := d.f.Refused; r != nil && !(c.LastSeen != nil && r.At.Before(*c.LastSeen)) && !(c.Revoked && r.Code == "certificate_revoked") {
@@ -257,6 +259,9 @@ func (d *diagnosing) silent(state string) {
 			seen += " (" + end.Code + ")"
 		}
 	}
+	if c.CertNotAfter != nil && c.CertNotAfter.Before(d.now) {
+		seen += "; its certificate ended at " + c.CertNotAfter.UTC().Format(time.RFC3339) + ", which it renews by itself when it comes"
+	}
 	e := fault.New(fault.Unavailable, "agent_offline", "the agent has been silent since %s", at.UTC().Format(time.RFC3339)).
 		WithFix("look at what it says on its cluster; what runs there goes on, and drift is still healed there")
 	if end := d.lastEnd(); end != nil && end.Code == "" {
@@ -300,11 +305,28 @@ func (d *diagnosing) enrolment() {
 	case t.Refused != nil:
 		d.know(fault.New(fault.Denied, cmp.Or(t.Refused.Code, "agent_refused"), "the last attempt to enrol was refused").
 			WithFix("correct what was refused; the token is good until %s", t.ExpiresAt.UTC().Format(time.RFC3339)), &t.Refused.At, agentLogs, "%s", t.Refused.Message)
+	case d.preflight(t.Preflight):
 	default:
 		d.know(fault.New(fault.Precondition, "enrolment_open", "no agent has used the enrolment token yet").
 			WithFix("run the command that came with it where helm is set to the cluster; the token is good until %s", t.ExpiresAt.UTC().Format(time.RFC3339)),
 			&t.CreatedAt, agentLogs, "it was issued by %s", t.CreatedBy)
 	}
+}
+
+// preflight tells of what an agent found wrong before it enrolled, and whether there
+// was anything.
+func (d *diagnosing) preflight(p *EnrolmentPreflight) (found bool) {
+	if p == nil {
+		return false
+	}
+	for _, c := range p.Checks {
+		if c.Outcome == model.PreflightFailed {
+			d.know(fault.New(fault.Precondition, cmp.Or(c.Code, "agent_refused"), "the agent's preflight failed: %s", c.Check).
+				WithFix("%s", cmp.Or(c.Fix, "mend it, and start the agent again")), &p.At, agentLogs, "%s", c.Message)
+			found = true
+		}
+	}
+	return found
 }
 
 // working is what is wrong with a cluster that reports.

@@ -70,11 +70,12 @@ func TestDiagnose(t *testing.T) {
 		"held: two agents":         {away(func(f *facts) { f.Cluster.Held = "duplicate_identity" }), "held", "duplicate_identity", "HW-6097"},
 		"held: of a newer hub":     {away(func(f *facts) { f.Cluster.Held = "something_new" }), "held", "duplicate_identity", "something_new"},
 		"held, and refused for it": {away(func(f *facts) { f.Cluster.Held = "duplicate_identity"; refused("duplicate_identity", time.Minute)(f) }), "held", "duplicate_identity", "2026-05-01T11:59:00Z"},
-		"certificate ended":        {away(func(f *facts) { f.Cluster.CertNotAfter = ago(time.Hour) }), "offline", "certificate_expired", "HW-3004"},
+		"certificate ended":        {away(func(f *facts) { f.Cluster.CertNotAfter = ago(91 * 24 * time.Hour) }), "offline", "certificate_expired", "HW-3004"},
 		"certificate ended, and said": {away(func(f *facts) {
-			f.Cluster.CertNotAfter = ago(time.Hour)
+			f.Cluster.CertNotAfter = ago(91 * 24 * time.Hour)
 			refused("certificate_expired", time.Minute)(f)
 		}), "offline", "certificate_expired", "enroll eu"},
+		"certificate to be renewed":     {away(func(f *facts) { f.Cluster.CertNotAfter = ago(89 * 24 * time.Hour) }), "offline", "agent_offline hub_unreachable? cluster_down?", "renews by itself"},
 		"an older certificate":          {away(refused("certificate_expired", time.Minute)), "offline", "certificate_expired", "comes with"},
 		"agent too old":                 {away(refused("agent_too_old", time.Minute)), "offline", "agent_too_old", "--version 0.4.0"},
 		"hub too old":                   {away(refused("hub_too_old", time.Minute)), "offline", "hub_too_old", "bring the hub"},
@@ -95,6 +96,10 @@ func TestDiagnose(t *testing.T) {
 		"token expired":             {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(time.Minute)}), "enrolling", "enrolment_token_expired", "hawser cluster enroll new"},
 		"enrolment refused": {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(-time.Hour), Refused: &fleet.EnrolmentRefusal{At: *ago(time.Minute), Code: "enrolment_token_other_cluster", Message: "the token is of another cluster"}}),
 			"enrolling", "enrolment_token_other_cluster", "the token is of another cluster"},
+		"preflight failed": {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(-time.Hour), Preflight: &fleet.EnrolmentPreflight{At: *ago(time.Minute), Checks: []model.PreflightCheck{
+			{Check: "dns", Outcome: model.PreflightOK}, {Check: "hub", Outcome: model.PreflightFailed, Code: "name_unresolved", Message: "hub.example.org has no address", Fix: "ask DNS"}}}}),
+			"enrolling", "name_unresolved", "hub.example.org has no address"},
+		"preflight well": {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(-time.Hour), Preflight: &fleet.EnrolmentPreflight{At: *ago(time.Minute)}}), "enrolling", "enrolment_open hub_unreachable? cluster_down?", ""},
 		"a clock ahead":  {connected(func(f *facts) { f.Line.ClockAhead = 5 * time.Minute }), "connected", "doctor_clock_skew", "5m0s ahead of"},
 		"a clock behind": {connected(func(f *facts) { f.Line.ClockAhead = -31 * time.Second }), "connected", "doctor_clock_skew", "31s behind"},
 		"a clock nearly": {connected(func(f *facts) { f.Line.ClockAhead = 29 * time.Second }), "connected", "", ""},
