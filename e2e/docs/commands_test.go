@@ -128,7 +128,7 @@ func parses(t *testing.T, c called) error {
 	case "make":
 		return targets(t, c[1:])
 	}
-	return nil // of others; those of kubectl and helm are run by TestTheInstallation and e2e/charts
+	return nil // of others; helm and kubectl are asked by TestCommandsOfOthers
 }
 
 // parsesHawser parses by the tree of commands; complete: with all arguments.
