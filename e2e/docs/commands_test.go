@@ -2,7 +2,6 @@ package docs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,10 +23,10 @@ type called []string
 // stubs are the programs that a page may call. A stub notes how it was called.
 var stubs = []string{"hawser", "hawser-hub", "hawser-agent", "kubectl", "helm", "make", "openssl", "age", "jq", "ln", "grep", "git", "cosign"}
 
-// stub writes its arguments, one a line, after a line with its name. What follows in a
-// pipe is not held up by what it does not read.
+// stub writes its name and its arguments, each in a line, into a file of its own: those
+// of a pipe run at the same time. The files sort in the order of the calls.
 const stub = `#!/bin/bash
-{ printf 'call\n%s\n' "${0##*/}"; for a in "$@"; do printf 'arg\n%s\n' "${a//$'\n'/ }"; done; } >> "$CALLS"
+for a in "${0##*/}" "$@"; do printf '%s\n' "${a//$'\n'/ }"; done > "$CALLS/${EPOCHREALTIME/[.,]/}-$$"
 `
 
 // takesFrom are files that a command reads.
@@ -40,7 +39,8 @@ func dryRun(t *testing.T, text string) []called {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "bin")
 	work := filepath.Join(dir, "work")
-	for _, d := range []string{bin, work} {
+	log := filepath.Join(dir, "calls")
+	for _, d := range []string{bin, work, log} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,6 @@ func dryRun(t *testing.T, text string) []called {
 			t.Fatal(err)
 		}
 	}
-	log := filepath.Join(dir, "calls")
 	cmd := exec.CommandContext(t.Context(), "/bin/bash", "-e")
 	cmd.Dir = work
 	cmd.Env = []string{"PATH=" + bin, "CALLS=" + log, "SECRET=s", "HOME=" + dir}
@@ -64,19 +63,17 @@ func dryRun(t *testing.T, text string) []called {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("bash: %v\n%s\nin\n%s", err, out, text)
 	}
-	b, err := os.ReadFile(log)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	files, err := os.ReadDir(log) // sorted
+	if err != nil {
 		t.Fatal(err)
 	}
 	var calls []called
-	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	for i := 0; i+1 < len(lines); i += 2 {
-		switch lines[i] {
-		case "call":
-			calls = append(calls, called{lines[i+1]})
-		case "arg":
-			calls[len(calls)-1] = append(calls[len(calls)-1], lines[i+1])
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(log, f.Name()))
+		if err != nil {
+			t.Fatal(err)
 		}
+		calls = append(calls, strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"))
 	}
 	return calls
 }
