@@ -86,6 +86,8 @@ export const applicationsSearch = z.object({
   /** The key that rows are grouped by, and the groups that are open: see features/applications/groups.ts. */
   group: text,
   open: text,
+  /** Everything, although a saved view is there that the list opens with. */
+  view: oneOf("all"),
   dialog: oneOf("new"),
 });
 export const applicationSearch = z.object({

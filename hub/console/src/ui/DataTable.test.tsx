@@ -122,6 +122,30 @@ describe("a table without room for columns", () => {
   });
 });
 
+describe("a table that has no form of its own for little room", () => {
+  it("says all of a row in two lines, numbers with what they count", async () => {
+    const width = vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(100);
+    vi.stubGlobal(
+      "ResizeObserver",
+      class {
+        observe() {}
+        unobserve() {}
+        disconnect() {}
+      },
+    );
+    try {
+      const { container } = draw(<Table />);
+      expect(screen.getAllByRole("columnheader")).toHaveLength(2);
+      expect(screen.getByText("cluster-1")).toBeVisible();
+      expect(screen.getAllByText(/^[A-Z][a-z]+: /)[0]).toBeVisible();
+      await expectAccessible(container);
+    } finally {
+      width.mockRestore();
+      vi.unstubAllGlobals();
+    }
+  });
+});
+
 describe("a table", () => {
   it("has the rows in sight in the page, and says how many there are", async () => {
     const { container } = draw(<Table total={9000} />);

@@ -13,6 +13,7 @@ import {
   useState,
 } from "react";
 import { useT } from "../i18n";
+import { CompactCell } from "./CompactCell";
 import { useChord } from "./chords";
 import classes from "./DataTable.module.css";
 import { Icon } from "./Icon";
@@ -93,22 +94,42 @@ const headHeight = 32;
 const compactHeight = 56;
 /** With less than this, columns cannot be read beside each other. */
 const narrowBelow = 560;
+/** What a side sheet leaves of a laptop's window; columns that do not fit there scroll no more. */
+const beside = 700;
 
-/** Whether an element is too narrow for columns. */
-function useNarrow(element: RefObject<HTMLElement | null>, wanted: boolean): boolean {
+/** A row of two lines for tables that have none of their own: what it is called by, and all else. */
+function TwoLines<R>({ columns, row }: { columns: readonly Column<R>[]; row: R }) {
+  const name = columns.find((c) => c.always) ?? columns[0];
+  return (
+    <CompactCell
+      name={name?.cell(row)}
+      more={columns
+        .filter((c) => c !== name)
+        .map((c) => (
+          <span key={c.id} className={classes.part}>
+            {c.number === true && `${c.title}: `}
+            {c.cell(row)}
+          </span>
+        ))}
+    />
+  );
+}
+
+/** Whether an element is narrower than that. */
+function useNarrow(element: RefObject<HTMLElement | null>, below: number): boolean {
   const [narrow, setNarrow] = useState(false);
   useLayoutEffect(() => {
     const e = element.current;
-    if (!wanted || e === null || typeof ResizeObserver === "undefined") return;
+    if (e === null || typeof ResizeObserver === "undefined") return;
     const look = () => {
-      if (e.clientWidth > 0) setNarrow(e.clientWidth < narrowBelow);
+      if (e.clientWidth > 0) setNarrow(e.clientWidth < below);
     };
     look();
     const observer = new ResizeObserver(look);
     observer.observe(e);
     return () => observer.disconnect();
-  }, [element, wanted]);
-  return wanted && narrow;
+  }, [element, below]);
+  return narrow;
 }
 
 function linesOf<R>(rows: readonly R[], sections: readonly Section<R>[] | undefined): Line<R>[] {
@@ -131,7 +152,8 @@ function ownMeaning(target: EventTarget | null): boolean {
  * Shift a range, Enter opens. In groups, left and right fold and unfold them.
  */
 export function DataTable<R extends object>(props: DataTableProps<R>) {
-  const { columns, rows, rowKey, selected, onSelected, onOpen, onMore, compact, sections, onSection, onMoreOf } = props;
+  const { columns, rows, rowKey, selected, onSelected, onOpen, onMore, sections, onSection, onMoreOf } = props;
+  const compact = props.compact ?? ((row: R) => <TwoLines columns={columns} row={row} />);
   const lines = useMemo(() => linesOf(rows, sections), [rows, sections]);
   const total = sections === undefined ? (props.total ?? rows.length) : lines.length;
   const t = useT();
@@ -157,10 +179,12 @@ export function DataTable<R extends object>(props: DataTableProps<R>) {
     (s) => s,
   );
   const seen = new Set(table.getVisibleLeafColumns().map((c) => c.id));
-  const narrow = useNarrow(scroll, compact !== undefined);
+  // Columns that have room stay columns.
+  const wanted = columns.reduce((sum, c) => sum + c.width, 0);
+  const narrow = useNarrow(scroll, Math.max(props.compact === undefined ? 0 : narrowBelow, Math.min(beside, wanted)));
   const whole = columns[0];
   const shown: readonly Column<R>[] =
-    narrow && compact !== undefined && whole !== undefined
+    narrow && whole !== undefined
       ? [{ ...whole, width: 0, grow: 1, number: false, cell: compact }]
       : columns.filter((c) => c.always || seen.has(c.id));
   const height = narrow ? compactHeight : heights[density];

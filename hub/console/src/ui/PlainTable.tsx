@@ -10,6 +10,9 @@ export interface PlainColumn<R> {
   number?: boolean;
 }
 
+/** Said also where it goes without: rows that stand as blocks are no rows to browsers (PlainTable.module.css). */
+const role = (role: "table" | "rowgroup" | "row" | "columnheader" | "cell") => ({ role });
+
 /** A short table: of some dozens of rows that all are there. Long ones are DataTable's. */
 export function PlainTable<R>({
   label,
@@ -25,25 +28,30 @@ export function PlainTable<R>({
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
     <section className={classes.scroll} tabIndex={0} aria-label={label}>
-      <table className={classes.table} aria-label={label}>
-        <thead>
-          <tr>
+      <table
+        className={classes.table}
+        data-many={columns.length > 3 || undefined}
+        {...role("table")}
+        aria-label={label}
+      >
+        <thead {...role("rowgroup")}>
+          <tr {...role("row")}>
             {columns.map((c) =>
               c.title === "" ? (
-                <td key={c.key} />
+                <td key={c.key} {...role("cell")} />
               ) : (
-                <th key={c.key} scope="col" data-number={c.number || undefined}>
+                <th key={c.key} scope="col" {...role("columnheader")} data-number={c.number || undefined}>
                   {c.title}
                 </th>
               ),
             )}
           </tr>
         </thead>
-        <tbody>
+        <tbody {...role("rowgroup")}>
           {rows.map((row) => (
-            <tr key={rowKey(row)}>
+            <tr key={rowKey(row)} {...role("row")}>
               {columns.map((c) => (
-                <td key={c.key} data-number={c.number || undefined}>
+                <td key={c.key} {...role("cell")} data-number={c.number || undefined} data-title={c.title || undefined}>
                   {c.cell(row)}
                 </td>
               ))}

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { useCurrentTab } from "./currentTab";
 import classes from "./TabBar.module.css";
 
 /** Class of the links of a TabBar; the one of the tab in sight has aria-current="page". */
@@ -7,7 +8,7 @@ export const tabClass = classes.tab as string;
 /** The tabs of a page: links, since each tab is a URL. */
 export function TabBar({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <nav className={classes.tabs} aria-label={label}>
+    <nav ref={useCurrentTab<HTMLElement>()} className={classes.tabs} aria-label={label}>
       {children}
     </nav>
   );

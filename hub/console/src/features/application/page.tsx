@@ -5,6 +5,7 @@ import { useT } from "../../i18n";
 import { useLive } from "../../live";
 import { paths } from "../../routes/urls";
 import { useChord } from "../../ui/chords";
+import { useCurrentTab } from "../../ui/currentTab";
 import { Page } from "../../ui/Page";
 import { MiddleTruncate } from "../../ui/PlainText";
 import { plainLine } from "../../ui/plain";
@@ -38,6 +39,7 @@ export function ApplicationPage() {
   useEffect(preloadTabs, []);
   const tab = tabOf(search.tab);
   const Tab = tab.component;
+  const strip = useCurrentTab<HTMLElement>();
   const object = search.sheet === undefined ? undefined : objectOf(search.sel);
   const Panel = panels.find((x) => x.id === search.panel)?.component;
   return (
@@ -72,7 +74,7 @@ export function ApplicationPage() {
       fill
     >
       {app.data !== undefined && <Banners app={app.data} />}
-      <nav className={classes.tabs} aria-label={t("application.tabs")}>
+      <nav ref={strip} className={classes.tabs} aria-label={t("application.tabs")}>
         {tabs.map((x) => (
           <TabLink
             key={x.id}

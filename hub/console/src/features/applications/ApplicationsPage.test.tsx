@@ -148,9 +148,15 @@ describe("the list of applications", () => {
   it("opens a thousand groups at once, and reads those that come into sight", async () => {
     const values = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`ns-${i}`, 2]));
     const flat = fleet(2);
+    // An application is in one group alone.
+    const rowsOf = (a: Asked) => {
+      const group = /ns-\d+/.exec(a.query.get("filter") ?? "")?.[0] ?? "";
+      const page = flat(a) as { items: { name: string }[] };
+      return { ...page, items: page.items.map((row) => ({ ...row, name: `${group}-${row.name}` })) };
+    };
     const asked = hubAnswers({
       "GET /applications": (a) =>
-        a.query.get("group") === "namespace" ? { items: [], total: 2000, asOf, groups: { values } } : flat(a),
+        a.query.get("group") === "namespace" ? { items: [], total: 2000, asOf, groups: { values } } : rowsOf(a),
     });
     const { router } = drawAt("/apps?group=namespace");
     await screen.findByRole("treegrid");

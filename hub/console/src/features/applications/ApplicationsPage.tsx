@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useFormat, useT } from "../../i18n";
 import { Problem } from "../../problem";
 import { paths } from "../../routes/urls";
@@ -25,11 +25,11 @@ import { FilterBox } from "./FilterBox";
 import { termsOf, toggled, without } from "./filter";
 import { GroupMenu, GroupTitle } from "./GroupMenu";
 import { groupKeyOf, openOf, openParameter } from "./groups";
-import { dropQuery, labelNamesQuery, rowsQuery, totalQuery } from "./queries";
+import { dropQuery, labelNamesQuery, rowsQuery, savedViewsQuery, totalQuery } from "./queries";
 import { SavedViews } from "./SavedViews";
 import { useApplications } from "./useApplications";
 import { useGroups } from "./useGroups";
-import { keptOf } from "./views";
+import { firstView, isBare, keptOf } from "./views";
 
 const NewApplication = lazy(async () => ({ default: (await import("./new/NewApplication")).NewApplication }));
 
@@ -64,11 +64,29 @@ export function ApplicationsPage() {
   const labelNames = useQuery(labelNamesQuery(project));
   const everything = useQuery(totalQuery({ project }));
 
+  const views = useQuery(savedViewsQuery());
+  const first = firstView(views.data ?? [], project);
+  const opens = first !== undefined && !isBare(first.search);
   const change = useCallback(
     (what: Partial<typeof search>, replace = true) =>
-      void navigate({ to: paths.applications, search: (old) => ({ ...old, ...what }), replace }),
-    [navigate],
+      void navigate({
+        to: paths.applications,
+        // Whoever clears what the list opened with means everything, also after a reload.
+        search: (old) => {
+          const next = { ...old, ...what };
+          return { ...next, view: opens && isBare(next) ? ("all" as const) : undefined };
+        },
+        replace,
+      }),
+    [navigate, opens],
   );
+  // An address that says nothing becomes that of the view that the list opens with.
+  const opened = useRef<string>(undefined);
+  useEffect(() => {
+    if (views.isPending || opened.current === (project ?? "")) return;
+    opened.current = project ?? "";
+    if (opens && search.view === undefined && isBare(search)) change(keptOf(first.search));
+  }, [views.isPending, project, opens, search, first, change]);
   const setFilter = useCallback((q: string) => change({ q: q.trim() === "" ? undefined : q.trim() }), [change]);
   const tryFilter = useCallback(
     (q: string) => client.fetchInfiniteQuery(rowsQuery({ ...list, filter: q === "" ? undefined : q })),

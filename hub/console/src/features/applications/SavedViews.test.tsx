@@ -39,6 +39,57 @@ describe("saved views", () => {
     expect(await screen.findByRole("button", { name: "broken <b>" })).toBeVisible();
   });
 
+  it("open the list: one's own first, then the project's, then everyone's, unless the address says otherwise", async () => {
+    const first = [
+      { ...views[1], id: "d1", name: "team's", default: true },
+      {
+        ...views[1],
+        id: "d2",
+        name: "all's",
+        project: undefined,
+        everyone: true,
+        default: true,
+        search: { q: "env:lab" },
+      },
+    ];
+    hub({ "GET /saved-views": () => ({ items: [...views, ...first], total: 5, asOf: at }) });
+    const team = drawAt("/apps?project=shop");
+    await waitFor(() => expect(team.router.state.location.search).toEqual({ project: "shop", q: "env:prod" }));
+    // Who clears it sees everything, and the address says so.
+    await userEvent.clear(screen.getByRole("combobox", { name: "Filter applications" }));
+    await userEvent.keyboard("{Enter}");
+    await waitFor(() => expect(team.router.state.location.search).toEqual({ project: "shop", view: "all" }));
+    team.unmount();
+    const all = drawAt("/apps");
+    await waitFor(() => expect(all.router.state.location.search).toEqual({ q: "env:lab" }));
+    all.unmount();
+    for (const address of ["/apps?q=name%3Ax", "/apps?view=all"]) {
+      const said = drawAt(address);
+      await userEvent.click(await screen.findByRole("button", { name: "Views" }));
+      expect(await screen.findByRole("menuitem", { name: /all's · opens the list/ })).toBeVisible();
+      expect(said.router.state.location.search).not.toHaveProperty("q", "env:lab");
+      said.unmount();
+    }
+  });
+
+  it("are kept by administrators for everyone, as what the list opens with, and say the command", async () => {
+    const asked = hub({ "POST /saved-views": () => ({ ...views[0], id: "9" }) });
+    drawAt("/apps?q=health%3Adegraded");
+    await userEvent.click(await screen.findByRole("button", { name: "Views" }));
+    await userEvent.click(await screen.findByRole("menuitem", { name: "Save this view" }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.type(within(dialog).getByLabelText("Name"), "ill");
+    await userEvent.click(within(dialog).getByRole("radio", { name: "For all who use this hub" }));
+    await userEvent.click(within(dialog).getByRole("checkbox", { name: "The list opens with it" }));
+    expect(
+      within(dialog).getByText("hawser view save ill --everyone --default --filter health:degraded"),
+    ).toBeVisible();
+    await userEvent.click(within(dialog).getByRole("button", { name: "Save" }));
+    await waitFor(() =>
+      expect(asked.find((a) => a.method === "POST")?.body).toMatchObject({ everyone: true, default: true }),
+    );
+  });
+
   it("are saved for oneself or for the project, and say when that is refused", async () => {
     const asked = hub({
       "POST /saved-views": () => problemAnswer(403, "permission_denied", "you may not update projects shop"),

@@ -138,7 +138,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "sync",
       title: t("applications.sync"),
-      width: 108,
+      width: 124,
       sort: "sync",
       cell: (r) => (
         <StatusText state={syncState(r.sync.status, r.sync.reason)} asOf={asOf(r)}>

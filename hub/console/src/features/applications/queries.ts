@@ -154,7 +154,14 @@ export function previewQuery(target: Target) {
   });
 }
 
-/** Saved views of this list: the own, and those of projects. */
+/** Who is logged in, as the frame knows it. */
+export const callerQuery = queryOptions({
+  queryKey: ["session", "caller"],
+  queryFn: ({ signal }) => api.getCaller({}, { signal }),
+  staleTime: 5 * 60_000,
+});
+
+/** Saved views of this list: the own, those of projects, and those of everyone. */
 export function savedViewsQuery() {
   return queryOptions({
     queryKey: ["savedviews", "list", "applications"],

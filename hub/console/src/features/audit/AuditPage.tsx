@@ -58,7 +58,7 @@ export function AuditPage() {
   });
   const columns = useMemo(
     (): Column<AuditRecord>[] => [
-      { id: "at", title: t("audit.at"), width: 130, cell: (r) => <RelativeTime at={r.at} /> },
+      { id: "at", title: t("audit.at"), width: 150, cell: (r) => <RelativeTime at={r.at} /> },
       {
         id: "actor",
         title: t("audit.actor"),

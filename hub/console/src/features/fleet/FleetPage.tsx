@@ -1,7 +1,7 @@
 import { Button, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Problem } from "../../client";
 import { useFormat, useT } from "../../i18n";
 import { paths } from "../../routes/urls";
@@ -35,6 +35,8 @@ import { dropQuery, mapQuery } from "./queries";
 import { Rail } from "./Rail";
 import { Timeline } from "./Timeline";
 
+const LabelDialog = lazy(() => import("./LabelDialog"));
+
 const route = getRouteApi(paths.fleet);
 
 /** The fleet: its numbers, its clusters as a map or a table, and what needs attention. */
@@ -50,6 +52,7 @@ export function FleetPage() {
     [navigate],
   );
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [labelling, setLabelling] = useState(false);
   useChord("t", t("fleet.chord.table"), t("fleet.title"), () => change({ view: view === "map" ? "table" : undefined }));
   const box = useRef<HTMLInputElement>(null);
   useChord("/", t("fleet.chord.filter"), t("fleet.title"), () => box.current?.focus());
@@ -148,12 +151,20 @@ export function FleetPage() {
               >
                 {t("fleet.selected.applications")}
               </Link>
+              <Button size="compact-sm" variant="default" onClick={() => setLabelling(true)}>
+                {t("fleet.selected.label")}
+              </Button>
               <Button size="compact-sm" variant="default" onClick={() => setSelected(new Set())}>
                 {t("fleet.selected.clear")}
               </Button>
             </div>
           )}
         </div>
+        {labelling && selected.size > 0 && (
+          <Suspense>
+            <LabelDialog names={[...selected].sort()} onClose={() => setLabelling(false)} />
+          </Suspense>
+        )}
         <Rail lines={map.attention} project={project} />
       </div>
       <Timeline

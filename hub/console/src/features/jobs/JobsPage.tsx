@@ -47,7 +47,7 @@ export function JobsPage() {
     {
       id: "total",
       title: t("jobs.total"),
-      width: 110,
+      width: 150,
       number: true,
       cell: (j) => t("jobs.applications", { n: j.total }),
     },
