@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -35,6 +36,9 @@ type script struct {
 	addr      string
 	say       chan *agentv1.HubMessage
 	heard     chan *agentv1.AgentMessage
+
+	// protocol is the revision that the welcome offers, instead of the newest.
+	protocol uint32
 
 	mu       sync.Mutex
 	sessions int64
@@ -81,7 +85,7 @@ func (s *script) Session(stream grpc.BidiStreamingServer[agentv1.AgentMessage, a
 		return stream.Send(m)
 	}
 	if err := send(&agentv1.HubMessage{Message: &agentv1.HubMessage_Welcome{Welcome: wire.WelcomeToProto(model.Welcome{
-		Epoch: epoch, IncarnationSignature: signature, HubID: "hub", HubVersion: "9.9.9", Heartbeat: time.Minute, Protocol: wire.ProtocolMax})}}); err != nil {
+		Epoch: epoch, IncarnationSignature: signature, HubID: "hub", HubVersion: "9.9.9", Heartbeat: time.Minute, Protocol: cmp.Or(s.protocol, wire.ProtocolMax)})}}); err != nil {
 		return err
 	}
 	go func() {
@@ -194,6 +198,20 @@ func TestMessagesOfANewerHubArePassedOver(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.hellos[0].Capabilities) != 0 || s.hellos[0].SettingsDigest != "" {
 		t.Errorf("the hello announces what nobody takes: %v", s.hellos[0])
+	}
+}
+
+// A hub that goes on in a revision that the agent did not offer gets nothing from it.
+func TestARevisionThatTheAgentDoesNotSpeakIsRefused(t *testing.T) {
+	s := newScript(t)
+	s.protocol = wire.ProtocolMax + 1
+	a := s.agent(nil)
+	err := a.failed(t, "agent_too_old")
+	if want := fmt.Sprintf("the hub speaks %d of the protocol, this agent %d to %d; upgrade the agent", s.protocol, wire.ProtocolMin, wire.ProtocolMax); !strings.Contains(err.Error(), want) {
+		t.Errorf("%v", err)
+	}
+	if !a.journal.is(func(j *journal) bool { return j.received == 0 && j.epoch.IsZero() })() {
+		t.Error("the agent took something from it")
 	}
 }
 

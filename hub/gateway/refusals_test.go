@@ -238,3 +238,14 @@ func TestBundlesAreServedFromAnOffsetToTheirClusterOnly(t *testing.T) {
 		t.Errorf("another cluster's bundle: %d bytes, %v", len(got), err)
 	}
 }
+
+// The hub goes on in the newest revision that both speak.
+func TestTheProtocolIsTheNewestOfBoth(t *testing.T) {
+	for _, c := range []struct{ agent, want uint32 }{
+		{wire.ProtocolMin, wire.ProtocolMin}, {wire.ProtocolMax, wire.ProtocolMax}, {wire.ProtocolMax + 5, wire.ProtocolMax},
+	} {
+		if got := protocolWith(model.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: c.agent}); got != c.want {
+			t.Errorf("with an agent that speaks %d to %d: %d, want %d", wire.ProtocolMin, c.agent, got, c.want)
+		}
+	}
+}
