@@ -18,7 +18,7 @@ import (
 
 func newCluster(s *session) *cobra.Command {
 	return group("cluster", "Clusters and their agents",
-		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterDiagnose(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterAllow(s), newClusterDelete(s))
+		newClusterEnroll(s), newClusterEnrolment(s), newClusterList(s), newClusterGet(s), newClusterDescribe(s), newClusterDiagnose(s), newClusterWait(s), newClusterAlias(s), newClusterLabel(s), newClusterKubectl(s), newClusterKubeconfig(s), newClusterRevoke(s), newClusterAllow(s), newClusterDelete(s))
 }
 
 // enrolment is the answer to a request for a token.

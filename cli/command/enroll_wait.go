@@ -51,42 +51,34 @@ func (c *call) awaitEnrolment(e enrolment) error {
 	defer cancel()
 	start := c.now()
 	c.note("Waiting for the cluster; Ctrl-C ends the waiting, not the enrolment.")
-	changes := make(chan struct{}, 1)
-	ended := make(chan error, 1)
-	go func() { ended <- c.changes(ctx, changes) }()
-	tick := time.NewTicker(enrolmentLook)
-	defer tick.Stop()
 	done := 0
 	var told time.Time
-	for {
+	err := c.until(ctx, func() (bool, error) {
 		state, err := c.enrolmentState(ctx, e)
-		if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
-			return err
+		if err != nil {
+			if fault.Is(err, fault.Unavailable) {
+				err = nil // the hub comes back
+			}
+			return false, err
 		}
-		if p := state.preflight; err == nil && p != nil && !p.At.Equal(told) {
+		if p := state.preflight; p != nil && !p.At.Equal(told) {
 			told = p.At
 			c.sayPreflight(*p)
 		}
-		for err == nil && done < len(enrolmentSteps) && enrolmentSteps[done].done(state) {
+		for done < len(enrolmentSteps) && enrolmentSteps[done].done(state) {
 			c.note("%s  (%s)", c.errStatus("ok", enrolmentSteps[done].say(state)), c.now().Sub(start).Round(time.Second))
 			done++
 		}
-		if done == len(enrolmentSteps) {
-			c.note("Next: hawser cluster get %s", e.Cluster)
-			return nil
-		}
-		select {
-		case <-changes:
-		case <-tick.C:
-		case err := <-ended:
-			if ctx.Err() == nil {
-				return err
-			}
-			return c.enrolmentNotDone(ctx, e, enrolmentSteps[done].what)
-		case <-ctx.Done():
-			return c.enrolmentNotDone(ctx, e, enrolmentSteps[done].what)
-		}
+		return done == len(enrolmentSteps), nil
+	})
+	switch {
+	case err != nil && errors.Is(err, ctx.Err()):
+		return c.enrolmentNotDone(ctx, e, enrolmentSteps[done].what)
+	case err != nil:
+		return err
 	}
+	c.note("Next: hawser cluster get %s", e.Cluster)
+	return nil
 }
 
 // errStatus is a status and a text for standard error.
@@ -144,6 +136,6 @@ func (c *call) enrolmentState(ctx context.Context, e enrolment) (enrolmentState,
 		return s, nil // not yet
 	}
 	s.connected = s.cluster.Connected
-	s.inventory = s.connected && s.cluster.KubeVersion != "" && s.cluster.Namespaces > 0
+	s.inventory = hasReported(s.cluster)
 	return s, err
 }

@@ -71,7 +71,7 @@ var topVerbs = []topVerb{
 	{"diff", "Compare an application with Git: diff app/web", []string{"app"}},
 	{"plan", "What a sync would do: plan app/web", []string{"app"}},
 	{"sync", "Bring an application to what Git says: sync app/web", []string{"app"}},
-	{"wait", "Wait for an application: wait app/web", []string{"app"}},
+	{"wait", "Wait for an application or a cluster: wait app/web", []string{"app", "cluster"}},
 	{"logs", "Logs of an application's pods: logs app/web", []string{"app"}},
 	{"exec", "Run a command in a pod of an application: exec app/web --pod P -- sh", []string{"app"}},
 	{"events", "Events of an application's objects: events app/web", []string{"app"}},

@@ -165,6 +165,7 @@ image: {digest: "sha256:abcdef0123456789abcdef0123456789abcdef0123456789abcdef01
 imagePullSecrets: [{name: registry}]
 port: 8443
 extraNames: [hub.internal, 10.1.2.3]
+agents: {chart: "oci://registry.example.com/charts/hawser-agent", imageRegistry: registry.example.com}
 redis: {existingSecret: hawser-redis, ca: {existingSecret: redis-ca}}
 tls: {existingSecret: hub-tls}
 webhooks: {existingSecret: hawser-webhooks}

@@ -80,6 +80,9 @@ func (p *Process) Running() bool {
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
+// Succeeded tells whether the process has ended with exit status 0.
+func (p *Process) Succeeded() bool { return !p.Running() && p.err == nil }
+
 // Signal sends a signal to the whole group of the process, if it runs.
 func (p *Process) Signal(sig syscall.Signal) {
 	if p.Running() {

@@ -73,6 +73,8 @@ type Config struct {
 	LoginCodeFile, CAHashFile string
 	// AgentChart is where the chart of agents is, in the commands that enrol clusters.
 	AgentChart string
+	// AgentRegistry is the registry of the agents' image in them; empty for the chart's.
+	AgentRegistry string
 
 	// MetricsListen is the address of /metrics, for the cluster's own Prometheus:
 	// plain HTTP without a login, so it is off unless it is given.
@@ -126,6 +128,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.LoginCodeFile, "login-code-file", "", "write the one-time login code of the first start to this file too")
 	f.StringVar(&c.CAHashFile, "ca-hash-file", "", "write the hash of the hub's CA to this file")
 	f.StringVar(&c.AgentChart, "agent-chart", env("HAWSER_AGENT_CHART", ""), "chart that the commands which enrol clusters install, for a copy of one's own: oci://…, a URL or a path (default: the released one, of this version)")
+	f.StringVar(&c.AgentRegistry, "agent-image-registry", env("HAWSER_AGENT_IMAGE_REGISTRY", ""), "registry of the agents' image in those commands, for a mirror of one's own (default: the chart's)")
 	f.StringVar(&c.MetricsListen, "metrics-listen", env("HAWSER_METRICS_LISTEN", ""), "address of /metrics for Prometheus, plain HTTP without a login, such as 127.0.0.1:9464 (default: off)")
 	f.IntVar(&c.MetricsApplications, "metrics-applications", envInt("HAWSER_METRICS_APPLICATIONS", metrics.MaxApplications), "applications that have series of their own in /metrics, the first by name; 0 for none")
 	f.StringSliceVar(&c.MetricsAppLabels, "metrics-app-label", nil, "label of applications that is copied to hawser_app_labels; may be repeated")

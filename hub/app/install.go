@@ -9,7 +9,7 @@ import (
 func (h *hub) installAgent(in api.AgentInstallation) (helm, manifest string, err error) {
 	a := installation.Agent{
 		Hub: h.cfg.Advertise, CAHash: h.ca.Hash(), Token: in.Token, Cluster: in.Cluster,
-		Profile: in.Profile, Namespaces: in.Namespaces, Chart: h.cfg.AgentChart,
+		Profile: in.Profile, Namespaces: in.Namespaces, Chart: h.cfg.AgentChart, Registry: h.cfg.AgentRegistry,
 	}
 	if err := a.Check(); err != nil {
 		return "", "", err

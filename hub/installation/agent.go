@@ -48,6 +48,8 @@ type Agent struct {
 	Namespaces []string
 	// Chart to install: a reference, a URL or a path; empty for AgentChart.
 	Chart string
+	// Registry of the image; empty for the chart's.
+	Registry string
 }
 
 // Check says what does not fit together.
@@ -82,6 +84,9 @@ func (a Agent) values() []value {
 	}
 	if a.Profile != "" && a.Profile != Profiles[0] {
 		out = append(out, value{path: "profile", text: a.Profile})
+	}
+	if a.Registry != "" {
+		out = append(out, value{path: "image.registry", text: a.Registry})
 	}
 	if len(a.Namespaces) > 0 {
 		out = append(out, value{path: "rbac.namespaces", list: a.Namespaces})

@@ -42,7 +42,7 @@ func TestCommandAndManifestHaveTheSameValues(t *testing.T) {
 	for name, a := range map[string]Agent{
 		"the default": agent,
 		"namespaced":  {Hub: agent.Hub, CAHash: agent.CAHash, Token: agent.Token, Cluster: "eu", Profile: "namespaced", Namespaces: []string{"shop", "web"}},
-		"all rights":  {Hub: agent.Hub, CAHash: agent.CAHash, Token: agent.Token, Cluster: "eu", Profile: "cluster-admin", Chart: "./a chart's place"},
+		"all rights":  {Hub: agent.Hub, CAHash: agent.CAHash, Token: agent.Token, Cluster: "eu", Profile: "cluster-admin", Chart: "./a chart's place", Registry: "registry.example.com:5000/mirror"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := map[string]any{}
