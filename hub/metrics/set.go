@@ -136,7 +136,7 @@ func New(version string, now func() time.Time) *Set {
 		s.renders.WithLabelValues(result)
 	}
 	s.git.WithLabelValues("ok")
-	for _, kind := range []string{"manifests", "renders", "trees", "sessions"} {
+	for _, kind := range []string{"manifests", "renders", "sessions"} {
 		s.cache.WithLabelValues(kind, "redis", "tampered") // an alert needs the zero
 	}
 	return s
