@@ -25,6 +25,31 @@ for (const [name, path] of views) {
   });
 }
 
+test("credential templates with long addresses have room, also beside a side sheet", async ({ page }) => {
+  await page.goto(paths.repositories);
+  await settled(page);
+  const said = await page.evaluate(async () => {
+    const url = "https://git.example.com/a-department-with-a-long-name/and-a-team-with-another";
+    const answer = await fetch("/api/v1/repository-templates", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ url, username: "git", password: "none" }),
+    });
+    return answer.ok ? "" : await answer.text();
+  });
+  expect(said).toBe("");
+  for (const sheet of ["", "&sheet=add"])
+    for (const width of widths) {
+      await fits(page, `${paths.repositories}?tab=templates${sheet}`, width);
+      const table = page.getByRole("table");
+      await expect(table).toBeAttached();
+      expect(
+        await table.evaluate((e) => (e.parentElement?.scrollWidth ?? 0) - (e.parentElement?.clientWidth ?? 0)),
+      ).toBe(0);
+      if (sheet === "") await accessible(page);
+    }
+});
+
 test("a text never becomes markup, whatever a script does with it", async ({ page, problems }) => {
   await page.goto(paths.fleet);
   await settled(page);
