@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/hawser-dev/hawser/e2e/install"
 	"github.com/hawser-dev/hawser/e2e/peers"
 	"github.com/hawser-dev/hawser/e2e/testbed"
 )
@@ -92,7 +93,12 @@ func TestTheInstallationIsRun(t *testing.T) {
 		}
 	}
 	ended := make(chan struct{})
-	go func() { defer close(ended); balance(ctx, client) }()
+	go func() {
+		defer close(ended)
+		if err := install.Balance(ctx, plane); err != nil {
+			t.Errorf("services of type LoadBalancer: %v", err)
+		}
+	}()
 	t.Cleanup(func() { cancel(); <-ended })
 
 	dir := t.TempDir()
@@ -137,24 +143,6 @@ func TestTheInstallationIsRun(t *testing.T) {
 		left, err := client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil || len(left.Items) > 0 {
 			t.Errorf("%d Deployments are left in %s (%v)", len(left.Items), namespace, err)
-		}
-	}
-}
-
-// balance gives each Service of type LoadBalancer an address, as a cloud does.
-func balance(ctx context.Context, client kubernetes.Interface) {
-	for ctx.Err() == nil {
-		w, err := client.CoreV1().Services("").Watch(ctx, metav1.ListOptions{})
-		if err != nil {
-			return // the test has ended, or waits in vain and says for what
-		}
-		for e := range w.ResultChan() {
-			s, ok := e.Object.(*corev1.Service)
-			if !ok || s.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.Status.LoadBalancer.Ingress) > 0 {
-				continue
-			}
-			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}}
-			_, _ = client.CoreV1().Services(s.Namespace).UpdateStatus(ctx, s, metav1.UpdateOptions{}) // again at its next change
 		}
 	}
 }
