@@ -120,7 +120,8 @@ func (s seed) write(ctx context.Context, dsn string) error {
 	}{
 		{"projects", "name document created_at updated_at", s.projects, s.projectRow},
 		{"clusters", "id name labels created_at enrolled_at cert_not_after agent_version kube_version platform nodes namespaces conditions api_resources namespaced_kinds observed_at revoked", s.clusters, s.clusterRow},
-		{"sessions", "cluster_id incarnation number instance opened_at closed_at last_seen report_seq confirmed_at", s.clusters, func(i int) []any { return s.sessionRow(i, incarnation, first) }},
+		{"sessions", "cluster_id incarnation number instance opened_at closed_at last_seen report_seq confirmed_at round_trip_us clock_ahead_ms", s.clusters, func(i int) []any { return s.sessionRow(i, incarnation, first) }},
+		{"connection_log", "cluster_id at kind code message", 3 * s.clusters, s.connectionRow},
 		{"apps", "uid name project cluster_id document created_at updated_at namespace repo_url path target_revision auto_sync labels", s.applications, s.appRow},
 		{"observed", "app_uid incarnation number seq generation observed_at received_at revision sync_status sync_reason health_status health_message health_since conditions", s.applications, func(i int) []any { return s.observedRow(i, incarnation, first) }},
 		{"observed_detail", "app_uid status tree tree_at", s.applications, s.detailRow},
@@ -207,7 +208,21 @@ func (s seed) sessionRow(i int, incarnation, first int64) []any {
 		seen = s.now.Add(-time.Duration(i%200+1) * time.Hour)
 		closed = &seen
 	}
-	return []any{seedID("cluster", i), incarnation, first + int64(i), "seed-" + state, s.now.Add(-30 * 24 * time.Hour), closed, seen, int64(1000), seen}
+	return []any{seedID("cluster", i), incarnation, first + int64(i), "seed-" + state, s.now.Add(-30 * 24 * time.Hour), closed, seen, int64(1000), seen, int64(i%90+4) * 1000, int64(0)}
+}
+
+// connectionRow has an hour of every cluster that is not heard of any more.
+func (s seed) connectionRow(n int) []any {
+	i, line := n/3, n%3
+	if state := sessionOf(i); state != "silent" && state != "closed" {
+		return nil
+	}
+	row := [][]any{
+		{"lost", "session_broken", "the connection broke"},
+		{"connected", "", ""},
+		{"lost", "session_silent", "nothing was heard of the agent for 25s"},
+	}[line]
+	return append([]any{seedID("cluster", i), s.now.Add(-time.Duration(50-15*line) * time.Minute)}, row...)
 }
 
 func (s seed) appDocument(i int) model.Application {

@@ -47,6 +47,7 @@ const views: Record<string, string> = {
   "fleet-table": "/fleet?view=table",
   "fleet-filtered": "/fleet?q=name:nothing-is-called-so",
   "cluster-labels": `/clusters/${things.$cluster}?edit=labels`,
+  "cluster-silent": "/clusters/af-south-1-prod-0086",
   "applications-grouped": "/apps?group=cluster",
   "applications-filtered": "/apps?q=health:degraded name:nothing",
   "applications-new": "/apps?dialog=new",

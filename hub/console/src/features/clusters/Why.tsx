@@ -80,19 +80,23 @@ function Cause({ rank, cause }: { rank: number; cause: ClusterCause }) {
           {!cause.known && <span className={classes.dim}>{t("clusters.why.possible")}</span>}
         </h3>
         {(cause.seen ?? "") !== "" && (
-          <p>
+          <p className={classes.row}>
             <span className={classes.dim}>{t("clusters.why.seen")}</span>{" "}
-            <PlainText text={cause.seen ?? ""} lines={4} />
-            {cause.at !== undefined && (
-              <>
-                {" · "}
-                <RelativeTime at={cause.at} />
-              </>
-            )}
+            <span>
+              <PlainText text={cause.seen ?? ""} lines={6} />
+              {cause.at !== undefined && (
+                <span className={classes.dim}>
+                  <RelativeTime at={cause.at} />
+                </span>
+              )}
+            </span>
           </p>
         )}
-        <p>
-          <span className={classes.dim}>{t("clusters.why.fix")}</span> <PlainText text={cause.fix} lines={4} />
+        <p className={classes.row}>
+          <span className={classes.dim}>{t("clusters.why.fix")}</span>{" "}
+          <span>
+            <PlainText text={cause.fix} lines={6} />
+          </span>
         </p>
         {(cause.command ?? "") !== "" && (
           <CliLine
