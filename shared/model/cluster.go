@@ -11,18 +11,18 @@ type Cluster struct {
 	// Aliases are server URLs that mean this cluster.
 	Aliases []string `json:"aliases,omitempty"`
 
-	Connected    bool       `json:"connected"`
-	Freshness    Freshness  `json:"freshness"`
-	LastSeen     *time.Time `json:"lastSeen,omitempty"`
+	Connected bool       `json:"connected"`
+	Freshness Freshness  `json:"freshness"`
+	LastSeen  *time.Time `json:"lastSeen,omitempty"`
 	// RoundTrip is what the agent measured last between a heartbeat and the hub's
 	// answer, in milliseconds. Lists do not have it.
-	RoundTrip    float64    `json:"roundTripMs,omitempty"`
-	AgentVersion string     `json:"agentVersion,omitempty"`
-	KubeVersion  string     `json:"kubeVersion,omitempty"`
-	Nodes        int        `json:"nodes,omitempty"`
-	Namespaces   int        `json:"namespaces,omitempty"`
-	Applications int        `json:"applications"`
-	Conditions   []string   `json:"conditions,omitempty"`
+	RoundTrip    float64  `json:"roundTripMs,omitempty"`
+	AgentVersion string   `json:"agentVersion,omitempty"`
+	KubeVersion  string   `json:"kubeVersion,omitempty"`
+	Nodes        int      `json:"nodes,omitempty"`
+	Namespaces   int      `json:"namespaces,omitempty"`
+	Applications int      `json:"applications"`
+	Conditions   []string `json:"conditions,omitempty"`
 	// SettingsVersion is of the fleet-wide settings that its agent has stored; 0:
 	// none, or an agent that takes none.
 	SettingsVersion int64      `json:"settingsVersion,omitempty"`
