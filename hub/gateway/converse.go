@@ -25,12 +25,21 @@ const (
 // converse sends whatever comes up, until the session ends. It runs on the call's
 // goroutine; nothing else sends.
 func (s *session) converse(ctx context.Context) error {
-	beat := time.NewTicker(s.g.opts.Heartbeat)
+	// An agent's heartbeats are answered, so that it knows how long the way is. One of
+	// the hub's own comes only when the agent's is late.
+	silence := s.g.opts.Heartbeat * 3 / 2
+	beat := time.NewTicker(silence)
 	defer beat.Stop()
 	u := undone{wait: retryFirst}
 	for {
 		select {
 		case <-s.out.wake:
+			if s.beaten.Swap(false) {
+				beat.Reset(silence)
+				if err := s.heartbeat(); err != nil {
+					return s.ended(err)
+				}
+			}
 		case <-u.retry:
 		case <-beat.C:
 			if err := s.heartbeat(); err != nil {

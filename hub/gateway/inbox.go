@@ -174,6 +174,8 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			b.ClockAhead = &ahead
 		}
 		s.g.opts.Ingest.Beat(b)
+		s.beaten.Store(true)
+		s.out.poke()
 		return nil
 	case *agentv1.AgentMessage_Reports:
 		for _, p := range m.Reports.GetReports() {

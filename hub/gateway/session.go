@@ -58,6 +58,7 @@ type session struct {
 	unstored unstored
 
 	heard      atomic.Int64 // nanoseconds since start, monotonic
+	beaten     atomic.Bool  // a heartbeat of the agent is to be answered
 	sendingAt  atomic.Int64 // when the message that is being sent was begun, as heard; 0: none is
 	start      time.Time
 	certExpiry atomic.Int64 // Unix seconds
