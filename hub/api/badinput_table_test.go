@@ -90,7 +90,7 @@ func badInputs() []badInput {
 			status: 400, code: "project_unknown", id: "HW-4105", field: "spec.project", fix: "create the project first, or name one that exists", hawser: commandLine{exit: 2}},
 		{row: "5, one that is only seen", method: "POST", path: apps, body: application("new", "project: default", "project: shop"), grants: []fleet.Grant{{Project: "shop", Role: "viewer"}},
 			status: 403, code: "permission_denied",
-			fix: "ask an administrator of this hub for a token that is editor there: hawser token create NAME --grant editor:shop", hawser: commandLine{exit: 5}},
+			fix: "ask an administrator of this hub to be editor there: hawser account set NAME --grant editor:shop, or for an API token hawser token create NAME --grant editor:shop", hawser: commandLine{exit: 5}},
 		{row: "6", method: "PUT", path: web, body: application("web", "project: default", "project: default\n  autosync: true"), status: 400, code: "unknown_field", field: "spec.autosync",
 			message: "unknown field spec.autosync", fix: "write spec.syncPolicy.automated", hawser: commandLine{exit: 2}},
 		{row: "7", method: "PUT", path: web, body: application("web", "project: default", "project: default\n  revisionHistoryLimit: \"3\""), status: 400, code: "type_mismatch", field: "spec.revisionHistoryLimit",

@@ -239,7 +239,7 @@ func whoGrants(r right, project string) string {
 	if project == "" || needs == permission.Administrator {
 		return "ask an administrator of this hub to do it, or for such a token: hawser token create NAME --admin"
 	}
-	return fmt.Sprintf("ask an administrator of this hub for a token that is %s there: hawser token create NAME --grant %s:%s", needs, needs, project)
+	return fmt.Sprintf("ask an administrator of this hub to be %[1]s there: hawser account set NAME --grant %[1]s:%[2]s, or for an API token hawser token create NAME --grant %[1]s:%[2]s", needs, project)
 }
 
 // mayWrite decides about an application that is written: old is what there is,

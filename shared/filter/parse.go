@@ -99,6 +99,10 @@ func (p *parser) term() (Term, error) {
 	if !hasKey {
 		t.Key = "name"
 		for _, v := range values {
+			// No name has it, so that a list of nothing would be the answer.
+			if key, value, found := strings.Cut(v.s, "="); found && !v.quoted {
+				return t, p.fail(v.at, "between a key and its value there is a colon, as in %s:%s; what is meant literally belongs in quotes", key, value)
+			}
 			t.texts = append(t.texts, asText(v, true))
 		}
 		return t, nil

@@ -93,6 +93,7 @@ func TestErrorsSayWhereAndWhatWasMeant(t *testing.T) {
 		"changed:<99999999999999d":              "is no age",
 		"apps:many":                             "is no number",
 		"label:=x":                              "the name of the label is missing",
+		"api sync=OutOfSync":                    "character 5: between a key and its value there is a colon, as in sync:OutOfSync",
 		"label:a,b":                             "write label:a=VALUE,VALUE",
 		strings.Repeat("a ", MaxTerms+1):        "more than 50 terms",
 		strings.Repeat("a,", MaxValues+1) + "a": "more than 200 values",
