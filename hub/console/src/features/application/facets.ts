@@ -28,6 +28,11 @@ export function operationState(phase: OperationPhase): State {
   return "unknown";
 }
 
+/** What an operation does, for the catalogue: one that only says what a sync would do is a plan, and no sync. */
+export function operationKind(op: Pick<OperationInfo, "kind" | "spec">): string {
+  return op.spec?.dryRun === true ? "plan" : op.kind;
+}
+
 /** Whether an operation has not ended. */
 export function isOpen(op: Pick<OperationInfo, "phase"> | undefined): boolean {
   return op?.phase === "Queued" || op?.phase === "Sent" || op?.phase === "Running";

@@ -4,7 +4,7 @@ import { useT } from "../../../i18n";
 import { healthState, syncState } from "../../../ui/applicationState";
 import { RelativeTime } from "../../../ui/RelativeTime";
 import { StatusText } from "../../../ui/StatusIcon";
-import { freshnessState, isStale, operationState } from "../facets";
+import { freshnessState, isStale, operationKind, operationState } from "../facets";
 import classes from "./Facets.module.css";
 
 /** The four facets of an application, each with its name for readers, never merged into one. */
@@ -38,7 +38,7 @@ export function Facets({ app }: { app: AppView }) {
         ) : (
           <StatusText state={operationState(op.phase)}>
             {t("application.operation", {
-              kind: op.kind,
+              kind: operationKind(op),
               phase: op.terminating && op.phase === "Running" ? "Terminating" : op.phase,
             })}{" "}
             {ended !== undefined && <RelativeTime at={ended} short />}

@@ -10,7 +10,7 @@ import { StatusText } from "../../../ui/StatusIcon";
 import { cli } from "../../../ui/shell";
 import { ErrorView, LoadingView } from "../../../ui/states";
 import { toastProblem } from "../../../ui/toast";
-import { isOpen, operationState } from "../facets";
+import { isOpen, operationKind, operationState } from "../facets";
 import { countSteps, stepKinds, stepSigns, stepsOf } from "./plan";
 import { operationQuery } from "./queries";
 import { stepWords } from "./Steps";
@@ -46,7 +46,7 @@ export function OperationView({
       <div className={classes.running} role="status">
         <StatusText state={operationState(op.phase)}>
           {t("application.operation", {
-            kind: op.kind,
+            kind: operationKind(op),
             phase: op.terminating && op.phase === "Running" ? "Terminating" : op.phase,
           })}
         </StatusText>{" "}
