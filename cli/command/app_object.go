@@ -39,6 +39,21 @@ func (l *liveFlags) query(c *cobra.Command) url.Values {
 	return q
 }
 
+// objectWord takes an object apart: KIND/NAME, with a group as kubectl writes it,
+// KIND.GROUP/NAME, or as app get prints it, GROUP/KIND/NAME. Kind and name are empty
+// when it is none of these.
+func objectWord(s string) (group, kind, name string, grouped bool) {
+	parts := strings.Split(s, "/")
+	switch len(parts) {
+	case 2:
+		kind, group, grouped = strings.Cut(parts[0], ".")
+		return group, kind, parts[1], grouped
+	case 3:
+		return parts[0], parts[1], parts[2], true
+	}
+	return "", "", "", false
+}
+
 func newAppResource(s *session) *cobra.Command {
 	var (
 		live          liveFlags
@@ -52,14 +67,12 @@ func newAppResource(s *session) *cobra.Command {
   hawser app resource shop certificates.cert-manager.io/tls -n web`,
 		Args: exactArgs("NAME", "KIND/NAME"),
 		PreRunE: func(c *cobra.Command, args []string) error {
-			kind, name, ok := strings.Cut(args[1], "/")
-			if !ok || kind == "" || name == "" {
+			group, kind, name, grouped := objectWord(args[1])
+			if kind == "" || name == "" {
 				return fault.New(fault.Invalid, "usage", "%q is not KIND/NAME", args[1]).WithFix("write it as in deployment/web")
 			}
 			live.kind, live.name = kind, name
-			// As kubectl writes it: the group after the first dot.
-			if resource, group, ok := strings.Cut(kind, "."); ok {
-				live.kind = resource
+			if grouped {
 				return c.Flags().Set("group", group)
 			}
 			return nil
