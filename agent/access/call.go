@@ -253,9 +253,9 @@ func (s *Server) passBody(ctx context.Context, a *answer, body io.Reader) error 
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && ctx.Err() == nil:
 			return nil
-		case err != nil:
+		case err != nil: // one that was ended may look as if it had come to its end
 			return callFailed(ctx, err)
 		}
 	}

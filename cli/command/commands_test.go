@@ -170,6 +170,7 @@ var commandCases = []commandCase{
 	{args: "app list --show-labels", out: "env=prod\n", err: "1 stale"},
 	{args: "app list -L env", out: "OPERATION  ENV\n", err: "1 stale"},
 	{args: "cluster list -o name", out: "cluster/eu\n"},
+	{args: "cluster wait eu --timeout 50ms", code: ExitTimeout, err: `timed out before cluster "eu" had reported`},
 	{args: "cluster get eu", out: "Settings:      version 12\nCondition:     Careful\n"},
 	{args: "cluster get eu", out: "Unknown app:   lost (project shop, generation 9): held by the agent"},
 	{args: "cluster alias eu https://new", err: `https://new now means cluster "eu"`, asked: `PUT /clusters/eu/aliases {"aliases":["https://eu:6443","https://new"]}`},
