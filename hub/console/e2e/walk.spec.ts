@@ -49,6 +49,8 @@ test("enrol, project, application, commit, drift, rollback and logs, without a m
     await expect(page).toHaveURL(new RegExp(`${paths.clusters}$`));
     await settled(page);
     await press(page, page.locator(`main a[href^="${paths.enrol}"]`).first());
+    await expect(page).toHaveURL(new RegExp(paths.enrol));
+    await settled(page); // Enter sends nothing while it is not known what may be sent
     await fill(page, page.locator("main input").first(), "eu");
     await page.keyboard.press("Enter");
     await press(page, button("Copy the command"));
