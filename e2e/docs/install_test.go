@@ -65,6 +65,7 @@ func TestCommandsOfOthers(t *testing.T) {
 // ready and run nothing.
 var installation = []rule{
 	{begins: "kubectl -n hawser logs", not: "pods of the testbed run nothing"},
+	{begins: "HAWSER_TOKEN=TOKEN hawser-agent preflight", not: "no hub is at the page's name; e2e/line and e2e/charts run it"},
 	{begins: "helm test", not: "pods of the testbed run nothing; e2e/install runs that of the hub, e2e/charts that of the agent"},
 	{begins: "hawser cluster enroll", not: "the other way to the agent that helm installs; e2e/scenarios applies it"},
 }
