@@ -6,13 +6,12 @@ import "./ui/theme.css";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { preferredLocale } from "./i18n";
-import { loadMessages } from "./i18n/catalogue";
+import { speak } from "./i18n/catalogue";
 import { installStyleNonce } from "./ui/nonce";
 
 installStyleNonce();
-const locale = preferredLocale();
 const root = document.getElementById("root");
 if (root !== null) {
-  const messages = await loadMessages(locale);
-  createRoot(root).render(<App initial={{ locale, messages }} />);
+  const initial = await speak(preferredLocale());
+  createRoot(root).render(<App initial={initial} />);
 }

@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { useLocale, useT } from "../i18n";
+import { loadWords, type Noun } from "../i18n/catalogue";
 import { Icon } from "../ui/Icon";
 import type { PaletteEntry, PaletteSource } from "../ui/paletteSource";
 import { middle, plainLine } from "../ui/plain";
@@ -18,7 +19,13 @@ const files = import.meta.glob<PaletteSource>("../features/*/palette.ts", { impo
 /** Sources of the frame and of all features, loaded when the palette first opens. */
 let sources: Promise<PaletteSource[]> | undefined;
 function allSources(): Promise<PaletteSource[]> {
-  sources ??= Promise.allSettled(Object.values(files).map((load) => load())).then((found) => [
+  if (sources !== undefined) return sources;
+  // A source says the words of its own noun, whose view may not have been opened.
+  const load = Object.entries(files).map(async ([path, file]) => {
+    const [source] = await Promise.all([file(), loadWords(path.split("/").at(-2) as Noun)]);
+    return source;
+  });
+  sources = Promise.allSettled(load).then((found) => [
     frameSource,
     ...found.flatMap((f) => (f.status === "fulfilled" ? [f.value] : [])),
   ]);

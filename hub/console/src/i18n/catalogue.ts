@@ -43,6 +43,8 @@ interface Nouns {
   ui: typeof ui;
 }
 
+export type Noun = keyof Nouns;
+
 /** "fleet.title": the noun, and the key in its file. */
 export type MessageKey = { [N in keyof Nouns]: `${N}.${Extract<keyof Nouns[N], string>}` }[keyof Nouns];
 
@@ -61,12 +63,52 @@ export function flatten(files: Record<string, Record<string, string>>): Messages
   return out;
 }
 
-/** One chunk per language. */
-const languages: Record<Locale, () => Promise<{ default: Messages }>> = {
+/** Words that every page has, a chunk for each language: those of the frame and of ui. */
+const shells: Record<Locale, () => Promise<{ default: Messages }>> = {
   en: () => import("../messages/en"),
   de: () => import("../messages/de"),
 };
 
-export async function loadMessages(locale: Locale): Promise<Messages> {
-  return (await languages[locale]()).default;
+/** The words of the other nouns, a chunk for each and language. */
+const files = import.meta.glob<Record<string, string>>(
+  ["../messages/*/*.json", "!../messages/*/frame.json", "!../messages/*/ui.json"],
+  { import: "default" },
+);
+
+/** A language and all of its words that were loaded: loadWords adds to them. */
+export interface Spoken {
+  locale: Locale;
+  messages: Record<string, string>;
+}
+
+let spoken: Spoken = { locale: "en", messages: {} };
+/** Nouns that a view has asked for; another language has them before it is spoken. */
+const nouns = new Set<Noun>();
+
+async function wordsOf(locale: Locale, noun: Noun): Promise<Messages> {
+  const path = `../messages/${locale}/${noun}.json`;
+  const file = await files[path]?.();
+  return file === undefined ? {} : flatten({ [path]: file });
+}
+
+/** Loads a language with all that is asked for so far, and speaks it from then on. */
+export async function speak(locale: Locale): Promise<Spoken> {
+  const next: Spoken = { locale, messages: { ...(await shells[locale]()).default } };
+  const has = new Set<Noun>();
+  for (;;) {
+    const missing = [...nouns].filter((n) => !has.has(n));
+    if (missing.length === 0) break;
+    for (const words of await Promise.all(missing.map((n) => wordsOf(locale, n)))) Object.assign(next.messages, words);
+    for (const n of missing) has.add(n);
+  }
+  spoken = next;
+  return next;
+}
+
+/** Loads the words of nouns in the language that is spoken, once. */
+export async function loadWords(...asked: Noun[]): Promise<void> {
+  for (const n of asked) nouns.add(n);
+  const into = spoken;
+  const found = await Promise.all(asked.map((n) => wordsOf(into.locale, n)));
+  for (const words of found) Object.assign(into.messages, words);
 }

@@ -1,6 +1,6 @@
 import IntlMessageFormat from "intl-messageformat";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
-import { type Locale, loadMessages, locales, type MessageKey, type Messages } from "./catalogue";
+import { type Locale, locales, type MessageKey, type Messages, speak } from "./catalogue";
 
 export { type Locale, locales, type MessageKey } from "./catalogue";
 
@@ -55,10 +55,7 @@ export function I18nProvider({
   }, [current.locale]);
   const setLocale = useCallback((locale: Locale) => {
     localStorage.setItem(storageKey, locale);
-    loadMessages(locale).then(
-      (messages) => setCurrent({ locale, messages }),
-      () => {}, // offline: the language stays
-    );
+    speak(locale).then(setCurrent, () => {}); // offline: the language stays
   }, []);
   const value = useMemo(
     () => ({ locale: current.locale, setLocale, t: translator(current.locale, current.messages) }),

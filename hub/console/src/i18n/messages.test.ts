@@ -1,7 +1,8 @@
 import { type MessageFormatElement, parse, TYPE } from "@formatjs/icu-messageformat-parser";
 import { describe, expect, it } from "vitest";
-import de from "../messages/de";
-import en from "../messages/en";
+import { allMessages } from "../test/messages";
+
+const { en, de } = allMessages;
 
 /** Names and kinds of the placeholders of a message. */
 function placeholders(text: string): string[] {

@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { applicationsSearch, paths } from "./urls";
+import { view } from "./view";
 
 export const applicationsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.applications,
   validateSearch: applicationsSearch,
-  component: lazyRouteComponent(() => import("../features/applications/ApplicationsPage"), "ApplicationsPage"),
+  component: view(["applications"], () => import("../features/applications/ApplicationsPage"), "ApplicationsPage"),
 });

@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { auditSearch, paths } from "./urls";
+import { view } from "./view";
 
 export const auditRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.audit,
   validateSearch: auditSearch,
-  component: lazyRouteComponent(() => import("../features/audit/AuditPage"), "AuditPage"),
+  component: view(["audit"], () => import("../features/audit/AuditPage"), "AuditPage"),
 });

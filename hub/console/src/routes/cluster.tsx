@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { clusterSearch, paths } from "./urls";
+import { view } from "./view";
 
 export const clusterRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.cluster,
   validateSearch: clusterSearch,
-  component: lazyRouteComponent(() => import("../features/clusters/ClusterPage"), "ClusterPage"),
+  component: view(["clusters"], () => import("../features/clusters/ClusterPage"), "ClusterPage"),
 });

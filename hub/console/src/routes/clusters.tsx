@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { clustersSearch, paths } from "./urls";
+import { view } from "./view";
 
 export const clustersRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.clusters,
   validateSearch: clustersSearch,
-  component: lazyRouteComponent(() => import("../features/clusters/ClustersPage"), "ClustersPage"),
+  component: view(["clusters"], () => import("../features/clusters/ClustersPage"), "ClustersPage"),
 });

@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { enrolSearch, paths } from "./urls";
+import { view } from "./view";
 
 export const enrolRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.enrol,
   validateSearch: enrolSearch,
-  component: lazyRouteComponent(() => import("../features/enrol/EnrolPage"), "EnrolPage"),
+  component: view(["enrol", "clusters"], () => import("../features/enrol/EnrolPage"), "EnrolPage"),
 });

@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { paths, projectSearch } from "./urls";
+import { view } from "./view";
 
 export const projectRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.project,
   validateSearch: projectSearch,
-  component: lazyRouteComponent(() => import("../features/projects/ProjectPage"), "ProjectPage"),
+  component: view(["projects"], () => import("../features/projects/ProjectPage"), "ProjectPage"),
 });

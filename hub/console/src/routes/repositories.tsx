@@ -1,10 +1,11 @@
-import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute } from "@tanstack/react-router";
 import { rootRoute } from "./root";
 import { paths, repositoriesSearch } from "./urls";
+import { view } from "./view";
 
 export const repositoriesRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: paths.repositories,
   validateSearch: repositoriesSearch,
-  component: lazyRouteComponent(() => import("../features/repositories/RepositoriesPage"), "RepositoriesPage"),
+  component: view(["repositories"], () => import("../features/repositories/RepositoriesPage"), "RepositoriesPage"),
 });

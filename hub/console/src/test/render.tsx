@@ -8,15 +8,11 @@ import axe from "axe-core";
 import type { ReactNode } from "react";
 import { expect, vi } from "vitest";
 import { I18nProvider, type Locale } from "../i18n";
-import type { Messages } from "../i18n/catalogue";
-import de from "../messages/de";
-import en from "../messages/en";
 import { newQueryClient } from "../query";
 import { newRouter } from "../routes/router";
 import { PreferencesProvider } from "../ui/preferences";
 import { theme } from "../ui/theme";
-
-const catalogues: Record<Locale, Messages> = { en, de };
+import { allMessages } from "./messages";
 
 function testClient(): QueryClient {
   const client = newQueryClient();
@@ -31,7 +27,7 @@ function Around({ children, locale, client }: { children: ReactNode; locale: Loc
   return (
     <MantineProvider theme={theme} env="test">
       <PreferencesProvider>
-        <I18nProvider initial={{ locale, messages: catalogues[locale] }}>
+        <I18nProvider initial={{ locale, messages: allMessages[locale] }}>
           <QueryClientProvider client={client}>{children}</QueryClientProvider>
         </I18nProvider>
       </PreferencesProvider>
