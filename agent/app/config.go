@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -54,6 +55,9 @@ type Config struct {
 	MetricsListen, HealthListen string
 
 	LogFormat, LogLevel string
+
+	// Now is this machine's clock; nil: time.Now. Tests put it wrong.
+	Now func() time.Time
 }
 
 // Flags registers the configuration on a flag set.

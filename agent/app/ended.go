@@ -28,7 +28,7 @@ func (a *agent) beginLife(ctx context.Context) {
 		end.Memory = a.endedForMemory(ctx)
 		a.log.Warn("the agent before this one was ended without a clean stop", "ran", end.Ran, "known to be for want of memory", end.Memory)
 	}
-	a.journal.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.BeginLife(end, telemetry.Version, time.Now()) })
+	a.journal.Update(journal.Urgent, func(b *journal.Book) journal.Change { return b.BeginLife(end, telemetry.Version, a.cfg.Now()) })
 }
 
 // lifeConditions say at the cluster that agents are ended again and again.

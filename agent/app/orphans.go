@@ -17,6 +17,7 @@ func (a *agent) makeOrphans() {
 		Apps:     a.orphanApps,
 		Owned:    func(key model.ObjectKey, app string) bool { return a.engine.Owned(key, app) },
 		Changed:  func(uids ...model.AppUID) { a.reporter.Changed(uids...) },
+		Now:      a.cfg.Now,
 	})
 	a.observer.Subscribe(a.orphans.Event)
 	a.observer.OnKind(a.orphans.Kind)

@@ -80,7 +80,7 @@ func (c *Config) preflight(ctx context.Context) preflight.Options {
 	o.HubError = err
 	if err == nil {
 		probe, err := link.NewProbe(link.Options{
-			Address: c.Hub, CAHash: c.CAHash, Token: token, ClusterName: c.ClusterName, Proxy: c.Proxy, ProxyCAFile: c.ProxyCA, AgentVersion: telemetry.Version,
+			Address: c.Hub, CAHash: c.CAHash, Token: token, ClusterName: c.ClusterName, Proxy: c.Proxy, ProxyCAFile: c.ProxyCA, AgentVersion: telemetry.Version, Now: c.Now,
 		})
 		if o.HubError = err; err == nil {
 			o.Hub = probe

@@ -81,6 +81,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	defer keepMemoryLow()()
 	defer profileOnSignal(log)()
 	log = tracing.Log(log)
@@ -176,7 +179,7 @@ func (a *agent) persist(ctx context.Context, what string, do func(context.Contex
 }
 
 func (a *agent) startLease(context.Context) error {
-	a.lease = journal.NewLease(a.client, a.instance, a.log, time.Now)
+	a.lease = journal.NewLease(a.client, a.instance, a.log, a.cfg.Now)
 	a.lease.Gone = instanceGone
 	a.with.lease.Store(a.lease)
 	return nil
@@ -193,7 +196,7 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 	}
 	failpoint.Hit("app.lease.acquired")
 	err = a.persist(ctx, "read the journal", func(ctx context.Context) (err error) {
-		a.journal, err = journal.OpenStore(ctx, journal.StoreOptions{Secrets: a.client, Instance: a.instance, Log: a.log})
+		a.journal, err = journal.OpenStore(ctx, journal.StoreOptions{Secrets: a.client, Instance: a.instance, Now: a.cfg.Now, Log: a.log})
 		return err
 	})
 	failpoint.Hit("app.journal.opened")
@@ -207,7 +210,7 @@ func (a *agent) startJournal(ctx context.Context) (err error) {
 func (a *agent) startObserver(ctx context.Context) error {
 	a.observer = observe.New(observe.Options{
 		Config: a.rest, ExcludeNamespaces: []string{a.cfg.Namespace}, Namespaces: a.cfg.WatchNamespaces,
-		Health: a.scripts.health, AgentVersion: telemetry.Version, Log: a.log,
+		Health: a.scripts.health, AgentVersion: telemetry.Version, Now: a.cfg.Now, Log: a.log,
 	})
 	a.observer.OnKind(func(model.GroupKind) { a.clusterNews() })
 	var key []byte
@@ -227,10 +230,11 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Sender:  reportSender{a},
 		ObservedAt: func() time.Time {
 			// In this order: what comes in between is later than the first.
-			at := observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), time.Now())
+			at := observedAt(a.observer.ObservedAt(), a.lease.RenewedAt(), a.cfg.Now())
 			return unlessOlder(at, a.engine.Unprocessed())
 		},
 		Trace: func(uid model.AppUID) string { return a.engine.Trace(uid) },
+		Now:   a.cfg.Now,
 		Log:   a.log,
 	})
 	a.engine = reconcile.New(reconcile.Options{
@@ -239,7 +243,7 @@ func (a *agent) startObserver(ctx context.Context) error {
 		Actions:    runs{a},
 		Operations: operationSender{a}, Reports: a.reporter,
 		Fence: a.lease.Held, OwnNamespace: a.cfg.Namespace, Namespaces: a.cfg.WatchNamespaces, RedactionKey: key, Changed: a.clusterNews, Moved: a.orphans.Moved,
-		Runs: a.with.metrics, Tracer: a.with.tracer, Log: a.log,
+		Runs: a.with.metrics, Tracer: a.with.tracer, Now: a.cfg.Now, Log: a.log,
 	})
 	a.engine.SetSystemRules(a.systemRules.Load())
 	return a.makeAccess(key)
@@ -278,7 +282,7 @@ func (a *agent) startLink(context.Context) error {
 		Identity: identities{a.client}, Handler: &greeter{Engine: a.engine, observer: a.observer}, Settings: a.settings, Tunnels: a.access, Confirmed: a.reporter.Confirmed,
 		Observer: a.with.metrics,
 		Proxy:    a.cfg.Proxy, ProxyCAFile: a.cfg.ProxyCA,
-		AgentVersion: telemetry.Version, Instance: a.instance, Log: a.log,
+		AgentVersion: telemetry.Version, Instance: a.instance, Now: a.cfg.Now, Log: a.log,
 	})
 	if err == nil {
 		a.with.watch(a)

@@ -238,7 +238,16 @@ func (l *Link) Run(ctx context.Context) error {
 func (l *Link) failed(what string, err error) {
 	l.setStatus(func(s *Status) { s.Connected, s.LastError = false, err })
 	f := fault.As(err)
-	l.log.Warn(what+" ended", "code", f.Code, "error", err, "fix", f.Fix)
+	l.log.Warn(what+" ended", "code", f.Code, "error", err, "fix", l.fix(f))
+}
+
+// fix is what to do about a failure. The hub does not know by which name a certificate
+// that it does not take was issued.
+func (l *Link) fix(f *fault.Error) string {
+	if id := l.identity.Load(); id != nil && id.ClusterName != "" && (f.Code == "certificate_expired" || f.Code == "certificate_revoked") {
+		return "if the agent does not come back by itself: hawser cluster enroll " + id.ClusterName
+	}
+	return f.Fix
 }
 
 func (l *Link) wait(ctx context.Context, d time.Duration) {

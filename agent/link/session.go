@@ -105,6 +105,7 @@ type session struct {
 	number  uint64 // of the outbox
 	// notedUnknown: the log has the first unknown message; of the reader.
 	notedUnknown bool
+	clocks       skewed // of the reader
 	// beatAt is when the last heartbeat was sent that the hub has not answered, in
 	// nanoseconds since start; 0: it has. roundTrip is how long the answer before
 	// took, 0 when it was said already.
@@ -249,6 +250,9 @@ func (s *session) take(msg *agentv1.HubMessage) error {
 			took := time.Since(s.start) - time.Duration(sent)
 			s.roundTrip.Store(int64(took))
 			s.l.opts.Observer.RoundTrip(took)
+			if at := m.Heartbeat.GetObservedAt(); at.IsValid() {
+				s.clocks.judge(s.l, at.AsTime(), took)
+			}
 		}
 	case *agentv1.HubMessage_Desired:
 		d, inline, err := wire.Desired(m.Desired)

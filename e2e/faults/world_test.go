@@ -56,7 +56,9 @@ var (
 	worldErr  error
 )
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(programOr(func() int { return runAll(m) })) }
+
+func runAll(m *testing.M) int {
 	flag.Parse()
 	// They mostly wait, for what is not this machine's work.
 	if err := flag.Set("test.parallel", "6"); err != nil {
@@ -69,7 +71,7 @@ func TestMain(m *testing.M) {
 		}
 		theWorld.end()
 	}
-	os.Exit(code)
+	return code
 }
 
 func (w *world) end() {

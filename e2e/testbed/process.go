@@ -147,3 +147,21 @@ func Tail(path string, lines int) string {
 	}
 	return strings.Join(all, "\n")
 }
+
+// Logged is whether a line of a file has all these words.
+func Logged(path string, words ...string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+lines:
+	for line := range strings.Lines(string(text)) {
+		for _, word := range words {
+			if !strings.Contains(line, word) {
+				continue lines
+			}
+		}
+		return true
+	}
+	return false
+}

@@ -126,22 +126,7 @@ func (w *world) hubCommand(args ...string) (string, error) {
 // logged waits for a line of a program's log.
 func (w *world) logged(path string, words ...string) {
 	w.t.Helper()
-	w.await(fmt.Sprintf("%s says %q", filepath.Base(path), words), func() bool {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return false
-		}
-	lines:
-		for line := range strings.Lines(string(b)) {
-			for _, word := range words {
-				if !strings.Contains(line, word) {
-					continue lines
-				}
-			}
-			return true
-		}
-		return false
-	})
+	w.await(fmt.Sprintf("%s says %q", filepath.Base(path), words), func() bool { return testbed.Logged(path, words...) })
 }
 
 // cluster is an agent with an application: two ConfigMaps and a Deployment, synced,

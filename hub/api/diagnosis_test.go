@@ -96,8 +96,8 @@ func TestWhyAClusterDoesNotReport(t *testing.T) {
 
 	first := mustOpen()
 	beat(first, 38*time.Millisecond, 90*time.Second)
-	d := ask("eu", "connected", "doctor_clock_skew")
-	if d.RoundTrip != 38 || d.ClockAhead != 90_000 || !strings.Contains(d.Causes[0].Seen, "1m30s ahead of") || d.Causes[0].ID != "HW-8040" {
+	d := ask("eu", "connected", "clock_skewed")
+	if d.RoundTrip != 38 || d.ClockAhead != 90_000 || !strings.Contains(d.Causes[0].Seen, "1m30s ahead of") || d.Causes[0].ID != "HW-6100" {
 		t.Errorf("a clock that is ahead: %+v", d)
 	}
 	var cluster model.Cluster

@@ -369,8 +369,8 @@ func (d *diagnosing) clock() {
 	if ahead < 0 {
 		word = "behind"
 	}
-	d.know(fault.New(fault.Precondition, "doctor_clock_skew", "the clocks of the cluster and the hub differ").
-		WithFix("let both machines set their clocks by NTP"), d.f.Line.LastSeen, "kubectl debug node/NODE -it --image=busybox -- date -u",
+	d.know(fault.New(fault.Precondition, "clock_skewed", "the clocks of the cluster and the hub differ").
+		WithFix("have the nodes of this cluster, and the hub's machine, set their clocks by NTP"), d.f.Line.LastSeen, "kubectl debug node/NODE -it --image=busybox -- date -u",
 		"the agent's clock is %s %s the hub's; ages are corrected, certificates are not", ahead.Abs().Round(time.Second), word)
 }
 

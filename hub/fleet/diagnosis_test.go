@@ -89,7 +89,7 @@ func TestDiagnose(t *testing.T) {
 		"silent, nobody knows why":      {away(func(f *facts) { f.Line.Log = f.Line.Log[1:] }), "offline", "agent_offline hub_unreachable? cluster_down?", "was not noted"},
 		"left in good order": {away(func(f *facts) { f.Line.Log[0].SessionEnd = fleet.SessionEnd{Message: "the agent left"} }), "offline",
 			"agent_offline hub_unreachable? cluster_down?", "scaled it down"},
-		"silent with another clock": {away(func(f *facts) { f.Line.ClockAhead = -time.Hour }), "offline", "agent_offline hub_unreachable? cluster_down? doctor_clock_skew", "logs"},
+		"silent with another clock": {away(func(f *facts) { f.Line.ClockAhead = -time.Hour }), "offline", "agent_offline hub_unreachable? cluster_down? clock_skewed", "logs"},
 		"never there":               {never(func(*facts) {}), "never", "agent_never_connected hub_unreachable? cluster_down?", "redeemed its token"},
 		"never there, token used":   {never(func(f *facts) { f.Tokens = []fleet.EnrolmentToken{{UsedAt: ago(time.Hour)}} }), "never", "agent_never_connected hub_unreachable? cluster_down?", "logs"},
 		"enrolment open":            {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(-50 * time.Minute)}), "enrolling", "enrolment_open hub_unreachable? cluster_down?", "until 2026-05-01T12:50:00Z"},
@@ -100,8 +100,8 @@ func TestDiagnose(t *testing.T) {
 			{Check: "dns", Outcome: model.PreflightOK}, {Check: "hub", Outcome: model.PreflightFailed, Code: "name_unresolved", Message: "hub.example.org has no address", Fix: "ask DNS"}}}}),
 			"enrolling", "name_unresolved", "hub.example.org has no address"},
 		"preflight well": {enrolling(fleet.EnrolmentToken{ExpiresAt: *ago(-time.Hour), Preflight: &fleet.EnrolmentPreflight{At: *ago(time.Minute)}}), "enrolling", "enrolment_open hub_unreachable? cluster_down?", ""},
-		"a clock ahead":  {connected(func(f *facts) { f.Line.ClockAhead = 5 * time.Minute }), "connected", "doctor_clock_skew", "5m0s ahead of"},
-		"a clock behind": {connected(func(f *facts) { f.Line.ClockAhead = -31 * time.Second }), "connected", "doctor_clock_skew", "31s behind"},
+		"a clock ahead":  {connected(func(f *facts) { f.Line.ClockAhead = 5 * time.Minute }), "connected", "clock_skewed", "5m0s ahead of"},
+		"a clock behind": {connected(func(f *facts) { f.Line.ClockAhead = -31 * time.Second }), "connected", "clock_skewed", "31s behind"},
 		"a clock nearly": {connected(func(f *facts) { f.Line.ClockAhead = 29 * time.Second }), "connected", "", ""},
 		"throttled": {connected(func(f *facts) {
 			f.Cluster.Conditions = []string{"api_throttled: the API server has refused 9 writes", "Kind Foo is not observed: forbidden."}
@@ -112,7 +112,7 @@ func TestDiagnose(t *testing.T) {
 		"somewhat steady": {connected(func(f *facts) { f.Line.Log = log(4); f.Line.Opened = ago(time.Minute) }), "connected", "", ""},
 		"slow":            {connected(func(f *facts) { f.Line.RoundTrip = 3 * time.Second }), "connected", "connection_slow", "3s"},
 		"a second agent is refused": {connected(func(f *facts) { refused("certificate_revoked", time.Minute)(f); f.Line.ClockAhead = time.Hour }), "connected",
-			"agent_refused doctor_clock_skew", "certificate_revoked"},
+			"agent_refused clock_skewed", "certificate_revoked"},
 		"last known conditions": {away(func(f *facts) { f.Cluster.Conditions = []string{"api_throttled: busy"} }), "offline", "agent_offline hub_unreachable? cluster_down? api_throttled", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

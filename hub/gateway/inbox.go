@@ -162,12 +162,15 @@ func (s *session) take(ctx context.Context, msg *agentv1.AgentMessage, offset *c
 			break
 		}
 		b := fleet.Beat{Cluster: s.cluster, Epoch: s.epoch, Seq: m.Heartbeat.Seq, ObservedAt: now}
-		if at := m.Heartbeat.ObservedAt; at != nil && at.CheckValid() == nil {
-			b.ObservedAt = offset.toHub(at.AsTime(), now)
-		}
 		if rtt := m.Heartbeat.RoundTrip; rtt.GetSeconds() >= 0 && rtt.IsValid() && rtt.AsDuration() > 0 {
 			b.RoundTrip = rtt.AsDuration()
 			s.g.opts.Observer.RoundTrip(b.RoundTrip)
+		}
+		if msg.SentAt != nil && msg.SentAt.CheckValid() == nil {
+			offset.beat(now, msg.SentAt.AsTime(), b.RoundTrip, s.g.opts.Heartbeat)
+		}
+		if at := m.Heartbeat.ObservedAt; at != nil && at.CheckValid() == nil {
+			b.ObservedAt = offset.toHub(at.AsTime(), now)
 		}
 		if offset.known {
 			ahead := -offset.min

@@ -95,6 +95,40 @@ func TestClockOffset(t *testing.T) {
 	}
 }
 
+// A clock that was set is noticed by the heartbeats, whichever way it went, and
+// messages that queue are not taken for it.
+func TestTheDifferenceOfTheClocksIsThatOfNow(t *testing.T) {
+	const interval, way = 10 * time.Second, 20 * time.Millisecond
+	hub := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	type beat struct{ behind, transit, took time.Duration }
+	well := func(behind time.Duration) beat { return beat{behind, way, 2 * way} }
+	slow := beat{0, 20 * time.Second, 2 * way} // comes late, and says how fast the one before was
+	for name, c := range map[string]struct {
+		beats []beat
+		want  time.Duration
+	}{
+		"always right":                 {[]beat{well(0), well(0), well(0)}, way},
+		"ahead":                        {[]beat{well(-time.Hour), well(-time.Hour)}, way - time.Hour},
+		"ahead, then right":            {[]beat{well(-time.Hour), well(-time.Hour), well(0), well(0)}, way},
+		"behind, then right":           {[]beat{well(time.Hour), well(0)}, way},
+		"right, then ahead":            {[]beat{well(0), well(-time.Hour)}, way - time.Hour},
+		"right, then behind":           {[]beat{well(0), well(time.Hour), well(time.Hour)}, way + time.Hour},
+		"a heartbeat that queued":      {[]beat{well(0), slow, {0, way, 20 * time.Second}, well(0)}, way},
+		"an older answer":              {[]beat{well(0), slow, {0, 21 * time.Second, interval}}, way},
+		"an agent that tells no trips": {[]beat{{-time.Hour, way, 0}, {0, way, 0}, {0, way, 0}}, way - time.Hour},
+	} {
+		var o clockOffset
+		for i, b := range c.beats {
+			sent := hub.Add(time.Duration(i) * interval)
+			o.observe(sent.Add(b.transit), sent.Add(-b.behind))
+			o.beat(sent.Add(b.transit), sent.Add(-b.behind), b.took, interval)
+		}
+		if o.min != c.want {
+			t.Errorf("%s: %s, want %s", name, o.min, c.want)
+		}
+	}
+}
+
 func TestInboxKeepsTheNewestAndNeverLosesAnEnd(t *testing.T) {
 	update := func(id string, p model.OperationPhase) model.OperationUpdate {
 		return model.OperationUpdate{ID: model.OperationID(id), Phase: p}

@@ -137,7 +137,7 @@ func agentOf(ctx context.Context) (*caller, error) {
 	}
 	if c.expired {
 		return nil, fault.New(fault.Unauthorized, "certificate_expired",
-			"the client certificate ended on %s", c.identity.NotAfter.Format(time.RFC3339)).WithFix("renew it")
+			"the client certificate ended on %s", c.identity.NotAfter.Format(time.RFC3339)).WithFix("nothing, the agent renews it by itself; if it does not, enrol the cluster again under the same name")
 	}
 	return c, nil
 }
@@ -364,7 +364,7 @@ func (s *session) receiveHello(ctx context.Context) (model.Hello, clockOffset, e
 		now := s.g.opts.Now()
 		offset.observe(now, msg.SentAt.AsTime())
 		if d := now.Sub(msg.SentAt.AsTime()).Abs(); d > time.Minute {
-			s.log.Warn("the clocks of hub and agent differ; ages are corrected", "code", "clock_skew", "difference", d.Round(time.Second).String())
+			s.log.Warn("the clocks of hub and agent differ; ages are corrected", "code", "clock_skewed", "id", fault.ID("clock_skewed"), "difference", d.Round(time.Second).String())
 		}
 	}
 	return hello, offset, nil

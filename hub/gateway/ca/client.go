@@ -165,7 +165,7 @@ func (a *Authority) VerifyClient(presented []*x509.Certificate) (id Identity, ex
 	case now.After(leaf.NotAfter.Add(a.opts.RenewGrace)):
 		return Identity{}, false, fault.New(fault.Unauthorized, "certificate_expired",
 			"the client certificate ended on %s, too long ago to renew it", leaf.NotAfter.Format(time.RFC3339)).
-			WithFix("enrol the cluster again under the same name: hawser cluster enroll")
+			WithFix("enrol the cluster again under the same name: hawser cluster enroll NAME")
 	}
 	return id, now.After(leaf.NotAfter), nil
 }
