@@ -606,7 +606,7 @@ func TestRequestsHaveDeadlines(t *testing.T) {
 
 // A flood that nobody reads waits at the kubelet: the agent holds next to
 // nothing of it, and other requests are answered meanwhile.
-func TestUnreadLogsWaitAtTheKubelet(t *testing.T) {
+func TestP15_UnreadLogsWaitAtTheKubelet(t *testing.T) {
 	r := newRig(t, "access-flood", nil, onePod("flood"), configMap)
 	r.reachable(2, model.ObjectSelector{})
 	written := make(chan int, 1)

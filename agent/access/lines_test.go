@@ -35,7 +35,7 @@ func readAll(t *testing.T, r io.Reader) []model.LogLine {
 	}
 }
 
-func TestLinesOfALog(t *testing.T) {
+func TestP15_LinesOfALog(t *testing.T) {
 	long := strings.Repeat("x", 2*lineBuffer)
 	for name, c := range map[string]struct {
 		log  string

@@ -508,7 +508,7 @@ func TestUserHasSoManyStreams(t *testing.T) {
 	w.follow(t, s, "web/logs?follow=true")
 }
 
-func TestBytesAreMetered(t *testing.T) {
+func TestP15_BytesAreMetered(t *testing.T) {
 	m := newMeters(AccessLimits{UserBytes: 1 << 20, ClusterBytes: 1 << 30})
 	spend, done, err := m.open("ana", "eu")
 	if err != nil {

@@ -427,3 +427,33 @@ func TestA04_RetryAfterIsWhatIsLeftOfTheWindow(t *testing.T) {
 		later(300 * time.Second)
 	}
 }
+
+// A secret that somebody has copied is worth nothing after the logout: at the hub at
+// once, at others when what they remember is two seconds old, and for every way in.
+func TestA48_ALogoutEndsTheSession(t *testing.T) {
+	w, cookie, later := freshWorld(t)
+	second := w.opts
+	second.Auth = auth.New(w.store, w.store.Identity.Now, w.opts.Log)
+	here, other := w.handler, New(second)
+	ways := map[string]string{"its cookie": "Cookie: " + cookie.Name + "=" + cookie.Value, "its secret as a token": "Authorization: Bearer " + cookie.Value}
+	ask := func(hub http.Handler, way string) answer {
+		w.handler = hub
+		return w.call("GET", "/api/v1/accounts", "", "Authorization:", way)
+	}
+	for _, hub := range []http.Handler{here, other} {
+		for _, way := range ways {
+			ask(hub, way).ok(200)
+		}
+	}
+	w.handler = here
+	w.call("POST", "/api/v1/logout", "", with1(cookie)...).ok(204)
+	later(2 * time.Second)
+	for name, way := range ways {
+		for _, hub := range []http.Handler{here, other} {
+			ask(hub, way).problem(401, "session_expired")
+		}
+		if w.call("POST", "/api/v1/session/confirm", `{"password":"`+goodPassword+`"}`, "Authorization:", way).status != 401 {
+			t.Errorf("with %s a session is made new after its logout", name)
+		}
+	}
+}

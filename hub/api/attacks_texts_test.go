@@ -63,3 +63,31 @@ func TestA43_AHandlerThatPanicsEndsItsRequest(t *testing.T) {
 		t.Error("the log does not say what happened")
 	}
 }
+
+// What a tool is called with is not anybody's to say: options are fields with types,
+// and there is none for a command, a flag or a path of a program.
+func TestA46_ThereIsNoWayToSayACommand(t *testing.T) {
+	w := newWorld(t)
+	for _, source := range []string{
+		`kustomize: {buildOptions: "--enable-helm --helm-command=/bin/sh"}`, `kustomize: {helmCommand: /bin/sh}`, `kustomize: {options: ["--helm-command=/bin/sh"]}`,
+		`helm: {command: /bin/sh}`, `helm: {postRenderer: /bin/sh}`, `helm: {extraArgs: ["--post-renderer=/bin/sh"]}`, `directory: {exec: /bin/sh}`,
+		`plugin: {name: x, generate: {command: [/bin/sh]}}`, `plugin: {name: x, init: {command: [/bin/sh]}}`,
+	} {
+		body := application("evil", "path: deploy}", "path: deploy, "+source+"}")
+		for _, path := range []string{"POST /api/v1/applications", "PUT /api/v1/applications/evil", "POST /api/v1/apply"} {
+			method, path, _ := strings.Cut(path, " ")
+			a := w.call(method, path, body)
+			if !strings.Contains(a.body, "unknown_field") || a.status != http.StatusBadRequest && path != "/api/v1/apply" {
+				t.Errorf("%s %s with %s: %d %.300s", method, path, source, a.status, a.body)
+			}
+		}
+	}
+	if len(w.store.apps) != 0 {
+		t.Errorf("there are %d applications", len(w.store.apps))
+	}
+	for _, keys := range []string{`{"customizations":{"kustomize.buildOptions":"--enable-helm --helm-command=/bin/sh"}}`} {
+		if a := w.call("PUT", "/api/v1/settings/customizations", keys); a.status/100 == 2 {
+			t.Errorf("the settings take %s: %s", keys, a.body)
+		}
+	}
+}

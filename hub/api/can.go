@@ -201,10 +201,17 @@ type other struct {
 	// who is how the policy knows him, the zero value for what it does not speak of.
 	who    permission.Subject
 	policy *permission.Effective
+	// token is not nil for a token.
+	token *permission.Set
 }
 
 // set is what he may do, as it is compiled for his own requests.
-func (o other) set() *permission.Set { return permission.CompileWith(o.admin, o.grants, o.policy) }
+func (o other) set() *permission.Set {
+	if o.token != nil {
+		return o.token
+	}
+	return permission.CompileWith(o.admin, o.grants, o.policy)
+}
 
 func (a *api) other(ctx context.Context, as string, groups []string) (other, error) {
 	rules := a.sets.policies.current()
@@ -258,7 +265,8 @@ func (a *api) other(ctx context.Context, as string, groups []string) (other, err
 			return other{}, fault.New(fault.NotFound, "api_token_unknown", "there is no API token %q", cut(name)).WithField("as")
 		}
 		t := tokens[i]
-		return other{as, t.Admin, t.Grants, subjectOf(t), rules.For(subjectOf(t))}, nil
+		set := a.sets.compile(rules, t)
+		return other{as, t.Admin && set.Admin(), t.Grants, subjectOf(t), rules.For(subjectOf(t)), set}, nil
 	case "user":
 		u, err := a.opts.Auth.User(ctx, name)
 		switch {
@@ -275,7 +283,7 @@ func (a *api) other(ctx context.Context, as string, groups []string) (other, err
 			return other{}, fault.New(fault.Invalid, "value_unknown", "%q is a user of the hub's own, and those are in no groups", cut(name)).WithField("asGroups")
 		}
 		who := permission.Subject{Name: u.Name, Local: true}
-		return other{"user:" + u.Name, u.Admin, u.Grants, who, rules.For(who)}, nil
+		return other{"user:" + u.Name, u.Admin, u.Grants, who, rules.For(who), nil}, nil
 	}
 	return other{}, fault.New(fault.Invalid, "value_unknown", "as %q is nobody who can be asked about", cut(as)).WithField("as").
 		WithFound(cut(as), "user:NAME, group:NAME, role:NAME, proj:PROJECT:ROLE, token:ID")

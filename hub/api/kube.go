@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -74,6 +76,9 @@ type kubeCall struct {
 	path    string // at the cluster
 	query   string
 	upgrade string
+	// user and groups are who it is made as in the cluster.
+	user   string
+	groups []string
 	// ctx ends with the request, and with the permission, whose end is then the cause.
 	ctx    context.Context
 	stream AccessStream
@@ -259,23 +264,28 @@ func (a *api) mayProxy(ctx context.Context, by fleet.APIToken, name string, read
 // statement is what the hub says about whose request it is. Users, tokens, groups
 // and roles have names of their own, so that none can be called like another.
 func (k *kubeCall) statement() kubecall.Statement {
-	s := kubecall.Statement{
-		Cluster: k.cluster.ID, Request: k.id, Digest: kubecall.Digest(k.r.Method, k.path, k.query), At: k.a.now().UTC(),
-		User: kubecall.Prefix + "token:" + k.by.Name, Groups: []string{kubecall.Prefix + "everyone"},
-	}
-	if l := k.by.Session; l != nil {
-		s.User = kubecall.Prefix + "user:" + l.Name
+	s := kubecall.Statement{Cluster: k.cluster.ID, Request: k.id, Digest: kubecall.Digest(k.r.Method, k.path, k.query), At: k.a.now().UTC()}
+	s.User, s.Groups = k.a.inClusters(k.by)
+	k.user, k.groups = s.User, s.Groups
+	return s
+}
+
+// inClusters is who a caller is to the clusters.
+func (a *api) inClusters(by fleet.APIToken) (user string, groups []string) {
+	user, groups = kubecall.Prefix+"token:"+by.Name, []string{kubecall.Prefix + "everyone"}
+	if l := by.Session; l != nil {
+		user = kubecall.Prefix + "user:" + l.Name
 		if l.Provider != fleet.LocalProvider {
-			s.User = kubecall.Prefix + "user:" + l.Provider + ":" + l.Name
+			user = kubecall.Prefix + "user:" + l.Provider + ":" + l.Name
 		}
 		for _, g := range l.Groups {
-			s.Groups = append(s.Groups, kubecall.Prefix+"group:"+l.Provider+":"+g)
+			groups = append(groups, kubecall.Prefix+"group:"+l.Provider+":"+g)
 		}
 	}
-	if k.a.sets.of(k.by).Admin() {
-		s.Groups = append(s.Groups, kubecall.Prefix+"role:admin")
+	if a.sets.of(by).Admin() {
+		groups = append(groups, kubecall.Prefix+"role:admin")
 	}
-	return s
+	return user, groups
 }
 
 // answer passes on what the cluster answers.
@@ -532,6 +542,11 @@ func (k *kubeCall) still(ctx context.Context) error {
 	case err != nil || cluster.ID != k.cluster.ID:
 		return fault.New(fault.Denied, "permission_revoked", "you may no longer go to cluster %q", k.cluster.Name)
 	}
+	// The cluster judged whoever this was when it began: a group that is gone since, such
+	// as that of administrators, would count there for as long as it goes on.
+	if user, groups := k.a.inClusters(t); user != k.user || !slices.Equal(groups, k.groups) {
+		return fault.New(fault.Denied, "permission_revoked", "you are somebody else to cluster %q than when this began", k.cluster.Name).WithFix("begin it again")
+	}
 	return nil
 }
 
@@ -583,10 +598,9 @@ func (k *kubeCall) begin() error {
 func (k *kubeCall) described() string {
 	what := k.r.Method + " " + k.path
 	if k.info.Opens() {
-		for p := range strings.SplitSeq(k.query, "&") {
-			if program, ok := strings.CutPrefix(p, "command="); ok {
-				return what + ", program " + program
-			}
+		// As the API server reads it, however it is escaped.
+		if q, err := url.ParseQuery(k.query); err == nil && len(q["command"]) > 0 {
+			return what + fmt.Sprintf(", program %q", cut(q["command"][0]))
 		}
 	}
 	return what

@@ -224,6 +224,57 @@ func TestA27_KubectlOfALoginEndsWithIt(t *testing.T) {
 	}
 }
 
+// Who somebody is to a cluster is judged there once, when a request begins. One that
+// goes on ends when it would be somebody else's by now, also where kubectl stays
+// allowed.
+func TestA27_KubectlEndsWhenSomebodyIsAnotherToTheCluster(t *testing.T) {
+	const proxies = "p, ann, clusters, get, *, allow\np, ann, clusters, proxy, *, allow\n"
+	k := &cluster{answer: func(s *scripted) {
+		s.say(model.AccessAnswer{Kube: &model.KubeAnswer{Status: 200, Headers: []model.KubeHeader{{Name: "Content-Type", Values: []string{"application/json"}}}}})
+		s.say(model.AccessAnswer{Data: []byte(`{"type":"ADDED","object":{}}` + "\n")})
+		<-s.ctx.Done()
+	}}
+	begun := time.Now()
+	now := func() time.Time { return start.Add(time.Since(begun)) }
+	w, _ := newPolicyWorld(t, proxies+"g, ann, role:admin\n", func(o *Options) {
+		o.Store.(*fakeStore).Identity.Now = now
+		o.Auth, o.Access, o.Now = auth.New(o.Store.(*fakeStore), now, o.Log), k, now
+		o.Vouch = func(s kubecall.Statement) (model.KubeIdentity, error) {
+			return s.Sign(func([]byte) ([]byte, error) { return []byte("signed"), nil })
+		}
+	})
+	w.store.clusters[0].Kubectl = true
+	ann := w.session("ann")
+	s := w.serve(t, false)
+	follow := func() *bufio.Reader {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		t.Cleanup(cancel)
+		req, _ := http.NewRequestWithContext(ctx, "GET", s.URL+podsOfEU+"?watch=1", nil)
+		name, value, _ := strings.Cut(ann, ": ")
+		req.Header.Set(name, value)
+		resp, err := s.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		in := bufio.NewReader(resp.Body)
+		if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "ADDED") {
+			t.Fatal(resp.StatusCode, line, err)
+		}
+		return in
+	}
+	in := follow()
+	w.putPolicy(map[string]string{"policy.csv": proxies})
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "permission_revoked") || !strings.Contains(line, "somebody else") {
+		t.Errorf("with the group of administrators gone it goes on with %q, %v", line, err)
+	}
+	follow() // as who she is now
+	if groups := k.asked[1].Kube.Identity.Statement; strings.Contains(string(groups), "role:admin") {
+		t.Errorf("begun again it is as %s", groups)
+	}
+}
+
 // A cluster's setting is remembered for two seconds, and a change at this hub
 // counts at once.
 func TestTheSettingOfAClusterIsRemembered(t *testing.T) {

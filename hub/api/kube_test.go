@@ -384,7 +384,7 @@ func TestUpgradedConnectionsCarryBothWays(t *testing.T) {
 		r := log.records()
 		return len(r) == 2 && r[0].Kind == audit.Begun && r[1].Kind == audit.Command
 	})
-	if r := log.records(); !strings.Contains(r[1].Reason, "program sh, 6 bytes in, 15 bytes out") || r[1].Outcome != audit.Done {
+	if r := log.records(); !strings.Contains(r[1].Reason, `program "sh", 6 bytes in, 15 bytes out`) || r[1].Outcome != audit.Done {
 		t.Errorf("the end's record is %+v", r[1])
 	}
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,7 +133,8 @@ func (p *policies) read(ctx context.Context) error {
 // subjectOf is who a caller is to the policy. Somebody who is logged in is asked by
 // the name that the provider knows for sure, and the groups that it vouches for. An
 // API token is nobody to the policy: it has its grants, and is not worth more
-// because of whom it was issued by. That of a project's role is the role.
+// because of whom it was issued by; less it can be, see compile. That of a project's
+// role is the role.
 func subjectOf(t fleet.APIToken) permission.Subject {
 	s := t.Session
 	switch {
@@ -146,7 +149,8 @@ func subjectOf(t fleet.APIToken) permission.Subject {
 }
 
 // sets keeps what callers may do, for the policy in force. The grants of a token or a
-// session never change: a user whose rights are changed has to log in again.
+// session never change: a user whose rights are changed has to log in again. What can
+// change is of the issuer of a token, and part of its key.
 type sets struct {
 	policies *policies
 
@@ -161,12 +165,15 @@ const maxSets = 1024
 // of is what a caller may do by the policy in force. It is the same set until that
 // changes.
 func (s *sets) of(t fleet.APIToken) *permission.Set {
-	rules := s.policies.current()
+	rules, key := s.policies.current(), t.ID
+	if i := t.Issuer; i != nil && !i.Admin {
+		key += "\x00" + strings.Join(i.Groups, "\x00")
+	}
 	s.mu.Lock()
 	if s.rules != rules {
 		s.rules, s.known = rules, nil
 	}
-	set := s.known[t.ID]
+	set := s.known[key]
 	s.mu.Unlock()
 	if set != nil {
 		return set
@@ -180,14 +187,24 @@ func (s *sets) of(t fleet.APIToken) *permission.Set {
 	if s.known == nil || len(s.known) >= maxSets {
 		s.known = map[string]*permission.Set{}
 	}
-	if other := s.known[t.ID]; other != nil {
+	if other := s.known[key]; other != nil {
 		return other
 	}
-	s.known[t.ID] = set
+	s.known[key] = set
 	return set
 }
 
+// compile makes the set of a caller. Only administrators issue API tokens. One whose
+// issuer is that by the policy alone is worth what the policy makes of the issuer now,
+// or whoever was an administrator for a day would be one for a year.
 func (s *sets) compile(rules *permission.Rules, t fleet.APIToken) *permission.Set {
+	if i := t.Issuer; i != nil && t.Session == nil && !i.Admin {
+		who := permission.Subject{Name: i.Subject, Groups: i.Groups}
+		if i.Provider == fleet.LocalProvider {
+			who = permission.Subject{Name: i.Name, Local: true}
+		}
+		return permission.CompileIssued(t.Admin, t.Grants, rules.For(who), fmt.Sprintf("%.100q, who issued the token, is no administrator any more", i.Name))
+	}
 	return permission.CompileWith(t.Admin, t.Grants, rules.For(subjectOf(t)))
 }
 
@@ -200,7 +217,7 @@ func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[stri
 	if err != nil {
 		return nil, err
 	}
-	if !by.Admin && a.sets.of(by).Admin() && !a.sets.compile(rules, by).Admin() {
+	if a.sets.of(by).Admin() && !a.sets.compile(rules, by).Admin() {
 		return nil, fault.New(fault.Conflict, "rbac_locks_out", "with this policy you would not be an administrator any more, and it is the policy alone that makes you one").
 			WithField("rbac").WithFix("leave a line that gives you role:admin; another administrator can take it away")
 	}

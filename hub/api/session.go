@@ -156,7 +156,7 @@ func (a *api) endCookie(c *gin.Context) {
 
 func (a *api) whoami(c *gin.Context) {
 	t := identity(c)
-	out := caller{Name: t.Name, Admin: t.Admin, Grants: t.Grants, Project: t.Project, Role: t.Role, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+	out := caller{Name: t.Name, Admin: t.Admin && a.caller(c).Admin(), Grants: t.Grants, Project: t.Project, Role: t.Role, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 	if t.Session != nil {
 		out.Session = &sessionShown{t.Session.Provider, t.Session.Groups, t.Session.AuthenticatedAt, int(fleet.SessionIdle.Minutes())}
 	}

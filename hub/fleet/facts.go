@@ -386,6 +386,10 @@ type Issuer struct {
 	// Provider vouches for Subject, which it knows under Name: of a local user the
 	// provider is LocalProvider and the subject the user's id.
 	Provider, Subject, Name string
+	// Groups are those of the newest login at the provider. Admin: the account is an
+	// administrator's, whatever a policy says.
+	Groups []string
+	Admin  bool
 	// By is the id of the session or token that asks, while the token is made. One of
 	// an identity provider's people is made only as long as that is there.
 	By string
@@ -395,9 +399,11 @@ type Issuer struct {
 func IssuedBy(t APIToken) *Issuer {
 	switch {
 	case t.Session != nil:
-		return &Issuer{Provider: t.Session.Provider, Subject: t.Session.Subject, Name: t.Session.Name, By: t.ID}
+		return &Issuer{Provider: t.Session.Provider, Subject: t.Session.Subject, Name: t.Session.Name, Groups: t.Session.Groups, Admin: t.Admin, By: t.ID}
 	case t.Issuer != nil:
-		return &Issuer{Provider: t.Issuer.Provider, Subject: t.Issuer.Subject, Name: t.Issuer.Name, By: t.ID}
+		by := *t.Issuer
+		by.By = t.ID
+		return &by
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type Set struct {
 	// account: it is an administrator's whatever a policy says.
 	account bool
 	grants  []compiled
+	// lost says why it has nothing any more, "" for a set that has something to lose.
+	lost string
 	// policy is what an RBAC policy says of who has it, nil when none is asked.
 	policy *Effective
 
@@ -69,6 +71,20 @@ func CompileWith(isAdmin bool, grants []fleet.Grant, policy *Effective) *Set {
 	s := Compile(isAdmin || policy.Admin(), grants)
 	s.policy, s.account = policy, isAdmin
 	return s
+}
+
+// CompileIssued makes the set of a token that somebody issued who is an administrator
+// by the policy alone. It counts while he is one: an administrator's may what he may,
+// less what lines deny him, and one with grants has these. lost says of a token of
+// anybody else why it has nothing.
+func CompileIssued(isAdmin bool, grants []fleet.Grant, issuer *Effective, lost string) *Set {
+	switch {
+	case !issuer.hasAdmin():
+		return &Set{lost: lost}
+	case isAdmin:
+		return CompileWith(false, nil, issuer)
+	}
+	return Compile(false, grants)
 }
 
 // Check reports everything that is wrong with grants that somebody wrote; field
@@ -144,6 +160,9 @@ func (s *Set) byGrants(verb Verb, resource Resource, project, name string) Decis
 	}
 	if least == nobody {
 		return Decision{true, "everybody with a valid token may"}
+	}
+	if s.lost != "" {
+		return Decision{false, s.lost}
 	}
 	what := string(verb) + " " + string(resource)
 	if least == admin {

@@ -77,7 +77,7 @@ echo "end: of it"`
 	}
 }
 
-func TestTheSocketIsForItsUser(t *testing.T) {
+func TestA46_TheSocketIsForItsUser(t *testing.T) {
 	for flag, want := range map[string]os.FileMode{"--group=false": 0o600, "--group": 0o660} {
 		dir := sockets(t)
 		h := startHost(t, dir, onePlugin("cue", `true`), flag)

@@ -356,7 +356,7 @@ func TestAnAttackCostsItsRenderOnly(t *testing.T) {
 	}
 }
 
-func TestRenderWorkersAreInTheStrictestSandbox(t *testing.T) {
+func TestA46_RenderWorkersAreInTheStrictestSandbox(t *testing.T) {
 	if runtime.GOOS != "linux" || !worker.Kernel().Seccomp {
 		t.Skip("no sandbox on this machine")
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // A Git process has entered its sandbox before it gets its first job.
-func TestGitWorkersLiveInASandbox(t *testing.T) {
+func TestA46_GitWorkersLiveInASandbox(t *testing.T) {
 	if runtime.GOOS != "linux" || !worker.Kernel().Seccomp {
 		t.Skip("no sandbox on this machine")
 	}

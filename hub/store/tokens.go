@@ -95,7 +95,7 @@ func (s *Store) APITokenByID(ctx context.Context, id string) (fleet.APIToken, er
 func scanAPIToken(r pgx.CollectableRow) (t fleet.APIToken, err error) {
 	var grants []byte
 	var by fleet.Issuer
-	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants, &t.User, &by.Provider, &by.Subject, &by.Name)
+	err = r.Scan(&t.ID, &t.Name, &t.Hash, &t.Admin, &t.CreatedAt, &t.ExpiresAt, &t.LastUsed, &grants, &t.User, &by.Provider, &by.Subject, &by.Name, &by.Groups, &by.Admin)
 	if err != nil {
 		return t, err
 	}

@@ -25,12 +25,12 @@ DELETE FROM api_tokens WHERE provider = $1;
 DELETE FROM api_tokens WHERE provider = $1 AND NOT groups && $2::text[];
 
 -- name: APITokenByHash
-SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, '')
+SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, ''), t.groups, coalesce(u.admin, false)
 FROM api_tokens t LEFT JOIN users u ON u.id = t.owner
 WHERE t.hash = $1 AND (t.owner IS NULL OR u.enabled);
 
 -- name: APITokenByID
-SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, '')
+SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, ''), t.groups, coalesce(u.admin, false)
 FROM api_tokens t LEFT JOIN users u ON u.id = t.owner
 WHERE t.id = $1 AND (t.owner IS NULL OR u.enabled);
 
@@ -38,7 +38,7 @@ WHERE t.id = $1 AND (t.owner IS NULL OR u.enabled);
 UPDATE api_tokens SET last_used = $2 WHERE id = $1;
 
 -- name: APITokens
-SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, '')
+SELECT t.id, t.name, t.hash, t.admin, t.created_at, t.expires_at, t.last_used, t.grants, coalesce(t.owner, ''), coalesce(t.provider, ''), coalesce(t.subject, ''), coalesce(t.issuer, u.name, ''), t.groups, coalesce(u.admin, false)
 FROM api_tokens t LEFT JOIN users u ON u.id = t.owner ORDER BY t.created_at DESC, t.id;
 
 -- name: DeleteAPIToken
