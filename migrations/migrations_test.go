@@ -65,6 +65,7 @@ var rows = map[int64]string{
 	15: `INSERT INTO applicationsets (name, project, document, created_at, updated_at) VALUES ('s', 'p', '{}', now(), now())`,
 	16: `UPDATE apps SET labels = '{"team": "pay"}'`,
 	17: `UPDATE clusters SET version = version + 1`,
+	41: `UPDATE observed_detail SET tree = '{"nodes": []}', tree_at = now(), tree_digest = 'd'`,
 	40: `UPDATE api_tokens SET expires_at = now() - interval '1 year'`,
 	39: `UPDATE saved_views SET is_default = true`,
 	37: `UPDATE enrolment_tokens SET preflight_at = now(), preflight = '[{"check": "dns", "outcome": "ok", "message": "m"}]'`,

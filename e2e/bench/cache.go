@@ -24,9 +24,11 @@ var cacheBenchmarks = []struct{ name, metric, what string }{
 	{"BenchmarkCache/page/redis", "list/look-redis", "look for 15 KiB in a Redis: name, GET, opened and checked"},
 	{"BenchmarkList/all", "list/memory", "page of 50 of 10,000 applications with facets, of this process"},
 	{"BenchmarkList/few", "list/memory-filtered", "the same with a filter that few match"},
-	{"BenchmarkCacheTree/postgres", "tree/none", "tree of 500 objects, from Postgres"},
-	{"BenchmarkCacheTree/version", "tree/version", "what names its state, from Postgres: a cache would ask that first"},
-	{"BenchmarkCacheTree/decode", "tree/decode", "that tree from its text, which a cache would do too"},
+	{"BenchmarkCache/tree/floor", "tree/floor", "floor: plain GET of 180 KiB, as much as a tree of 500 objects, from a Redis on this machine"},
+	{"BenchmarkCacheTree/version", "tree/version", "which tree is the newest, from Postgres: is asked before each look"},
+	{"BenchmarkCacheTree/postgres", "tree/miss", "tree of 500 objects as an answer, from Postgres"},
+	{"BenchmarkCache/tree/redis", "tree/look-redis", "look for 180 KiB in a Redis: name, GET, opened and checked"},
+	{"BenchmarkCache/tree/memory", "tree/look-memory", "the same in this process"},
 }
 
 // cachePackages have them.

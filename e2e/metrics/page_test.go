@@ -117,7 +117,9 @@ func hub() *hubmetrics.Set {
 		Workers:      func() (int, int) { return 1, 0 },
 	})
 	s.WatchCache(func() int64 { return 1 })
-	s.CacheAsked("redis", "manifests", "hit")
+	for _, kind := range []string{"manifests", "renders", "trees", "pages", "sessions"} {
+		s.CacheAsked("redis", kind, "hit")
+	}
 	s.CacheMoved("redis", 1, 1)
 	s.Request("GET", "/", 200, 0)
 	s.Denied("c")

@@ -226,7 +226,7 @@ func (a *api) objectOf(ctx context.Context, name string, key model.ObjectKey, ki
 	if slices.ContainsFunc(view.Resources, func(r model.ResourceStatus) bool { return r.ObjectKey == key }) {
 		return app, nil
 	}
-	tree, _, err := a.store.Tree(ctx, app.UID)
+	tree, err := a.store.Tree(ctx, app.UID)
 	if err != nil && !fault.HasCode(err, "tree_not_found") {
 		return app, err
 	}

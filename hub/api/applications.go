@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -42,44 +41,6 @@ func (a *api) getApplication(c *gin.Context) {
 	// The version is that of the document: what is shown may be newer than it says,
 	// and never older.
 	a.answerTagged(c, view.Application.Metadata.Generation, view)
-}
-
-// treeAnswer is the objects of an application and what they own.
-type treeAnswer struct {
-	Nodes []model.TreeNode `json:"nodes"`
-	// Truncated: there are more than are told.
-	Truncated bool `json:"truncated"`
-	// Orphaned are objects of the destination's namespace that no application
-	// owns, where the project looks for them; OrphanedTotal also counts those that
-	// are not told.
-	Orphaned      []model.TreeNode `json:"orphaned,omitempty"`
-	OrphanedTotal int              `json:"orphanedTotal,omitempty"`
-
-	Freshness model.Freshness `json:"freshness"`
-	// ObservedAt is when the agent saw it so; left out: nothing was reported yet.
-	ObservedAt *time.Time `json:"observedAt,omitempty"`
-}
-
-func (a *api) getTree(c *gin.Context) {
-	ctx := c.Request.Context()
-	view, err := a.store.AppView(ctx, c.Param("name"))
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	tree, observedAt, err := a.store.Tree(ctx, view.UID)
-	if err != nil && !fault.HasCode(err, "tree_not_found") { // nothing reported yet: an empty tree
-		a.fail(c, err)
-		return
-	}
-	out := treeAnswer{Nodes: tree.Nodes, Truncated: tree.Truncated, Orphaned: tree.Orphaned, OrphanedTotal: tree.OrphanedTotal, Freshness: view.Freshness}
-	if tree.Nodes == nil {
-		out.Nodes = []model.TreeNode{}
-	}
-	if !observedAt.IsZero() {
-		out.ObservedAt = &observedAt
-	}
-	c.JSON(http.StatusOK, out)
 }
 
 // ---- writing

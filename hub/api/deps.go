@@ -90,7 +90,9 @@ type Store interface {
 	AppDetails(ctx context.Context, names []string) ([]model.AppView, error)
 	AppDocuments(ctx context.Context, uids []model.AppUID) (map[model.AppUID]*model.Application, error)
 	// Tree is NotFound (tree_not_found) as long as none was reported.
-	Tree(ctx context.Context, app model.AppUID) (model.ResourceTree, time.Time, error)
+	Tree(ctx context.Context, app model.AppUID) (fleet.Tree, error)
+	// TreeState says which one is the newest, without reading it.
+	TreeState(ctx context.Context, name string) (fleet.TreeState, error)
 
 	// UpsertApplicationSet with expected 0 overwrites whatever there is; else
 	// Conflict version_conflict when the stored version differs, as
@@ -286,6 +288,8 @@ type Options struct {
 	Inventory Inventory
 	// Policies says who may do what besides the grants; nil: nothing does.
 	Policies Policies
+	// Trees keeps encoded trees; nil: each is made anew.
+	Trees Answers
 	// CursorKey authenticates cursors; the same for all replicas.
 	CursorKey []byte
 	// NewEnrolmentToken makes a token and its hash.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,27 +34,29 @@ import (
 // fakeStore keeps in memory what the database would.
 type fakeStore struct {
 	authtest.Identity
-	mu        notes
-	hub       fleet.HubState
-	tokens    []fleet.APIToken
-	enrol     []fleet.EnrolmentToken
-	clusters  []model.Cluster
-	line      fleet.Line // of each cluster
-	queued    []fleet.QueuedChange
-	projects  map[string]model.AppProject
-	sets      map[string]model.ApplicationSet
-	objects   map[string]map[model.AppUID]int
-	repos     []fleet.Repository
-	templates []fleet.RepositoryTemplate
-	apps      map[string]fleet.App
-	ops       []model.OperationInfo
-	keys      map[string]model.OperationID
-	tree      model.ResourceTree
-	resources []model.ResourceStatus
-	history   []fleet.Deployment
-	desired   model.Desired
-	rendered  bool
-	deploys   []fleet.Deploy // of the operations that had one
+	mu         notes
+	hub        fleet.HubState
+	tokens     []fleet.APIToken
+	enrol      []fleet.EnrolmentToken
+	clusters   []model.Cluster
+	line       fleet.Line // of each cluster
+	queued     []fleet.QueuedChange
+	projects   map[string]model.AppProject
+	sets       map[string]model.ApplicationSet
+	objects    map[string]map[model.AppUID]int
+	repos      []fleet.Repository
+	templates  []fleet.RepositoryTemplate
+	apps       map[string]fleet.App
+	ops        []model.OperationInfo
+	keys       map[string]model.OperationID
+	tree       model.ResourceTree
+	treesRead  int
+	movesTrees string // of another project when a tree is read
+	resources  []model.ResourceStatus
+	history    []fleet.Deployment
+	desired    model.Desired
+	rendered   bool
+	deploys    []fleet.Deploy // of the operations that had one
 	// changes is how often an application is written between decision and
 	// storing.
 	changes int
@@ -665,13 +668,38 @@ func (s *fakeStore) AppDocuments(ctx context.Context, uids []model.AppUID) (map[
 	return out, err
 }
 
-func (s *fakeStore) Tree(context.Context, model.AppUID) (model.ResourceTree, time.Time, error) {
+func (s *fakeStore) Tree(_ context.Context, app model.AppUID) (fleet.Tree, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.treesRead++
 	if s.tree.Nodes == nil {
-		return s.tree, time.Time{}, unknown("tree_not_found", "no tree was reported")
+		return fleet.Tree{}, unknown("tree_not_found", "no tree was reported")
 	}
-	return s.tree, start, nil
+	return fleet.Tree{ResourceTree: s.tree, Version: s.treeVersion(app), ObservedAt: start}, nil
+}
+
+// treeVersion is of the tree that every application has; s.mu is held.
+func (s *fakeStore) treeVersion(app model.AppUID) fleet.TreeVersion {
+	if s.tree.Nodes == nil {
+		return fleet.TreeVersion{App: app}
+	}
+	text, _ := json.Marshal(s.tree)
+	return fleet.TreeVersion{App: app, Digest: fmt.Sprintf("%x", sha256.Sum256(text)), At: start}
+}
+
+func (s *fakeStore) TreeState(ctx context.Context, name string) (fleet.TreeState, error) {
+	v, err := s.AppView(ctx, name)
+	if err != nil {
+		return fleet.TreeState{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := fleet.TreeState{App: v.UID, Project: cmp.Or(s.movesTrees, v.Project), Version: s.treeVersion(v.UID), Freshness: v.Freshness}
+	if s.tree.Nodes != nil {
+		at := start
+		out.ObservedAt = &at
+	}
+	return out, nil
 }
 
 func (s *fakeStore) CreateOperation(_ context.Context, n fleet.NewOperation) (model.OperationInfo, bool, error) {

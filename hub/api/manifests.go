@@ -421,7 +421,7 @@ func (a *api) listResources(c *gin.Context) {
 // addOrphaned adds what no application owns. It has no sync facet: nobody desires
 // it.
 func (a *api) addOrphaned(ctx context.Context, app model.AppUID, out *resourcesAnswer) error {
-	tree, _, err := a.store.Tree(ctx, app)
+	tree, err := a.store.Tree(ctx, app)
 	if fault.HasCode(err, "tree_not_found") {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/cache"
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/telemetry"
 )
 
@@ -24,6 +25,11 @@ const (
 	manifestBytes = 32 << 20
 	// manifestTime is how long they are kept in a shared cache.
 	manifestTime = 24 * time.Hour
+	// answerBytes is the memory of a hub for parts of answers: trees and pages of lists.
+	answerBytes = 16 << 20
+	// answerTime is how long they are kept. They are right for ever, but soon nobody
+	// asks for their names.
+	answerTime = time.Hour
 	// cacheSecret is the name of the secret that values in a shared cache are named
 	// and sealed with.
 	cacheSecret = "cache"
@@ -35,14 +41,16 @@ const (
 // caches are the hub's: what it keeps for itself, and what hubs share.
 type caches struct {
 	memory *cache.Memory
-	shared *cache.Redis // nil without REDIS_URL
+	// answers are apart, so that what costs little to make again pushes no renders out.
+	answers *cache.Memory
+	shared  *cache.Redis // nil without REDIS_URL
 }
 
 // startCache makes the caches. A Redis that does not answer keeps no hub from
 // starting.
 func (h *hub) startCache(ctx context.Context) error {
-	h.caches.memory = cache.NewMemory(manifestBytes, h.metrics)
-	h.metrics.WatchCache(h.caches.memory.Bytes)
+	h.caches.memory, h.caches.answers = cache.NewMemory(manifestBytes, h.metrics), cache.NewMemory(answerBytes, h.metrics)
+	h.metrics.WatchCache(func() int64 { return h.caches.memory.Bytes() + h.caches.answers.Bytes() })
 	url, err := h.cfg.redisURL()
 	if err != nil || url == "" {
 		return err
@@ -105,6 +113,20 @@ func (c caches) results() cache.Part {
 // traces is where hubs tell each other what their renders depended on.
 func (c caches) traces() cache.Part {
 	return cache.Part{Store: c.shared, Space: cache.Space{Name: "renders", Schema: "1 " + telemetry.Version, TTL: manifestTime}}
+}
+
+// trees is where encoded resource trees are kept. A hub takes none of another build,
+// which may write them otherwise.
+func (c caches) trees() cache.Part {
+	return c.answersOf("trees", "1 "+telemetry.Version+" "+shapeOf(reflect.TypeFor[model.ResourceTree]()))
+}
+
+func (c caches) answersOf(kind, schema string) cache.Part {
+	p := cache.Part{Store: c.answers, Space: cache.Space{Name: kind, Schema: schema, TTL: answerTime}}
+	if c.shared != nil {
+		p.Store = cache.Layered{Near: c.answers, Far: c.shared}
+	}
+	return p
 }
 
 // sharedSessions are the tokens and login sessions that hubs have read a moment

@@ -517,6 +517,7 @@ func (h *hub) serveAPI(ctx context.Context) error {
 		Audit: audited{h.audit}, Requests: h.store, Jobs: jobs{h.store, runner},
 		Store: h.store, Auth: h.auth, Agents: agents{h.gateway}, Delivery: h.delivery,
 		Sources: repositories{h.sources, h.poller}, Publisher: h.feed, Stream: stream{h.broker}, Inventory: h.inventory, Policies: h.store, CursorKey: cursorKey,
+		Trees:             h.caches.trees(),
 		NewEnrolmentToken: gateway.NewEnrolmentToken,
 		Ready:             h.store.Ping,
 		Webhook:           h.measuredWebhook(hook),

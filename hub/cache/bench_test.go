@@ -13,7 +13,7 @@ import (
 
 // BenchmarkCache is what a look costs: in this process, in a Redis beside it when
 // the value is there and when it is not, and, as the floor, a plain GET of the same
-// bytes. Sizes are those of a session, of a page of 50 rows, and of 250 manifests.
+// bytes. Sizes are those of a session, of a page of 50 rows, of a tree of 500 objects, and of 250 manifests.
 func BenchmarkCache(b *testing.B) {
 	server := testbed.NeedRedis(b, testbed.RedisOptions{})
 	plain := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2, DisableIdentity: true})
@@ -24,7 +24,7 @@ func BenchmarkCache(b *testing.B) {
 	for _, size := range []struct {
 		name  string
 		bytes int
-	}{{"session", 600}, {"page", 15 << 10}, {"manifests", 1 << 20}} {
+	}{{"session", 600}, {"page", 15 << 10}, {"tree", 180 << 10}, {"manifests", 1 << 20}} {
 		value := make([]byte, size.bytes)
 		_, _ = rand.Read(value)
 		key := fmt.Sprint("of ", size.bytes)

@@ -125,7 +125,7 @@ func New(version string, now func() time.Time) *Set {
 		auditFailed:  counter("hawser_audit_failures_total", "Times that audit records could not be stored. Meanwhile no command is carried out, and records of what was done wait in the memory of the hub."),
 		purged:       counters("hawser_expired_removed_total", "Sessions and tokens that were removed from the database because they had expired: session, api_token, role_token or enrolment_token.", "kind"),
 		rtt:          histogram("hawser_agent_rtt_seconds", "Time from an agent's heartbeat to the hub's answer, as agents measure it.", exposition.Seconds),
-		cache:        counters("hawser_cache_requests_total", "Looks into a cache, by the kind of what was looked for (manifests, renders, sessions), by the store (memory, redis), and by result: hit, miss, error (no answer in time, or not asked because of that) or tampered (not what a hub had put there).", "cache", "store", "result"),
+		cache:        counters("hawser_cache_requests_total", "Looks into a cache, by the kind of what was looked for (manifests, renders, trees, pages, sessions), by the store (memory, redis), and by result: hit, miss, error (no answer in time, or not asked because of that) or tampered (not what a hub had put there).", "cache", "store", "result"),
 		cacheBytes:   counters("hawser_cache_bytes_total", "Bytes of values that were read from a cache or written to it.", "store", "direction"),
 		scrapeErrors: counters("hawser_scrape_errors_total", "Times that something that is read for a scrape could not be; its metrics were left out.", "source"),
 	}

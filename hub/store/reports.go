@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"time"
 
@@ -18,6 +20,7 @@ type reportColumns struct {
 	observed                                                     []time.Time
 	since                                                        []*time.Time
 	conditions, operations, statuses, trees                      [][]byte
+	digests                                                      []*string
 }
 
 // SaveReports stores observations in one statement and one commit, which does
@@ -61,7 +64,7 @@ func (s *Store) SaveReports(ctx context.Context, reports []fleet.Report) error {
 		b := &pgx.Batch{}
 		b.Queue(q("RelaxedCommit"))
 		b.Queue(q("SaveReports"), c.uids, c.clusters, c.incarnations, c.numbers, c.seqs, c.generations, c.observed,
-			c.revisions, c.syncs, c.reasons, c.healths, c.messages, c.since, c.conditions, c.operations, c.statuses, c.trees, s.now())
+			c.revisions, c.syncs, c.reasons, c.healths, c.messages, c.since, c.conditions, c.operations, c.statuses, c.trees, s.now(), c.digests)
 		err := s.pool.SendBatch(ctx, b).Close()
 		if err == nil {
 			return nil
@@ -116,8 +119,18 @@ func (c *reportColumns) add(r fleet.Report) error {
 	c.healths = append(c.healths, orElse(string(st.Health.Status), string(model.HealthUnknown)))
 	c.messages, c.since = append(c.messages, text(st.Health.Message)), append(c.since, st.Health.Since)
 	c.conditions, c.operations = append(c.conditions, conditions), append(c.operations, operation)
-	c.statuses, c.trees = append(c.statuses, status), append(c.trees, tree)
+	c.statuses, c.trees, c.digests = append(c.statuses, status), append(c.trees, tree), append(c.digests, digestOf(tree))
 	return nil
+}
+
+// digestOf a tree's text, nil of none.
+func digestOf(tree []byte) *string {
+	if tree == nil {
+		return nil
+	}
+	sum := sha256.Sum256(tree)
+	d := hex.EncodeToString(sum[:])
+	return &d
 }
 
 // withoutResult is what lists show of an operation.

@@ -101,22 +101,22 @@ func TestReportsInOneBatch(t *testing.T) {
 	if got := b.view("shop").Health.Message; got != "report 2" {
 		t.Errorf("%q", got)
 	}
-	tree, at, err := b.Tree(ctx, app.UID)
+	tree, err := b.Tree(ctx, app.UID)
 	must(t, err)
-	if len(tree.Nodes) != 1 || tree.Nodes[0].Name != "web-1" || !at.Equal(b.now()) {
-		t.Errorf("%+v %s", tree, at)
+	if len(tree.Nodes) != 1 || tree.Nodes[0].Name != "web-1" || !tree.ObservedAt.Equal(b.now()) {
+		t.Errorf("%+v", tree)
 	}
 	// Unchanged in a later report: it holds, and its age is that report's.
 	b.clock.advance(time.Minute)
 	third := b.report(app, o, 3)
 	third.Tree = nil
 	must(t, b.SaveReports(ctx, []fleet.Report{third}))
-	tree, at, err = b.Tree(ctx, app.UID)
+	tree, err = b.Tree(ctx, app.UID)
 	must(t, err)
-	if len(tree.Nodes) != 1 || !at.Equal(b.now()) {
-		t.Errorf("%+v %s", tree, at)
+	if len(tree.Nodes) != 1 || !tree.ObservedAt.Equal(b.now()) {
+		t.Errorf("%+v", tree)
 	}
-	_, _, err = b.Tree(ctx, "gone")
+	_, err = b.Tree(ctx, "gone")
 	wantCode(t, err, fault.NotFound, "tree_not_found")
 }
 

@@ -84,6 +84,15 @@ func (l lease) connected(now time.Time, ttl time.Duration) bool {
 	return l.number != nil && l.closedAt == nil && l.lastSeen != nil && now.Sub(*l.lastSeen) <= ttl
 }
 
+// freshness of an observation now.
+func (l lease) freshness(o observation, now time.Time, ttl time.Duration, revoked bool) model.Freshness {
+	var lastSeen *time.Time
+	if l.confirms(o) {
+		lastSeen = l.lastSeen
+	}
+	return fleet.Freshness(now, l.connected(now, ttl) && !revoked, lastSeen, o.at)
+}
+
 // AppRows reads applications as lists need them, by name; uids nil: all.
 func (s *Store) AppRows(ctx context.Context, uids []model.AppUID) ([]fleet.AppRow, error) {
 	sql, args := q("AppViews"), []any{"", "", nil, nil}
@@ -196,12 +205,7 @@ func (v *viewRow) assemble(now time.Time, ttl time.Duration) (model.AppView, err
 		a.Generation = model.Generation(*v.desiredGeneration)
 	}
 
-	connected := v.lease.connected(now, ttl) && !v.revoked
-	var lastSeen *time.Time
-	if v.lease.confirms(v.obs) {
-		lastSeen = v.lease.lastSeen
-	}
-	a.Freshness = fleet.Freshness(now, connected, lastSeen, v.obs.at)
+	a.Freshness = v.lease.freshness(v.obs, now, ttl, v.revoked)
 	a.ObservedAt = v.lease.observedAt(v.obs)
 
 	a.Sync, a.Health = model.SyncFacet{Status: model.SyncUnknown}, model.HealthFacet{Status: model.HealthUnknown}
@@ -469,25 +473,62 @@ func addObserved(v *model.AppView, status, result []byte) error {
 	return nil
 }
 
-// Tree reads the newest resource tree of an application, and the newest time at
-// which it was known to hold. NotFound (tree_not_found) when none was reported.
-func (s *Store) Tree(ctx context.Context, uid model.AppUID) (model.ResourceTree, time.Time, error) {
+// TreeState reads which tree of an application is the newest, and how far it can be
+// trusted now. NotFound (application_not_found).
+func (s *Store) TreeState(ctx context.Context, name string) (fleet.TreeState, error) {
 	var (
-		doc  []byte
-		at   *time.Time
-		obs  observation
-		l    lease
-		tree model.ResourceTree
+		out     fleet.TreeState
+		digest  *string
+		at      *time.Time
+		obs     observation
+		l       lease
+		revoked bool
 	)
-	err := s.pool.QueryRow(ctx, q("Tree"), text(string(uid))).Scan(&doc, &at, &obs.incarnation, &obs.number, &obs.seq, &obs.at,
-		&l.incarnation, &l.number, &l.reportSeq, &l.confirmedAt)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && at == nil {
-		return tree, time.Time{}, fault.New(fault.NotFound, "tree_not_found", "no resource tree was reported of this application")
+	err := s.pool.QueryRow(ctx, q("TreeState"), text(name)).Scan(&out.App, &out.Project, &digest, &at, &obs.incarnation, &obs.number, &obs.seq, &obs.at,
+		&l.incarnation, &l.number, &l.closedAt, &l.lastSeen, &l.reportSeq, &l.confirmedAt, &revoked)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return out, applicationNotFound(name)
 	}
 	if err != nil {
-		return tree, time.Time{}, wrap(err, "read the resource tree")
+		return out, wrap(err, "read the state of the resource tree")
 	}
+	out.Version = treeVersion(out.App, digest, at)
+	out.Freshness = l.freshness(obs, s.now(), s.lease, revoked)
+	if at != nil {
+		out.ObservedAt = l.observedAt(obs)
+	}
+	return out, nil
+}
+
+func treeVersion(app model.AppUID, digest *string, at *time.Time) fleet.TreeVersion {
+	v := fleet.TreeVersion{App: app}
+	if digest != nil && at != nil {
+		v.Digest, v.At = *digest, at.UTC()
+	}
+	return v
+}
+
+// Tree reads the newest resource tree of an application, and the newest time at
+// which it was known to hold. NotFound (tree_not_found) when none was reported.
+func (s *Store) Tree(ctx context.Context, uid model.AppUID) (fleet.Tree, error) {
+	var (
+		doc    []byte
+		digest *string
+		at     *time.Time
+		obs    observation
+		l      lease
+		tree   fleet.Tree
+	)
+	err := s.pool.QueryRow(ctx, q("Tree"), text(string(uid))).Scan(&doc, &digest, &at, &obs.incarnation, &obs.number, &obs.seq, &obs.at,
+		&l.incarnation, &l.number, &l.reportSeq, &l.confirmedAt)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && at == nil {
+		return tree, fault.New(fault.NotFound, "tree_not_found", "no resource tree was reported of this application")
+	}
+	if err != nil {
+		return tree, wrap(err, "read the resource tree")
+	}
+	tree.Version = treeVersion(uid, digest, at)
 	// A later report without a tree says that it did not change.
-	err = decode(doc, &tree)
-	return tree, *l.observedAt(obs), wrap(err, "read the resource tree")
+	tree.ObservedAt = *l.observedAt(obs)
+	return tree, wrap(decode(doc, &tree.ResourceTree), "read the resource tree")
 }

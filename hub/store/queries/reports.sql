@@ -9,10 +9,10 @@ SELECT set_config('synchronous_commit', 'off', true);
 WITH report AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[],
                          $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[],
-                         $14::json[], $15::json[], $16::json[], $17::json[])
+                         $14::json[], $15::json[], $16::json[], $17::json[], $19::text[])
         AS r (app_uid, cluster_id, incarnation, number, seq, generation, observed_at,
               revision, sync_status, sync_reason, health_status, health_message, health_since,
-              conditions, operation, status, tree)
+              conditions, operation, status, tree, tree_digest)
 ), fenced AS (
     SELECT r.* FROM report r
     JOIN apps a ON a.uid = r.app_uid AND a.cluster_id = r.cluster_id
@@ -33,10 +33,11 @@ WITH report AS (
     WHERE (o.incarnation, o.number, o.seq) < (excluded.incarnation, excluded.number, excluded.seq)
     RETURNING o.app_uid
 )
-INSERT INTO observed_detail AS t (app_uid, status, tree, tree_at)
-SELECT f.app_uid, f.status, f.tree, CASE WHEN f.tree IS NULL THEN NULL ELSE f.observed_at END
+INSERT INTO observed_detail AS t (app_uid, status, tree, tree_at, tree_digest)
+SELECT f.app_uid, f.status, f.tree, CASE WHEN f.tree IS NULL THEN NULL ELSE f.observed_at END, f.tree_digest
 FROM fenced f JOIN flat USING (app_uid)
 ON CONFLICT (app_uid) DO UPDATE SET
     status  = excluded.status,
     tree    = coalesce(excluded.tree, t.tree),
-    tree_at = coalesce(excluded.tree_at, t.tree_at);
+    tree_at = coalesce(excluded.tree_at, t.tree_at),
+    tree_digest = CASE WHEN excluded.tree IS NULL THEN t.tree_digest ELSE excluded.tree_digest END;

@@ -28,8 +28,18 @@ WHERE a.uid = ANY ($1);
 -- name: AppDocuments
 SELECT uid, document, version, created_at FROM apps WHERE uid = ANY ($1);
 
+-- name: TreeState
+SELECT a.uid, a.project, t.tree_digest, t.tree_at, o.incarnation, o.number, o.seq, o.observed_at,
+       l.incarnation, l.number, l.closed_at, l.last_seen, l.report_seq, l.confirmed_at, c.revoked
+FROM apps a
+JOIN clusters c ON c.id = a.cluster_id
+LEFT JOIN observed o ON o.app_uid = a.uid
+LEFT JOIN observed_detail t ON t.app_uid = a.uid
+LEFT JOIN sessions l ON l.cluster_id = a.cluster_id
+WHERE a.name = $1;
+
 -- name: Tree
-SELECT t.tree, t.tree_at, o.incarnation, o.number, o.seq, o.observed_at,
+SELECT t.tree, t.tree_digest, t.tree_at, o.incarnation, o.number, o.seq, o.observed_at,
        l.incarnation, l.number, l.report_seq, l.confirmed_at
 FROM observed_detail t
 JOIN observed o ON o.app_uid = t.app_uid
