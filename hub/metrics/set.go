@@ -136,8 +136,13 @@ func New(version string, now func() time.Time) *Set {
 		s.renders.WithLabelValues(result)
 	}
 	s.git.WithLabelValues("ok")
+	// Alerts need the zeros: what begins with a 1 has not increased.
+	s.refused.WithLabelValues("duplicate_identity")
+	for _, source := range []string{"applications", "clusters"} {
+		s.scrapeErrors.WithLabelValues(source)
+	}
 	for _, kind := range []string{"manifests", "renders", "sessions"} {
-		s.cache.WithLabelValues(kind, "redis", "tampered") // an alert needs the zero
+		s.cache.WithLabelValues(kind, "redis", "tampered")
 	}
 	return s
 }
