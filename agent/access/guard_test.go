@@ -97,6 +97,29 @@ func TestObjectThatIsGoneHasNotLeft(t *testing.T) {
 	}
 }
 
+// An object that was replaced by another of its name is not the one that the books
+// mean: its content may be anybody's.
+func TestA13_WhatHasTheNameOnlyIsNotShown(t *testing.T) {
+	for _, uid := range []string{"uid of another", ""} {
+		for name, read := range map[string]func(*Server, context.Context, reached) (any, error){
+			"its content": func(s *Server, ctx context.Context, r reached) (any, error) {
+				return s.redactedJSON(ctx, "app", r, false)
+			},
+			"its actions": func(s *Server, ctx context.Context, r reached) (any, error) { return s.read(ctx, r) },
+			"its logs":    func(s *Server, ctx context.Context, r reached) (any, error) { return s.readPod(ctx, r) },
+		} {
+			pod := object("Pod a/p", "shop")
+			s, _, _ := small(t, func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"a","uid":%q}}`, uid)
+			}, &objects{records: []live.Record{pod}}, pod.Key)
+			kind, _ := (&objects{}).Kind(pod.Key.GroupKind())
+			if got, err := read(s, as(t.Context(), ""), reached{pod, kind}); !fault.HasCode(err, "object_gone") {
+				t.Errorf("%s, of %q: %v, %v", name, uid, got, err)
+			}
+		}
+	}
+}
+
 func TestProjectBoundsWhatIsReached(t *testing.T) {
 	pod, secret := object("Pod a/p", "shop"), object("Secret a/s", "shop")
 	s, _, _ := small(t, nil, &objects{records: []live.Record{pod, secret}}, pod.Key, secret.Key)

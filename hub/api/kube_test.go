@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -85,6 +86,9 @@ func TestKubectlIsPassedOn(t *testing.T) {
 	var s kubecall.Statement
 	if err := json.Unmarshal(q.Kube.Identity.Statement, &s); err != nil || s.Cluster != "id-eu" || s.Request != q.ID || s.User != "hawser:token:ana" || !slices.Equal(s.Groups, []string{"hawser:everyone", "hawser:role:admin"}) {
 		t.Errorf("the statement is %+v, %v", s, err)
+	}
+	if !bytes.Equal(s.Digest, kubecall.Digest(q.Kube.Method, q.Kube.Path, q.Kube.Query)) {
+		t.Error("the statement is about another request")
 	}
 	if k.open() != 0 {
 		t.Error("streams stay open")

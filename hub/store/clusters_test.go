@@ -209,3 +209,30 @@ func TestE03_OnlyWhatIsHeldIsAllowed(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+// Which Kubernetes cluster a name stands for changes when somebody allows the one that
+// was offered, and by nothing else; the one before is then the other.
+func TestE03_AnotherKubernetesClusterIsTakenWhenItIsAllowed(t *testing.T) {
+	b := setup(t)
+	ctx := b.ctx()
+	id, bystander := b.cluster("eu"), b.cluster("us")
+	open := func(cluster model.ClusterID, uid string) error {
+		_, err := b.OpenSession(ctx, cluster, model.Hello{Cluster: cluster, KubeUID: uid}, signature)
+		return err
+	}
+	must(t, open(id, "first"))
+	must(t, open(bystander, "theirs"))
+	must(t, open(id, "")) // says nothing, and changes nothing
+	wantCode(t, open(id, "second"), fault.Denied, "cluster_changed")
+	must(t, open(id, "first"))
+	wantCode(t, open(bystander, "second"), fault.Denied, "cluster_changed")
+	must(t, b.AllowCluster(ctx, id))
+	must(t, open(id, "second"))
+	wantCode(t, open(id, "first"), fault.Denied, "cluster_changed")
+	wantCode(t, open(bystander, "second"), fault.Denied, "cluster_changed") // allowed to another
+	must(t, open(bystander, "theirs"))
+	// What was offered is taken once: the offer of the one that is out now is a new one.
+	must(t, b.AllowCluster(ctx, id))
+	must(t, open(id, "first"))
+	wantCode(t, b.AllowCluster(ctx, id), fault.Conflict, "cluster_not_held")
+}
