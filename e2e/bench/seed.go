@@ -269,18 +269,36 @@ func (s seed) statusOf(i int) (st model.AppStatus, ok bool) {
 		st.Conditions = []model.Condition{{Type: "SyncError", Code: "apply_refused", Message: "Deployment web: admission webhook \"policy.example.com\" denied the request: images must be signed", Since: &since}}
 	}
 	for k := range 6 {
-		r := model.ResourceStatus{Version: "v1", Sync: model.SyncFacet{Status: model.SyncSynced}}
+		r := model.ResourceStatus{Version: "v1", Sync: model.SyncFacet{Status: model.SyncSynced}, Health: model.HealthFacet{Status: model.HealthHealthy, Since: &since}}
 		r.Kind, r.Name, r.Namespace = []string{"ConfigMap", "Service", "ServiceAccount", "Deployment", "Ingress", "NetworkPolicy"}[k], "web", s.project(i)
 		r.Group = []string{"", "", "", "apps", "networking.k8s.io", "networking.k8s.io"}[k]
-		if k == 3 {
-			r.Health = st.Health
-			if r.Sync = st.Sync; st.Sync.Status == model.SyncOutOfSync {
-				r.Differences = []model.FieldDifference{{Path: ".spec.replicas", Desired: "3", Live: "5", Manager: "kubectl-scale", ChangedAt: &since}}
-			}
-		}
 		st.Resources = append(st.Resources, r)
 	}
+	s.deployment(i, &st, &since)
 	return st, true
+}
+
+// deployment makes the Deployment the object that an application's health and drift
+// come from.
+func (s seed) deployment(i int, st *model.AppStatus, since *time.Time) {
+	for k := range st.Resources {
+		if r := &st.Resources[k]; r.Kind == "Deployment" {
+			r.Health, r.Sync, r.Differences = st.Health, st.Sync, nil
+			if st.Sync.Status == model.SyncOutOfSync {
+				r.Differences = driftOf(i, since)
+			}
+		}
+	}
+}
+
+// driftOf are the fields in which an application's Deployment differs: as many and as
+// others made them as it goes.
+func driftOf(i int, since *time.Time) []model.FieldDifference {
+	return []model.FieldDifference{
+		{Path: ".spec.replicas", Desired: "3", Live: "5", Manager: "kubectl-scale", ChangedAt: since},
+		{Path: ".spec.template.spec.containers[name=web].resources.limits.memory", Desired: `"512Mi"`, Live: `"256Mi"`, Manager: "kubectl-edit", ChangedAt: since},
+		{Path: `.metadata.annotations["example.com/owner"]`, Live: `"on-call"`, Manager: "incident-bot", ChangedAt: since},
+	}[:i%3+1]
 }
 
 func (s seed) observedRow(i int, incarnation, first int64) []any {

@@ -39,8 +39,8 @@ func (s seed) treeOf(i int) model.ResourceTree {
 		nodes = append(nodes, n)
 		return uid
 	}
-	add("", "v1", "ConfigMap", "web", "", "")
-	add("", "v1", "ServiceAccount", "web", "", "")
+	add("", "v1", "ConfigMap", "web", model.HealthHealthy, "")
+	add("", "v1", "ServiceAccount", "web", model.HealthHealthy, "")
 	add("", "v1", "Service", "web", model.HealthHealthy, "")
 	add("networking.k8s.io", "v1", "Ingress", "web", model.HealthHealthy, "")
 	status, _ := s.statusOf(i)
@@ -91,6 +91,7 @@ func (s seed) changeOf(i, n int, at time.Time) model.AppStatus {
 	case 4:
 		st.Sync = model.SyncFacet{Status: model.SyncOutOfSync, Reason: model.ReasonPending}
 	}
+	s.deployment(i, &st, &at)
 	return st
 }
 

@@ -9,6 +9,8 @@ const given = fragment.includes("=") ? new URLSearchParams(fragment) : new Map([
 const code = given.get("code");
 const chosen = given.get("username") && given.get("password");
 history.replaceState(null, "", location.pathname);
+// A link that is pasted into the tab of this page changes the fragment alone.
+addEventListener("hashchange", () => location.reload());
 at(code ? "form" : "nocode").hidden = false;
 
 const fail = (text) => {
@@ -32,6 +34,13 @@ at("form").addEventListener("submit", async (event) => {
       body: JSON.stringify({ code, username: at("name").value, password: at("password").value, browser: true }),
     });
     const said = await answer.json();
+    if (said.code === "login_code_invalid" || said.code === "login_code_expired") {
+      // Nothing that could be typed here would make it good.
+      at("form").reset();
+      at("form").hidden = true;
+      at("used").hidden = false;
+      return;
+    }
     if (!answer.ok) {
       fail([said.detail, said.fix].filter(Boolean).join(". "));
       return;

@@ -29,6 +29,8 @@ type ClusterDiagnosis struct {
 	// Reconnects of the last hour.
 	Reconnects int           `json:"reconnects"`
 	Queued     QueuedChanges `json:"queued"`
+	// Hub is the HOST:PORT at which agents look for the hub, when that is known.
+	Hub string `json:"hub,omitempty"`
 }
 
 // QueuedChanges are what its agent has not acknowledged: at most 50, the oldest first,
@@ -99,7 +101,7 @@ const (
 func Diagnose(f DiagnosisFacts, now time.Time) ClusterDiagnosis {
 	d := diagnosing{f: f, now: now}
 	out := ClusterDiagnosis{Cluster: f.Name, State: "enrolling", AsOf: now.UTC(), RoundTrip: model.Millis(f.Line.RoundTrip),
-		ClockAhead: float64(f.Line.ClockAhead.Milliseconds()), Queued: QueuedChanges{Items: []QueuedChange{}}}
+		ClockAhead: float64(f.Line.ClockAhead.Milliseconds()), Hub: f.Hub, Queued: QueuedChanges{Items: []QueuedChange{}}}
 	out.Reconnects, _ = f.Line.Reconnects(now.Add(-time.Hour))
 	if c := f.Cluster; c != nil {
 		out.Cluster, out.State, out.LastSeen = c.Name, stateOf(c), c.LastSeen
@@ -262,14 +264,13 @@ func (d *diagnosing) silent(state string) {
 	if c.CertNotAfter != nil && c.CertNotAfter.Before(d.now) {
 		seen += "; its certificate ended at " + c.CertNotAfter.UTC().Format(time.RFC3339) + ", which it renews by itself when it comes"
 	}
-	e := fault.New(fault.Unavailable, "agent_offline", "the agent has been silent since %s", at.UTC().Format(time.RFC3339)).
-		WithFix("look at what it says on its cluster; what runs there goes on, and drift is still healed there")
 	if end := d.lastEnd(); end != nil && end.Code == "" {
-		e = e.WithFix("it was stopped in good order: somebody has scaled it down, or drains its node; start it again")
-		d.know(e, at, agentPods, "%s", seen)
+		d.know(fault.New(fault.Unavailable, "agent_stopped", "the agent was stopped in good order").
+			WithFix("somebody has scaled it down, or drains its node; start it again: what runs there goes on, and is not healed meanwhile"), at, agentPods, "%s", seen)
 		return
 	}
-	d.know(e, at, agentLogs, "%s", seen)
+	d.know(fault.New(fault.Unavailable, "agent_offline", "the agent has been silent since %s", at.UTC().Format(time.RFC3339)).
+		WithFix("look at what it says on its cluster; what runs there goes on, and drift is still healed there"), at, agentLogs, "%s", seen)
 }
 
 // lastEnd is how the newest session ended, nil when that is not known.

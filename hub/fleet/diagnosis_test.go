@@ -88,7 +88,7 @@ func TestDiagnose(t *testing.T) {
 		"silent":                        {away(func(*facts) {}), "offline", "agent_offline hub_unreachable? cluster_down?", "nothing was heard of the agent for 25s (session_silent)"},
 		"silent, nobody knows why":      {away(func(f *facts) { f.Line.Log = f.Line.Log[1:] }), "offline", "agent_offline hub_unreachable? cluster_down?", "was not noted"},
 		"left in good order": {away(func(f *facts) { f.Line.Log[0].SessionEnd = fleet.SessionEnd{Message: "the agent left"} }), "offline",
-			"agent_offline hub_unreachable? cluster_down?", "scaled it down"},
+			"agent_stopped hub_unreachable? cluster_down?", "scaled it down"},
 		"silent with another clock": {away(func(f *facts) { f.Line.ClockAhead = -time.Hour }), "offline", "agent_offline hub_unreachable? cluster_down? clock_skewed", "logs"},
 		"never there":               {never(func(*facts) {}), "never", "agent_never_connected hub_unreachable? cluster_down?", "redeemed its token"},
 		"never there, token used":   {never(func(f *facts) { f.Tokens = []fleet.EnrolmentToken{{UsedAt: ago(time.Hour)}} }), "never", "agent_never_connected hub_unreachable? cluster_down?", "logs"},

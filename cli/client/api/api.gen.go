@@ -2054,6 +2054,8 @@ type ClusterDiagnosis struct {
 	// Reconnects of the last hour.
 	Reconnects int           `json:"reconnects"`
 	Queued     QueuedChanges `json:"queued"`
+	// Hub is the HOST:PORT at which agents look for the hub, when that is known.
+	Hub string `json:"hub,omitempty"`
 }
 
 // ClusterKubectl is what goes through the API.

@@ -41,5 +41,9 @@ test("a link of a first login logs in once", async ({ page, problems }) => {
   problems.allow(/401/);
   await page.goto(`${new URL(link).origin}/first-login`);
   await page.goto(link);
-  await expect(page.getByRole("alert")).toBeVisible();
+  await expect(page.getByRole("alert")).toContainText("This link was used already");
+  await expect(page.getByRole("textbox")).toHaveCount(0);
+  await accessible(page);
+  await page.getByRole("link", { name: "Log in with them" }).click();
+  await expect(page).toHaveURL(new RegExp(`${paths.login}$`));
 });

@@ -563,6 +563,8 @@ export interface ClusterDiagnosis {
   /** Reconnects of the last hour. */
   reconnects: number;
   queued: QueuedChanges;
+  /** Hub is the HOST:PORT at which agents look for the hub, when that is known. */
+  hub?: string;
 }
 
 export interface ClusterKubectl {

@@ -1,6 +1,6 @@
 import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
-import { afterEach, beforeEach, vi } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 
 // Lazy parts of a page are loaded within a test, on machines that do other things too.
 configure({ asyncUtilTimeout: 30_000 });
@@ -40,9 +40,19 @@ for (const [name, size] of [
 ] as const)
   Object.defineProperty(HTMLElement.prototype, name, { configurable: true, get: () => size });
 
+// What React says about markup that no browser would make: a form within a form is sent by both.
+const misplaced: string[] = [];
+const error = console.error;
+console.error = (...said: unknown[]) => {
+  const text = said.map(String).join(" ");
+  if (/cannot contain|cannot be a (child|descendant)/.test(text)) misplaced.push(text);
+  error(...said);
+};
+
 beforeEach(() => {
   localStorage.clear();
 });
 afterEach(() => {
   cleanup();
+  expect(misplaced.splice(0)).toEqual([]);
 });

@@ -27,13 +27,8 @@ export function PlainTable<R>({
 }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
-    <section className={classes.scroll} tabIndex={0} aria-label={label}>
-      <table
-        className={classes.table}
-        data-many={columns.length > 3 || undefined}
-        {...role("table")}
-        aria-label={label}
-      >
+    <section className={classes.scroll} data-many={columns.length > 3 || undefined} tabIndex={0} aria-label={label}>
+      <table className={classes.table} {...role("table")} aria-label={label}>
         <thead {...role("rowgroup")}>
           <tr {...role("row")}>
             {columns.map((c) =>

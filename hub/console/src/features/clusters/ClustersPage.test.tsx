@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, test } from "vitest";
 import type { Cluster, ClusterDiagnosis, FleetTimeline } from "../../api/types";
+import { allMessages } from "../../test/messages";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../test/render";
 
 const asOf = "2026-05-01T12:00:00Z";
@@ -168,18 +170,48 @@ test("a cluster that does not report says so first, with where to look", async (
   expect(await screen.findByRole("heading", { name: /Does not report/ })).toBeInTheDocument();
   const causes = await screen.findByRole("list", { name: "Causes, the first one first" });
   const [first, second] = within(causes).getAllByRole("listitem");
-  expect(first).toHaveTextContent("the agent has been silent ⟨U+202E⟩for long <b>");
+  expect(first).toHaveTextContent("The agent has been silent for a while");
   expect(first).toHaveTextContent("nothing was heard (session_silent)");
   expect(within(first as HTMLElement).getByText(/kubectl -n hawser-system logs deploy/)).toBeInTheDocument();
   expect(within(first as HTMLElement).getByText("hawser explain HW-6001", { exact: false })).toBeInTheDocument();
   expect(first).not.toHaveTextContent("possible");
-  expect(second).toHaveTextContent("the agent may not reach the hubpossible, not seen");
+  expect(second).toHaveTextContent(`The agent may not reach ${location.host}possible, not seen`);
   expect(screen.getByText("hawser cluster diagnose eu", { exact: false })).toBeInTheDocument();
   expect(document.body.textContent).not.toMatch(/[\u001b\u202e]/);
   expect(await screen.findByRole("heading", { name: /Waits for the cluster/ })).toBeInTheDocument();
   expect(await screen.findByText("OOMKilled <b>")).toBeInTheDocument();
   expect(screen.getByRole("link", { name: /all 1/ })).toHaveAttribute("href", expect.stringContaining("cluster"));
   await expectAccessible();
+});
+
+test("causes are said in the language of the console, and those of a newer hub in its own words", async () => {
+  const [first] = silent.causes;
+  page(cluster("eu", { connected: false, held: "duplicate_identity" }), {
+    "GET /clusters/:name/diagnosis": () => ({
+      ...silent,
+      hub: "hub.example.org:8443",
+      causes: [
+        { ...first, code: "duplicate_identity" },
+        { ...first, code: "hub_unreachable", known: false },
+        { ...first, code: "of_a_newer_hub" },
+      ],
+    }),
+  });
+  drawAt("/clusters/eu", { locale: "de" });
+  expect(await screen.findByText(/^Zwei Agents benutzen das Zertifikat/)).toBeInTheDocument();
+  expect(screen.getByText("Der Agent erreicht hub.example.org:8443 vielleicht nicht")).toBeInTheDocument();
+  expect(screen.getByText("the agent has been silent ⟨U+202E⟩for long <b>")).toBeInTheDocument();
+});
+
+test("each cause that the hub tells of has words", () => {
+  const hub = readFileSync("../fleet/diagnosis.go", "utf8");
+  const told = [...hub.matchAll(/fault\.New\(fault\.\w+, "(\w+)"/g)].map((m) => m[1] as string);
+  expect(told.length).toBeGreaterThan(20);
+  for (const language of Object.values(allMessages))
+    for (const code of [...told, "duplicate_identity", "cluster_changed"])
+      expect([code, language[`clusters.cause.${code}`], language[`clusters.cause.${code}.fix`]]).not.toContain(
+        undefined,
+      );
 });
 
 test("the line to a cluster: round trip, reconnects, a log with reasons, and what waits for it", async () => {

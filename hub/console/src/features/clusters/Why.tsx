@@ -1,9 +1,9 @@
 import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import type { Cluster, ClusterCause } from "../../api/types";
+import type { Cluster, ClusterCause, ClusterDiagnosis } from "../../api/types";
 import { api } from "../../client";
-import { useT } from "../../i18n";
+import { type MessageKey, type T, useT } from "../../i18n";
 import { CliLine } from "../../ui/CliLine";
 import { connectionOf } from "../../ui/Connection";
 import { Icon } from "../../ui/Icon";
@@ -52,7 +52,7 @@ export function Why({ cluster }: { cluster: Cluster }) {
         <ol className={classes.causes} aria-label={t("clusters.why.causes")}>
           {causes.map((c, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: causes are ranked, and some have the same code
-            <Cause key={i} rank={i + 1} cause={c} />
+            <Cause key={i} rank={i + 1} cause={c} said={said(t, cluster, answer.data, c)} />
           ))}
         </ol>
       )}
@@ -65,8 +65,30 @@ export function Why({ cluster }: { cluster: Cluster }) {
   );
 }
 
+/** A cause and what to do about it, in the words of the language where its code has some, else the hub's. */
+function said(
+  t: T,
+  cluster: Cluster,
+  diagnosis: ClusterDiagnosis,
+  cause: ClusterCause,
+): { title: string; fix: string } {
+  const values = {
+    held: (cluster.held ?? "") === "" ? "no" : "yes",
+    connected: cluster.connected ? "yes" : "no",
+    hub: plainLine(diagnosis.hub ?? location.host),
+  };
+  const words = (key: string, otherwise: string) => {
+    const text = t(key as MessageKey, values);
+    return text === key ? otherwise : text;
+  };
+  return {
+    title: words(`clusters.cause.${cause.code}`, cause.title),
+    fix: words(`clusters.cause.${cause.code}.fix`, cause.fix),
+  };
+}
+
 /** One cause: what it is, what was seen, what to do, and a command to copy. Its code opens what it means. */
-function Cause({ rank, cause }: { rank: number; cause: ClusterCause }) {
+function Cause({ rank, cause, said }: { rank: number; cause: ClusterCause; said: { title: string; fix: string } }) {
   const t = useT();
   const code = cause.id ?? cause.code;
   return (
@@ -76,14 +98,16 @@ function Cause({ rank, cause }: { rank: number; cause: ClusterCause }) {
       </span>
       <div className={classes.what}>
         <h3>
-          <PlainText text={cause.title} lines={3} />
+          <PlainText text={said.title} lines={3} />
           {!cause.known && <span className={classes.dim}>{t("clusters.why.possible")}</span>}
         </h3>
         {(cause.seen ?? "") !== "" && (
           <p className={classes.row}>
             <span className={classes.dim}>{t("clusters.why.seen")}</span>{" "}
             <span>
-              <PlainText text={cause.seen ?? ""} lines={6} />
+              <span lang="en">
+                <PlainText text={cause.seen ?? ""} lines={6} />
+              </span>
               {cause.at !== undefined && (
                 <span className={classes.dim}>
                   <RelativeTime at={cause.at} />
@@ -95,7 +119,7 @@ function Cause({ rank, cause }: { rank: number; cause: ClusterCause }) {
         <p className={classes.row}>
           <span className={classes.dim}>{t("clusters.why.fix")}</span>{" "}
           <span>
-            <PlainText text={cause.fix} lines={6} />
+            <PlainText text={said.fix} lines={6} />
           </span>
         </p>
         {(cause.command ?? "") !== "" && (

@@ -188,6 +188,14 @@ test("a name that is taken by a connected cluster is asked about, and a wrong on
   expect(await screen.findByText(/takes its place/)).toBeInTheDocument();
   await user.click(screen.getByRole("button", { name: "Cancel" }));
   expect(asked.some((a) => a.method === "POST")).toBe(false);
+  await user.click(screen.getByRole("button", { name: "Make the command" }));
+  const before = asked.length;
+  const dialog = within(await screen.findByRole("dialog"));
+  await user.click(dialog.getByRole("button", { name: "Make the command" }));
+  await waitFor(() => expect(dialog.getByText(/this is no name/)).toBeInTheDocument());
+  // The dialog's form is the one that was sent, and the page's was not with it.
+  expect(asked.slice(before).map((a) => `${a.method} ${a.path}`)).toEqual(["POST /enrolment-tokens"]);
+  await user.click(dialog.getByRole("button", { name: "Cancel" }));
   const name = screen.getByRole("textbox", { name: "Name" });
   await user.clear(name);
   await user.type(name, "My_Edge");

@@ -132,7 +132,7 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
     ...(profile === "curated" ? [] : ["--profile", profile]),
     ...watched.flatMap((n) => ["--watch-namespace", n]),
   );
-  return (
+  const form = (
     <form className={classes.page} onSubmit={(e) => void submit(e)}>
       <p className={classes.note} style={{ padding: 0 }}>
         {t("enrol.text")}
@@ -234,6 +234,12 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
           {t("enrol.create")}
         </Button>
       </div>
+    </form>
+  );
+  // The dialog is a form of its own: within the other one, what it sends would be sent by both.
+  return (
+    <>
+      {form}
       {replaces && (
         <ConfirmDialog
           title={t("enrol.again.title", { name: plainLine(name.trim()) })}
@@ -244,7 +250,7 @@ function Form({ onIssued }: { onIssued: (t: IssuedEnrolmentToken) => void }) {
           <p>{t("enrol.again.text")}</p>
         </ConfirmDialog>
       )}
-    </form>
+    </>
   );
 }
 
