@@ -36,7 +36,8 @@ var (
 
 // TestAttacksOnTheHubAreReplayed holds docs/security.md to what there is: every
 // command in it finds a test in each of its packages or, where several are named, in
-// one of them, and every row has a line or a reason why it has none.
+// one of them, and every row has a line, of which a command finds a test whose name
+// carries the row, or a reason why it has none.
 func TestAttacksOnTheHubAreReplayed(t *testing.T) {
 	root := filepath.Join("..", "..")
 	b, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
@@ -94,7 +95,7 @@ func TestAttacksOnTheHubAreReplayed(t *testing.T) {
 		}
 	}
 
-	have := map[string]bool{}
+	have, carried := map[string]bool{}, map[string]bool{}
 	for line := range strings.Lines(page) {
 		if strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "* ") {
 			cell, _, _ := strings.Cut(line[2:], "|")
@@ -103,12 +104,27 @@ func TestAttacksOnTheHubAreReplayed(t *testing.T) {
 			}
 			for _, id := range rowID.FindAllString(cell, -1) {
 				have[id] = true
+				for _, c := range replays.FindAllStringSubmatch(line, -1) {
+					re, err := regexp.Compile(strings.ReplaceAll(strings.Trim(c[2], "'"), `\|`, "|"))
+					if err != nil {
+						continue // said above
+					}
+					for _, dir := range strings.Fields(c[1]) {
+						for _, name := range in(strings.TrimPrefix(dir, "./")) {
+							carried[id] = carried[id] || re.MatchString(name) && strings.Contains(name, id)
+						}
+					}
+				}
+				// A row that is not there to be replayed says why.
+				carried[id] = carried[id] || strings.HasPrefix(line, "* ")
 			}
 		}
 	}
 	for _, id := range rowsOfIdentity() {
 		if !have[id] {
 			t.Errorf("%s has neither a line nor a reason", id)
+		} else if !carried[id] {
+			t.Errorf("%s: no command of its lines finds a test of its name", id)
 		}
 	}
 }
