@@ -409,7 +409,8 @@ func (a *api) listApplications(c *gin.Context) {
 			}
 			q.Terms = append(q.Terms, filter.Equal("clusterID", string(cluster.ID)))
 		}
-		match, err := parseSelector(c.Query("selector"))
+		q.Kept, q.Selector = true, c.Query("selector")
+		match, err := parseSelector(q.Selector)
 		q.Labels = match
 		return err
 	})

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/gob"
@@ -43,6 +44,8 @@ type caches struct {
 	memory *cache.Memory
 	// answers are apart, so that what costs little to make again pushes no renders out.
 	answers *cache.Memory
+	// pageKey is what the states in names of pages are made with.
+	pageKey [32]byte
 	shared  *cache.Redis // nil without REDIS_URL
 }
 
@@ -51,6 +54,7 @@ type caches struct {
 func (h *hub) startCache(ctx context.Context) error {
 	h.caches.memory, h.caches.answers = cache.NewMemory(manifestBytes, h.metrics), cache.NewMemory(answerBytes, h.metrics)
 	h.metrics.WatchCache(func() int64 { return h.caches.memory.Bytes() + h.caches.answers.Bytes() })
+	_, _ = rand.Read(h.caches.pageKey[:]) // never fails
 	url, err := h.cfg.redisURL()
 	if err != nil || url == "" {
 		return err
@@ -62,6 +66,9 @@ func (h *hub) startCache(ctx context.Context) error {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	if secret, err = h.store.PutSecretOnce(ctx, cacheSecret, secret); err != nil {
+		return err
+	}
+	if h.caches.pageKey, err = pageKeyOf(secret); err != nil {
 		return err
 	}
 	state, err := h.store.HubState(ctx)
@@ -119,6 +126,36 @@ func (c caches) traces() cache.Part {
 // which may write them otherwise.
 func (c caches) trees() cache.Part {
 	return c.answersOf("trees", "1 "+telemetry.Version+" "+shapeOf(reflect.TypeFor[model.ResourceTree]()))
+}
+
+// pageKeyOf is the same for all hubs that share pages.
+func pageKeyOf(secret []byte) (key [32]byte, err error) {
+	b, err := hkdf.Key(sha256.New, secret, nil, "hawser pages of lists 1", len(key))
+	copy(key[:], b)
+	return key, err
+}
+
+// pages is where pages of lists are kept.
+type pages struct{ own, shared cache.Part }
+
+func (c caches) pages() pages {
+	shared := c.answersOf("pages", "1 "+telemetry.Version+" "+shapeOf(reflect.TypeFor[fleet.AppRow]()))
+	return pages{own: cache.Part{Store: c.answers, Space: shared.Space}, shared: shared}
+}
+
+func (p pages) in(shared bool) cache.Part {
+	if shared {
+		return p.shared
+	}
+	return p.own
+}
+
+func (p pages) Get(ctx context.Context, name string, shared bool) ([]byte, bool) {
+	return p.in(shared).Get(ctx, name)
+}
+
+func (p pages) Put(ctx context.Context, name string, value []byte, shared bool) {
+	p.in(shared).Put(ctx, name, value)
 }
 
 func (c caches) answersOf(kind, schema string) cache.Part {

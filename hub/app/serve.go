@@ -236,7 +236,7 @@ func (h *hub) startAuthority(ctx context.Context) (err error) {
 
 func (h *hub) startEvents(ctx context.Context) error {
 	h.broker = events.New(h.instance, 0)
-	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log})
+	h.inventory = inventory.New(inventory.Options{Store: h.store, Log: h.log, Pages: h.caches.pages(), PageKey: h.caches.pageKey})
 	h.feed = events.NewFeed(h.broker, h.inventory, h.log)
 	h.auth = auth.New(h.store, nil, h.log)
 	h.auth.SignWith(h.ca)

@@ -104,7 +104,13 @@ func (h hubProcess) enter(t *testing.T, with map[string]string) string {
 }
 
 // asked sums the looks into Redis that a hub tells of in its metrics.
-func (h hubProcess) asked(t *testing.T, space, result string) (n float64) {
+func (h hubProcess) asked(t *testing.T, space, result string) float64 {
+	t.Helper()
+	return h.looks(t, "redis", space, result)
+}
+
+// looks sums those into a store; of any space, or with any result, when it is "".
+func (h hubProcess) looks(t *testing.T, store, space, result string) (n float64) {
 	t.Helper()
 	resp, err := h.client.Get("http://" + h.metrics + "/metrics")
 	if err != nil {
@@ -116,8 +122,8 @@ func (h hubProcess) asked(t *testing.T, space, result string) (n float64) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "hawser_cache_requests_total{") && strings.Contains(line, `store="redis"`) &&
-			strings.Contains(line, `result="`+result+`"`) && (space == "" || strings.Contains(line, `cache="`+space+`"`)) {
+		if strings.HasPrefix(line, "hawser_cache_requests_total{") && strings.Contains(line, `store="`+store+`"`) &&
+			(result == "" || strings.Contains(line, `result="`+result+`"`)) && (space == "" || strings.Contains(line, `cache="`+space+`"`)) {
 			v, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:len(line)-1], 64)
 			if err != nil {
 				t.Fatal(err)

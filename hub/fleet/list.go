@@ -64,6 +64,11 @@ type ListQuery struct {
 	Filter string
 	Terms  []filter.Term
 	Labels func(map[string]string) bool
+	// Selector is what Labels was made of, "" when nobody says.
+	Selector string
+	// Kept: a page that was made before may be answered, where nothing that it shows
+	// has changed. What commands are decided by is made anew.
+	Kept bool
 	// Sort keys, each with a leading "-" for descending; the name comes last.
 	Sort []string
 	// After is the position after which the page begins, as ListPage.Next says;

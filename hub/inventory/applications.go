@@ -40,7 +40,7 @@ func seen(a *app, fresh model.Freshness) seenApp {
 }
 
 func (x *Index) moment(s *snapshot) moment {
-	return moment{snapshot: s, sights: &x.sights, now: x.opts.Now().UTC(), ttl: x.opts.Store.LeaseTime()}
+	return moment{snapshot: s, sights: &x.sights, key: x.key, now: x.opts.Now().UTC(), ttl: x.opts.Store.LeaseTime()}
 }
 
 // Applications answers a list of applications.
@@ -64,7 +64,14 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 	if err != nil {
 		return fleet.ListPage{}, err
 	}
-	all := m.seen(&q.Sight)
+	f, v := m.fleetNow(), m.sees(&q.Sight)
+	asked, may := x.ask(m, f, v, q, filters)
+	if may {
+		if page, ok := x.recall(ctx, m, v, asked, q); ok {
+			return page, nil
+		}
+	}
+	all := f.seen(v)
 	if q.Labels != nil {
 		all = slices.DeleteFunc(slices.Clone(all), func(a seenApp) bool { return !q.Labels(a.app.Labels) })
 	}
@@ -75,12 +82,17 @@ func (x *Index) Applications(ctx context.Context, q fleet.ListQuery) (fleet.List
 	page := m.page(got.total, got.facets, got.next)
 	page.Groups = got.groups
 	page.Items = make([]json.RawMessage, len(got.page))
+	names, spans := make([]string, len(got.page)), make([]span, len(got.page))
 	for i, a := range got.page {
+		names[i] = a.Name
 		if q.Fields == nil {
-			page.Items[i] = m.summary(a)
-		} else if page.Items[i], err = m.fields(a, q.Fields); err != nil {
+			page.Items[i], spans[i] = m.summary(a)
+		} else if page.Items[i], spans[i], err = m.fields(a, q.Fields); err != nil {
 			return fleet.ListPage{}, err
 		}
+	}
+	if may {
+		x.keep(ctx, asked, page, names, spans)
 	}
 	return page, nil
 }
@@ -90,18 +102,26 @@ func (m moment) page(total int, facets map[string]fleet.Facet, next []string) fl
 	return fleet.ListPage{Total: total, Facets: facets, Next: next, AsOf: asOf.UTC(), Away: m.away, Items: []json.RawMessage{}}
 }
 
+// sees is what somebody sees, nil for everything.
+func (m moment) sees(sight *fleet.Sight) *visible {
+	if sight.Sees == nil {
+		return nil
+	}
+	return m.visible(sight)
+}
+
 // seen are the applications that are seen, by name. What comes back is shared: nobody
 // may write to it.
-func (m moment) seen(sight *fleet.Sight) []seenApp {
-	all := m.fleetNow()
-	if sight.Sees == nil {
-		return all
+func (m moment) seen(sight *fleet.Sight) []seenApp { return m.fleetNow().seen(m.sees(sight)) }
+
+func (f *fleetNow) seen(v *visible) []seenApp {
+	if v == nil {
+		return f.apps
 	}
-	seen := m.visible(sight)
-	out := make([]seenApp, 0, seen.count)
-	for i := range all {
-		if seen.has(all[i].place) {
-			out = append(out, all[i])
+	out := make([]seenApp, 0, v.count)
+	for i := range f.apps {
+		if v.has(f.apps[i].place) {
+			out = append(out, f.apps[i])
 		}
 	}
 	return out
@@ -115,20 +135,43 @@ const sameMoment = 250 * time.Millisecond
 type fleetNow struct {
 	at   time.Time
 	apps []seenApp
+	// marks are theirs, and all is the state of all; nil when no pages are kept.
+	marks []seenMark
+	all   seenState
 }
 
-func (m moment) fleetNow() []seenApp {
+// fleetNow may be another each time it is called: what belongs together is made from
+// one.
+func (m moment) fleetNow() *fleetNow {
 	if f := m.fleet.Load(); f != nil {
 		if age := m.now.Sub(f.at); age >= 0 && age < sameMoment {
-			return f.apps
+			return f
 		}
 	}
 	f := &fleetNow{at: m.now, apps: make([]seenApp, len(m.apps))}
+	if m.key != nil {
+		f.marks = make([]seenMark, len(m.apps))
+	}
 	for i, a := range m.apps {
-		f.apps[i] = seen(a, m.freshness(a))
+		fresh := m.freshness(a)
+		f.apps[i] = seen(a, fresh)
+		if f.marks == nil {
+			continue
+		}
+		if !a.digested {
+			f.marks = nil // it cannot be said what there is
+			continue
+		}
+		var labels *digest
+		if c := m.byID[a.ClusterID]; c != nil {
+			labels = c.labels
+		}
+		k := m.key.markOf(a, fresh, labels, m.now)
+		f.marks[i] = seenMark{k.sum, k.since}
+		f.all.see(&f.marks[i])
 	}
 	m.fleet.Store(f)
-	return f.apps
+	return f
 }
 
 func word(b bool) string {
@@ -331,7 +374,7 @@ func (m moment) factOfApps(facet string) func(seenApp) string {
 
 // summary is a row of at most about 300 bytes. Its fields are those of
 // model.AppView, so that whoever reads one reads the other.
-func (m moment) summary(a seenApp) json.RawMessage {
+func (m moment) summary(a seenApp) (json.RawMessage, span) {
 	a.once.Do(func() {
 		b := make([]byte, 0, 224)
 		b = append(b, `{"name":`...)
@@ -374,12 +417,14 @@ func (m moment) summary(a seenApp) json.RawMessage {
 	b = append(b, `,"freshness":"`...)
 	b = append(b, a.fresh...)
 	b = append(b, '"')
+	var seen span
 	if at := m.observedAt(a.app); at != nil {
-		b = append(b, `,"observedAt":"`...)
-		b = at.UTC().AppendFormat(b, time.RFC3339)
-		b = append(b, '"')
+		b = append(b, `,"observedAt":`...)
+		seen.from = len(b)
+		b = appendSeen(b, *at, true)
+		seen.to = len(b)
 	}
-	return append(b, '}')
+	return append(b, '}'), seen
 }
 
 // shortRevision is a commit as people write it, a fifth of the longest: a page has
@@ -404,7 +449,8 @@ func appendText(b []byte, s string) []byte {
 }
 
 // fields is a row with the fields that were asked for.
-func (m moment) fields(a seenApp, names []string) (json.RawMessage, error) {
+func (m moment) fields(a seenApp, names []string) (json.RawMessage, span, error) {
+	var seen span
 	b := []byte{'{'}
 	for _, name := range names {
 		v := m.field(a, name)
@@ -413,15 +459,19 @@ func (m moment) fields(a seenApp, names []string) (json.RawMessage, error) {
 		}
 		text, err := encoded(v)
 		if err != nil {
-			return nil, err
+			return nil, seen, err
 		}
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
 		b = append(strconv.AppendQuote(b, name), ':')
+		from := len(b)
 		b = append(b, text...)
+		if name == "observedAt" {
+			seen = span{from, len(b)}
+		}
 	}
-	return append(b, '}'), nil
+	return append(b, '}'), seen, nil
 }
 
 func (m moment) field(a seenApp, name string) any {

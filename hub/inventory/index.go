@@ -44,6 +44,10 @@ type Options struct {
 	// Silence is how long a read may take before the database counts as away; 10 s
 	// by default. A read of everything may take six times as long.
 	Silence time.Duration
+	// Pages keeps pages of lists; nil: each is made anew. PageKey is a secret of the
+	// hubs that share them, in all of them the same.
+	Pages   Pages
+	PageKey [32]byte
 	// Now may be nil for the system's clock.
 	Now func() time.Time
 	Log *slog.Logger // nil: none
@@ -52,6 +56,7 @@ type Options struct {
 // Index is the inventory. It is safe for concurrent use.
 type Index struct {
 	opts Options
+	key  *pageKey // nil: no pages are kept
 	snap atomic.Pointer[snapshot]
 
 	// mu guards what writers share.
@@ -107,6 +112,8 @@ type state struct {
 	places          places
 	asOf            time.Time
 	away            bool
+	// moved is when applications were last removed.
+	moved time.Time
 }
 
 // snapshot is what readers see; nothing in it changes.
@@ -122,6 +129,7 @@ type snapshot struct {
 	places   places
 	asOf     time.Time
 	away     bool
+	moved    time.Time
 	// perProject counts applications.
 	perProject map[string]int
 	// fleet is what lists of the last moment were made from.
@@ -141,6 +149,10 @@ func New(o Options) *Index {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	x := &Index{opts: o, wake: make(chan struct{}, 1), changed: map[model.AppUID]struct{}{}, written: map[model.AppUID]struct{}{}, counted: map[string]counted{}}
+	if o.Pages != nil {
+		key := pageKey(o.PageKey)
+		x.key = &key
+	}
 	x.state.apps, x.state.clusters = map[model.AppUID]*app{}, map[model.ClusterID]*cluster{}
 	x.publish()
 	return x
@@ -183,6 +195,7 @@ func (x *Index) Load(caller context.Context) error {
 	if err == nil {
 		ended, err = x.opts.Store.Operations(ctx, fleet.OperationFilter{Limit: x.operationsOfTimeline()})
 	}
+	apps := x.newApps(rows, began)
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -205,7 +218,7 @@ func (x *Index) Load(caller context.Context) error {
 		if gone[uid] > began {
 			continue
 		}
-		x.put(rows[i], began)
+		x.put(apps[i])
 	}
 	for uid, a := range x.state.apps {
 		if _, ok := found[uid]; !ok && a.read <= began {
@@ -490,6 +503,7 @@ func (x *Index) read(caller context.Context, all bool) error {
 	case len(rows) > 0:
 		leases, err = x.opts.Store.Leases(ctx, clustersOf(rows))
 	}
+	apps := x.newApps(rows, began)
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -517,7 +531,7 @@ func (x *Index) read(caller context.Context, all bool) error {
 	resort := false
 	for i := range rows {
 		found[rows[i].UID] = struct{}{}
-		resort = x.put(rows[i], began) || resort
+		resort = x.put(apps[i]) || resort
 	}
 	for _, uid := range uids {
 		if _, ok := found[uid]; ok {
@@ -594,16 +608,33 @@ func (x *Index) readLeases(caller context.Context) error {
 	return nil
 }
 
+// newApps makes rows that a read found ready to be put; digests take a while, in which
+// nobody is to wait.
+func (x *Index) newApps(rows []fleet.AppRow, read uint64) []*app {
+	out := make([]*app, len(rows))
+	for i := range rows {
+		out[i] = newApp(rows[i], read)
+		if x.key != nil {
+			out[i].content, out[i].digested = digestRow(rows[i])
+		}
+	}
+	return out
+}
+
 // put stores a row that a read found, unless a later read was faster. It reports
 // whether the order of the rows changed.
-func (x *Index) put(row fleet.AppRow, read uint64) (resort bool) {
-	old := x.state.apps[row.UID]
-	if old != nil && old.read > read {
+func (x *Index) put(a *app) (resort bool) {
+	old := x.state.apps[a.UID]
+	if old != nil && old.read > a.read {
 		return false
 	}
-	a := newApp(row, read)
-	x.timeline.application(x.opts.Now(), old, a)
-	x.state.apps[row.UID] = a
+	now := x.opts.Now()
+	if a.since = now; old != nil && a.digested && old.content == a.content {
+		a.since = old.since
+		a.mark.Store(old.mark.Load())
+	}
+	x.timeline.application(now, old, a)
+	x.state.apps[a.UID] = a
 	x.state.places.put(old, a)
 	if old == nil || old.Project != a.Project || old.ClusterID != a.ClusterID {
 		x.state.version++
@@ -615,6 +646,7 @@ func (x *Index) put(row fleet.AppRow, read uint64) (resort bool) {
 func (x *Index) remove(a *app) {
 	delete(x.state.apps, a.UID)
 	x.state.places.remove(a)
+	x.state.moved = x.opts.Now()
 	x.state.version++
 }
 
@@ -639,8 +671,14 @@ func (x *Index) setClusters(clusters []model.Cluster, read uint64) {
 	next := make(map[model.ClusterID]*cluster, len(clusters))
 	for _, c := range clusters {
 		n := &cluster{Cluster: c}
-		if old := x.state.clusters[c.ID]; old != nil {
+		old := x.state.clusters[c.ID]
+		if old != nil {
 			n.lease = old.lease
+		}
+		if old != nil && old.labels != nil && maps.Equal(old.Labels, c.Labels) {
+			n.labels = old.labels
+		} else if x.key != nil {
+			n.labels = digestLabels(c.Labels)
 		}
 		next[c.ID] = n
 	}
@@ -724,7 +762,7 @@ func (x *Index) publish() {
 	s := &snapshot{
 		apps: x.state.byName, byID: x.state.clusters, projects: x.state.projects, repos: x.state.repos,
 		version: x.state.version, asOf: x.state.asOf, away: x.state.away, perProject: map[string]int{},
-		places: x.state.places,
+		places: x.state.places, moved: x.state.moved,
 	}
 	before := x.snap.Load()
 	same := before != nil && before.version == s.version

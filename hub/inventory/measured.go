@@ -19,7 +19,7 @@ func (x *Index) EachApplication(tell func(row *fleet.AppRow, fresh model.Freshne
 	if err := m.current(); err != nil {
 		return err
 	}
-	for _, a := range m.fleetNow() {
+	for _, a := range m.fleetNow().apps {
 		tell(&a.AppRow, a.fresh)
 	}
 	return nil

@@ -3,6 +3,7 @@ package inventory
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -28,11 +29,19 @@ type app struct {
 
 	once sync.Once
 	head []byte // of the summary
+
+	// content digests the row, when it could be; since is from when on it was so, as
+	// far as this hub knows, and mark the newest.
+	content  digest
+	digested bool
+	since    time.Time
+	mark     atomic.Pointer[mark]
 }
 
 type cluster struct {
 	model.Cluster
-	lease fleet.Lease
+	lease  fleet.Lease
+	labels *digest // another when the labels are others
 }
 
 type project struct{ model.AppProject }
@@ -87,6 +96,7 @@ func operationWord(op *model.OperationInfo) string {
 type moment struct {
 	*snapshot
 	sights *sights
+	key    *pageKey // nil: no pages are kept
 	now    time.Time
 	ttl    time.Duration
 }
