@@ -168,6 +168,38 @@ func TestASelectiveSyncTouchesNothingElse(t *testing.T) {
 	}
 }
 
+// The desired state of a rollback arrives before its operation, and automated sync
+// deploys it at once. The operation then says who did what it was asked for.
+func TestAnOperationSaysWhatAutomatedSyncDidBeforeIt(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-before")
+	const ns, uid = "before", "uid-before"
+	back := func(id model.OperationID, seq int64, g model.Generation) string {
+		t.Helper()
+		a.engine.Operation(t.Context(), model.Command{ID: id, Seq: seq, App: uid, Kind: model.OperationSync, Generation: g, Spec: model.OperationSpec{Rollback: &model.RollbackSpec{HistoryID: 1}}})
+		end := a.ended(id)
+		if end.Phase != model.PhaseSucceeded {
+			t.Errorf("%+v", end)
+		}
+		return end.Message
+	}
+	for g, value := range []string{"", "1", "2", "1"} {
+		if g > 0 {
+			d, b := desired(t, "before", ns, model.Generation(g), automated(true, true), configMap(ns, "a", value)+configMap(ns, "b", "always"))
+			a.mustSend(d, b)
+			a.synced(uid, model.Generation(g))
+		}
+	}
+	const want = "2 unchanged; automated sync had done it before: 1 configured, 1 unchanged"
+	if got := back("op-before", 1, 3); got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+	// A sync of later finds nothing to do and that is all.
+	if got := back("op-of-another", 2, 2); strings.Contains(got, "automated") {
+		t.Errorf("an operation of another generation says %q", got)
+	}
+}
+
 func TestSyncWindowsAreKeptByTheAgent(t *testing.T) {
 	cp := controlPlane(t)
 	a := startAgent(t, cp, "agent-win")

@@ -191,7 +191,7 @@ func (e *Engine) operate(ctx context.Context, a *app, s snapshot, b *bodies) {
 	case failed:
 		e.finish(a, op, model.PhaseFailed, message, at.result(), at.record(op))
 	default:
-		e.finish(a, op, model.PhaseSucceeded, message, at.result(), at.record(op))
+		e.finish(a, op, model.PhaseSucceeded, message+at.before(op), at.result(), at.record(op))
 	}
 }
 

@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/hawser-dev/hawser/agent/journal"
 	"github.com/hawser-dev/hawser/agent/sync"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -25,6 +27,27 @@ func (at *attempt) verdict() (failed bool, message string) {
 		return false, at.guardMessage()
 	}
 	return false, at.outcome.Message()
+}
+
+// justNow is how long before an operation an automated sync may have ended that did
+// the work of both.
+const justNow = time.Minute
+
+// before says who did the work of an operation that found nothing to do, "" for
+// nobody: the desired state of a rollback, or of a sync, comes before the operation,
+// and automated sync does not wait for that.
+func (at *attempt) before(op *journal.Operation) string {
+	auto := at.s.attempt
+	if at.dryRun || auto == nil || auto.Failed || auto.Generation != at.s.desired.Generation || auto.Generation != op.Generation ||
+		auto.Message == at.outcome.Message() || op.Spec.Rollback == nil && op.AcceptedAt.Sub(auto.At) > justNow {
+		return ""
+	}
+	for _, r := range at.outcome.Results {
+		if r.Status != sync.StatusUnchanged && r.Status != sync.StatusSkipped {
+			return ""
+		}
+	}
+	return "; automated sync had done it before: " + auto.Message
 }
 
 func (at *attempt) guardMessage() string {
