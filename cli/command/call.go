@@ -30,6 +30,13 @@ func (s *session) run(f func(*call) error) func(*cobra.Command, []string) error 
 		if c.api, err = s.client(); err != nil {
 			return err
 		}
+		if !s.watch { // which ends well when its time is over
+			// Of everything together: names that are looked up, what is waited for, and
+			// what is asked once that is over.
+			ctx, cancel := s.limit(c.ctx, 0)
+			defer cancel()
+			c.ctx = ctx
+		}
 		if s.web {
 			return c.browse()
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -100,6 +101,35 @@ func TestAHubThatIsNotTrusted(t *testing.T) {
 	}
 	if got := hub.requests(); got != "" {
 		t.Errorf("it was asked %s", got)
+	}
+}
+
+// An agent, or a hub, that does not answer keeps nobody longer than --timeout, whatever
+// a command asks before and after it waits.
+func TestATimeoutIsThatOfTheWholeCommand(t *testing.T) {
+	for args, silent := range map[string]string{
+		"app get web":           "GET /applications/web",
+		"app logs web":          "GET /applications/web/logs",
+		"app sync web":          "POST /applications/web/sync",
+		"app rollback web":      "GET /applications/web", // that it asks for once the operation is over
+		"app wait web --health": "GET /applications/web",
+		"app list":              "GET /applications",
+		"cluster diagnose eu":   "GET /clusters/eu/diagnosis",
+	} {
+		t.Run(args, func(t *testing.T) {
+			hub := newHubOf(t, everything())
+			hub.before = func(r *http.Request) {
+				if r.Method+" "+strings.TrimPrefix(r.URL.Path, "/api/v1") == silent {
+					<-r.Context().Done()
+				}
+			}
+			r := run(t, "", append(strings.Fields(args), "--timeout", "200ms")...)
+			if strings.Contains(args, "rollback") {
+				r.check(t, 0, "Succeeded", "")
+				return
+			}
+			r.check(t, ExitTimeout, "", "(wait_timeout)")
+		})
 	}
 }
 
