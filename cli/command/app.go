@@ -86,6 +86,14 @@ func healthText(v model.AppView) string {
 	return h
 }
 
+// operationInList is "" for what has changed nothing and is over.
+func operationInList(op *model.OperationInfo) string {
+	if op != nil && op.Spec.DryRun && op.Phase.Terminal() {
+		return ""
+	}
+	return operationText(op)
+}
+
 func operationText(op *model.OperationInfo) string {
 	if op == nil {
 		return ""

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/hawser-dev/hawser/cli/client"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/model"
 )
 
 // The protocol of the hub's exec route: the first byte of each message says what
@@ -38,11 +41,12 @@ func newAppExec(s *session) *cobra.Command {
 		stdin, tty                bool
 	)
 	c := &cobra.Command{
-		Use:   "exec NAME --pod POD -- COMMAND [ARG…]",
+		Use:   "exec NAME [--pod POD] -- COMMAND [ARG…]",
 		Short: "Run a command in a container of one of the application's pods",
 		Long: `Run a command in a container of one of the application's pods. Its exit status
 is this command's. It needs an agent that was started with --allow-exec, and a
-hub and a cluster that do not forbid it.
+hub and a cluster that do not forbid it. An application's only pod need not be
+named.
 
 With a terminal on both sides the command gets one; --tty=false prevents that.
 Standard input is passed on to commands with a terminal, and with -i.`,
@@ -51,17 +55,18 @@ Standard input is passed on to commands with a terminal, and with -i.`,
   hawser app exec shop --pod db-0 -i -- psql < schema.sql`,
 		Args: func(c *cobra.Command, args []string) error {
 			if at := c.ArgsLenAtDash(); at != 1 || len(args) < 2 {
-				return fault.New(fault.Invalid, "usage", "write the application, then --, then the command").WithFix("hawser app exec NAME --pod POD -- COMMAND")
-			}
-			return nil
-		},
-		PreRunE: func(*cobra.Command, []string) error {
-			if pod == "" {
-				return fault.New(fault.Invalid, "usage", "which pod is meant is not said").WithFix("add --pod; hawser app tree NAME shows them")
+				return fault.New(fault.Invalid, "usage", "write the application, then --, then the command").WithFix("hawser app exec NAME [--pod POD] -- COMMAND")
 			}
 			return nil
 		},
 		RunE: s.run(func(c *call) error {
+			if pod == "" {
+				only, err := c.onlyPod(c.args[0], namespace)
+				if err != nil {
+					return err
+				}
+				pod, namespace = only.Name, only.Namespace
+			}
 			screen, keyboard := terminalOf(c.Out), terminalOf(c.In)
 			if !c.cmd.Flags().Changed("tty") {
 				tty = screen != nil && keyboard != nil
@@ -104,12 +109,39 @@ Standard input is passed on to commands with a terminal, and with -i.`,
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&pod, "pod", "", "name of the pod")
+	f.StringVar(&pod, "pod", "", "name of the pod, when there are several")
 	f.StringVarP(&container, "container", "c", "", "container (default: the pod's default one)")
 	f.StringVarP(&namespace, "namespace", "n", "", "namespace of the pod, when there are several of the name")
 	f.BoolVarP(&stdin, "stdin", "i", false, "pass standard input on")
 	f.BoolVarP(&tty, "tty", "t", false, "give the command a terminal (default: when there is one here)")
 	return c
+}
+
+// onlyPod is the application's pod when there is one.
+func (c *call) onlyPod(app, namespace string) (model.ObjectKey, error) {
+	var tree model.ResourceTree
+	if err := c.get(appPath(app)+"/tree", &tree); err != nil {
+		return model.ObjectKey{}, err
+	}
+	var pods []model.ObjectKey
+	var names []string
+	for _, n := range tree.Nodes {
+		if n.Group == "" && n.Kind == "Pod" && (namespace == "" || n.Namespace == namespace) {
+			pods, names = append(pods, n.ObjectKey), append(names, n.Name)
+		}
+	}
+	switch {
+	case len(pods) == 0:
+		return model.ObjectKey{}, fault.New(fault.NotFound, "object_not_of_application", "application %q has no pod", app).WithFix("see its objects: hawser app tree %s", app)
+	case len(pods) > 1:
+		if more := len(names) - mostNames; more > 0 {
+			names = append(names[:mostNames], fmt.Sprintf("and %d more", more))
+		}
+		return model.ObjectKey{}, fault.New(fault.Invalid, "usage", "which of %d pods is meant is not said: %s", len(pods), strings.Join(names, ", ")).
+			WithFix("add --pod; hawser app tree %s shows them", app)
+	}
+	c.note("in pod %s", pods[0].Name)
+	return pods[0], nil
 }
 
 // terminalOf is the terminal behind a stream, nil when there is none.

@@ -98,7 +98,7 @@ func (c *call) describeApp(v model.AppView) error {
 			[2]string{"Because", p.Reason},
 			[2]string{"Set aside", revisionText(p.SetAside) + ", until a newer revision comes: hawser app unpin " + v.Name})
 	}
-	fields = append(fields, [2]string{"Unhealthy", causesText(v.HealthCauses)})
+	fields = append(fields, [2]string{"Unhealthy", c.causesText(v)})
 	for _, x := range v.Conditions {
 		fields = append(fields, [2]string{"Condition", conditionText(c.now(), v, x)})
 	}
@@ -204,15 +204,23 @@ func resourceState(r model.ResourceStatus) string {
 	return state
 }
 
-// causesText names the objects that make an application unhealthy.
-func causesText(causes []model.HealthCause) string {
-	lines := make([]string, 0, len(causes))
-	for _, x := range causes {
+// causesText names the objects that make an application unhealthy, and what below
+// them is the reason, as far as the hub tells.
+func (c *call) causesText(v model.AppView) string {
+	var tree model.ResourceTree
+	if len(v.HealthCauses) > 0 {
+		_ = c.get(appPath(v.Name)+"/tree", &tree) // without it the objects stand for themselves
+	}
+	lines := make([]string, 0, len(v.HealthCauses))
+	for _, x := range v.HealthCauses {
 		line := x.ObjectKey.String() + " is " + string(x.Status)
 		if x.Message != "" {
 			line += ": " + x.Message
 		}
 		lines = append(lines, line)
+		for _, r := range reasonsOf(x.ObjectKey, tree) {
+			lines = append(lines, " └ "+r.String())
+		}
 	}
 	return strings.Join(lines, "\n")
 }

@@ -101,7 +101,7 @@ func appListing(now func() time.Time) listing[model.AppView] {
 				state += " !"
 			}
 			return []string{
-				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now(), v.ObservedAt), operationText(v.Operation),
+				v.Name, v.Project, v.Cluster, state, healthText(v), output.Age(now(), v.ObservedAt), operationInList(v.Operation),
 				short(v.Revision), v.Namespace, v.RepoURL, v.Path, v.Target, problem.Code, pinText(v.Pin),
 			}
 		},

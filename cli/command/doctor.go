@@ -88,6 +88,7 @@ type facts struct {
 	asideErr      error
 	whoSince      time.Time // one's token
 	whoUntil      time.Time
+	whoRights     bool // there is something that one may do
 	tokens        []api.APIToken
 	tokensErr     error
 }
@@ -170,10 +171,11 @@ func (c *call) gather(ctx context.Context) facts {
 	}
 	f.parts = partsOf(f.probe.Body)
 	var who api.Caller
-	if f.whoErr = hubAPI.Get(ctx, "/whoami", &who); f.whoErr != nil {
+	if f.whoErr = hubAPI.Get(ctx, "/whoami?rules=true", &who); f.whoErr != nil {
 		return f
 	}
 	f.who, f.whoSince, f.whoUntil = who.Name, who.CreatedAt, who.ExpiresAt
+	f.whoRights = who.Admin || who.PolicyAdmin || who.Role != "" || len(who.Grants) > 0 || who.RulesTotal > 0
 	var version struct {
 		Version string `json:"version"`
 	}
@@ -271,7 +273,7 @@ func diagnose(f facts) diagnosis {
 		skip("one must be logged in", checksAfter("login")...)
 		return d
 	}
-	add("login", "you are "+f.who)
+	add("login", "you are "+f.who, rightsFindings(f)...)
 	add("versions", versionsText(f), versionFindings(f)...)
 	restoreCheck(f, add, skip)
 	listCheck(add, skip, "clusters", f.clustersErr, clustersText(f.clusters), clusterFindings(f))
@@ -305,6 +307,15 @@ func certificateFindings(f facts) []error {
 	}
 	return []error{fault.New(fault.Precondition, "doctor_certificate_ends", "the hub's certificate ends at %s", until.UTC().Format(time.RFC3339)).
 		WithFix("restart the hub, or renew the certificate that it was given")}
+}
+
+// rightsFindings tell who may do nothing why all the lists are empty.
+func rightsFindings(f facts) []error {
+	if f.whoRights {
+		return nil
+	}
+	return []error{fault.New(fault.Precondition, "doctor_no_rights", "%s has no role in any project, and no line of the policy is about it: what may not be seen does not show", f.who).
+		WithFix("ask an administrator for a role: hawser account set %[1]s --grant ROLE:PROJECT, or hawser account set %[1]s --admin", shellWord(f.who))}
 }
 
 func clockCheck(f facts, add adds, skip skips) {

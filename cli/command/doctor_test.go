@@ -23,7 +23,7 @@ func TestDiagnoses(t *testing.T) {
 	past, later := now.Add(-time.Hour), now.Add(365*24*time.Hour)
 	well := func() facts {
 		return facts{
-			now: now, client: "1.4.2", hub: "1.5.0", hubURL: "https://hub", who: "ana",
+			now: now, client: "1.4.2", hub: "1.5.0", hubURL: "https://hub", who: "ana", whoRights: true,
 			probe:        client.Probe{Status: 200, Date: now.Add(-20 * time.Second), CertificateUntil: later},
 			clusters:     []model.Cluster{{Name: "eu", Connected: true, AgentVersion: "1.4.0", CertNotAfter: &later}, {Name: "old", Revoked: true}},
 			repositories: []model.Repository{{URL: "https://git/x", State: "ok"}, {URL: "https://git/y", State: "unknown"}},
@@ -57,6 +57,7 @@ func TestDiagnoses(t *testing.T) {
 		{"another certificate", func(f *facts) { f.connectErr = fault.New(fault.Invalid, "hub_not_trusted", "no") }, "hub_not_trusted", ""},
 		{"an error without a code", func(f *facts) { f.connectErr = errors.New("odd") }, "internal", "odd"},
 		{"a certificate that ends", func(f *facts) { f.probe.CertificateUntil = now.Add(time.Hour) }, "doctor_certificate_ends", ""},
+		{"nothing that one may do", func(f *facts) { f.whoRights = false }, "doctor_no_rights", "ana has no role in any project"},
 		{"a clock ahead", func(f *facts) { f.probe.Date = now.Add(-31 * time.Second) }, "doctor_clock_skew", "ahead of the hub's"},
 		{"a clock behind", func(f *facts) { f.probe.Date = now.Add(time.Hour) }, "doctor_clock_skew", "1h0m0s behind the hub's"},
 		{"no clock", func(f *facts) { f.probe.Date = time.Time{} }, "", "does not say its time"},
@@ -175,7 +176,7 @@ func TestDiagnoses(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
-	hub := newHubOf(t, everything())
+	hub := newHubOf(t, with(map[string]answer{"GET /whoami?rules=true": {200, `{"name":"ana","admin":true}`}}))
 	r := run(t, "", "doctor")
 	r.check(t, ExitNegative, "doctor_deletes_held", "2 findings")
 	if !strings.Contains(r.out, "fix: hawser token delete t-2") {
@@ -240,7 +241,7 @@ func unpack(t *testing.T, path string) map[string]string {
 func TestDoctorAsksForTheApplicationsThatKeepAnOlderRevision(t *testing.T) {
 	const condition = `"conditions":[{"type":"ComparisonError","code":"git_auth_failed","message":"no credential","since":"2026-01-02T03:04:05Z"}]`
 	newHubOf(t, map[string]answer{
-		"GET /whoami": {200, `{"name":"ana","createdAt":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}`}, "GET /hub": {200, `{}`},
+		"GET /whoami": {200, `{"name":"ana","admin":true,"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2099-01-02T03:04:05Z"}`}, "GET /hub": {200, `{}`},
 		"GET /clusters": {200, `{"items":[]` + asOf}, "GET /tokens": problemAnswer(403, "denied", "permission_denied", "no"),
 		"GET /repositories":  {200, `{"items":[{"id":"r1","url":"https://git/x","state":"ok"}]` + asOf},
 		"GET /fleet/summary": {200, `{"clusters":{},"applications":{"total":3,"unrendered":1}` + asOf},

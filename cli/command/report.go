@@ -64,6 +64,9 @@ func (s *session) report(ctx context.Context, err error) int {
 // howToLogIn gives an error about who one is the command that mends it.
 func (s *session) howToLogIn(err error) error {
 	var e *fault.Error
+	if errors.As(err, &e) && e.Code == "login_failed" { // another way in is no help to who mistyped a password
+		return e.WithFix("type them again; an administrator gives another password: %s account set NAME --password", s.Program)
+	}
 	file, loadErr := config.Load()
 	x, ok := file.Context(s.context)
 	if loadErr != nil || !ok || !errors.As(err, &e) || s.host != "" || os.Getenv("HAWSER_HUB") != "" {

@@ -157,6 +157,11 @@ func sampleFiles() map[string][]byte {
 	return files
 }
 
+// login is the command that logs in at a terminal, where no link and no file is at hand.
+func (d *demo) login(hawser string) string {
+	return fmt.Sprintf("%s login %s --ca-hash %s --username %s", hawser, d.Hub.Addr, d.Hub.CAHash, d.user)
+}
+
 // invite says how to reach what runs and what to try.
 func (d *demo) invite(w io.Writer, bin string) {
 	hawser := filepath.Join(bin, "hawser")
@@ -176,6 +181,10 @@ In another terminal:
   %s app get storefront-eu
   %s app tree storefront-eu
 
+That is the administrator of the installation. As the user above, or from another machine:
+
+  %s
+
 Change something in Git (the hub looks every 10 s):
 
   git clone %s fleet && cd fleet
@@ -190,6 +199,6 @@ Change something in a cluster and see it put right:
 
 Logs and data: %s
 Ctrl-C stops everything and leaves nothing behind.
-`, d.all.Seconds(), d.console, d.Hub.URL(), d.user, d.password, d.ConfigPath(), hawser, hawser, hawser, hawser, clone, hawser,
+`, d.all.Seconds(), d.console, d.Hub.URL(), d.user, d.password, d.ConfigPath(), hawser, hawser, hawser, hawser, d.login(hawser), clone, hawser,
 		d.eu.KubeconfigPath(), d.eu.KubeconfigPath(), d.Dir)
 }

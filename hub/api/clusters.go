@@ -27,10 +27,23 @@ const (
 func (a *api) getCluster(c *gin.Context) {
 	cluster, err := a.store.Cluster(c.Request.Context(), c.Param("name"))
 	if err != nil {
-		a.fail(c, err)
+		a.fail(c, a.orEnrolling(c, err))
 		return
 	}
 	a.answerTagged(c, cluster.Version, a.seen(c.Request.Context(), a.caller(c), cluster))
+}
+
+// orEnrolling has the answer that there is no such cluster tell who may know it that
+// one is to be enrolled under the name.
+func (a *api) orEnrolling(c *gin.Context, err error) error {
+	if !fault.HasCode(err, "cluster_unknown") {
+		return err
+	}
+	ctx, name := c.Request.Context(), c.Param("name")
+	if f, none := a.diagnosisFacts(ctx, a.caller(c), name); none != nil || f.Cluster != nil {
+		return err
+	}
+	return fault.As(err).WithFix("there is an enrolment of that name, and no agent has come with it: hawser cluster diagnose %s", name)
 }
 
 func (a *api) deleteCluster(c *gin.Context) {

@@ -92,6 +92,12 @@ func TestWhyAClusterDoesNotReport(t *testing.T) {
 	w.call("GET", "/api/v1/clusters/new/diagnosis", "").problem(404, "cluster_unknown")
 	w.call("POST", "/api/v1/enrolment-tokens", `{"cluster":"new"}`).ok(201)
 	ask("new", "enrolling", "enrolment_open"+notSeen)
+	if p := w.call("GET", "/api/v1/clusters/new", "").problem(404, "cluster_unknown"); !strings.Contains(p.Fix, "hawser cluster diagnose new") {
+		t.Errorf("it does not say where one is to come: %q", p.Fix)
+	}
+	if p := w.call("GET", "/api/v1/clusters/none", "").problem(404, "cluster_unknown"); strings.Contains(p.Fix, "diagnose") {
+		t.Errorf("nobody is to come: %q", p.Fix)
+	}
 	ask("eu", "never", "agent_never_connected"+notSeen)
 
 	first := mustOpen()

@@ -190,7 +190,7 @@ func Unknown(project string, names []string) Decision {
 	r := Refusal{
 		Code: CodeProjectUnknown, Field: "spec.project", Found: project,
 		Message: "project " + quote(project) + " does not exist",
-		Fix:     "create the project first, or name one that exists",
+		Fix:     "name a project that you see: hawser project list; if there should be another, ask an administrator to create it, or to let you use it",
 		Allowed: shortList(names),
 	}
 	d.fail(RuleProject, r)

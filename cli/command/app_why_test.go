@@ -1,0 +1,43 @@
+package command
+
+import (
+	"strings"
+	"testing"
+)
+
+// app get tells down to the object that is the reason, as the console does; many that
+// say the same are told once, and what has no end is.
+func TestAppGetTellsWhatIsBelowTheUnhealthyObject(t *testing.T) {
+	view := `{"name":"web","project":"shop","cluster":"eu","health":{"status":"Degraded"},"sync":{"status":"Synced"},"freshness":"live",
+		"healthCauses":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web","status":"Degraded","message":"0 of 2 ready"}]}`
+	pod := func(name, message string) string {
+		return `{"kind":"Pod","namespace":"n","name":"` + name + `","uid":"` + name + `","version":"v1","parentUIDs":["rs"],"health":{"status":"Degraded","message":"` + message + `"}}`
+	}
+	tree := func(parent string) string {
+		return `{"nodes":[{"group":"apps","kind":"Deployment","namespace":"n","name":"web","uid":"d","version":"v1","health":{"status":"Degraded"}},
+		{"group":"apps","kind":"ReplicaSet","namespace":"n","name":"web-5","uid":"rs","version":"v1","parentUIDs":["d"` + parent + `],"health":{"status":"Progressing"}},
+		{"kind":"Pod","namespace":"n","name":"well","uid":"well","version":"v1","parentUIDs":["rs"],"health":{"status":"Healthy"}},
+		` + pod("web-1", "no image shop:12") + `,` + pod("web-2", "no image shop:12") + `,` + pod("web-3", "no memory") + `]}`
+	}
+	const want = "Unhealthy:  apps/Deployment n/web is Degraded: 0 of 2 ready\n" +
+		"             └ Pod n/web-1 is Degraded: no image shop:12 (and 1 alike)\n" +
+		"             └ Pod n/web-3 is Degraded: no memory\n"
+	for name, answers := range map[string]map[string]answer{
+		"the leaves":   {"GET /applications/web": {200, view}, "GET /applications/web/tree": {200, tree("")}},
+		"a ring":       {"GET /applications/web": {200, view}, "GET /applications/web/tree": {200, tree(`,"web-1"`)}},
+		"without tree": {"GET /applications/web": {200, view}, "GET /applications/web/tree": problemAnswer(503, "unavailable", "agent_offline", "no")},
+	} {
+		newHubOf(t, answers)
+		r := run(t, "", "app", "get", "web")
+		want := want
+		if name == "without tree" {
+			want, _, _ = strings.Cut(want, "             └")
+		}
+		if r.code != 0 || !strings.Contains(squeeze(r.out), squeeze(want)) || name == "without tree" && strings.Contains(r.out, "└") {
+			t.Errorf("%s: exit status %d\n%s\nwant\n%s", name, r.code, r.out, want)
+		}
+	}
+}
+
+// squeeze is a text with one space for several.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
