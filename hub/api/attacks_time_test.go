@@ -34,7 +34,7 @@ func (a *notes) Lock() {
 		if _, method, ok := strings.Cut(f.Function, "(*fakeStore)."); ok && method != "lock" {
 			name = method // the outermost: what was called
 		}
-		request = request || strings.Contains(f.Function, "gin.(*Engine).ServeHTTP")
+		request = request || strings.Contains(f.Function, "gin.(*Engine).ServeHTTP") || strings.Contains(f.Function, "(*kubeCall).serve")
 	}
 	if request && name != "" && (len(a.names) == 0 || a.names[len(a.names)-1] != name) {
 		a.names = append(a.names, name)
@@ -106,5 +106,26 @@ func TestA21_WritesAskTheSameOfHiddenAndUnknown(t *testing.T) {
 	}
 	if routes < 20 {
 		t.Errorf("only %d routes were asked", routes)
+	}
+}
+
+// The same holds of kubectl, also while others go to the hidden cluster, which is
+// remembered for them.
+func TestA21_KubectlAsksTheSameOfHiddenAndUnknown(t *testing.T) {
+	w, _, _ := kubeWorld(t, listOfPods)
+	boss, stranger := w.token, w.as(false, fleet.Grant{Project: "none", Role: fleet.RoleEditor})
+	var bodies, ways [2]string
+	for i, name := range []string{"eu", "ex"} {
+		w.token = boss
+		w.call("GET", podsOfEU, "").ok(200)
+		w.token = stranger
+		w.call("GET", "/k8s/clusters/"+name+"/api/v1/pods", "") // what is kept for a while is there for both
+		ways[i] = w.store.mu.during(func() {
+			a := w.call("GET", "/k8s/clusters/"+name+"/api/v1/pods", "")
+			bodies[i] = fmt.Sprint(a.status, strings.ReplaceAll(a.body, name, "NAME"))
+		})
+	}
+	if ways[0] != ways[1] || ways[0] == "" || bodies[0] != bodies[1] {
+		t.Errorf("hidden asks %q and is answered %s\nunknown asks %q and is answered %s", ways[0], bodies[0], ways[1], bodies[1])
 	}
 }

@@ -222,7 +222,9 @@ func (k *kubeCall) admit(ctx context.Context) error {
 	k.record.Name, k.record.Cluster = cut(name), cut(name)
 	var wrong error
 	k.info, wrong = kubecall.Parse(k.r.Method, k.path, k.query)
-	cluster, err := k.a.mayProxy(ctx, k.by, name, k.a.callCluster)
+	cluster, err := k.a.mayProxy(ctx, k.by, name, func(ctx context.Context, name string) (model.Cluster, error) {
+		return k.a.callCluster(ctx, k.a.sets.of(k.by), name)
+	})
 	if k.only != "" && cluster.ID != k.only && !unsure(err) {
 		// Others and those that there are not are answered alike.
 		return fault.New(fault.Unauthorized, "token_invalid", "the token is for another cluster").WithFix("hawser cluster kubeconfig NAME")

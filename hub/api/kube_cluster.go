@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/hawser-dev/hawser/hub/permission"
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/model"
 )
@@ -61,11 +62,13 @@ func (k *callClusters) forget() {
 	k.forgotten++
 }
 
-// callCluster is the store's Cluster, no older than callClusterAge.
-func (a *api) callCluster(ctx context.Context, nameOrID string) (model.Cluster, error) {
+// callCluster is the store's Cluster, for who sees the cluster no older than
+// callClusterAge. For others the store is asked, as it is for what there is not: how
+// soon an answer comes tells nothing.
+func (a *api) callCluster(ctx context.Context, set *permission.Set, nameOrID string) (model.Cluster, error) {
 	now := a.now()
 	c, ok, forgotten := a.callClusters.recall(nameOrID, now)
-	if ok {
+	if ok && a.sees(ctx, set, c, nameOrID) == nil {
 		return c, nil
 	}
 	c, err := a.store.Cluster(ctx, nameOrID)
