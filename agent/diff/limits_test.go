@@ -192,3 +192,22 @@ func TestManyManagers(t *testing.T) {
 		t.Errorf("%q %v", paths(res), err)
 	}
 }
+
+// A secret that is known by its form shows in no difference, also not in one of a
+// ConfigMap; that it changed does.
+func TestP13_DifferencesHideSecretsThatAreKnownByTheirForm(t *testing.T) {
+	token := func(n int) string {
+		return "eyJ" + "hbGciOiJSUzI1NiJ9." + "eyJ" + "pc3MiOiJrdWJlcm5ldGVzIn0" + ".canarycanarycanarycanary" + fmt.Sprint(n)
+	}
+	const manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: a}\ndata: {one: 'token %s', two: %s, three: same}\n"
+	res, err := Compare(Input{
+		Desired: object(t, fmt.Sprintf(manifest, token(1), token(1))), Live: body(t, fmt.Sprintf(manifest, token(2), token(1))), RedactionKey: []byte("k"), Managers: []live.FieldManager{},
+	})
+	if err != nil || len(res.Differences) != 1 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	d := res.Differences[0]
+	if strings.Contains(d.Desired+d.Live, "canary") || d.Desired == d.Live || !strings.HasPrefix(d.Live, `"token redacted:heuristic:`) {
+		t.Errorf("the difference is %+v", d)
+	}
+}

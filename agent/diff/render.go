@@ -86,6 +86,14 @@ func (m *mask) render(p path, v any) string {
 
 // hide is v as it may be shown.
 func (m *mask) hide(p path, v any) any {
+	v = m.hideSecret(p, v)
+	if m.secret {
+		return v
+	}
+	return manifest.HideKnownIn(m.object, p.String(), v, m.key)
+}
+
+func (m *mask) hideSecret(p path, v any) any {
 	if v == nil {
 		return v
 	}

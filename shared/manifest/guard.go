@@ -19,7 +19,9 @@ var redactedValue = regexp.MustCompile(`^"redacted:[0-9a-f]{8}"$`)
 func GuardDifference(key model.ObjectKey, d *model.FieldDifference) {
 	if IsSecret(key.GroupKind()) && !openField(d.Path) || strings.Contains(d.Path, "last-applied-configuration") {
 		d.Desired, d.Live = hide(d.Desired), hide(d.Live)
+		return
 	}
+	d.Desired, d.Live = HideKnown(d.Desired, unsaid), HideKnown(d.Live, unsaid)
 }
 
 // openField reports whether a field of a Secret may be shown. Only fields that

@@ -52,6 +52,7 @@ func GuardText(key model.ObjectKey, text string) string {
 	if quoted {
 		text = quotedValue.ReplaceAllString(text, "${1}"+hiddenWords)
 	}
+	text = HideKnown(text, unsaid)
 	if !IsSecret(key.GroupKind()) {
 		return text
 	}

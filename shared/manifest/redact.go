@@ -38,7 +38,8 @@ var secretOpenFields = map[string]bool{"apiVersion": true, "kind": true, "metada
 // value is replaced by "redacted:" and the first 8 hexadecimal digits of its
 // HMAC-SHA256 under key, so that a change is visible and the value is not (see
 // Tag). So are those of its annotations of the given names, and in any other object
-// the data of Secrets that it contains, such as a list or a template does.
+// the data of Secrets that it contains, such as a list or a template does, and what is
+// known by its form to be a secret (see HideKnown).
 func Redact(body map[string]any, key []byte, annotations ...string) map[string]any {
 	out := deepCopy(body).(map[string]any)
 	if out == nil {
@@ -47,6 +48,7 @@ func Redact(body map[string]any, key []byte, annotations ...string) map[string]a
 	redactWithin(out, key)
 	kind, _ := out["kind"].(string)
 	if !IsSecret(model.GroupKind{Kind: kind}) {
+		hideKnownIn(body, "", out, key)
 		return out
 	}
 	if meta, ok := out["metadata"].(map[string]any); ok {
