@@ -106,22 +106,55 @@ export async function tooWide(page: Page): Promise<string[]> {
   });
 }
 
+/** Fails when something that is clicked has no key, or when Tab does not leave the view again. */
+export async function byKeys(page: Page): Promise<void> {
+  // What looks as if it were clicked is, or is within, something that has the focus: or a list whose keys are its own.
+  const mouseOnly = await page.evaluate(() => {
+    const keyed =
+      "a[href], button, input, select, textarea, summary, label, [tabindex], [contenteditable=true], canvas, [aria-hidden=true], [role=option]";
+    return [...document.querySelectorAll<HTMLElement>("main *")]
+      .filter((e) => getComputedStyle(e).cursor === "pointer" && e.getClientRects().length > 0)
+      .filter((e) => e.closest(keyed) === null && e.querySelector(keyed) === null)
+      .map((e) => `${e.tagName.toLowerCase()}.${e.className} ${(e.textContent ?? "").slice(0, 40)}`);
+  });
+  expect.soft(mouseOnly, `without keys at ${page.url()}`).toEqual([]);
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  const within = () => page.evaluate(() => document.activeElement?.closest("main") != null);
+  let was = false;
+  for (let i = 0; i < 400; i++) {
+    await page.keyboard.press("Tab");
+    const is = await within();
+    if (was && !is) return;
+    was = is;
+  }
+  throw new Error(`Tab does not come out of ${page.url()}`);
+}
+
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Fails when axe finds something that keeps people out. */
 export async function accessible(page: Page): Promise<void> {
   await page.evaluate(axeSource);
-  // Colours that are on their way are nobody's contrast.
+  // Colours that are on their way are nobody's contrast; what was just changed sets out with the next frame.
   await page.evaluate(async () => {
-    const ends = document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity);
-    await Promise.allSettled(ends.map((a) => a.finished));
+    for (;;) {
+      await new Promise((frame) => requestAnimationFrame(() => requestAnimationFrame(frame)));
+      const ends = document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity);
+      const running = ends.filter((a) => a.playState === "running");
+      if (running.length === 0) return;
+      await Promise.allSettled(running.map((a) => a.finished));
+    }
   });
   const found = await page.evaluate(async () => {
     const axe = (window as unknown as { axe: { run(o: object): Promise<AxeResults> } }).axe;
     const results = await axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
-    return results.violations.map((v) => ({ id: v.id, help: v.help, at: v.nodes.map((n) => n.html).slice(0, 5) }));
+    return results.violations.map((v) => ({
+      id: v.id,
+      help: v.help,
+      at: v.nodes.map((n) => `${n.html} ${n.any[0]?.message ?? ""}`).slice(0, 5),
+    }));
   });
-  expect(found, `axe at ${page.url()}`).toEqual([]);
+  expect.soft(found, `axe at ${page.url()}`).toEqual([]);
 }
 
 /** Has something done outside of the browser; e2e/console says what there is. */

@@ -1,10 +1,10 @@
 import { shellFiles } from "../shell";
 import { paths } from "../src/routes/urls";
-import { accessible, expect, fits, hand, settled, test, widths } from "./hub";
+import { accessible, byKeys, expect, fits, hand, settled, test, widths } from "./hub";
 
 const { home: _, login: __, ...rest } = paths;
 
-// Pages about one thing need it; here is none.
+// Pages about one thing need it; here is none. walk.spec.ts has some.
 const views = Object.entries(rest).filter(([, path]) => !path.includes("$"));
 
 for (const [name, path] of views) {
@@ -16,6 +16,7 @@ for (const [name, path] of views) {
       await page.emulateMedia({ colorScheme });
       await accessible(page);
     }
+    await byKeys(page);
   });
 }
 

@@ -1,7 +1,7 @@
 // The whole way with keys alone, over a real cluster and a real Git server.
 import type { Locator, Page } from "@playwright/test";
 import { pathOf, paths } from "../src/routes/urls";
-import { accessible, expect, hand, settled, test } from "./hub";
+import { accessible, byKeys, expect, hand, settled, test, tooWide, widths } from "./hub";
 
 /** Goes to a control as somebody without a mouse does: with Tab, until it has the focus. */
 async function reach(page: Page, control: Locator): Promise<void> {
@@ -229,4 +229,62 @@ test("enrol, project, application, commit, drift, rollback and logs, without a m
     await expect(source.getByText("vendor")).toBeVisible();
     await accessible(page);
   });
+});
+
+/** The tabs and sheets of pages about one thing, as their addresses say them. */
+const parts: Record<string, string[]> = {
+  application: [
+    ...["tree", "diff", "logs", "terminal", "events", "history", "parameters", "manifests"].map((tab) => `?tab=${tab}`),
+    "?tab=tree&view=list",
+    "?tab=tree&view=pods",
+    "?panel=sync",
+    ...["summary", "yaml", "events"].map((sheet) => `?tab=tree&sel=apps/Deployment/shop/web&sheet=${sheet}`),
+  ],
+  cluster: ["?edit=labels", "?edit=aliases"],
+  project: ["sources", "destinations", "kinds", "roles", "windows", "signing", "simulator"].map((tab) => `?tab=${tab}`),
+  job: [],
+};
+
+// Over what the walk has left.
+test("pages about one thing open without an error, keep nobody out, and never scroll sideways", async ({ page }) => {
+  await page.goto(paths.fleet);
+  await settled(page);
+  const job = await page.evaluate(async () => {
+    const answer = await fetch("/api/v1/jobs", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ kind: "refresh", filter: "name:shop" }),
+    });
+    return ((await answer.json()) as { id: string }).id;
+  });
+  // What the walk has deleted comes back, and then drifts.
+  await page.goto(pathOf("application", "shop"));
+  const synced = await page.request.post("/api/v1/applications/shop/sync", { data: {} });
+  expect(synced.status(), await synced.text()).toBeLessThan(300);
+  await expect(page.locator("main header").getByText("Healthy")).toBeVisible();
+  await hand("drift");
+  await expect(page.locator("main header").getByText("Drifted")).toBeVisible();
+  const things: Record<string, string> = { application: "shop", cluster: "eu", project: "team", job };
+  const about = Object.entries(paths).filter(([, path]) => path.includes("$"));
+  expect(about.map(([noun]) => noun).sort()).toEqual(Object.keys(parts).sort());
+  for (const [noun] of about)
+    for (const part of ["", ...(parts[noun] ?? [])]) {
+      const address = `${pathOf(noun as "application", things[noun] ?? "")}${part}`;
+      await test.step(address, async () => {
+        await page.goto(address);
+        await settled(page);
+        await expect(page.locator("h1")).toHaveCount(1);
+        for (const width of widths) {
+          await page.setViewportSize({ width, height: 900 });
+          await settled(page);
+          expect.soft(await tooWide(page), `${address} at ${width}`).toEqual([]);
+        }
+        for (const colorScheme of ["light", "dark"] as const) {
+          await page.emulateMedia({ colorScheme });
+          await accessible(page);
+        }
+        // A shell has the keys, Tab too; its chord leads out.
+        if (!part.includes("terminal")) await byKeys(page);
+      });
+    }
 });

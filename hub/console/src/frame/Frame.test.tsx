@@ -1,6 +1,6 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { api } from "../client";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../test/render";
 
@@ -104,6 +104,15 @@ describe("the frame", () => {
     const questions = asked.filter((a) => a.path === "/can-i").map((a) => a.body);
     expect(questions).toHaveLength(3); // each once
     expect(questions).toContainEqual({ verb: "create", resource: "repositories" });
+  });
+  it("copies the link to the view that is shown", async () => {
+    hubAnswers(hub);
+    const user = userEvent.setup();
+    const copied = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
+    drawAt("/nowhere");
+    await screen.findByRole("heading", { name: "There is no such page" });
+    await user.keyboard("c");
+    expect(copied).toHaveBeenCalledWith(location.href);
   });
   it("lists its keys, and switches them off", async () => {
     hubAnswers(hub);

@@ -11,6 +11,7 @@ import { Icon } from "../ui/Icon";
 import { Logo } from "../ui/Logo";
 import { usePreferences } from "../ui/preferences";
 import { ErrorView, LoadingView } from "../ui/states";
+import { toast } from "../ui/toast";
 import classes from "./Frame.module.css";
 import { HeaderButtons, type HeaderMenu } from "./HeaderButtons";
 import { HubNotices, LivePill } from "./LivePill";
@@ -104,6 +105,14 @@ function Shell({
   const general = t("frame.chords.general");
   useChord("mod+k", t("frame.palette.open"), general, () => setPalette(true));
   useChord("?", t("frame.help.chords"), general, () => setHelp(true));
+  useChord("c", t("frame.copyLink"), general, () => {
+    // Everything chosen is in the address. Not there on pages that are not secure.
+    const done = navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"));
+    done.then(
+      () => toast(t("frame.copyLink.done")),
+      () => toast(t("ui.copy.failed"), location.href),
+    );
+  });
   return (
     <div className={classes.frame} data-collapsed={collapsed || undefined} data-drawer={drawer || undefined}>
       <a className={classes.skip} href="#content">

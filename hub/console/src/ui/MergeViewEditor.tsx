@@ -24,6 +24,10 @@ const colours = EditorView.theme({
     borderRadius: "2px",
     textDecoration: "none",
   },
+  // On these backgrounds the colours of the language have too little contrast.
+  ".cm-changedLine span, .cm-insertedLine span, .cm-deletedLine span, .cm-deletedChunk span": {
+    color: "var(--hw-text)",
+  },
   ".cm-changeGutter": { width: "3px", paddingLeft: "0" },
   ".cm-changedLineGutter": { backgroundColor: "var(--hw-healthy)" },
   "&.cm-merge-a .cm-changedLineGutter, .cm-deletedLineGutter": { backgroundColor: "var(--hw-degraded)" },

@@ -115,11 +115,19 @@ export function ObjectName({ object, name }: { object: ObjectKey; name: string }
   );
 }
 
-/** Tabs that tell more about one object. */
-function NextSteps({ name, object }: { name: string; object: ObjectKey }) {
+/** Tabs that tell more about one object; logs of what has some only. */
+export function NextSteps({
+  name,
+  object,
+  of = ["tree", "events", "logs"],
+}: {
+  name: string;
+  object: ObjectKey;
+  of?: readonly string[];
+}) {
   const t = useT();
   const search = route.useSearch();
-  const more = tabs.filter((x) => ["tree", "events", "logs"].includes(x.id) && (x.id !== "logs" || hasLogs(object)));
+  const more = tabs.filter((x) => of.includes(x.id) && (x.id !== "logs" || hasLogs(object)));
   if (more.length === 0) return null;
   return (
     <div className={classes.next}>

@@ -73,7 +73,7 @@ const hub = (more: Parameters<typeof hubAnswers>[0] = {}) =>
     ...more,
   });
 
-const items = () => screen.getAllByRole("treeitem").map((e) => e.getAttribute("aria-label"));
+const items = () => screen.getAllByRole("treeitem").map((e) => e.textContent);
 
 describe("objects of an application", () => {
   it("are a tree in which alike leaves are one node, with words for readers", async () => {
@@ -81,11 +81,11 @@ describe("objects of an application", () => {
     drawAt("/apps/shop?tab=tree");
     const found = await screen.findByRole("tree");
     expect(items()).toEqual([
-      "Application shop, Degraded",
-      "Deployment api, Degraded, Drifted",
-      "ReplicaSet api-7c, Healthy",
-      "Pod ×4, Healthy",
-      "Pod api-7c-x, Degraded, 7",
+      "shop Application, Degraded",
+      "api Deployment, Degraded, Drifted",
+      "api-7c ReplicaSet, Healthy",
+      "Pod ×4 alike · show each, Healthy",
+      "api-7c-x Pod · 7, Degraded",
     ]);
     expect(found).toHaveAttribute("aria-activedescendant", within(found).getAllByRole("treeitem")[0]?.id);
     await expectAccessible();
@@ -96,15 +96,14 @@ describe("objects of an application", () => {
     const { router } = drawAt("/apps/shop?tab=tree");
     const found = await screen.findByRole("tree");
     found.focus();
-    const active = () =>
-      document.getElementById(found.getAttribute("aria-activedescendant") ?? "")?.getAttribute("aria-label");
+    const active = () => document.getElementById(found.getAttribute("aria-activedescendant") ?? "")?.textContent;
     await userEvent.keyboard("{ArrowRight}{ArrowRight}{ArrowRight}");
-    expect(active()).toBe("Pod ×4, Healthy");
+    expect(active()).toBe("Pod ×4 alike · show each, Healthy");
     await userEvent.keyboard("{ArrowDown}");
-    expect(active()).toBe("Pod api-7c-x, Degraded, 7");
+    expect(active()).toBe("api-7c-x Pod · 7, Degraded");
     await userEvent.keyboard("{ArrowUp}{Enter}");
     await waitFor(() => expect(items()).toHaveLength(8));
-    expect(active()).toBe("Pod api-7c-a, Healthy");
+    expect(active()).toBe("api-7c-a Pod, Healthy");
     expect(router.state.location.search).toHaveProperty("open");
     await userEvent.keyboard("{Enter}");
     expect(await screen.findByRole("complementary", { name: "Details" })).toHaveTextContent("api-7c-a");
@@ -116,10 +115,10 @@ describe("objects of an application", () => {
     const { router } = drawAt("/apps/shop?tab=tree&kind=Pod&health=Degraded");
     await screen.findByRole("tree");
     expect(items()).toEqual([
-      "Application shop, Degraded",
-      "Deployment api, Degraded, Drifted",
-      "ReplicaSet api-7c, Healthy",
-      "Pod api-7c-x, Degraded, 7",
+      "shop Application, Degraded",
+      "api Deployment, Degraded, Drifted",
+      "api-7c ReplicaSet, Healthy",
+      "api-7c-x Pod · 7, Degraded",
     ]);
     await userEvent.type(screen.getByRole("textbox", { name: "Find objects" }), "nope");
     await userEvent.click(await screen.findByRole("button", { name: "Without nope: 1" }));
@@ -154,7 +153,7 @@ describe("objects of an application", () => {
     hub({ "GET /applications/:name/tree": () => problemAnswer(500, "internal", "no") });
     drawAt("/apps/shop?tab=tree");
     expect(await screen.findByText(/What the objects own could not be read/)).toBeVisible();
-    expect(items()).toEqual(["Application shop, Degraded", "Deployment api, Degraded, Drifted"]);
+    expect(items()).toEqual(["shop Application, Degraded", "api Deployment, Degraded, Drifted"]);
   });
 });
 

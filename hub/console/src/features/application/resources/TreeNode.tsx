@@ -4,7 +4,7 @@ import { useT } from "../../../i18n";
 import { healthState, syncState } from "../../../ui/applicationState";
 import { MiddleTruncate } from "../../../ui/PlainText";
 import type { State } from "../../../ui/palette";
-import { middle, plainLine } from "../../../ui/plain";
+import { plainLine } from "../../../ui/plain";
 import { StatusIcon, useStateWord } from "../../../ui/StatusIcon";
 import { syncWord } from "./filter";
 import type { Node } from "./group";
@@ -53,22 +53,15 @@ export const TreeNode = memo(function TreeNode({
       ? out && word(out)
       : t("application.resources.syncWord", { word: syncWord(item) });
   const facts = item === undefined || node.group ? "" : item.info.map((i) => i.value).join(" · ");
-  const label = [
-    node.group ? t("application.resources.groupOf", { n: node.items.length, kind }) : `${kind} ${plainLine(name)}`,
-    word(health),
-    syncLabel,
-    asOf !== undefined ? t("application.freshness", { freshness: "stale" }) : undefined,
-    facts === "" ? undefined : plainLine(facts),
-  ]
-    .filter(Boolean)
-    .join(", ");
+  const title = node.group ? t("application.resources.groupOf", { n: node.items.length, kind }) : name;
+  // What signs say, and what is too small to be read, is said to readers.
+  const said = [word(health), syncLabel, asOf !== undefined && t("application.freshness", { freshness: "stale" })];
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the tree has the keys
     // biome-ignore lint/a11y/useFocusableInteractive: the tree has the focus
     <div
       id={id}
       role="treeitem"
-      aria-label={label}
       aria-level={node.depth + 1}
       aria-selected={active}
       aria-expanded={node.group ? false : undefined}
@@ -92,24 +85,26 @@ export const TreeNode = memo(function TreeNode({
       }
     >
       <StatusIcon state={health} size={small ? 30 : 16} stale={asOf !== undefined && !small} />
-      {!small && (
-        <>
-          <span className={classes.text}>
-            <span className={classes.name}>
-              {node.group ? (
-                t("application.resources.groupOf", { n: node.items.length, kind })
-              ) : (
-                <MiddleTruncate text={name} most={24} />
-              )}
-            </span>
-            <span className={classes.kind}>
-              {node.group ? t("application.resources.openGroup") : plainLine(middle(kind, 28))}
-              {facts !== "" && ` · ${plainLine(middle(facts, 22))}`}
-            </span>
+      {small ? (
+        <span className="visually-hidden">{plainLine(`${title} ${kind}${facts && ` · ${facts}`}`)}</span>
+      ) : (
+        <span className={classes.text}>
+          <span className={classes.name}>
+            <MiddleTruncate text={title} most={24} />
+          </span>{" "}
+          <span className={classes.kind}>
+            {node.group ? t("application.resources.openGroup") : <MiddleTruncate text={kind} most={28} />}
+            {facts !== "" && (
+              <>
+                {" · "}
+                <MiddleTruncate text={facts} most={22} />
+              </>
+            )}
           </span>
-          {out !== undefined && <StatusIcon state={out} size={14} stale={asOf !== undefined} />}
-        </>
+        </span>
       )}
+      <span className="visually-hidden">, {said.filter(Boolean).join(", ")}</span>
+      {!small && out !== undefined && <StatusIcon state={out} size={14} stale={asOf !== undefined} />}
     </div>
   );
 });

@@ -12,7 +12,7 @@ import { cli } from "../../../ui/shell";
 import { EmptyView, LoadingView } from "../../../ui/states";
 import { isStale } from "../facets";
 import { objectText } from "../object";
-import { ObjectName } from "../overview/WhyList";
+import { NextSteps, ObjectName } from "../overview/WhyList";
 import { applicationQuery, treeQuery } from "../queries";
 import { forestOf, type Item } from "../resources/items";
 import { ObjectHealth, ObjectSync } from "../resources/ObjectState";
@@ -38,6 +38,9 @@ export default function Summary({ name, object }: { name: string; object: Object
   return (
     <>
       <Facts facts={facts(item, owner, name, asOf, t)} />
+      <div className={classes.next}>
+        <NextSteps name={name} object={object} of={differences.length > 0 ? ["diff", "logs"] : ["logs"]} />
+      </div>
       {differences.length > 0 && (
         <section className={classes.section}>
           <h3>{t("application.sheet.differences", { n: differences.length })}</h3>
