@@ -30,6 +30,7 @@ type api struct {
 	clusterSets  clusterSets
 	callClusters callClusters
 	previewing   previewing
+	hearing      hearing
 }
 
 var otherVersion = regexp.MustCompile(`^/api/v([02-9]|[1-9][0-9]+)[0-9a-z]*\b`)

@@ -120,6 +120,12 @@ func (a *api) events(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	end, err := a.hearing.begin(identity(c))
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	defer end()
 	reader := a.opts.Stream.Resume(c.GetHeader("Last-Event-ID"))
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")

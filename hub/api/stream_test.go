@@ -238,3 +238,33 @@ func TestSlowClientsAreReset(t *testing.T) {
 func TestStreamNeedsAToken(t *testing.T) {
 	newWorld(t).call("GET", "/api/v1/events", "", "Authorization:").problem(401, "token_missing")
 }
+
+// Event streams without end cost the hub its memory, so nobody has many, by however
+// many logins; others still get theirs, and a place that is given back is free.
+func TestS10_EventStreamsOfOnePersonAreFew(t *testing.T) {
+	w, _ := newPolicyWorld(t, "g, ann, role:admin\ng, bob, role:admin\n")
+	const most = 3
+	w.handler.(*Handler).api.hearing.most = most
+	s := w.serve(t, true)
+	login := func(who string) { _, w.token, _ = strings.Cut(w.session(who), "Bearer ") }
+	var open []*listener
+	for range most {
+		login("ann")
+		open = append(open, w.listen(t, s, ""))
+	}
+	login("ann")
+	w.short("GET", "/api/v1/events", "").problem(429, "access_limit")
+	login("bob")
+	w.listen(t, s, "")
+	w.token = w.as(true)
+	w.listen(t, s, "")
+	login("ann")
+	open[0].close()
+	await(t, "the place that was given back", func() bool {
+		h := &w.handler.(*Handler).api.hearing
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.by["person corp ann"] == most-1
+	})
+	w.listen(t, s, "")
+}
