@@ -161,6 +161,42 @@ func TestA38_NoValueThatSomebodyElseWroteIsTaken(t *testing.T) {
 	}
 }
 
+// TestA38_NoValueIsTakenUnderAnotherName: of every kind, for two keys each and for two
+// tenants, each name gets the value of each other one. All are misses; put back, each is
+// what it was.
+func TestA38_NoValueIsTakenUnderAnotherName(t *testing.T) {
+	server := testbed.NeedRedis(t, testbed.RedisOptions{})
+	c := intruder(t, server)
+	type place struct {
+		r          *Redis
+		s          Space
+		key, value string
+		name       string
+		sealed     []byte
+	}
+	var all []place
+	for _, tenant := range []string{"hub-1", "hub-2"} {
+		r := open(t, RedisOptions{Address: at(server), Tenant: tenant})
+		for _, k := range kinds {
+			for _, key := range []string{"of ann", "of bob"} {
+				p := place{r: r, s: k.Space, key: key, value: tenant + " " + k.Name + " " + key, name: outside(r.seal.name(k.Space, key))}
+				r.Put(t.Context(), p.s, key, []byte(p.value))
+				p.sealed = []byte(c.Get(t.Context(), p.name).Val())
+				all = append(all, p)
+			}
+		}
+	}
+	for i, p := range all {
+		for j, from := range all {
+			c.Set(t.Context(), p.name, from.sealed, 0)
+			v, ok := p.r.Get(t.Context(), p.s, p.key)
+			if i == j && string(v) != p.value || i != j && ok {
+				t.Errorf("%s under the name of %s: %q %v", from.value, p.value, v, ok)
+			}
+		}
+	}
+}
+
 // TestA38_EveryByteCounts: a change of any byte of what lies in the Redis is noticed.
 func TestA38_EveryByteCounts(t *testing.T) {
 	server := testbed.NeedRedis(t, testbed.RedisOptions{})

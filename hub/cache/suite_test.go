@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,15 @@ import (
 )
 
 var things = Space{Name: "things", Schema: "1", TTL: time.Hour}
+
+// kinds are the spaces that hubs have, with about the size of a value of each.
+var kinds = []struct {
+	Space
+	size int
+}{
+	{Space{"manifests", "1", time.Hour}, 200 << 10}, {Space{"renders", "1", time.Hour}, 4 << 10}, {Space{"trees", "1", time.Hour}, 180 << 10},
+	{Space{"pages", "1", time.Hour}, 20 << 10}, {Space{"sessions", "1", 10 * time.Second}, 600},
+}
 
 // counts is an Observer.
 type counts struct {
@@ -95,7 +105,7 @@ func at(server *testbed.Redis) Address { return Address{Host: server.Addr()} }
 // stores runs a test on each Store.
 func stores(t *testing.T, test func(t *testing.T, s Store, c *clock)) {
 	memory := func(c *clock) *Memory {
-		m := NewMemory(1<<20, nil)
+		m := NewMemory(4<<20, nil)
 		m.now = c.now
 		return m
 	}
@@ -153,6 +163,36 @@ func TestStore(t *testing.T) {
 			wantNone(t, s, Space{Name: "things", Schema: "", TTL: time.Hour}, "1a")
 			want(t, s, things, "a", "one")
 			want(t, s, others, "a", "two")
+		},
+		"every kind of value": func(t *testing.T, s Store, c *clock) {
+			value := func(i, version int) string {
+				return strings.Repeat(fmt.Sprintf("%s %d;", kinds[i].Name, version), kinds[i].size/12)
+			}
+			for i, k := range kinds {
+				s.Put(t.Context(), k.Space, "one key", []byte(value(i, 1)))
+				s.Put(t.Context(), k.Space, "another", []byte(value(i, 2)))
+			}
+			for i, k := range kinds {
+				want(t, s, k.Space, "one key", value(i, 1))
+				want(t, s, k.Space, "another", value(i, 2))
+				newer := k.Space
+				newer.Schema = "2"
+				wantNone(t, s, newer, "one key")
+				s.Drop(t.Context(), k.Space, "another")
+				wantNone(t, s, k.Space, "another")
+			}
+			c.forward(10 * time.Second)
+			for i, k := range kinds {
+				if k.TTL > 10*time.Second {
+					want(t, s, k.Space, "one key", value(i, 1))
+				} else {
+					wantNone(t, s, k.Space, "one key")
+				}
+			}
+			c.forward(time.Hour)
+			for _, k := range kinds {
+				wantNone(t, s, k.Space, "one key")
+			}
 		},
 		"time runs out": func(t *testing.T, s Store, c *clock) {
 			short := Space{Name: "things", Schema: "1", TTL: time.Minute}
