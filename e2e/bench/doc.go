@@ -73,9 +73,8 @@
 //     trip to the database.
 //
 //   - cache: looks into the cache of a hub and into a Redis that hubs share, hit and
-//     missed, for sessions and renders, beside doing without; and for pages of lists
-//     and trees, which are in no cache, what they cost and what a look would; in the
-//     benchmarks of hub/cache, hub/app, hub/render, hub/inventory and hub/store, run
+//     missed, for sessions, renders, trees and pages of lists, beside doing without; in
+//     the benchmarks of hub/cache, hub/app, hub/render, hub/inventory and hub/store, run
 //     by go test with a redis-server. Floor: a plain GET of the same bytes.
 //
 //   - render: sources of five kinds (see corpus.go) in 1 and 2 worker processes, each

@@ -14,6 +14,9 @@
 // the next quarter of a second, from the last sign of life of each cluster and the
 // report that it confirmed; what is stale is in no sum of what is healthy.
 //
+// A page of a list is not made twice while what its reader sees stays as it is: it is
+// kept under the name of that state, on which hubs agree, see Pages.
+//
 // Readers get immutable snapshots and never wait for a writer, but for the rows
 // that were acknowledged to somebody. The package knows no HTTP and no SQL; who
 // sees what it is told with each question. hub/app makes it, hub/api asks it.
