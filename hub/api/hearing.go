@@ -20,10 +20,10 @@ type hearing struct {
 }
 
 // listenerOf is who listens: the person of a session, however often he has logged in,
-// or a token.
+// or a token, whoever issued it: programs do not take each other's places.
 func listenerOf(t fleet.APIToken) string {
-	if s := t.Session; s != nil {
-		return "person " + s.Provider + " " + s.Subject
+	if t.Session != nil {
+		return fleet.Holder(t)
 	}
 	return "token " + t.ID
 }

@@ -264,7 +264,7 @@ func TestS10_EventStreamsOfOnePersonAreFew(t *testing.T) {
 		h := &w.handler.(*Handler).api.hearing
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return h.by["person corp ann"] == most-1
+		return h.by["subject corp ann"] == most-1
 	})
 	w.listen(t, s, "")
 }
