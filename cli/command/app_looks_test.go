@@ -200,3 +200,13 @@ func TestSizesAreSentAsTheHubReadsThem(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
+
+// What has changed nothing and is over is no operation of a list; one that goes on is.
+func TestAFinishedDryRunIsNotInTheList(t *testing.T) {
+	for phase, want := range map[string]bool{"Succeeded": false, "Failed": false, "Running": true} {
+		newHubOf(t, map[string]answer{"GET /applications": {200, `{"items":[{"name":"web","project":"p","cluster":"eu","operation":{"id":"o","kind":"sync","phase":"` + phase + `","spec":{"dryRun":true}}}]` + asOf}})
+		if r := run(t, "", "app", "list"); r.code != 0 || strings.Contains(r.out, "dry run") != want {
+			t.Errorf("%s: exit status %d\n%s", phase, r.code, r.out)
+		}
+	}
+}

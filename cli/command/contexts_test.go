@@ -161,6 +161,17 @@ func TestAnExpiredLoginSaysTheCommand(t *testing.T) {
 	run(t, "", "whoami").check(t, 4, "", "fix: the token is of the environment (HAWSER_TOKEN)")
 }
 
+// Who mistypes a password is not told of tokens.
+func TestAWrongPasswordIsToBeTypedAgain(t *testing.T) {
+	hub := newHubOf(t, map[string]answer{"POST /login": problemAnswer(401, "unauthorized", "login_failed", "the name or the password is wrong")})
+	contextsOf(t, `{current: old, contexts: [{name: old, url: "`+hub.srv.URL+`", caHash: "`+hub.pin()+`", plain: true}]}`, 0o600)
+	r := run(t, "guess\n", "login", hub.srv.URL, "--username", "ana", "--password-stdin")
+	r.check(t, 4, "", "fix: type them again; an administrator gives another password: hawser account set NAME --password")
+	if strings.Contains(r.err, "--with-token") {
+		t.Errorf("stderr %q", r.err)
+	}
+}
+
 // A second login to a hub does not trust less than the first.
 func TestLoginKeepsThePin(t *testing.T) {
 	hub := newHubOf(t, everything())
