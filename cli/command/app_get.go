@@ -78,7 +78,7 @@ func (c *call) describeApp(v model.AppView) error {
 		{"Name", v.Name}, {"Project", v.Project}, {"Cluster", v.Cluster}, {"Namespace", v.Namespace},
 	}, sourceFields(v)...)
 	fields = append(fields, [][2]string{
-		{"Desired", short(v.Desired.Commit) + "  " + v.Desired.Message}, {"Synced to", short(v.Revision)},
+		{"Desired", short(v.Desired.Commit) + c.sameAs(v) + "  " + v.Desired.Message}, {"Synced to", short(v.Revision)},
 		{"Sync", syncText(v)}, {"Health", healthText(v) + "  " + v.Health.Message},
 		{"Observed", observedText(c.now(), v)},
 	}...)
@@ -123,6 +123,16 @@ func (c *call) describeApp(v model.AppView) error {
 		c.note("%d of %d objects wait for an approval before they are deleted: hawser app confirm-deletion %s", waiting, len(v.Resources), v.Name)
 	}
 	return err
+}
+
+// sameAs tells who has just pushed another commit why that is not the one that is
+// shown: it changes nothing of this application.
+func (c *call) sameAs(v model.AppView) string {
+	heads, _ := sourceHeads(c.ctx, c.api, v.Name) // without them the commit stands for itself
+	if _, problem := notRendered(v); problem || v.Pin != nil || len(heads) != 1 || !heads[0].passedOver() || heads[0].Rendered != v.Desired.Commit {
+		return ""
+	}
+	return " (" + short(heads[0].Head) + " is the same here)"
 }
 
 // operationLine is the newest operation with its age and whose it is.

@@ -244,18 +244,29 @@ type sourceHead struct {
 	Code     string `json:"code"` // why the head is not known
 }
 
-// untouched reports whether a source is at the commit, and the hub has looked at it
-// and found nothing of it that the application is made of.
-func untouched(ctx context.Context, api *client.Client, v model.AppView, revision string) (bool, error) {
+// sourceHeads are the sources of an application; none when it is gone meanwhile, or
+// the hub does not say.
+func sourceHeads(ctx context.Context, api *client.Client, app string) ([]sourceHead, error) {
 	var got struct {
 		Items []sourceHead `json:"items"`
 	}
-	err := api.Get(ctx, appPath(v.Name)+"/sources", &got)
+	err := api.Get(ctx, appPath(app)+"/sources", &got)
 	if fault.Is(err, fault.NotFound) {
-		return false, nil // gone meanwhile, or a hub that does not say
+		return nil, nil
 	}
-	for _, s := range got.Items {
-		if s.Settled && isRevision(s.Head, revision) && s.Rendered != "" && s.Rendered != s.Head {
+	return got.Items, err
+}
+
+// passedOver reports whether the hub has looked at the source's head and found
+// nothing of it that the application is made of.
+func (s sourceHead) passedOver() bool { return s.Settled && s.Rendered != "" && s.Rendered != s.Head }
+
+// untouched reports whether a source is at the commit, and the hub has looked at it
+// and found nothing of it that the application is made of.
+func untouched(ctx context.Context, api *client.Client, v model.AppView, revision string) (bool, error) {
+	heads, err := sourceHeads(ctx, api, v.Name)
+	for _, s := range heads {
+		if isRevision(s.Head, revision) && s.passedOver() {
 			_, problem := notRendered(v)
 			return !problem, err
 		}

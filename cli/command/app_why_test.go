@@ -39,5 +39,28 @@ func TestAppGetTellsWhatIsBelowTheUnhealthyObject(t *testing.T) {
 	}
 }
 
+// The commit that an application is made of may be older than the branch's.
+func TestAppGetSaysThatANewerCommitIsTheSame(t *testing.T) {
+	const older, newer = "aaaaaaa1111111111111", "bbbbbbb2222222222222"
+	const source = `"head":"` + newer + `","rendered":"` + older + `"`
+	alone, both := short(older), short(older)+" ("+short(newer)+" is the same here)"
+	for name, c := range map[string]struct {
+		view, sources, want string
+	}{
+		"the same":      {"", source + `,"settled":true`, both},
+		"not looked at": {"", source, alone},
+		"at the head":   {"", `"head":"` + older + `","rendered":"` + older + `","settled":true`, alone},
+		"rolled back":   {`,"pin":{"historyID":3,"revision":{"commit":"` + older + `"},"setAside":{"commit":"` + newer + `"}}`, source + `,"settled":true`, alone},
+		"does not render": {`,"conditions":[{"type":"ComparisonError","code":"jinja_undefined","message":"x","revision":"` + newer + `","since":"2026-01-02T03:04:05Z"}]`,
+			source + `,"settled":true`, alone},
+	} {
+		newHubOf(t, map[string]answer{"GET /applications/web": {200, `{"name":"web","desired":{"commit":"` + older + `","message":"one"}` + c.view + `}`},
+			"GET /applications/web/sources": {200, `{"items":[{` + c.sources + `}]}`}})
+		if r := run(t, "", "app", "get", "web"); r.code != 0 || !strings.Contains(squeeze(r.out), "Desired: "+c.want+" one") {
+			t.Errorf("%s: exit status %d\n%s", name, r.code, r.out)
+		}
+	}
+}
+
 // squeeze is a text with one space for several.
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
