@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"log/slog"
 	"reflect"
@@ -23,6 +24,7 @@ import (
 	"github.com/hawser-dev/hawser/hub/store"
 	"github.com/hawser-dev/hawser/hub/vault"
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/telemetry"
 )
 
 // identity is what one hub has of tokens: a connection to the database that all
@@ -320,5 +322,43 @@ func TestTheSecretOfTheCacheOutlivesARotationOfTheKey(t *testing.T) {
 	}
 	if v, ok := after.Get(t.Context(), space, "k"); !ok || string(v) != "value" {
 		t.Errorf("%q %v", v, ok)
+	}
+}
+
+// TestAnswersOfAnotherBuildAreNotTaken: nor those of one kind for another's.
+func TestAnswersOfAnotherBuildAreNotTaken(t *testing.T) {
+	server := testbed.NeedRedis(t, testbed.RedisOptions{})
+	shared, err := cache.NewRedis(cache.RedisOptions{Address: cache.Address{Host: server.Addr()}, Secret: bytes.Repeat([]byte{2}, 32), Tenant: "hub", Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	version := telemetry.Version
+	defer func() { telemetry.Version = version }()
+	hub := func(build string) (trees cache.Part, pages pages, results cache.Part) {
+		telemetry.Version = build
+		c := caches{memory: cache.NewMemory(1<<20, nil), answers: cache.NewMemory(1<<20, nil), shared: shared}
+		return c.trees(), c.pages(), c.results()
+	}
+	found := func(build string) string {
+		trees, pages, results := hub(build)
+		_, tree := trees.Get(t.Context(), "name")
+		_, own := pages.Get(t.Context(), "name", false)
+		_, page := pages.Get(t.Context(), "name", true)
+		_, result := results.Get(t.Context(), "name")
+		return fmt.Sprint(tree, own, page, result)
+	}
+	trees, pages, _ := hub("one")
+	trees.Put(t.Context(), "name", []byte("tree"))
+	pages.Put(t.Context(), "name", []byte("page"), false)
+	if got := found("one"); got != "true false false false" {
+		t.Errorf("what a hub keeps for itself is with others, or of another kind: %s", got)
+	}
+	pages.Put(t.Context(), "name", []byte("page"), true)
+	if got := found("one"); got != "true false true false" {
+		t.Errorf("of the same build: %s", got)
+	}
+	if got := found("two"); got != "false false false false" {
+		t.Errorf("of another build: %s", got)
 	}
 }
