@@ -168,7 +168,7 @@ func TestWhyAClusterDoesNotReport(t *testing.T) {
 		t.Errorf("a cluster that was exchanged: %+v", d.Causes[0])
 	}
 	w.call("POST", "/api/v1/clusters/eu/allow", "").ok(200)
-	ask("eu", "offline", "agent_offline"+notSeen)
+	ask("eu", "offline", "agent_stopped"+notSeen)
 	for range 2 {
 		if _, _, err := s.NoteDouble(ctx, eu.ID, time.Hour, 1); err != nil {
 			t.Fatal(err)
