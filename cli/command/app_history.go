@@ -39,11 +39,34 @@ func newAppHistory(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return history.print(c, v.History, c.now())
+			if err := history.print(c, v.History, c.now()); err != nil || c.documents() {
+				return err
+			}
+			c.noteLeftOut(v)
+			return nil
 		}),
 	}
 	history.flags(s, c)
 	return c
+}
+
+// noteLeftOut says why numbers are missing between deployments: rollbacks, and the
+// ends of them, are deployments too, and a full history leaves out what the next one
+// repeated.
+func (c *call) noteLeftOut(v model.AppView) {
+	var left []string
+	for i := 1; i < len(v.History); i++ {
+		for id := v.History[i-1].ID + 1; id < v.History[i].ID; id++ {
+			left = append(left, strconv.FormatInt(id, 10))
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	if more := len(left) - mostNames; more > 0 {
+		left = append(left[:mostNames], fmt.Sprintf("%d more", more))
+	}
+	c.note("%s is not kept any more: a history that is full (revisionHistoryLimit) leaves out first what the next deployment repeated", strings.Join(left, ", "))
 }
 
 // historyNote says why something was deployed: the rollback, the words of who

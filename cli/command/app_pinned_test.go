@@ -139,3 +139,22 @@ func TestDeleteCountsWhatThereIs(t *testing.T) {
 		t.Errorf("%s", r.err)
 	}
 }
+
+func TestAHistorySaysWhatItLeavesOut(t *testing.T) {
+	entries := func(ids ...int) answer {
+		var rows []string
+		for _, id := range ids {
+			rows = append(rows, fmt.Sprintf(`{"id":%d,"generation":%d,"revision":"7cc9050e","deployedAt":"2026-01-02T03:04:05Z"}`, id, id))
+		}
+		return answer{200, `{"name":"web","history":[` + strings.Join(rows, ",") + `]}`}
+	}
+	for want, ids := range map[string][]int{
+		"":                                 {7, 8, 9}, // what went at the beginning is only old
+		"8 is not kept any more":           {7, 9},
+		"2, 3, 4, 1 more is not kept":      {1, 6},
+		"8, 10 is not kept any more: a hi": {7, 9, 11},
+	} {
+		newHubOf(t, map[string]answer{"GET /applications/web": entries(ids...)})
+		run(t, "", "app", "history", "web").check(t, 0, "7cc9050e", want)
+	}
+}
