@@ -410,9 +410,9 @@ func (w *world) audited() {
 		"a write":                  `"command" "done" "POST /api/v1/namespaces/default/configmaps,`,
 		"a refusal":                `"refusal" "denied" "GET /api/v1/namespaces/default/pods,`,
 		"what the cluster refused": `"command" "denied" "GET /api/v1/namespaces/default/pods,`,
-		"a command's begin":        `"begun" "unknown" "GET /api/v1/namespaces/default/pods/web/exec, program \\\"echo\\\""`,
+		"a command's begin":        `"begun" "unknown" "GET /api/v1/namespaces/default/pods/web/exec, program \"echo\""`,
 		"an attachment's end":      `"command" "done" "GET /api/v1/namespaces/default/pods/web/attach,`,
-		"a command's end":          `"command" "done" "GET /api/v1/namespaces/default/pods/web/exec, program \\\"echo\\\",`,
+		"a command's end":          `"command" "done" "GET /api/v1/namespaces/default/pods/web/exec, program \"echo\",`,
 		"a watch's begin":          `"begun" "unknown" "GET /api/v1/namespaces/default/configmaps"`,
 		"a watch's end":            `"command" "denied" "GET /api/v1/namespaces/default/configmaps,`,
 	}
