@@ -53,11 +53,13 @@ const views: Record<string, string> = {
   "applications-filtered": "/apps?q=health:degraded name:nothing",
   "applications-new": "/apps?dialog=new",
   ...Object.fromEntries(
-    ["tree", "diff", "logs", "terminal", "events", "history", "parameters", "manifests"].map((tab) => [
+    ["tree", "logs", "terminal", "events", "history", "parameters", "manifests"].map((tab) => [
       `application-${tab}`,
       `${application}?tab=${tab}`,
     ]),
   ),
+  "application-diff": "/apps/$drifted?tab=diff",
+  "application-drifted": "/apps/$drifted",
   "application-list": `${application}?tab=tree&view=list`,
   "application-pods": `${application}?tab=tree&view=pods`,
   "application-sync": `${application}?panel=sync`,
@@ -116,6 +118,11 @@ test("the hub has repositories, templates and a job", async ({ page }) => {
   });
   const answer = await page.request.post("/api/v1/jobs", { data: { kind: "refresh", filter: "project:team-000" } });
   expect(answer.status(), await answer.text()).toBeLessThan(300);
+  // One whose agent does not change it while pictures are taken.
+  const drifted = await page.request.get(
+    `/api/v1/applications?${new URLSearchParams({ filter: "sync:outofsync freshness:live -cluster:busy-*", sort: "name", fields: "name", limit: "1" })}`,
+  );
+  things.$drifted = ((await drifted.json()) as { items: { name: string }[] }).items[0]?.name ?? "";
   things.$job = ((await answer.json()) as { id: string }).id;
   expect(said.filter((s) => s !== "" && !/exists|already/.test(s))).toEqual([]);
 });
@@ -130,7 +137,7 @@ for (const [name, address] of Object.entries(views)) {
       }, look);
       await page.setViewportSize(look.size);
       await page.emulateMedia({ colorScheme: look.scheme });
-      await page.goto(address.replace("$job", things.$job ?? ""));
+      await page.goto(address.replace(/\$(job|drifted)/, (thing) => things[thing] ?? ""));
       await settled(page).catch(() => undefined); // a view that never is settled is worth a picture, too
       await then[name]?.(page);
       expect.soft(await tooWide(page), `${address} ${called}`).toEqual([]);

@@ -87,7 +87,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "name",
       title: t("applications.name"),
-      width: 180,
+      width: 172,
       grow: 3,
       sort: "name",
       always: true,
@@ -114,7 +114,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "project",
       title: t("applications.project"),
-      width: 90,
+      width: 84,
       grow: 1,
       sort: "project",
       cell: (r) => <MiddleTruncate text={r.project} most={24} />,
@@ -122,7 +122,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "cluster",
       title: t("applications.cluster"),
-      width: 130,
+      width: 158,
       grow: 1,
       sort: "cluster",
       cell: (r) => <MiddleTruncate text={r.cluster} most={20} />,
@@ -138,7 +138,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "sync",
       title: t("applications.sync"),
-      width: 124,
+      width: 118,
       sort: "sync",
       cell: (r) => (
         <StatusText state={syncState(r.sync.status, r.sync.reason)} asOf={asOf(r)}>
@@ -149,7 +149,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "health",
       title: t("applications.health"),
-      width: 170,
+      width: 156,
       grow: 2,
       sort: "health",
       cell: (r) => (
@@ -188,7 +188,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "revision",
       title: t("applications.revision"),
-      width: 86,
+      width: 82,
       sort: "revision",
       cell: (r) =>
         r.revision === undefined ? (
@@ -230,7 +230,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "changed",
       title: t("applications.changed"),
-      width: 100,
+      width: 92,
       sort: "changed",
       cell: (r) => (r.changedAt === undefined ? "" : <RelativeTime at={r.changedAt} short />),
     },

@@ -86,7 +86,12 @@ export function AuditPage() {
         grow: 2,
         cell: (r) => <PlainText text={[r.resource, r.project, r.name].filter(Boolean).join(" / ")} />,
       },
-      { id: "cluster", title: t("audit.cluster"), width: 110, cell: (r) => <MiddleTruncate text={r.cluster ?? ""} /> },
+      {
+        id: "cluster",
+        title: t("audit.cluster"),
+        width: 160,
+        cell: (r) => <MiddleTruncate text={r.cluster ?? ""} most={20} />,
+      },
       { id: "outcome", title: t("audit.outcome"), width: 130, cell: (r) => <Outcome record={r} /> },
       { id: "from", title: t("audit.from"), width: 130, cell: (r) => <PlainText text={r.from ?? ""} /> },
     ],
@@ -142,6 +147,8 @@ export function AuditPage() {
         />
         <TextInput
           type="date"
+          leftSection={<span aria-hidden="true">{t("audit.filter.from.short")}</span>}
+          leftSectionWidth={44}
           aria-label={t("audit.filter.from")}
           value={search.from ?? ""}
           max={search.to}
@@ -149,6 +156,8 @@ export function AuditPage() {
         />
         <TextInput
           type="date"
+          leftSection={<span aria-hidden="true">{t("audit.filter.to.short")}</span>}
+          leftSectionWidth={44}
           aria-label={t("audit.filter.to")}
           value={search.to ?? ""}
           min={search.from}

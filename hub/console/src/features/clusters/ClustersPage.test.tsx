@@ -162,7 +162,7 @@ const page = (c: Cluster, more: Parameters<typeof hubAnswers>[0] = {}) =>
   });
 
 test("a cluster that does not report says so first, with where to look", async () => {
-  page(cluster("eu", { connected: false, freshness: "stale", roundTripMs: 38.2 }), {
+  const asked = page(cluster("eu", { connected: false, freshness: "stale", roundTripMs: 38.2 }), {
     "GET /clusters/:name/diagnosis": () => silent,
     "GET /fleet/timeline": () => log,
   });
@@ -180,6 +180,12 @@ test("a cluster that does not report says so first, with where to look", async (
   expect(document.body.textContent).not.toMatch(/[\u001b\u202e]/);
   expect(await screen.findByRole("heading", { name: /Waits for the cluster/ })).toBeInTheDocument();
   expect(await screen.findByText("OOMKilled <b>")).toBeInTheDocument();
+  // Rows have neither an id nor a reason unless these are asked for.
+  const fields = asked
+    .find((a) => a.path === "/applications")
+    ?.query.get("fields")
+    ?.split(",");
+  expect(fields).toEqual(expect.arrayContaining(["uid", "health", "operation"]));
   expect(screen.getByRole("link", { name: /all 1/ })).toHaveAttribute("href", expect.stringContaining("cluster"));
   await expectAccessible();
 });

@@ -88,7 +88,15 @@ export function applicationsOnQuery(cluster: string, project: string | undefined
     queryKey: ["applications", "list", { on: cluster, project }],
     queryFn: ({ signal }) =>
       api.listApplications(
-        { cluster, project, limit: 50, sort: "-health", facets: "health,sync,freshness" },
+        {
+          cluster,
+          project,
+          limit: 50,
+          sort: "-health",
+          facets: "health,sync,freshness",
+          // A row has neither its id nor why it is so unless it is asked for.
+          fields: "uid,name,project,sync,health,operation,freshness,observedAt",
+        },
         { signal },
       ),
   });

@@ -157,7 +157,11 @@ export function Overview({
               {
                 key: "cluster",
                 title: t("projects.cluster"),
-                cell: (r) => <MiddleTruncate text={r.cluster} most={60} />,
+                cell: (r) => (
+                  <Link to={paths.cluster} params={{ cluster: r.cluster }} search={(old) => ({ project: old.project })}>
+                    <MiddleTruncate text={r.cluster} most={60} />
+                  </Link>
+                ),
               },
               {
                 key: "applications",

@@ -93,13 +93,16 @@ export default function History({ name }: { name: string }) {
       {!operations && a !== undefined && b !== undefined && (
         <Compare key={`${a.id} ${b.id}`} name={name} before={a} after={b} />
       )}
-      <div className={classes.cli}>
-        <CliLine
-          command={
-            operations ? cli("hawser", "operation", "list", "--app", name) : cli("hawser", "app", "history", name)
-          }
-        />
-      </div>
+      {/* An empty view has a line of its own: the one that would fill it. */}
+      {(operations || entries.length > 0) && (
+        <div className={classes.cli}>
+          <CliLine
+            command={
+              operations ? cli("hawser", "operation", "list", "--app", name) : cli("hawser", "app", "history", name)
+            }
+          />
+        </div>
+      )}
     </div>
   );
 }

@@ -38,10 +38,12 @@ export function Drift({ app }: { app: AppView }) {
                   <code>
                     <PlainText text={first.path} lines={2} />
                   </code>
-                  <span>
+                  <span className={classes.pair}>
+                    <span className={classes.of}>{t("diff.desired")}</span>
                     <del>
                       <PlainText text={first.desired ?? t("application.none")} lines={2} mono />
-                    </del>{" "}
+                    </del>
+                    <span className={classes.of}>{t("diff.live")}</span>
                     <ins>
                       <PlainText text={first.live ?? t("application.none")} lines={2} mono />
                     </ins>

@@ -50,11 +50,13 @@ export default function Summary({ name, object }: { name: string; object: Object
                 <code>
                   <PlainText text={d.path} lines={2} />
                 </code>
-                <div>
-                  <del className={classes.was}>
+                <div className={classes.pair}>
+                  <span className={classes.of}>{t("diff.desired")}</span>
+                  <del>
                     <PlainText text={d.desired ?? t("application.none")} lines={3} mono />
-                  </del>{" "}
-                  <ins className={classes.is}>
+                  </del>
+                  <span className={classes.of}>{t("diff.live")}</span>
+                  <ins>
                     <PlainText text={d.live ?? t("application.none")} lines={3} mono />
                   </ins>
                 </div>
