@@ -181,7 +181,7 @@ In another terminal:
   %s app get storefront-eu
   %s app tree storefront-eu
 
-That is the administrator of the installation. As the user above, or from another machine:
+Once the link was opened, its user can log in at a terminal of one's own, too:
 
   %s
 
