@@ -217,7 +217,8 @@ func (a *api) mayPutPolicy(ctx context.Context, by fleet.APIToken, keys map[stri
 	if err != nil {
 		return nil, err
 	}
-	if a.sets.of(by).Admin() && !a.sets.compile(rules, by).Admin() {
+	writes := func(s *permission.Set) bool { return s.Decide(VerbUpdate, ResourceSettings, "", "").Allowed }
+	if now, then := a.sets.of(by), a.sets.compile(rules, by); now.Admin() && !then.Admin() || writes(now) && !writes(then) {
 		return nil, fault.New(fault.Conflict, "rbac_locks_out", "with this policy you would not be an administrator any more, and it is the policy alone that makes you one").
 			WithField("rbac").WithFix("leave a line that gives you role:admin; another administrator can take it away")
 	}

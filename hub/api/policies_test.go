@@ -262,6 +262,10 @@ func TestAPolicyThatCannotBeUsedIsRefused(t *testing.T) {
 	put("g, somebody, role:admin").problem(409, "rbac_locks_out")
 	put("g, boss, role:admin\np, boss, clusters, delete, *, deny").problem(409, "rbac_locks_out")
 	put("g, boss, role:admin\np, alice, applications, get, */*, allow").ok(200)
+	// Nor does one to whom lines deny something, who is no less able to write it.
+	w.putPolicy(map[string]string{"policy.csv": "g, boss, role:admin\np, boss, clusters, delete, *, deny\n"})
+	put("g, somebody, role:admin").problem(409, "rbac_locks_out")
+	put("g, boss, role:admin\np, boss, clusters, delete, *, deny\np, alice, applications, get, */*, allow").ok(200)
 	w.putPolicy(map[string]string{"policy.csv": ""})
 	w.call("GET", "/api/v1/settings/rbac", "", boss).problem(403, "permission_denied")
 	if a := w.call("GET", "/api/v1/settings/rbac", "", "Authorization: Bearer "+w.as(true)).ok(200); !strings.Contains(a.body, `"enforced":true`) {
