@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -124,7 +125,7 @@ func (s seed) write(ctx context.Context, dsn string) error {
 		{"connection_log", "cluster_id at kind code message", 3 * s.clusters, s.connectionRow},
 		{"apps", "uid name project cluster_id document created_at updated_at namespace repo_url path target_revision auto_sync labels", s.applications, s.appRow},
 		{"observed", "app_uid incarnation number seq generation observed_at received_at revision sync_status sync_reason health_status health_message health_since conditions", s.applications, func(i int) []any { return s.observedRow(i, incarnation, first) }},
-		{"observed_detail", "app_uid status tree tree_at", s.applications, s.detailRow},
+		{"observed_detail", "app_uid status tree tree_at tree_digest", s.applications, s.detailRow},
 		{"operations", "id seq app_uid app_name cluster_id kind spec phase message initiated_by created_at started_at finished_at deadline generation project", 2 * s.applications, s.operationRow},
 	} {
 		var rows [][]any
@@ -327,7 +328,8 @@ func (s seed) detailRow(i int) []any {
 	if !ok {
 		return nil
 	}
-	return []any{seedID("app", i), encode(st), encode(s.treeOf(i)), s.now}
+	tree := encode(s.treeOf(i))
+	return []any{seedID("app", i), encode(st), tree, s.now, fmt.Sprintf("%x", sha256.Sum256([]byte(tree)))}
 }
 
 // operationRow: every application has had two operations.

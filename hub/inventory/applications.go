@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
@@ -135,9 +136,11 @@ const sameMoment = 250 * time.Millisecond
 type fleetNow struct {
 	at   time.Time
 	apps []seenApp
-	// marks are theirs, and all is the state of all; nil when no pages are kept.
-	marks []seenMark
-	all   seenState
+	// marks are theirs, and all is the state of all, once somebody asked for a page that
+	// may be kept; nil when it cannot be said what there is.
+	marking sync.Once
+	marks   []seenMark
+	all     seenState
 }
 
 // fleetNow may be another each time it is called: what belongs together is made from
@@ -149,26 +152,8 @@ func (m moment) fleetNow() *fleetNow {
 		}
 	}
 	f := &fleetNow{at: m.now, apps: make([]seenApp, len(m.apps))}
-	if m.key != nil {
-		f.marks = make([]seenMark, len(m.apps))
-	}
 	for i, a := range m.apps {
-		fresh := m.freshness(a)
-		f.apps[i] = seen(a, fresh)
-		if f.marks == nil {
-			continue
-		}
-		if !a.digested {
-			f.marks = nil // it cannot be said what there is
-			continue
-		}
-		var labels *digest
-		if c := m.byID[a.ClusterID]; c != nil {
-			labels = c.labels
-		}
-		k := m.key.markOf(a, fresh, labels, m.now)
-		f.marks[i] = seenMark{k.sum, k.since}
-		f.all.see(&f.marks[i])
+		f.apps[i] = seen(a, m.freshness(a))
 	}
 	m.fleet.Store(f)
 	return f

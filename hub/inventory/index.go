@@ -112,8 +112,9 @@ type state struct {
 	places          places
 	asOf            time.Time
 	away            bool
-	// moved is when applications were last removed.
-	moved time.Time
+	// moved is when applications were last removed, changed when a row was last
+	// another.
+	moved, changed time.Time
 }
 
 // snapshot is what readers see; nothing in it changes.
@@ -130,6 +131,7 @@ type snapshot struct {
 	asOf     time.Time
 	away     bool
 	moved    time.Time
+	changed  time.Time
 	// perProject counts applications.
 	perProject map[string]int
 	// fleet is what lists of the last moment were made from.
@@ -632,6 +634,8 @@ func (x *Index) put(a *app) (resort bool) {
 	if a.since = now; old != nil && a.digested && old.content == a.content {
 		a.since = old.since
 		a.mark.Store(old.mark.Load())
+	} else {
+		x.state.changed = now
 	}
 	x.timeline.application(now, old, a)
 	x.state.apps[a.UID] = a
@@ -762,7 +766,7 @@ func (x *Index) publish() {
 	s := &snapshot{
 		apps: x.state.byName, byID: x.state.clusters, projects: x.state.projects, repos: x.state.repos,
 		version: x.state.version, asOf: x.state.asOf, away: x.state.away, perProject: map[string]int{},
-		places: x.state.places, moved: x.state.moved,
+		places: x.state.places, moved: x.state.moved, changed: x.state.changed,
 	}
 	before := x.snap.Load()
 	same := before != nil && before.version == s.version

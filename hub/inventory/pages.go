@@ -85,9 +85,35 @@ type seenMark struct {
 	since time.Time
 }
 
+// marked are the marks of all applications. m is of the same snapshot.
+func (f *fleetNow) marked(m moment) []seenMark {
+	f.marking.Do(func() {
+		marks := make([]seenMark, len(f.apps))
+		for i := range f.apps {
+			a := f.apps[i].app
+			if !a.digested {
+				return
+			}
+			var labels *digest
+			if c := m.byID[a.ClusterID]; c != nil {
+				labels = c.labels
+			}
+			k := m.key.markOf(a, f.apps[i].fresh, labels, f.at)
+			marks[i] = seenMark{k.sum, k.since}
+			f.all.see(&marks[i])
+		}
+		f.marks = marks
+	})
+	return f.marks
+}
+
 // ask names the page that answers a question, and says whether it may be kept.
 func (x *Index) ask(m moment, f *fleetNow, v *visible, q fleet.ListQuery, filters filter.Query) (asking, bool) {
-	if x.opts.Pages == nil || !q.Kept || f.marks == nil || q.Labels != nil && q.Selector == "" || passes(q, filters) {
+	if x.opts.Pages == nil || !q.Kept || q.Labels != nil && q.Selector == "" || passes(q, filters) {
+		return asking{}, false
+	}
+	// Who sees everything sees what changed last: then nobody need add anything up.
+	if v == nil && m.now.Sub(m.changed) < settled || f.marked(m) == nil {
 		return asking{}, false
 	}
 	state := f.stateOf(v, f.apps)

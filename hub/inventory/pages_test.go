@@ -338,7 +338,12 @@ func TestHubsAgreeOnWhatThereIs(t *testing.T) {
 	if err := stranger.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	state := func(x *Index) sum { return x.moment(x.snap.Load()).fleetNow().all.sum }
+	state := func(x *Index) sum {
+		m := x.moment(x.snap.Load())
+		f := m.fleetNow()
+		f.marked(m)
+		return f.all.sum
+	}
 	if state(one) != state(two) {
 		t.Error("two names for one state")
 	}
@@ -378,6 +383,10 @@ func TestNothingIsKeptOfWhatChangesAllTheTime(t *testing.T) {
 		w.now = w.now.Add(900 * time.Millisecond)
 		if asked, put := ask(shop); asked != 0 || put != 0 {
 			t.Errorf("%d looks, %d puts of what changes", asked, put)
+		}
+		// Who sees everything need not be told what that is.
+		if asked, put := ask(fleet.Sight{}); asked != 0 || put != 0 {
+			t.Errorf("%d looks, %d puts of what changes, of who sees everything", asked, put)
 		}
 	}
 	if asked, put := ask(bank); asked != 1 || put != 1 {
@@ -618,12 +627,11 @@ func BenchmarkCachePage(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("moment/%v", keeps), func(b *testing.B) {
 			m := x.moment(x.snap.Load())
-			if !keeps {
-				m.key = nil
-			}
 			for b.Loop() {
 				m.fleet.Store(nil)
-				m.fleetNow()
+				if f := m.fleetNow(); keeps {
+					f.marked(m)
+				}
 			}
 			m.fleet.Store(nil)
 		})
