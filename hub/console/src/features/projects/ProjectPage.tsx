@@ -208,7 +208,10 @@ function ProjectOf({ name }: { name: string }) {
                   table={table}
                   spec={current.spec}
                   // Counts of another draft are about rules at other places.
-                  counts={denied ? undefined : preview.isPlaceholderData ? [] : preview.data?.rules}
+                  // While they are asked for their column is there, and nothing moves when they come.
+                  counts={
+                    denied ? undefined : preview.isPlaceholderData || preview.isLoading ? [] : preview.data?.rules
+                  }
                   onChange={edit}
                   note={table === kinds && <NamespacedKinds spec={current.spec} onChange={edit} />}
                   actions={
