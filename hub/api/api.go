@@ -48,7 +48,20 @@ func New(o Options) *Handler {
 		a.foreign(r, id)
 		writeProblem(w, newProblem(fault.New(fault.Denied, "cross_origin_blocked", "requests that change something are not taken from other origins"), id))
 	}))
-	return &Handler{Handler: guard.Handler(a.withOutside(e)), api: a, engine: e}
+	return &Handler{Handler: undivided(guard.Handler(a.withOutside(e))), api: a, engine: e}
+}
+
+// undivided ends a connection of HTTP/1 with the answer to a request whose body came in
+// pieces. One that had a length as well, of which net/http tells nothing, may have been
+// shorter or longer to whoever passed it on: what follows it is nobody's for sure
+// (RFC 9112, section 6.1).
+func undivided(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Handler serves the API, and takes the commands of jobs.

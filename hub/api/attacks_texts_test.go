@@ -1,9 +1,12 @@
 package api
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/model"
@@ -88,6 +91,49 @@ func TestA46_ThereIsNoWayToSayACommand(t *testing.T) {
 	for _, keys := range []string{`{"customizations":{"kustomize.buildOptions":"--enable-helm --helm-command=/bin/sh"}}`} {
 		if a := w.call("PUT", "/api/v1/settings/customizations", keys); a.status/100 == 2 {
 			t.Errorf("the settings take %s: %s", keys, a.body)
+		}
+	}
+}
+
+// A request that two readers divide differently, or that comes as two people, is not
+// followed by another on its connection, or is nobody's.
+func TestS10_RequestsThatMeanTwoThings(t *testing.T) {
+	w := newWorld(t)
+	s := w.serveLoad(t)
+	send := func(text string) string {
+		t.Helper()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatalf("the connection stays open after %s", all)
+		}
+		return string(all)
+	}
+	const behind = "GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+	for _, path := range []string{"/api/v1/projects", "/k8s/clusters/eu/api/v1/namespaces/a/configmaps"} {
+		head := "POST " + path + " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + w.token + "\r\nContent-Type: application/json\r\n"
+		for name, body := range map[string]string{
+			"a length and pieces": "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			"pieces and a length": "Transfer-Encoding: chunked\r\nContent-Length: 400\r\n\r\n0\r\n\r\n",
+			"two lengths":         "Content-Length: 4\r\nContent-Length: 5\r\n\r\n{}  ",
+		} {
+			if got := send(head + body + behind); strings.Count(got, "HTTP/1.1 ") != 1 || strings.Contains(got, `{"ok":true}`) {
+				t.Errorf("%s, %s: what is behind was answered: %s", path, name, got)
+			}
+		}
+	}
+	for _, second := range []string{"Bearer " + w.token, "Bearer hwt_wrong", "Basic YTpi", ""} {
+		got := send("GET /api/v1/whoami HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer " + w.token + "\r\nAuthorization: " + second + "\r\n\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 401 ") {
+			t.Errorf("with two tokens, the second %.14q, somebody is in: %.80s", second, got)
 		}
 	}
 }

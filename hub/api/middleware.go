@@ -169,6 +169,9 @@ type inProcess struct{}
 // cookie of a browser counts only where the browser does not say that another site
 // is asking: the writes of such are refused before, and its reads are nobody's.
 func secretOf(r *http.Request) string {
+	if len(r.Header.Values("Authorization")) > 1 {
+		return "" // which of them counts is not to be the reader's choice
+	}
 	if r.Header.Get("Authorization") != "" {
 		return bearer(r)
 	}
