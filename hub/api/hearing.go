@@ -1,7 +1,7 @@
 package api
 
 import (
-	"sync"
+	"cmp"
 
 	"github.com/hawser-dev/hawser/hub/fleet"
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -15,8 +15,7 @@ const maxHearing = 250
 type hearing struct {
 	most int // 0: maxHearing
 
-	mu sync.Mutex
-	by map[string]int
+	allotment
 }
 
 // listenerOf is who listens: the person of a session, however often he has logged in,
@@ -31,24 +30,10 @@ func listenerOf(t fleet.APIToken) string {
 // begin takes a place for a stream, which end gives back. Code: access_limit
 // (RateLimited).
 func (h *hearing) begin(t fleet.APIToken) (end func(), err error) {
-	who, most := listenerOf(t), h.most
-	if most == 0 {
-		most = maxHearing
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.by[who] >= most {
+	most := cmp.Or(h.most, maxHearing)
+	end, ok := h.take(listenerOf(t), most)
+	if !ok {
 		return nil, fault.New(fault.RateLimited, "access_limit", "you have %d event streams open; that is the limit", most).WithFix("close some that you do not need")
 	}
-	if h.by == nil {
-		h.by = map[string]int{}
-	}
-	h.by[who]++
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.by[who]--; h.by[who] == 0 {
-			delete(h.by, who)
-		}
-	}, nil
+	return end, nil
 }

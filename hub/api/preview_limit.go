@@ -1,8 +1,6 @@
 package api
 
 import (
-	"sync"
-
 	"github.com/gin-gonic/gin"
 
 	"github.com/hawser-dev/hawser/shared/fault"
@@ -15,30 +13,15 @@ const previewsAtOnce = 4
 
 // previewing counts previews that are under way, by the token. The zero value is
 // ready; it is safe for concurrent use.
-type previewing struct {
-	mu sync.Mutex
-	by map[string]int
-}
+type previewing struct{ allotment }
 
 // begin admits one more preview of a token; done must be called when it has ended.
 // Code preview_limit (RateLimited).
 func (p *previewing) begin(c *gin.Context) (done func(), err error) {
-	id := identity(c).ID
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.by[id] >= previewsAtOnce {
+	done, ok := p.take(identity(c).ID, previewsAtOnce)
+	if !ok {
 		return nil, fault.New(fault.RateLimited, "preview_limit", "%d previews of your API token are being rendered; that is the limit", previewsAtOnce).
 			WithFix("wait until one has ended")
 	}
-	if p.by == nil {
-		p.by = map[string]int{}
-	}
-	p.by[id]++
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.by[id]--; p.by[id] == 0 {
-			delete(p.by, id)
-		}
-	}, nil
+	return done, nil
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/e2e/testbed"
@@ -144,43 +143,21 @@ func TestA38_TwoHubsShareTrees(t *testing.T) {
 
 	// Everything that was ever there is put back, under each other's names too, while
 	// other trees are reported.
-	thief := redis.NewClient(&redis.Options{Addr: w.server.Addr(), DisableIdentity: true})
-	defer thief.Close()
-	stolen := map[string]string{}
-	replay := func() {
-		for _, k := range thief.Keys(t.Context(), "*").Val() {
-			if _, known := stolen[k]; !known {
-				stolen[k] = thief.Get(t.Context(), k).Val()
-			}
-		}
-		for k, v := range stolen {
-			thief.Set(t.Context(), k, v, 0)
-		}
-	}
+	thief := newThief(t, w.server)
 	for i := range 5 {
-		replay()
+		thief.replay()
 		pod := fmt.Sprint("pod-", i)
 		w.report("uid-1", tree(pod))
-		replay()
+		thief.replay()
 		ask(w.one, pod)
 		ask(w.two, pod)
 	}
-	replay()
-	swap := func() {
-		t.Helper()
-		var before string
-		for k, v := range stolen { // each has the value of another
-			if before != "" {
-				thief.Set(t.Context(), k, before, 0)
-			}
-			before = v
-		}
-	}
+	thief.replay()
 	w.report("uid-1", tree("last"))
 	ask(w.one, "last")
-	replay()
-	swap()
-	for k := range stolen { // and the newest one's is garbage, or another's
+	thief.replay()
+	thief.swap("garbage")
+	for k := range thief.stolen { // and the newest one's is garbage, or another's, with more behind it
 		thief.Append(t.Context(), k, "x")
 	}
 	ask(w.two, "last")
@@ -253,19 +230,11 @@ func TestA38_TwoHubsSharePages(t *testing.T) {
 
 	// Each name gets the value of another, and one gets garbage, before a hub that
 	// remembers nothing asks.
-	thief := redis.NewClient(&redis.Options{Addr: w.server.Addr(), DisableIdentity: true})
-	defer thief.Close()
-	stolen := map[string]string{}
-	for _, k := range thief.Keys(t.Context(), "*").Val() {
-		stolen[k] = thief.Get(t.Context(), k).Val()
-	}
+	thief := newThief(t, w.server)
+	thief.steal()
 	three := startHubOf(t, w.dsn, "REDIS_URL=redis://"+w.server.Addr())
 	w.settle(three)
-	value := "garbage"
-	for k, v := range stolen {
-		thief.Set(t.Context(), k, value, 0)
-		value = v
-	}
+	thief.swap("garbage")
 	callers := []string{w.admin, five, six}
 	same := func(when string, hubs ...hubProcess) {
 		t.Helper()
@@ -284,9 +253,7 @@ func TestA38_TwoHubsSharePages(t *testing.T) {
 
 	// Something is new. Whoever was told sees it, and no page from before, though all of
 	// them are put back.
-	for k, v := range stolen {
-		thief.Set(t.Context(), k, v, 0)
-	}
+	thief.restore()
 	w.one.ok(t, "POST", "/apply", w.admin, "application/yaml", `apiVersion: argoproj.io/v1alpha1
 kind: Application
 metadata: {name: a-new-one}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 
 	"github.com/hawser-dev/hawser/e2e/dbtest"
@@ -67,38 +66,26 @@ func TestA38_ARevokedSessionThatIsReplayedIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	thief := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	defer thief.Close()
-	stolen := map[string]string{}
-	replay := func() {
-		for _, k := range thief.Keys(t.Context(), "*").Val() {
-			if _, known := stolen[k]; !known {
-				stolen[k] = thief.Get(t.Context(), k).Val()
-			}
-		}
-		for k, v := range stolen {
-			thief.Set(t.Context(), k, v, 0)
-		}
-	}
+	thief := newThief(t, server)
 	for _, hub := range []identity{one, two} {
 		if got, err := hub.Authenticate(t.Context(), "10.0.0.1", token); err != nil || !got.Admin {
 			t.Fatalf("%+v %v", got, err)
 		}
-		replay()
+		thief.replay()
 	}
-	if len(stolen) == 0 {
+	if len(thief.stolen) == 0 {
 		t.Fatal("nothing was in the Redis")
 	}
 	revoked := time.Now()
 	if err := one.Revoke(t.Context(), info.ID); err != nil {
 		t.Fatal(err)
 	}
-	replay()
+	thief.replay()
 	if _, err := one.Authenticate(t.Context(), "10.0.0.1", token); !fault.HasCode(err, "token_invalid") {
 		t.Errorf("where it was revoked: %v", err)
 	}
 	for {
-		replay()
+		thief.replay()
 		_, err := two.Authenticate(t.Context(), "10.0.0.1", token)
 		if fault.HasCode(err, "token_invalid") {
 			break
@@ -110,7 +97,7 @@ func TestA38_ARevokedSessionThatIsReplayedIsRefused(t *testing.T) {
 	}
 	t.Logf("refused elsewhere after %v", time.Since(revoked))
 	for range 20 { // nor later
-		replay()
+		thief.replay()
 		for _, hub := range []identity{one, two} {
 			if _, err := hub.Recheck(t.Context(), token); !fault.HasCode(err, "token_invalid") {
 				t.Errorf("%v", err)

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/hawser-dev/hawser/e2e/dbtest"
 	"github.com/hawser-dev/hawser/e2e/testbed"
@@ -195,25 +194,13 @@ spec:
 
 	// A session of one works at the other; taken back at one it works nowhere within
 	// 5 s, with everything that was ever in the Redis put back all the time.
-	thief := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
-	defer thief.Close()
-	stolen := map[string]string{}
-	replay := func() {
-		for _, k := range thief.Keys(t.Context(), "*").Val() {
-			if _, known := stolen[k]; !known {
-				stolen[k] = thief.Get(t.Context(), k).Val()
-			}
-		}
-		for k, v := range stolen {
-			thief.Set(t.Context(), k, v, 0)
-		}
-	}
+	thief := newThief(t, server)
 	session := one.enter(t, map[string]string{"username": "root", "password": password})
 	for _, h := range []hubProcess{one, two} {
 		h.ok(t, "GET", "/whoami", session, "", "")
-		replay()
+		thief.replay()
 	}
-	if len(stolen) == 0 {
+	if len(thief.stolen) == 0 {
 		t.Fatal("nothing was in the Redis")
 	}
 	for try := 0; two.asked(t, "sessions", "hit") == 0; try++ { // the epoch may change between the two
@@ -224,12 +211,12 @@ spec:
 		two.ok(t, "GET", "/whoami", session, "", "")
 		time.Sleep(250 * time.Millisecond) // until one of them remembers no more
 	}
-	replay()
+	thief.replay()
 	one.ok(t, "POST", "/logout", session, "", "")
 	revoked := time.Now()
 	for i, h := range []hubProcess{one, two} {
 		for {
-			replay()
+			thief.replay()
 			began := time.Now()
 			status, text, err := h.call(t.Context(), "GET", "/whoami", session, "", "")
 			if err != nil {
@@ -260,7 +247,7 @@ spec:
 		}
 	}
 	same("flushed")
-	for k := range stolen {
+	for k := range thief.stolen {
 		thief.Set(t.Context(), k, "garbage", 0)
 	}
 	three := startHubOf(t, dsn, "REDIS_URL=redis://"+server.Addr()) // it remembers nothing, so it looks
