@@ -135,7 +135,7 @@ describe("the frame", () => {
           : { name: "ana", admin: false, createdAt: "", expiresAt: "" },
     });
     drawAt("/nowhere");
-    expect(await screen.findByRole("alert")).toHaveTextContent("The hub does not answer HW-9");
+    expect(await screen.findByRole("alert")).toHaveTextContent("This did not work HW-9");
     away = false;
     await userEvent.click(screen.getByRole("button", { name: "Try again" }));
     expect(await screen.findByRole("heading", { name: "There is no such page" })).toBeVisible();

@@ -16,6 +16,13 @@ import { details, EmptyView, ErrorView, FilteredEmpty, PartialBanner } from "./s
 const hostile = `<img src=x onerror="alert(1)">\u001b[31m\u202egnp.exe`;
 
 describe("an error", () => {
+  it("says that the hub does not answer only when nothing of the hub's came", () => {
+    const { unmount } = draw(<ErrorView error={new Problem({ status: 503, code: "agent_offline", id: "HW-6001" })} />);
+    expect(screen.getByRole("heading")).not.toHaveTextContent("The hub does not answer");
+    unmount();
+    draw(<ErrorView error={new Problem({ status: 502, code: "answer_invalid" })} />);
+    expect(screen.getByRole("heading")).toHaveTextContent("The hub does not answer");
+  });
   it("says what happened, its code and what to do, and is tried again", async () => {
     const retry = vi.fn();
     const { container } = draw(
@@ -25,7 +32,7 @@ describe("an error", () => {
       />,
     );
     const alert = screen.getByRole("alert");
-    expect(alert).toHaveTextContent("The hub does not answer HW-9001");
+    expect(alert).toHaveTextContent("This did not work HW-9001");
     expect(alert).toHaveTextContent('<img src=x onerror="alert(1)">⟨U+202E⟩gnp.exe');
     expect(container.querySelector("img")).toBeNull();
     await userEvent.click(screen.getByRole("button", { name: "Try again" }));

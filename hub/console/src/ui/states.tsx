@@ -113,7 +113,7 @@ export function ErrorView({ error, onRetry }: { error: unknown; onRetry?: () => 
   return (
     <section className={classes.message} role="alert">
       <h2>
-        {problem.isUnreachable
+        {problem.isUnreachable && !problem.id // with a number it is the hub that says so
           ? t("ui.error.unreachable")
           : problem.isNotFound
             ? t("ui.error.notFound")

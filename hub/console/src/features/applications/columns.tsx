@@ -87,7 +87,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "name",
       title: t("applications.name"),
-      width: 172,
+      width: 168,
       grow: 3,
       sort: "name",
       always: true,
@@ -122,10 +122,10 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "cluster",
       title: t("applications.cluster"),
-      width: 158,
+      width: 150,
       grow: 1,
       sort: "cluster",
-      cell: (r) => <MiddleTruncate text={r.cluster} most={20} />,
+      cell: (r) => <MiddleTruncate text={r.cluster} most={18} />,
     },
     {
       id: "namespace",
@@ -149,7 +149,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "health",
       title: t("applications.health"),
-      width: 156,
+      width: 150,
       grow: 2,
       sort: "health",
       cell: (r) => (
@@ -230,7 +230,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
     {
       id: "changed",
       title: t("applications.changed"),
-      width: 92,
+      width: 104,
       sort: "changed",
       cell: (r) => (r.changedAt === undefined ? "" : <RelativeTime at={r.changedAt} short />),
     },
