@@ -125,7 +125,7 @@ export function applicationColumns(t: T, list: { project?: string; filter?: stri
       width: 150,
       grow: 1,
       sort: "cluster",
-      cell: (r) => <MiddleTruncate text={r.cluster} most={18} />,
+      cell: (r) => <MiddleTruncate text={r.cluster} most={16} />,
     },
     {
       id: "namespace",

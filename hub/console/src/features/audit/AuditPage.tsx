@@ -90,7 +90,7 @@ export function AuditPage() {
         id: "cluster",
         title: t("audit.cluster"),
         width: 160,
-        cell: (r) => <MiddleTruncate text={r.cluster ?? ""} most={18} />,
+        cell: (r) => <MiddleTruncate text={r.cluster ?? ""} most={16} />,
       },
       { id: "outcome", title: t("audit.outcome"), width: 130, cell: (r) => <Outcome record={r} /> },
       { id: "from", title: t("audit.from"), width: 130, cell: (r) => <PlainText text={r.from ?? ""} /> },
