@@ -107,6 +107,8 @@ export const applicationSearch = z.object({
   sort: text,
   /** Only warnings among the events. */
   events: oneOf("warning"),
+  /** Only events of the last "15m" or "1h", or of an interval of two times as in ISO 8601. */
+  during: text,
   /** The chosen object, as group/kind/namespace/name, and what its side sheet shows. */
   sel: text,
   sheet: text,

@@ -8,7 +8,8 @@ import { moment, relative } from "./relative";
 const listeners = new Set<() => void>();
 let timer: ReturnType<typeof setInterval> | undefined;
 
-function onTick(l: () => void): () => void {
+/** Calls back every second while somebody looks at the page, until the function that it returns is called. */
+export function onTick(l: () => void): () => void {
   listeners.add(l);
   timer ??= setInterval(() => {
     if (document.visibilityState !== "hidden") for (const x of listeners) x();

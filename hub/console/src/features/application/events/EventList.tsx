@@ -14,11 +14,20 @@ import { StatusText } from "../../../ui/StatusIcon";
 import { cli } from "../../../ui/shell";
 import { EmptyView, ErrorView, FilteredEmpty, LoadingView, PartialBanner } from "../../../ui/states";
 import { objectFlags, objectText } from "../object";
+import { periodOf } from "./axis";
+import { EventAxis, useNow } from "./EventAxis";
 import classes from "./Events.module.css";
 import { filterEvents } from "./events";
 import { useEvents } from "./useEvents";
 
 const route = getRouteApi(paths.application);
+
+/** What of the events is shown. */
+interface Shown {
+  q?: string;
+  type?: "warning";
+  during?: string;
+}
 
 /** Events of the cluster, the newest first; new ones come by themselves. */
 export function EventList({ name, object }: { name: string; object?: ObjectKey }) {
@@ -28,14 +37,21 @@ export function EventList({ name, object }: { name: string; object?: ObjectKey }
   const found = useEvents(name, object);
   const box = useRef<HTMLInputElement>(null);
   // The side sheet has a filter of its own, that of the page is in the address.
-  const [own, setOwn] = useState<{ q?: string; type?: "warning" }>({});
-  const { q = "", type } = object === undefined ? { q: search.q, type: search.events } : own;
-  const set = (change: { q?: string; type?: "warning" }) => {
+  const [own, setOwn] = useState<Shown>({});
+  const shown: Shown = object === undefined ? { q: search.q, type: search.events, during: search.during } : own;
+  const { q = "", type, during } = shown;
+  const set = (change: Shown) => {
     if (object !== undefined) setOwn(change);
-    else void navigate({ search: (old) => ({ ...old, q: change.q || undefined, events: change.type }), replace: true });
+    else
+      void navigate({
+        search: (old) => ({ ...old, q: change.q || undefined, events: change.type, during: change.during }),
+        replace: true,
+      });
   };
+  const now = useNow();
+  const period = useMemo(() => periodOf(during, now), [during, now]);
   useChord("/", t("application.events.search"), t("application.tab.events"), () => box.current?.focus());
-  const rows = useMemo(() => filterEvents(found.events, q, type), [found.events, q, type]);
+  const rows = useMemo(() => filterEvents(found.events, q, type, period), [found.events, q, type, period]);
   const columns = useMemo<Column<ObjectEvent>[]>(() => {
     const whole: Column<ObjectEvent>[] = [
       {
@@ -129,18 +145,27 @@ export function EventList({ name, object }: { name: string; object?: ObjectKey }
           placeholder={t("application.events.search")}
           leftSection={<Icon name="search" size={14} />}
           value={q}
-          onChange={(e) => set({ q: e.currentTarget.value, type })}
+          onChange={(e) => set({ ...shown, q: e.currentTarget.value })}
           spellCheck={false}
         />
         <Checkbox
           label={t("application.events.warnings")}
           checked={type === "warning"}
-          onChange={(e) => set({ q, type: e.currentTarget.checked ? "warning" : undefined })}
+          onChange={(e) => set({ ...shown, type: e.currentTarget.checked ? "warning" : undefined })}
         />
         <span className={classes.dim} role="status">
           {t("application.events.shown", { n: rows.length, total: found.events.length })}
         </span>
       </search>
+      {object === undefined && found.events.length > 0 && (
+        <EventAxis
+          name={name}
+          events={found.events}
+          during={during}
+          period={period}
+          onDuring={(next) => set({ ...shown, during: next })}
+        />
+      )}
       {found.events.length === 0 ? (
         <EmptyView title={t("application.events.none")} actions={<CliLine command={command} />}>
           <p>{t("application.events.noneBody")}</p>
@@ -149,11 +174,11 @@ export function EventList({ name, object }: { name: string; object?: ObjectKey }
         <FilteredEmpty
           total={found.events.length}
           drop={
-            q !== "" && type !== undefined
-              ? { term: q, leaves: filterEvents(found.events, "", type).length }
+            q !== "" && (type !== undefined || period !== undefined)
+              ? { term: q, leaves: filterEvents(found.events, "", type, period).length }
               : undefined
           }
-          onDrop={() => set({ type })}
+          onDrop={() => set({ ...shown, q: undefined })}
           onClear={() => set({})}
         />
       ) : (

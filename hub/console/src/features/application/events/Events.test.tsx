@@ -4,8 +4,18 @@ import { describe, expect, it, vi } from "vitest";
 import type { AppView, ObjectEvent } from "../../../api/types";
 import { Problem } from "../../../client";
 import { drawAt, expectAccessible, hubAnswers, problemAnswer } from "../../../test/render";
+import type { Axis } from "./axis";
 import { filterEvents, merge, mostEvents } from "./events";
 import { documents } from "./lines";
+
+// jsdom has no canvas.
+vi.mock("./Chart", () => ({
+  default: ({ axis, onPeriod }: { axis: Axis; onPeriod: (from: number, to: number) => void }) => (
+    <button type="button" data-testid="chart" onClick={() => onPeriod(axis.at[0] ?? 0, (axis.at[0] ?? 0) + axis.step)}>
+      {JSON.stringify(axis.marks.map((m) => m.id))}
+    </button>
+  ),
+}));
 
 const event = (uid: string, more: Partial<ObjectEvent> = {}): ObjectEvent => ({
   uid,
@@ -131,6 +141,39 @@ describe("events of an application", () => {
     await userEvent.click(screen.getByRole("checkbox", { name: "Only warnings" }));
     await waitFor(() => expect(within(grid).getAllByRole("row")).toHaveLength(2));
     expect(router.state.location.search).toMatchObject({ events: "warning" });
+  });
+
+  it("are narrowed to a period: of the address, chosen, or drawn over with the mouse", async () => {
+    const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+    app.history = [{ id: 7, generation: 1, revision: "r", deployStartedAt: ago(20), deployedAt: ago(20) }];
+    hub(
+      stream([
+        event("a", { lastSeen: ago(40), type: "Warning" }),
+        event("b", { lastSeen: ago(20) }),
+        event("c", { lastSeen: ago(5) }),
+      ]),
+    );
+    const { router } = drawAt(`/apps/shop?tab=events&during=${encodeURIComponent(`${ago(30)}/${ago(10)}`)}`);
+    await screen.findByRole("grid");
+    const messages = () => screen.queryAllByText(/^message of/).map((e) => e.textContent);
+    await waitFor(() => expect(messages()).toEqual(["message of b"]));
+    expect(screen.getByText(/3 events, 1 warning, 1 deployment$/)).toBeVisible();
+    const period = screen.getByRole("combobox", { name: "Period" });
+    expect(period).toHaveDisplayValue(/ to /);
+    await expectAccessible();
+    await userEvent.selectOptions(period, "Last 15 minutes");
+    await waitFor(() => expect(messages()).toEqual(["message of c"]));
+    expect(router.state.location.search).toMatchObject({ during: "15m" });
+    await userEvent.selectOptions(period, "All of the time");
+    await waitFor(() => expect(messages()).toHaveLength(3));
+    expect(router.state.location.search).not.toHaveProperty("during");
+    const chart = screen.getByTestId("chart");
+    expect(chart).toHaveTextContent("[7]");
+    await userEvent.click(chart); // the first bar has the oldest event
+    await waitFor(() => expect(messages()).toEqual(["message of a"]));
+    await userEvent.type(screen.getByRole("textbox", { name: "Find events" }), "nothing");
+    await userEvent.click(await screen.findByRole("button", { name: /Clear/ }));
+    await waitFor(() => expect(messages()).toHaveLength(3));
   });
 
   it("stay when the stream ends, with why, and can be followed again", async () => {
