@@ -50,7 +50,7 @@ export default function Chart({
       {
         width: div.clientWidth,
         height,
-        padding: [6, 4, 0, 4],
+        padding: [6, 32, 0, 32], // half a time at each end
         legend: { show: false },
         cursor: { y: false, points, drag: { x: true, y: false, setScale: false } },
         scales: {
