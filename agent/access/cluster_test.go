@@ -93,6 +93,36 @@ func TestLiveObjectIsRedacted(t *testing.T) {
 	}
 }
 
+func TestP13_SensitiveFieldsOfLiveObjectsStayInTheCluster(t *testing.T) {
+	rules := []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: []string{"/data/token", "/metadata/finalizers/*"}}}
+	r := newRig(t, "access-fields", func(o *Options) {
+		o.SensitiveFields = func(model.AppUID) ([]model.SensitiveFields, error) { return rules, nil }
+	}, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"conf","finalizers":["example.com/canary"]},"data":{"a":"1","token":"canary"}}`)
+	t.Cleanup(func() {
+		r.kube.do(http.MethodPatch, "/api/v1/namespaces/"+r.ns+"/configmaps/conf", `{"metadata":{"finalizers":null}}`)
+	})
+	r.reachable(1, model.ObjectSelector{})
+	ask := func() *asked {
+		return r.ask(model.AccessRequest{Object: &model.ObjectQuery{ManagedFields: true, ObjectSelector: model.ObjectSelector{Kind: "ConfigMap"}}})
+	}
+	o := objectOf(t, ask())
+	text, _ := json.Marshal(o)
+	if strings.Contains(string(text), "canary") || !strings.Contains(string(text), "managedFields") {
+		t.Errorf("%s", text)
+	}
+	data := o["data"].(map[string]any)
+	if tag, _ := data["token"].(string); data["a"] != "1" || !strings.HasPrefix(tag, "redacted:") {
+		t.Errorf("data %v", data)
+	}
+	if o["metadata"].(map[string]any)["name"] != "conf" {
+		t.Errorf("metadata %v", o["metadata"])
+	}
+	rules = nil
+	if text, _ := json.Marshal(objectOf(t, ask())); !strings.Contains(string(text), "canary") {
+		t.Errorf("nothing was to be hidden: %s", text)
+	}
+}
+
 // Whatever a hub asks for, it gets nothing of what no application owns.
 func TestHostileHubReachesNothingElse(t *testing.T) {
 	r := newRig(t, "access-hostile", nil, configMap)

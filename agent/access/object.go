@@ -46,7 +46,15 @@ func (s *Server) redactedJSON(ctx context.Context, app model.AppUID, r reached, 
 	if s.o.SensitiveAnnotations != nil {
 		annotations = s.o.SensitiveAnnotations()
 	}
-	return manifest.AppendJSON(nil, manifest.Redact(body, manifest.KeyFor(s.o.RedactionKey, app), annotations...)), nil
+	var fields manifest.Fields
+	if s.o.SensitiveFields != nil {
+		rules, err := s.o.SensitiveFields(app)
+		if err != nil {
+			return nil, err
+		}
+		fields = manifest.FieldsIn(rules, body)
+	}
+	return manifest.AppendJSON(nil, manifest.RedactFields(body, manifest.KeyFor(s.o.RedactionKey, app), fields, annotations...)), nil
 }
 
 // object answers one live object, redacted.

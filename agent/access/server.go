@@ -72,6 +72,9 @@ type Options struct {
 	// SensitiveAnnotations are the names of annotations of Secrets that are masked
 	// like their values; nil: there are none.
 	SensitiveAnnotations func() []string
+	// SensitiveFields are those of the application's project; nil: there are none. It
+	// does not wait; its errors are faults.
+	SensitiveFields func(app model.AppUID) ([]model.SensitiveFields, error)
 	// Permitted says whether the application's project lets it have an object; nil:
 	// all. It does not wait; its errors are faults.
 	Permitted func(app model.AppUID, key model.ObjectKey) error

@@ -21,11 +21,12 @@ import (
 func (a *agent) makeAccess(redactionKey []byte) (err error) {
 	a.access, err = access.New(access.Options{
 		Config: a.rest, Applications: holdings{a}, Objects: a.observer, Veto: a.veto, Actions: offers{a},
-		Permitted:    holdings{a}.permitted,
-		Account:      holdings{a}.account,
-		MayExec:      holdings{a}.mayExec,
-		Dial:         func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
-		RedactionKey: redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec,
+		Permitted:       holdings{a}.permitted,
+		Account:         holdings{a}.account,
+		SensitiveFields: holdings{a}.sensitiveFields,
+		MayExec:         holdings{a}.mayExec,
+		Dial:            func(ctx context.Context, id string) (net.Conn, error) { return a.link.Tunnel(ctx, id) },
+		RedactionKey:    redactionKey, SensitiveAnnotations: func() []string { return a.systemRules.Load().SensitiveAnnotations() }, AllowExec: a.cfg.AllowExec,
 		AllowKubectl: a.cfg.AllowKubectl, Hub: func() (*x509.Certificate, model.ClusterID) { return a.link.Hub() },
 		Tunnel: tunnel.Options{Traffic: a.with.metrics}, Log: a.log,
 	})
@@ -81,6 +82,16 @@ func (h holdings) permitted(app model.AppUID, key model.ObjectKey) error {
 		return fault.New(fault.Denied, r.Code, "%s", r.Message)
 	}
 	return nil
+}
+
+// sensitiveFields are those of the application's project, as it was sent with the
+// desired state.
+func (h holdings) sensitiveFields(app model.AppUID) ([]model.SensitiveFields, error) {
+	d := h.desired(app)
+	if d == nil {
+		return nil, fault.New(fault.NotFound, "application_not_held", "the cluster's agent does not hold the application")
+	}
+	return d.ProjectSpec.SensitiveFields, nil
 }
 
 // account is the user as whom an application's objects are read, and commands run

@@ -35,7 +35,7 @@ func CompareAnswer(in Input, answer []byte) (Result, error) {
 	before := in.ownership(in.Managers)
 	after := in.ownership(managersOf(would))
 	rules := selectRules(in.Ignore, in.SystemRules, would)
-	would, liveObj, problems := rules.remove(would, liveObj)
+	would, liveObj, problems := rules.remove(would, liveObj, in.hides(in.Desired))
 	c := newComparer(&in, would)
 	c.owners = before
 	c.owners.ignored = rules.managers(before.managers)

@@ -1,6 +1,8 @@
 package diff
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -36,6 +38,8 @@ type Input struct {
 	// SensitiveAnnotations are annotations of Secrets whose values are masked,
 	// too.
 	SensitiveAnnotations []string
+	// SensitiveFields are fields of objects whose values are masked.
+	SensitiveFields []model.SensitiveFields
 	// FieldManager is this agent's name as a field manager; empty:
 	// model.FieldManager.
 	FieldManager string
@@ -107,7 +111,7 @@ func Compare(in Input) (Result, error) {
 		return Result{OtherVersion: true}, nil
 	}
 	rules := selectRules(in.Ignore, in.SystemRules, desired)
-	desired, liveObj, problems := rules.remove(desired, liveObj)
+	desired, liveObj, problems := rules.remove(desired, liveObj, in.hides(in.Desired))
 	c := newComparer(&in, desired)
 	c.owners = in.ownership(in.Managers)
 	if len(in.Managers) == 0 && last != "" {
@@ -172,10 +176,27 @@ type comparer struct {
 
 // finding is a difference that is not rendered yet.
 type finding struct {
-	path              path
+	path path // as it may be shown
+	// covered: the path leads to a sensitive field with all that differs in it; the
+	// values are then maps, by the paths of these places. at is the first of them.
+	covered           bool
+	at                string
 	desired, live     any
 	inDesired, inLive bool
 	difference        model.FieldDifference // Path, Manager, ChangedAt
+}
+
+// with is a finding about a sensitive field, and another one in it. The order in
+// which they were found does not show.
+func (f finding) with(other finding) finding {
+	if other.at < f.at {
+		f, other = other, f
+	}
+	for _, v := range []struct{ to, from any }{{f.desired, other.desired}, {f.live, other.live}} {
+		maps.Copy(v.to.(map[string]any), v.from.(map[string]any))
+	}
+	f.inDesired, f.inLive = f.inDesired || other.inDesired, f.inLive || other.inLive
+	return f
 }
 
 // Field is a difference with its values. Those of Secrets are masked.
@@ -196,10 +217,10 @@ func (r Result) Fields() []Field {
 	for i, f := range r.findings {
 		out[i] = Field{Path: f.difference.Path, InDesired: f.inDesired, InLive: f.inLive, Manager: f.difference.Manager, ChangedAt: f.difference.ChangedAt}
 		if f.inDesired {
-			out[i].Desired = r.mask.hide(f.path, f.desired)
+			out[i].Desired = r.mask.hideAt(f, f.desired)
 		}
 		if f.inLive {
-			out[i].Live = r.mask.hide(f.path, f.live)
+			out[i].Live = r.mask.hideAt(f, f.live)
 		}
 	}
 	return out
@@ -212,7 +233,7 @@ const MaxFields = 512
 func newComparer(in *Input, desired map[string]any) *comparer {
 	return &comparer{
 		kind: in.typeOf(desired),
-		mask: newMask(desired, in.RedactionKey, in.SensitiveAnnotations),
+		mask: newMask(in), // by the whole object: a rule may have taken its kind out
 	}
 }
 
@@ -232,10 +253,10 @@ func (c *comparer) result(problems []string) Result {
 	for _, f := range c.found[:min(len(c.found), MaxDifferences)] {
 		d := f.difference
 		if f.inDesired {
-			d.Desired = c.mask.render(f.path, f.desired)
+			d.Desired = c.mask.render(f, f.desired)
 		}
 		if f.inLive {
-			d.Live = c.mask.render(f.path, f.live)
+			d.Live = c.mask.render(f, f.live)
 		}
 		r.Differences = append(r.Differences, d)
 	}
@@ -252,13 +273,31 @@ func (c *comparer) report(p *place, d, l any, inDesired, inLive bool) {
 	if c.muted > 0 || len(c.found) >= MaxFields {
 		return
 	}
-	f := finding{path: c.mask.visible(p.path()), desired: d, live: l, inDesired: inDesired, inLive: inLive}
+	place := p.path()
+	shown, covered := c.mask.visible(place)
+	f := finding{path: shown, covered: covered, desired: d, live: l, inDesired: inDesired, inLive: inLive}
 	f.difference.Path = f.path.String()
+	if covered {
+		f.at = place.String()
+		f.desired, f.live = map[string]any{}, map[string]any{}
+		if inDesired {
+			f.desired = map[string]any{f.at: d}
+		}
+		if inLive {
+			f.live = map[string]any{f.at: l}
+		}
+	}
 	if c.owners != nil {
 		manager, at := c.owners.lastWriter(p)
 		f.difference.Manager = manager
 		if !at.IsZero() {
 			f.difference.ChangedAt = &at
+		}
+	}
+	if covered {
+		if i := slices.IndexFunc(c.found, func(x finding) bool { return x.covered && x.difference.Path == f.difference.Path }); i >= 0 {
+			c.found[i] = c.found[i].with(f)
+			return
 		}
 	}
 	c.found = append(c.found, f)
@@ -290,7 +329,7 @@ func (c *comparer) leave(p *place) { c.places = append(c.places, p) }
 func (c *comparer) doubt(p *place) {
 	c.doubted++
 	if c.muted == 0 && len(c.doubts) < MaxFields {
-		c.doubts = append(c.doubts, c.mask.visible(p.path()).String())
+		c.doubts = append(c.doubts, c.mask.shown(p.path()).String())
 	}
 }
 

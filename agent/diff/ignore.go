@@ -112,9 +112,9 @@ func (r *rules) managers(managers []live.FieldManager) bits {
 
 // remove takes the ignored fields out of both sides. The arguments are not
 // modified; unchanged parts are shared. Rules that cannot be evaluated are told
-// and have no effect.
-func (r *rules) remove(desired, liveObj map[string]any) (d, l map[string]any, problems []string) {
-	dp, lp, problems := r.paths(desired, liveObj)
+// and have no effect. hidden: no value of the objects may be told.
+func (r *rules) remove(desired, liveObj map[string]any, hidden bool) (d, l map[string]any, problems []string) {
+	dp, lp, problems := r.paths(desired, liveObj, hidden)
 	if dp == nil && lp == nil {
 		return desired, liveObj, problems
 	}
@@ -132,7 +132,7 @@ func (r *rules) remove(desired, liveObj map[string]any) (d, l map[string]any, pr
 }
 
 // paths are the places that the rules select in both objects.
-func (r *rules) paths(desired, liveObj map[string]any) (d, l *selection, problems []string) {
+func (r *rules) paths(desired, liveObj map[string]any, hidden bool) (d, l *selection, problems []string) {
 	pointers, expressions := 0, 0
 	for _, rule := range r.list {
 		pointers += len(rule.JSONPointers)
@@ -174,9 +174,10 @@ func (r *rules) paths(desired, liveObj map[string]any) (d, l *selection, problem
 				err = q.selectIn(lv, l)
 			}
 			if err != nil {
-				// What an expression says about a Secret may quote its values.
+				// What an expression says about a Secret may quote its values, and about
+				// another object those of sensitive fields.
 				why := cut(err.Error(), 120)
-				if secret && !isSafeJQError(err) {
+				if hidden && !isSafeJQError(err) {
 					why = "it failed"
 				}
 				problem("ignoreDifferences of %s: the jq expression %q was not evaluated: %s", ruleName(rule), cut(expr, 100), why)

@@ -17,8 +17,8 @@ const MaxValue = 512
 // Redact is a copy of in.Desired as it may be shown, with the tags that
 // differences have.
 func Redact(in Input) map[string]any {
-	m := newMask(in.Desired, in.RedactionKey, in.SensitiveAnnotations)
-	out := manifest.Redact(in.Desired, m.key)
+	m := newMask(&in)
+	out := manifest.RedactFields(in.Desired, m.key, m.fields)
 	if !m.secret || out == nil {
 		return out
 	}
@@ -42,13 +42,19 @@ func isSecret(obj map[string]any) bool {
 	return manifest.IsSecret(model.GroupKind{Kind: text(obj["kind"])})
 }
 
-// mask renders values for people and hides those of Secrets.
+// hides reports whether the object has values that must not be shown.
+func (in *Input) hides(obj map[string]any) bool {
+	return isSecret(obj) || len(manifest.FieldsIn(in.SensitiveFields, obj)) > 0
+}
+
+// mask renders values for people and hides those of Secrets and sensitive fields.
 type mask struct {
 	secret      bool
 	within      bool // the object is none and has data of one
 	object      map[string]any
 	key         []byte
-	annotations []string // of Secrets, whose values are hidden, too
+	annotations []string        // of Secrets, whose values are hidden, too
+	fields      manifest.Fields // whose values are hidden, too
 }
 
 // processKey stands in for a key: tags then compare within one process only, and
@@ -59,38 +65,86 @@ var processKey = func() []byte {
 	return key
 }()
 
-func newMask(obj map[string]any, key []byte, annotations []string) *mask {
+func newMask(in *Input) *mask {
+	obj, key := in.Desired, in.RedactionKey
 	if len(key) == 0 {
 		key = processKey
 	}
 	secret := isSecret(obj)
-	return &mask{secret: secret, within: !secret && manifest.ContainsSecret(obj), object: obj, key: key, annotations: annotations}
+	return &mask{secret: secret, within: !secret && manifest.ContainsSecret(obj), object: obj, key: key, annotations: in.SensitiveAnnotations,
+		fields: manifest.FieldsIn(in.SensitiveFields, obj).OfAnyElement()}
 }
 
-// visible is the part of a path that may be shown: in a Secret, keys of elements
-// are values, too.
-func (m *mask) visible(p path) path {
-	if !m.secret || len(p) <= 2 || p[0].field == "metadata" {
-		return p
+// shown is the part of a path that may be shown.
+func (m *mask) shown(p path) path {
+	p, _ = m.visible(p)
+	return p
+}
+
+// visible is the part of a path that may be shown: in a Secret, and at sensitive
+// fields, keys of elements are values, too. covered: it ends before
+// what differs, and what is at the path is hidden as a whole.
+func (m *mask) visible(p path) (shown path, covered bool) {
+	if m.secret && len(p) > 2 && p[0].field != "metadata" {
+		p = p[:2]
 	}
-	return p[:2]
+	fields := m.fields
+	for i, s := range p {
+		if len(fields) == 0 {
+			break
+		}
+		below := fields.Below(s.segment())
+		told := s.inSet && below.Whole() || s.keys != nil && (below.Whole() || slices.ContainsFunc(s.keys, func(k string) bool { return below.Below(k).Whole() }))
+		if fields.Whole() || told {
+			return p[:i], true
+		}
+		fields = below
+	}
+	return p, false
 }
 
-func (m *mask) render(p path, v any) string {
-	b, err := json.Marshal(m.hide(p, v))
+// segment is a step as one of a pointer. Which element of a list it is is not known.
+func (s step) segment() string {
+	if s.isIndex || s.inSet || s.keys != nil {
+		return "*"
+	}
+	return s.field
+}
+
+func (m *mask) render(f finding, v any) string {
+	b, err := json.Marshal(m.hideAt(f, v))
 	if err != nil {
 		return `"unprintable"`
 	}
 	return cut(string(b), MaxValue)
 }
 
+// hideAt is v, a side of a finding, as it may be shown.
+func (m *mask) hideAt(f finding, v any) any {
+	if f.covered {
+		return manifest.Tag(m.object, f.difference.Path, v, m.key)
+	}
+	return m.hide(f.path, v)
+}
+
 // hide is v as it may be shown.
 func (m *mask) hide(p path, v any) any {
-	v = m.hideSecret(p, v)
+	v = m.hideFields(p, m.hideSecret(p, v))
 	if m.secret {
 		return v
 	}
 	return manifest.HideKnownIn(m.object, p.String(), v, m.key)
+}
+
+func (m *mask) hideFields(p path, v any) any {
+	fields := m.fields
+	for _, s := range p {
+		if len(fields) == 0 || fields.Whole() {
+			break
+		}
+		fields = fields.Below(s.segment())
+	}
+	return fields.HideIn(m.object, p.String(), v, m.key)
 }
 
 func (m *mask) hideSecret(p path, v any) any {

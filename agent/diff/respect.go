@@ -31,7 +31,7 @@ func RespectInput(in Input) map[string]any {
 	if in.Managers == nil {
 		in.Managers = managersOf(liveObj)
 	}
-	d, l, _ := rules.paths(in.Desired, liveObj)
+	d, l, _ := rules.paths(in.Desired, liveObj, true)
 	if d == nil {
 		d, l = &selection{}, &selection{}
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	gosync "sync"
@@ -52,6 +53,7 @@ type app struct {
 	objects    []sync.Prepared
 	bundleErr  error
 	judged     map[model.ObjectKey]judgement
+	terms      terms // by which judged was found
 	heals      map[model.ObjectKey]healing
 	conditions []model.Condition // of the last sync
 	// healConditions are of the last self-heal.
@@ -73,6 +75,22 @@ const (
 	runOperation
 	runWithdraw
 )
+
+// terms are what comparisons go by besides the objects themselves and the rules of
+// the fleet.
+type terms struct {
+	ignore    []model.IgnoreDifferences
+	options   []string
+	sensitive []model.SensitiveFields
+}
+
+func termsOf(d *model.Desired) terms {
+	t := terms{ignore: d.Spec.IgnoreDifferences, sensitive: d.ProjectSpec.SensitiveFields}
+	if d.Spec.SyncPolicy != nil {
+		t.options = d.Spec.SyncPolicy.SyncOptions
+	}
+	return t
+}
 
 func newApp(uid model.AppUID) *app {
 	return &app{uid: uid, all: true, touched: map[model.ObjectKey]bool{}, judged: map[model.ObjectKey]judgement{}, heals: map[model.ObjectKey]healing{}}
@@ -336,6 +354,12 @@ func (e *Engine) prepare(a *app, s snapshot) {
 	moved := a.gaps && a.kindsMoved
 	a.kindsMoved = false
 	a.mu.Unlock()
+	if now := termsOf(d); !reflect.DeepEqual(a.terms, now) {
+		// What was found may be ignored now, or show values that are to be hidden.
+		a.terms = now
+		clear(a.judged)
+		a.touchAll()
+	}
 	if a.bundle == d.Bundle && a.target == id && a.bundleErr == nil && !moved {
 		return
 	}

@@ -27,7 +27,8 @@ func (e *Engine) Hello(context.Context) (model.Hello, error) {
 		return model.Hello{}, err
 	}
 	h := e.o.Journal.Hello()
-	h.Capabilities = append(h.Capabilities, model.CapabilityActions, model.CapabilityDeleteObject, model.CapabilityObserve, model.CapabilityAccounts)
+	h.Capabilities = append(h.Capabilities, model.CapabilityActions, model.CapabilityDeleteObject, model.CapabilityObserve, model.CapabilityAccounts,
+		model.CapabilitySensitiveFields)
 	return h, nil
 }
 

@@ -338,6 +338,72 @@ func TestAFieldThatKubectlHasAppliedIsADifferenceUntilTheSyncTakesIt(t *testing.
 	}
 }
 
+// Differences that an application ignores from now on are none, without anything else
+// that changes.
+func TestDifferencesThatAreIgnoredFromNowOnAreGone(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-ignored")
+	const ns, uid = "ignored", "uid-ignored"
+	d, b := desired(t, "ignored", ns, 1, &model.SyncPolicy{SyncOptions: []string{"CreateNamespace=true"}}, configMap(ns, "a", "git"))
+	a.mustSend(d, b)
+	a.operation("op-ignored", 1, uid, model.OperationSpec{})
+	a.synced(uid, 1)
+	a.k.do(http.MethodPatch, cmPath(ns, "a"), "application/merge-patch+json", `{"data":{"v":"live"}}`)
+	await := func(g model.Generation, want model.SyncStatus) {
+		t.Helper()
+		eventually(t, 30*time.Second, func() error {
+			if st := a.status(uid); st.Generation != g || st.Sync.Status != want {
+				return fmt.Errorf("generation %d is %s, %+v", st.Generation, st.Sync.Status, st.Resources)
+			}
+			return nil
+		})
+	}
+	await(1, model.SyncOutOfSync)
+	d.Generation, d.Spec.IgnoreDifferences = 2, []model.IgnoreDifferences{{Kind: "ConfigMap", JSONPointers: []string{"/data/v"}}}
+	a.mustSend(d, nil)
+	await(2, model.SyncSynced)
+	d.Generation, d.Spec.IgnoreDifferences = 3, nil
+	a.mustSend(d, nil)
+	await(3, model.SyncOutOfSync)
+}
+
+// What a project hides from now on is gone from what was found before, too.
+func TestP13_DifferencesAreHiddenAsSoonAsTheProjectSaysSo(t *testing.T) {
+	cp := controlPlane(t)
+	a := startAgent(t, cp, "agent-fields")
+	const ns, uid = "fields", "uid-fields"
+	d, b := desired(t, "fields", ns, 1, &model.SyncPolicy{SyncOptions: []string{"CreateNamespace=true"}}, configMap(ns, "a", "canary-git"))
+	a.mustSend(d, b)
+	a.operation("op-fields", 1, uid, model.OperationSpec{})
+	a.synced(uid, 1)
+	a.k.do(http.MethodPatch, cmPath(ns, "a"), "application/merge-patch+json", `{"data":{"v":"canary-live"}}`)
+	difference := func(g model.Generation, shown bool) {
+		t.Helper()
+		eventually(t, 30*time.Second, func() error {
+			st := a.status(uid)
+			if st.Generation != g || len(st.Resources) != 1 || len(st.Resources[0].Differences) != 1 {
+				return fmt.Errorf("generation %d, %s, %+v", st.Generation, st.Sync.Status, st.Resources)
+			}
+			x := st.Resources[0].Differences[0]
+			if x.Path != ".data.v" || x.Desired == x.Live || strings.Contains(x.Desired, "canary") != shown || strings.Contains(x.Live, "canary") != shown {
+				return fmt.Errorf("%+v", x)
+			}
+			return nil
+		})
+	}
+	difference(1, true)
+	d.Generation, d.ProjectSpec.SensitiveFields = 2, []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: []string{"/data/*"}}}
+	a.mustSend(d, nil)
+	difference(2, false)
+	a.operation("op-fields-2", 2, uid, model.OperationSpec{})
+	if end := a.ended("op-fields-2"); end.Phase != model.PhaseSucceeded {
+		t.Errorf("%+v", end)
+	}
+	if v := field(a.k.get(cmPath(ns, "a")), "data", "v"); v != "canary-git" {
+		t.Errorf("applied was %v", v)
+	}
+}
+
 // A commit has an object of a kind that the cluster does not know, the next has not.
 func TestAnObjectThatCouldNeverBeIsForgotten(t *testing.T) {
 	cp := controlPlane(t)

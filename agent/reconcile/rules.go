@@ -42,7 +42,7 @@ func (e *Engine) SetSystemRules(system *diff.SystemRules) {
 func (e *Engine) comparison(s snapshot, p sync.Prepared, body map[string]any, rec live.Record) (in diff.Input, rules uint64) {
 	system, rules := e.rules.now()
 	in = diff.Input{Desired: body, Live: rec.Body, Managers: rec.Managers, Ignore: s.desired.Spec.IgnoreDifferences, SystemRules: system,
-		SensitiveAnnotations: system.SensitiveAnnotations(), Schema: &e.schemas, RedactionKey: manifest.KeyFor(e.o.RedactionKey, s.desired.App)}
+		SensitiveAnnotations: system.SensitiveAnnotations(), SensitiveFields: s.desired.ProjectSpec.SensitiveFields, Schema: &e.schemas, RedactionKey: manifest.KeyFor(e.o.RedactionKey, s.desired.App)}
 	if !p.Option("ClientSideApplyMigration", "false") {
 		in.TakenOver = sync.NeedsMigration(rec.Managers, p.MigrateFrom)
 	}

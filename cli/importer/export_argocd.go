@@ -35,6 +35,7 @@ var argoFields = map[string]map[string]Loss{
 		"spec.sourceRepoBlacklist":  {Why: "what it denies Argo CD allows", Fix: `allow fewer in sourceRepos; "!URL" there allows every other one`},
 		"spec.destinationBlacklist": {Why: "what it denies Argo CD allows", Fix: `allow fewer in destinations`},
 		"spec.inheritedBy":          {Why: "a project does not say here who inherits from it", Fix: "name it in globalProjects of argocd-cm, with the same selector as labelSelector"},
+		"spec.sensitiveFields":      {Why: "Argo CD shows these fields to who may read the application", Fix: "keep such values in Secrets"},
 		"spec.destinations[].clusterSelector": {Why: "destinations cannot be selected by labels of clusters; the destination is left out, so less is allowed",
 			Fix: "name the clusters"},
 		"spec.namespaceResourceWhitelist[].name": {Why: "namespaced kinds have no names; the rule is left out, so less is allowed"},
@@ -124,6 +125,10 @@ func projectForArgoCD(p *model.AppProject) []Loss {
 	if s.InheritedBy != nil {
 		a.lost("spec.inheritedBy")
 		s.InheritedBy = nil
+	}
+	if len(s.SensitiveFields) > 0 {
+		a.lost("spec.sensitiveFields")
+		s.SensitiveFields = nil
 	}
 	var destinations []model.ProjectDestination
 	for i, d := range s.Destinations {

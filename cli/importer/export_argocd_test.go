@@ -83,6 +83,7 @@ func TestAnExportForArgoCDAllowsNoMoreWithoutSayingSo(t *testing.T) {
 		Destinations:         []model.ProjectDestination{{Name: "eu", Namespace: "a"}, {Namespace: "b", ClusterSelector: &model.LabelSelector{MatchLabels: map[string]string{"env": "dev"}}}},
 		DestinationBlacklist: []model.ProjectDestination{{Name: "*", Namespace: "kube-system"}},
 		Limits:               &model.ProjectLimits{MaxApplications: &five}, InheritedBy: &model.LabelSelector{},
+		SensitiveFields:            []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: []string{"/data/token"}}},
 		NamespaceResourceWhitelist: []model.KindRule{{Kind: "Secret", Name: "a-*"}},
 		NamespaceResourceBlacklist: []model.KindRule{{Kind: "ConfigMap", Name: "b-*"}, {Kind: "Pod"}},
 	}}
@@ -107,7 +108,7 @@ func TestAnExportForArgoCDAllowsNoMoreWithoutSayingSo(t *testing.T) {
 	want := []string{
 		"AppProject shop metadata.annotations[hawser.dev/mode]", "AppProject shop metadata.annotations[hawser.dev/remote-bases]", "AppProject shop spec.destinationBlacklist",
 		"AppProject shop spec.destinations[1].clusterSelector", "AppProject shop spec.inheritedBy", "AppProject shop spec.limits", "AppProject shop spec.namespaceResourceBlacklist[0].name",
-		"AppProject shop spec.namespaceResourceWhitelist[0].name", "AppProject shop spec.sourceRepoBlacklist", "Repository https://git/a caBundle",
+		"AppProject shop spec.namespaceResourceWhitelist[0].name", "AppProject shop spec.sensitiveFields", "AppProject shop spec.sourceRepoBlacklist", "Repository https://git/a caBundle",
 		"Application one metadata.annotations[hawser.dev/mode]", "Application one spec.source.jinja", "Application two spec.sources[1].jinja",
 	}
 	if !slices.Equal(said, want) {
@@ -121,7 +122,7 @@ func TestAnExportForArgoCDAllowsNoMoreWithoutSayingSo(t *testing.T) {
 		}
 		text.Write(b)
 	}
-	for _, gone := range []string{"clusterSelector", "Blacklist\":[{\"name", "sourceRepoBlacklist", "limits", "inheritedBy", "jinja", `"namespace":"b"`, "a-*", "hawser.dev/manifest-generate-paths"} {
+	for _, gone := range []string{"clusterSelector", "Blacklist\":[{\"name", "sourceRepoBlacklist", "limits", "inheritedBy", "sensitiveFields", "jinja", `"namespace":"b"`, "a-*", "hawser.dev/manifest-generate-paths"} {
 		if strings.Contains(text.String(), gone) {
 			t.Errorf("%s is written: %s", gone, text.String())
 		}

@@ -156,7 +156,7 @@ func FuzzGuardObject(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, _, err := guardObject(body)
+		out, _, err := guardObject(body, nil)
 		if err != nil {
 			if out != nil {
 				t.Fatalf("%q is refused, and passed on", body)
@@ -195,7 +195,7 @@ func FuzzGuardObject(f *testing.F) {
 			}
 		}
 		look(got)
-		if again, _, err := guardObject(out); err != nil || !bytes.Equal(again, out) {
+		if again, _, err := guardObject(out, nil); err != nil || !bytes.Equal(again, out) {
 			t.Fatalf("%q becomes %q, and that %q: %v", body, out, again, err)
 		}
 	})

@@ -22,7 +22,7 @@ func TestE06_TestA45_LiveObjectsAreRedactedAgain(t *testing.T) {
 		"not quite a tag": `{"apiVersion":"v1","kind":"Secret","data":{"k":"redacted:CANARY"}}`,
 	} {
 		text = strings.ReplaceAll(text, "B64", base64.StdEncoding.EncodeToString([]byte("CANARY")))
-		out, _, err := guardObject([]byte(text))
+		out, _, err := guardObject([]byte(text), nil)
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/hawser-dev/hawser/shared/fault"
 	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
+	"github.com/hawser-dev/hawser/shared/policy"
 )
 
 // Previews renders what is not deployed. Its methods block while repositories are
@@ -124,18 +125,37 @@ func (a *api) getManifests(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	sensitive, err := a.sensitiveFields(ctx, app.Project)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	out := manifestsAnswer{Source: from, Revision: &p.Revision, Items: make([]json.RawMessage, 0, len(p.Objects)), Warnings: p.Warnings}
 	for _, o := range p.Objects {
-		out.Items = append(out.Items, a.shownObject(o))
+		out.Items = append(out.Items, a.shownObject(o, sensitive))
 	}
 	c.JSON(http.StatusOK, out)
 }
 
 var errNoPreviews = fault.New(fault.Precondition, "previews_unsupported", "this hub cannot render what is not deployed")
 
-// shownObject is an object with its namespace, and without values of Secrets.
-func (a *api) shownObject(o manifest.Object) json.RawMessage {
-	body := manifest.Redact(o.Body, a.redactionKey)
+// sensitiveFields are those of a project, with what it inherits.
+func (a *api) sensitiveFields(ctx context.Context, project string) ([]model.SensitiveFields, error) {
+	all, err := a.store.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := indexOfProject(all, project)
+	if i < 0 {
+		return nil, nil // it has no applications
+	}
+	return policy.Effective(all[i], all).Spec.SensitiveFields, nil
+}
+
+// shownObject is an object with its namespace, and without values of Secrets and of
+// the sensitive fields of its project.
+func (a *api) shownObject(o manifest.Object, sensitive []model.SensitiveFields) json.RawMessage {
+	body := manifest.RedactFields(o.Body, a.redactionKey, manifest.FieldsIn(sensitive, o.Body))
 	if o.Key.Namespace != "" {
 		if meta, ok := body["metadata"].(map[string]any); ok {
 			meta["namespace"] = o.Key.Namespace // a copy, Redact made it
@@ -196,6 +216,11 @@ func (a *api) liveManifests(c *gin.Context) {
 			WithFix("look at one: hawser app resource %s KIND/NAME", view.Name))
 		return
 	}
+	sensitive, err := a.sensitiveFields(c.Request.Context(), view.Project)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
 	items := make([]json.RawMessage, len(wanted))
 	var (
 		mu      sync.Mutex
@@ -207,7 +232,7 @@ func (a *api) liveManifests(c *gin.Context) {
 	for i, r := range wanted {
 		g.Go(func() error {
 			group := r.Group
-			body, err := a.readLive(c, model.ObjectSelector{Group: &group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name})
+			body, err := a.readLive(c, model.ObjectSelector{Group: &group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}, sensitive)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -234,7 +259,7 @@ func (a *api) liveManifests(c *gin.Context) {
 }
 
 // readLive reads one live object, values of Secrets redacted.
-func (a *api) readLive(c *gin.Context, which model.ObjectSelector) (json.RawMessage, error) {
+func (a *api) readLive(c *gin.Context, which model.ObjectSelector, sensitive []model.SensitiveFields) (json.RawMessage, error) {
 	l, err := a.look(c, model.AccessRequest{Timeout: objectTimeout, Object: &model.ObjectQuery{ObjectSelector: which}})
 	if err != nil {
 		return nil, err
@@ -253,7 +278,7 @@ func (a *api) readLive(c *gin.Context, which model.ObjectSelector) (json.RawMess
 			return nil, fault.New(fault.TooLarge, "object_too_large", "the object is larger than %d MiB", maxObject>>20)
 		}
 	}
-	body, secret, err := guardObject(body)
+	body, secret, err := guardObject(body, sensitive)
 	if secret != nil {
 		a.log.InfoContext(l.ctx, "a Secret was read, its values redacted", "application", l.app.Name, "by", l.by.Name, "from", address(c.Request),
 			"namespace", cut(secret.Namespace), "name", cut(secret.Name))
@@ -303,7 +328,12 @@ func (a *api) compareApplication(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, comparisonAnswer{From: was, To: p.Revision, Items: a.compare(before, p.Objects), Warnings: p.Warnings})
+	sensitive, err := a.sensitiveFields(ctx, app.Project)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, comparisonAnswer{From: was, To: p.Revision, Items: a.compare(before, p.Objects, sensitive), Warnings: p.Warnings})
 }
 
 // preview renders what the request asks for.
@@ -350,7 +380,7 @@ func (a *api) preview(c *gin.Context, app fleet.App) (Preview, error) {
 
 // compare tells objects apart by key: what is deleted comes first, as in a sync
 // that has to make room, then all others in the order of the second list.
-func (a *api) compare(before, after []manifest.Object) []comparison {
+func (a *api) compare(before, after []manifest.Object, sensitive []model.SensitiveFields) []comparison {
 	old := make(map[model.ObjectKey]manifest.Object, len(before))
 	for _, o := range before {
 		old[o.Key] = o
@@ -364,16 +394,16 @@ func (a *api) compare(before, after []manifest.Object) []comparison {
 		case known && manifest.Hash(was.Body) == manifest.Hash(o.Body):
 			x.Status = "Unchanged"
 		case known:
-			x.Status, x.From, x.To = "Configured", a.shownObject(was), a.shownObject(o)
+			x.Status, x.From, x.To = "Configured", a.shownObject(was, sensitive), a.shownObject(o, sensitive)
 		default:
-			x.To = a.shownObject(o)
+			x.To = a.shownObject(o, sensitive)
 		}
 		changes = append(changes, x)
 	}
 	out := make([]comparison, 0, len(changes)+len(old))
 	for _, o := range slices.Backward(before) { // in the order of pruning
 		if _, gone := old[o.Key]; gone {
-			out = append(out, comparison{ObjectKey: o.Key, Status: "Pruned", From: a.shownObject(o)})
+			out = append(out, comparison{ObjectKey: o.Key, Status: "Pruned", From: a.shownObject(o, sensitive)})
 		}
 	}
 	return append(out, changes...)

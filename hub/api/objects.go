@@ -50,7 +50,12 @@ func (a *api) getResource(c *gin.Context) {
 			return
 		}
 	}
-	body, secret, err := guardObject(body)
+	sensitive, err := a.sensitiveFields(l.ctx, l.app.Project)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	body, secret, err := guardObject(body, sensitive)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -73,10 +78,10 @@ func (a *api) getResource(c *gin.Context) {
 var maskedValue = regexp.MustCompile("^redacted:[0-9a-f]{0,64}$")
 
 // guardObject makes sure that what an agent sent is an object without values of
-// Secrets and without the last applied configuration, which has them once more:
-// an agent may be old, or lie. secret says which Secret of Kubernetes it is, nil
+// Secrets or of sensitive fields, and without the last applied configuration, which
+// has them once more: an agent may be old, or lie. secret says which Secret of Kubernetes it is, nil
 // for other objects.
-func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
+func guardObject(body []byte, sensitive []model.SensitiveFields) (_ []byte, secret *model.ObjectKey, err error) {
 	bad := func(err error) ([]byte, *model.ObjectKey, error) {
 		return nil, nil, fault.Wrap(err, fault.Upstream, "access_failed", "the cluster's agent sent something that is no object")
 	}
@@ -86,7 +91,7 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 	// Without a backslash JSON has one way to write a word; and a long s is an s to
 	// who compares without regard to case, but no upper case of it.
 	lower := bytes.ToLower(body)
-	if !slices.ContainsFunc([]string{"secret", manifest.LastAppliedAnnotation, `\`, "ſ"}, func(s string) bool { return bytes.Contains(lower, []byte(s)) }) {
+	if len(sensitive) == 0 && !slices.ContainsFunc([]string{"secret", manifest.LastAppliedAnnotation, `\`, "ſ"}, func(s string) bool { return bytes.Contains(lower, []byte(s)) }) {
 		return body, nil, nil
 	}
 	in := json.NewDecoder(bytes.NewReader(body))
@@ -114,6 +119,12 @@ func guardObject(body []byte) (_ []byte, secret *model.ObjectKey, err error) {
 			}
 		}
 	}
+	manifest.FieldsIn(sensitive, object).Hide("", object, func(_ string, v any) any {
+		if s, ok := v.(string); v == nil || ok && maskedValue.MatchString(s) {
+			return v
+		}
+		return mask
+	})
 	// Written anew in any case: of a name that is given twice others may take the
 	// first.
 	var out bytes.Buffer
@@ -149,9 +160,11 @@ func guardWithin(v any) {
 	}
 }
 
+// mask stands for what its cluster should have redacted.
+const mask = "redacted:"
+
 // masked is the values of a Secret without what is not redacted.
 func masked(values any) any {
-	const mask = "redacted:"
 	all, ok := values.(map[string]any)
 	if !ok {
 		if values == nil {

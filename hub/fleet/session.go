@@ -298,6 +298,8 @@ func TooOld(capabilities []string, d model.Desired) *fault.Error {
 		return lacks("applications that are only observed")
 	case len(d.ProjectSpec.DestinationServiceAccounts) > 0 && !slices.Contains(capabilities, model.CapabilityAccounts):
 		return lacks("service accounts that projects name")
+	case len(d.ProjectSpec.SensitiveFields) > 0 && !slices.Contains(capabilities, model.CapabilitySensitiveFields):
+		return lacks("fields that projects keep in their clusters")
 	}
 	return nil
 }

@@ -374,6 +374,7 @@ func TestOpenRefusesActionsForAnAgentThatDoesNotKnowThem(t *testing.T) {
 func TestWhatAnAgentIsTooOldFor(t *testing.T) {
 	observed := model.Desired{Observe: true}
 	account := model.Desired{ProjectSpec: model.AppProjectSpec{DestinationServiceAccounts: []model.DestinationServiceAccount{{Server: "*"}}}}
+	fields := model.Desired{ProjectSpec: model.AppProjectSpec{SensitiveFields: []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: []string{"/data/a"}}}}}
 	for name, c := range map[string]struct {
 		capabilities []string
 		desired      model.Desired
@@ -384,6 +385,8 @@ func TestWhatAnAgentIsTooOldFor(t *testing.T) {
 		"observed, new agent":             {[]string{model.CapabilityObserve}, observed, false},
 		"service accounts, old agent":     {[]string{model.CapabilityObserve}, account, true},
 		"service accounts, new agent":     {[]string{model.CapabilityAccounts}, account, false},
+		"sensitive fields, old agent":     {[]string{model.CapabilityAccounts}, fields, true},
+		"sensitive fields, new agent":     {[]string{model.CapabilitySensitiveFields}, fields, false},
 		"an agent that announces nothing": {nil, observed, true},
 	} {
 		if err := TooOld(c.capabilities, c.desired); (err != nil) != c.old || err != nil && err.Code != "agent_too_old" {

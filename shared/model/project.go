@@ -46,6 +46,17 @@ type AppProjectSpec struct {
 	// rules count in every other project whose labels are selected; an empty
 	// selector selects all. Package policy says what is inherited.
 	InheritedBy *LabelSelector `json:"inheritedBy,omitempty"`
+	// SensitiveFields is Hawser's addition: fields of objects whose values are shown
+	// nowhere outside of their cluster.
+	SensitiveFields []SensitiveFields `json:"sensitiveFields,omitempty"`
+}
+
+// SensitiveFields are fields of the kinds that its globs match. A segment "*" of a
+// pointer is any key or index.
+type SensitiveFields struct {
+	Group        string   `json:"group"`
+	Kind         string   `json:"kind"`
+	JSONPointers []string `json:"jsonPointers"`
 }
 
 // ProjectLimits is a quota. A nil limit is none; 0 allows nothing.

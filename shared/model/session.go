@@ -55,6 +55,8 @@ const (
 	// CapabilityAccounts: the agent acts as the service accounts that projects
 	// name.
 	CapabilityAccounts = "accounts"
+	// CapabilitySensitiveFields: the agent hides the fields that projects name.
+	CapabilitySensitiveFields = "sensitive-fields"
 )
 
 // Welcome opens a session.

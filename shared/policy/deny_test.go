@@ -145,6 +145,24 @@ func TestWhatAProjectNewlyAllowsIsNamed(t *testing.T) {
 	}
 }
 
+func TestP13_ASensitiveFieldThatIsNoneAnyMoreIsNamed(t *testing.T) {
+	fields := func(pointers ...string) Project {
+		return Project{Name: "p", Spec: model.AppProjectSpec{SensitiveFields: []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: pointers}}}}
+	}
+	for _, c := range []struct {
+		before, after Project
+		want          []string
+	}{
+		{fields("/data/a", "/data/b"), fields("/data/b"), []string{"to see /data/a of ConfigMap"}},
+		{fields("/data/a"), Project{Name: "p"}, []string{"to see /data/a of ConfigMap"}},
+		{fields("/data/a"), fields("/data/b", "/data/a"), nil},
+	} {
+		if got := Widened(c.before, c.after, nil); !slices.Equal(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestANegatedNamespaceBesideNarrowerRulesIsWarnedOf(t *testing.T) {
 	prod := model.ProjectDestination{Namespace: "pay-*", ClusterSelector: &model.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}}
 	wide := model.ProjectDestination{Name: "*", Namespace: "!kube-*"}

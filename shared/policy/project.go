@@ -77,7 +77,7 @@ func Inherits(project, global model.AppProject) bool {
 // it inherits. As in Argo CD (docs/user-guide/projects.md, "Configuring Global
 // Projects") these are added to the project's own: sourceRepos, destinations, the
 // four lists of kinds, syncWindows and destinationServiceAccounts; and ours, the
-// blacklists of repositories and destinations. The project's
+// blacklists of repositories and destinations, and sensitiveFields. The project's
 // own come first, then those of the global projects in order of their names.
 // Nothing else is inherited, and what a global project inherits itself is not
 // passed on.
@@ -106,6 +106,7 @@ func Effective(project model.AppProject, all []model.AppProject) Project {
 		s.NamespaceResourceBlacklist = slices.Concat(s.NamespaceResourceBlacklist, from.NamespaceResourceBlacklist)
 		s.SyncWindows = slices.Concat(s.SyncWindows, from.SyncWindows)
 		s.DestinationServiceAccounts = slices.Concat(s.DestinationServiceAccounts, from.DestinationServiceAccounts)
+		s.SensitiveFields = slices.Concat(s.SensitiveFields, from.SensitiveFields)
 		out.inherited = append(out.inherited, inherited{g.Metadata.Name, counts(from)})
 	}
 	return out

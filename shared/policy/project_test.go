@@ -22,6 +22,7 @@ func TestWhatIsInherited(t *testing.T) {
 		ClusterResourceWhitelist: []model.KindRule{{Kind: "GA"}}, ClusterResourceBlacklist: []model.KindRule{{Kind: "GB"}},
 		NamespaceResourceWhitelist: []model.KindRule{{Kind: "GC"}}, NamespaceResourceBlacklist: []model.KindRule{{Kind: "GD"}},
 		SyncWindows: []model.SyncWindow{{Kind: "deny"}}, DestinationServiceAccounts: []model.DestinationServiceAccount{{Server: "g"}},
+		SensitiveFields:  []model.SensitiveFields{{Kind: "ConfigMap", JSONPointers: []string{"/data/*"}}},
 		SourceNamespaces: []string{"not"}, Limits: &model.ProjectLimits{}, SignatureKeys: []model.SignatureKey{{KeyID: "not"}}, PermitOnlyProjectScopedClusters: true,
 	}
 	own := named("own", nil, model.AppProjectSpec{SourceRepos: []string{"o"}, Description: "mine"})
@@ -32,6 +33,7 @@ func TestWhatIsInherited(t *testing.T) {
 		ClusterResourceWhitelist: global.ClusterResourceWhitelist, ClusterResourceBlacklist: global.ClusterResourceBlacklist,
 		NamespaceResourceWhitelist: global.NamespaceResourceWhitelist, NamespaceResourceBlacklist: global.NamespaceResourceBlacklist,
 		SyncWindows: global.SyncWindows, DestinationServiceAccounts: global.DestinationServiceAccounts,
+		SensitiveFields: global.SensitiveFields,
 	}
 	if !reflect.DeepEqual(got.Spec, want) {
 		t.Errorf("got  %+v\nwant %+v", got.Spec, want)

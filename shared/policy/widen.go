@@ -61,8 +61,28 @@ func Widened(before, after Project, clusters []Destination) []string {
 		out = append(out, "repository "+shortList(found))
 	}
 	out = append(out, widenedKinds(before.Spec, after.Spec)...)
+	out = append(out, revealed(before.Spec, after.Spec)...)
 	if more := len(out) - maxWidened; more > 0 {
 		out = append(out[:maxWidened], fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
+
+// revealed are the sensitive fields that are none any more.
+func revealed(before, after model.AppProjectSpec) []string {
+	var out []string
+	for _, was := range before.SensitiveFields {
+		var gone []string
+		for _, p := range was.JSONPointers {
+			if !slices.ContainsFunc(after.SensitiveFields, func(is model.SensitiveFields) bool {
+				return is.Group == was.Group && is.Kind == was.Kind && slices.Contains(is.JSONPointers, p)
+			}) {
+				gone = append(gone, p)
+			}
+		}
+		if len(gone) > 0 {
+			out = append(out, fmt.Sprintf("to see %s of %s", shortList(gone), model.GroupKind{Group: was.Group, Kind: was.Kind}))
+		}
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hawser-dev/hawser/shared/fault"
+	"github.com/hawser-dev/hawser/shared/manifest"
 	"github.com/hawser-dev/hawser/shared/model"
 	"github.com/hawser-dev/hawser/shared/policy"
 )
@@ -72,6 +73,7 @@ func (p *problems) validateProject(project *model.AppProject) {
 			}
 		}
 	}
+	p.sensitiveFields(spec.SensitiveFields)
 	if spec.InheritedBy != nil {
 		p.selector("spec.inheritedBy", *spec.InheritedBy)
 	}
@@ -194,6 +196,54 @@ func (p *problems) kindRules(field string, rules []model.KindRule) {
 		if strings.Contains(r.Group, "/") {
 			p.check(badPattern(here+".group", r.Group, "it has a version").WithFix("write the group alone, such as apps"))
 		}
+	}
+}
+
+// Bounds of sensitiveFields: each object that is shown is searched for all of them.
+const (
+	maxSensitivePointers = 256
+	maxSensitivePointer  = 512 // characters
+)
+
+func (p *problems) sensitiveFields(rules []model.SensitiveFields) {
+	pointers := 0
+	for i, r := range rules {
+		field := at("spec.sensitiveFields", i)
+		if r.Kind == "" {
+			p.check(missing(field + ".kind").WithFix("write a kind such as ConfigMap, or \"*\" for all of the group"))
+		}
+		for _, v := range []struct{ name, text string }{{"group", r.Group}, {"kind", r.Kind}} {
+			if len(v.text) > 512 {
+				p.check(badPattern(field+"."+v.name, v.text[:64]+"…", "it has more than 512 characters"))
+			} else if _, err := path.Match(v.text, ""); err != nil {
+				p.check(badPattern(field+"."+v.name, v.text, "a set in it is not closed"))
+			} else if strings.HasPrefix(v.text, "!") {
+				p.check(badPattern(field+"."+v.name, v.text, "\"!\" has no meaning here").WithFix("write the kinds whose fields are to be hidden"))
+			}
+		}
+		if strings.Contains(r.Group, "/") {
+			p.check(badPattern(field+".group", r.Group, "it has a version").WithFix("write the group alone, such as apps"))
+		}
+		if len(r.JSONPointers) == 0 {
+			p.check(missing(field + ".jsonPointers").WithFix("name the fields, such as /data/token"))
+		}
+		for j, pointer := range r.JSONPointers {
+			here := at(field+".jsonPointers", j)
+			shown, err := pointer, error(nil)
+			if len(pointer) > maxSensitivePointer {
+				shown, err = pointer[:64]+"…", fmt.Errorf("it has more than %d characters", maxSensitivePointer)
+			} else {
+				_, err = manifest.ParseField(pointer)
+			}
+			if err != nil {
+				p.check(fault.New(fault.Invalid, "expression_invalid", "%s %s: %s", here, quote(shown), err).WithField(here).
+					WithFound(quote(shown), "a JSON pointer to a field, such as /data/token or /data/*"))
+			}
+		}
+		pointers += len(r.JSONPointers)
+	}
+	if max(pointers, len(rules)) > maxSensitivePointers {
+		p.check(outOfRange("spec.sensitiveFields", int64(max(pointers, len(rules))), fmt.Sprintf("at most %d pointers together", maxSensitivePointers)))
 	}
 }
 

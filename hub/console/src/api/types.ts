@@ -171,6 +171,8 @@ export interface AppProjectSpec {
   destinationBlacklist?: ProjectDestination[];
   /** InheritedBy is Hawser's addition: it makes this a global project, whose rules count in every other project whose labels are selected; an empty selector selects all. Package policy says what is inherited. */
   inheritedBy?: LabelSelector;
+  /** SensitiveFields is Hawser's addition: fields of objects whose values are shown nowhere outside of their cluster. */
+  sensitiveFields?: SensitiveFields[];
 }
 
 /** AppView is an application as the hub answers it: what was asked for and what was observed, as four facets that are never merged. */
@@ -2484,6 +2486,13 @@ export interface SavedViewRequest {
   /** Default has the list open with it, in place of the default that there was. */
   default?: boolean;
   search: Record<string, string>;
+}
+
+/** SensitiveFields are fields of the kinds that its globs match. A segment "*" of a pointer is any key or index. */
+export interface SensitiveFields {
+  group: string;
+  kind: string;
+  jsonPointers: string[];
 }
 
 /** SessionShown is a session as its owner sees it. */
